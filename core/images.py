@@ -1,0 +1,386 @@
+"""Bytes of a picture file -> an upright RGB crop that is safe to judge.
+
+Everything that can be wrong with a file ends in one UnreadableImageError, a
+sentence for whoever sent it: wrong kind of file, too large, damaged, or not
+suitable (tiny, one colour, pure noise), since a verdict on those means nothing.
+
+Nothing here protects against a codec that hangs or crashes; decoder.py does,
+by running this module in a process of its own.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile, ImageStat
+
+from .errors import UnreadableImageError
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Grey = np.ndarray[Any, np.dtype[np.float32]]
+
+ACCEPTED = "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC"
+MAX_BYTES = 100_000_000
+MAX_PIXELS = 64_000_000
+MAX_JPEG_PIXELS = 256_000_000  # 200-megapixel phones exist; see _draft
+FULL_JPEG_PIXELS = 24_000_000
+MIN_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The part of a picture that is judged, and what the file said of the whole."""
+
+    crop: Pixels
+    """The centre square, RGB, uint8 [size, size, 3]."""
+    width: int
+    """Of the upright picture, in pixels of the file, not of the crop."""
+    height: int
+    format: str
+    """The file's real format whatever its name says, such as "JPEG"."""
+
+
+def decode(data: bytes, size: int = 224) -> Picture:
+    """Decode the first frame and crop it to size x size; UnreadableImageError says why not."""
+    _check_bytes(len(data), MAX_BYTES)
+    kind = _kind(data)
+    try:
+        image, (width, height) = _read(data, kind, size)
+        square = _centre_square(image, size)
+    except MemoryError as error:
+        raise UnreadableImageError(
+            "This picture needs more memory than one picture may take.", "memory"
+        ) from error
+    _check_content(image, square)
+    return Picture(np.array(square), width, height, kind)
+
+
+def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a regular file of at most max_bytes; anything else is refused before it is read."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise UnreadableImageError("This is a device, not a file.", "not_a_file")
+            _check_bytes(info.st_size, max_bytes)
+            return file.read(info.st_size)
+    except FileNotFoundError:
+        raise UnreadableImageError("There is no such file (any more).", "no_file") from None
+    except IsADirectoryError:
+        raise UnreadableImageError("This is a folder, not a file.", "not_a_file") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise UnreadableImageError(
+            "This file cannot be read: it may be locked, or you may not read it.", "no_access"
+        ) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting, as for a FIFO that nobody writes to, which would be for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    try:
+        return _upright(data, kind, size)
+    except (UnreadableImageError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:  # a frame of a GIF, larger than its header
+        raise UnreadableImageError(
+            "This picture is too large: it unpacks to more pixels than it may.", "too_many_pixels"
+        ) from error
+    # Broken files make Pillow's plugins raise nearly anything: OSError, SyntaxError,
+    # struct.error, KeyError, RuntimeError. To the sender they all mean the same.
+    except Exception as error:
+        raise UnreadableImageError(
+            "This picture is damaged or incomplete, so it cannot be checked.", "unreadable"
+        ) from error
+
+
+def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture in RGB, turned upright, and its width and height in the file."""
+    image = _open(data, kind)
+    _check_sides(image, kind)
+    full = _draft(image, size) if kind == "JPEG" else None
+    _check_pixels(image, MAX_PIXELS)
+    image.load()
+    width, height = full or image.size
+    turn = _TURNS.get(_orientation(image))
+    rgb = _to_rgb(image)
+    del image  # up to 256 MB that are not needed any more
+    if turn is None:
+        return rgb, (width, height)
+    return rgb.transpose(turn), (height, width) if turn in _SIDEWAYS else (width, height)
+
+
+# --- Which format it is -------------------------------------------------------------------
+
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+# The brands of an ISO media file, of which AVIF, HEIC and MP4 are three kinds.
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF"
+)
+_NO_PICTURES = {
+    b"%PDF": "a PDF document",
+    b"%!PS": "a PostScript document",
+    b"PK\3\4": "a ZIP archive or an office document",
+    b"8BPS": "a Photoshop document",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"\xff\x0a": "a JPEG XL picture",
+    b"\0\0\1\0": "an icon",
+    b"icns": "an icon",
+    b"\x1aE\xdf\xa3": "a video",
+}
+
+
+def _kind(data: bytes) -> str:
+    """The format, by what the file begins with: names and types sent along are often wrong."""
+    for magic, kind in _MAGIC.items():
+        if data.startswith(magic):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    brands = _brands(data)
+    # mif1 and msf1 only say "some picture": AVIF and HEIC files both carry them.
+    for brand in sorted(brands, key=lambda brand: brand in (b"mif1", b"msf1")):
+        if brand in _BRANDS:
+            return _BRANDS[brand]
+    what = "a video" if brands else _no_picture(data)
+    raise UnreadableImageError(f"This is {what}. Accepted are {ACCEPTED}.", "unknown_format")
+
+
+def _brands(data: bytes) -> list[bytes]:
+    """The major brand and the compatible ones: size, "ftyp", major, version, compatible..."""
+    if data[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(data[:4], "big"), 256)
+    return [data[at : at + 4] for at in (8, *range(16, end, 4))]
+
+
+def _no_picture(data: bytes) -> str:
+    for magic, what in _NO_PICTURES.items():
+        if data.startswith(magic):
+            return what
+    text = data[:512].lower()
+    if b"<svg" in text:
+        return "an SVG drawing"
+    return (
+        "a web page"
+        if b"<html" in text or b"<!doctype html" in text
+        else "not a picture of a known kind"
+    )
+
+
+def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
+    """Read the header, with the one class for this format.
+
+    Not through Image.open: it imports every plugin that Pillow has, and stops at
+    its own limit of pixels before draft() can bring a large photo below ours.
+    """
+    module, name = _READERS[kind]
+    image: ImageFile.ImageFile = getattr(import_module(module), name)(BytesIO(data))
+    return image
+
+
+# --- How large it is ----------------------------------------------------------------------
+
+
+def _check_bytes(n_bytes: int, max_bytes: int) -> None:
+    if n_bytes == 0:
+        raise UnreadableImageError("This file is empty.", "empty")
+    if n_bytes > max_bytes:
+        raise UnreadableImageError(
+            f"This file is too large: a picture may have {max_bytes / 1e6:.0f} MB.",
+            "too_large_bytes",
+        )
+
+
+def _check_sides(image: Image.Image, kind: str) -> None:
+    _check_pixels(image, MAX_JPEG_PIXELS if kind == "JPEG" else MAX_PIXELS)
+    if min(image.size) < MIN_SIDE:
+        raise UnreadableImageError(
+            f"This picture is too small to tell: it is {image.width} x {image.height} pixels, "
+            f"and the shorter side must have {MIN_SIDE}.",
+            "too_small",
+        )
+
+
+def _check_pixels(image: Image.Image, limit: int) -> None:
+    if image.width * image.height > limit:
+        raise UnreadableImageError(
+            f"This picture is too large: {image.width} x {image.height} pixels, "
+            f"where {limit / 1e6:.0f} megapixels are the limit.",
+            "too_many_pixels",
+        )
+
+
+def _draft(image: ImageFile.ImageFile, size: int) -> tuple[int, int]:
+    """Let a large JPEG be decoded at 1/2, 1/4 or 1/8; give its full size.
+
+    That needs a fraction of the time and memory, but changes the crop by up to a
+    few grey levels, so pictures of usual size are not drafted.
+    """
+    width, height = image.size
+    scales = [s for s in (1, 2, 4, 8) if min(width, height) // s >= 2 * size] or [1]
+    enough = [s for s in scales if width * height <= FULL_JPEG_PIXELS * s * s]
+    scale = enough[0] if enough else scales[-1]
+    if scale > 1:
+        image.draft(None, (width // scale, height // scale))
+    return width, height
+
+
+# --- What it looks like -------------------------------------------------------------------
+
+# EXIF orientation -> what turns the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 .. 8; 1 is upright.
+
+    ImageOps.exif_transpose would also write the EXIF block anew, which fails for
+    blocks that are broken elsewhere.
+    """
+    try:
+        value = image.getexif().get(0x0112)
+    except Exception:  # noqa: BLE001 - as in decode(); the picture itself is good
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB; what is transparent becomes white, colour profiles are ignored."""
+    if image.mode.startswith("I;16"):
+        # convert() would clip: all above 255 white. The high byte is what Pillow
+        # takes of 16-bit RGB too.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_to_8_bits(np.array(image, np.float32))).convert("RGB")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white
+
+
+def _to_8_bits(values: Grey) -> Pixels:
+    """Numbers without a fixed range: kept where 0 .. 255 holds them, else stretched to it."""
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        values -= low
+        values *= 255 / (high - low) if high > low else 0
+    return values.astype(np.uint8)
+
+
+def _centre_square(image: Image.Image, size: int) -> Image.Image:
+    """As the paper's evaluation: shorter side to `size`, bicubic, then the middle.
+
+    Its roundings are kept to the pixel; resize(box=...) would be faster and differ.
+    """
+    image = _without_far_ends(image)
+    width, height = image.size
+    if width < height:
+        width, height = size, int(size * height / width)
+    else:
+        width, height = int(size * width / height), size
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))
+
+
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """The middle of a very long picture: 64 x 900,000 must not become 224 x 3,150,000."""
+    width, height = image.size
+    short = min(image.size)
+    if max(image.size) <= 8 * short:
+        return image
+    across, down = min(width, 2 * short), min(height, 2 * short)
+    left, top = (width - across) // 2, (height - down) // 2
+    return image.crop((left, top, left + across, top + down))
+
+
+# --- Whether a verdict would mean anything ------------------------------------------------
+
+
+def _check_content(image: Image.Image, square: Image.Image) -> None:
+    if max(ImageStat.Stat(square).stddev) < 1:
+        raise UnreadableImageError(
+            "This picture shows nothing but one colour, so there is nothing to check.", "blank"
+        )
+    if _is_noise(image, square):
+        raise UnreadableImageError(
+            "This picture is nothing but random noise, so there is nothing to check.", "noise"
+        )
+
+
+def _is_noise(image: Image.Image, square: Image.Image) -> bool:
+    """Whether no pixel knows its neighbour and nothing is left from afar either.
+
+    The first alone holds for a grainy night sky and some dithering, the second
+    alone for sand and grass.
+    """
+    middle = _middle(image)
+    # A small picture was enlarged into its square, and its specks with it.
+    afar = middle if min(image.size) < min(square.size) else square
+    return _neighbours(_grey(middle)) < 0.2 and _structure(_grey(afar)) < 3
+
+
+def _grey(image: Image.Image) -> Grey:
+    return np.asarray(image.convert("L"), np.float32)
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """256 x 256 pixels as the file has them; the crop's are averages of several."""
+    left, top = max(0, image.width // 2 - 128), max(0, image.height // 2 - 128)
+    return image.crop((left, top, min(image.width, left + 256), min(image.height, top + 256)))
+
+
+def _neighbours(grey: Grey) -> float:
+    """The larger correlation of pixels with those right of and below them; noise: 0."""
+    grey = grey - grey.mean()
+    right = abs(float((grey[:, 1:] * grey[:, :-1]).mean()))
+    below = abs(float((grey[1:] * grey[:-1]).mean()))
+    return max(right, below) / (float(grey.var()) or 1.0)
+
+
+def _structure(grey: Grey) -> float:
+    """How much more 8 x 8 blocks differ than their pixels explain; noise: about 1."""
+    rows, columns = grey.shape[0] // 8, grey.shape[1] // 8
+    blocks = grey[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).mean(axis=(1, 3))
+    return float(blocks.var() * 64 / (grey.var() or 1.0))

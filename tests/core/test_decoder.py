@@ -1,0 +1,360 @@
+"""The children that decode: killed, starved, bombed, and still there for the next picture."""
+
+import hashlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kit.shared import shared_data
+from PIL import Image
+
+from antifake.core import images
+from antifake.core.decoder import Decoded, Decoder
+from antifake.core.errors import AntifakeError
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither limits nor signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc and pidfd")
+
+
+def photo(seed: int = 0, width: int = 320, height: int = 240, **options: object) -> bytes:
+    """A PNG of soft clouds, different for each seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(coarse).resize((width, height), Image.BICUBIC).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def scan_bomb(scans: int = 150) -> bytes:
+    """A JPEG of 100 KB that repeats its last refinement for seconds of work."""
+    file = BytesIO()
+    Image.new("L", (4000, 4000), 77).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
+def pids(decoder: Decoder) -> set[int]:
+    return {child._process.pid for child in decoder._children}
+
+
+def code(decoded: Decoded) -> str:
+    assert decoded.picture is None
+    assert decoded.error is not None
+    return decoded.error.code
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Decoder]:
+    with Decoder() as decoder:
+        yield decoder
+
+
+# --- A picture and its way ----------------------------------------------------------------
+
+
+def test_a_child_gives_what_core_images_gives(one: Decoder, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photo())
+    here = images.decode(photo())
+    for decoded in (one.decode(photo()), one.decode(tmp_path / "a.jpg")):
+        there = decoded.picture
+        assert there is not None
+        assert np.array_equal(there.crop, here.crop)
+        assert (there.width, there.height, there.format) == (320, 240, "PNG")
+        assert decoded.sha256 == hashlib.sha256(photo()).hexdigest()
+        assert decoded.n_bytes == len(photo())
+        assert decoded.error is None
+
+
+def test_the_hash_is_known_even_of_what_does_not_decode(one: Decoder) -> None:
+    decoded = one.decode(b"hello")
+    assert code(decoded) == "unknown_format"
+    assert decoded.sha256 == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_what_cannot_be_read_has_no_hash(one: Decoder, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "gone", Path("/dev/zero")):
+        decoded = one.decode(path)
+        assert code(decoded) in ("no_file", "not_a_file")
+        assert (decoded.sha256, decoded.n_bytes) == (None, 0)
+
+
+def test_paths_are_meant_as_the_caller_means_them(
+    one: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ä \n.png").write_bytes(photo())
+    monkeypatch.chdir(tmp_path)
+    assert one.decode(Path("ä \n.png")).picture
+
+
+@posix
+def test_names_that_are_no_text_are_read_too(one: Decoder, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff\xfe.png")
+    path.write_bytes(photo())
+    assert one.decode(path).picture
+
+
+def test_the_crop_can_have_another_size() -> None:
+    with Decoder(size=96) as decoder:
+        picture = decoder.decode(photo()).picture
+        assert picture is not None
+        assert picture.crop.shape == (96, 96, 3)
+
+
+# --- Many ---------------------------------------------------------------------------------
+
+
+def test_many_come_back_in_order_good_and_bad() -> None:
+    sources = [photo(n) if n % 3 else b"bad %d" % n for n in range(20)]
+    with Decoder(jobs=2) as decoder:
+        answers = list(decoder.decode_many(sources))
+    assert [source for source, _ in answers] == sources
+    for source, decoded in answers:
+        assert decoded.sha256 == hashlib.sha256(source).hexdigest()
+        assert (decoded.picture is None) == source.startswith(b"bad")
+
+
+def test_a_folder_of_any_size_is_read_only_a_little_ahead(one: Decoder) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"no picture"
+
+    for given, _ in enumerate(one.decode_many(endless()), 1):
+        assert taken - given <= 3
+        if given == 50:
+            break
+
+
+def test_all_children_work_at_once() -> None:
+    with Decoder(jobs=2) as decoder:
+        first, second = pids(decoder)
+        for pid in (first, second):
+            os.kill(pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(2) as threads:
+            answers = [threads.submit(decoder.decode, photo(n)) for n in range(2)]
+            os.kill(first, signal.SIGCONT)
+            os.kill(second, signal.SIGCONT)
+            assert all(answer.result(timeout=10).picture for answer in answers)
+        assert pids(decoder) == {first, second}
+
+
+# --- Hostile files ------------------------------------------------------------------------
+
+
+def test_a_scan_bomb_costs_its_time_and_one_child() -> None:
+    bomb = scan_bomb()
+    started = time.perf_counter()
+    Image.open(BytesIO(bomb)).load()
+    assert time.perf_counter() - started > 0.5  # else it would be no bomb
+
+    with Decoder(timeout_s=0.4) as decoder:
+        before = pids(decoder)
+        decoded = decoder.decode(bomb)
+        assert code(decoded) == "timeout"
+        assert decoded.sha256 == hashlib.sha256(bomb).hexdigest()
+        assert decoder.decode(photo()).picture
+        assert pids(decoder).isdisjoint(before)
+
+
+@posix
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit address space")
+def test_a_picture_that_needs_too_much_memory_does_not_get_it() -> None:
+    file = BytesIO()
+    Image.new("L", (8000, 8000)).save(file, "PNG")
+    with Decoder(memory_bytes=300_000_000) as decoder:
+        before = pids(decoder)
+        assert code(decoder.decode(file.getvalue())) == "memory"
+        assert decoder.decode(photo()).picture
+        assert pids(decoder) == before  # it need not even die of it
+
+
+@posix
+def test_a_child_killed_at_work_loses_that_picture_only() -> None:
+    with Decoder() as decoder, ThreadPoolExecutor(1) as threads:
+        decoder.decode(photo())
+        (pid,) = pids(decoder)
+        os.kill(pid, signal.SIGSTOP)
+        answer = threads.submit(decoder.decode, photo())
+        os.kill(pid, signal.SIGKILL)
+        assert answer.result(timeout=10).picture or code(answer.result()) == "crashed"
+        assert decoder.decode(photo()).picture
+        assert pid not in pids(decoder)
+
+
+@posix
+def test_a_child_killed_while_idle_loses_nothing() -> None:
+    with Decoder() as decoder:
+        (pid,) = pids(decoder)
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert decoder.decode(photo()).picture
+
+
+@posix
+def test_a_child_that_does_not_answer_is_given_up() -> None:
+    with Decoder(timeout_s=0.3) as decoder:
+        assert decoder.decode(photo()).picture
+        (pid,) = pids(decoder)
+        os.kill(pid, signal.SIGSTOP)
+        assert code(decoder.decode(photo(width=2000, height=2000))) == "timeout"
+        assert decoder.decode(photo()).picture
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"C" + (2**60).to_bytes(8, "big"),
+        b"E" + (2).to_bytes(8, "big") + b"[]",
+        b"I" + (2).to_bytes(8, "big") + b"{}",
+        b"I" + (15).to_bytes(8, "big") + b'{"width": 1e999}',
+        b"E" + (60_000).to_bytes(8, "big") + b"[" * 60_000,
+        b"\x80\x04pickle" * 3,
+    ],
+)
+def test_nonsense_from_a_captured_child_is_a_crash(answer: bytes) -> None:
+    with Decoder() as parent:
+        (child,) = parent._children
+        child._wait_until_ready()
+        child._answers.close()
+        child._answers = BytesIO(answer)
+        assert code(parent.decode(photo())) == "crashed"
+        assert child not in parent._children
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_bad_picture_we_know_gets_a_verdict_or_a_sentence(jobs: int) -> None:
+    files = sorted(p for p in shared_data("badimages").iterdir() if p.name != "index.csv")
+    judged = 0
+    with Decoder(jobs) as decoder:
+        started = time.perf_counter()
+        for path, decoded in decoder.decode_many(files):
+            assert time.perf_counter() - started < 10, path
+            assert decoded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+            if decoded.picture is None:
+                assert code(decoded) not in ("crashed", "timeout", "memory"), path
+            judged += decoded.picture is not None
+            started = time.perf_counter()
+    print(f"{judged} of {len(files)} bad pictures can be judged, the others have a sentence")
+    assert 30 < judged < len(files)
+    assert largest_child() < 1_500_000_000
+
+
+def largest_child() -> int:
+    """Bytes of memory that the largest child so far has had at once."""
+    if os.name == "nt":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+# --- Coming and going ---------------------------------------------------------------------
+
+
+def test_starting_takes_no_time() -> None:
+    decoder = Decoder(jobs=2)
+    started = time.perf_counter()
+    with decoder:
+        assert time.perf_counter() - started < 0.1
+        assert len(pids(decoder)) == 2
+
+
+@posix
+def test_a_child_that_cannot_start_is_no_fault_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    with Decoder() as decoder, pytest.raises(AntifakeError, match="does not start"):
+        decoder.decode(photo())
+
+
+def test_a_closed_decoder_says_so_instead_of_waiting() -> None:
+    with Decoder() as decoder:
+        pass
+    with pytest.raises(AntifakeError, match="closed"):
+        decoder.decode(photo())
+
+
+@posix
+def test_closing_does_not_wait_for_a_picture() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with Decoder() as decoder:
+            decoder.decode(photo())
+            (pid,) = pids(decoder)
+            os.kill(pid, signal.SIGSTOP)
+            answer = threads.submit(decoder.decode, photo())
+        # Closed before or after the child was asked: both may happen.
+        assert isinstance(answer.exception(timeout=10), AntifakeError | None)
+
+
+@linux
+def test_nothing_stays_behind() -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    seen: set[int] = set()
+    for _ in range(3):
+        with Decoder(jobs=2, timeout_s=0.05) as decoder:
+            decoder.decode(scan_bomb(20))
+            seen |= pids(decoder)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+    assert not [pid for pid in seen if Path(f"/proc/{pid}").exists()]
+
+
+@linux
+def test_children_do_not_outlive_a_killed_parent() -> None:
+    program = (
+        "import os\n"
+        "from antifake.core.decoder import Decoder\n"
+        "decoder = Decoder().start()\n"
+        "decoder.decode(b'hello')\n"
+        "print(*[child._process.pid for child in decoder._children], flush=True)\n"
+        "os.kill(os.getpid(), 19)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = os.pidfd_open(int(parent.stdout.readline()))
+    assert select.select([child], [], [], 0) == ([], [], [])  # it lives
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert select.select([child], [], [], 10)[0] == [child]
+    os.close(child)
+
+
+@posix
+def test_ctrl_c_is_for_the_parent(one: Decoder) -> None:
+    one.decode(photo())
+    before = pids(one)
+    for pid in before:
+        os.kill(pid, signal.SIGINT)
+    assert one.decode(photo()).picture
+    assert pids(one) == before
+
+
+def test_a_child_needs_nothing_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit")
+    (tmp_path / "antifake").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Decoder() as decoder:
+        assert decoder.decode(photo()).picture
+
+
+def test_neither_parent_nor_child_loads_torch() -> None:
+    program = "import sys, antifake.core.decoder; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
