@@ -1,0 +1,342 @@
+"""Importing the model's classes without what they only might need.
+
+The transformers modules that define InstructBLIP import scipy's optimizer,
+TorchDynamo, distributed training and template engines on their way: two thirds
+of the time a cold `antifake check` would take, for names that judging a picture
+never touches. Inside `deferred` such a `from module import name` binds a
+`Later`: the real thing is imported at its first use (PEP 810, in small).
+
+Nothing is faked. A `Later` is not in `sys.modules`, so whoever else imports the
+module gets the module; what is not foreseen here costs time, never an answer.
+"""
+
+import builtins
+import gc
+import importlib
+import importlib.util
+import operator
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from threading import RLock
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+NOT_FOR_JUDGING = (
+    "jinja2",
+    "scipy",
+    "sklearn",
+    "torch._dynamo",
+    "torch._inductor",
+    "torch.distributed._composable",
+    "torch.distributed.checkpoint",
+    "torch.distributed.fsdp",
+    "torch.distributed.tensor",
+    "torch.nn.attention.flex_attention",
+    # These use one of the above while they are imported, mostly as a decorator.
+    "transformers.distributed.expert_parallel",
+    "transformers.distributed.tensor_parallel",
+    "transformers.generation.continuous_batching.cache",
+    "transformers.integrations.bitnet",
+    "transformers.integrations.deepgemm",
+    "transformers.integrations.eager_paged",
+    "transformers.integrations.flex_attention",
+    "transformers.integrations.sonicmoe",
+)
+"""What to defer. A name that a version lacks, or does not import, does no harm."""
+
+_one_at_a_time = RLock()
+
+
+def _through(operation: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: operation(self.real_(), *args, **kwargs)
+
+
+class Later:
+    """A name from a module that is imported when the name is first used.
+
+    `except` needs a true class and cannot wait; so `deferred` imports errors.
+    """
+
+    def __init__(self, home: str, name: str, get: Callable[[], Any], scope: dict[str, Any]) -> None:
+        self._home = home
+        self._name = name
+        self._get = get
+        self._scope = scope
+
+    def real_(self) -> Any:
+        """The thing itself, which from now on is also what the importer's name means."""
+        if "_real" not in vars(self):
+            self._real = self._get()
+            for name in [name for name, value in self._scope.items() if value is self]:
+                self._scope[name] = self._real
+        return self._real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real_(), name)
+
+    def __repr__(self) -> str:
+        return f"<later {self._name} from {self._home}>"
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self.real_(),)
+
+    def _exists(self) -> bool:
+        return "_real" in vars(self) or self._home in sys.modules
+
+    # Nothing that exists is, or is an instance of, what was never imported.
+    def __instancecheck__(self, instance: object) -> bool:
+        return self._exists() and isinstance(instance, self.real_())
+
+    def __subclasscheck__(self, cls: type) -> bool:
+        return self._exists() and issubclass(cls, self.real_())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Later):
+            return (self._home, self._name) == (other._home, other._name)
+        # A constant is a value, and an equal one may well exist.
+        return (self._exists() or self._name.isupper()) and bool(self.real_() == other)
+
+    # `Name | None` stands in annotations, which hardly anybody evaluates.
+    def __or__(self, other: Any) -> "Later":
+        return Later(self._home, f"{self._name} | {other}", lambda: self.real_() | other, {})
+
+    def __ror__(self, other: Any) -> "Later":
+        return Later(self._home, f"{other} | {self._name}", lambda: other | self.real_(), {})
+
+    # Python looks these up on the type, past `__getattr__`.
+    __call__ = _through(operator.call)
+    __bool__ = _through(bool)
+    __contains__ = _through(operator.contains)
+    __getitem__ = _through(operator.getitem)
+    __hash__ = _through(hash)
+    __iter__ = _through(iter)
+    __len__ = _through(len)
+
+
+class _Import:
+    """Stands in for `builtins.__import__`, which alone is told who imports."""
+
+    def __init__(self, heavy: Sequence[str], by: str) -> None:
+        self._heavy = heavy
+        self._by = by
+        self._import = builtins.__import__
+        self._plain: dict[tuple[str, str], list[str]] = {}
+
+    def __call__(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,  # noqa: A002
+        locals: Mapping[str, object] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        scope: Any = globals or {}
+        importer = str(scope.get("__name__"))
+        if _is_in(importer, self._by):
+            module = importlib.util.resolve_name("." * level + name, scope["__package__"])
+            if not fromlist and self._is_heavy(module.partition(".")[0], importer):
+                return self._later_package(module, importer, scope)
+            late = [n for n in fromlist or () if self._can_wait(module, n, importer)]
+            if late:
+                now = [n for n in fromlist or () if n not in late]
+                found = self._import(name, globals, locals, now, level) if now else None
+                names = {n: getattr(found, n) for n in now}
+                return SimpleNamespace(
+                    **names, **{n: self._later_name(module, n, scope) for n in late}
+                )
+        return self._import(name, globals, locals, fromlist, level)
+
+    def _is_heavy(self, module: str, importer: str) -> bool:
+        # A heavy module does get its own parts, once it is imported after all.
+        return module not in sys.modules and any(
+            _is_in(module, heavy) and not _is_in(importer, heavy) for heavy in self._heavy
+        )
+
+    def _can_wait(self, module: str, name: str, importer: str) -> bool:
+        return not name.endswith(("*", "Error", "Exception", "Warning")) and (
+            self._is_heavy(module, importer) or self._is_heavy(f"{module}.{name}", importer)
+        )
+
+    def _later_name(self, module: str, name: str, scope: dict[str, Any]) -> Later:
+        def get() -> Any:
+            return getattr(self._import(module, fromlist=(name,)), name)
+
+        return Later(module, name, get, scope)
+
+    def _later_package(self, module: str, importer: str, scope: dict[str, Any]) -> Later:
+        """For `import a.b`, which binds `a`: the last such line wins, with the parts of all."""
+        root = module.partition(".")[0]
+        parts = self._plain.setdefault((importer, root), [])
+        parts.append(module)
+        return Later(root, root, lambda: [self._import(part) for part in parts][-1], scope)
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@contextmanager
+def deferred(*heavy: str, by: str) -> Iterator[None]:
+    """Let imports of `heavy` modules that the package `by` makes wait for their first use.
+
+    Only imports at work inside the block, by any thread, and only of modules
+    that nobody has imported before. The block is for one thread at a time; a
+    second one waits. What a `Later` stands for may be used from any thread.
+    """
+    with _one_at_a_time:
+        ordinary = builtins.__import__
+        builtins.__import__ = _Import(heavy, by)
+        try:
+            yield
+        finally:
+            builtins.__import__ = ordinary
+
+
+class _MarksForDynamo(MetaPathFinder):
+    """Keeps what `allow_in_graph` is told until there is a TorchDynamo to tell.
+
+    The decorator leaves a function as it is and notes it in TorchDynamo, which it
+    imports to do so. The only reader of the notes is TorchDynamo itself.
+    """
+
+    def __init__(self, mark: Callable[[Any], Any]) -> None:
+        self._mark = mark
+        self._functions: list[Any] = []
+
+    def allow_in_graph(self, function: Any) -> Any:
+        if "torch._dynamo" in sys.modules:
+            return self._mark(function)
+        self._functions.append(function)
+        return function
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if fullname != "torch._dynamo":
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec and spec.loader:
+            run = spec.loader.exec_module
+
+            def run_and_tell(module: ModuleType) -> None:
+                run(module)
+                sys.meta_path.remove(self)
+                for function in self._functions:
+                    module.allow_in_graph(function)
+
+            spec.loader.exec_module = run_and_tell  # type: ignore[method-assign]
+        return spec
+
+
+@contextmanager
+def marks_deferred() -> Iterator[None]:
+    """Let functions be marked for TorchDynamo without importing it; the marks reach it."""
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    torch: Any = importlib.import_module("torch")
+    ordinary = torch.compiler.allow_in_graph
+    marks = _MarksForDynamo(ordinary)
+    sys.meta_path.insert(0, marks)
+    torch.compiler.allow_in_graph = marks.allow_in_graph
+    dynamo: Any = Later("torch._dynamo", "*", lambda: importlib.import_module("torch._dynamo"), {})
+    dynamo.allow_in_graph = marks.allow_in_graph
+    torch._dynamo = dynamo  # noqa: SLF001 - importing the real one puts it here
+    try:
+        yield
+    finally:
+        torch.compiler.allow_in_graph = ordinary
+        if vars(torch).get("_dynamo") is dynamo:
+            del torch._dynamo  # noqa: SLF001
+
+
+class _Bare(ModuleType):
+    """A package whose `__init__` has not run; after the block it speaks for the real one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None or spec.submodule_search_locations is None:
+            raise ImportError(f"{name} is not a package with a folder of its own", name=name)
+        self.__spec__ = spec
+        self.__file__ = spec.origin
+        self.__package__ = name
+        self.__path__ = list(spec.submodule_search_locations)
+        # The one name that the parts of transformers want from their root.
+        source = Path(spec.origin).read_text(encoding="utf-8")
+        if version := re.search(r'^__version__ = "(.+)"', source, re.MULTILINE):
+            self.__version__ = version[1]
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def bare(*packages: str) -> Iterator[None]:
+    """Let modules of `packages` be imported without running the packages' `__init__`.
+
+    The one of transformers reads all its 2,000 files to learn which names there
+    are. It still does when somebody imports it after the block.
+    """
+    stand_ins: list[_Bare] = []
+    try:
+        for name in packages:
+            if name not in sys.modules:
+                stand_ins.append(_Bare(name))
+                sys.modules[name] = stand_ins[-1]
+        yield
+    finally:
+        for stand_in in stand_ins:
+            if sys.modules.get(stand_in.__name__) is stand_in:
+                del sys.modules[stand_in.__name__]
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Imports make many objects and no garbage; looking for it took a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def transformers_classes() -> SimpleNamespace:
+    """The classes a detector is made of, by their own names; the same ones everybody gets."""
+    before = set(sys.modules)
+    try:
+        with (
+            _without_collecting(),
+            bare("transformers", "transformers.models"),
+            deferred(*NOT_FOR_JUDGING, by="transformers"),
+            marks_deferred(),
+        ):
+            return _import_classes()
+    except Exception:  # noqa: BLE001 - a version that this does not fit: slow is better than not at all
+        for name in set(sys.modules) - before:
+            if _is_in(name, "transformers"):
+                del sys.modules[name]
+        return _import_classes()
+
+
+def _import_classes() -> SimpleNamespace:
+    instructblip = importlib.import_module("transformers.models.instructblip.modeling_instructblip")
+    llama = importlib.import_module("transformers.models.llama.modeling_llama")
+    names = {
+        instructblip: (
+            "InstructBlipConfig",
+            "InstructBlipQFormerConfig",
+            "InstructBlipQFormerModel",
+            "InstructBlipVisionConfig",
+            "InstructBlipVisionModel",
+        ),
+        llama: ("LlamaConfig", "LlamaModel"),
+    }
+    return SimpleNamespace(**{n: getattr(m, n) for m, ns in names.items() for n in ns})

@@ -1,0 +1,188 @@
+"""What a process has imported is a fact about the process, so each test starts its own."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+TINY = """
+import torch
+def outputs(c):
+    torch.manual_seed(0)
+    vision = c.InstructBlipVisionModel(c.InstructBlipVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        image_size=28, patch_size=14)).eval()
+    qformer = c.InstructBlipQFormerModel(c.InstructBlipQFormerConfig(
+        vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, encoder_hidden_size=32)).eval()
+    llama = c.LlamaModel(c.LlamaConfig(
+        vocab_size=50, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=4)).eval()
+    with torch.inference_mode():
+        seen = vision(torch.randn(2, 3, 28, 28)).last_hidden_state
+        asked = qformer(torch.tensor([[1, 2, 3]] * 2), query_embeds=torch.randn(2, 4, 32),
+                        encoder_hidden_states=seen).last_hidden_state
+        said = llama(inputs_embeds=torch.randn(2, 5, 64),
+                     attention_mask=torch.tensor([[0, 1, 1, 1, 1], [1] * 5])).last_hidden_state
+    return [t.double().sum().item() for t in (seen, asked, said)]
+"""
+
+LEAN = (
+    TINY
+    + """
+import builtins, sys
+from antifake.core import lean
+ordinary_import = builtins.__import__
+c = lean.transformers_classes()
+assert builtins.__import__ is ordinary_import
+"""
+)
+
+ORDINARY = (
+    TINY
+    + """
+from types import SimpleNamespace
+import transformers
+from transformers.models.instructblip import modeling_instructblip as i
+from transformers.models.llama import modeling_llama as l
+c = SimpleNamespace(**{**vars(i), **vars(l)})
+"""
+)
+
+
+def run(program: str) -> Any:
+    """Run it with warnings as errors; gives what its last line prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def test_judging_imports_nothing_it_does_not_need_and_says_nothing() -> None:
+    heavy, said = run(
+        LEAN
+        + """
+import json
+outputs(c)
+heavy = {"torch._dynamo", "torch.distributed.tensor", "torch.distributed.fsdp",
+         "scipy", "sklearn", "sympy", "jinja2"}
+print(json.dumps(sorted(heavy & set(sys.modules))))
+"""
+    )
+    assert heavy == []
+    assert said == ""
+
+
+def test_a_lean_model_computes_what_an_ordinary_one_does() -> None:
+    show = "\nimport json; print(json.dumps(outputs(c)))"
+    assert run(LEAN + show)[0] == run(ORDINARY + show)[0]
+
+
+AFTERWARDS = {
+    "the_classes_are_everybodys": """
+import transformers
+assert transformers.InstructBlipVisionModel is c.InstructBlipVisionModel
+assert transformers.models.llama.modeling_llama.LlamaModel is c.LlamaModel
+""",
+    "a_whole_model_generates": """
+from transformers import AutoModelForCausalLM, InstructBlipForConditionalGeneration
+config = c.LlamaConfig(vocab_size=50, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
+                       num_attention_heads=2, pad_token_id=0)
+model = AutoModelForCausalLM.from_config(config)
+ids = torch.tensor([[3, 4, 5]])
+assert model.generate(ids, max_new_tokens=3, do_sample=False).shape[1] > 3
+model(input_ids=ids, labels=ids).loss.backward()
+""",
+    "the_deferred_modules_are_real": """
+import scipy.optimize, jinja2, torch.distributed.tensor
+assert scipy.optimize.linear_sum_assignment([[1, 0], [0, 1]])[1].tolist() == [1, 0]
+assert jinja2.Template("{{ 1 + 1 }}").render() == "2"
+assert isinstance(torch.distributed.tensor.Shard(0), torch.distributed.tensor.Shard)
+from transformers.loss import loss_for_object_detection as loss
+assert loss.linear_sum_assignment([[1, 0], [0, 1]])[1].tolist() == [1, 0]
+assert loss.linear_sum_assignment is scipy.optimize.linear_sum_assignment
+""",
+    "dynamo_hears_of_the_marks": """
+marked = sys.modules["transformers"].PreTrainedModel.can_record_outputs.fget
+import torch._dynamo
+assert id(marked) in torch._dynamo.trace_rules._allowed_callable_ids
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1)).item() == 1
+""",
+    "dtensor_is_told_from_tensor": """
+from transformers.distributed import utils
+plain = torch.zeros(1)
+assert not utils.is_dtensor(plain)
+import torch.distributed.tensor
+assert not utils.is_dtensor(plain)
+""",
+}
+
+
+@pytest.mark.parametrize("use", AFTERWARDS.values(), ids=AFTERWARDS.keys())
+def test_everything_else_still_works_in_the_same_process(use: str) -> None:
+    run(LEAN + use + "\nprint('null')")
+
+
+def test_a_placeholder_is_the_thing_at_its_first_use() -> None:
+    run("""
+import sys
+from antifake.core.lean import Later, deferred
+with deferred("fractions", "decimal", "no.such.module", by="__main__"):
+    from fractions import Fraction
+    from decimal import Decimal, DivisionByZero
+    import decimal as whole
+    optional = Fraction | None
+assert "fractions" not in sys.modules
+later = Fraction
+assert isinstance(later, Later)
+assert not isinstance(1, Fraction) and not issubclass(int, Fraction)
+assert "fractions" not in sys.modules
+assert Fraction(1, 2) + Fraction(1, 2) == 1
+import fractions
+assert Fraction is fractions.Fraction and later == Fraction and hash(later) == hash(Fraction)
+assert isinstance(Fraction(1), later) and later.from_float(0.5) == Fraction(1, 2)
+assert isinstance(Fraction(1), optional.real_())
+class Mine(later): pass
+assert Mine.__mro__[1] is Fraction
+assert whole.Decimal("1") == Decimal("1")
+print("null")
+""")
+
+
+def test_an_error_inside_restores_everything() -> None:
+    run("""
+import builtins, sys
+from antifake.core.lean import bare, deferred
+before = builtins.__import__
+try:
+    with bare("transformers"), deferred("fractions", by="__main__"):
+        raise KeyError
+except KeyError: pass
+assert builtins.__import__ is before and "transformers" not in sys.modules
+print("null")
+""")
+
+
+def test_where_the_lean_way_fails_the_ordinary_one_is_taken() -> None:
+    run(
+        TINY
+        + """
+import json
+from antifake.core import lean
+real, calls = lean._import_classes, []
+def fails_once():
+    calls.append(1)
+    found = real()
+    if len(calls) == 1:
+        raise TypeError("a version this does not fit")
+    return found
+lean._import_classes = fails_once
+outputs(lean.transformers_classes())
+import transformers
+assert len(calls) == 2 and transformers.LlamaModel is not None
+print("null")
+"""
+    )
