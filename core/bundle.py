@@ -1,0 +1,174 @@
+"""A model folder that is ready to run: prepared once, verified, loaded by mmap.
+
+    bundle.json              what it is: configuration, dtype, token ids, sha256 of each file
+    model-00001.safetensors  weights, at most 1 GB a shard
+    tokenizer.json           of the language model
+    qformer_tokenizer.json   of the Q-Former
+    prompt.safetensors       the prompt it was shipped with, if any
+
+This module knows the folder, not the tensors, and imports no torch.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from .errors import DamagedModelError, ModelError
+from .files import read_capped, sha256_of, write_atomically
+
+MANIFEST = "bundle.json"
+PROMPT = "prompt.safetensors"
+TOKENIZER = "tokenizer.json"
+QFORMER_TOKENIZER = "qformer_tokenizer.json"
+FORMAT = 1
+
+ALWAYS_VERIFIED_BYTES = 256 * 2**20
+"""Up to here every load hashes every file: a tenth of a second for `mini`."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Ids, in the tokenizers' own numbering, around the question and of the two answers."""
+
+    leading: int
+    """First id of the language model's text; the official 2, "</s>", not the usual 1."""
+    yes: int
+    no: int
+    cls: int
+    sep: int
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """bundle.json. Weights and shape come from one file, so they cannot disagree."""
+
+    name: str
+    dtype: str
+    """How the large matrices are stored: fp32, fp16, bf16 or int8."""
+    fingerprint: str
+    """sha256 over the source tensors; the same for every dtype prepared from them."""
+    config: dict[str, Any]
+    """An InstructBlipConfig as a dict, vocabularies at their stored size."""
+    tokens: Tokens
+    files: dict[str, FileEntry]
+    rows: dict[str, list[int]]
+    """Of a table cut to a few rows: the ids of its rows. Not named: the whole table is there."""
+    pre_layernorm: bool = False
+    """The vision tower normalises its embeddings once more, as CLIP's does."""
+    source: str = ""
+    """Where the weights came from, for people."""
+
+    @property
+    def shards(self) -> list[str]:
+        return sorted(name for name in self.files if name.startswith("model-"))
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(entry.bytes for entry in self.files.values())
+
+    @property
+    def version(self) -> str:
+        """`mini@1f3a90c2`: what a verdict is signed with."""
+        return f"{self.name}@{self.fingerprint[:8]}"
+
+    def to_json(self) -> bytes:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Raises ValueError, TypeError or KeyError where it is not a manifest of ours."""
+        raw = json.loads(data)
+        if raw.pop("format") != FORMAT:
+            raise ValueError("it was made by another version of antifake")
+        raw["tokens"] = Tokens(**raw["tokens"])
+        raw["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
+        if any(Path(name).name != name for name in raw["files"]):
+            raise ValueError("it names files outside its folder")
+        return cls(**raw)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read the manifest and check that every file is there at its size. Raises ModelError."""
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise ModelError(f"There is no model in {folder}: it has no {MANIFEST}.")
+        try:
+            manifest = Manifest.from_json(read_capped(path, 4 * 2**20, "model description"))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{path} is not a description of a model: {error}.") from None
+        bundle = cls(folder, manifest)
+        for name, entry in manifest.files.items():
+            bundle.check_size(name, entry)
+        return bundle
+
+    def check_size(self, name: str, entry: FileEntry) -> None:
+        path = self.folder / name
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.bytes:
+            raise self._damaged(name)
+
+    def verify(self, progress: Callable[[int], None] | None = None) -> None:
+        """Hash every file. Raises DamagedModelError naming the first that is not what it was."""
+        for name, entry in self.manifest.files.items():
+            if sha256_of(self.folder / name, progress) != entry.sha256:
+                raise self._damaged(name)
+
+    def verify_if_small(self) -> None:
+        """What every load does; a 15 GB model is verified when it is prepared and on request."""
+        if self.manifest.total_bytes <= ALWAYS_VERIFIED_BYTES:
+            self.verify()
+
+    def _damaged(self, name: str) -> DamagedModelError:
+        model = self.manifest.name
+        return DamagedModelError(
+            f"The model {model} is damaged ({name} is missing or has changed). "
+            f"Repair it with `antifake model pull {model}`."
+        )
+
+
+def file_entry(path: Path) -> FileEntry:
+    return FileEntry(path.stat().st_size, sha256_of(path))
+
+
+def finish(part: Path, dest: Path, manifest: Manifest) -> Bundle:
+    """Write the manifest into the unfinished folder and put it in place, all or nothing."""
+    write_atomically(part / MANIFEST, manifest.to_json())
+    Bundle.open(part).verify_if_small()
+    retired = dest.with_name(f".{dest.name}.old")
+    shutil.rmtree(retired, ignore_errors=True)
+    if dest.exists():
+        dest.rename(retired)
+    try:
+        part.rename(dest)
+    except OSError:
+        if retired.exists():
+            retired.rename(dest)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+    return Bundle(dest, manifest)
+
+
+def need_space(folder: Path, needed_bytes: int) -> None:
+    """Raises ModelError where the disk cannot hold that much more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise ModelError(
+            f"{folder} has {free / 1e6:,.0f} MB free, and {needed_bytes / 1e6:,.0f} MB are needed."
+        )

@@ -1,0 +1,122 @@
+"""Which models there are, where they lie, and which one answers. Imports no torch."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .bundle import MANIFEST, Bundle
+from .errors import ModelError, UsageError
+from .files import write_atomically
+
+MINI = "mini"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model that can be pulled by name."""
+
+    name: str
+    what: str
+    hub: str = ""
+    """Hub id; empty for the embedded model, which is put together from two pieces."""
+    hub_bytes: int = 0
+    """How much is fetched, about."""
+
+
+KNOWN = {
+    known.name: known
+    for known in (
+        Known(MINI, "small InstructBLIP on CLIP ViT-B/16, works out of the box"),
+        Known(
+            "instructblip-vicuna-7b",
+            "the model of the AntifakePrompt paper; needs an official prompt and 16 GB",
+            "Salesforce/instructblip-vicuna-7b",
+            31_700_000_000,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder in which everything of one user lies."""
+
+    root: Path
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def prompts(self) -> Path:
+        return self.root / "prompts"
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    @property
+    def _active(self) -> Path:
+        return self.models / "active"
+
+    def installed(self) -> dict[str, Bundle]:
+        """Every bundle that opens, by name; a damaged one is not among them."""
+        found = {}
+        for manifest in sorted(self.models.glob(f"*/{MANIFEST}")):
+            if not manifest.parent.name.startswith("."):
+                try:
+                    found[manifest.parent.name] = Bundle.open(manifest.parent)
+                except ModelError:
+                    continue
+        return found
+
+    def active(self) -> str:
+        """Name of the model that answers when none is asked for."""
+        try:
+            return self._active.read_text().strip() or MINI
+        except OSError:
+            return MINI
+
+    def use(self, name: str) -> None:
+        """Let a model answer from now on. Raises ModelError where it is not installed."""
+        self.bundle(name)
+        write_atomically(self._active, name.encode())
+
+    def bundle(self, name: str | None = None) -> Bundle:
+        """An installed model by name or folder, the active one for None. Raises ModelError."""
+        name = name or self.active()
+        if "/" in name or "\\" in name:
+            return Bundle.open(Path(name))
+        folder = self.models / checked_name(name)
+        if not folder.is_dir():
+            raise ModelError(
+                f"The model {name} is not on this computer: "
+                + (
+                    f"get it with `antifake model pull {name}`."
+                    if name in KNOWN
+                    else "see `antifake model list`."
+                )
+            )
+        return Bundle.open(folder)
+
+    def note_request(self, what: str, n_bytes: int) -> None:
+        """Write down that something was fetched; `antifake privacy` shows these lines."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with (self.root / "requests.log").open("a", encoding="utf-8") as log:
+            log.write(f"{now}  {n_bytes:>14,} bytes  {what}\n")
+
+    def requests(self) -> list[str]:
+        """Every line that `note_request` ever wrote."""
+        try:
+            return (self.root / "requests.log").read_text("utf-8").splitlines()
+        except OSError:
+            return []
+
+
+def checked_name(name: str) -> str:
+    """A name that is a plain file name everywhere. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name == "active":
+        raise UsageError(f"{name!r} cannot be a name: use letters, digits, dot, dash.")
+    return name

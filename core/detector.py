@@ -1,0 +1,92 @@
+"""Pictures in, verdicts out, in batches."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bundle import Bundle
+from .catalog import Home
+from .images import decode, read_file
+from .instructblip import InstructBlip, load
+from .precision import Precision
+from .prompt import SoftPrompt, load_prompt
+from .promptbook import Promptbook
+from .verdict import Verdict
+
+
+class Detector:
+    """A frozen model, one prompt, and the question they make together."""
+
+    def __init__(self, model: InstructBlip, prompt: SoftPrompt, prompt_version: str) -> None:
+        self.model, self.prompt, self.prompt_version = model, prompt, prompt_version
+        self._question = model.question(prompt)
+        about = prompt.about
+        shape = (1, 3, 1, 1)
+        # One multiplication and one addition from bytes to normalised pixels.
+        self._scale = torch.tensor([1 / (255 * std) for std in about.std]).view(shape)
+        self._shift = torch.tensor(
+            [-mean / std for mean, std in zip(about.mean, about.std, strict=True)]
+        ).view(shape)
+
+    def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
+        """uint8 crops [S, S, 3] -> normalised pixels float32 [B, 3, S, S] on the device."""
+        raw = torch.from_numpy(np.stack(crops)).to(self.model.device)  # [B, S, S, 3]
+        scaled = raw.permute(0, 3, 1, 2).float() * self._scale.to(raw.device)
+        return (scaled + self._shift.to(raw.device)).contiguous()
+
+    @torch.inference_mode()
+    def margins(self, crops: Sequence[np.ndarray]) -> Tensor:
+        """l_no - l_yes of each crop, float32 [B] on the CPU."""
+        features = self.model.vision_features(self.pixels(crops))
+        return self.model.margin(features, self._question).cpu()
+
+    def p_fake(self, margins: Tensor) -> Tensor:
+        """Calibrated probabilities, float32 in [0, 1]; 0.5 is the decision."""
+        about = self.prompt.about
+        return torch.sigmoid((margins - about.threshold) / about.temperature)
+
+    def judge(self, crops: Sequence[np.ndarray]) -> list[Verdict]:
+        """Judge uint8 crops [S, S, 3] in one batch. Raises ValueError for none."""
+        bands, manifest = self.prompt.about.bands, self.model.manifest
+        return [
+            Verdict(p, bands.label(p), manifest.version, self.prompt_version)
+            for p in self.p_fake(self.margins(crops)).tolist()
+        ]
+
+    def judge_file(self, path: Path) -> Verdict:
+        """Judge one picture of a trusted folder in this process. Raises UnreadableImageError."""
+        return self.judge([decode(read_file(path), self.model.image_size).crop])[0]
+
+
+def load_detector(
+    home: Home,
+    model: str | None = None,
+    prompt: str | None = None,
+    precision: Precision | None = None,
+) -> tuple[Detector, str | None]:
+    """The detector that answers, and a warning where it is not the one that was meant to.
+
+    `model` and `prompt` are names or files, the active ones for None. Raises ModelError.
+    """
+    bundle = home.bundle(model)
+    return detector_of(bundle, Promptbook(home.prompts), prompt, precision)
+
+
+def detector_of(
+    bundle: Bundle,
+    book: Promptbook,
+    prompt: str | None = None,
+    precision: Precision | None = None,
+) -> tuple[Detector, str | None]:
+    """Load one bundle with a prompt of that name, or with the one in use. Raises ModelError."""
+    if prompt:
+        file, warning = book.open(prompt, bundle), None
+        version = f"{Path(prompt).name.removesuffix('.safetensors')}@{file.id}"
+    else:
+        chosen = book.active(bundle)
+        file, warning, version = chosen.file, chosen.warning, chosen.version
+    soft = load_prompt(file.path)
+    return Detector(load(bundle, precision), soft, version), warning

@@ -1,0 +1,26 @@
+"""Fetching a published model from the Hugging Face hub, when a person asks for one."""
+
+from pathlib import Path
+
+from .catalog import Home
+from .errors import ModelError
+
+# Weights and descriptions only: no pickles, and never a repository's code.
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+
+
+def snapshot(hub_id: str, home: Home) -> Path:
+    """The local folder of a hub model; resumes a fetch that was cut off. Raises ModelError."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - half a second, seldom needed
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{hub_id} cannot be fetched from the Hugging Face hub now: try again later, or give "
+            f"a folder that holds it."
+        ) from error
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    home.note_request(f"{hub_id} from the Hugging Face hub", size)
+    return folder

@@ -1,0 +1,365 @@
+"""Turns a published InstructBLIP into a bundle: streamed, cast once, fingerprinted.
+
+Never holds more than a shard: 31 GB of float32 pass through 2 GB of memory.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from .bundle import (
+    QFORMER_TOKENIZER,
+    TOKENIZER,
+    Bundle,
+    FileEntry,
+    Manifest,
+    Tokens,
+    file_entry,
+    finish,
+    need_space,
+)
+from .errors import ModelError, UsageError
+from .instructblip import DTYPES, InstructBlip, run_dtype
+from .lean import transformers_classes
+
+SHARD_BYTES = 10**9
+QUESTION = ("Is this photo real", "?")
+TABLES = {
+    "language_model.embed_tokens.weight": "llm",
+    "qformer.embeddings.word_embeddings.weight": "qformer",
+    "lm_head.weight": "lm_head",
+}
+PARTS = ("vision_model.", "qformer.", "query_tokens", "language_projection.", "language_model.")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder as `save_pretrained` writes it, and the language model to use instead of its own."""
+
+    folder: Path
+    llm: Path | None = None
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor under its bundle name, one at a time."""
+        for name, tensor in _tensors(self.folder):
+            key = bundle_key(name)
+            if key and not (self.llm and key.startswith(("language_model.", "lm_head."))):
+                yield key, tensor
+        for name, tensor in _tensors(self.llm) if self.llm else ():
+            key = bundle_key(name, language_model=True)
+            if key:
+                yield key, tensor
+
+    @property
+    def bytes(self) -> int:
+        folders = [folder for folder in (self.folder, self.llm) if folder]
+        return sum(path.stat().st_size for folder in folders for path in weight_files(folder))
+
+
+def bundle_key(name: str, *, language_model: bool = False) -> str | None:
+    """Our name of a published tensor; None for what is computed and need not be stored.
+
+    Takes the layouts of transformers 4 and 5, and of a bare LlamaForCausalLM
+    (`language_model`).
+    """
+    if language_model:
+        name = f"language_model.{name}"
+    elif name.removeprefix("model.").startswith(PARTS):
+        name = name.removeprefix("model.")
+    if name.endswith(("rotary_emb.inv_freq", "embeddings.position_ids")):
+        return None
+    name = name.replace("language_model.lm_head.", "lm_head.")
+    return name.replace("language_model.model.", "language_model.")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors shards of a published model. Raises ModelError."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            names = set(json.loads(index.read_bytes())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise ModelError(f"{index} is not readable: copy the model again.") from None
+        if any(Path(name).name != name for name in names):
+            raise ModelError(f"{index} names files outside its folder; it was not read.")
+        paths = [folder / name for name in sorted(names)]
+    else:
+        paths = [folder / "model.safetensors"]
+    for path in paths:
+        if not path.is_file():
+            pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pth"))
+            why = " Its weights are pickles (.bin), which antifake never opens." if pickled else ""
+            raise ModelError(f"There is no model in {folder}: {path.name} is missing.{why}")
+    return paths
+
+
+def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 - not a dict
+                    yield name, file.get_tensor(name)
+        except SafetensorError as error:
+            raise ModelError(f"{path} is damaged: {str(error)[:160]}") from None
+
+
+def read_config(source: Source) -> dict[str, Any]:
+    """The InstructBlipConfig of a source, as a dict. Raises ModelError."""
+    config = _json(source.folder / "config.json")
+    if config.get("model_type") != "instructblip":
+        raise ModelError(f"{source.folder} is not an InstructBLIP model.")
+    if source.llm:
+        config["text_config"] = _json(source.llm / "config.json")
+    if config["text_config"].get("model_type") != "llama":
+        raise ModelError(f"{source.folder} does not speak through a LLaMA language model.")
+    classes = transformers_classes()
+    full: dict[str, Any] = classes.InstructBlipConfig.from_dict(config).to_dict()
+    return full
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_bytes())
+    except OSError:
+        raise ModelError(f"There is no model in {path.parent}: {path.name} is missing.") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path} is not readable: copy the model again.") from None
+    if not isinstance(read, dict):
+        raise ModelError(f"{path} is not a description of a model.")
+    return read
+
+
+def prepare(
+    source: Source,
+    dest: Path,
+    *,
+    dtype: str,
+    full_tables: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Write `source` as a bundle into the new folder `dest`, all or nothing. Raises ModelError.
+
+    `dtype` is one of fp32, fp16, bf16, int8 (int8: the language model's
+    matrices, one scale a row; the rest fp16). Without `full_tables` the
+    vocabulary tables keep only the rows that the official question needs.
+    """
+    if dtype not in (*DTYPES, "int8"):
+        raise UsageError(f"{dtype} is not one of {', '.join(DTYPES)}, int8.")
+    if dest.exists():
+        raise UsageError(f"{dest} exists already; nothing was overwritten.")
+    config = read_config(source)
+    part = dest.with_name(f".{dest.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    need_space(part, source.bytes if dtype == "fp32" else source.bytes // 2)
+    try:
+        tokens, rows = _save_tokenizers(source, part)
+        rows = {} if full_tables else rows
+        writer = ShardWriter(part, dtype, rows)
+        done, total = 0, source.bytes
+        for name, tensor in source.tensors():
+            writer.add(name, tensor)
+            done += tensor.numel() * tensor.element_size()
+            if progress:
+                progress(min(done, total), total)
+        writer.flush()
+        _cut_vocabularies(config, rows)
+        manifest = Manifest(
+            name=dest.name,
+            dtype=dtype,
+            fingerprint=fingerprint(writer.digests),
+            config=config,
+            tokens=tokens,
+            files=writer.files | _tokenizer_entries(part),
+            rows=rows,
+            source=str(source.folder.name) + (f" + {source.llm.name}" if source.llm else ""),
+        )
+        _check_complete(manifest, writer.digests)
+        return finish(part, dest, manifest)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _check_complete(manifest: Manifest, stored: dict[str, str]) -> None:
+    """Refuse a source that lacks weights, before it becomes a model that cannot load."""
+    wanted = {name for name, _ in InstructBlip(manifest).named_parameters()}
+    if missing := sorted(wanted - stored.keys()):
+        raise ModelError(
+            f"{manifest.source} is incomplete: {missing[0]} and {len(missing) - 1} others "
+            f"are missing."
+        )
+
+
+def _cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None:
+    """Let the configuration say the stored size of each table."""
+    for table, part in (("llm", "text_config"), ("qformer", "qformer_config")):
+        if table in rows:
+            config[part]["vocab_size"] = len(rows[table])
+            config[part]["pad_token_id"] = None if table == "llm" else 0
+
+
+def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list[int]]]:
+    """Save both tokenizers; gives the ids around the question and the rows it needs."""
+    language = _tokenizer(source.llm or source.folder)
+    qformer = _tokenizer(source.folder / "qformer_tokenizer")
+    language.save(str(part / TOKENIZER))
+    qformer.save(str(part / QFORMER_TOKENIZER))
+
+    def ids(tokenizer: Tokenizer, text: str) -> list[int]:
+        found: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
+    def only(tokenizer: Tokenizer, token: str) -> int:
+        found = tokenizer.token_to_id(token)
+        if found is None:
+            raise ModelError(f"The tokenizer of {source.folder} has no {token}.")
+        return int(found)
+
+    answers = [ids(language, answer) for answer in ("yes", "no")]
+    if any(len(answer) != 1 for answer in answers):
+        raise ModelError(f'"yes" and "no" are not one token each in {source.folder}.')
+    tokens = Tokens(
+        leading=only(language, "</s>"),
+        yes=answers[0][0],
+        no=answers[1][0],
+        cls=only(qformer, "[CLS]"),
+        sep=only(qformer, "[SEP]"),
+    )
+    llm_ids = [i for piece in QUESTION for i in ids(language, piece)]
+    qformer_ids = [i for piece in QUESTION for i in ids(qformer, piece)]
+    rows = {
+        "llm": sorted({tokens.leading, *llm_ids}),
+        "qformer": sorted({tokens.cls, tokens.sep, *qformer_ids}),
+        "lm_head": [tokens.yes, tokens.no],
+    }
+    return tokens, rows
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+            raise ModelError(f"{path} is not a tokenizer: {str(error)[:120]}") from None
+    # Older copies have only tokenizer.model or vocab.txt: transformers converts them.
+    from transformers import AutoTokenizer  # noqa: PLC0415 - heavy, and seldom needed
+
+    try:
+        converted = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        backend: Tokenizer = converted.backend_tokenizer
+    except (OSError, ValueError, ImportError, AttributeError) as error:
+        raise ModelError(f"There is no tokenizer in {folder}: {str(error)[:120]}") from None
+    return backend
+
+
+def _tokenizer_entries(part: Path) -> dict[str, FileEntry]:
+    return {name: file_entry(part / name) for name in (TOKENIZER, QFORMER_TOKENIZER)}
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """sha256 of a tensor's bytes, in hex."""
+    return hashlib.sha256(tensor.contiguous().flatten().view(torch.uint8).numpy().data).hexdigest()
+
+
+def fingerprint(digests: dict[str, str]) -> str:
+    """One hash over the sha256 of every source tensor, whatever dtype they are stored in."""
+    text = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ShardWriter:
+    """Casts tensors and writes them in shards of at most SHARD_BYTES, or one tensor."""
+
+    def __init__(self, folder: Path, dtype: str, rows: dict[str, list[int]]) -> None:
+        self.folder, self.dtype, self.rows = folder, dtype, rows
+        self.files: dict[str, FileEntry] = {}
+        self.digests: dict[str, str] = {}
+        self._waiting: dict[str, Tensor] = {}
+        self._bytes = 0
+
+    def add(self, name: str, tensor: Tensor) -> None:
+        """Take one source tensor. Raises ModelError where its numbers are not finite."""
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"{name} holds numbers that are not finite: copy the model again.")
+        self.digests[name] = tensor_digest(tensor)
+        table = TABLES.get(name)
+        if table in self.rows:
+            tensor = tensor[self.rows[table]].clone()
+        for stored_name, stored in stored_as(name, tensor, self.dtype).items():
+            size = stored.numel() * stored.element_size()
+            if self._bytes + size > SHARD_BYTES:
+                self.flush()
+            self._waiting[stored_name] = stored.contiguous()
+            self._bytes += size
+
+    def flush(self) -> None:
+        if self._waiting:
+            path = self.folder / f"model-{len(self.files) + 1:05d}.safetensors"
+            save_file(self._waiting, path)
+            self.files[path.name] = file_entry(path)
+            self._waiting, self._bytes = {}, 0
+
+
+def stored_as(name: str, tensor: Tensor, dtype: str) -> dict[str, Tensor]:
+    """How a tensor lies in a bundle of that dtype: itself cast, or int8 with a scale a row."""
+    if dtype == "int8" and name.startswith("language_model.layers.") and tensor.ndim == 2:
+        codes, scale = quantised(tensor)
+        return {name: codes, f"{name}.scale": scale}
+    return {name: tensor.to(run_dtype(name, DTYPES.get(dtype, torch.float16)))}
+
+
+def quantised(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix [out, in] as int8 codes and one float32 scale a row, symmetric."""
+    scale = matrix.float().abs().amax(dim=1).clamp(min=1e-12) / 127
+    codes = (matrix.float() / scale[:, None]).round().to(torch.int8)
+    return codes, scale
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    part: str
+    parameters: int
+    dtype: str
+    bytes: int
+
+
+def plan(config: dict[str, Any], dtype: str, *, full_tables: bool = False) -> list[PlanRow]:
+    """What a bundle of that configuration would hold, computed on the meta device."""
+    config = json.loads(json.dumps(config))
+    rows = {} if full_tables else {"llm": list(range(7)), "qformer": list(range(8)),
+                                   "lm_head": [0, 1]}  # fmt: skip
+    _cut_vocabularies(config, rows)
+    manifest = Manifest("plan", dtype, "", config, Tokens(0, 0, 0, 0, 0), {}, rows)
+    sums: dict[tuple[str, str], list[int]] = {}
+    for name, parameter in InstructBlip(manifest).named_parameters():
+        for stored in stored_as(name, torch.empty_like(parameter, device="meta"), dtype).values():
+            key = (name.partition(".")[0], str(stored.dtype).removeprefix("torch."))
+            total = sums.setdefault(key, [0, 0])
+            total[0] += stored.numel()
+            total[1] += stored.numel() * stored.element_size()
+    return [PlanRow(part, n, kind, size) for (part, kind), (n, size) in sums.items()]
+
+
+def true_size_config() -> dict[str, Any]:
+    """The configuration of instructblip-vicuna-7b, whose sizes are transformers' own defaults."""
+    classes = transformers_classes()
+    config = classes.InstructBlipConfig(
+        vision_config=classes.InstructBlipVisionConfig().to_dict(),
+        qformer_config=classes.InstructBlipQFormerConfig(vocab_size=30523).to_dict(),
+        text_config=classes.LlamaConfig(vocab_size=32001).to_dict(),
+    )
+    full: dict[str, Any] = config.to_dict()
+    return full

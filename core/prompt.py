@@ -1,0 +1,195 @@
+"""The learned pseudo-word, and everything that must travel with it.
+
+A prompt is two small tensors and the circumstances they were tuned in: the
+question around them, how pictures were normalised, which model they speak to,
+and where their score was calibrated. One safetensors file holds it all. The
+official AntifakePrompt checkpoints are imported from their .pth.
+"""
+
+import hashlib
+import io
+import warnings
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from .errors import ModelError
+from .files import read_capped, write_atomically
+from .promptfile import MAX_PROMPT_BYTES, RGB, Circumstances, read_header
+
+# Key of each side in an official checkpoint, as its save code names them.
+OFFICIAL_KEYS = {
+    "qformer": "Qformer.bert.embeddings.train_word_embeddings.weight",
+    "llm": "llm_model.model.train_embed_tokens.weight",
+}
+
+
+@dataclass(frozen=True)
+class SoftPrompt:
+    """The pseudo-word [*] on both sides.
+
+    A side without learned tokens (an ablation) has 0 rows and reads the
+    question without it.
+    """
+
+    qformer: Tensor
+    """float32 [P, Hq]"""
+    llm: Tensor
+    """float32 [P, Hl]"""
+    about: Circumstances
+
+    def __post_init__(self) -> None:
+        for side, rows in (("Q-Former", self.qformer), ("language model", self.llm)):
+            if rows.ndim != 2 or rows.dtype != torch.float32:
+                raise ModelError(f"The prompt's {side} side is not a float32 table [P, H].")
+            if not torch.isfinite(rows).all():
+                raise ModelError(f"The prompt's {side} side holds numbers that are not finite.")
+        if not len(self.qformer) and not len(self.llm):
+            raise ModelError("This prompt has learned nothing: both sides are empty.")
+
+    @property
+    def id(self) -> str:
+        """First 8 hex digits of the sha256 of the file that `to_bytes` gives."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:8]
+
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        return {"qformer": list(self.qformer.shape), "llm": list(self.llm.shape)}
+
+    def tuned_for(self, base: str, base_name: str) -> "SoftPrompt":
+        return replace(self, about=replace(self.about, base=base, base_name=base_name))
+
+    def to_bytes(self) -> bytes:
+        tensors = {"qformer": self.qformer.contiguous(), "llm": self.llm.contiguous()}
+        return save_safetensors(tensors, {"antifake_prompt": self.about.to_json()})
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, self.to_bytes())
+
+
+def load_prompt(path: Path) -> SoftPrompt:
+    """Read one of our prompt files. Raises ModelError with a sentence for all that can be off."""
+    data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
+    about, _ = read_header(data, path.name)
+    try:
+        tensors = load_safetensors(data)
+    except SafetensorError as error:
+        raise ModelError(f"{path.name} is not a readable prompt: {_first_line(error)}") from None
+    return SoftPrompt(tensors["qformer"], tensors["llm"], about)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An official checkpoint, and in words what was taken and what was assumed."""
+
+    prompt: SoftPrompt
+    took: list[str]
+    assumed: list[str]
+
+
+def import_official(path: Path) -> Imported:
+    """Read an official AntifakePrompt checkpoint (COCO_150k_*.pth and its like).
+
+    Source: the save code of nctu-eva-lab/AntifakePrompt@957c1e1. Tensors are
+    taken by their keys; nothing in the file is ever executed. Raises ModelError.
+    """
+    checkpoint = _load_checkpoint(path)
+    model = checkpoint.get("model", checkpoint)
+    if not isinstance(model, dict):
+        raise ModelError(f"{path.name} holds no model state.")
+    tensors = {str(key).removeprefix("module."): value for key, value in model.items()}
+    sides = {side: _side(tensors, key, path.name) for side, key in OFFICIAL_KEYS.items()}
+    if not any(len(rows) for rows in sides.values()):
+        raise ModelError(
+            f"{path.name} is not an AntifakePrompt checkpoint: neither {OFFICIAL_KEYS['qformer']} "
+            f"nor {OFFICIAL_KEYS['llm']} is in it."
+        )
+    about, notes, assumed = _official_circumstances(checkpoint)
+    took = [
+        f"{OFFICIAL_KEYS[side]} {list(rows.shape)}" for side, rows in sides.items() if len(rows)
+    ]
+    assumed += [
+        f"no learned word on the {side} side" for side, rows in sides.items() if not len(rows)
+    ]
+    about = replace(about, made={"imported_from": path.name, "took": took, "assumed": assumed})
+    return Imported(SoftPrompt(sides["qformer"], sides["llm"], about), took + notes, assumed)
+
+
+def _load_checkpoint(path: Path) -> dict[str, Any]:
+    data = read_capped(path, MAX_PROMPT_BYTES, "checkpoint")
+    if data[:2] == b"PK":
+        _refuse_zip_bomb(data, path.name)
+    try:
+        # A raw pickle makes torch warn before it refuses; the refusal says enough.
+        with warnings.catch_warnings(action="ignore"):
+            # Explicit, and without a fallback: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD must not win.
+            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a hostile pickle raises whatever it likes
+        raise ModelError(
+            f"{path.name} is not a checkpoint that can be read safely: {_first_line(error)}"
+        ) from None
+    if not isinstance(loaded, dict):
+        raise ModelError(f"{path.name} is not an AntifakePrompt checkpoint.")
+    return loaded
+
+
+def _refuse_zip_bomb(data: bytes, name: str) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:
+        raise ModelError(f"{name} is a damaged checkpoint: download it again.") from None
+    if unpacked > 4 * MAX_PROMPT_BYTES:
+        raise ModelError(f"{name} would unpack to {unpacked:,} bytes: not a prompt, not read.")
+
+
+def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:
+    """One side's learned rows, float32 [P, H]; no rows where the checkpoint lacks them."""
+    rows = tensors.get(key, torch.zeros(0, 0))
+    if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
+        raise ModelError(f"{name}: {key} is not a table of numbers [P, H].")
+    return rows.detach().to(torch.float32).clone()
+
+
+def _official_circumstances(
+    checkpoint: dict[str, Any],
+) -> tuple[Circumstances, list[str], list[str]]:
+    """What the checkpoint's own config says, and what has to be assumed."""
+    about = Circumstances(base_name="instructblip-vicuna-7b")
+    took, assumed = [], []
+    if "epoch" in checkpoint:
+        took.append(f"epoch {checkpoint['epoch']}")
+    config = checkpoint.get("config")
+    mean, std = _find(config, "mean"), _find(config, "std")
+    if mean and std:
+        about = replace(about, mean=mean, std=std)
+        took.append("mean and std of its config")
+    else:
+        assumed.append("mean and std of the official 90k training set")
+    assumed.append(f'the question "{about.before} [*]{about.after}"')
+    assumed.append("Vicuna v1.3 as the language model it was tuned on")
+    assumed.append("no calibration: p_fake is the plain sigmoid of l_no - l_yes")
+    return about, took, assumed
+
+
+def _find(config: object, key: str) -> RGB | None:
+    """The first list of three numbers under `key`, at any depth of a config."""
+    if not isinstance(config, dict):
+        return None
+    value = config.get(key)
+    if isinstance(value, (list, tuple)) and len(value) == 3:
+        red, green, blue = (float(number) for number in value)
+        return red, green, blue
+    found = (_find(inner, key) for inner in config.values())
+    return next((value for value in found if value), None)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

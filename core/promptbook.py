@@ -1,0 +1,117 @@
+"""The folder of prompts: which one answers for which model, and which did before.
+
+    NAME.safetensors   prompts, never overwritten
+    active.json        per model, the prompts in use: the last one answers, those before it
+                       are what a roll-back or a damaged file falls back to
+
+Imports no torch.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .bundle import PROMPT, Bundle
+from .catalog import checked_name
+from .errors import ModelError, UsageError
+from .files import write_atomically
+from .promptfile import PromptFile, check_fits, open_prompt
+
+SHIPPED = "shipped"
+"""Name of the prompt that lies in a model's own bundle."""
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The prompt that answers, and what had to be passed over to find it."""
+
+    name: str
+    file: PromptFile
+    warning: str | None = None
+
+    @property
+    def version(self) -> str:
+        """`name@1f3a90c2`: what a verdict is signed with."""
+        return f"{self.name}@{self.file.id}"
+
+
+@dataclass(frozen=True)
+class Promptbook:
+    """All prompts of one user."""
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob(f"*{SUFFIX}"))
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{checked_name(name)}{SUFFIX}"
+
+    def add(self, name: str, data: bytes) -> Path:
+        """Keep a prompt under a new name. Raises UsageError where the name is taken."""
+        path = self.path(name)
+        if name == SHIPPED or path.exists():
+            raise UsageError(f"There is a prompt named {name} already; nothing was overwritten.")
+        write_atomically(path, data)
+        return path
+
+    def open(self, name: str, bundle: Bundle | None = None) -> PromptFile:
+        """A prompt by its name or file; "shipped" is the bundle's own. Raises ModelError."""
+        if name == SHIPPED and bundle:
+            return open_prompt(bundle.folder / PROMPT)
+        if name.endswith(SUFFIX):
+            return open_prompt(Path(name))
+        if not self.path(name).is_file():
+            raise ModelError(f"There is no prompt named {name}: see `antifake prompt list`.")
+        return open_prompt(self.path(name))
+
+    def use(self, name: str, bundle: Bundle) -> None:
+        """Let a prompt answer for a model from now on. Raises ModelError where it does not fit."""
+        file = self.open(name, bundle)
+        check_fits(file.about, file.shapes, bundle.manifest)
+        model = bundle.manifest.name
+        history = [entry for entry in self._history(model) if entry != [name, file.sha256]]
+        self._write(model, [*history, [name, file.sha256]])
+
+    def roll_back(self, bundle: Bundle) -> Chosen:
+        """Take back the last `use`. Raises UsageError where there is nothing before it."""
+        model = bundle.manifest.name
+        history = self._history(model)
+        if not history:
+            raise UsageError(f"{model} answers with the prompt it was shipped with already.")
+        self._write(model, history[:-1])
+        return self.active(bundle)
+
+    def active(self, bundle: Bundle) -> Chosen:
+        """The newest prompt in use that is still what it was. Raises ModelError."""
+        warning = None
+        for name, sha256 in reversed(self._history(bundle.manifest.name)):
+            try:
+                file = self.open(name, bundle)
+                if file.sha256 == sha256:
+                    return Chosen(name, file, warning)
+            except ModelError:
+                pass
+            warning = warning or f"The prompt {name} is damaged or gone, so an older one answers."
+        if PROMPT not in bundle.manifest.files:
+            raise ModelError(
+                f"{bundle.manifest.name} has no prompt yet: `antifake prompt import FILE.pth`, "
+                f"then `antifake prompt use NAME`."
+            )
+        return Chosen(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
+
+    def _history(self, model: str) -> list[list[str]]:
+        try:
+            raw = json.loads((self.folder / "active.json").read_bytes())
+            return [[str(name), str(sha256)] for name, sha256 in raw.get(model, [])]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return []
+
+    def _write(self, model: str, history: list[list[str]]) -> None:
+        path = self.folder / "active.json"
+        try:
+            every = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            every = {}
+        write_atomically(path, json.dumps(every | {model: history[-20:]}, indent=1).encode())

@@ -1,0 +1,129 @@
+"""A prompt's file, read without torch: what it is for, and how wide it is.
+
+header   8 bytes length, then JSON: the tensors' shapes, and under
+         `antifake_prompt` the circumstances they were tuned in
+tensors  qformer [P, Hq] and llm [P, Hl], float32
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from .bundle import Manifest
+from .errors import ModelError
+from .files import read_capped
+from .verdict import Bands
+
+MAX_PROMPT_BYTES = 16 * 2**20
+"""A prompt is some 20 KB; an official .pth with its optimizer 100 KB."""
+
+RGB = tuple[float, float, float]
+
+# Statistics of the official training sets (COCO + SD2 + SD2IP, 90k pictures): the
+# nearest published to the 150k sets, whose own differ by less than 0.002 (engine.md 2.4).
+OFFICIAL_MEAN: RGB = (0.4730, 0.4499, 0.4129)
+OFFICIAL_STD: RGB = (0.2780, 0.2713, 0.2872)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the two tensors were tuned with. Everything here is plain JSON."""
+
+    before: str = "Is this photo real"
+    """The question up to the pseudo-word."""
+    after: str = "?"
+    mean: RGB = OFFICIAL_MEAN
+    """Of each channel, for pixels in [0, 1]."""
+    std: RGB = OFFICIAL_STD
+    base: str = ""
+    """Fingerprint of the model it was tuned on; empty: not known, widths must do."""
+    base_name: str = ""
+    threshold: float = 0.0
+    """The margin l_no - l_yes at which p_fake is 0.5."""
+    temperature: float = 1.0
+    """What a margin above the threshold is divided by before the sigmoid."""
+    bands: Bands = field(default_factory=Bands)
+    made: dict[str, Any] = field(default_factory=dict)
+    """How it came to be, for people."""
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std, self.threshold, self.temperature)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, numbers)):
+            raise ValueError("mean and std must be three finite numbers each")
+        if not all(isinstance(text, str) for text in (self.before, self.after, self.base)):
+            raise ValueError("the question must be text")
+        if self.temperature <= 0 or min(self.std) <= 0:
+            raise ValueError("temperature and std must be positive")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ValueError, TypeError or KeyError where the text is not one of ours."""
+        raw = json.loads(text)
+        raw["bands"] = Bands(**raw["bands"])
+        raw["mean"], raw["std"] = tuple(raw["mean"]), tuple(raw["std"])
+        return cls(**raw)
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """One prompt on disk, its header read and its bytes hashed."""
+
+    path: Path
+    about: Circumstances
+    shapes: dict[str, list[int]]
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        return self.sha256[:8]
+
+
+def open_prompt(path: Path) -> PromptFile:
+    """Read the header of one of our prompt files. Raises ModelError with a sentence."""
+    data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
+    about, shapes = read_header(data, path.name)
+    return PromptFile(path, about, shapes, hashlib.sha256(data).hexdigest())
+
+
+def read_header(data: bytes, name: str) -> tuple[Circumstances, dict[str, list[int]]]:
+    """Circumstances and shapes out of a prompt's bytes. Raises ModelError."""
+    if data[:2] == b"PK" or data[:1] == b"\x80":
+        raise ModelError(
+            f"{name} is a PyTorch checkpoint, not a prompt: try `antifake prompt import {name}`."
+        )
+    length = int.from_bytes(data[:8], "little")
+    if length > len(data) - 8:
+        raise ModelError(f"{name} is not a readable prompt: it is cut short or not safetensors.")
+    try:
+        header = json.loads(data[8 : 8 + length])
+        shapes = {side: [int(n) for n in header[side]["shape"]] for side in ("qformer", "llm")}
+        return Circumstances.from_json(header["__metadata__"]["antifake_prompt"]), shapes
+    except KeyError:
+        raise ModelError(f"{name} is a safetensors file, but not an antifake prompt.") from None
+    # RecursionError: a header nested ten thousand deep.
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise ModelError(f"{name} is not a readable prompt: its header is damaged.") from None
+
+
+def check_fits(about: Circumstances, shapes: dict[str, list[int]], manifest: Manifest) -> None:
+    """Raises ModelError where a prompt was tuned for another model."""
+    if about.base and about.base != manifest.fingerprint:
+        raise ModelError(
+            f"This prompt was tuned for {about.base_name or 'another model'} "
+            f"({about.base[:8]}), not for {manifest.version}."
+        )
+    sides = (("qformer", "Q-Former", "qformer_config"), ("llm", "language model", "text_config"))
+    for side, title, part in sides:
+        rows, width = shapes[side]
+        wanted = manifest.config[part]["hidden_size"]
+        if rows and width != wanted:
+            raise ModelError(
+                f"This prompt is for another model: its {title} side is {width} wide, "
+                f"that of {manifest.name} is {wanted}."
+            )

@@ -1,0 +1,64 @@
+"""Pieces that many tests share: one tiny real-class model, one home for it, one `mini`."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
+
+from antifake.core.catalog import Home
+from antifake.core.prepare import Source, prepare
+from antifake.core.prompt import SoftPrompt
+from antifake.core.promptfile import Circumstances
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory) -> Path:
+    """A tiny InstructBLIP as `save_pretrained` writes it."""
+    return build_tiny(tmp_path_factory.mktemp("tiny") / "source")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_source, tmp_path_factory):
+    """The same, prepared in float32."""
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    return prepare(Source(tiny_source), folder, dtype="fp32")
+
+
+@pytest.fixture
+def tiny_home(tiny_source, tmp_path, monkeypatch) -> Home:
+    """A user's folder with the tiny model active and a prompt for it, as the commands see it."""
+    home = Home(tmp_path / "home")
+    monkeypatch.setenv("ANTIFAKE_HOME", str(home.root))
+    bundle = prepare(Source(tiny_source), home.models / "tiny", dtype="fp32")
+    home.use("tiny")
+    from antifake.core.promptbook import Promptbook
+
+    book = Promptbook(home.prompts)
+    book.add("first", tiny_prompt(1).to_bytes())
+    book.use("first", bundle)
+    return home
+
+
+def tiny_prompt(seed: int, words: int = 1, **about) -> SoftPrompt:
+    """A random prompt for the tiny model."""
+    random = torch.Generator().manual_seed(seed)
+    return SoftPrompt(
+        torch.randn(words, QFORMER_WIDTH, generator=random),
+        torch.randn(words, LLM_WIDTH, generator=random),
+        Circumstances(base_name="tiny", **about),
+    )
+
+
+@pytest.fixture(scope="session")
+def mini_home() -> Home:
+    """A home with the embedded model; `make test` has put it there."""
+    root = os.environ.get("ANTIFAKE_HOME")
+    if not root:
+        pytest.fail("Run the tests with `make test`: it fetches the embedded model first.")
+    home = Home(Path(root))
+    assert (home.models / "mini").is_dir(), "`antifake model pull mini` has not been run"
+    return home

@@ -1,0 +1,45 @@
+"""Pictures that any detector can tell apart: warm gradients (real), cool checkers (fake)."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+WIDTH, HEIGHT = 96, 80
+NOISE_STD = 12  # of 255
+
+
+def toy_pictures(folder: Path, n: int = 32, seed: int = 0) -> tuple[Path, Path]:
+    """Write `n` pictures, half into real/ and half into fake/; gives the two folders.
+
+    In both, JPEG and PNG take turns, so the format tells nothing.
+    """
+    rng = np.random.default_rng(seed)
+    real, fake = folder / "real", folder / "fake"
+    for place, draw, count in ((real, warm_gradient, n - n // 2), (fake, cool_checkers, n // 2)):
+        place.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            picture = noisy(draw(rng), rng)
+            picture.save(place / f"{number:03}.{('jpg', 'png')[number % 2]}")
+    return real, fake
+
+
+def warm_gradient(rng: np.random.Generator) -> np.ndarray:
+    """[H, W, 3] in 0 .. 255, reds growing along one direction."""
+    x, y = np.meshgrid(np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT))
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = (x * np.cos(angle) + y * np.sin(angle))[..., None]  # [H, W, 1]
+    return np.array([190, 120, 60]) + rng.uniform(20, 45) * slope
+
+
+def cool_checkers(rng: np.random.Generator) -> np.ndarray:
+    """[H, W, 3] in 0 .. 255, squares of two blues."""
+    side = rng.integers(4, 10)
+    x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    is_light = ((x // side + y // side) % 2)[..., None]  # [H, W, 1]
+    return np.array([60, 120, 190]) + rng.uniform(30, 50) * (2 * is_light - 1)
+
+
+def noisy(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    noise = rng.normal(0, NOISE_STD, pixels.shape)
+    return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
