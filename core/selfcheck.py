@@ -1,0 +1,100 @@
+"""Does this machine still compute what it should? The sample pictures tell.
+
+Run when a model is installed, and again whenever torch, transformers, the
+device or the precision has changed since it last passed.
+"""
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypedDict
+
+from .detector import Detector
+from .files import write_atomically
+from .images import decode
+from .samples import samples
+
+TOLERANCE = 0.05
+"""Of p_fake: float32 against bfloat16 stays under 0.02, a wrong weight file does not."""
+
+
+class Trusted(TypedDict):
+    """What is on record of one model with one prompt."""
+
+    scores: dict[str, float]
+    passed: list[str]
+    """The environments in which it scored so."""
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """Known scores by sample, and the scores of this machine."""
+
+    expected: dict[str, float]
+    found: dict[str, float]
+
+    @property
+    def drift(self) -> str | None:
+        """What moved too far, in words; None: all is well."""
+        moved = [
+            f"{name} {self.expected[name]:.2f} -> {score:.2f}"
+            for name, score in self.found.items()
+            # Written this way round so that NaN counts as moved.
+            if name in self.expected and not abs(score - self.expected[name]) <= TOLERANCE
+        ]
+        return ", ".join(moved) or None
+
+
+def scores(detector: Detector) -> dict[str, float]:
+    """p_fake of every sample picture."""
+    crops = {name: decode(data, detector.model.image_size).crop for name, data in samples().items()}
+    verdicts = detector.judge(list(crops.values()))
+    return {name: round(verdict.p_fake, 4) for name, verdict in zip(crops, verdicts, strict=True)}
+
+
+def environment(detector: Detector) -> str:
+    """Everything outside the model that a score could depend on."""
+    libraries = (f"{name} {version(name)}" for name in ("torch", "transformers", "pillow"))
+    return " · ".join([*libraries, platform.machine(), str(detector.model.precision)])
+
+
+def check_if_changed(detector: Detector, record: Path) -> str | None:
+    """Judge the samples where the environment is new; gives a warning, or None.
+
+    The record keeps the scores that the model had when it was first trusted,
+    and is not renewed by a machine that scores otherwise.
+    """
+    key = f"{detector.model.manifest.version} {detector.prompt_version}"
+    now = environment(detector)
+    book = _read(record)
+    entry = book.get(key)
+    if entry and now in entry["passed"]:
+        return None
+    found = scores(detector)
+    entry = entry or Trusted(scores=found, passed=[])
+    drift = SelfCheck(entry["scores"], found).drift
+    if drift:
+        return (
+            f"This machine scores the sample pictures differently than before ({drift}). "
+            f"Something in it changed ({now}); its verdicts may be wrong."
+        )
+    entry["passed"] = [*entry["passed"][-9:], now]
+    write_atomically(record, json.dumps(book | {key: entry}, indent=1).encode())
+    return None
+
+
+def trust(detector: Detector, expected: dict[str, float], record: Path) -> None:
+    """Enter the scores that were known when the model was made."""
+    key = f"{detector.model.manifest.version} {detector.prompt_version}"
+    entry = Trusted(scores=expected, passed=[environment(detector)])
+    write_atomically(record, json.dumps(_read(record) | {key: entry}, indent=1).encode())
+
+
+def _read(record: Path) -> dict[str, Trusted]:
+    try:
+        book = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return book if isinstance(book, dict) else {}

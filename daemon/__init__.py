@@ -1,0 +1,1 @@
+"""What runs beside the user: today, the one command `antifake`."""

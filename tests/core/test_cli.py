@@ -1,0 +1,353 @@
+"""The commands as a person types them, on the tiny model, in processes of their own."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import tiny_prompt
+from kit.official import write_evil_pth, write_official_pth
+from kit.toy import toy_pictures
+
+ANTIFAKE = [sys.executable, "-m", "antifake.daemon"]
+
+
+def run(*arguments, code=0, **kwargs):
+    done = subprocess.run(
+        [*ANTIFAKE, *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False, **kwargs,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy")
+    toy_pictures(folder, n=8)
+    return folder
+
+
+def test_check_prints_one_array_with_every_field(tiny_home, pictures, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    good = sorted((pictures / "real").iterdir())[:2]
+    done = run("check", *good, tmp_path / "broken.jpg", tmp_path / "gone.png", "--json", code=1)
+    rows = json.loads(done.stdout)
+    assert [row["path"] for row in rows] == [*map(str, good), str(tmp_path / "broken.jpg"),
+                                             str(tmp_path / "gone.png")]  # fmt: skip
+    for row in rows[:2]:
+        assert row["label"] in ("real", "fake", "unsure")
+        assert 0 <= row["p_fake"] <= 1
+        assert row["error"] is None
+        assert row["model"].startswith("tiny@")
+        assert row["prompt"].startswith("first@")
+        assert row["ms"] > 0
+        assert len(row["sha256"]) == 64
+    for row in rows[2:]:
+        assert row["label"] is row["p_fake"] is None
+        assert row["error"].endswith(".")
+    assert tiny_home.root.is_dir()
+
+
+def test_check_shows_words_and_a_percentage_only_on_demand(tiny_home, pictures):
+    path = next((pictures / "real").iterdir())
+    assert "%" not in run("check", path).stdout
+    plain = run("check", path).stdout.splitlines()
+    assert plain[0].split() == ["VERDICT", "PICTURE"]
+    assert str(path) in plain[1]
+    assert "fake" not in plain[1].replace(str(path), "")
+    assert tiny_home.root.is_dir()
+
+
+def test_check_reads_standard_input(tiny_home, pictures):
+    data = next((pictures / "real").glob("*.png")).read_bytes()
+    done = subprocess.run(
+        [*ANTIFAKE, "check", "-", "--json"], input=data, capture_output=True, check=True
+    )
+    row = json.loads(done.stdout)[0]
+    assert row["path"] == "-"
+    assert row["label"]
+    assert tiny_home.root.is_dir()
+
+
+def test_a_hostile_file_name_cannot_command_the_terminal(tiny_home, pictures, tmp_path):
+    evil = tmp_path / "a\x1b[31m\nlikely real b.png"
+    evil.write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
+    done = run("check", evil)
+    assert "\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 2
+    assert json.loads(run("check", evil, "--json").stdout)[0]["path"] == str(evil)
+    assert tiny_home.root.is_dir()
+
+
+def test_a_name_that_is_not_utf8_is_judged_and_survives_in_json(tiny_home, pictures, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    Path(os.fsdecode(name)).write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
+    row = json.loads(run("check", os.fsdecode(name), "--json").stdout)[0]
+    assert os.fsencode(row["path"]) == name
+    assert r"\udcff" in run("check", os.fsdecode(name)).stdout
+    assert tiny_home.root.is_dir()
+
+
+def test_scan_writes_jsonl_and_csv_of_the_same_rows(tiny_home, pictures, tmp_path):
+    lines = run("scan", "-r", "--jsonl", pictures).stdout.splitlines()
+    rows = {row["path"]: row for row in map(json.loads, lines)}
+    assert len(rows) == 8
+    table = list(csv.DictReader(io.StringIO(run("scan", "-r", "--csv", pictures).stdout)))
+    assert {row["path"]: row["label"] for row in table} == {
+        path: row["label"] for path, row in rows.items()
+    }
+    assert not run("scan", "--jsonl", pictures).stdout
+    run("scan", "-r", pictures, "-o", tmp_path / "out.jsonl")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
+    assert tiny_home.root.is_dir()
+
+
+def test_scan_resumes_after_a_kill_without_doing_anything_twice(tiny_home, pictures, tmp_path):
+    out = tmp_path / "out.jsonl"
+    run("scan", "-r", pictures, "-o", out)
+    whole = out.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    # As a kill leaves it: five rows and a torn sixth.
+    out.write_bytes(b"".join(lines[:5]) + lines[5][:30])
+    done = run("scan", "-r", pictures, "-o", out, "--resume")
+    assert "3 pictures" in done.stderr
+    paths = [json.loads(line)["path"] for line in out.read_text().splitlines()]
+    assert len(paths) == len(set(paths)) == 8
+    assert tiny_home.root.is_dir()
+
+
+def test_scan_resumes_csv_too(tiny_home, pictures, tmp_path):
+    out = tmp_path / "out.csv"
+    run("scan", "-r", "--csv", pictures, "-o", out)
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:4]) + lines[4][:20])
+    run("scan", "-r", "--csv", pictures, "-o", out, "--resume")
+    rows = list(csv.DictReader(io.StringIO(out.read_text())))
+    assert len({row["path"] for row in rows}) == len(rows) == 8
+    assert tiny_home.root.is_dir()
+
+
+def test_scan_never_overwrites_and_never_appends_to_a_strangers_file(tiny_home, pictures, tmp_path):
+    out = tmp_path / "notes.jsonl"
+    out.write_text("dear diary\n")
+    assert "exists already" in run("scan", pictures, "-o", out, code=2).stderr
+    assert "not the JSONL output" in run("scan", pictures, "-o", out, "--resume", code=2).stderr
+    assert out.read_text() == "dear diary\n"
+    assert tiny_home.root.is_dir()
+
+
+def test_scan_says_with_its_exit_code_what_it_found(tiny_home, pictures, tmp_path):
+    # A threshold far below every margin: all of them are called AI-made.
+    from antifake.core.promptbook import Promptbook
+
+    book = Promptbook(tiny_home.prompts)
+    book.add("paranoid", tiny_prompt(1, threshold=-1e6).to_bytes())
+    book.add("trusting", tiny_prompt(1, threshold=1e6).to_bytes())
+    run("scan", "-r", pictures, "--fail-on", "fake", "--prompt", "paranoid", code=10)
+    run("scan", "-r", pictures, "--fail-on", "fake", "--prompt", "trusting")
+    (tmp_path / "x.PNG").write_bytes(b"")
+    done = run("scan", tmp_path, "--prompt", "trusting", code=1)
+    assert "1 not checked" in done.stderr
+
+
+def test_scan_takes_capital_endings_and_obeys_include_and_exclude(tiny_home, pictures, tmp_path):
+    data = next((pictures / "real").glob("*.png")).read_bytes()
+    for name in ("a.PNG", "b.png", "c.txt", "skip/d.png", "keep/e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+
+    def names(*options):
+        lines = run("scan", "-r", "--jsonl", *options, tmp_path).stdout.splitlines()
+        return sorted(Path(json.loads(line)["path"]).name for line in lines)
+
+    assert names() == ["a.PNG", "b.png", "d.png", "e.png"]
+    assert names("--exclude", "skip") == ["a.PNG", "b.png", "e.png"]
+    assert names("--include", "*.txt") == ["c.txt"]
+    assert tiny_home.root.is_dir()
+
+
+def test_a_circle_of_links_is_walked_once(tiny_home, pictures, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
+    (tmp_path / "in" / "loop").symlink_to(tmp_path)
+    assert len(run("scan", "-r", "--jsonl", tmp_path).stdout.splitlines()) == 1
+    assert tiny_home.root.is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_keeps_what_is_done_and_ends_with_130(tiny_home, pictures, tmp_path):
+    data = next((pictures / "real").glob("*.png")).read_bytes()
+    for number in range(3000):
+        (tmp_path / f"{number}.png").write_bytes(data)
+    out = tmp_path / "out.jsonl"
+    scan = subprocess.Popen(
+        [*ANTIFAKE, "scan", str(tmp_path), "-o", str(out)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (out.exists() and out.stat().st_size > 2000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    scan.send_signal(signal.SIGINT)
+    stderr = scan.communicate(timeout=30)[1]
+    assert scan.returncode == 130
+    assert "Traceback" not in stderr
+    assert "Stopped" in stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert 0 < len(rows) < 3000
+    assert tiny_home.root.is_dir()
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tiny_home, pictures):
+    scan = subprocess.Popen(
+        [*ANTIFAKE, "scan", "-r", "--jsonl", str(pictures)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert scan.stdout.readline()
+    scan.stdout.close()
+    assert "Traceback" not in scan.stderr.read()
+    scan.wait(timeout=30)
+    assert tiny_home.root.is_dir()
+
+
+def test_wrong_use_ends_with_2(tiny_home, tmp_path):
+    run("check", code=2)
+    run("scan", tmp_path / "nowhere", code=2)
+    run("scan", tmp_path, "--jobs", "0", code=2)
+    run("evaluate", code=2)
+    run("model", "use", "../../etc", code=2)
+    assert tiny_home.root.is_dir()
+
+
+def test_no_model_ends_with_3_and_a_sentence(tiny_home, tmp_path, pictures):
+    path = next((pictures / "real").iterdir())
+    done = run("check", path, "--model", "nothing", code=3)
+    assert len(done.stderr.strip().splitlines()) == 1
+    (tmp_path / "empty").mkdir()
+    assert "no bundle.json" in run("check", path, "--model", f"{tmp_path}/empty", code=3).stderr
+    assert tiny_home.root.is_dir()
+
+
+def test_a_changed_byte_in_a_model_is_noticed(tiny_home, pictures):
+    shard = tiny_home.models / "tiny" / "model-00001.safetensors"
+    data = bytearray(shard.read_bytes())
+    data[-100] ^= 1
+    shard.write_bytes(bytes(data))
+    done = run("check", next((pictures / "real").iterdir()), code=3)
+    assert "is damaged" in done.stderr
+    assert "is damaged" in run("model", "verify", "tiny", code=3).stderr
+
+
+def test_a_changed_byte_in_a_prompt_falls_back_to_the_last_good_one(tiny_home, pictures):
+    from antifake.core.promptbook import Promptbook
+
+    book = Promptbook(tiny_home.prompts)
+    book.add("second", tiny_prompt(2).to_bytes())
+    run("prompt", "use", "second")
+    path = next((pictures / "real").iterdir())
+    assert json.loads(run("check", path, "--json").stdout)[0]["prompt"].startswith("second@")
+    file = book.path("second")
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(bytes(data))
+    done = run("check", path, "--json")
+    assert json.loads(done.stdout)[0]["prompt"].startswith("first@")
+    assert "second is damaged" in done.stderr
+
+
+def test_prompts_are_imported_shown_used_rolled_back_and_exported(tiny_home, tmp_path):
+    import torch
+
+    official = write_official_pth(tmp_path / "official.pth", torch.randn(1, 32), torch.randn(1, 64))
+    done = run("prompt", "import", official)
+    assert "took" in done.stderr
+    assert "assumed" in done.stderr
+    assert "already" in run("prompt", "import", official, code=2).stderr
+    run("prompt", "use", "official")
+    listed = json.loads(run("prompt", "list", "--json").stdout)
+    assert {row["name"]: row["active"] for row in listed} == {"first": False, "official": True}
+    assert "Is this photo real [*]?" in run("prompt", "show", "official").stdout
+    run("prompt", "export", "official", tmp_path / "out.safetensors")
+    run("prompt", "export", "official", tmp_path / "out.safetensors", code=2)
+    run("prompt", "import", tmp_path / "out.safetensors", "--name", "again")
+    first, again = (run("prompt", "show", name, "--json").stdout for name in ("official", "again"))
+    assert json.loads(first)["id"] == json.loads(again)["id"]
+    run("prompt", "rollback")
+    assert json.loads(run("prompt", "list", "--json").stdout)[1]["active"]
+    assert (tiny_home.prompts / "official.safetensors").is_file()
+
+
+def test_an_evil_prompt_is_one_sentence_and_runs_nothing(tiny_home, tmp_path):
+    path = write_evil_pth(tmp_path / "evil.pth", tmp_path / "canary", kind="zip")
+    done = run("prompt", "import", path, code=3)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "canary").exists()
+    assert not (tiny_home.prompts / "evil.safetensors").exists()
+
+
+def test_a_prompt_for_another_model_is_refused_and_the_old_one_stays(tiny_home, tmp_path):
+    import torch
+
+    big = write_official_pth(tmp_path / "big.pth", torch.randn(1, 768), torch.randn(1, 4096))
+    run("prompt", "import", big)
+    assert "another model" in run("prompt", "use", "big", code=3).stderr
+    active = [row for row in json.loads(run("prompt", "list", "--json").stdout) if row["active"]]
+    assert [row["name"] for row in active] == ["first"]
+    assert tiny_home.root.is_dir()
+
+
+def test_prepare_takes_a_folder_to_a_model_that_answers(tiny_home, tiny_source, pictures, tmp_path):
+    run("model", "prepare", tiny_source, "other", "--dtype", "bf16")
+    run("model", "use", "other")
+    row = json.loads(
+        run("check", next((pictures / "real").iterdir()), "--json", "--prompt", "first").stdout
+    )[0]
+    assert row["model"].startswith("other@")
+    assert "exists already" in run("model", "prepare", tiny_source, "other", code=2).stderr
+    (tmp_path / "nothing").mkdir()
+    assert "no model" in run("model", "prepare", tmp_path / "nothing", "x", code=3).stderr
+    assert not (tiny_home.models / "x").exists()
+    assert not (tiny_home.models / ".x.part").exists()
+    listed = {row["name"]: row for row in json.loads(run("model", "list", "--json").stdout)}
+    assert listed["other"]["active"]
+    assert not listed["instructblip-vicuna-7b"]["installed"]
+
+
+def test_the_true_size_model_has_a_plan():
+    rows = json.loads(run("model", "plan", "instructblip-vicuna-7b", "--json").stdout)
+    assert 7.6e9 < sum(row["parameters"] for row in rows) < 8e9
+    assert 15e9 < sum(row["bytes"] for row in rows) < 16.5e9
+    assert "together" in run("model", "plan", "--dtype", "int8").stdout
+
+
+def test_evaluate_counts_as_the_official_test_does_without_its_bugs(tiny_home, pictures, tmp_path):
+    found = json.loads(
+        run("evaluate", "--real", pictures / "real", "--fake", pictures / "fake", "--json",
+            "--log", tmp_path / "log.jsonl").stdout
+    )  # fmt: skip
+    assert (found["n_real"], found["n_fake"]) == (4, 4)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    right = [row["is_fake"] == (row["p_fake"] > 0.5) for row in log]
+    assert found["accuracy"] == sum(right) / 8
+    assert sum(found["confusion"].values()) == 8
+    alone = json.loads(run("evaluate", "--fake", pictures / "fake", "--json").stdout)
+    assert alone["fake_accuracy"] == found["fake_accuracy"] == alone["accuracy"]
+    assert alone["auc"] is alone["balanced_accuracy"] is None
+    assert tiny_home.root.is_dir()
+
+
+def test_help_of_every_command_is_one_screen():
+    for command in ([], ["check"], ["scan"], ["evaluate"], ["model"], ["prompt"], ["privacy"]):
+        text = run(*command, "--help").stdout
+        assert text.startswith("Usage: ")
+        assert len(text.splitlines()) < 40
+
+
+def test_completion_knows_the_commands():
+    assert "_ANTIFAKE_COMPLETE" in run("completion", "bash").stdout

@@ -1,0 +1,202 @@
+"""The embedded model as it is delivered: whole, verified, offline, and about as good as it says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kit.shared import shared_data
+
+from antifake.core import tower
+from antifake.core.catalog import Home
+from antifake.core.cli import pull_embedded
+from antifake.core.detector import load_detector
+from antifake.core.embedded import PIECE, piece
+from antifake.core.errors import ModelError
+from antifake.core.images import decode
+from antifake.core.precision import Precision
+from antifake.core.samples import photographs
+from antifake.core.selfcheck import SelfCheck, scores
+
+NO_NETWORK = """
+import socket, sys
+def blocked(*_, **__):
+    raise AssertionError("a socket was opened")
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = blocked
+socket.getaddrinfo = socket.gethostbyname = blocked
+from antifake.daemon.cli import main
+main(sys.argv[1:])
+"""
+
+
+def offline(home, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", NO_NETWORK, *map(str, arguments)],
+        env=os.environ | {"ANTIFAKE_HOME": str(home.root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_everything_works_with_every_socket_blocked(mini_home, tmp_path):
+    path = photographs()[0]
+    for arguments in (
+        ("check", path, "--json"),
+        ("scan", path.parent, "-o", tmp_path / "out.jsonl"),
+        ("evaluate", "--real", path.parent, "--json"),
+        ("model", "list"),
+        ("prompt", "show"),
+        ("privacy",),
+    ):
+        done = offline(mini_home, *arguments)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_model_without_a_network_is_one_sentence(tmp_path):
+    done = offline(Home(tmp_path / "new"), "check", photographs()[0])
+    assert done.returncode == 3
+    assert "78 MB" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_real_photographs_are_not_called_ai_made(mini_home):
+    detector, warning = load_detector(mini_home, "mini")
+    assert warning is None
+    for path in photographs():
+        assert detector.judge_file(path).label != "fake"
+
+
+def test_the_bundle_is_small_and_pinned(mini_home):
+    bundle = mini_home.bundle("mini")
+    assert bundle.manifest.total_bytes < 100_000_000
+    assert bundle.manifest.fingerprint == piece().manifest.fingerprint
+    assert bundle.manifest.files == piece().manifest.files
+    assert sum(path.stat().st_size for path in PIECE.iterdir()) <= 16_000_000
+
+
+def test_bfloat16_and_float32_tell_the_same(mini_home):
+    found = [
+        scores(
+            load_detector(mini_home, "mini", precision=Precision(torch.device("cpu"), d, False))[0]
+        )
+        for d in (torch.float32, torch.bfloat16)
+    ]
+    assert SelfCheck(*found).drift is None
+    assert SelfCheck(piece().samples, found[0]).drift is None
+
+
+def test_the_pseudo_word_is_what_makes_it_a_detector(mini_home):
+    """With a word that means nothing the same question about the same pictures says little."""
+    detector, _ = load_detector(mini_home, "mini")
+    model, prompt = detector.model, detector.prompt
+    crops = [decode(path.read_bytes()).crop for path in photographs()]
+    with torch.inference_mode():
+        features = model.vision_features(detector.pixels(crops))
+        word = model.margin(features, model.question(prompt)).abs().mean()
+        zero = [torch.zeros_like(part) for part in (prompt.qformer, prompt.llm)]
+        nothing = model.margin(features, model.ask(prompt.about.before, "?", *zero)).abs().mean()
+    assert nothing < 0.5 * word
+
+
+def test_the_tower_can_come_from_clips_own_safetensors(mini_home, tmp_path):
+    """The hub's original is float32; quantised here it gives the wheel's codes again."""
+    from safetensors.numpy import save_file
+
+    from antifake.core.instructblip import stored_tensors
+
+    stored = {name: (t, s) for name, t, s in stored_tensors(mini_home.bundle("mini"))}
+    clip = {}
+    for name, (tensor, scale) in stored.items():
+        if not name.startswith("vision_model.") or "post_layernorm" in name:
+            continue
+        value = tensor.float() if scale is None else tensor.float() * scale[:, None]
+        clip |= as_clip(name, value.numpy())
+    (tmp_path / "clip").mkdir()
+    save_file(clip, tmp_path / "clip" / "model.safetensors")
+    found = tower.from_clip(tmp_path / "clip" / "model.safetensors", piece().layers)
+    for name, array in found.items():
+        if name.endswith(".scale"):
+            assert np.allclose(array, stored[name.removesuffix(".scale")][1].numpy(), rtol=1e-5)
+        else:
+            assert np.array_equal(array, stored[name][0].numpy()), name
+    home = Home(tmp_path / "home")
+    bundle = pull_embedded(home, tmp_path / "clip")
+    assert bundle.manifest.fingerprint == piece().manifest.fingerprint
+
+
+def as_clip(name, value):
+    """One of our vision tensors under the names of transformers' CLIPModel."""
+    name = name.replace("embeddings.stock.", "embeddings.")
+    name = name.replace("embeddings.pre_layernorm", "pre_layrnorm")
+    if name.endswith("position_embedding"):
+        return {f"{name}.weight": value[0]}
+    if name.endswith("class_embedding"):
+        return {name: value.reshape(-1)}
+    if ".qkv." in name:
+        thirds = np.split(value, 3)
+        return {name.replace("qkv", f"{s}_proj"): np.ascontiguousarray(t)
+                for s, t in zip("qkv", thirds, strict=True)}  # fmt: skip
+    return {name.replace("self_attn.projection", "self_attn.out_proj"): value}
+
+
+def test_a_damaged_tower_is_refused_and_the_old_model_stays(mini_home, tmp_path):
+    home = Home(tmp_path / "home")
+    shutil.copytree(mini_home.models / "mini", home.models / "mini")
+    (tmp_path / "clip_encoder.int8.onnx").write_bytes(b"not a model")
+    with pytest.raises(ModelError):
+        pull_embedded(home, tmp_path / "clip_encoder.int8.onnx")
+    home.bundle("mini").verify()
+    assert not list(home.models.glob(".mini*"))
+
+
+def test_a_model_that_scores_otherwise_does_not_replace_the_old_one(
+    mini_home, tmp_path, monkeypatch
+):
+    from antifake.core import embedded
+
+    home = Home(tmp_path / "home")
+    shutil.copytree(mini_home.models / "mini", home.models / "mini")
+    wrong = {name: 1 - score for name, score in piece().samples.items()}
+    good = piece()
+    monkeypatch.setattr(embedded, "piece", lambda: type(good)(good.manifest, wrong))
+    monkeypatch.setattr(embedded, "_tower", lambda *_: first_shard(home))
+    with pytest.raises(ModelError, match="the old one was kept"):
+        pull_embedded(home, Path("anything"))
+    home.bundle("mini").verify()
+
+
+def first_shard(home):
+    from safetensors.numpy import load_file
+
+    return load_file(home.models / "mini" / "model-00001.safetensors")
+
+
+def test_every_bad_image_gets_a_verdict_or_a_sentence_from_the_command(mini_home, tmp_path):
+    folder = shared_data("badimages")
+    files = sorted(path for path in folder.iterdir() if path.name != "index.csv")
+    done = offline(mini_home, "check", *files, "--json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert len(rows) == len(files) >= 235
+    for row in rows:
+        assert (row["error"] is None) == (row["label"] is not None), row
+        assert row["error"] is None or row["error"].endswith("."), row
+    assert "Traceback" not in done.stderr
+    assert tmp_path.is_dir()
+
+
+def test_on_the_test_pictures_it_ranks_as_well_as_its_card_says(mini_home):
+    folder = shared_data("test")
+    done = offline(
+        mini_home, "evaluate", "--real", folder / "real", "--fake", folder / "fake", "--json"
+    )
+    found = json.loads(done.stdout)
+    assert (found["n_real"], found["n_fake"]) == (269, 269)
+    assert found["auc"] >= 0.90
+    assert found["real_accuracy"] >= 0.85

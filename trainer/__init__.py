@@ -1,0 +1,1 @@
+"""Teaching the detector, and measuring it. Knows core only."""

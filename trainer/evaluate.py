@@ -1,0 +1,93 @@
+"""How good a detector is on folders of known pictures.
+
+As the official test does it for folders, without its bugs: fake folders alone
+are counted as fakes, every picture is turned to RGB, endings may be in
+capitals (engine.md 2.6).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
+
+from antifake.core.decoder import Decoder
+from antifake.core.detector import Detector
+from antifake.core.judging import judge_all
+from antifake.core.rows import Row
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One picture whose truth is known."""
+
+    row: Row
+    is_fake: bool
+
+
+def judge_labelled(
+    detector: Detector, decoder: Decoder, real: Sequence[Path], fake: Sequence[Path]
+) -> Iterator[Judged]:
+    """Judge both lists; unreadable pictures come as rows with an error."""
+    truth = iter([False] * len(real) + [True] * len(fake))
+    for row in judge_all(detector, decoder, [*real, *fake]):
+        yield Judged(row, next(truth))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What `antifake evaluate` prints. Shares are in [0, 1]; None where a class is absent."""
+
+    n_real: int
+    n_fake: int
+    n_failed: int
+    """Pictures that could not be judged, left out of everything else."""
+    accuracy: float | None
+    balanced_accuracy: float | None
+    auc: float | None
+    real_accuracy: float | None
+    fake_accuracy: float | None
+    unsure: float | None
+    """Share of verdicts in the unsure band; they are counted above by the threshold."""
+    threshold: float
+    confusion: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def metrics(judged: Sequence[Judged]) -> Metrics:
+    """Metrics at p_fake > 0.5, the official decision (a tie is real)."""
+    scored = [one for one in judged if one.row.p_fake is not None]
+    truth = np.array([one.is_fake for one in scored], bool)
+    scores = np.array([one.row.p_fake for one in scored], float)
+    called = scores > THRESHOLD
+    both = len(set(truth.tolist())) == 2
+    table = confusion_matrix(truth, called, labels=[False, True]) if scored else np.zeros((2, 2))
+    (real_real, real_fake), (fake_real, fake_fake) = table.astype(int).tolist()
+    return Metrics(
+        n_real=int((~truth).sum()),
+        n_fake=int(truth.sum()),
+        n_failed=len(judged) - len(scored),
+        accuracy=_share(truth == called),
+        balanced_accuracy=float(balanced_accuracy_score(truth, called)) if both else None,
+        auc=float(roc_auc_score(truth, scores)) if both else None,
+        real_accuracy=_share(~called[~truth]),
+        fake_accuracy=_share(called[truth]),
+        unsure=_share(np.array([one.row.label == "unsure" for one in scored], bool)),
+        threshold=THRESHOLD,
+        confusion={
+            "real_called_real": real_real,
+            "real_called_fake": real_fake,
+            "fake_called_real": fake_real,
+            "fake_called_fake": fake_fake,
+        },
+    )
+
+
+def _share(hits: np.ndarray) -> float | None:
+    return float(hits.mean()) if len(hits) else None
