@@ -1,0 +1,132 @@
+"""How fast `mini` is, as ratios to floors measured in the same run: `make bench`.
+
+Not a test: a loaded machine is no defect. Every figure is the median of
+several runs, floor and subject by turns, so that both meet the same load.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from antifake.core.catalog import Home
+from antifake.core.decoder import Decoder
+from antifake.core.detector import Detector, load_detector
+from antifake.core.images import decode
+from antifake.core.instructblip import load
+from antifake.core.judging import judge_all
+from antifake.core.samples import photographs
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def by_turns(*works: Callable[[], object], runs: int) -> list[float]:
+    """Median seconds of each work."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(runs):
+        for work, mine in zip(works, times, strict=True):
+            mine.append(seconds(work))
+    return [statistics.median(mine) for mine in times]
+
+
+def row(what: str, subject_s: float, floor: str, floor_s: float, aim: str = "") -> None:
+    ratio = subject_s / floor_s
+    print(f"{what:<44}{1000 * subject_s:>9.1f} ms   {ratio:>5.2f} x {floor:<34}{aim}", flush=True)
+
+
+def process(*arguments: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+def one_picture(detector: Detector, data: bytes) -> None:
+    """Bytes to verdict, against the bare vision transformer at the same precision."""
+    crop = decode(data).crop
+    pixels = detector.pixels([crop])
+    verdict, vision = by_turns(
+        lambda: detector.judge([decode(data).crop]),
+        lambda: detector.model.vision_features(pixels),
+        runs=30,
+    )
+    row("one picture, bytes to verdict", verdict, "bare vision forward", vision, "aim <= 1.5")
+
+
+def cold_start(path: Path) -> None:
+    check, torch_alone = by_turns(
+        process("-m", "antifake.daemon", "check", str(path)),
+        process("-c", "import torch"),
+        runs=7,
+    )
+    row("cold `antifake check`, start to verdict", check, "import torch", torch_alone, "aim <= 2.5")
+
+
+def scanning(detector: Detector, path: Path, count: int = 96) -> None:
+    with tempfile.TemporaryDirectory() as folder, Decoder() as decoder:
+        copies = [Path(folder) / f"{i}.jpg" for i in range(count)]
+        for copy in copies:
+            copy.write_bytes(path.read_bytes())
+        pixels = detector.pixels([decode(path.read_bytes()).crop] * 8)
+        list(judge_all(detector, decoder, copies[:8]))
+        scan, vision = by_turns(
+            lambda: list(judge_all(detector, decoder, copies)),
+            lambda: [detector.model.vision_features(pixels) for _ in range(count // 8)],
+            runs=3,
+        )
+    row(f"scan, {count / scan:.1f} pictures/s, each", scan / count, "bare vision forward, batch 8",
+        vision / count)  # fmt: skip
+
+
+def loading(home: Home) -> None:
+    bundle = home.bundle("mini")
+    took, verify = by_turns(lambda: load(bundle), bundle.verify, runs=7)
+    row("loading mini, warm, after imports", took, "hashing its files", verify, "aim <= 1000 ms")
+
+
+def ranking(detector: Detector, data: bytes) -> None:
+    """The official way: a forward over both candidates, 2 B sequences one token longer."""
+    features = detector.model.vision_features(detector.pixels([decode(data).crop]))
+    model, question = detector.model, detector._question
+    tokens = model.manifest.tokens
+    answers = model.language_model.get_input_embeddings()(torch.tensor([[tokens.yes], [tokens.no]]))
+
+    @torch.inference_mode()
+    def ranked() -> torch.Tensor:
+        with model.precision.autocast():
+            words = model.language_projection(model._queries(features, question))
+            text = torch.cat([question.before[0], question.llm_rows, question.after[0]])
+            prompt = torch.cat([words[0].float(), text])[None]
+            both = torch.cat([prompt.expand(2, -1, -1), answers.float()], dim=1)
+            hidden = model.language_model(inputs_embeds=both, use_cache=False).last_hidden_state
+            return model.lm_head(hidden)
+
+    with torch.inference_mode():
+        one, two = by_turns(lambda: model.margin(features, question), ranked, runs=50)
+    row("two-candidate ranking, after the vision part", two, "one pass", one)
+
+
+def main() -> None:
+    home = Home(Path(os.environ["ANTIFAKE_HOME"]))
+    path = photographs()[0]
+    data = path.read_bytes()
+    detector, _ = load_detector(home, "mini")
+    for _ in range(3):
+        detector.judge([decode(data).crop])
+    machine = f"{detector.model.precision}, torch {torch.__version__}"
+    print(f"{machine}, {torch.get_num_threads()} threads, a {len(data) // 1000} KB JPEG of 640x427")
+    one_picture(detector, data)
+    cold_start(path)
+    scanning(detector, path)
+    loading(home)
+    ranking(detector, data)
+
+
+main()

@@ -1,0 +1,175 @@
+"""An InstructBLIP put together from the parts, before training, as a bundle.
+
+Frozen: CLIP's tower and both word tables. To be trained: the layer norm behind
+the tower's cut, the Q-Former with its queries, the projection, the language
+model's layers, and the pseudo-word.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file
+from torch import Tensor
+
+from antifake.core import tower
+from antifake.core.bundle import QFORMER_TOKENIZER, TOKENIZER, Bundle, Manifest, Tokens, file_entry
+from antifake.core.embedded import TOWER_SHARD
+from antifake.core.lean import transformers_classes
+
+from .parts import SmolLM, bert_tokenizer, minilm_state, row_of
+
+BRIDGE_SHARD = "model-00002.safetensors"
+FROZEN = ("vision_model.embeddings.", "vision_model.encoder.", "lm_head.")
+WORD_TABLES = ("embed_tokens", "word_embeddings")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the cut and the bridge. Both layer counts are what 16 MB of int8 hold."""
+
+    vision_layers: int = 8
+    qformer_layers: int = 2
+    llm_layers: int = 2
+    queries: int = 8
+    positions: int = 64
+
+
+def is_trained(name: str) -> bool:
+    """Whether a weight of the bundle is the bridge's own."""
+    return not name.startswith(FROZEN) and not any(table in name for table in WORD_TABLES)
+
+
+def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> Bundle:
+    """Write the untrained bundle into `folder`; `files` are the parts' by their short names."""
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    smollm = SmolLM(files["smollm"])
+    language, llm_rows = smollm.tokenizer()
+    reader, qformer_rows = bert_tokenizer(files["words"])
+    language.save(str(folder / TOKENIZER))
+    reader.save(str(folder / QFORMER_TOKENIZER))
+    save_arrays(tower.from_onnx(files["tower"], sizes.vision_layers), folder / TOWER_SHARD)
+
+    state = _qformer(minilm_state(files["minilm"], sizes.qformer_layers, sizes.positions,
+                                  qformer_rows), sizes)  # fmt: skip
+    words = smollm.state(sizes.llm_layers, llm_rows)
+    # Its final norm makes logits of +-15, which would drown what the pictures say.
+    words["norm.weight"] *= 0.1
+    state |= {f"language_model.{name}": value for name, value in words.items()}
+    yes, no = (row_of(language, answer) for answer in ("yes", "no"))
+    table = words["embed_tokens.weight"]
+    state["lm_head.weight"] = table[[yes, no]].clone()
+    state |= _projection(float(table.std()))
+    state |= {"vision_model.post_layernorm.weight": torch.ones(768),
+              "vision_model.post_layernorm.bias": torch.zeros(768)}  # fmt: skip
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / BRIDGE_SHARD)
+
+    names = (TOWER_SHARD, BRIDGE_SHARD, TOKENIZER, QFORMER_TOKENIZER)
+    manifest = Manifest(
+        name="mini",
+        dtype="int8",
+        fingerprint="",
+        config=_config(sizes, len(qformer_rows), len(llm_rows)),
+        tokens=Tokens(
+            leading=row_of(language, "<|im_start|>"),
+            yes=yes,
+            no=no,
+            cls=row_of(reader, "[CLS]"),
+            sep=row_of(reader, "[SEP]"),
+        ),
+        files={name: file_entry(folder / name) for name in names},
+        rows={"lm_head": [yes, no]},
+        pre_layernorm=True,
+        source="CLIP ViT-B/16, all-MiniLM-L6-v2, SmolLM2-135M-Instruct; trained by this project",
+    )
+    (folder / "bundle.json").write_bytes(manifest.to_json())
+    return Bundle(folder, manifest)
+
+
+def _qformer(minilm: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
+    """MiniLM's layers with new cross-attention, and query tokens like its words."""
+    state = {f"qformer.{name}": value for name, value in minilm.items()}
+    for layer in range(sizes.qformer_layers):
+        cross = f"qformer.encoder.layer.{layer}.crossattention.attention."
+        for side in ("key", "value"):
+            state[f"{cross}{side}.weight"] = torch.randn(384, 768) / 768**0.5
+            state[f"{cross}{side}.bias"] = torch.zeros(384)
+    spread = minilm["embeddings.word_embeddings.weight"].std()
+    state["query_tokens"] = torch.randn(1, sizes.queries, 384) * spread
+    return state
+
+
+def _projection(word_spread: float) -> dict[str, Tensor]:
+    """Projected queries begin about as large as words."""
+    return {
+        "language_projection.weight": torch.randn(576, 384) * 2 * word_spread / 384**0.5,
+        "language_projection.bias": torch.zeros(576),
+    }
+
+
+def _config(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str, object]:
+    classes = transformers_classes()
+    vision = classes.InstructBlipVisionConfig(
+        hidden_size=768, intermediate_size=3072, num_hidden_layers=sizes.vision_layers,
+        num_attention_heads=12, image_size=224, patch_size=16, hidden_act="quick_gelu",
+        layer_norm_eps=1e-5, qkv_bias=True, attention_dropout=0.0,
+    )  # fmt: skip
+    qformer = classes.InstructBlipQFormerConfig(
+        vocab_size=qformer_words, hidden_size=384, num_hidden_layers=sizes.qformer_layers,
+        num_attention_heads=12, intermediate_size=1536, layer_norm_eps=1e-12,
+        hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.0, cross_attention_frequency=1,
+        encoder_hidden_size=768, max_position_embeddings=sizes.positions, pad_token_id=0,
+    )  # fmt: skip
+    text = classes.LlamaConfig(
+        vocab_size=llm_words, hidden_size=576, intermediate_size=1536,
+        num_hidden_layers=sizes.llm_layers, num_attention_heads=9, num_key_value_heads=3,
+        rms_norm_eps=1e-5, max_position_embeddings=512, tie_word_embeddings=False,
+        pad_token_id=None, bos_token_id=0, eos_token_id=0,
+        rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+    )  # fmt: skip
+    config = classes.InstructBlipConfig(
+        vision_config=vision.to_dict(), qformer_config=qformer.to_dict(),
+        text_config=text.to_dict(), num_query_tokens=sizes.queries,
+    )  # fmt: skip
+    full: dict[str, object] = config.to_dict()
+    return full
+
+
+def look_at_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) -> None:
+    """Let most cross-attention heads begin at the [CLS] token, the rest at the patches.
+
+    From random keys a query averages 197 tokens and [CLS] is lost among them,
+    though it alone carries half of what a linear probe uses: without this start
+    the held-out AUC stayed 0.06 to 0.07 lower. `seen`: normalised tower tokens
+    [n, N, Hv]. Changes `state` in place: the layer norm behind the cut whitens
+    patch channels; keys of the first `heads` heads lie along the way from patches to
+    [CLS], those of the others against it.
+    """
+    tokens = torch.from_numpy(seen).float()
+    cls, patches = tokens[:, 0], tokens[:, 1:].flatten(0, 1)
+    mean, spread = patches.mean(0), patches.std(0)
+    state["vision_model.post_layernorm.weight"].copy_(1 / spread)
+    state["vision_model.post_layernorm.bias"].copy_(-mean / spread)
+    gap = (cls.mean(0) - mean) / spread
+    cls_spread = cls.std(0) / spread
+    size = 32
+    for name in [name for name in state if name.endswith("crossattention.attention.key.weight")]:
+        cross = name.removesuffix("key.weight")
+        query, key, value = (state[f"{cross}{side}.weight"] for side in ("query", "key", "value"))
+        for head in range(12):
+            rows = slice(head * size, (head + 1) * size)
+            to_cls = head < heads
+            # One unit of key for the whole gap, and a query that always asks for it: +8
+            # for [CLS] after the division by sqrt(size).
+            key[rows] *= 0.5
+            key[rows.start] = gap / gap.square().sum()
+            state[f"{cross}query.bias"][rows.start] = (8 if to_cls else -8) * size**0.5
+            query[rows.start] = 0
+            if to_cls:
+                value[rows] /= cls_spread
+                state[f"{cross}value.bias"][rows] = -(value[rows] @ gap)
+            else:
+                value[rows] *= 0.5
