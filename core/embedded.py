@@ -8,6 +8,7 @@ Imports no torch.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -96,7 +97,10 @@ def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        save_file(_tower(home, mine, way), part / TOWER_SHARD)
+        if way.source is None and has_tower(home, mine):
+            shutil.copyfile(home.models / MINI / TOWER_SHARD, part / TOWER_SHARD)
+        else:
+            save_file(_tower(home, mine, way), part / TOWER_SHARD)
         for name in mine.manifest.files.keys() - {TOWER_SHARD}:
             shutil.copyfile(PIECE / name, part / name)
         manifest = _with_actual_tower(mine.manifest, part)
@@ -110,6 +114,12 @@ def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(home.downloads, ignore_errors=True)
     return done
+
+
+def has_tower(home: Home, mine: Piece) -> bool:
+    """Whether an older or damaged `mini` holds the very tower, so that nothing need be fetched."""
+    path = home.models / MINI / TOWER_SHARD
+    return path.is_file() and file_entry(path) == mine.manifest.files[TOWER_SHARD]
 
 
 def _tower(home: Home, mine: Piece, way: Way) -> tower.Tensors:
@@ -134,6 +144,8 @@ def _tower(home: Home, mine: Piece, way: Way) -> tower.Tensors:
 def _from_hub() -> Path | None:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - half a second, seldom needed
 
+    # It tells of every retry; the person is told once, by the error of the index.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     try:
         return Path(hf_hub_download(HUB_ID, "model.safetensors", revision=HUB_REVISION))
     except Exception:  # noqa: BLE001 - whatever the hub raises, the index's own error is told

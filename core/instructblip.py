@@ -191,7 +191,7 @@ class InstructBlip(nn.Module):
             *self._rows("qformer", [*self._encode("qformer", after), tokens.sep]),
         ]
         # The pieces are tokenised apart, the only way that gives the ids of the official
-        # checkpoints in every version of the tokenizer (engine.md 2.2).
+        # checkpoints in every version of the tokenizer.
         llm_before = self._rows("llm", [tokens.leading, *self._encode("llm", before)])
         llm_after = self._rows("llm", self._encode("llm", after))
         return Question(
@@ -274,7 +274,7 @@ class InstructBlip(nn.Module):
         """l_no - l_yes, float32 [B]: above 0 the official test answers "fake".
 
         One forward pass and two rows of the head. The official test ranks the
-        losses of the two candidates, which decides the same (engine.md 2.6).
+        losses of the two candidates, which decides the same.
         """
         logits = functional.linear(self.hidden(features, question).float(), self.answer_rows())
         return logits[:, 1] - logits[:, 0]
@@ -336,7 +336,7 @@ def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]
 def run_dtype(name: str, half: torch.dtype) -> torch.dtype:
     """Norms, embeddings and queries run in float32, and so does the residual stream they feed.
 
-    As the official code has it (engine.md 2.3); it costs next to nothing. In
+    As the official code has it; it costs next to nothing. In
     fp16 the Q-Former is float32 too, as in the official test.
     """
     exact = ("norm", "embed", "query_tokens")

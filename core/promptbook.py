@@ -84,16 +84,18 @@ class Promptbook:
         return self.active(bundle)
 
     def active(self, bundle: Bundle) -> Chosen:
-        """The newest prompt in use that is still what it was. Raises ModelError."""
+        """The newest prompt in use that is what it was and fits the model. Raises ModelError."""
         warning = None
         for name, sha256 in reversed(self._history(bundle.manifest.name)):
             try:
                 file = self.open(name, bundle)
+                check_fits(file.about, file.shapes, bundle.manifest)
                 if file.sha256 == sha256:
                     return Chosen(name, file, warning)
-            except ModelError:
-                pass
-            warning = warning or f"The prompt {name} is damaged or gone, so an older one answers."
+                why = "is damaged"
+            except ModelError as error:
+                why = f"cannot be used ({error})"
+            warning = warning or f"The prompt {name} {why}, so an older one answers."
         if PROMPT not in bundle.manifest.files:
             raise ModelError(
                 f"{bundle.manifest.name} has no prompt yet: `antifake prompt import FILE.pth`, "

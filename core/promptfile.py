@@ -23,7 +23,7 @@ MAX_PROMPT_BYTES = 16 * 2**20
 RGB = tuple[float, float, float]
 
 # Statistics of the official training sets (COCO + SD2 + SD2IP, 90k pictures): the
-# nearest published to the 150k sets, whose own differ by less than 0.002 (engine.md 2.4).
+# nearest published to the 150k sets, whose own differ by less than 0.002.
 OFFICIAL_MEAN: RGB = (0.4730, 0.4499, 0.4129)
 OFFICIAL_STD: RGB = (0.2780, 0.2713, 0.2872)
 

@@ -3,6 +3,8 @@
 Importing this imports click and nothing heavy.
 """
 
+import io
+import sys
 from importlib.metadata import version
 
 import click
@@ -22,6 +24,10 @@ def main() -> None:
     Exit codes: 0 done, 1 done but some files failed, 2 wrong use, 3 no model, 10 flagged
     pictures found (scan --fail-on), 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal cannot write must not stop a run.
+            stream.reconfigure(errors="backslashreplace")
 
 
 for command in (*core.COMMANDS, *trainer.COMMANDS):

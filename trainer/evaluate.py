@@ -2,7 +2,7 @@
 
 As the official test does it for folders, without its bugs: fake folders alone
 are counted as fakes, every picture is turned to RGB, endings may be in
-capitals (engine.md 2.6).
+capitals.
 """
 
 from collections.abc import Iterator, Sequence

@@ -258,7 +258,7 @@ def test_a_changed_byte_in_a_prompt_falls_back_to_the_last_good_one(tiny_home, p
     file.write_bytes(bytes(data))
     done = run("check", path, "--json")
     assert json.loads(done.stdout)[0]["prompt"].startswith("first@")
-    assert "second is damaged" in done.stderr
+    assert "The prompt second" in done.stderr
 
 
 def test_prompts_are_imported_shown_used_rolled_back_and_exported(tiny_home, tmp_path):
@@ -347,6 +347,20 @@ def test_help_of_every_command_is_one_screen():
         text = run(*command, "--help").stdout
         assert text.startswith("Usage: ")
         assert len(text.splitlines()) < 40
+
+
+def test_every_request_that_was_made_is_listed(tiny_home):
+    assert "has never asked" in run("privacy").stdout
+    tiny_home.note_request("something 1.0 from the Python package index", 1234)
+    assert "1,234 bytes  something 1.0" in run("privacy").stdout
+
+
+def test_a_terminal_that_knows_only_ascii_stops_nothing(tiny_home, pictures, tmp_path):
+    path = tmp_path / "Übung.png"
+    path.write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert r"\xdcbung.png" in run("check", path, env=ascii_only).stdout
+    assert tiny_home.root.is_dir()
 
 
 def test_completion_knows_the_commands():

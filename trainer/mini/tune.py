@@ -172,7 +172,7 @@ def train(bridge: Bridge, lessons: Lessons, plan: Schedule, seed: int, report: R
         keep = min(plan.average, (step + 1) / (step + 10))
         for average, parameter in zip(averages, trained, strict=True):
             average.lerp_(parameter.detach(), 1 - keep)
-        report(step + 1, float(loss))
+        report(step + 1, float(loss.detach()))
     for average, parameter in zip(averages, trained, strict=True):
         parameter.data.copy_(average)
     bridge.model.eval()
@@ -190,7 +190,7 @@ def tune_word(bridge: Bridge, lessons: Lessons, plan: Schedule, seed: int, repor
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        report(step + 1, float(loss))
+        report(step + 1, float(loss.detach()))
 
 
 def _groups(bridge: Bridge, plan: Schedule) -> list[dict[str, object]]:

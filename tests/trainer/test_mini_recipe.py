@@ -1,0 +1,119 @@
+"""The recipe's pieces: nothing leaks from what is left out, and nothing depends on the label."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from antifake.trainer.mini.pictures import (
+    Example,
+    changed_view,
+    folds,
+    plain_view,
+    read_index,
+    sampling,
+)
+from antifake.trainer.mini.recipe import FALSE_ALARMS, HeldOut, calibrate
+from antifake.trainer.mini.teacher import teach
+
+
+@pytest.fixture(scope="module")
+def examples():
+    random = np.random.default_rng(0)
+    made = []
+    for source in range(12):
+        reals, fakes = random.integers(20, 300, 2)
+        made += [
+            Example(f"r{source}/{i}", False, "", "photo", f"real{source}") for i in range(reals)
+        ]
+        # Every tenth picture is of the next source's generator.
+        made += [
+            Example(f"f{source}/{i}", True, f"family{(source + (i % 10 == 0)) % 12}", "mixed",
+                    f"fake{source}")
+            for i in range(fakes)
+        ]  # fmt: skip
+    return made
+
+
+def test_no_source_and_no_family_is_on_both_sides_of_a_fold(examples):
+    every = folds(examples, 5, seed=3)
+    for fold in every:
+        train, held = fold.split(examples)
+        trained, judged = ([examples[i] for i in part] for part in (train, held))
+        assert not {e.source for e in trained} & {e.source for e in judged if not e.is_fake}
+        assert not {e.family for e in trained if e.is_fake} & {
+            e.family for e in judged if e.is_fake
+        }
+        assert not {e.source for e in trained} & fold.fake_sources
+        assert {examples[i].is_fake for i in held} == {True, False}
+    reals = [source for fold in every for source in fold.real_sources]
+    assert len(reals) == len(set(reals)) == 12
+
+
+def test_classes_are_drawn_alike_and_small_groups_more_often(examples):
+    chosen = np.arange(len(examples))
+    weights = sampling(examples, chosen)
+    fake = np.array([example.is_fake for example in examples])
+    assert weights[fake].sum() == pytest.approx(0.5)
+    assert weights.sum() == pytest.approx(1)
+    sizes = {}
+    for example in examples:
+        sizes[example.group] = sizes.get(example.group, 0) + 1
+    by_size = sorted(
+        (sizes[e.group], w) for e, w in zip(examples, weights, strict=True) if not e.is_fake
+    )
+    assert by_size[0][1] > by_size[-1][1]
+
+
+def test_a_changed_view_is_the_same_for_the_same_seed_and_256_or_1000_pixels_look_alike():
+    noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
+    image = Image.fromarray(noise).resize((256, 256), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG")
+    data = buffer.getvalue()
+    assert np.array_equal(changed_view(data, "a"), changed_view(data, "a"))
+    assert not np.array_equal(changed_view(data, "a"), changed_view(data, "b"))
+    assert {changed_view(data, str(seed)).shape for seed in range(20)} == {(224, 224, 3)}
+    assert plain_view(data).shape == (224, 224, 3)
+
+
+def test_the_teacher_in_torch_is_the_probes_of_scikit_learn():
+    random = np.random.default_rng(2)
+    views = [random.normal(size=(80, 6)).astype(np.float32) for _ in range(2)]
+    is_fake = views[0][:, 0] + views[0][:, 1] ** 2 > 0.7
+    weights = np.full(80, 1 / 80)
+    teacher = teach(views, is_fake, weights)
+    found = teacher.logits(torch.from_numpy(views[0])).numpy()
+    scaler = StandardScaler().fit(np.concatenate(views))
+    linear = LogisticRegression(C=0.003, max_iter=300).fit(
+        scaler.transform(np.concatenate(views)), np.tile(is_fake, 2)
+    )
+    from sklearn.svm import SVC
+
+    kernel = SVC(C=3, gamma="scale").fit(scaler.transform(views[0]), is_fake)
+    x = scaler.transform(views[0])
+    wanted = 0.5 * linear.decision_function(x) + kernel.decision_function(x)
+    assert np.allclose(found, wanted, atol=1e-3)
+
+
+def test_the_threshold_keeps_the_promised_share_of_false_alarms():
+    random = np.random.default_rng(4)
+    truth = np.arange(4000) % 2 == 0
+    found = random.normal(0, 2, 4000) + 2 * truth + 5
+    result = calibrate(HeldOut([(None, truth, found)]))
+    assert result.false_alarms == pytest.approx(FALSE_ALARMS, abs=0.01)
+    assert 0.5 < result.temperature < 8
+    assert (found[~truth] > result.threshold).mean() == result.false_alarms
+
+
+def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
+    (tmp_path / "index.csv").write_text(
+        "file,label,generator,family,kind,source,licence\n"
+        "train/fake/a.jpg,fake,x,sd1,art,one,MIT\ntest/real/b.jpg,real,,,photo,two,MIT\n"
+    )
+    assert read_index(tmp_path, "train") == [Example("train/fake/a.jpg", True, "sd1", "art", "one")]
+    assert [example.is_fake for example in read_index(tmp_path, "test")] == [False]
