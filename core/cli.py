@@ -364,6 +364,12 @@ def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: s
         return
     if name not in KNOWN:
         raise UsageError(f"{name} is not known; there are: {', '.join(KNOWN)}.")
+    if source is None:
+        from .bundle import need_space
+
+        needed = KNOWN[name].hub_bytes
+        say(f"{name}: {needed / 1e9:.0f} GB are fetched from the Hugging Face hub, once.")
+        need_space(home().root, needed)
     _prepare(source or KNOWN[name].hub, None, dtype, name, full_tables=False)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .bundle import Bundle
 from .catalog import Home
+from .errors import NoScoreError
 from .images import decode, read_file
 from .instructblip import InstructBlip, load
 from .precision import Precision
@@ -49,11 +50,17 @@ class Detector:
         return torch.sigmoid((margins - about.threshold) / about.temperature)
 
     def judge(self, crops: Sequence[np.ndarray]) -> list[Verdict]:
-        """Judge uint8 crops [S, S, 3] in one batch. Raises ValueError for none."""
+        """Judge one or more uint8 crops [S, S, 3] in one batch.
+
+        Raises NoScoreError where the arithmetic failed for any of them.
+        """
         bands, manifest = self.prompt.about.bands, self.model.manifest
+        scores = self.p_fake(self.margins(crops))
+        if not torch.isfinite(scores).all():
+            raise NoScoreError
         return [
             Verdict(p, bands.label(p), manifest.version, self.prompt_version)
-            for p in self.p_fake(self.margins(crops)).tolist()
+            for p in scores.tolist()
         ]
 
     def judge_file(self, path: Path) -> Verdict:

@@ -19,6 +19,13 @@ class UnreadableImageError(AntifakeError):
         self.code = code
 
 
+class NoScoreError(UnreadableImageError):
+    """The model computed something that is not a number. Never to be taken for a verdict."""
+
+    def __init__(self) -> None:
+        super().__init__("The model came to no number for this picture.", "no_score")
+
+
 class UsageError(AntifakeError):
     """What was asked for cannot be done as it was asked."""
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from .decoder import Decoded, Decoder
 from .detector import Detector
+from .errors import NoScoreError
+from .images import Pixels
 from .rows import Row
 from .verdict import Verdict
 
@@ -31,12 +33,23 @@ def judge_all(
 
 def _rows(detector: Detector, items: list[tuple[Source, Decoded]], started: float) -> Iterator[Row]:
     crops = [decoded.picture.crop for _, decoded in items if decoded.picture]
-    verdicts = iter(detector.judge(crops) if crops else [])
+    verdicts = iter(_judged(detector, crops))
     ms = 1000 * (time.perf_counter() - started) / len(items)
     signed = Verdict(0.5, "unsure", detector.model.manifest.version, detector.prompt_version)
     for source, decoded in items:
         path = "-" if isinstance(source, bytes) else str(source)
-        if decoded.error:
-            yield Row.failed(path, decoded.sha256, decoded.error, signed, ms)
+        found = decoded.error or next(verdicts)
+        if isinstance(found, Verdict):
+            yield Row.judged(path, decoded.sha256, found, ms)
         else:
-            yield Row.judged(path, decoded.sha256, next(verdicts), ms)
+            yield Row.failed(path, decoded.sha256, found, signed, ms)
+
+
+def _judged(detector: Detector, crops: list[Pixels]) -> list[Verdict | NoScoreError]:
+    """All at once; where that comes to no number, one by one, to know whose fault it is."""
+    try:
+        return list(detector.judge(crops)) if crops else []
+    except NoScoreError as error:
+        if len(crops) == 1:
+            return [error]
+        return [found for crop in crops for found in _judged(detector, [crop])]

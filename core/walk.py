@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -39,46 +40,47 @@ class Wanted:
     exclude: Sequence[str] = ()
 
     def takes(self, name: str, below: str) -> bool:
-        if any(fnmatch(name, glob) or fnmatch(below, glob) for glob in self.exclude):
+        if self.leaves_out(name, below):
             return False
         if self.include:
-            return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in self.include)
+            return _matches(self.include, name, below)
         return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a million times
+
+    def leaves_out(self, name: str, below: str) -> bool:
+        """Of a folder: it is not entered at all."""
+        return _matches(self.exclude, name, below)
+
+
+def _matches(globs: Sequence[str], name: str, below: str) -> bool:
+    return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in globs)
 
 
 def pictures(folder: Path, wanted: Wanted) -> Iterator[Path]:
-    """Every wanted file, as the disk lists them: nothing is sorted or kept in memory.
+    """Every wanted file, as the disk lists them: no list of files is sorted or kept in memory.
 
     Links to folders are not followed, so there are no circles. A folder that
-    cannot be read is passed over. Raises UsageError where `folder` itself cannot be.
+    cannot be read is passed over. Raises UsageError where `folder` itself is none.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.")
-    yield from _below(folder, "", wanted)
+    waiting = [(folder, "")]
+    while waiting:
+        here, below = waiting.pop()
+        with suppress(OSError), os.scandir(here) as entries:
+            for entry in entries:
+                path = f"{below}{entry.name}"
+                if _is_folder(entry):
+                    if wanted.recursive and not wanted.leaves_out(entry.name, path):
+                        waiting.append((here / entry.name, f"{path}/"))
+                elif wanted.takes(entry.name, path):
+                    yield here / entry.name
 
 
-def _below(folder: Path, below: str, wanted: Wanted) -> Iterator[Path]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        entries = os.scandir(folder)
+        return entry.is_dir(follow_symlinks=False)
     except OSError:
-        return
-    with entries:
-        for entry in entries:
-            path = f"{below}{entry.name}"
-            try:
-                is_folder = entry.is_dir(follow_symlinks=False)
-            except OSError:
-                continue
-            if is_folder:
-                if wanted.recursive and not wanted_out(entry.name, path, wanted):
-                    yield from _below(folder / entry.name, f"{path}/", wanted)
-            elif wanted.takes(entry.name, path):
-                yield folder / entry.name
-
-
-def wanted_out(name: str, below: str, wanted: Wanted) -> bool:
-    """An excluded folder is not entered at all."""
-    return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in wanted.exclude)
+        return False
 
 
 def done_before(output: Path) -> set[bytes]:
