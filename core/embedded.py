@@ -55,6 +55,12 @@ class Piece:
     def layers(self) -> int:
         return int(self.manifest.config["vision_config"]["num_hidden_layers"])
 
+    def is_in(self, other: Manifest) -> bool:
+        """Whether a bundle was made of this piece; a tower from the hub may differ in rounding."""
+        mine = self.manifest.files
+        own = {name: mine[name] for name in mine if name != TOWER_SHARD}
+        return self.manifest.fingerprint == other.fingerprint and own.items() <= other.files.items()
+
 
 def piece() -> Piece:
     """Raises ModelError where the package was built without it."""

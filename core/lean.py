@@ -309,7 +309,10 @@ def _without_collecting() -> Iterator[None]:
 
 
 def transformers_classes() -> SimpleNamespace:
-    """The classes a detector is made of, by their own names; the same ones everybody gets."""
+    """The classes a detector is made of, by their own names; the same ones everybody gets.
+
+    And `no_init_weights`, in which they are built without drawing numbers.
+    """
     before = set(sys.modules)
     try:
         with (
@@ -329,7 +332,9 @@ def transformers_classes() -> SimpleNamespace:
 def _import_classes() -> SimpleNamespace:
     instructblip = importlib.import_module("transformers.models.instructblip.modeling_instructblip")
     llama = importlib.import_module("transformers.models.llama.modeling_llama")
+    filling = importlib.import_module("transformers.initialization")
     names = {
+        filling: ("no_init_weights",),
         instructblip: (
             "InstructBlipConfig",
             "InstructBlipQFormerConfig",
