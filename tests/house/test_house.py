@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -89,18 +90,20 @@ def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path):
         check=True,
         capture_output=True,
     )
+    # -S and the bare folder: without the .pth file of the editable install.
+    places = [str(tmp_path), sysconfig.get_paths()["purelib"]]
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from antifake.daemon.cli import main; main(['--help'])"
+        f"import sys; sys.path[:0] = {places!r}\n"
+        "from antifake.daemon.cli import main\n"
+        "from antifake.core.embedded import PIECE, piece\n"
+        "assert piece().manifest.name == 'mini'\n"
+        "print(PIECE); main(['--help'])"
     )
     done = subprocess.run(
-        [sys.executable, "-S", "-c", f"import site; site.main()\n{code}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "No picture leaves it." in done.stdout
+    assert done.stdout.startswith(str(tmp_path / "antifake" / "core" / "mini"))
+    assert "on your own computer" in done.stdout
 
 
 def test_what_git_tracks_stays_small():
