@@ -8,3 +8,19 @@ Shapes, here and wherever core and trainer hold tensors:
     T  tokens in the text         Q  query tokens of the Q-Former
     N  patches and the CLS token  H  width of the embedding table at hand
 """
+
+from typing import Any
+
+from .errors import AntifakeError
+from .verdict import Label, Verdict
+
+__all__ = ["AntifakeError", "Detector", "Label", "Verdict", "load_detector"]
+
+
+def __getattr__(name: str) -> Any:
+    """Detector and load_detector bring torch, so they are imported when they are asked for."""
+    if name in ("Detector", "load_detector"):
+        from . import detector  # noqa: PLC0415
+
+        return getattr(detector, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

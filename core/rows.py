@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from . import verdict
 from .errors import UnreadableImageError
-from .verdict import Verdict
+from .verdict import Label, Verdict
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Row:
 
     path: str
     sha256: str | None
-    label: str | None
+    label: Label | None
     """real | fake | unsure; None where the picture was not judged."""
     p_fake: float | None
     word: str | None
@@ -30,10 +31,10 @@ class Row:
     """The same for programs: unreadable, too_small, timeout, ..."""
 
     @classmethod
-    def judged(cls, path: str, sha256: str | None, verdict: Verdict, ms: float) -> Self:
+    def judged(cls, path: str, sha256: str | None, found: Verdict, ms: float) -> Self:
         return cls(
-            path, sha256, verdict.label, round(verdict.p_fake, 6), verdict.word,
-            verdict.model, verdict.prompt, round(ms, 1), None, None,
+            path, sha256, found.label, round(found.p_fake, 6), found.word,
+            found.model, found.prompt, round(ms, 1), None, None,
         )  # fmt: skip
 
     @classmethod
@@ -63,9 +64,8 @@ class Row:
         if self.error is not None:
             return f"{'not checked':<22} {name}: {self.error}"
         word = self.word or ""
-        if percent and self.p_fake is not None and self.label != "unsure":
-            sure = self.p_fake if self.label == "fake" else 1 - self.p_fake
-            word = f"{word} ({min(99, max(1, round(100 * sure)))} %)"
+        if percent and self.p_fake is not None and self.label in ("fake", "real"):
+            word = f"{word} ({verdict.percent(self.label, self.p_fake)} %)"
         return f"{word:<22} {name}"
 
 

@@ -48,10 +48,11 @@ class Verdict:
         """The words a person reads."""
         return word(self.label, self.p_fake)
 
-    @property
-    def percent(self) -> int:
-        """p_fake for people, in 1 .. 99: nobody is ever wholly certain."""
-        return min(99, max(1, round(100 * self.p_fake)))
+
+def percent(label: Label, p_fake: float) -> int:
+    """How sure a verdict is, in 1 .. 99: nobody is ever wholly certain."""
+    sure = p_fake if label == "fake" else 1 - p_fake
+    return min(99, max(1, round(100 * sure)))
 
 
 def word(label: Label, p_fake: float) -> str:
