@@ -76,6 +76,16 @@ class Manifest:
         return sum(entry.bytes for entry in self.files.values())
 
     @property
+    def is_small(self) -> bool:
+        """Whether hashing and allocating it whole is a matter of moments."""
+        return self.total_bytes <= ALWAYS_VERIFIED_BYTES
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square picture that the model sees, in pixels."""
+        return int(self.config["vision_config"]["image_size"])
+
+    @property
     def version(self) -> str:
         """`mini@1f3a90c2`: what a verdict is signed with."""
         return f"{self.name}@{self.fingerprint[:8]}"
@@ -131,7 +141,7 @@ class Bundle:
 
     def verify_if_small(self) -> None:
         """What every load does; a 15 GB model is verified when it is prepared and on request."""
-        if self.manifest.total_bytes <= ALWAYS_VERIFIED_BYTES:
+        if self.manifest.is_small:
             self.verify()
 
     def _damaged(self, name: str) -> DamagedModelError:
@@ -146,29 +156,25 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(path.stat().st_size, sha256_of(path))
 
 
-def finish(part: Path, dest: Path, manifest: Manifest) -> Bundle:
-    """Write the manifest into the unfinished folder and put it in place, all or nothing."""
-    write_atomically(part / MANIFEST, manifest.to_json())
-    Bundle.open(part).verify_if_small()
+def seal(folder: Path, manifest: Manifest) -> Bundle:
+    """Write the manifest beside the files it describes. Raises ModelError where they are not so."""
+    write_atomically(folder / MANIFEST, manifest.to_json())
+    bundle = Bundle.open(folder)
+    bundle.verify_if_small()
+    return bundle
+
+
+def put_in_place(bundle: Bundle, dest: Path) -> Bundle:
+    """Move a sealed bundle to `dest`; an older one there goes once the new one is in."""
     retired = dest.with_name(f".{dest.name}.old")
     shutil.rmtree(retired, ignore_errors=True)
     if dest.exists():
         dest.rename(retired)
     try:
-        part.rename(dest)
+        bundle.folder.rename(dest)
     except OSError:
         if retired.exists():
             retired.rename(dest)
         raise
     shutil.rmtree(retired, ignore_errors=True)
-    return Bundle(dest, manifest)
-
-
-def need_space(folder: Path, needed_bytes: int) -> None:
-    """Raises ModelError where the disk cannot hold that much more."""
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise ModelError(
-            f"{folder} has {free / 1e6:,.0f} MB free, and {needed_bytes / 1e6:,.0f} MB are needed."
-        )
+    return Bundle(dest, bundle.manifest)

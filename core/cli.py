@@ -150,7 +150,7 @@ def judging(
 
     where = home()
     bundle = ensure_model(where, model)
-    with Decoder(jobs=jobs, size=_image_size(bundle)) as decoder:
+    with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
         from .detector import detector_of
         from .promptbook import Promptbook
         from .selfcheck import check_if_changed
@@ -167,10 +167,6 @@ def judging(
         for sentence in filter(None, (warning, drift)):
             say(sentence, err="yellow")
         yield detector, decoder
-
-
-def _image_size(bundle: "Bundle") -> int:
-    return int(bundle.manifest.config["vision_config"]["image_size"])
 
 
 def ensure_model(where: Home, model: str | None) -> "Bundle":
@@ -365,7 +361,7 @@ def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: s
     if name not in KNOWN:
         raise UsageError(f"{name} is not known; there are: {', '.join(KNOWN)}.")
     if source is None:
-        from .bundle import need_space
+        from .files import need_space
 
         needed = KNOWN[name].hub_bytes
         say(f"{name}: {needed / 1e9:.0f} GB are fetched from the Hugging Face hub, once.")

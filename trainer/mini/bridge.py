@@ -15,14 +15,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from antifake.core import tower
-from antifake.core.bundle import QFORMER_TOKENIZER, TOKENIZER, Bundle, Manifest, Tokens, file_entry
+from antifake.core.bundle import (
+    QFORMER_TOKENIZER,
+    TOKENIZER,
+    Bundle,
+    Manifest,
+    Tokens,
+    file_entry,
+    seal,
+)
 from antifake.core.embedded import TOWER_SHARD
 from antifake.core.lean import transformers_classes
 
 from .parts import SmolLM, bert_tokenizer, minilm_state, row_of
 
 BRIDGE_SHARD = "model-00002.safetensors"
-FROZEN = ("vision_model.embeddings.", "vision_model.encoder.", "lm_head.")
+TOWER_WEIGHTS = ("vision_model.embeddings.", "vision_model.encoder.")
 WORD_TABLES = ("embed_tokens", "word_embeddings")
 
 
@@ -39,7 +47,9 @@ class Sizes:
 
 def is_trained(name: str) -> bool:
     """Whether a weight of the bundle is the bridge's own."""
-    return not name.startswith(FROZEN) and not any(table in name for table in WORD_TABLES)
+    return not name.startswith((*TOWER_WEIGHTS, "lm_head.")) and not any(
+        table in name for table in WORD_TABLES
+    )
 
 
 def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> Bundle:
@@ -85,8 +95,7 @@ def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> B
         pre_layernorm=True,
         source="CLIP ViT-B/16, all-MiniLM-L6-v2, SmolLM2-135M-Instruct; trained by this project",
     )
-    (folder / "bundle.json").write_bytes(manifest.to_json())
-    return Bundle(folder, manifest)
+    return seal(folder, manifest)
 
 
 def _qformer(minilm: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from antifake.core.embedded import TOWER_SHARD
 from antifake.core.instructblip import InstructBlip
 
 from .pictures import Example, changed_view, plain_view
@@ -47,7 +48,7 @@ class Cache:
         """Compute a view ("plain", or any name for a changed one), or go on with it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path, mark = self.folder / f"{view}.npy", self.folder / f"{view}.json"
-        shard = self.tower.manifest.files["model-00001.safetensors"].sha256
+        shard = self.tower.manifest.files[TOWER_SHARD].sha256
         key = {"files": [e.file for e in examples], "tower": shard}
         done = _done(mark, key)
         tokens = (

@@ -22,8 +22,8 @@ from antifake.core.bundle import (
     QFORMER_TOKENIZER,
     TOKENIZER,
     Bundle,
-    Manifest,
     file_entry,
+    seal,
 )
 from antifake.core.cli import progress_bar
 from antifake.core.detector import detector_of
@@ -37,7 +37,7 @@ from antifake.core.promptbook import Promptbook
 from antifake.core.selfcheck import scores
 from antifake.core.verdict import Bands
 
-from .bridge import BRIDGE_SHARD, Sizes, assemble
+from .bridge import BRIDGE_SHARD, TOWER_WEIGHTS, Sizes, assemble
 from .features import Cache, Features
 from .parts import fetch_parts
 from .pictures import Example, Fold, folds, read_index, sampling
@@ -251,19 +251,19 @@ def export(
     replace(prompt, about=about).save(final / PROMPT)
     names = (TOWER_SHARD, BRIDGE_SHARD, TOKENIZER, QFORMER_TOKENIZER, PROMPT)
     manifest = replace(manifest, files={name: file_entry(final / name) for name in names})
-    write_atomically(final / "bundle.json", manifest.to_json())
+    bundle = seal(final, manifest)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name != TOWER_SHARD:
             shutil.copyfile(final / name, out / name)
-    _write_piece(manifest, Bundle(final, manifest), out)
+    _write_piece(bundle, out)
 
 
-def _write_piece(manifest: Manifest, bundle: Bundle, out: Path) -> None:
+def _write_piece(bundle: Bundle, out: Path) -> None:
     """mini.json: the pinned manifest, and how the samples score in exact arithmetic."""
     exact = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=exact)
-    piece = {"manifest": json.loads(manifest.to_json()), "samples": scores(detector)}
+    piece = {"manifest": json.loads(bundle.manifest.to_json()), "samples": scores(detector)}
     write_atomically(out / "mini.json", json.dumps(piece, indent=1, sort_keys=True).encode())
 
 
@@ -271,7 +271,7 @@ def _stored(model: InstructBlip) -> dict[str, torch.Tensor]:
     """Everything but the tower, as it lies on disk: matrices int8, the rest float32."""
     tensors = {}
     for name, value in model.state_dict().items():
-        if name.startswith(("vision_model.embeddings.", "vision_model.encoder.")):
+        if name.startswith(TOWER_WEIGHTS):
             continue
         name = name.replace("word_embeddings.words.", "word_embeddings.")  # noqa: PLW2901
         if value.ndim == 2 and not name.startswith("lm_head"):
