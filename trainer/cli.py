@@ -5,7 +5,9 @@ Keep heavy imports inside the commands, as in core's.
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,61 +21,150 @@ from antifake.core.cli import (
     say,
 )
 from antifake.core.errors import UsageError
+from antifake.core.files import write_atomically
+
+if TYPE_CHECKING:
+    from antifake.core.decoder import Decoder
+    from antifake.core.detector import Detector
+
+    from .evaluate import Judged
+    from .examples import Example
+    from .report.comparison import Comparison
 
 
 @click.command()
 @click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
 @click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
+@click.option(
+    "--manifest", metavar="FILE", help="Table instead: file, label, source, family, kind."
+)
+@click.option("--only", metavar="GLOB", help="Of the table, only files of such names.")
 @click.option("--log", metavar="FILE", help="Also write a JSON line for every picture.")
+@click.option("--report", metavar="FILE", help="Also write a page for people, in HTML.")
+@click.option("--robustness/--no-robustness", help="Judge degraded copies, too, for the report.")
+@click.option(
+    "--sample", default=200, show_default=True, type=click.IntRange(2), help="How many of these."
+)
 @json_option
 @model_option
 @prompt_option
 def evaluate(
     real: str | None,
     fake: str | None,
+    manifest: str | None,
+    only: str | None,
     log: str | None,
+    report: str | None,
+    robustness: bool,
+    sample: int,
     as_json: bool,
     model: str | None,
     prompt: str | None,
 ) -> None:
-    """Measure the detector on folders of known pictures; either folder alone is fine."""
-    if not real and not fake:
-        raise UsageError("Name at least one folder: --real DIR, --fake DIR.")
-    if log and Path(log).exists():
-        raise UsageError(f"{log} exists already; nothing was overwritten.")
-    reals, fakes = _pictures(real), _pictures(fake)
-    total = len(reals) + len(fakes)
-    if not total:
-        raise UsageError("There are no pictures in these folders.")
-    judged = []
-    with judging(model, prompt) as (detector, decoder), progress_bar("evaluate") as show:
-        from .evaluate import judge_labelled, metrics
+    """Measure the detector on known pictures: folders, either alone is fine, or a table."""
+    if robustness and not report:
+        raise UsageError("--robustness is shown in the report: name it with --report FILE.")
+    _refuse_to_overwrite(log, report)
+    wanted = _wanted(real, fake, manifest, only)
+    with judging(model, prompt) as (detector, decoder):
+        from .evaluate import metrics
 
-        for one in judge_labelled(detector, decoder, reals, fakes):
-            judged.append(one)
-            show(len(judged), total)
-    if log:
-        lines = (json.dumps({**one.row.to_dict(), "is_fake": one.is_fake}) for one in judged)
-        Path(log).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    found = metrics(judged)
+        judged = _judged(detector, decoder, wanted)
+        if log:
+            _write_log(Path(log), judged)
+        found = metrics(judged).to_dict()
+        if as_json or report:
+            from .report.comparison import compare
+
+            comparison = compare(judged, detector.prompt.about.bands)
+            found |= comparison.to_dict() if as_json else {}
+        if report:
+            degraded = sample if robustness else 0
+            page = _page(wanted, judged, comparison, (detector, decoder), degraded)
+            write_atomically(Path(report), page)
+            say(f"The report is in {report}.")
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        click.echo(json.dumps(found, indent=1))
     else:
-        _print_table(found.to_dict())
-    if found.n_failed:
+        _print_table(found)
+    if found["n_failed"]:
         for one in judged:
             if one.row.error:
                 say(one.row.to_text(percent=False))
         sys.exit(EXIT_SOME_FAILED)
 
 
-def _pictures(folder: str | None) -> list[Path]:
-    from antifake.core.walk import Wanted, pictures
+def _refuse_to_overwrite(*outputs: str | None) -> None:
+    for output in filter(None, outputs):
+        if Path(output).exists():
+            raise UsageError(f"{output} exists already; nothing was overwritten.")
 
-    return sorted(pictures(Path(folder), Wanted(recursive=True))) if folder else []
+
+class _Wanted(NamedTuple):
+    """What was named on the command line."""
+
+    examples: "list[Example]"
+    what: str
+    """In words, without the way to it on this computer."""
+    roots: list[Path]
 
 
-def _print_table(found: dict[str, object]) -> None:
+def _wanted(real: str | None, fake: str | None, manifest: str | None, only: str | None) -> _Wanted:
+    from .examples import from_folders, from_manifest
+
+    if manifest and not (real or fake):
+        table = Path(manifest)
+        what = f"{table.name}, {only}" if only else table.name
+        found = _Wanted(from_manifest(table, only or "*"), what, [table.parent])
+    elif manifest or only:
+        raise UsageError("Name either folders, or a table with --manifest FILE [--only GLOB].")
+    elif real or fake:
+        places = [(label, Path(name)) for label, name in (("real", real), ("fake", fake)) if name]
+        what = ", ".join(f"{path.resolve().name} (labelled {label})" for label, path in places)
+        folders = dict(places)
+        examples = from_folders(folders.get("real"), folders.get("fake"))
+        found = _Wanted(examples, what, [path for _, path in places])
+    else:
+        raise UsageError("Name at least one folder, --real DIR or --fake DIR, or --manifest FILE.")
+    if not found.examples:
+        raise UsageError(
+            f"There are no pictures in {'this table' if manifest else 'these folders'}."
+        )
+    return found
+
+
+def _judged(detector: "Detector", decoder: "Decoder", wanted: _Wanted) -> "list[Judged]":
+    from .evaluate import judge_labelled
+
+    judged = []
+    with progress_bar("evaluate") as show:
+        for one in judge_labelled(detector, decoder, wanted.examples):
+            judged.append(one)
+            show(len(judged), len(wanted.examples))
+    return judged
+
+
+def _page(
+    wanted: _Wanted,
+    judged: "list[Judged]",
+    comparison: "Comparison",
+    judges: "tuple[Detector, Decoder]",
+    degraded: int,
+) -> bytes:
+    from .report.making import Request, make_page
+
+    today = datetime.now().astimezone().date()
+    request = Request(wanted.what, wanted.roots, today, degraded)
+    with progress_bar("report") as show:
+        return make_page(request, judged, comparison, judges, show)
+
+
+def _write_log(path: Path, judged: "list[Judged]") -> None:
+    lines = (json.dumps({**one.row.to_dict(), "is_fake": one.is_fake}) for one in judged)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _print_table(found: dict[str, Any]) -> None:
     for key, value in found.items():
         if isinstance(value, dict):
             for name, count in value.items():

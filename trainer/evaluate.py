@@ -1,4 +1,4 @@
-"""How good a detector is on folders of known pictures.
+"""How good a detector is on pictures whose truth is known.
 
 As the official test does it for folders, without its bugs: fake folders alone
 are counted as fakes, every picture is turned to RGB, endings may be in
@@ -7,7 +7,6 @@ capitals.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,30 @@ from antifake.core.detector import Detector
 from antifake.core.judging import judge_all
 from antifake.core.rows import Row
 
+from .examples import Example
+
 THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One picture whose truth is known."""
+    """One picture whose truth is known, and what was said of it."""
 
     row: Row
-    is_fake: bool
+    example: Example
+
+    @property
+    def is_fake(self) -> bool:
+        return self.example.is_fake
 
 
 def judge_labelled(
-    detector: Detector, decoder: Decoder, real: Sequence[Path], fake: Sequence[Path]
+    detector: Detector, decoder: Decoder, examples: Sequence[Example]
 ) -> Iterator[Judged]:
-    """Judge both lists; unreadable pictures come as rows with an error."""
-    truth = iter([False] * len(real) + [True] * len(fake))
-    for row in judge_all(detector, decoder, [*real, *fake]):
-        yield Judged(row, next(truth))
+    """Judge all, in their order; unreadable pictures come as rows with an error."""
+    rows = judge_all(detector, decoder, [example.path for example in examples])
+    for row, example in zip(rows, examples, strict=True):
+        yield Judged(row, example)
 
 
 @dataclass(frozen=True)

@@ -43,3 +43,24 @@ def cool_checkers(rng: np.random.Generator) -> np.ndarray:
 def noisy(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     noise = rng.normal(0, NOISE_STD, pixels.shape)
     return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
+
+
+def plain_pictures(folder: Path, n: int = 60, *, fakes_as: str = "jpg", seed: int = 0) -> Path:
+    """Write `n` pictures with a table of them, half of them labelled fake; gives the table.
+
+    All are of one kind and size: only `fakes_as`, the ending of half of them, can
+    tell the labels apart. Each six pictures share a source, of one label.
+    """
+    rng = np.random.default_rng(seed)
+    lines = ["file,label,source,family,kind"]
+    for number in range(n):
+        is_fake = number % 2 == 1
+        name = f"{number:03}.{fakes_as if is_fake else 'jpg'}"
+        folder.mkdir(parents=True, exist_ok=True)
+        noisy(warm_gradient(rng), rng).save(folder / name)
+        source = f"{'made' if is_fake else 'taken'}-{number // 12}"
+        lines.append(f"{name},{'fake,' if is_fake else 'real,'}{source},"
+                     f"{'toy' if is_fake else ''},photo")  # fmt: skip
+    table = folder / "table.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table

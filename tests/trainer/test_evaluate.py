@@ -1,21 +1,25 @@
 """Metrics on verdicts whose truth is known."""
 
+from pathlib import Path
+
 import pytest
 
 from antifake.core.errors import UnreadableImageError
 from antifake.core.rows import Row
 from antifake.core.verdict import Bands, Verdict
 from antifake.trainer.evaluate import Judged, metrics
+from antifake.trainer.examples import Example
 
 
 def judged(p_fake, is_fake):
     verdict = Verdict(p_fake, Bands().label(p_fake), "m@1", "p@1")
-    return Judged(Row.judged("x", None, verdict, 1), is_fake)
+    return Judged(Row.judged("x", None, verdict, 1), Example(Path("x"), is_fake))
 
 
 def failed(is_fake):
     signed = Verdict(0.5, "unsure", "m@1", "p@1")
-    return Judged(Row.failed("x", None, UnreadableImageError("Broken."), signed, 1), is_fake)
+    row = Row.failed("x", None, UnreadableImageError("Broken."), signed, 1)
+    return Judged(row, Example(Path("x"), is_fake))
 
 
 def test_metrics_of_a_table_done_by_hand():

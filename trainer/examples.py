@@ -1,0 +1,65 @@
+"""Pictures whose truth is known: two folders, or a table that also says where they come from.
+
+Only names are read here. No label, format or size of a file ever reaches the model.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from antifake.core.errors import UsageError
+from antifake.core.walk import Wanted, pictures
+
+LABELS = {"real": False, "fake": True}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture, and what is known of it. Empty text: not known."""
+
+    path: Path
+    is_fake: bool
+    source: str = ""
+    """Where it was taken from. Pictures of one source stay together when data is split."""
+    family: str = ""
+    """Kind of generator, "" for a real picture."""
+    kind: str = ""
+    """photo, art, screenshot, ..."""
+
+
+def from_folders(real: Path | None, fake: Path | None) -> list[Example]:
+    """Every picture in and below the folders, sorted by path, real ones first."""
+    return [
+        Example(path, is_fake)
+        for folder, is_fake in ((real, False), (fake, True))
+        for path in (sorted(pictures(folder, Wanted(recursive=True))) if folder else [])
+    ]
+
+
+def from_manifest(path: Path, only: str = "*") -> list[Example]:
+    """The rows of a CSV file whose `file` matches the pattern `only`, in the file's order.
+
+    Columns: file (relative to the table's folder) and label (real or fake); source, family and
+    kind where known. Raises UsageError with the line and what is wrong with it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(_rows(csv.DictReader(file), path, only))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is not a table that can be read: {error}") from None
+
+
+def _rows(table: "csv.DictReader[str]", path: Path, only: str) -> Iterator[Example]:
+    if missing := {"file", "label"} - set(table.fieldnames or ()):
+        raise UsageError(f"{path} lacks the column {' and '.join(sorted(missing))}.")
+    for row in table:
+        name, label = row["file"] or "", row["label"] or ""
+        if label not in LABELS:
+            raise UsageError(
+                f"{path}, line {table.line_num}: label is {label!r}, not real or fake."
+            )
+        if fnmatchcase(name, only):
+            known = {key: row.get(key) or "" for key in ("source", "family", "kind")}
+            yield Example(path.parent / name, LABELS[label], **known)

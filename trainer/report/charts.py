@@ -1,0 +1,148 @@
+"""The figures of the page. Lines differ in colour, in style and in name."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from antifake.trainer.evaluate import THRESHOLD
+
+from .drawing import COLOUR, STYLE, inline_svg, new_figure
+from .estimates import Flags, Numbers, wilson
+from .measures import BINS, Scores
+from .robustness import Degraded
+
+MOST_POINTS = 400
+"""On one curve; more cannot be seen."""
+
+Curve = Callable[[Scores], tuple[Numbers, Numbers]]
+
+
+def roc(ours: Scores, blind: Scores | None) -> Markup:
+    """False alarms against catches, over all thresholds."""
+    names = ("Share of real pictures above the threshold", "Share of AI-made ones above it")
+    title = "ROC curve: real pictures above each threshold against AI-made ones"
+    with mpl.rc_context(STYLE):
+        figure = new_figure(4.2)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=COLOUR["ink"], linewidth=0.8, linestyle=":")
+        _curves(axes, _roc_points, ours, blind)
+        _unit_square(axes, *names)
+        axes.legend(loc="lower right")
+    return inline_svg(figure, "roc", title)
+
+
+def precision_recall(ours: Scores, blind: Scores | None) -> Markup:
+    """How many of what is above a threshold is AI-made, against how much is caught."""
+    names = ("Share of AI-made pictures above the threshold", "Share AI-made above it")
+    with mpl.rc_context(STYLE):
+        figure = new_figure(4.2)
+        axes = figure.subplots()
+        axes.axhline(ours.truth.mean(), color=COLOUR["ink"], linewidth=0.8, linestyle=":")
+        _curves(axes, _precision_points, ours, blind)
+        _unit_square(axes, *names)
+        axes.legend(loc="lower left")
+    return inline_svg(figure, "precision", "Precision and recall over all thresholds")
+
+
+def histogram(ours: Scores) -> Markup:
+    """Scores of each class in 25 bins, with the decision and the band around it."""
+    classes = ((~ours.truth, "real pictures", "real", ""), (ours.truth, "AI-made", "made", "///"))
+    with mpl.rc_context(STYLE):
+        figure = new_figure(3.6)
+        panels: Sequence[Axes] = figure.subplots(2, 1, sharex=True)
+        for axes, (members, name, colour, hatch) in zip(panels, classes, strict=True):
+            _mark_decision(axes, ours)
+            axes.hist(
+                ours.p_fake[members], bins=25, range=(0, 1), color=COLOUR[colour],
+                edgecolor=COLOUR["paper"], linewidth=0.5, hatch=hatch,
+            )  # fmt: skip
+            axes.set_title(f"{name}, {members.sum():,}")
+            axes.set_ylabel("pictures")
+            axes.set_xlim(0, 1)
+        panels[-1].set_xlabel("p_fake")
+    return inline_svg(figure, "histogram", "Histogram of p_fake for real and AI-made pictures")
+
+
+def reliability(ours: Scores) -> Markup:
+    """Mean score of each tenth against how many of it are AI-made, with Wilson's intervals."""
+    found = [wilson(float(here.sum()), len(here)) for here in _by_bin(ours, ours.truth)]
+    means = [float(here.mean()) if len(here) else np.nan for here in _by_bin(ours, ours.p_fake)]
+    bars = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
+    with mpl.rc_context(STYLE):
+        figure = new_figure(4.2)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=COLOUR["ink"], linewidth=0.8, linestyle=":")
+        axes.errorbar(
+            means, [one.value for one in found], yerr=bars, color=COLOUR["ours"], marker="o",
+            markersize=5, linewidth=1.5, elinewidth=1, capsize=2, clip_on=False,
+        )  # fmt: skip
+        _unit_square(axes, "Mean p_fake of a tenth", "Share AI-made in it")
+    return inline_svg(figure, "reliability", "Reliability: mean score against share of AI-made")
+
+
+def robustness(rows: Sequence[Degraded]) -> Markup:
+    """AUC and balanced accuracy of every degradation, beside those of the pictures as they are."""
+    shown = (("auc", "AUC", "ours", "o"), ("balanced_accuracy", "balanced accuracy", "made", "s"))
+    places = np.arange(len(rows))[::-1]
+    with mpl.rc_context(STYLE):
+        figure = new_figure(0.9 + 0.27 * len(rows))
+        axes = figure.subplots()
+        for offset, (key, name, colour, marker) in zip((0.13, -0.13), shown, strict=True):
+            found = [row.figures[key] for row in rows]
+            bars = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
+            axes.axvline(found[0].value, color=COLOUR[colour], linewidth=0.8, linestyle="--")
+            axes.errorbar(
+                [one.value for one in found], places + offset, xerr=bars, color=COLOUR[colour],
+                marker=marker, markersize=4.5, linestyle="none", elinewidth=1, label=name,
+            )  # fmt: skip
+        axes.set_yticks(places, [row.name for row in rows])
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
+        figure.legend(loc="outside upper left", ncols=2)
+    return inline_svg(figure, "robustness", "AUC and balanced accuracy after each degradation")
+
+
+def _by_bin(scores: Scores, values: Numbers | Flags) -> list[Any]:
+    return [values[scores.bins == number] for number in range(BINS)]
+
+
+def _curves(axes: Axes, points: Curve, ours: Scores, blind: Scores | None) -> None:
+    axes.plot(*points(ours), color=COLOUR["ours"], linewidth=1.8, label="antifake")
+    if blind:
+        label = "sees no pixels"
+        axes.plot(*points(blind), color=COLOUR["blind"], linewidth=1.5, ls="--", label=label)
+
+
+def _roc_points(scores: Scores) -> tuple[Numbers, Numbers]:
+    alarms, caught, _ = roc_curve(scores.truth, scores.p_fake)
+    return _thinned(alarms), _thinned(caught)
+
+
+def _precision_points(scores: Scores) -> tuple[Numbers, Numbers]:
+    precision, recall, _ = precision_recall_curve(scores.truth, scores.p_fake)
+    # The last point is there by definition, above a threshold that nothing reaches.
+    return _thinned(recall[:-1]), _thinned(precision[:-1])
+
+
+def _thinned(values: Numbers) -> Numbers:
+    kept = np.linspace(0, len(values) - 1, min(len(values), MOST_POINTS)).round().astype(int)
+    thinned: Numbers = values[kept]
+    return thinned
+
+
+def _unit_square(axes: Axes, across: str, up: str) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=across, ylabel=up)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+
+
+def _mark_decision(axes: Axes, scores: Scores) -> None:
+    bands = scores.bands
+    axes.axvspan(bands.real_below, bands.fake_above, color=COLOUR["band"], linewidth=0)
+    axes.axvline(THRESHOLD, color=COLOUR["ink"], linewidth=1, linestyle="--")

@@ -1,0 +1,73 @@
+"""matplotlib figures -> SVG that lives inside a page, in the page's own colours.
+
+Figures are drawn in colours that stand for a meaning and are replaced by the
+page's variables, so one drawing serves light, dark and paper.
+"""
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+MEANINGS = ("ink", "rule", "paper", "ours", "blind", "real", "made", "band")
+COLOUR = {name: f"#0101{number:02x}" for number, name in enumerate(MEANINGS, start=1)}
+"""Nobody else draws in these. Not black, which matplotlib leaves out of the SVG."""
+
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "antifake",  # ids are random without
+    "font.size": 9,
+    "font.family": "DejaVu Sans",  # matplotlib brings it, so every machine measures text alike
+    "text.color": COLOUR["ink"],
+    "axes.edgecolor": COLOUR["rule"],
+    "axes.labelcolor": COLOUR["ink"],
+    "axes.facecolor": "none",
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": COLOUR["rule"],
+    "grid.linewidth": 0.5,
+    "xtick.color": COLOUR["rule"],
+    "xtick.labelcolor": COLOUR["ink"],
+    "ytick.color": COLOUR["rule"],
+    "ytick.labelcolor": COLOUR["ink"],
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "hatch.linewidth": 0.6,
+    "figure.facecolor": "none",
+}
+FONT = "font-family: system-ui, 'DejaVu Sans', 'Segoe UI', Arial, sans-serif"
+
+
+def new_figure(height: float = 3.4) -> Figure:
+    """A figure as wide as a phone's page, `height` in inches. Draw in it within `STYLE`."""
+    return Figure(figsize=(4.8, height), layout="constrained")
+
+
+def inline_svg(figure: Figure, key: str, title: str) -> Markup:
+    """The figure as an <svg> element; `key` makes its ids unique on the page."""
+    buffer = io.StringIO()
+    no_metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata=no_metadata)
+    svg = buffer.getvalue()
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{key}-', body)
+    body = re.sub(r'(?:xlink:)?href="#', f'href="#{key}-', body).replace("url(#", f"url(#{key}-")
+    body = re.sub(r"font-family: [^;\"]*", FONT, body)
+    for name, colour in COLOUR.items():
+        body = body.replace(colour, f"var(--{name})")
+    width, height = 72 * figure.get_size_inches()
+    # Title and ids are escaped; the rest is what matplotlib wrote of numbers and our words.
+    head = Markup(
+        '<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-labelledby="{}-title">'
+        '<title id="{}-title">{}</title>'
+    ).format(width, height, key, key, title)
+    return head + Markup(body)  # noqa: S704

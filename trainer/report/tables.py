@@ -1,0 +1,101 @@
+"""The same pictures by source, by generator and by kind.
+
+Each row holds pictures of one class only: an accuracy over both would flatter
+where one of them prevails.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from antifake.trainer.examples import Example
+
+from .comparison import Comparison
+from .estimates import Estimate, Ids, wilson
+from .measures import Scores
+
+MOST_ROWS = 60
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures of one class that have one thing in common."""
+
+    name: str
+    is_fake: bool
+    n: int
+    accuracy: Estimate
+    """By the threshold, with Wilson's interval, which takes pictures for independent."""
+    mean: float
+    """p_fake"""
+    unsure: float
+    blind: float
+    """Accuracy of the classifier that sees no pixels; NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class PartTable:
+    """The largest parts first; none where nothing is known."""
+
+    title: str
+    column: str
+    parts: list[Part]
+    n_left_out: int
+    """Parts too many to show."""
+
+
+def part_tables(comparison: Comparison) -> list[PartTable]:
+    return [
+        _table(comparison, "By source", "Source", lambda at: _example(comparison, at).source),
+        _table(comparison, "By generator", "Generator family", lambda at: _family(comparison, at)),
+        _table(comparison, "By kind of picture", "Kind", lambda at: _example(comparison, at).kind),
+    ]
+
+
+def confusion(ours: Scores) -> list[tuple[str, int, list[Estimate]]]:
+    """Of each class, how many, and the share with each of the three verdicts."""
+    verdicts = (ours.called_real, ours.is_unsure, ours.called_fake)
+    return [
+        (name, int(members.sum()), [wilson(int((members & said).sum()), int(members.sum()))
+                                    for said in verdicts])
+        for name, members in (("real", ~ours.truth), ("AI-made", ours.truth))
+    ]  # fmt: skip
+
+
+def _example(comparison: Comparison, at: int) -> Example:
+    return comparison.judged[at].example
+
+
+def _family(comparison: Comparison, at: int) -> str:
+    """Real pictures have none, and need no row here."""
+    example = _example(comparison, at)
+    return example.family if example.is_fake else ""
+
+
+def _table(
+    comparison: Comparison, title: str, column: str, name_of: Callable[[int], str]
+) -> PartTable:
+    members: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for at, one in enumerate(comparison.judged):
+        if name := name_of(at):
+            members[name, one.is_fake].append(at)
+    parts = [
+        _part(comparison, name, np.array(places)) for (name, _), places in sorted(members.items())
+    ]
+    parts.sort(key=lambda part: (part.is_fake, -part.n))
+    return PartTable(title, column, parts[:MOST_ROWS], max(0, len(parts) - MOST_ROWS))
+
+
+def _part(comparison: Comparison, name: str, places: Ids) -> Part:
+    ours, blind = comparison.ours, comparison.blind
+    return Part(
+        name,
+        bool(ours.truth[places[0]]),
+        len(places),
+        wilson(int(ours.is_right[places].sum()), len(places)),
+        float(ours.p_fake[places].mean()),
+        float(ours.is_unsure[places].mean()),
+        float(blind.is_right[places].mean()) if blind else np.nan,
+    )
