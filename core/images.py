@@ -60,6 +60,15 @@ def decode(data: bytes, size: int = 224) -> Picture:
     return Picture(np.array(square), width, height, kind)
 
 
+def resized(data: bytes, size: int = 224) -> Image.Image:
+    """The first frame, upright RGB, its shorter side `size`; UnreadableImageError says why not.
+
+    For other crops than the middle one, as training takes them.
+    """
+    _check_bytes(len(data), MAX_BYTES)
+    return _resized(_read(data, _kind(data), size)[0], size)
+
+
 def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a regular file of at most max_bytes; anything else is refused before it is read."""
     try:
@@ -309,7 +318,14 @@ def _to_8_bits(values: Grey) -> Pixels:
 
 
 def _centre_square(image: Image.Image, size: int) -> Image.Image:
-    """As the paper's evaluation: shorter side to `size`, bicubic, then the middle.
+    image = _resized(image, size)
+    width, height = image.size
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))
+
+
+def _resized(image: Image.Image, size: int) -> Image.Image:
+    """As the paper's evaluation: shorter side to `size`, bicubic, before the middle is taken.
 
     Its roundings are kept to the pixel; resize(box=...) would be faster and differ.
     """
@@ -319,9 +335,7 @@ def _centre_square(image: Image.Image, size: int) -> Image.Image:
         width, height = size, int(size * height / width)
     else:
         width, height = int(size * width / height), size
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    return image.crop((left, top, left + size, top + size))
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _without_far_ends(image: Image.Image) -> Image.Image:

@@ -251,7 +251,7 @@ class InstructBlip(nn.Module):
         """The language model's last position after the question, [B, Hl]."""
         batch = len(features)
         with self.precision.autocast():
-            words = self.language_projection(self._queries(features, question))  # [B, Q, Hl]
+            words = self.language_projection(self.queries(features, question))  # [B, Q, Hl]
             text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
             embeds = torch.cat([words.float(), text.expand(batch, -1, -1)], dim=1)
             output = self.language_model(inputs_embeds=embeds, use_cache=False)
@@ -260,7 +260,7 @@ class InstructBlip(nn.Module):
         # that copies the head once an image on a bf16 CPU (200 times slower, measured).
         return last
 
-    def _queries(self, features: Tensor, question: Question) -> Tensor:
+    def queries(self, features: Tensor, question: Question) -> Tensor:
         """What the query tokens have read, [B, Q, Hq]."""
         batch = len(features)
         self.qformer.get_input_embeddings().learned = (question.qformer_rows,)
@@ -273,8 +273,8 @@ class InstructBlip(nn.Module):
                 query_embeds=self.query_tokens.expand(batch, -1, -1),
                 encoder_hidden_states=features.float() if exact else features,
             )
-        queries: Tensor = output.last_hidden_state[:, : self.query_tokens.shape[1]]
-        return queries
+        read: Tensor = output.last_hidden_state[:, : self.query_tokens.shape[1]]
+        return read
 
     def answer_rows(self) -> Tensor:
         """The head's rows of "yes" and "no", float32 [2, Hl]."""

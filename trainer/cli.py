@@ -13,6 +13,8 @@ import click
 
 from antifake.core.cli import (
     EXIT_SOME_FAILED,
+    ensure_model,
+    home,
     json_option,
     judging,
     model_option,
@@ -175,6 +177,152 @@ def _print_table(found: dict[str, Any]) -> None:
 
 
 @click.command()
+@click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
+@click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
+@click.option("--val-real", metavar="DIR", help="Real pictures to validate on; else some of DIR.")
+@click.option("--val-fake", metavar="DIR", help="AI-made pictures to validate on.")
+@click.option("--manifest", metavar="FILE", help="CSV with file, label; source and more if known.")
+@click.option("--only", default="*", metavar="GLOB", help="Of its files only these.")
+@click.option("--val-manifest", metavar="FILE", help="The same, to validate on.")
+@click.option("--val-only", default="*", metavar="GLOB", help="Of its files only these.")
+@click.option("--base", "--model", "base", metavar="NAME", help="A model other than the active.")
+@click.option("--from", "start", metavar="PROMPT", help="Start from this one, not the active.")
+@click.option(
+    "--preset",
+    type=click.Choice(["paper", "corrections"]),
+    default="corrections",
+    show_default=True,
+    help="paper: as published, from a random start. corrections: for 10 to 1000 pictures.",
+)
+@click.option("-o", "out", required=True, metavar="OUT", help="File to write, OUT.safetensors.")
+@click.option("--position", type=click.Choice(["suffix", "prefix", "replace"]), help="Of [*].")
+@click.option("--tokens", type=click.IntRange(1, 64), metavar="P", help="Length of the word.")
+@click.option("--sides", type=click.Choice(["both", "qformer", "llm"]), help="Where it is read.")
+@click.option("--lora", type=click.IntRange(0, 256), default=0, metavar="RANK", help="No word.")
+@click.option("--loss", type=click.Choice(["official", "pair"]), help="Other than the preset's.")
+@click.option("--lr", type=click.FloatRange(0, 10, min_open=True), help="Learning rate.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the pictures, at most.")
+@click.option("--steps", type=click.IntRange(1), help="Batches in all, at most.")
+@click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of all that is random.")
+@click.option(
+    "--no-cache", is_flag=True, help="Keep nothing of the pictures on disk, and take longer."
+)
+@click.option("--cache-gb", default=2.0, show_default=True, help="What may be kept, in all.")
+def train(
+    real: str | None,
+    fake: str | None,
+    val_real: str | None,
+    val_fake: str | None,
+    manifest: str | None,
+    only: str,
+    val_manifest: str | None,
+    val_only: str,
+    base: str | None,
+    start: str | None,
+    preset: str,
+    out: str,
+    position: str | None,
+    tokens: int | None,
+    sides: str | None,
+    lora: int,
+    no_cache: bool,
+    cache_gb: float,
+    **settings: float | str | None,
+) -> None:
+    """Learn a new word [*] from labelled pictures; the model itself is not changed.
+
+    What was interrupted goes on when the same command is given again. On several GPUs or
+    machines: accelerate launch -m antifake.daemon train ...
+    """
+    target = _new(Path(out) if lora or out.endswith(".safetensors") else Path(f"{out}.safetensors"))
+    learn = _known(real, fake, manifest, only)
+    validate = _known(val_real, val_fake, val_manifest, val_only)
+    if not learn:
+        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
+    where = home()
+    bundle = ensure_model(where, base)
+    from antifake.core.promptbook import Promptbook
+
+    from .features import FeatureCache
+    from .learner import Shape
+    from .presets import chosen
+    from .training import Order, Place
+    from .training import train as run
+
+    # LoRA's additions start at nothing: there is nothing for a tether to be tied to.
+    more = {"warm": True if start else None, "tether": 0.0 if lora else None}
+    order = Order(
+        out=target,
+        learn=learn,
+        validate=validate,
+        settings=chosen(preset, settings | more),
+        shape=Shape(position, tokens, sides),
+        start=start,
+        lora=lora,
+    )
+    kept = where.root / "cache" / "features"
+    cache = None if no_cache else FeatureCache(kept, int(cache_gb * 1e9))
+    with progress_bar("train") as show:
+        run(order, Place(bundle, Promptbook(where.prompts), cache), say, show)
+
+
+def _new(path: Path) -> Path:
+    """Raises UsageError where it exists."""
+    if path.exists():
+        raise UsageError(f"{path} exists already; nothing was overwritten.")
+    return path
+
+
+def _known(real: str | None, fake: str | None, manifest: str | None, only: str) -> "list[Example]":
+    """Pictures of two folders and of a table. Raises UsageError."""
+    from .examples import from_folders, from_manifest
+
+    found = from_folders(Path(real) if real else None, Path(fake) if fake else None)
+    return found + (from_manifest(Path(manifest), only) if manifest else [])
+
+
+@click.command()
+@click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
+@click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
+@click.option("--manifest", metavar="FILE", help="CSV with the columns file and label.")
+@click.option("--only", default="*", metavar="GLOB", help="Of its files only these.")
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(0, 0.5),
+    metavar="SHARE",
+    help="Decide so that at most this share of the real pictures is called AI-made.",
+)
+@click.option("-o", "out", required=True, metavar="OUT", help="File to write, OUT.safetensors.")
+@model_option
+@prompt_option
+def calibrate(
+    real: str | None,
+    fake: str | None,
+    manifest: str | None,
+    only: str,
+    false_alarms: float | None,
+    out: str,
+    model: str | None,
+    prompt: str | None,
+) -> None:
+    """Make p_fake mean what it says, on pictures that the word was not learned from."""
+    target = _new(Path(out if out.endswith(".safetensors") else f"{out}.safetensors"))
+    examples = _known(real, fake, manifest, only)
+    if not examples:
+        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
+    with judging(model, prompt) as (detector, decoder):
+        from .calibrating import calibrate_on
+        from .telling import how_to_use
+
+        word, lines = calibrate_on(detector, decoder, examples, false_alarms, say)
+    word.save(target)
+    for line in lines:
+        click.echo(line)
+    say(how_to_use(target))
+
+
+@click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--work", default="build/mini", show_default=True, type=click.Path(path_type=Path))
 @click.option("--out", default="core/mini", show_default=True, type=click.Path(path_type=Path))
@@ -186,4 +334,4 @@ def mini(data: Path, work: Path, out: Path, seed: int) -> None:
     Recipe(data, work, out, seed).run(say)
 
 
-COMMANDS = (evaluate, mini)
+COMMANDS = (evaluate, train, calibrate, mini)

@@ -101,7 +101,7 @@ def ranking(detector: Detector, data: bytes) -> None:
     @torch.inference_mode()
     def ranked() -> torch.Tensor:
         with model.precision.autocast():
-            words = model.language_projection(model._queries(features, question))
+            words = model.language_projection(model.queries(features, question))
             text = torch.cat([question.before[0], question.llm_rows, question.after[0]])
             prompt = torch.cat([words[0].float(), text])[None]
             both = torch.cat([prompt.expand(2, -1, -1), answers.float()], dim=1)

@@ -1,0 +1,53 @@
+"""Training on the tiny model in this process: what the command does, without its start."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from antifake.core.prompt import SoftPrompt, load_prompt
+from antifake.core.promptbook import Promptbook
+from antifake.trainer.examples import Example, from_folders
+from antifake.trainer.features import FeatureCache
+from antifake.trainer.learner import Shape
+from antifake.trainer.presets import CORRECTIONS, Settings
+from antifake.trainer.training import Order, Place, train
+
+QUICK = replace(CORRECTIONS, lr=0.05, epochs=5, batch=8, patience=0, tether=0.0)
+"""20 steps on 32 pictures."""
+
+
+@dataclass
+class School:
+    """A place to train in, and what was said there."""
+
+    place: Place
+    said: list[str] = field(default_factory=list)
+
+    def teach(
+        self, out: Path, learn: list[Example], settings: Settings = QUICK, **order
+    ) -> SoftPrompt:
+        """Train as the command would; gives what it wrote."""
+        known = {"validate": [], "shape": Shape()} | order
+        asked = Order(out=out, learn=learn, settings=settings, **known)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # on a busy machine two take ten times as long for tiny products
+        try:
+            train(asked, self.place, self.said.append, lambda _done, _total: None)
+        finally:
+            torch.set_num_threads(threads)
+        return load_prompt(out) if out.is_file() else None
+
+    @property
+    def all_said(self) -> str:
+        return "\n".join(self.said)
+
+
+def school(home, bundle=None, *, cached: bool = True, precision=None) -> School:
+    bundle = bundle or home.bundle()
+    cache = FeatureCache(home.root / "cache" / "features") if cached else None
+    return School(Place(bundle, Promptbook(home.prompts), cache, precision))
+
+
+def toy_examples(folder: Path) -> list[Example]:
+    return from_folders(folder / "real", folder / "fake")

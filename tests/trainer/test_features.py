@@ -1,0 +1,137 @@
+"""Features on disk: found again by content, never trusted when damaged, never too many."""
+
+import os
+
+import pytest
+import torch
+from conftest import tiny_prompt
+from kit.toy import toy_pictures
+
+from antifake.core.decoder import Decoder
+from antifake.core.detector import Detector
+from antifake.core.errors import AntifakeError
+from antifake.core.instructblip import load
+from antifake.core.precision import Precision
+from antifake.core.prepare import Source, prepare
+from antifake.trainer.examples import from_folders
+from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache, View, vision_fingerprint
+from antifake.trainer.survey import survey
+
+FLOAT32 = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    real, fake = toy_pictures(tmp_path / "toys", n=4)
+    with Decoder(size=28) as decoder:
+        found, complaints = survey(from_folders(real, fake), decoder)
+    assert complaints == []
+    return found
+
+
+@pytest.fixture
+def eyes_with(tiny_bundle):
+    model = load(tiny_bundle, FLOAT32)
+    with Decoder(size=28) as decoder:
+        pixels = Detector(model, tiny_prompt(1), "").pixels
+        yield lambda cache, depends_on="": Eyes(model, pixels, decoder, cache, depends_on)
+
+
+def files_in(cache):
+    return sorted(cache.folder.rglob("*.features"))
+
+
+def test_what_was_kept_is_what_would_be_computed(eyes_with, pictures, tmp_path):
+    cache = FeatureCache(tmp_path / "cache")
+    views = [PLAIN, FLIPPED, PLAIN, FLIPPED]
+    fresh = eyes_with(None).features(pictures, views)
+    assert torch.equal(eyes_with(cache).features(pictures, views), fresh)
+    assert len(files_in(cache)) == 4
+    for one in pictures:
+        one.example.path.unlink()
+    assert torch.equal(eyes_with(cache).features(pictures, views), fresh)
+
+
+def test_both_views_differ_and_have_a_file_each(eyes_with, pictures, tmp_path):
+    cache = FeatureCache(tmp_path / "cache")
+    plain, flipped = eyes_with(cache).features([pictures[0]] * 2, [PLAIN, FLIPPED])
+    assert not torch.equal(plain, flipped)
+    assert len(files_in(cache)) == 2
+
+
+def test_another_model_or_normalisation_is_another_file(eyes_with, pictures, tmp_path):
+    cache = FeatureCache(tmp_path / "cache")
+    for depends_on in ("one tower", "another tower"):
+        eyes_with(cache, depends_on).features(pictures[:1], [PLAIN])
+    assert len(files_in(cache)) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped bit", "emptied", "a folder"])
+def test_a_damaged_file_is_computed_again(eyes_with, pictures, tmp_path, damage):
+    cache = FeatureCache(tmp_path / "cache")
+    fresh = eyes_with(cache).features(pictures[:1], [PLAIN])
+    (path,) = files_in(cache)
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(data[:-7])
+    elif damage == "flipped bit":
+        data[-1] ^= 1
+        path.write_bytes(data)
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+        (path.parent / "stray").mkdir()
+    assert torch.equal(eyes_with(cache).features(pictures[:1], [PLAIN]), fresh)
+    assert hash(files_in(cache)[0].read_bytes()) != hash(b"")
+
+
+def test_the_folder_keeps_what_was_used_last(tmp_path):
+    one = torch.zeros(100, 100)
+    cache = FeatureCache(tmp_path, max_bytes=5 * 41_000)
+    for name in "abcde":
+        cache.put(name * 4, one)
+    for age, path in enumerate(reversed(files_in(cache))):
+        os.utime(path, (1000 - age, 1000 - age))
+    assert cache.get("aaaa") is not None  # used now
+    cache.put("ffff", one)
+    assert sum(path.stat().st_size for path in files_in(cache)) <= 5 * 41_000
+    kept = {path.stem[0] for path in files_in(cache)}
+    assert {"a", "f"} <= kept
+    assert "b" not in kept
+
+
+def test_a_cache_that_is_too_small_for_anything_does_no_harm(eyes_with, pictures, tmp_path):
+    cache = FeatureCache(tmp_path / "cache", max_bytes=1)
+    fresh = eyes_with(None).features(pictures, [PLAIN] * 4)
+    assert torch.equal(eyes_with(cache).features(pictures, [PLAIN] * 4), fresh)
+    assert files_in(cache) == []
+
+
+def test_two_models_with_one_tower_share_their_features(tiny_bundle, tiny_source, tmp_path):
+    from kit.tiny import build_tiny
+
+    same = prepare(Source(tiny_source), tmp_path / "same", dtype="fp32", full_tables=True)
+    other = prepare(Source(build_tiny(tmp_path / "source", seed=5)), tmp_path / "o", dtype="fp32")
+    assert vision_fingerprint(same) == vision_fingerprint(tiny_bundle)
+    assert vision_fingerprint(other) != vision_fingerprint(tiny_bundle)
+
+
+def test_random_squares_lie_where_they_are_told_and_are_never_kept(eyes_with, pictures, tmp_path):
+    cache = FeatureCache(tmp_path / "cache")
+    eyes = eyes_with(cache)
+    left = eyes.features(pictures[3:], [View(at=(0.0, 0.0))])
+    right = eyes.features(pictures[3:], [View(at=(1.0, 0.0))])
+    assert not torch.equal(left, right)
+    assert files_in(cache) == []
+    middle = eyes.features(pictures[3:], [View(at=(0.5, 0.5))])
+    plain = eyes.features(pictures[3:], [PLAIN])
+    assert torch.allclose(middle, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("view", [PLAIN, View(at=(0.0, 0.0))])
+def test_a_picture_that_changes_meanwhile_ends_the_run(eyes_with, pictures, view):
+    path = pictures[0].example.path
+    path.write_bytes(pictures[1].example.path.read_bytes())
+    with pytest.raises(AntifakeError, match="has changed"):
+        eyes_with(None).features(pictures[:1], [view])

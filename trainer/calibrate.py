@@ -1,0 +1,121 @@
+"""One threshold and one temperature, so that p_fake means what it says and 0.5 decides.
+
+Fitted by maximum likelihood on held-out pictures: p = sigmoid((margin - threshold) / temperature).
+Both classes weigh the same, so how many of each there are says nothing.
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from antifake.core.errors import UsageError
+from antifake.core.promptfile import Circumstances
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
+Truth = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+ENOUGH = 25
+"""Of each class. With fewer, two more fitted numbers say more of the pictures than of the word."""
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well probabilities fit the truth; lower is better, classes weigh the same."""
+
+    brier: float
+    log_loss: float
+    calibration_error: float
+    """Expected calibration error over ten equal bins: by how much p_fake is off, in [0, 1]."""
+    false_alarms: float
+    """Share of the real pictures with p_fake above 0.5."""
+    missed: float
+    """Share of the AI-made pictures with p_fake at most 0.5."""
+
+    def to_dict(self) -> dict[str, float]:
+        return {name: round(value, 6) for name, value in asdict(self).items()}
+
+
+def enough(is_fake: Truth) -> bool:
+    """Whether there are pictures enough of both classes to calibrate on."""
+    return min(int(is_fake.sum()), int((~is_fake).sum())) >= ENOUGH
+
+
+def calibrated(
+    about: Circumstances, margins: Numbers, is_fake: Truth, false_alarms: float | None = None
+) -> Circumstances:
+    """The circumstances with threshold and temperature fitted to margins [n].
+
+    `false_alarms` puts the threshold where at most that share of the real pictures
+    lies above it. Raises UsageError where the margins do not tell the classes apart.
+    """
+    threshold, temperature = fit(margins, is_fake)
+    if false_alarms is not None:
+        threshold = float(np.quantile(margins[~is_fake], 1 - false_alarms, method="higher"))
+    return replace(about, threshold=threshold, temperature=temperature)
+
+
+def fit(margins: Numbers, is_fake: Truth) -> tuple[float, float]:
+    """Threshold and temperature of greatest likelihood.
+
+    The targets are Platt's, (n + 1) / (n + 2) instead of 1: classes that do not
+    overlap would else ask for a temperature of 0.
+    """
+    fakes, reals = int(is_fake.sum()), int((~is_fake).sum())
+    target = np.where(is_fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+    middle, scale = float(margins.mean()), float(margins.std()) or 1.0
+    x = np.stack([(margins - middle) / scale, np.ones_like(margins)], axis=1)  # [n, 2]
+    slope, bias = _newton(x, target, balance(is_fake))
+    if slope <= 0:
+        raise UsageError(
+            "On these pictures the model's answers do not tell real from AI-made, or tell it the "
+            "wrong way round: there is nothing to calibrate. Are the labels right?"
+        )
+    return middle - scale * bias / slope, scale / slope
+
+
+def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, float]:
+    """Logistic regression in two numbers. Convex, so halving steps that overshoot is enough."""
+    w = np.zeros(2)
+    for _ in range(100):
+        p = _sigmoid(x @ w)
+        gradient = x.T @ (weight * (p - target))
+        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while _loss(x @ (w - step), target, weight) > _loss(x @ w, target, weight) + 1e-12:
+            step /= 2
+        w -= step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(w[0]), float(w[1])
+
+
+def quality(about: Circumstances, margins: Numbers, is_fake: Truth) -> Quality:
+    """How good p_fake is on pictures whose truth is known."""
+    logits = (margins - about.threshold) / about.temperature
+    p, weight = _sigmoid(logits), balance(is_fake)
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    off = [abs(float((weight * (p - is_fake))[bins == b].sum())) for b in range(BINS)]
+    return Quality(
+        brier=float((weight * (p - is_fake) ** 2).sum()),
+        log_loss=_loss(logits, is_fake.astype(float), weight),
+        calibration_error=sum(off),
+        false_alarms=float((p[~is_fake] > 0.5).mean()),
+        missed=float((p[is_fake] <= 0.5).mean()),
+    )
+
+
+def balance(is_fake: Truth) -> Numbers:
+    """Weights [n] that sum to 1, half of it for each class."""
+    fakes, reals = max(1, int(is_fake.sum())), max(1, int((~is_fake).sum()))
+    weights: Numbers = np.where(is_fake, 0.5 / fakes, 0.5 / reals)
+    return weights
+
+
+def _sigmoid(x: Numbers) -> Numbers:
+    half: Numbers = 0.5 * np.tanh(0.5 * x)  # which does not overflow
+    return half + 0.5
+
+
+def _loss(logits: Numbers, target: Numbers, weight: Numbers) -> float:
+    return float((weight * (np.logaddexp(0, logits) - target * logits)).sum())

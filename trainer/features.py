@@ -1,0 +1,193 @@
+"""What the frozen vision tower makes of a picture, computed once and kept on disk.
+
+A file of the cache is the sha256 of what follows, and a safetensors file with one tensor. It is
+named by what it depends on: the picture's bytes, how it was turned into numbers, the tower. A file
+that is not whole counts as missing. The folder stays under its size: what was used longest ago
+goes first.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from antifake.core import images
+from antifake.core.bundle import Bundle
+from antifake.core.decoder import Decoder
+from antifake.core.errors import AntifakeError
+from antifake.core.images import Pixels
+from antifake.core.instructblip import InstructBlip
+
+from .survey import Surveyed
+
+DEFAULT_BYTES = 2 * 10**9
+SUFFIX = ".features"
+_DIGEST = 32  # bytes of a sha256
+
+
+class FeatureCache:
+    """A folder of features [N, Hv], bounded in size. Several processes may share it."""
+
+    def __init__(self, folder: Path, max_bytes: int = DEFAULT_BYTES) -> None:
+        self.folder, self.max_bytes = folder, max_bytes
+        self._bytes = sum(size for _, size, _ in self._files())
+
+    def get(self, key: str) -> Tensor | None:
+        """What was kept under that key, or None; a damaged file is None, too."""
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                return None
+            path.touch()  # it is the time of the last use, by which files are removed
+            return load_safetensors(data[_DIGEST:])["features"]
+        except (OSError, SafetensorError, KeyError):
+            return None
+
+    def put(self, key: str, features: Tensor) -> None:
+        """Keep features [N, Hv]; whatever was used longest ago makes room."""
+        data = save_safetensors({"features": features.cpu().contiguous()})
+        _replace(self._path(key), hashlib.sha256(data).digest() + data)
+        self._bytes += _DIGEST + len(data)
+        if self._bytes > self.max_bytes:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Remove a tenth more than needed, or every new file would list the folder again."""
+        files = sorted(self._files())
+        self._bytes = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if self._bytes <= 0.9 * self.max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            self._bytes -= size
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Time of the last use, bytes and path of every file."""
+        found = []
+        for path in self.folder.glob(f"*/*{SUFFIX}"):
+            with suppress(OSError):  # another process removed it
+                info = path.stat()
+                found.append((info.st_mtime, info.st_size, path))
+        return found
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{SUFFIX}"
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """All or nothing, but unlike core.files' without waiting for the disk: it can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def vision_fingerprint(bundle: Bundle) -> str:
+    """sha256 over the vision tower as it is stored: the same for two models that share one."""
+    digest = hashlib.sha256(json.dumps(bundle.manifest.config["vision_config"]).encode())
+    for shard in bundle.manifest.shards:
+        with safe_open(bundle.folder / shard, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith("vision_model.")]  # noqa: SIM118
+            for name in sorted(names):
+                tensor = file.get_tensor(name)
+                digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+                digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is looked at."""
+
+    flipped: bool = False
+    at: tuple[float, float] | None = None
+    """Where the square lies in what the picture has to spare, from 0 to 1; None: in the middle,
+    as pictures are judged."""
+
+
+PLAIN, FLIPPED = View(), View(flipped=True)
+
+
+class Eyes:
+    """Pictures in, features of the frozen tower out."""
+
+    def __init__(
+        self,
+        model: InstructBlip,
+        pixels: Callable[[Sequence[Pixels]], Tensor],
+        decoder: Decoder,
+        cache: FeatureCache | None,
+        depends_on: str,
+    ) -> None:
+        """`pixels` normalises crops; `depends_on` tells all that features depend on but the
+        picture and its view."""
+        self._model, self._pixels, self._decoder, self._cache = model, pixels, decoder, cache
+        self._depends_on = depends_on
+        self._threads = ThreadPoolExecutor(thread_name_prefix="crops")
+
+    def features(self, pictures: Sequence[Surveyed], views: Sequence[View]) -> Tensor:
+        """Features [B, N, Hv] on the model's device. Raises AntifakeError where a file changed."""
+        if any(view.at for view in views):
+            crops = list(self._threads.map(random_crop, pictures, views, [self._size] * len(views)))
+            return self._see(crops)
+        found = [self._recall(*item) for item in zip(pictures, views, strict=True)]
+        missing = [i for i, features in enumerate(found) if features is None]
+        decoded = self._decoder.decode_many(pictures[i].example.path for i in missing)
+        for i, (_, one) in zip(missing, decoded, strict=True):
+            if one.picture is None or one.sha256 != pictures[i].sha256:
+                raise _changed(pictures[i])
+            crop = one.picture.crop[:, ::-1].copy() if views[i].flipped else one.picture.crop
+            # One by one: in a batch the last bits would depend on its other pictures.
+            found[i] = seen = self._see([crop])[0]
+            if self._cache:
+                self._cache.put(self._key(pictures[i], views[i]), seen)
+        return torch.stack([one.to(self._model.device) for one in found if one is not None])
+
+    @property
+    def _size(self) -> int:
+        return self._model.image_size
+
+    def _see(self, crops: Sequence[Pixels]) -> Tensor:
+        """Crops -> features, in the precision that the Q-Former's products take them in."""
+        features = self._model.vision_features(self._pixels(crops))
+        return features.to(self._model.precision.dtype)
+
+    def _recall(self, picture: Surveyed, view: View) -> Tensor | None:
+        return self._cache.get(self._key(picture, view)) if self._cache else None
+
+    def _key(self, picture: Surveyed, view: View) -> str:
+        text = f"{picture.sha256} {'flipped' if view.flipped else 'plain'} {self._depends_on}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def random_crop(picture: Surveyed, view: View, size: int) -> Pixels:
+    """The official augmentation: shorter side to `size`, a square anywhere, perhaps flipped.
+
+    Runs in this process, and so only on bytes that a decoder child has survived before.
+    Raises AntifakeError where they are not the same any more.
+    """
+    data = images.read_file(picture.example.path)
+    if hashlib.sha256(data).hexdigest() != picture.sha256:
+        raise _changed(picture)
+    image = images.resized(data, size)
+    width, height = image.size
+    across, down = view.at or (0.5, 0.5)
+    left, top = round(across * (width - size)), round(down * (height - size))
+    crop = np.array(image.crop((left, top, left + size, top + size)))
+    return crop[:, ::-1].copy() if view.flipped else crop
+
+
+def _changed(picture: Surveyed) -> AntifakeError:
+    return AntifakeError(f"{picture.example.path} has changed while it was learned from.")

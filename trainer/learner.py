@@ -1,0 +1,128 @@
+"""What learns: the word's two tensors, or for comparison LoRA's. All else is frozen."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from antifake.core.errors import AntifakeError, UsageError
+from antifake.core.instructblip import InstructBlip, Question
+from antifake.core.prompt import SoftPrompt
+from antifake.core.promptfile import Circumstances
+
+START_STD = 0.02
+"""Of the official random start."""
+
+POSITIONS = {
+    "suffix": ("Is this photo real", "?"),
+    "prefix": ("", "Is this photo real?"),
+    "replace": ("Is this photo", "?"),
+}
+"""Where [*] stands: between the two texts."""
+
+SIDES = {"both": ("qformer", "llm"), "qformer": ("qformer",), "llm": ("llm",)}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which word is learned. None: as the word it starts from, or the paper's."""
+
+    position: str | None = None
+    tokens: int | None = None
+    sides: str | None = None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The tensors that an optimiser moves, and the question that they are part of."""
+
+    tensors: dict[str, Tensor]
+    question: Question
+    moved_at_once: tuple[str, ...]
+    """Those that must get a gradient in the very first step."""
+
+    def copy(self) -> dict[str, Tensor]:
+        """The tensors as they are now, on the CPU."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}
+
+    def put(self, values: dict[str, Tensor]) -> None:
+        """Let the tensors be `values`, of the same names and shapes."""
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(values[name])
+
+
+def random_start(model: InstructBlip, shape: Shape, like: Circumstances, seed: int) -> SoftPrompt:
+    """N(0, 0.02) rows for the sides that learn; pictures are normalised as `like` has it."""
+    widths = {
+        "qformer": model.query_tokens.shape[-1],
+        "llm": model.language_projection.out_features,
+    }
+    random = torch.Generator().manual_seed(seed)
+    rows = {}
+    for side, width in widths.items():
+        learns = side in SIDES[shape.sides or "both"]
+        drawn = START_STD * torch.randn(shape.tokens or 1, width, generator=random)
+        rows[side] = drawn if learns else torch.zeros(0, width)
+    before, after = POSITIONS[shape.position or "suffix"]
+    about = Circumstances(before=before, after=after, mean=like.mean, std=like.std)
+    return SoftPrompt(rows["qformer"], rows["llm"], about)
+
+
+def warm_start(prompt: SoftPrompt, shape: Shape) -> SoftPrompt:
+    """A prompt that exists, cut to the sides that are to learn. Raises UsageError."""
+    if shape.tokens not in (None, max(len(prompt.qformer), len(prompt.llm))):
+        raise UsageError("A word that exists keeps its number of tokens: leave out --tokens.")
+    keep = SIDES[shape.sides or "both"]
+    rows = {
+        side: table if side in keep else table[:0]
+        for side, table in (("qformer", prompt.qformer), ("llm", prompt.llm))
+    }
+    if not any(map(len, rows.values())):
+        raise UsageError(f"The word to start from has nothing on the side {shape.sides}.")
+    before, after = POSITIONS.get(shape.position or "", (prompt.about.before, prompt.about.after))
+    about = replace(prompt.about, before=before, after=after)
+    return SoftPrompt(rows["qformer"], rows["llm"], about)
+
+
+def word_learner(model: InstructBlip, start: SoftPrompt) -> Learner:
+    """The word's tables as leaves that take a gradient; a side without rows is left alone."""
+    tables = {
+        side: table.detach().to(model.device, copy=True).requires_grad_(len(table) > 0)
+        for side, table in (("qformer", start.qformer), ("llm", start.llm))
+    }
+    about = start.about
+    question = model.ask(about.before, about.after, tables["qformer"], tables["llm"])
+    learning = {side: table for side, table in tables.items() if len(table)}
+    return Learner(learning, question, tuple(learning))
+
+
+def word_of(values: dict[str, Tensor], start: SoftPrompt) -> SoftPrompt:
+    """The prompt of learned values; a side that does not learn stays empty."""
+    return SoftPrompt(
+        values.get("qformer", start.qformer), values.get("llm", start.llm), start.about
+    )
+
+
+def versions(model: nn.Module, learner: Learner) -> dict[str, int]:
+    """How often each frozen tensor was written to, by torch's own count."""
+    ours = {id(tensor) for tensor in learner.tensors.values()}
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {
+        name: tensor._version  # noqa: SLF001 - documented for exactly this
+        for name, tensor in tensors.items()
+        if id(tensor) not in ours
+    }
+
+
+def check_frozen(model: nn.Module, learner: Learner, before: dict[str, int]) -> None:
+    """Raises AntifakeError where a frozen tensor was written to or got a gradient."""
+    ours = {id(tensor) for tensor in learner.tensors.values()}
+    changed = [name for name, count in versions(model, learner).items() if before[name] != count]
+    pulled = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None and id(parameter) not in ours
+    ]
+    if found := changed + pulled:
+        raise AntifakeError(f"The frozen model was about to change ({found[0]}): nothing is kept.")

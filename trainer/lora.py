@@ -1,0 +1,69 @@
+"""LoRA, to compare a learned word with: no word, low-rank additions to the frozen attention.
+
+Written in peft's own format, which its PeftModel reads. Judging does not use it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from antifake.core.errors import UsageError
+from antifake.core.instructblip import InstructBlip
+from antifake.core.promptfile import Circumstances
+
+from .learner import Learner
+
+LORA_TARGETS = (
+    r"qformer\..*attention\.attention\.(query|value)"
+    r"|language_model\..*\.self_attn\.(q_proj|v_proj)"
+)
+"""The products that give queries and values, as the paper's comparison adapts them."""
+
+
+def lora_learner(model: InstructBlip, rank: int, seed: int) -> Learner:
+    """Put the additions into the model; gives them and the question without a word.
+
+    Raises UsageError where peft is missing or the model is kept in int8.
+    """
+    if model.precision.keep_int8:
+        raise UsageError("LoRA needs more memory for this model than this machine has.")
+    config = _config(rank)
+    from peft import inject_adapter_in_model  # noqa: PLC0415 - an extra
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # peft draws the start from torch's own generator
+        inject_adapter_in_model(config, model)
+    model.eval()
+    tensors = {name: p for name, p in model.named_parameters() if "lora_" in name}
+    for tensor in tensors.values():
+        tensor.data = tensor.data.float()  # peft takes the model's own, and half is no optimiser's
+        tensor.requires_grad_(True)
+    about = Circumstances()
+    widths = model.query_tokens.shape[-1], model.language_projection.out_features
+    nothing = [torch.zeros(0, width, device=model.device) for width in widths]
+    question = model.ask(about.before, about.after, *nothing)
+    # Each is a product of two tables, the second 0 at the start: the first gets no gradient yet.
+    return Learner(dict(tensors), question, tuple(name for name in tensors if "lora_B" in name))
+
+
+def save_lora(folder: Path, learner: Learner, rank: int) -> None:
+    """adapter_model.safetensors and adapter_config.json, as PeftModel.save_pretrained has them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        f"base_model.model.{name.replace('.default', '')}": value.contiguous()
+        for name, value in learner.copy().items()
+    }
+    save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = _config(rank)
+    config.inference_mode = True
+    config.save_pretrained(folder)
+
+
+def _config(rank: int) -> Any:
+    try:
+        from peft import LoraConfig  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise UsageError("LoRA needs peft: pip install 'antifake[lora]'.") from None
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, bias="none")

@@ -1,0 +1,83 @@
+"""What a word is taught by: the official loss over all words, or "yes" against "no" alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from antifake.core.errors import UsageError
+from antifake.core.instructblip import InstructBlip, Question
+from antifake.core.promptfile import Circumstances
+
+Objective = Callable[[Tensor, Question, Tensor], tuple[Tensor, Tensor]]
+"""Features [B, N, Hv], the question, is_fake bool [B] -> losses [B], margins l_no - l_yes [B]."""
+
+
+def objective(name: str, model: InstructBlip, about: Circumstances) -> Objective:
+    """The loss of that name. Raises UsageError where the model lacks what it needs."""
+    return OfficialLoss(model) if name == "official" else PairLoss(model, about)
+
+
+class PairLoss:
+    """Cross-entropy between the two answers, of the margin as it is calibrated.
+
+    Calibrated, so that a word in use does not first spend its steps on moving the threshold that
+    its prompt knows of already.
+    """
+
+    def __init__(self, model: InstructBlip, about: Circumstances) -> None:
+        self._model, self._about = model, about
+
+    def __call__(
+        self, features: Tensor, question: Question, is_fake: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        margins = self._model.margin(features, question)
+        logits = (margins - self._about.threshold) / self._about.temperature
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, is_fake.float(), reduction="none"
+        )
+        return losses, margins
+
+
+class OfficialLoss:
+    """Cross-entropy over the whole vocabulary, mean of the answer and the </s> behind it."""
+
+    def __init__(self, model: InstructBlip) -> None:
+        manifest = model.manifest
+        if {"lm_head", "llm"} & manifest.rows.keys():
+            raise UsageError(
+                f"{manifest.name} keeps only a few rows of its vocabulary, and the official loss "
+                f"needs all: prepare it again with --full-tables, or train with --loss pair."
+            )
+        self._model = model
+        tokens = manifest.tokens
+        self._answers = torch.tensor([tokens.yes, tokens.no], device=model.device)
+        self._end = torch.tensor([tokens.leading], device=model.device)  # the official </s>
+        words = model.language_model.get_input_embeddings()
+        self._embeds = words(self._answers).float()  # [2, Hl]
+
+    def __call__(
+        self, features: Tensor, question: Question, is_fake: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        model, said = self._model, is_fake.long()  # 0 "yes", 1 "no"
+        batch = len(features)
+        with model.precision.autocast():
+            # The model's own queries, so that the two losses cannot see different pictures.
+            queries = model.queries(features, question)  # [B, Q, Hq]
+            text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
+            embeds = torch.cat(
+                [
+                    model.language_projection(queries).float(),
+                    text.expand(batch, -1, -1),
+                    self._embeds[said][:, None],
+                ],
+                dim=1,
+            )  # [B, Q + T + 1, Hl]
+            output = model.language_model(inputs_embeds=embeds, use_cache=False)
+            last_two = output.last_hidden_state[:, -2:].reshape(2 * batch, -1)
+            logits = model.lm_head(last_two).float()  # [2 B, V]
+        targets = torch.stack([self._answers[said], self._end.expand(batch)], dim=1)  # [B, 2]
+        losses = functional.cross_entropy(logits, targets.flatten(), reduction="none")
+        yes, no = logits[::2, self._answers].unbind(dim=1)
+        return losses.view(batch, 2).mean(dim=1), no - yes

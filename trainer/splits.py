@@ -1,0 +1,131 @@
+"""Which pictures are learned from and which only validated on; near-duplicates never part.
+
+Two pictures are near-duplicates if their 64-bit dhashes differ in at most 4 bits and
+their thumbnails by at most 3 grey levels on average: a copy that was scaled or compressed again.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from antifake.core.errors import UsageError
+
+from .survey import Surveyed
+
+VALIDATION_SHARE = 0.2
+MAX_BITS = 4
+"""Of 64. Two unrelated photographs differ in about 32."""
+MAX_LEVELS = 3.0
+"""Of 255."""
+BLOCK = 1024
+"""Pictures compared at a time with all others: 8 MB of distances a thousand others."""
+
+
+def near_duplicates(a: Sequence[Surveyed], b: Sequence[Surveyed]) -> list[tuple[int, int]]:
+    """Pairs of positions (in a, in b) that show the same picture."""
+    hashes_b = np.array([one.dhash for one in b], np.uint64)
+    thumbs_a, thumbs_b = _thumbs(a), _thumbs(b)
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(a), BLOCK):
+        hashes_a = np.array([one.dhash for one in a[start : start + BLOCK]], np.uint64)
+        bits = np.bitwise_count(hashes_a[:, None] ^ hashes_b[None])  # [block, len(b)]
+        rows, columns = np.nonzero(bits <= MAX_BITS)
+        differ = np.abs(thumbs_a[rows + start] - thumbs_b[columns]).mean(axis=1)
+        near = differ <= MAX_LEVELS
+        found += zip((rows[near] + start).tolist(), columns[near].tolist(), strict=True)
+    return found
+
+
+def _thumbs(pictures: Sequence[Surveyed]) -> np.ndarray:
+    """int16 [n, 192]"""
+    raw = np.frombuffer(b"".join(one.thumb for one in pictures), np.uint8)
+    return raw.reshape(len(pictures), -1).astype(np.int16)
+
+
+def without_leaks(
+    learn: Sequence[Surveyed], validate: Sequence[Surveyed]
+) -> tuple[list[Surveyed], list[str]]:
+    """Validation pictures that training does not see, and what was left out, in words."""
+    known = {one.sha256 for one in learn}
+    near = {position for position, _ in near_duplicates(validate, learn)} if learn else set()
+    kept = [
+        one
+        for position, one in enumerate(validate)
+        if position not in near and one.sha256 not in known
+    ]
+    lost = len(validate) - len(kept)
+    note = (
+        f"{lost} validation pictures, or near copies of them, are in training too; "
+        f"they are not validated on."
+    )
+    return kept, [note] if lost else []
+
+
+def split(
+    pictures: Sequence[Surveyed], seed: int
+) -> tuple[list[Surveyed], list[Surveyed], list[str]]:
+    """A fifth of each class for validation: whole sources if they allow it, never half a group.
+
+    Gives the two parts and what there is to say. Raises UsageError where either part
+    would lack a class.
+    """
+    pairs = near_duplicates(pictures, pictures)
+    by_source = [(i, j) for i, j in _same_source(pictures)]
+    for links, notes in (
+        (pairs + by_source, []),
+        (pairs, ["The sources are too few to hold some back whole: validation knows them all."]),
+    ):
+        chosen = _choose(pictures, _groups(len(pictures), links), seed)
+        learn = [one for i, one in enumerate(pictures) if i not in chosen]
+        validate = [pictures[i] for i in sorted(chosen)]
+        if all({one.is_fake for one in part} == {True, False} for part in (learn, validate)):
+            return learn, validate, notes if by_source else []
+    raise UsageError(
+        "These pictures cannot be parted into some to learn from and some to validate on: "
+        "two real and two AI-made ones that are not copies of each other are the least."
+    )
+
+
+def _same_source(pictures: Sequence[Surveyed]) -> list[tuple[int, int]]:
+    """A link from each picture of a known source to the source's first."""
+    first: dict[str, int] = {}
+    sources = [(i, one.example.source) for i, one in enumerate(pictures) if one.example.source]
+    return [(first.setdefault(source, i), i) for i, source in sources]
+
+
+def _groups(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """The connected parts of 0 .. n - 1."""
+    leader = list(range(n))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    for i, j in links:
+        leader[find(i)] = find(j)
+    members: dict[int, list[int]] = {}
+    for i in range(n):
+        members.setdefault(find(i), []).append(i)
+    return list(members.values())
+
+
+def _choose(pictures: Sequence[Surveyed], groups: list[list[int]], seed: int) -> set[int]:
+    """Groups in random order, as long as neither class gets more than its share."""
+    fakes = np.array([one.is_fake for one in pictures])
+    room = {is_fake: _share(int((fakes == is_fake).sum())) for is_fake in (False, True)}
+    chosen: set[int] = set()
+    for number in np.random.default_rng(seed).permutation(len(groups)):
+        group = groups[number]
+        n_fake = int(fakes[group].sum())
+        if n_fake <= room[True] and len(group) - n_fake <= room[False]:
+            room[True] -= n_fake
+            room[False] -= len(group) - n_fake
+            chosen.update(group)
+    return chosen
+
+
+def _share(n: int) -> int:
+    """One at least, and a little more than the share so that a group may fit."""
+    return max(1, round(VALIDATION_SHARE * n))
