@@ -237,9 +237,8 @@ def train(
     """
     target = _new(Path(out) if lora or out.endswith(".safetensors") else Path(f"{out}.safetensors"))
     learn = _known(real, fake, manifest, only)
-    validate = _known(val_real, val_fake, val_manifest, val_only)
-    if not learn:
-        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
+    named = val_real or val_fake or val_manifest
+    validate = _known(val_real, val_fake, val_manifest, val_only) if named else []
     where = home()
     bundle = ensure_model(where, base)
     from antifake.core.promptbook import Promptbook
@@ -278,8 +277,13 @@ def _known(real: str | None, fake: str | None, manifest: str | None, only: str) 
     """Pictures of two folders and of a table. Raises UsageError."""
     from .examples import from_folders, from_manifest
 
+    if not (real or fake or manifest):
+        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
     found = from_folders(Path(real) if real else None, Path(fake) if fake else None)
-    return found + (from_manifest(Path(manifest), only) if manifest else [])
+    found += from_manifest(Path(manifest), only) if manifest else []
+    if not found:
+        raise UsageError("There are no pictures in what was named.")
+    return found
 
 
 @click.command()
@@ -309,8 +313,6 @@ def calibrate(
     """Make p_fake mean what it says, on pictures that the word was not learned from."""
     target = _new(Path(out if out.endswith(".safetensors") else f"{out}.safetensors"))
     examples = _known(real, fake, manifest, only)
-    if not examples:
-        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
     with judging(model, prompt) as (detector, decoder):
         from .calibrating import calibrate_on
         from .telling import how_to_use

@@ -48,7 +48,8 @@ def from_manifest(path: Path, only: str = "*") -> list[Example]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(_rows(csv.DictReader(file), path, only))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} is not a table that can be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} is not a table that can be read: {why}.") from None
 
 
 def _rows(table: "csv.DictReader[str]", path: Path, only: str) -> Iterator[Example]:
@@ -58,7 +59,7 @@ def _rows(table: "csv.DictReader[str]", path: Path, only: str) -> Iterator[Examp
         name, label = row["file"] or "", row["label"] or ""
         if label not in LABELS:
             raise UsageError(
-                f"{path}, line {table.line_num}: label is {label!r}, not real or fake."
+                f"{path}, line {table.line_num}: the label is {label!r}, not real or fake."
             )
         if fnmatchcase(name, only):
             known = {key: row.get(key) or "" for key in ("source", "family", "kind")}

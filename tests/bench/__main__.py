@@ -4,6 +4,7 @@ Not a test: a loaded machine is no defect. Every figure is the median of
 several runs, floor and subject by turns, so that both meet the same load.
 """
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +23,14 @@ from antifake.core.detector import Detector, load_detector
 from antifake.core.images import decode
 from antifake.core.instructblip import load
 from antifake.core.judging import judge_all
+from antifake.core.promptbook import Promptbook
 from antifake.core.samples import photographs
+from antifake.trainer.examples import from_folders
+from antifake.trainer.features import FeatureCache
+from antifake.trainer.learner import Shape
+from antifake.trainer.presets import CORRECTIONS
+from antifake.trainer.training import Order, Place, train
+from tests.kit.toy import toy_pictures
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -113,6 +122,29 @@ def ranking(detector: Detector, data: bytes) -> None:
     row("two-candidate ranking, after the vision part", two, "one pass", one)
 
 
+def correcting(home: Home, count: int = 32, epochs: int = 10) -> None:
+    """`train` with and without kept features; every run starts with none."""
+    settings = replace(CORRECTIONS, epochs=epochs, patience=0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pictures = from_folders(*toy_pictures(folder, count))
+        numbers = itertools.count()
+
+        def learn(cache: FeatureCache | None) -> None:
+            order = Order(folder / f"{next(numbers)}.safetensors", pictures, [], settings, Shape())
+            place = Place(home.bundle("mini"), Promptbook(home.prompts), cache)
+            train(order, place, lambda _: None, lambda _done, _total: None)
+
+        cached, uncached = by_turns(
+            lambda: learn(FeatureCache(folder / f"kept{next(numbers)}")),
+            lambda: learn(None),
+            runs=3,
+        )
+    row(
+        f"correcting with {count} pictures, {epochs} epochs, cached", cached, "not cached", uncached
+    )
+
+
 def main() -> None:
     home = Home(Path(os.environ["ANTIFAKE_HOME"]))
     path = photographs()[0]
@@ -127,6 +159,7 @@ def main() -> None:
     scanning(detector, path)
     loading(home)
     ranking(detector, data)
+    correcting(home)
 
 
 main()
