@@ -1,24 +1,28 @@
 """The recipe's pieces: nothing leaks from what is left out, and nothing depends on the label."""
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
+from antifake.trainer.examples import Example
 from antifake.trainer.mini.pictures import (
-    Example,
     changed_view,
     folds,
+    group,
     plain_view,
     read_index,
     sampling,
 )
-from antifake.trainer.mini.recipe import FALSE_ALARMS, HeldOut, calibrate
-from antifake.trainer.mini.teacher import teach
+from antifake.trainer.mini.recipe import ACCUSED, FALSE_ALARMS, HeldOut, calibrate
+from antifake.trainer.mini.teacher import SHARPNESS, teach
+from antifake.trainer.mini.tune import Batch
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +32,13 @@ def examples():
     for source in range(12):
         reals, fakes = random.integers(20, 300, 2)
         made += [
-            Example(f"r{source}/{i}", False, "", "photo", f"real{source}") for i in range(reals)
+            Example(Path(f"r{source}/{i}"), False, f"real{source}", "", "photo")
+            for i in range(reals)
         ]
         # Every tenth picture is of the next source's generator.
         made += [
-            Example(f"f{source}/{i}", True, f"family{(source + (i % 10 == 0)) % 12}", "mixed",
-                    f"fake{source}")
+            Example(Path(f"f{source}/{i}"), True, f"fake{source}",
+                    f"family{(source + (i % 10 == 0)) % 12}", "mixed")
             for i in range(fakes)
         ]  # fmt: skip
     return made
@@ -62,9 +67,9 @@ def test_classes_are_drawn_alike_and_small_groups_more_often(examples):
     assert weights.sum() == pytest.approx(1)
     sizes = {}
     for example in examples:
-        sizes[example.group] = sizes.get(example.group, 0) + 1
+        sizes[group(example)] = sizes.get(group(example), 0) + 1
     by_size = sorted(
-        (sizes[e.group], w) for e, w in zip(examples, weights, strict=True) if not e.is_fake
+        (sizes[group(e)], w) for e, w in zip(examples, weights, strict=True) if not e.is_fake
     )
     assert by_size[0][1] > by_size[-1][1]
 
@@ -81,23 +86,31 @@ def test_a_changed_view_is_the_same_for_the_same_seed_and_256_or_1000_pixels_loo
     assert plain_view(data).shape == (224, 224, 3)
 
 
-def test_the_teacher_in_torch_is_the_probes_of_scikit_learn():
+def test_the_teacher_in_torch_is_the_machine_of_scikit_learn():
     random = np.random.default_rng(2)
-    views = [random.normal(size=(80, 6)).astype(np.float32) for _ in range(2)]
-    is_fake = views[0][:, 0] + views[0][:, 1] ** 2 > 0.7
-    weights = np.full(80, 1 / 80)
-    teacher = teach(views, is_fake, weights)
-    found = teacher.logits(torch.from_numpy(views[0])).numpy()
-    scaler = StandardScaler().fit(np.concatenate(views))
-    linear = LogisticRegression(C=0.003, max_iter=300).fit(
-        scaler.transform(np.concatenate(views)), np.tile(is_fake, 2)
-    )
-    from sklearn.svm import SVC
-
-    kernel = SVC(C=3, gamma="scale").fit(scaler.transform(views[0]), is_fake)
-    x = scaler.transform(views[0])
-    wanted = 0.5 * linear.decision_function(x) + kernel.decision_function(x)
+    pooled = random.normal(size=(80, 6)).astype(np.float32)
+    is_fake = pooled[:, 0] + pooled[:, 1] ** 2 > 0.7
+    teacher = teach(pooled, is_fake, np.full(80, 1 / 80))
+    found = teacher.logits(torch.from_numpy(pooled)).numpy()
+    scaler = StandardScaler().fit(pooled)
+    machine = SVC(C=1, gamma="scale").fit(scaler.transform(pooled), is_fake)
+    wanted = SHARPNESS * machine.decision_function(scaler.transform(pooled))
     assert np.allclose(found, wanted, atol=1e-3)
+
+
+def test_a_mixture_s_pooled_features_are_those_of_its_tokens():
+    torch.manual_seed(5)
+    tokens = torch.randn(6, 9, 4)
+    pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=1)
+    labels = torch.tensor([0.0, 1, 0, 1, 1, 0])
+    batch = Batch(tokens, pooled, labels, [None] * 6, torch.rand(6), torch.rand(6))
+    mixed, features, truth = batch.mixed(slice(1, 6))
+    assert torch.allclose(
+        torch.cat([mixed[:, 0], mixed[:, 1:].mean(1)], dim=1), features, atol=1e-5
+    )
+    assert ((truth >= 0) & (truth <= 1)).all()
+    still = replace(batch, push=torch.zeros(6), share=torch.ones(6))
+    assert torch.equal(still.mixed(slice(0, 6))[0], tokens)
 
 
 def test_the_threshold_keeps_the_promised_share_of_false_alarms():
@@ -108,6 +121,8 @@ def test_the_threshold_keeps_the_promised_share_of_false_alarms():
     assert result.false_alarms == pytest.approx(FALSE_ALARMS, abs=0.01)
     assert 0.5 < result.temperature < 8
     assert (found[~truth] > result.threshold).mean() == result.false_alarms
+    edge = result.threshold + result.temperature * np.log(1 / (1 / result.bands.fake_above - 1))
+    assert (found[~truth] > edge).mean() <= ACCUSED
 
 
 def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
@@ -115,5 +130,7 @@ def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
         "file,label,generator,family,kind,source,licence\n"
         "train/fake/a.jpg,fake,x,sd1,art,one,MIT\ntest/real/b.jpg,real,,,photo,two,MIT\n"
     )
-    assert read_index(tmp_path, "train") == [Example("train/fake/a.jpg", True, "sd1", "art", "one")]
+    assert read_index(tmp_path, "train") == [
+        Example(tmp_path / "train/fake/a.jpg", True, "one", "sd1", "art")
+    ]
     assert [example.is_fake for example in read_index(tmp_path, "test")] == [False]

@@ -16,8 +16,9 @@ import torch
 
 from antifake.core.embedded import TOWER_SHARD
 from antifake.core.instructblip import InstructBlip
+from antifake.trainer.examples import Example
 
-from .pictures import Example, changed_view, plain_view
+from .pictures import changed_view, plain_view
 
 BATCH = 32
 Progress = Callable[[int, int], None]
@@ -49,7 +50,7 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         path, mark = self.folder / f"{view}.npy", self.folder / f"{view}.json"
         shard = self.tower.manifest.files[TOWER_SHARD].sha256
-        key = {"files": [e.file for e in examples], "tower": shard}
+        key = {"files": [self._name(e) for e in examples], "tower": shard}
         done = _done(mark, key)
         tokens = (
             np.lib.format.open_memmap(path, "r+")
@@ -62,6 +63,9 @@ class Cache:
             mark.write_text(json.dumps({"done": start + len(crops), **key}))
             progress(start + len(crops), len(examples))
         return Features(tokens, _pooled(tokens))
+
+    def _name(self, example: Example) -> str:
+        return example.path.relative_to(self.data).as_posix()
 
     def _crops(
         self, examples: Sequence[Example], view: str, start: int
@@ -82,9 +86,9 @@ class Cache:
     def _decoded(self, batch: Sequence[Example], view: str) -> np.ndarray:
         crops = []
         for example in batch:
-            raw = (self.data / example.file).read_bytes()
-            plain = view == "plain"
-            crops.append(plain_view(raw) if plain else changed_view(raw, f"{example.file} {view}"))
+            raw = example.path.read_bytes()
+            seed = f"{self._name(example)} {view}"
+            crops.append(plain_view(raw) if view == "plain" else changed_view(raw, seed))
         return np.stack(crops)
 
 

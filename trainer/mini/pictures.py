@@ -5,7 +5,6 @@ model: every view ends as the same 224 pixels, and what is done on the way is
 drawn without looking at the label.
 """
 
-import csv
 import io
 import random
 from collections import Counter
@@ -19,40 +18,28 @@ from PIL.Image import Resampling
 
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import decode
-
-
-@dataclass(frozen=True)
-class Example:
-    """One row of index.csv."""
-
-    file: str
-    is_fake: bool
-    family: str
-    kind: str
-    source: str
-
-    @property
-    def group(self) -> tuple[bool, str, str]:
-        return self.is_fake, self.source, self.family
+from antifake.trainer.examples import Example, from_manifest
 
 
 def read_index(data: Path, part: str) -> list[Example]:
     """The rows of one part ("train" or "test") of a data folder."""
-    with (data / "index.csv").open(newline="", encoding="utf-8") as file:
-        return [
-            Example(row["file"], row["label"] == "fake", row["family"], row["kind"], row["source"])
-            for row in csv.DictReader(file)
-            if row["file"].startswith(f"{part}/")
-        ]
+    return from_manifest(data / "index.csv", f"{part}/*")
+
+
+def group(example: Example) -> tuple[bool, str, str]:
+    """Pictures that are likely to be alike."""
+    return example.is_fake, example.source, example.family
 
 
 def sampling(examples: Sequence[Example], chosen: np.ndarray) -> np.ndarray:
     """How often to draw each of `chosen`: classes alike, groups by the root of their size."""
-    groups = Counter(examples[i].group for i in chosen)
+    groups = Counter(group(examples[i]) for i in chosen)
     totals: dict[bool, float] = {}
     for (is_fake, *_), count in groups.items():
         totals[is_fake] = totals.get(is_fake, 0) + count**0.5
-    weights = [0.5 / totals[examples[i].is_fake] / groups[examples[i].group] ** 0.5 for i in chosen]
+    weights = [
+        0.5 / totals[examples[i].is_fake] / groups[group(examples[i])] ** 0.5 for i in chosen
+    ]
     total = sum(weights)
     return np.array([weight / total for weight in weights])
 
@@ -83,8 +70,8 @@ class Fold:
         for i, example in enumerate(examples):
             if self.trains_on(example):
                 train.append(i)
-            elif self.judges(example) and seen[example.group] < most:
-                seen[example.group] += 1
+            elif self.judges(example) and seen[group(example)] < most:
+                seen[group(example)] += 1
                 held.append(i)
         return np.array(train), np.array(held)
 

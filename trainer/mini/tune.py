@@ -19,10 +19,10 @@ from torch.nn import functional
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
 from antifake.core.promptfile import Circumstances
+from antifake.trainer.examples import Example
 
 from .bridge import is_trained, look_at_cls
 from .features import CLIP_MEAN, CLIP_STD, Features
-from .pictures import Example
 from .teacher import Teacher
 
 Report = Callable[[int, float], None]
@@ -37,7 +37,7 @@ ASKED = ("photograph", "painting", "screenshot")
 class Schedule:
     """How long, how fast. The defaults are what MODEL_CARD.md reports on."""
 
-    steps: int = 1200
+    steps: int = 900
     batch: int = 48
     patches: int = 64
     """Random patches a picture shows beside [CLS]; at judging all 196 are there."""
@@ -81,9 +81,11 @@ class Lessons:
         pooled = np.stack([self.views[v].pooled[i] for i, v in zip(picked, view, strict=True)])
         labels = np.array([self.examples[i].is_fake for i in picked], np.float32)
         share = random.beta(0.4, 0.4, batch).astype(np.float32)
+        push = np.where(random.random(batch) < 0.5, random.random(batch), 0).astype(np.float32)
         return Batch(
             torch.from_numpy(tokens).float(), torch.from_numpy(pooled), torch.from_numpy(labels),
             [KINDS.get(self.examples[i].kind) for i in picked], torch.from_numpy(share),
+            torch.from_numpy(push),
         )  # fmt: skip
 
 
@@ -100,13 +102,24 @@ class Batch:
     kinds: list[str | None]
     share: Tensor
     """float32 [B], in [0, 1]: how much of the picture is left when it is mixed with the next"""
+    push: Tensor
+    """float32 [B], in [0, 1]: how far it is pushed along the way between two others"""
 
     def mixed(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens, pooled features and labels of some rows, each mixed with its neighbour."""
+        """Tokens, pooled features and labels of some rows, mixed and pushed.
+
+        A mixture lies between pictures that are known. The push leads away from all of
+        them, to where pictures of unknown sources lie: the bridge must not be surer
+        there than its teacher.
+        """
         parts = []
         for value in (self.tokens[rows], self.pooled[rows], self.labels[rows]):
-            share = self.share[rows].view(-1, *[1] * (value.ndim - 1))
-            parts.append(share * value + (1 - share) * value.roll(1, 0))
+            share, push = (
+                part[rows].view(-1, *[1] * (value.ndim - 1)) for part in (self.share, self.push)
+            )
+            mixed = share * value + (1 - share) * value.roll(1, 0)
+            pushed = value.ndim > 1
+            parts.append(mixed + push * (value.roll(2, 0) - value.roll(3, 0)) if pushed else mixed)
         return parts[0], parts[1], parts[2]
 
 
