@@ -28,7 +28,16 @@ def modules_after(code):
 
 @pytest.mark.parametrize(
     "module",
-    ["daemon.cli", "core.catalog", "core.promptbook", "core.embedded", "core.decoder", "core.rows"],
+    [
+        "daemon.cli",
+        "daemon.config",
+        "daemon.store",
+        "core.catalog",
+        "core.promptbook",
+        "core.embedded",
+        "core.decoder",
+        "core.rows",
+    ],
 )
 def test_light_modules_import_nothing_heavy(module):
     loaded = modules_after(f"import antifake.{module}")

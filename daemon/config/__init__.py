@@ -1,0 +1,25 @@
+"""What the person can set, and the file in which they do.
+
+config = load(config_path())
+config.server.port
+put(config_path(), "server.port", 8080)
+"""
+
+from .editing import add_folder, from_text, put, remove_folder, to_toml
+from .reading import config_path, load, parse
+from .settings import Config, ConfigError, Folder, names
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Folder",
+    "add_folder",
+    "config_path",
+    "from_text",
+    "load",
+    "names",
+    "parse",
+    "put",
+    "remove_folder",
+    "to_toml",
+]

@@ -1,0 +1,165 @@
+"""Every setting, its default, and what it may be."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+from antifake.core.errors import UsageError
+
+
+class ConfigError(UsageError):
+    """A setting that cannot be; the sentence names it, the file, and what can be."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a setting may be, in words and as a test of the value."""
+
+    words: str
+    test: Callable[[Any], bool] = lambda _: True
+
+
+def from_to(low: float, high: float) -> Allowed:
+    return Allowed(f"from {low:,} to {high:,}", lambda value: low <= value <= high)
+
+
+def _is_pattern(pattern: str) -> bool:
+    """Relative to its folder, with / between names, brackets closed."""
+    return (
+        pattern.strip("/") != ""
+        and not pattern.startswith("/")
+        and not set(pattern) & {"\0", "\\", "\n"}
+        and pattern.count("[") == pattern.count("]")
+        and ".." not in pattern.split("/")
+    )
+
+
+def _are_patterns(patterns: tuple[str, ...]) -> bool:
+    return all(map(_is_pattern, patterns))
+
+
+Flag = Annotated[bool, Allowed("true or false")]
+Patterns = Annotated[
+    tuple[str, ...],
+    Allowed(
+        'patterns like "*.png" or "private/**", relative to the folder, / between names',
+        _are_patterns,
+    ),
+]
+Whole = Annotated[Path, Allowed("the whole path of a folder", lambda path: path.is_absolute())]
+Moment = Annotated[
+    datetime | None,
+    Allowed(
+        "a time with its zone, like 2026-01-31T12:00:00Z",
+        lambda moment: moment is None or moment.tzinfo is not None,
+    ),
+]
+Name = Annotated[str, Allowed("a name, or nothing for the one in use")]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One watched folder."""
+
+    path: Whole = Path()
+    include: Patterns = ()
+    """Only these files; none named: every picture."""
+    exclude: Patterns = ()
+    """Never these; stronger than include."""
+    recursive: Flag = True
+    polling: Flag = False
+    """Look again and again, where a drive tells of no changes, as on a network."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    folders: Annotated[tuple[Folder, ...], Allowed("tables that begin [[watch.folders]]")] = ()
+    paused_until: Moment = None
+    quiet_s: Annotated[float, from_to(0.1, 600)] = 0.6
+    """How long a file must not change before it is looked at."""
+    rescan_minutes: Annotated[float, from_to(1, 1440)] = 15.0
+
+
+@dataclass(frozen=True)
+class Server:
+    port: Annotated[int, from_to(1024, 65535)] = 8765
+    """On 127.0.0.1; where it is taken, the next free one."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    model: Name = ""
+    prompt: Name = ""
+    idle_minutes: Annotated[float, from_to(0.1, 10_080)] = 10.0
+    """After so long without a picture the model leaves the memory."""
+    queue: Annotated[int, from_to(1, 100_000)] = 64
+    """So many may wait; whoever comes then is told to come again."""
+
+
+@dataclass(frozen=True)
+class History:
+    database: Annotated[str, Allowed("an address for SQLAlchemy, or nothing for a file here")] = ""
+    keep_days: Annotated[int, from_to(0, 36_500)] = 0
+    """Older checks are dropped; 0: none are."""
+    keep_checks: Annotated[int, from_to(0, 100_000_000)] = 0
+    """So many of the newest are kept; 0: all are."""
+    backups: Annotated[int, from_to(1, 365)] = 7
+    paths: Flag = True
+    """Keep where a checked file lies."""
+    pages: Annotated[Literal["no", "host", "all"], Allowed('"no", "host" or "all"')] = "host"
+    """What is kept of the address of the page that a picture was on."""
+    thumbnails: Annotated[int, from_to(0, 1_000_000)] = 5_000
+    """So many small pictures are kept; 0: none."""
+
+
+@dataclass(frozen=True)
+class Notifications:
+    level: Annotated[
+        Literal["none", "errors", "ai", "all"],
+        Allowed('"none", "errors", "ai" (errors and AI-made pictures) or "all"'),
+    ] = "ai"
+
+
+@dataclass(frozen=True)
+class Login:
+    start: Flag = False
+    """Start with the person's session."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting there is."""
+
+    watch: Watch = field(default_factory=Watch)
+    server: Server = field(default_factory=Server)
+    worker: Worker = field(default_factory=Worker)
+    history: History = field(default_factory=History)
+    notifications: Notifications = field(default_factory=Notifications)
+    login: Login = field(default_factory=Login)
+
+    def get(self, name: str) -> Any:
+        """The value of `server.port`, or a part, of `server`. Raises ConfigError."""
+        known = names()
+        parts = {one.partition(".")[0] for one in known}
+        if name not in parts and name not in known:
+            raise unknown(name, known)
+        return reduce(getattr, name.split("."), self)
+
+
+def names() -> list[str]:
+    """Every setting by its dotted name."""
+    return [
+        f"{part.name}.{one.name}"
+        for part in fields(Config)
+        for one in fields(get_type_hints(Config)[part.name])
+    ]
+
+
+def unknown(name: str, known: list[str]) -> ConfigError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return ConfigError(f"{name} is not a setting; {hint}There are: {', '.join(known)}.")

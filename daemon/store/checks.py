@@ -1,0 +1,134 @@
+"""One row for each picture that was judged, whichever door it came through."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import PurePosixPath, PureWindowsPath
+from secrets import token_bytes
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from antifake.core import Label
+
+from .database import NotThereError
+from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
+from .tables import CheckRow, Source, ThumbnailRow
+
+MAX_THUMBNAIL_BYTES = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What was found of a picture: a label, or why there is none."""
+
+    source: Source
+    """The door it came through."""
+    label: Label | None = None
+    p_fake: float | None = None
+    """Calibrated probability, in [0, 1], that a generator made the picture."""
+    model: str = ""
+    prompt: str = ""
+    """Versions of both, as a Verdict has them."""
+    sha256: str | None = None
+    """Of the file's bytes, 64 hex digits; None: they could not be read."""
+    phash: int | None = None
+    """Perceptual hash, 64 bits."""
+    width: int | None = None
+    height: int | None = None
+    """In pixels of the file."""
+    format: str | None = None
+    path: str | None = None
+    page: str | None = None
+    """Where it was, as far as the person wants that kept."""
+    ms: float = 0.0
+    """Milliseconds spent on it."""
+    error: str | None = None
+    """Why there is no label, in a sentence; `code` says it to programs."""
+    code: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Finding):
+    """A finding that is in the log."""
+
+    id: str
+    """Its name for people and programs; a later one sorts behind it."""
+
+    @property
+    def at(self) -> datetime:
+        """When, in UTC, to the millisecond."""
+        return time_of(to_number(self.id))
+
+
+_COLUMNS = [field.name for field in fields(Finding)]
+
+
+def add(
+    session: Session, finding: Finding, now: datetime, random: Randomness = token_bytes
+) -> Check:
+    return insert(session, finding, free_number(session, new_number(now, random)))
+
+
+def insert(session: Session, finding: Finding, number: int) -> Check:
+    """Under a number that is free."""
+    values = {name: getattr(finding, name) for name in _COLUMNS}
+    session.add(CheckRow(id=number, name_key=_name_key(finding.path), **values))
+    session.flush()
+    return Check(id=to_text(number), **values)
+
+
+def free_number(session: Session, number: int) -> int:
+    """The next that no check has; two of one millisecond may have drawn the same."""
+    while session.get(CheckRow, number) is not None:
+        number += 1
+    return number
+
+
+def get(session: Session, name: str) -> Check:
+    """Raises NotThereError where there is none of that name."""
+    row = session.get(CheckRow, to_number(name))
+    if row is None:
+        raise NotThereError(f"There is no check {name} (any more).")
+    return of_row(row)
+
+
+def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | None:
+    """The last verdict on the same bytes by the same model and prompt."""
+    wanted = (
+        select(CheckRow)
+        .where(CheckRow.sha256 == sha256, CheckRow.model == model, CheckRow.prompt == prompt)
+        .where(CheckRow.label.is_not(None))
+        .order_by(CheckRow.id.desc())
+        .limit(1)
+    )
+    row = session.scalars(wanted).first()
+    return of_row(row) if row else None
+
+
+def of_row(row: CheckRow) -> Check:
+    return Check(id=to_text(row.id), **{name: getattr(row, name) for name in _COLUMNS})
+
+
+def _name_key(path: str | None) -> str | None:
+    return None if path is None else file_name(path).casefold()
+
+
+def file_name(path: str) -> str:
+    """Without its folders, whichever system it is of."""
+    return (PureWindowsPath if "\\" in path else PurePosixPath)(path).name
+
+
+def keep_thumbnail(session: Session, sha256: str, webp: bytes, now: datetime) -> None:
+    """Raises ValueError above MAX_THUMBNAIL_BYTES."""
+    if len(webp) > MAX_THUMBNAIL_BYTES:
+        raise ValueError(f"a thumbnail of {len(webp)} bytes is none")
+    session.merge(ThumbnailRow(sha256=sha256, at=to_ms(now), webp=webp))
+
+
+def thumbnail(session: Session, sha256: str) -> bytes | None:
+    row = session.get(ThumbnailRow, sha256)
+    return row.webp if row else None
+
+
+def count_thumbnails(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(ThumbnailRow)) or 0

@@ -1,0 +1,153 @@
+"""What the person says of a picture wins over every model, for it and for its near-copies.
+
+Nothing is ever changed or taken away here: a later row counts more, and to undo is to add
+one that says again what was said before. Write with `durable`: this is the person's work.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from antifake.core import AntifakeError, Label
+
+from . import similarity
+from .database import NotThereError
+from .ids import from_ms, to_ms
+from .tables import CheckRow, CorrectionRow, LikenessRow, Source
+
+AT_ONCE = 500
+"""Values in one IN (...); databases have a limit."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """What the person says, at which door, and perhaps why."""
+
+    label: Label | None
+    source: Source
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """The person's word on one picture."""
+
+    sha256: str
+    label: Label
+    note: str
+    source: Source
+    """The door it was said at."""
+    at: datetime
+
+
+def correct(session: Session, sha256s: Collection[str], word: Word, now: datetime) -> None:
+    """Say what these pictures are; a word without a label takes back all that was said.
+
+    Raises NotThereError where one was never checked.
+    """
+    for sha256 in sha256s:
+        row = CorrectionRow(
+            sha256=sha256, phash=_phash(session, sha256), label=word.label, note=word.note,
+            source=word.source, at=to_ms(now), said_at=to_ms(now),
+        )  # fmt: skip
+        session.add(row)
+        if row.phash is not None and similarity.is_telling(row.phash):
+            for key in similarity.keys(row.phash):
+                session.merge(LikenessRow(key=key, sha256=sha256))
+    session.flush()
+
+
+def _phash(session: Session, sha256: str) -> int | None:
+    checks = select(CheckRow.phash).where(CheckRow.sha256 == sha256)
+    found = session.execute(checks.order_by(CheckRow.phash.is_(None), CheckRow.id)).first()
+    if found is None:
+        raise NotThereError("There is no check of this picture (any more).")
+    phash: int | None = found[0]
+    return phash
+
+
+def undo(session: Session, sha256: str, source: Source, now: datetime) -> Said | None:
+    """Take the last word back; gives the one before it, with its own note and time, or None."""
+    wanted = select(CorrectionRow).where(CorrectionRow.sha256 == sha256)
+    rows = session.scalars(wanted.order_by(CorrectionRow.seq)).all()
+    undone = {row.undoes for row in rows}
+    words = [row for row in rows if row.undoes is None and row.seq not in undone]
+    if not words:
+        raise AntifakeError("There is nothing to undo for this picture.")
+    former = words[-2] if len(words) > 1 else None
+    restored = CorrectionRow(
+        sha256=sha256, phash=words[-1].phash, label=former.label if former else None,
+        note=former.note if former else "", source=former.source if former else source,
+        at=to_ms(now), said_at=former.said_at if former else to_ms(now), undoes=words[-1].seq,
+    )  # fmt: skip
+    session.add(restored)
+    session.flush()
+    return _said(restored)
+
+
+def last_act(session: Session, sha256: str) -> datetime | None:
+    """When the person last said something of a picture, or took it back."""
+    at = session.scalar(select(func.max(CorrectionRow.at)).where(CorrectionRow.sha256 == sha256))
+    return None if at is None else from_ms(at)
+
+
+def said(session: Session, sha256s: Collection[str]) -> dict[str, Said]:
+    """The person's word on those of these pictures that have one."""
+    found = {}
+    wanted = sorted(set(sha256s))
+    for start in range(0, len(wanted), AT_ONCE):
+        some = CorrectionRow.sha256.in_(wanted[start : start + AT_ONCE])
+        for row in session.scalars(_current().where(some)):
+            if (word := _said(row)) is not None:
+                found[row.sha256] = word
+    return found
+
+
+def said_of_alike(session: Session, phash: int, at_most: int = similarity.ALIKE) -> Said | None:
+    """The word on the corrected picture that is most like this one, if any is alike enough.
+
+    `at_most` bits may differ, 0 .. 7; of equals the last word counts.
+    """
+    if at_most > similarity.MAX_DISTANCE:
+        raise ValueError(f"the index finds what differs in {similarity.MAX_DISTANCE} bits")
+    if not similarity.is_telling(phash):
+        return None
+    sharing = select(LikenessRow.sha256).where(LikenessRow.key.in_(similarity.keys_nearby(phash)))
+    rows = session.scalars(_current().where(CorrectionRow.sha256.in_(sharing)))
+    alike = [
+        (similarity.distance(row.phash, phash), -row.seq, word)
+        for row in rows
+        if row.phash is not None and (word := _said(row)) is not None
+    ]
+    best = min(alike, default=None, key=lambda found: found[:2])
+    return best[2] if best and best[0] <= at_most else None
+
+
+def corrected() -> Select[str]:
+    """The sha256 of every picture that the person has a word on."""
+    return select(CorrectionRow.sha256).where(
+        CorrectionRow.seq.in_(_last_seqs()), CorrectionRow.label.is_not(None)
+    )
+
+
+def _current() -> Select[CorrectionRow]:
+    """The last row of each picture."""
+    newer = CorrectionRow.__table__.alias("newer")
+    return select(CorrectionRow).where(
+        ~select(newer.c.seq)
+        .where(newer.c.sha256 == CorrectionRow.sha256, newer.c.seq > CorrectionRow.seq)
+        .exists()
+    )
+
+
+def _last_seqs() -> Select[int]:
+    return select(func.max(CorrectionRow.seq)).group_by(CorrectionRow.sha256)
+
+
+def _said(row: CorrectionRow) -> Said | None:
+    if row.label is None:
+        return None
+    return Said(row.sha256, row.label, row.note, row.source, from_ms(row.said_at))

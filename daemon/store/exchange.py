@@ -1,0 +1,139 @@
+"""The history as a file, to keep, to count in another program, or to take to another computer.
+
+Out and in again gives the same rows, and in twice gives them once. Of corrections the file has
+each picture's last word; of two words on one picture the later one counts.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from itertools import islice
+from typing import IO, Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from antifake.core import AntifakeError
+from antifake.core.errors import UsageError
+
+from . import checks, history
+from .checks import Finding
+from .corrections import AT_ONCE, correct, last_act
+from .rows import FIELDS, RefusedRowError, Row, from_cell, read, to_cell, to_values
+from .store import Store
+from .tables import CheckRow
+
+Form = Literal["csv", "jsonl"]
+
+
+@dataclass
+class Imported:
+    """What became of the rows of a file."""
+
+    added: int = 0
+    known: int = 0
+    """Rows that are in the log already."""
+    refused: list[str] = field(default_factory=list)
+    """A sentence for each row that was left out; the others are in."""
+
+
+def export(session: Session, out: IO[str], form: Form, wanted: history.Filter | None = None) -> int:
+    """Write the rows that a filter lets through, newest first; gives how many.
+
+    `out` must be opened as UTF-8 with newline="". Names that are not text are escaped.
+    """
+    write = _csv_writer(out) if form == "csv" else lambda row: out.write(json.dumps(row) + "\n")
+    n, after = 0, None
+    while True:
+        page = history.page(session, wanted, after, history.MAX_PAGE)
+        for entry in page.entries:
+            write(to_values(entry))
+        n += len(page.entries)
+        if (after := page.next) is None:
+            return n
+
+
+def _csv_writer(out: IO[str]) -> Callable[[dict[str, Any]], object]:
+    # Its own line end, \r\n, also decides which cells are put in quotes.
+    writer = csv.DictWriter(out, FIELDS)
+    writer.writeheader()
+    return lambda row: writer.writerow({name: to_cell(value) for name, value in row.items()})
+
+
+def import_rows(store: Store, lines: Iterable[str], form: Form, now: datetime) -> Imported:
+    """Take in what `export` wrote, or other rows of such columns; open files with newline="".
+
+    A row that makes no sense is left out and told of. Raises UsageError where the whole file
+    is something else.
+    """
+    done = Imported()
+    rows = enumerate(_csv_rows(lines) if form == "csv" else _json_rows(lines), start=1)
+    while some := list(islice(rows, AT_ONCE)):
+        with store.writing() as session:
+            for number, values in some:
+                try:
+                    _take(session, read(values, now), done)
+                except AntifakeError as error:
+                    done.refused.append(f"Row {number}: {error}")
+    return done
+
+
+def _csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
+    reader = csv.DictReader(lines)
+    try:
+        if not {"label", "sha256"} <= set(reader.fieldnames or ()):
+            raise UsageError("This is not a history: its first line must name the columns.")
+        for row in reader:
+            yield {name: from_cell(row.get(name) or "") for name in FIELDS}
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"This is not CSV that can be read: {error}.") from error
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
+    for line in filter(str.strip, lines):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        yield row if isinstance(row, dict) else None
+
+
+def _take(session: Session, row: Row, done: Imported) -> None:
+    if row.number is None:
+        is_new = not _is_known(session, row.finding)
+        if is_new:
+            checks.add(session, row.finding, row.at)
+    else:
+        is_new = _add_named(session, row.number, row.finding)
+    done.added += is_new
+    done.known += not is_new
+    _say(session, row)
+
+
+def _add_named(session: Session, number: int, finding: Finding) -> bool:
+    there = session.get(CheckRow, number)
+    if there is not None and not _is_same(checks.of_row(there), finding):
+        raise RefusedRowError("another picture has its name.")
+    if there is None:
+        checks.insert(session, finding, number)
+    return there is None
+
+
+def _is_known(session: Session, finding: Finding) -> bool:
+    rows = session.scalars(select(CheckRow).where(CheckRow.sha256 == finding.sha256))
+    return any(_is_same(checks.of_row(row), finding) for row in rows)
+
+
+def _is_same(check: Finding, finding: Finding) -> bool:
+    return all(getattr(check, one.name) == getattr(finding, one.name) for one in fields(Finding))
+
+
+def _say(session: Session, row: Row) -> None:
+    sha256 = row.finding.sha256
+    if row.word is None or row.said_at is None or sha256 is None:
+        return
+    ours = last_act(session, sha256)
+    if ours is None or ours < row.said_at:
+        correct(session, [sha256], row.word, row.said_at)

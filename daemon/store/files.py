@@ -1,0 +1,186 @@
+"""The database as a file: is it sound, copies of it, and what was put aside.
+
+A copy is made by SQLite itself: without its write-ahead log beside it the bare file may hold
+nothing of the last hours. Every copy is checked before it counts as one.
+"""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from .database import StoreError, sentence_for
+from .tables import APPLICATION_ID
+
+BACKUP_EVERY = timedelta(days=1)
+_SIDES = ("-wal", "-shm", "-journal")
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What there is at a path."""
+
+    damage: str | None = None
+    """Why it cannot be used, in words; None: it is sound."""
+    version: str | None = None
+    """Of the schema; None: there are no tables of ours."""
+    is_foreign: bool = False
+    """A sound database of another program."""
+
+
+def examine(path: Path, *, at_rest: bool = False) -> Condition:
+    """Read all of a file and change nothing. `at_rest`: nobody writes it, it is a copy.
+
+    Raises StoreError where it cannot be read at all, as without the right to.
+    """
+    if path.stat().st_size == 0:
+        return Condition(damage="it is empty")
+    return _look(path, "immutable=1" if at_rest else "mode=ro")
+
+
+def _look(path: Path, mode: str) -> Condition:
+    try:
+        return _look_into(path, mode)
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorname", "")
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return Condition(damage=str(error))
+        if code.startswith("SQLITE_READONLY") and mode == "mode=ro":
+            # Somebody was killed in a write that SQLite takes back before it reads.
+            return _look(path, "mode=rw")
+        raise sentence_for(error, str(path)) from error
+
+
+def _look_into(path: Path, mode: str) -> Condition:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+    try:
+        return _condition(connection)
+    finally:
+        connection.close()
+
+
+def _condition(connection: sqlite3.Connection) -> Condition:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        return Condition(damage=str(found[0]))
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    tables = {name for (name,) in rows}
+    if not tables - {"alembic_version"}:
+        return Condition()  # alembic makes its own table first; somebody was killed just then
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID or "alembic_version" not in tables:
+        return Condition(is_foreign=True)
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return Condition(version=row[0]) if row else Condition(damage="it does not know its version")
+
+
+@dataclass(frozen=True)
+class Backups:
+    """The copies of one database file, oldest first by name."""
+
+    database: Path
+    keep: int
+
+    @property
+    def folder(self) -> Path:
+        return self.database.parent / "backups"
+
+    def all(self) -> list[Path]:
+        """What a person has put there under a name of their own is none of them."""
+        found = self.folder.glob(f"{self.database.stem}-*.db")
+        return sorted(path for path in found if self.made(path) is not None)
+
+    def newest(self, now: datetime) -> datetime | None:
+        """When the last one was made; one from the future was made by a wrong clock."""
+        times = (self.made(path) for path in self.all())
+        return max((moment for moment in times if moment and moment <= now), default=None)
+
+    def is_due(self, now: datetime) -> bool:
+        newest = self.newest(now)
+        return newest is None or now - newest >= BACKUP_EVERY
+
+    def make(self, now: datetime) -> Path:
+        """A new, checked copy; the oldest ones beyond `keep` go. Raises StoreError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = self.folder / f"{self.database.stem}-{now.astimezone(UTC):{_STAMP}}.db"
+        part = target.with_suffix(".part")
+        try:
+            self._copy_to(part)
+            part.replace(target)
+        except sqlite3.Error as error:
+            raise sentence_for(error, str(target)) from error
+        except OSError as error:
+            raise StoreError(f"No backup could be made: {error.strerror or error}.") from error
+        finally:
+            part.unlink(missing_ok=True)
+        self.drop_all_but([*self.all()[-self.keep :], target])
+        return target
+
+    def _copy_to(self, part: Path) -> None:
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        source, target = sqlite3.connect(self.database), sqlite3.connect(part)
+        try:
+            source.backup(target)
+            # One file, that can be read without writing beside it.
+            target.execute("PRAGMA journal_mode=DELETE")
+        finally:
+            target.close()
+            source.close()
+        sync(part)
+        if (damage := examine(part, at_rest=True).damage) is not None:
+            raise StoreError(f"The backup is not sound ({damage}), so it was not kept.")
+
+    @property
+    def restoring(self) -> Path:
+        """Where a copy waits while the damaged file is put aside; complete once that is gone."""
+        return self.database.with_suffix(".restoring")
+
+    def drop_all_but(self, kept: list[Path]) -> None:
+        """Of the copies; and what a killed process left of one that it was making."""
+        halves = self.folder.glob(f"{self.database.stem}-*.part*")
+        for path in (*self.all(), *halves):
+            if path not in kept:
+                path.unlink()
+
+    def best(self, versions: frozenset[str]) -> Path | None:
+        """The newest sound copy of a schema that is known here."""
+        for path in reversed(self.all()):
+            try:
+                condition = examine(path, at_rest=True)
+            except (StoreError, OSError):
+                continue
+            if condition.damage is None and condition.version in versions:
+                return path
+        return None
+
+    def made(self, path: Path) -> datetime | None:
+        """When, as its name says; None: it is no copy of ours."""
+        stamp = path.stem.removeprefix(f"{self.database.stem}-")
+        try:
+            return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+        except ValueError:
+            return None
+
+
+def put_aside(path: Path, now: datetime) -> Path:
+    """Move a damaged database out of the way, its log with it: it fits no other file."""
+    aside = path.with_name(f"{path.stem}.damaged-{now.astimezone(UTC):{_STAMP}}{path.suffix}")
+    # The file itself goes last: a log beside a file that it is not of would spoil that one.
+    for side in (*_SIDES, ""):
+        source = path.with_name(path.name + side)
+        if source.exists():
+            source.replace(aside.with_name(aside.name + side))
+    return aside
+
+
+def put_aside_before(path: Path) -> list[Path]:
+    """What `put_aside` has left beside a database."""
+    return sorted(path.parent.glob(f"{path.stem}.damaged-*"))
+
+
+def sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,87 @@
+"""What leaves the log: one picture without a trace, or everything that has become old."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from itertools import islice
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from . import jobs
+from .corrections import AT_ONCE, corrected
+from .database import changed
+from .ids import first_number, time_of, to_number
+from .store import Store
+from .tables import CheckRow, CorrectionRow, FileRow, JobRow, LikenessRow, ThumbnailRow
+
+
+def forget(store: Store, names: Collection[str], now: datetime) -> int:
+    """Forget the pictures of these checks; gives how many checks went.
+
+    With them go all other checks of the same bytes, what was said of them, thumbnails, jobs and
+    the ledger's rows; then the bytes in free pages, and every backup but a new one, since the
+    old ones remember. A file that still lies in a watched folder is found there again.
+    """
+    with store.writing(durable=True) as session:
+        gone = sum(_forget(session, some) for some in _some(map(to_number, names)))
+    store.scrub(now)
+    return gone
+
+
+def _forget(session: Session, numbers: list[int]) -> int:
+    named = CheckRow.id.in_(numbers)
+    pictures = set(session.scalars(select(CheckRow.sha256).where(named))) - {None}
+    same = or_(named, CheckRow.sha256.in_(pictures))
+    checks, paths = select(CheckRow.id).where(same), select(CheckRow.path).where(same)
+    for table in (JobRow, FileRow):
+        # Of what was never read the path is all there is.
+        at_its_path = table.path.in_(paths) & table.sha256.is_(None)
+        of_it = or_(table.check_id.in_(checks), table.sha256.in_(pictures), at_its_path)
+        session.execute(delete(table).where(of_it))
+    for table_ in (ThumbnailRow, CorrectionRow, LikenessRow):
+        session.execute(delete(table_).where(table_.sha256.in_(pictures)))
+    return changed(session, delete(CheckRow).where(same))
+
+
+def retire(store: Store, before: datetime) -> int:
+    """Drop checks older than that, with their thumbnails and old jobs; gives how many checks.
+
+    Pictures that the person has a word on stay: that was work. So does the ledger, or every old
+    file would be judged again.
+    """
+    old = CheckRow.id < first_number(before)
+    kept = CheckRow.sha256.in_(corrected())
+    with store.reading() as session:
+        wanted = select(CheckRow.id).where(old, or_(CheckRow.sha256.is_(None), ~kept))
+        numbers = list(session.scalars(wanted))
+    # Some at a time: whoever judges a picture meanwhile need not wait for all of it.
+    for some in _some(numbers):
+        with store.writing() as session:
+            session.execute(delete(CheckRow).where(CheckRow.id.in_(some)))
+    with store.writing() as session:
+        jobs.drop_over(session, before)
+        shown = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
+        session.execute(delete(ThumbnailRow).where(ThumbnailRow.sha256.not_in(shown)))
+    return len(numbers)
+
+
+def older_than_newest(session: Session, keep: int) -> datetime | None:
+    """For `retire`, where so many checks are to stay: the time of the oldest of them."""
+    newest = select(CheckRow.id).order_by(CheckRow.id.desc()).offset(keep - 1).limit(1)
+    number = session.scalar(newest)
+    return None if number is None else time_of(number)
+
+
+def trim_thumbnails(session: Session, keep: int) -> int:
+    """Drop the oldest beyond so many; gives how many."""
+    surplus = (session.scalar(select(func.count()).select_from(ThumbnailRow)) or 0) - keep
+    if surplus <= 0:
+        return 0
+    oldest = select(ThumbnailRow.sha256).order_by(ThumbnailRow.at).limit(surplus)
+    return changed(session, delete(ThumbnailRow).where(ThumbnailRow.sha256.in_(oldest)))
+
+
+def _some(numbers: Iterable[int]) -> Iterable[list[int]]:
+    rest = iter(numbers)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some

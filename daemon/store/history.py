@@ -1,0 +1,158 @@
+"""Reading the log back: page by page, newest first, and counted.
+
+A page begins behind the last row of the one before it, so page 2000 costs what page 1 does, and
+nothing shifts while new rows arrive.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from antifake.core import Label
+
+from .checks import Check, of_row
+from .corrections import Said, corrected, said
+from .ids import EPOCH, RANDOM_BITS, first_number, to_number
+from .tables import CheckRow, Source, ThumbnailRow
+
+MAX_PAGE = 500
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What is wanted of the history; all of it must hold."""
+
+    label: Label | Literal["failed"] | None = None
+    """As the model had it; "failed" are those without one."""
+    source: Source | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """From the first on and before the second."""
+    corrected: bool | None = None
+    """Whether the person has a word on the picture."""
+    text: str = ""
+    """Somewhere in the file's name, in capitals or not."""
+    folder: str = ""
+    """In it or in a folder of it."""
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the history as it is shown."""
+
+    check: Check
+    said: Said | None
+    """The person's word on the picture."""
+    has_thumbnail: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    entries: list[Entry]
+    next: str | None
+    """Give it as `after` for the page behind this one; None: this is the last."""
+
+
+@dataclass(frozen=True)
+class Count:
+    day: date
+    label: Label | None
+    n: int
+
+
+def page(
+    session: Session, wanted: Filter | None = None, after: str | None = None, limit: int = 50
+) -> Page:
+    """At most `limit` (1 .. MAX_PAGE) rows, newest first."""
+    limit = min(max(1, limit), MAX_PAGE)
+    rows = session.scalars(select_page(wanted or Filter(), after, limit + 1)).all()
+    entries = _entries(session, [of_row(row) for row in rows[:limit]])
+    return Page(entries, entries[-1].check.id if len(rows) > limit else None)
+
+
+def select_page(wanted: Filter, after: str | None, limit: int) -> Select[CheckRow]:
+    found = select(CheckRow).where(*_conditions(wanted))
+    if after is not None:
+        found = found.where(CheckRow.id < to_number(after))
+    return found.order_by(CheckRow.id.desc()).limit(limit)
+
+
+def count(session: Session, wanted: Filter | None = None) -> int:
+    """How many rows a filter lets through."""
+    found = select(func.count(CheckRow.id)).where(*_conditions(wanted or Filter()))
+    return session.scalar(found) or 0
+
+
+def entry(session: Session, check: Check) -> Entry:
+    return _entries(session, [check])[0]
+
+
+def count_by_day(
+    session: Session, since: datetime, until: datetime, utc_offset: timedelta = timedelta()
+) -> list[Count]:
+    """How many of each label on each day; days begin at midnight of `utc_offset`."""
+    offset_ms = utc_offset // timedelta(milliseconds=1)
+    # The number of a check holds its time, so an index on label and number knows it all.
+    day = (CheckRow.id // 2**RANDOM_BITS + offset_ms) // _DAY_MS
+    found = (
+        select(day.label("day"), CheckRow.label, func.count())
+        .where(*_conditions(Filter(since=since, until=until)))
+        .group_by("day", CheckRow.label)
+        .order_by("day", CheckRow.label)
+    )
+    return [
+        Count(EPOCH.date() + timedelta(days=int(day)), label, n)
+        for day, label, n in session.execute(found)
+    ]
+
+
+def _entries(session: Session, found: list[Check]) -> list[Entry]:
+    shown = {check.sha256 for check in found if check.sha256 is not None}
+    words = said(session, shown)
+    has = select(ThumbnailRow.sha256).where(ThumbnailRow.sha256.in_(shown))
+    with_thumbnail = set(session.scalars(has))
+    return [
+        Entry(check, words.get(check.sha256 or ""), check.sha256 in with_thumbnail)
+        for check in found
+    ]
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.label is not None:
+        has_none = wanted.label == "failed"
+        found.append(CheckRow.label.is_(None) if has_none else CheckRow.label == wanted.label)
+    if wanted.source is not None:
+        found.append(CheckRow.source == wanted.source)
+    if wanted.since is not None:
+        found.append(CheckRow.id >= first_number(wanted.since))
+    if wanted.until is not None:
+        found.append(CheckRow.id < first_number(wanted.until))
+    if wanted.corrected is not None:
+        found.append(_is_corrected(wanted=wanted.corrected))
+    if wanted.model:
+        found.append(CheckRow.model == wanted.model)
+    if wanted.text:
+        found.append(CheckRow.name_key.contains(wanted.text.casefold(), autoescape=True))
+    if wanted.folder:
+        found.append(in_folder(CheckRow.path, wanted.folder))
+    return found
+
+
+def _is_corrected(*, wanted: bool) -> ColumnElement[bool]:
+    if wanted:
+        return CheckRow.sha256.in_(corrected())
+    return or_(CheckRow.sha256.is_(None), CheckRow.sha256.not_in(corrected()))
+
+
+def in_folder(path: Any, folder: str) -> ColumnElement[bool]:
+    """Whether a path begins with a folder; said by comparing, so that an index serves."""
+    separator = "\\" if "\\" in folder else "/"
+    start = folder.rstrip(separator) + separator
+    result: ColumnElement[bool] = (path >= start) & (path < start[:-1] + chr(ord(separator) + 1))
+    return result

@@ -1,0 +1,155 @@
+"""What waits to be judged. It is in the log, so that it outlives whoever was judging it."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import IntEnum
+from secrets import token_bytes
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from .database import NotThereError, changed
+from .ids import Randomness, first_number, new_number, to_number, to_text
+from .tables import JobRow, Source, State
+
+MAX_ATTEMPTS = 3
+_KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; it is left alone."
+
+
+class Priority(IntEnum):
+    """Whose turn comes first."""
+
+    PERSON = 0
+    FOLDER = 1
+    BATCH = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A picture that is to be judged."""
+
+    source: Source
+    priority: Priority
+    path: str
+    """Of the file, or of a copy of bytes that were sent."""
+    page: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Order):
+    """One on its way to a verdict."""
+
+    id: str
+    state: State
+    attempts: int
+    """How often it was begun."""
+    check_id: str | None
+    """The check that came of it, once done."""
+    error: str | None
+
+
+def add(session: Session, order: Order, now: datetime, random: Randomness = token_bytes) -> Job:
+    number = new_number(now, random)
+    while session.get(JobRow, number) is not None:
+        number += 1
+    row = JobRow(id=number, state="queued", attempts=0, **asdict(order))
+    session.add(row)
+    session.flush()
+    return _job(row)
+
+
+def get(session: Session, name: str) -> Job:
+    return _job(_row(session, name))
+
+
+def take_next(session: Session) -> Job | None:
+    """Begin the one whose turn it is: people before folders before batches, oldest first."""
+    row = session.scalars(
+        select(JobRow)
+        .where(JobRow.state == "queued")
+        .order_by(JobRow.priority, JobRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if row is None:
+        return None
+    row.state, row.attempts = "running", row.attempts + 1
+    session.flush()
+    return _job(row)
+
+
+def finish(session: Session, name: str, check_id: str) -> None:
+    row = _row(session, name)
+    row.state, row.check_id, row.error = "done", to_number(check_id), None
+
+
+def fail(session: Session, name: str, sentence: str) -> None:
+    row = _row(session, name)
+    row.state, row.error = "failed", sentence
+
+
+def put_back(session: Session, name: str) -> None:
+    """It was begun and not its fault that it was not finished, as when the daemon stops."""
+    row = _row(session, name)
+    row.state, row.attempts = "queued", max(0, row.attempts - 1)
+
+
+def recover(session: Session) -> tuple[int, list[Job]]:
+    """After a death of whoever was judging: what was running is queued again.
+
+    Gives how many, and those that were begun MAX_ATTEMPTS times, which are now failed.
+    """
+    running = JobRow.state == "running"
+    rows = session.scalars(select(JobRow).where(running, JobRow.attempts >= MAX_ATTEMPTS)).all()
+    for row in rows:
+        row.state, row.error = "failed", _KILLED
+    session.flush()
+    queued = changed(session, update(JobRow).where(running).values(state="queued"))
+    return queued, [_job(row) for row in rows]
+
+
+def waiting(session: Session) -> dict[Priority, int]:
+    """How many are queued."""
+    found = select(JobRow.priority, func.count()).where(JobRow.state == "queued")
+    counted = session.execute(found.group_by(JobRow.priority))
+    return dict.fromkeys(Priority, 0) | {Priority(priority): n for priority, n in counted}
+
+
+def in_flight(session: Session, sha256: str) -> Job | None:
+    """A job for the same bytes that is not over yet, to wait for instead of a second one."""
+    row = session.scalars(
+        select(JobRow)
+        .where(JobRow.sha256 == sha256, JobRow.state.in_(("queued", "running")))
+        .order_by(JobRow.id)
+        .limit(1)
+    ).first()
+    return _job(row) if row else None
+
+
+def drop_over(session: Session, before: datetime) -> int:
+    """Forget jobs that are done or failed and were made before then; gives how many."""
+    is_over = JobRow.state.in_(("done", "failed"))
+    return changed(session, delete(JobRow).where(is_over, JobRow.id < first_number(before)))
+
+
+def _row(session: Session, name: str) -> JobRow:
+    row = session.get(JobRow, to_number(name))
+    if row is None:
+        raise NotThereError(f"There is no job {name} (any more).")
+    return row
+
+
+def _job(row: JobRow) -> Job:
+    return Job(
+        id=to_text(row.id),
+        state=row.state,
+        priority=Priority(row.priority),
+        attempts=row.attempts,
+        source=row.source,
+        path=row.path,
+        page=row.page,
+        sha256=row.sha256,
+        check_id=None if row.check_id is None else to_text(row.check_id),
+        error=row.error,
+    )

@@ -1,0 +1,105 @@
+"""Which files of the watched folders were dealt with, and what they looked like then.
+
+A file that still looks so needs no second look. Events of a folder get lost; a walk over it
+and this table do not.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from .corrections import AT_ONCE
+from .database import changed
+from .history import in_folder
+from .ids import to_number, to_text
+from .tables import FileRow
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells a file from itself after a change."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    identity: str
+    """Device and inode: the same after a move."""
+
+    @classmethod
+    def of(cls, path: str, info: os.stat_result) -> "Stamp":
+        # As text: an inode may have more bits than a database's integers.
+        return cls(path, info.st_size, info.st_mtime_ns, f"{info.st_dev:x}-{info.st_ino:x}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file that was dealt with."""
+
+    stamp: Stamp
+    sha256: str | None
+    check_id: str | None
+
+
+def note(
+    session: Session, stamp: Stamp, *, sha256: str | None = None, check_id: str | None = None
+) -> None:
+    """It was dealt with as it looks now. Belongs into the transaction of what came of it."""
+    session.merge(
+        FileRow(
+            path=stamp.path, size=stamp.size, mtime_ns=stamp.mtime_ns, identity=stamp.identity,
+            sha256=sha256, check_id=None if check_id is None else to_number(check_id),
+        )
+    )  # fmt: skip
+
+
+def unknown(session: Session, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
+    """Those that are new or look different from what was noted; reads some hundred at a time."""
+    rest = iter(stamps)
+    while some := list(islice(rest, AT_ONCE)):
+        columns = FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.identity
+        wanted = select(*columns).where(FileRow.path.in_([stamp.path for stamp in some]))
+        noted = {row.path: Stamp(*row) for row in session.execute(wanted)}
+        yield from (stamp for stamp in some if noted.get(stamp.path) != stamp)
+
+
+def known(session: Session, path: str) -> Known | None:
+    row = session.get(FileRow, path)
+    return _known(row) if row else None
+
+
+def known_elsewhere(session: Session, stamp: Stamp) -> Known | None:
+    """The same file, unchanged, under the name that it had before it was moved."""
+    wanted = select(FileRow).where(
+        FileRow.identity == stamp.identity,
+        FileRow.size == stamp.size,
+        FileRow.mtime_ns == stamp.mtime_ns,
+        FileRow.path != stamp.path,
+    )
+    row = session.scalars(wanted.limit(1)).first()
+    return _known(row) if row else None
+
+
+def paths_in(session: Session, folder: str) -> Iterator[str]:
+    """Every noted file of a folder and of those in it, to see which are gone."""
+    return iter(session.scalars(select(FileRow.path).where(in_folder(FileRow.path, folder))))
+
+
+def drop(session: Session, paths: Iterable[str]) -> int:
+    """The files are not there any more; gives how many were noted. Checks of them stay."""
+    dropped = 0
+    rest = iter(paths)
+    while some := list(islice(rest, AT_ONCE)):
+        dropped += changed(session, delete(FileRow).where(FileRow.path.in_(some)))
+    return dropped
+
+
+def _stamp(row: FileRow) -> Stamp:
+    return Stamp(row.path, row.size, row.mtime_ns, row.identity)
+
+
+def _known(row: FileRow) -> Known:
+    return Known(_stamp(row), row.sha256, None if row.check_id is None else to_text(row.check_id))

@@ -1,0 +1,188 @@
+"""Opening the log: sound and of today's schema, or put right, or refused with a sentence.
+
+What was done to put it right is for the person: `Store.notices`.
+"""
+
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from antifake.core.errors import UsageError
+
+from .database import Database, StoreError, StoreNewerError, sqlite_url
+from .files import Backups, Condition, examine, put_aside, sync
+from .store import Store
+from .tables import Base
+
+HEAD = "0001"
+"""The newest version in daemon/migrations. Here, so that opening imports no alembic."""
+KEEP_BACKUPS = 7
+_STARTED_ANEW = "There was no backup of it, so a new one was started."
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """A folder of versions as alembic has it, and the one to arrive at."""
+
+    folder: Path
+    head: str
+
+    def known(self) -> frozenset[str]:
+        """Every version there is, read off the files."""
+        found = (
+            re.search(r'^revision = "(\w+)"', path.read_text("utf-8"), re.MULTILINE)
+            for path in (self.folder / "versions").glob("*.py")
+        )
+        return frozenset(match[1] for match in found if match)
+
+    def run(self, database: Database) -> None:
+        """Bring a database to `head`, each version wholly or not at all. Raises StoreError."""
+        from alembic import command  # noqa: PLC0415  # a quarter of a second, once a release
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
+        with database.migrating() as connection:
+            attributes: dict[Any, Any] = config.attributes
+            attributes |= {"connection": connection, "metadata": Base.metadata}
+            command.upgrade(config, self.head)
+
+
+OURS = Migrations(Path(__file__).parents[1] / "migrations", HEAD)
+
+
+def open_store(
+    place: Path | str,
+    now: datetime,
+    *,
+    keep_backups: int = KEEP_BACKUPS,
+    migrations: Migrations = OURS,
+) -> Store:
+    """Open the log at a path of SQLite's or at any URL that SQLAlchemy takes.
+
+    Raises StoreNewerError, and StoreError where it cannot be opened; nothing is lost then.
+    """
+    url = sqlite_url(place) if isinstance(place, Path) else _url(place)
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise UsageError("A log in memory would be gone with the program: name a file.")
+        return _open_file(Path(str(url.database)), now, keep_backups, migrations)
+    try:
+        database = Database(url)
+    except (ArgumentError, ImportError) as error:
+        raise UsageError(
+            f"For {url.render_as_string()} a driver is missing here: {error}."
+        ) from error
+    with database.in_words():
+        version = _version(database)
+    _migrate(database, version, migrations)
+    return Store(database)
+
+
+def _url(text_: str) -> URL:
+    try:
+        return make_url(text_)
+    except ArgumentError as error:
+        raise UsageError(f"{text_!r} is not the address of a database.") from error
+
+
+def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrations) -> Store:
+    backups = Backups(path, keep_backups)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        condition, notices = _put_right(backups, now, migrations)
+        _accept(condition, migrations, path)
+        version = condition.version
+        if version not in (None, migrations.head):
+            backups.make(now)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used: {error.strerror or error}.") from error
+    database = Database(sqlite_url(path))
+    _migrate(database, version, migrations)
+    return Store(database, backups, notices)
+
+
+def _put_right(
+    backups: Backups, now: datetime, migrations: Migrations
+) -> tuple[Condition, tuple[str, ...]]:
+    """The file as it is after what could be mended was, and what to tell of it."""
+    path = backups.database
+    told: tuple[str, ...] = ()
+    if not path.exists() and not backups.restoring.exists():
+        return Condition(), _note_missing(backups)
+    if path.exists():
+        condition = examine(path)
+        if condition.damage is None:
+            backups.restoring.unlink(missing_ok=True)
+            return condition, ()
+        if path.stat().st_size == 0 and not backups.all():
+            # Nothing to put aside; and another process may be about to fill it.
+            return Condition(), (f"The log was damaged ({condition.damage}). {_STARTED_ANEW}",)
+        told = (_repair(backups, condition.damage, now, migrations),)
+    elif backups.restoring.exists():
+        backups.restoring.replace(path)
+        told = ("The log was damaged; its newest backup is in its place.",)
+    return examine(path) if path.exists() else Condition(), told
+
+
+def _accept(condition: Condition, migrations: Migrations, path: Path) -> None:
+    """Raises StoreError where a sound file is not ours to change."""
+    if condition.is_foreign:
+        raise StoreError(f"{path} is a database of another program; nothing was touched.")
+    _refuse_newer(condition.version, migrations, str(path))
+
+
+def _refuse_newer(version: str | None, migrations: Migrations, name: str) -> None:
+    if version not in (None, migrations.head) and version not in migrations.known():
+        raise StoreNewerError(
+            f"{name} was written by a newer antifake (its schema is {version}, this one knows "
+            f"{migrations.head}). Update antifake; nothing was touched."
+        )
+
+
+def _migrate(database: Database, version: str | None, migrations: Migrations) -> None:
+    if version != migrations.head:
+        _refuse_newer(version, migrations, database.name)
+        try:
+            migrations.run(database)
+        except BaseException:
+            database.close()
+            raise
+
+
+def _version(database: Database) -> str | None:
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
+
+
+def _note_missing(backups: Backups) -> tuple[str, ...]:
+    if not backups.all():
+        return ()
+    return (
+        f"The log {backups.database} was not there, so a new one was started. "
+        f"Copies of an older one are in {backups.folder}.",
+    )
+
+
+def _repair(backups: Backups, damage: str, now: datetime, migrations: Migrations) -> str:
+    """Put a damaged file aside and the best backup in its place; gives what to tell."""
+    path, best = backups.database, backups.best(migrations.known())
+    if best is not None:
+        # Before anything is moved: whoever is killed from here on finds it and goes on.
+        shutil.copy2(best, backups.restoring)
+        sync(backups.restoring)
+    told = f"The log was damaged ({damage}) and is kept as {put_aside(path, now).name}. "
+    if best is None:
+        return told + _STARTED_ANEW
+    backups.restoring.replace(path)
+    return told + f"The backup of {backups.made(best):%Y-%m-%d %H:%M} UTC is in its place."

@@ -1,0 +1,155 @@
+"""A row of the history outside the log: its columns, and what is accepted as one."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, cast, get_args
+
+from antifake.core import AntifakeError, Label
+
+from .checks import Finding
+from .columns import as_it_was, storable
+from .corrections import Word
+from .history import Entry
+from .ids import time_of, to_number
+from .tables import Source
+
+FIELDS = ["id", "at", *(one.name for one in fields(Finding)), "said", "said_at", "said_at_door",
+          "note"]  # fmt: skip
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would compute, however many quotes were put before it."""
+
+
+class RefusedRowError(AntifakeError):
+    """Why a row cannot be taken in, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row says."""
+
+    number: int | None
+    """Of the check; None: the row was made by another program and has no name yet."""
+    at: datetime
+    finding: Finding
+    word: Word | None
+    said_at: datetime | None
+
+
+def to_values(entry: Entry) -> dict[str, Any]:
+    check, word = entry.check, entry.said
+    values = asdict(check) | {
+        "at": check.at.isoformat(timespec="milliseconds"),
+        "phash": None if check.phash is None else f"{check.phash:016x}",
+        "said": word and word.label,
+        "said_at": word and word.at.isoformat(timespec="milliseconds"),
+        "said_at_door": word and word.source,
+        "note": word and word.note,
+    }
+    return {name: values[name] for name in FIELDS}
+
+
+def to_cell(value: Any) -> str:
+    """A cell of CSV that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    text = storable(value) if isinstance(value, str) else repr(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_cell(text: str) -> str | None:
+    text = text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return as_it_was(text) or None
+
+
+def read(values: dict[str, Any] | None, now: datetime) -> Row:
+    """`now` is when a row was made that does not say so. Raises RefusedRowError."""
+    if values is None:
+        raise RefusedRowError("it is not an object of JSON.")
+    source = cast(Source | None, _one_of(values, "source", Source))
+    finding = Finding(
+        source=source or "import",
+        label=cast(Label | None, _one_of(values, "label", Label)),
+        p_fake=_float(values, "p_fake"),
+        model=_text(values, "model") or "",
+        prompt=_text(values, "prompt") or "",
+        sha256=_hex(values, "sha256", 64),
+        phash=None if (phash := _hex(values, "phash", 16)) is None else int(phash, 16),
+        width=_int(values, "width"),
+        height=_int(values, "height"),
+        format=_text(values, "format"),
+        path=_text(values, "path"),
+        page=_text(values, "page"),
+        ms=_float(values, "ms") or 0.0,
+        error=_text(values, "error"),
+        code=_text(values, "code"),
+    )
+    if (finding.label is None) != (finding.p_fake is None) or not 0 <= (finding.p_fake or 0) <= 1:
+        raise RefusedRowError("a label and a p_fake from 0 to 1 belong together.")
+    name = _text(values, "id")
+    if name is None and finding.sha256 is None:
+        raise RefusedRowError("it has neither an id nor a sha256.")
+    number = None if name is None else to_number(name)
+    at = time_of(number) if number is not None else _time(values, "at") or now
+    return Row(number, at, finding, _word(values), _time(values, "said_at"))
+
+
+def _word(values: dict[str, Any]) -> Word | None:
+    label = cast(Label | None, _one_of(values, "said", Label))
+    door = cast(Source | None, _one_of(values, "said_at_door", Source))
+    return Word(label, door or "import", _text(values, "note") or "") if label else None
+
+
+def _text(values: dict[str, Any], name: str) -> str | None:
+    value = values.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RefusedRowError(f"{name} must be text.")
+    return value
+
+
+def _one_of(values: dict[str, Any], name: str, literal: Any) -> str | None:
+    value, known = _text(values, name), get_args(literal)
+    if value is not None and value not in known:
+        raise RefusedRowError(f"{name} must be one of {', '.join(known)}.")
+    return value
+
+
+def _hex(values: dict[str, Any], name: str, digits: int) -> str | None:
+    value = _text(values, name)
+    if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+        raise RefusedRowError(f"{name} must be {digits} hex digits.")
+    return value
+
+
+def _int(values: dict[str, Any], name: str) -> int | None:
+    number = _float(values, name)
+    if number is not None and not number.is_integer():
+        raise RefusedRowError(f"{name} must be a whole number.")
+    return None if number is None else int(number)
+
+
+def _float(values: dict[str, Any], name: str) -> float | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise RefusedRowError(f"{name} must be a number.") from None
+    # Also what is not a number, and what no column can hold.
+    if isinstance(value, bool) or not 0 <= number < 2**31:
+        raise RefusedRowError(f"{name} must be a number from 0 on.")
+    return number
+
+
+def _time(values: dict[str, Any], name: str) -> datetime | None:
+    text = _text(values, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RefusedRowError(f"{name} must be a time like 2026-01-31T12:00:00+00:00.") from None
+    if moment.tzinfo is None:
+        raise RefusedRowError(f"{name} must say its time zone.")
+    return moment

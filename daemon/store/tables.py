@@ -1,0 +1,144 @@
+"""The tables. What they look like in a file that exists already, migrations decide.
+
+Times are whole milliseconds since 1970 in UTC. Nothing here leaves the package: callers get
+frozen values.
+"""
+
+from typing import Literal
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from antifake.core import Label
+
+from .columns import NUMBER, AnyText, Sha256, Unsigned64
+
+APPLICATION_ID = 0x616E7466
+"""Says in the file's header whose it is: "antf"."""
+
+
+Source = Literal["watch", "extension", "tray", "cli", "api", "import"]
+"""The door that something came through."""
+State = Literal["queued", "running", "done", "failed"]
+"""Of a job."""
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {str: AnyText}  # noqa: RUF012  # as SQLAlchemy wants it
+
+
+class CheckRow(Base):
+    """One picture judged once, or why it could not be."""
+
+    __tablename__ = "checks"
+    __table_args__ = (
+        Index("checks_by_picture", "sha256", "id"),
+        Index("checks_by_label", "label", "id"),
+        Index("checks_by_source", "source", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
+    source: Mapped[Source] = mapped_column(String)
+    label: Mapped[Label | None] = mapped_column(String)
+    p_fake: Mapped[float | None]
+    model: Mapped[str]
+    prompt: Mapped[str]
+    sha256: Mapped[str | None] = mapped_column(Sha256)
+    phash: Mapped[int | None] = mapped_column(Unsigned64)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    format: Mapped[str | None]
+    path: Mapped[str | None]
+    page: Mapped[str | None]
+    name_key: Mapped[str | None]
+    """The file's name without its folders and without capitals, to search in."""
+    ms: Mapped[float]
+    error: Mapped[str | None]
+    code: Mapped[str | None]
+
+
+class ThumbnailRow(Base):
+    __tablename__ = "thumbnails"
+
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    at: Mapped[int] = mapped_column(NUMBER, index=True)
+    webp: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class CorrectionRow(Base):
+    """What the person said of a picture. Rows are only added; the last one of a picture counts."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index("corrections_by_picture", "sha256", "seq"),)
+
+    seq: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    sha256: Mapped[str] = mapped_column(Sha256)
+    phash: Mapped[int | None] = mapped_column(Unsigned64)
+    label: Mapped[Label | None] = mapped_column(String)
+    """None: nothing is said of it any more."""
+    note: Mapped[str]
+    source: Mapped[Source] = mapped_column(String)
+    at: Mapped[int] = mapped_column(NUMBER)
+    said_at: Mapped[int] = mapped_column(NUMBER)
+    """When the person said it first; older than `at` in a row that undoes another."""
+    undoes: Mapped[int | None] = mapped_column(NUMBER)
+
+
+class LikenessRow(Base):
+    """Which corrected pictures share a quarter of their perceptual hash."""
+
+    __tablename__ = "likenesses"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True, index=True)
+
+
+class JobRow(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("jobs_in_turn", "state", "priority", "id"),
+        Index("jobs_by_picture", "sha256"),
+    )
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
+    state: Mapped[State] = mapped_column(String)
+    priority: Mapped[int]
+    attempts: Mapped[int]
+    source: Mapped[Source] = mapped_column(String)
+    path: Mapped[str]
+    page: Mapped[str | None]
+    sha256: Mapped[str | None] = mapped_column(Sha256)
+    check_id: Mapped[int | None] = mapped_column(
+        NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True
+    )
+    error: Mapped[str | None]
+
+
+class FileRow(Base):
+    """The ledger: a file of a watched folder as it was when it was last dealt with."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("files_by_picture", "sha256"), Index("files_by_identity", "identity"))
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(NUMBER)
+    mtime_ns: Mapped[int] = mapped_column(NUMBER)
+    identity: Mapped[str]
+    sha256: Mapped[str | None] = mapped_column(Sha256)
+    check_id: Mapped[int | None] = mapped_column(
+        NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True
+    )
+
+
+class TokenRow(Base):
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    name: Mapped[str]
+    scopes: Mapped[str]
+    origin: Mapped[str | None]
+    hash: Mapped[str] = mapped_column(Sha256, unique=True)
+    created: Mapped[int] = mapped_column(NUMBER)
+    last_used: Mapped[int | None] = mapped_column(NUMBER)
+    revoked: Mapped[int | None] = mapped_column(NUMBER)

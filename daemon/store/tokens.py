@@ -1,0 +1,107 @@
+"""Who may ask the daemon: named tokens with scopes, kept as hashes, revocable.
+
+Write these with `durable`: a revoked token must not come back after a power cut.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_bytes
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from .database import NotThereError
+from .ids import Randomness, from_ms, to_ms
+from .tables import TokenRow
+
+SECRET_BYTES = 32
+NOTED_EVERY = timedelta(minutes=1)
+"""How exactly the last use is known: not each request is worth a write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """Who may do what."""
+
+    name: str
+    scopes: frozenset[str]
+    origin: str | None = None
+    """The one that a browser must send with the token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token(Grant):
+    """Everything but the secret, which only its owner has."""
+
+    id: int
+    created: datetime
+    last_used: datetime | None
+    revoked: datetime | None
+
+
+def issue(
+    session: Session, grant: Grant, now: datetime, random: Randomness = token_bytes
+) -> tuple[Token, str]:
+    """A new token and its secret, which is shown this once."""
+    secret = urlsafe_b64encode(random(SECRET_BYTES)).decode().rstrip("=")
+    row = TokenRow(
+        name=grant.name,
+        scopes=" ".join(sorted(grant.scopes)),
+        origin=grant.origin,
+        hash=_hash(secret),
+        created=to_ms(now),
+    )
+    session.add(row)
+    session.flush()
+    return _token(row), secret
+
+
+def find(session: Session, secret: str) -> Token | None:
+    """The valid token of a secret. Looked up by hash, so how long it takes tells nothing."""
+    wanted = select(TokenRow).where(TokenRow.hash == _hash(secret), TokenRow.revoked.is_(None))
+    row = session.scalars(wanted).first()
+    return _token(row) if row else None
+
+
+def is_use_worth_noting(token: Token, now: datetime) -> bool:
+    return token.last_used is None or abs(now - token.last_used) >= NOTED_EVERY
+
+
+def note_use(session: Session, token_id: int, now: datetime) -> None:
+    _row(session, token_id).last_used = to_ms(now)
+
+
+def revoke(session: Session, token_id: int, now: datetime) -> None:
+    row = _row(session, token_id)
+    row.revoked = row.revoked or to_ms(now)
+
+
+def all_tokens(session: Session) -> Sequence[Token]:
+    """Revoked ones, too; oldest first."""
+    return [_token(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.id))]
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _row(session: Session, token_id: int) -> TokenRow:
+    row = session.get(TokenRow, token_id)
+    if row is None:
+        raise NotThereError(f"There is no token {token_id}.")
+    return row
+
+
+def _token(row: TokenRow) -> Token:
+    return Token(
+        id=row.id,
+        name=row.name,
+        scopes=frozenset(row.scopes.split()),
+        origin=row.origin,
+        created=from_ms(row.created),
+        last_used=None if row.last_used is None else from_ms(row.last_used),
+        revoked=None if row.revoked is None else from_ms(row.revoked),
+    )

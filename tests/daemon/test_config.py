@@ -1,0 +1,235 @@
+"""The settings file as a person writes it, and as the program changes it."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from antifake.core.errors import UsageError
+from antifake.daemon.config import (
+    Config,
+    ConfigError,
+    Folder,
+    add_folder,
+    config_path,
+    from_text,
+    load,
+    names,
+    parse,
+    put,
+    remove_folder,
+    to_toml,
+)
+
+WRITTEN = """\
+# my settings
+[server]
+port = 9000  # the other one is taken
+
+[[watch.folders]]
+path = "/home/anna/Downloads"
+exclude = ["private/**"]  # hers
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(WRITTEN)
+    return path
+
+
+def refusal(text):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, Path("/x/config.toml"))
+    assert isinstance(caught.value, UsageError)
+    return str(caught.value)
+
+
+def test_without_a_file_everything_is_as_in_the_code(tmp_path):
+    assert load(tmp_path / "none.toml") == Config()
+
+
+def test_what_is_written_stands_over_the_defaults(file):
+    config = load(file)
+    assert config.server.port == 9000
+    assert config.watch.folders == (Folder(Path("/home/anna/Downloads"), exclude=("private/**",)),)
+    assert config.history == Config().history
+
+
+def test_a_misspelt_key_is_named_with_the_one_that_was_meant_and_the_file():
+    told = refusal("[server]\nprot = 1234")
+    assert "server.prot" in told
+    assert "did you mean server.port?" in told
+    assert "/x/config.toml" in told
+
+
+def test_a_misspelt_key_of_a_folder_and_a_misspelt_part_are_found_too():
+    assert "exclude" in refusal('[[watch.folders]]\npath = "/a"\nexclud = ["*.png"]')
+    assert "did you mean watch?" in refusal("[wach]\nfolders = []")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "allowed"),
+    [
+        ("[server]\nport = 80", "server.port", "from 1,024 to 65,535"),
+        ("[server]\nport = true", "server.port", "from 1,024 to 65,535"),
+        ('[server]\nport = "9000"', "server.port", "from 1,024 to 65,535"),
+        ("server = 9000", "server", "table"),
+        ("[login]\nstart = 1", "login.start", "true or false"),
+        ('[notifications]\nlevel = "loud"', "notifications.level", '"errors"'),
+        ("[worker]\nidle_minutes = 0", "worker.idle_minutes", "from 0.1"),
+        ("[worker]\nidle_minutes = nan", "worker.idle_minutes", "from 0.1"),
+        ("[history]\nbackups = 0", "history.backups", "from 1"),
+        ("[watch]\npaused_until = 2026-01-01T00:00:00", "watch.paused_until", "zone"),
+        ("[watch]\nfolders = [3]", "watch.folders[0]", "table"),
+        ("[[watch.folders]]\nrecursive = true", "watch.folders[0]", "path"),
+        ('[[watch.folders]]\npath = "Downloads"', "watch.folders[0].path", "whole path"),
+        ('[[watch.folders]]\npath = "/a"\ninclude = "*.png"', "include", "patterns"),
+        ('[[watch.folders]]\npath = "/a"\ninclude = ["/b"]', "include", "patterns"),
+        ('[[watch.folders]]\npath = "/a"\ninclude = ["[a-"]', "include", "patterns"),
+        ('[[watch.folders]]\npath = "/a"\ninclude = ["../*"]', "include", "patterns"),
+        ('[[watch.folders]]\npath = "/a"\ninclude = [7]', "include", "patterns"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_name_and_what_can(text, name, allowed):
+    told = refusal(text)
+    assert name in told
+    assert allowed in told
+
+
+def test_a_file_that_is_not_toml_says_where(file):
+    assert "line 2" in refusal("[server]\nport = = 3")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(file)
+
+
+def test_a_setting_is_got_by_its_dotted_name(file):
+    config = load(file)
+    assert config.get("server.port") == 9000
+    assert config.get("server") == config.server
+    with pytest.raises(ConfigError, match=r"did you mean server\.port"):
+        config.get("server.porte")
+    assert all(config.get(name) == config.get(name) for name in names())
+
+
+def test_setting_one_thing_leaves_all_else_as_it_was_written(file):
+    assert put(file, "server.port", 9001).server.port == 9001
+    assert file.read_text() == WRITTEN.replace("9000", "9001")
+    put(file, "login.start", True)
+    assert file.read_text().startswith(WRITTEN.replace("9000", "9001").rstrip())
+    assert load(file).login.start
+
+
+def test_line_ends_stay_as_they_were(file):
+    file.write_bytes(WRITTEN.replace("\n", "\r\n").encode())
+    put(file, "server.port", 9001)
+    assert file.read_bytes() == WRITTEN.replace("9000", "9001").replace("\n", "\r\n").encode()
+
+
+def test_what_cannot_be_set_leaves_the_file_alone(file):
+    for name, value in (("server.port", 3), ("server.prot", 9000), ("watch", {})):
+        with pytest.raises(ConfigError):
+            put(file, name, value)
+    assert file.read_text() == WRITTEN
+    assert [path.name for path in file.parent.iterdir()] == ["config.toml"]
+
+
+def test_none_sets_a_thing_back_to_its_default(file):
+    until = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert put(file, "watch.paused_until", until).watch.paused_until == until
+    assert put(file, "watch.paused_until", None) == load(file)
+    assert load(file).watch.paused_until is None
+    assert put(file, "server.port", None).server == Config().server
+
+
+def test_the_first_setting_makes_the_file_and_its_folder(tmp_path):
+    path = tmp_path / "new" / "config.toml"
+    assert put(path, "worker.model", "mini").worker.model == "mini"
+    assert load(path).worker.model == "mini"
+
+
+def test_a_file_that_is_a_link_stays_one(file, tmp_path):
+    link = tmp_path / "dot" / "config.toml"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    put(link, "server.port", 9002)
+    assert link.is_symlink()
+    assert load(file).server.port == 9002
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "meant"),
+    [
+        ("server.port", "9000", 9000),
+        ("login.start", "true", True),
+        ("worker.model", "mini", "mini"),
+        ("worker.model", "", None),
+        ("notifications.level", "none", "none"),
+        ("watch.paused_until", "none", None),
+        ("watch.paused_until", "2026-01-01T00:00:00Z", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("server.port", "many", "many"),
+    ],
+)
+def test_what_a_person_types_is_understood(name, typed, meant):
+    assert from_text(name, typed) == meant
+
+
+def test_folders_come_and_go_and_comments_stay(file):
+    pictures = Folder(Path("/home/anna/Pictures"), include=("*.png",), polling=True)
+    assert add_folder(file, pictures).watch.folders[1] == pictures
+    with pytest.raises(ConfigError, match="watched already"):
+        add_folder(file, pictures)
+    assert "# hers" in file.read_text()
+    assert remove_folder(file, Path("/home/anna/Downloads")).watch.folders == (pictures,)
+    with pytest.raises(ConfigError, match="is not watched"):
+        remove_folder(file, Path("/home/anna/Downloads"))
+    assert remove_folder(file, pictures.path).watch.folders == ()
+    assert add_folder(file, pictures).watch.folders == (pictures,)
+    assert file.read_text().startswith("# my settings")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[watch]\nfolders = []\n",
+        'watch.folders = [{path = "/a"}]\n',
+        "[watch]\nquiet_s = 1  # slow drive\n\n[server]\nport = 9000\n",
+    ],
+)
+def test_folders_are_added_however_the_others_are_written(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    folders = load(path).watch.folders
+    assert add_folder(path, Folder(tmp_path)).watch.folders == (*folders, Folder(tmp_path))
+    assert remove_folder(path, tmp_path).watch.folders == folders
+    assert load(path).watch.quiet_s in (0.6, 1)
+
+
+def test_the_first_folder_of_all_makes_the_file(tmp_path):
+    folder = Folder(tmp_path)
+    assert add_folder(tmp_path / "config.toml", folder).watch.folders == (folder,)
+
+
+def test_what_is_shown_can_be_read_back(file):
+    config = put(file, "watch.paused_until", datetime(2026, 5, 1, tzinfo=UTC))
+    assert parse(to_toml(config), file) == config
+    assert parse(to_toml(Config()), file) == Config()
+
+
+def test_the_file_lies_in_the_named_home_or_at_the_platforms_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path))
+    assert config_path() == tmp_path / "config.toml"
+    monkeypatch.delenv("ANTIFAKE_HOME")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert config_path().name == "config.toml"
+    assert config_path().parent.name == "antifake"
+
+
+def test_settings_and_the_log_import_nothing_heavy():
+    code = "import antifake.daemon.config, antifake.daemon.store, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"torch", "numpy", "PIL", "alembic", "transformers"}

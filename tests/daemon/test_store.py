@@ -1,0 +1,474 @@
+"""The log as a file: opening, damage, backups, migrations, many threads, a full disk."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event, select, text
+
+from antifake.core.errors import UsageError
+from antifake.daemon.store import (
+    StorageFullError,
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreNewerError,
+    checks,
+    history,
+    jobs,
+    ledger,
+    open_store,
+)
+from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.database import Database, sqlite_url
+from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.store.opening import OURS, Migrations
+from antifake.daemon.store.tables import Base, CheckRow
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+FOUND = Finding(source="cli", label="real", p_fake=0.1, model="mini@1", prompt="p@1")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "home" / "app.db"
+
+
+def add(store, n=1, at=NOW):
+    with store.writing() as session:
+        return [checks.add(session, FOUND, at).id for _ in range(n)]
+
+
+def count(store):
+    with store.reading() as session:
+        return history.count(session)
+
+
+def opened(path, now=NOW, **more):
+    """Open, look, close: how many checks there are, and what is told."""
+    with open_store(path, now, **more) as store:
+        return count(store), store.notices
+
+
+# --- Opening ------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_there_the_next_time(path):
+    with open_store(path, NOW) as store:
+        add(store, 3)
+    assert opened(path) == (3, ())
+    assert sorted(one.name for one in path.parent.iterdir()) == ["app.db"]
+
+
+def test_only_the_person_may_read_it(path):
+    with open_store(path, NOW) as store:
+        add(store)
+        store.back_up(NOW)
+        for one in (path, *path.parent.glob("app.db-*"), *store.backups.all()):
+            assert stat.S_IMODE(one.stat().st_mode) == 0o600, one
+        assert stat.S_IMODE(store.backups.folder.stat().st_mode) == 0o700
+
+
+def test_an_address_of_sqlite_is_the_same_as_its_path(path):
+    with open_store(f"sqlite:///{path}", NOW) as store:
+        add(store)
+        assert store.backups is not None
+    assert opened(path)[0] == 1
+    with pytest.raises(UsageError, match="address of a database"):
+        open_store("my database", NOW)
+    with pytest.raises(UsageError, match="driver"):
+        open_store("oracle://anna:hers@host/db", NOW)
+
+
+def test_a_log_in_memory_is_none():
+    with pytest.raises(UsageError, match="name a file"):
+        open_store("sqlite://", NOW)
+
+
+def test_a_newer_log_is_refused_and_not_touched(path):
+    with open_store(path, NOW) as store:
+        add(store)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreNewerError, match=r"newer antifake .*9999.*nothing was touched"):
+        open_store(path, NOW)
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == ["app.db"]
+
+
+def test_another_programs_database_is_refused_and_not_touched(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        open_store(path, NOW)
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be used"):
+        open_store(tmp_path / "file" / "app.db", NOW)
+    (tmp_path / "app.db").mkdir()
+    with pytest.raises(StoreError):
+        open_store(tmp_path / "app.db", NOW)
+
+
+# --- Damage -------------------------------------------------------------------------------
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def overwritten_header(path):
+    path.write_bytes(b"GARBAGE!" * 64 + path.read_bytes()[512:])
+
+
+def torn_pages(path):
+    data = bytearray(path.read_bytes())
+    data[4096:-4096] = os.urandom(len(data) - 8192)
+    path.write_bytes(data)
+
+
+def cut_off(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGES = pytest.mark.parametrize("damage", [emptied, overwritten_header, torn_pages, cut_off])
+
+
+@DAMAGES
+def test_a_damaged_log_is_put_aside_and_the_newest_backup_takes_its_place(path, damage):
+    with open_store(path, NOW) as store:
+        add(store, 100)
+        store.back_up(NOW)
+        add(store, 100)
+        store.back_up(NOW + DAY)
+        add(store, 100)
+    damage(path)
+    broken = path.read_bytes()
+    n, (notice,) = opened(path, NOW + 2 * DAY)
+    assert n == 200
+    assert "damaged" in notice
+    assert "backup of 2026-11-23 12:00 UTC" in notice
+    (aside,) = path.parent.glob("app.damaged-*.db")
+    assert aside.name in notice
+    assert aside.read_bytes() == broken
+    assert opened(path) == (200, ())
+
+
+@DAMAGES
+def test_a_damaged_log_without_a_backup_is_put_aside_and_a_new_one_started(path, damage):
+    with open_store(path, NOW) as store:
+        add(store, 100)
+    damage(path)
+    n, (notice,) = opened(path, NOW)
+    assert n == 0
+    assert "no backup" in notice
+    assert opened(path) == (0, ())
+
+
+def test_a_damaged_backup_is_passed_over_for_an_older_sound_one(path):
+    with open_store(path, NOW) as store:
+        add(store, 5)
+        store.back_up(NOW)
+        add(store, 5)
+        overwritten_header(store.back_up(NOW + DAY))
+    emptied(path)
+    assert opened(path, NOW + DAY)[0] == 5
+
+
+def test_a_log_of_writes_is_not_laid_over_another_file(path):
+    """The write-ahead log of the damaged file goes aside with it."""
+    with open_store(path, NOW) as store:
+        add(store, 5)
+        store.back_up(NOW)
+    store = open_store(path, NOW)
+    add(store, 7)
+    for one in [path, *path.parent.glob("app.db-*")]:  # as a crash leaves them
+        shutil.copy(one, one.with_name(f"crashed-{one.name}"))
+    store.close()
+    for one in path.parent.glob("crashed-*"):
+        one.rename(one.with_name(one.name.removeprefix("crashed-")))
+    path.write_bytes(b"GARBAGE!" * 64 + path.read_bytes()[512:])
+    assert opened(path)[0] == 5
+    assert list(path.parent.glob("app.damaged-*.db-wal"))
+
+
+def test_a_repair_that_was_killed_halfway_is_finished(path):
+    with open_store(path, NOW) as store:
+        add(store, 5)
+        copy = store.back_up(NOW)
+    shutil.copy(copy, path.with_suffix(".restoring"))
+    path.unlink()
+    n, (notice,) = opened(path)
+    assert n == 5
+    assert "backup" in notice
+
+
+def test_a_log_that_was_taken_away_is_not_brought_back_unasked(path):
+    with open_store(path, NOW) as store:
+        add(store, 5)
+        store.back_up(NOW)
+    path.unlink()
+    n, (notice,) = opened(path)
+    assert n == 0
+    assert "was not there" in notice
+    assert str(store.backups.folder) in notice
+
+
+def test_damage_that_shows_while_it_is_open_is_a_sentence(path):
+    with open_store(path, NOW) as store:
+        add(store, 5000)
+    store = Database(sqlite_url(path))
+    torn_pages(path)
+    with pytest.raises(StoreDamagedError, match="damaged"), store.reading() as session:
+        session.execute(select(CheckRow)).all()
+    store.close()
+
+
+# --- Backups ------------------------------------------------------------------------------
+
+
+def test_a_backup_is_made_once_a_day_and_the_newest_few_are_kept(path):
+    with open_store(path, NOW, keep_backups=3) as store:
+        made = []
+        for hour in range(0, 24 * 6, 6):
+            add(store)
+            made.append(store.back_up(NOW + timedelta(hours=hour)))
+        made = [one for one in made if one]
+        assert len(made) == 6
+        assert store.backups.all() == made[-3:]
+        assert store.backups.newest(NOW + 9 * DAY) == NOW + 5 * DAY
+        assert store.back_up(NOW + 5 * DAY, even_if_not_due=True)
+
+
+def test_a_backup_holds_what_is_only_in_the_log_of_writes_and_needs_nothing_beside_it(path):
+    with open_store(path, NOW) as store:
+        add(store, 50)
+        copy = store.back_up(NOW)
+        assert [one.name for one in copy.parent.iterdir()] == [copy.name]
+    moved = path.parent / "elsewhere.db"
+    copy.rename(moved)
+    assert opened(moved)[0] == 50
+
+
+def test_a_clock_that_was_wrong_once_does_not_stop_the_backups(path):
+    with open_store(path, NOW) as store:
+        store.back_up(NOW + 3000 * DAY)
+        assert store.back_up(NOW)
+        assert store.back_up(NOW + timedelta(hours=1)) is None
+        assert store.back_up(NOW + DAY)
+
+
+def test_what_a_person_put_beside_the_backups_is_left_alone(path):
+    with open_store(path, NOW, keep_backups=1) as store:
+        first = store.back_up(NOW)
+        theirs = first.with_name("app-before the holidays.db")
+        shutil.copy(first, theirs)
+        half = first.with_name("app-20260101T000000.000000Z.part")
+        half.write_bytes(b"what a killed process left")
+        second = store.back_up(NOW + DAY)
+        assert store.backups.all() == [second]
+        assert theirs.exists()
+        assert not half.exists()
+
+
+# --- Migrations ---------------------------------------------------------------------------
+
+
+def later(folder, body):
+    """The real versions and one more."""
+    shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "v0002_next.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "0002"\n'
+        f'down_revision = "0001"\n\n\ndef upgrade():\n{body}\n'
+    )
+    return Migrations(folder, "0002")
+
+
+def test_the_tables_are_what_the_migrations_make(path):
+    with open_store(path, NOW) as store, store.database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_the_newest_version_is_the_one_that_opening_asks_for():
+    assert ScriptDirectory(str(OURS.folder)).get_current_head() == OURS.head
+    assert OURS.head in OURS.known()
+
+
+def test_an_older_log_is_backed_up_and_brought_up_to_date(path, tmp_path):
+    with open_store(path, NOW) as store:
+        add(store, 5)
+    newer = later(tmp_path / "m", '    op.add_column("checks", sa.Column("mood", sa.String))')
+    with open_store(path, NOW + DAY, migrations=newer) as store:
+        assert count(store) == 5
+        with store.reading() as session:
+            session.execute(text("SELECT mood FROM checks"))
+        (copy,) = store.backups.all()
+    assert opened(copy)[0] == 5
+    with pytest.raises(StoreNewerError):
+        open_store(path, NOW)
+
+
+def test_a_table_that_is_put_together_anew_takes_nothing_along(path, tmp_path):
+    with open_store(path, NOW) as store:
+        (check,) = add(store)
+        with store.writing() as session:
+            ledger.note(session, Stamp("/a.png", 1, 1, "1-1"), check_id=check)
+    newer = later(
+        tmp_path / "m",
+        '    with op.batch_alter_table("checks", recreate="always") as batch:\n'
+        '        batch.add_column(sa.Column("mood", sa.String))',
+    )
+    with open_store(path, NOW, migrations=newer) as store, store.reading() as session:
+        assert ledger.known(session, "/a.png").check_id == check
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+        assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", 'op.execute("SELECT nonsense")'])
+def test_a_migration_that_fails_changes_nothing_and_can_be_tried_again(path, tmp_path, fault):
+    with open_store(path, NOW) as store:
+        add(store, 5)
+    good = '    op.add_column("checks", sa.Column("mood", sa.String))'
+    with pytest.raises((ZeroDivisionError, StoreError)):
+        open_store(path, NOW, migrations=later(tmp_path / "bad", f"{good}\n    {fault}"))
+    assert opened(path) == (5, ())
+    assert opened(path, migrations=later(tmp_path / "good", good))[0] == 5
+
+
+# --- Writing ------------------------------------------------------------------------------
+
+
+def test_eight_threads_write_and_read_at_once_and_nothing_is_lost(path):
+    with open_store(path, NOW) as store:
+
+        def work(n):
+            made = []
+            for i in range(40):
+                made += add(store)
+                with store.writing() as session:
+                    order = Order(source="watch", priority=Priority.FOLDER, path=f"/{n}/{i}")
+                    jobs.add(session, order, NOW)
+                with store.reading() as session:
+                    assert made[-1] in {
+                        e.check.id for e in history.page(session, limit=500).entries
+                    }
+            return made
+
+        with ThreadPoolExecutor(8) as threads:
+            made = [one for each in threads.map(work, range(8)) for one in each]
+        assert len(set(made)) == count(store) == 8 * 40
+        with store.writing() as session:
+            assert jobs.waiting(session)[Priority.FOLDER] == 8 * 40
+
+
+def test_no_job_is_taken_by_two_threads(path):
+    with open_store(path, NOW) as store:
+        with store.writing() as session:
+            for n in range(100):
+                order = Order(source="watch", priority=Priority.FOLDER, path=str(n))
+                jobs.add(session, order, NOW)
+
+        def take(_):
+            taken = []
+            while True:
+                with store.writing() as session:
+                    job = jobs.take_next(session)
+                if job is None:
+                    return taken
+                taken.append(job.id)
+
+        with ThreadPoolExecutor(8) as threads:
+            taken = [one for each in threads.map(take, range(8)) for one in each]
+        assert len(taken) == len(set(taken)) == 100
+
+
+def test_what_fails_halfway_is_not_written_at_all(path):
+    with open_store(path, NOW) as store:
+
+        def fail_halfway():
+            with store.writing() as session:
+                checks.add(session, FOUND, NOW)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail_halfway()
+        assert count(store) == 0
+
+
+def test_whoever_reads_sees_one_moment_while_others_write(path):
+    with open_store(path, NOW) as store:
+        add(store)
+        with store.reading() as session:
+            assert history.count(session) == 1
+            add(store)
+            assert history.count(session) == 1
+        assert count(store) == 2
+
+
+def test_another_program_that_holds_the_log_is_waited_for_and_then_a_sentence(path):
+    with open_store(path, NOW) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        event.listen(
+            store.database.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout=50")
+        )
+        with pytest.raises(StoreBusyError, match="another program"):
+            add(store)
+        other.execute("ROLLBACK")
+        other.close()
+        add(store)
+        assert count(store) == 1
+
+
+def test_on_a_full_disk_nothing_acknowledged_is_lost_and_it_works_again_with_room(path):
+    with open_store(path, NOW) as store:
+        add(store, 10)
+        pages = store.database.run("PRAGMA page_count")[0]
+        limit = [pages + 4]
+        event.listen(
+            store.database.engine,
+            "checkout",
+            lambda raw, *_: raw.execute(f"PRAGMA max_page_count={limit[0]}"),
+        )
+        acknowledged = [*range(10)]
+
+        def fill():
+            while True:
+                acknowledged.extend(add(store, 20))
+
+        with pytest.raises(StorageFullError, match="full"):
+            fill()
+        assert count(store) == len(acknowledged)
+        with pytest.raises(StorageFullError):
+            add(store, 500)
+        limit[0] = 2**30
+        add(store)
+        assert count(store) == len(acknowledged) + 1
+    assert opened(path) == (len(acknowledged) + 1, ())
+
+
+def test_opening_takes_no_time_worth_noticing(path):
+    with open_store(path, NOW) as store:
+        add(store, 1000)
+    began = time.perf_counter()
+    opened(path)
+    print(f"open, look and close: {(time.perf_counter() - began) * 1000:.0f} ms")

@@ -1,0 +1,176 @@
+"""What leaves the log leaves it wholly."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from antifake.core import AntifakeError
+from antifake.daemon.store import StoreBusyError, checks, corrections, history, jobs, ledger
+from antifake.daemon.store import open_store as open_
+from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.forgetting import forget, older_than_newest, retire, trim_thumbnails
+from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.ledger import Stamp
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+PRIVATE = "/home/anna/private-picture"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_(tmp_path / "app.db", NOW) as store:
+        yield store
+
+
+def add_all(session, sha256, n, path, rng):
+    """A picture and everything that can be kept of it."""
+    found = Finding(
+        source="watch", label="fake", p_fake=0.9, model="mini@1", prompt="p@1", sha256=sha256,
+        phash=rng.getrandbits(64), path=f"{path}-{n}.png", page=f"https://{path}/{n}",
+    )  # fmt: skip
+    check = checks.add(session, found, NOW + timedelta(seconds=n))
+    checks.keep_thumbnail(session, sha256, b"RIFF" + path.encode() + rng.randbytes(4000), NOW)
+    corrections.correct(session, [sha256], Word("real", "cli", f"note on {path}"), NOW)
+    stamp = Stamp(found.path, n, n, f"1-{n}")
+    ledger.note(session, stamp, sha256=sha256, check_id=check.id)
+    order = Order(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)
+    jobs.finish(session, jobs.add(session, order, NOW).id, check.id)
+    # One that failed before its bytes were known.
+    lost = Order(source="watch", priority=Priority.FOLDER, path=found.path)
+    jobs.fail(session, jobs.add(session, lost, NOW).id, f"{path}: no.")
+    return check
+
+
+def everything_on_disk(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_forgotten_picture_is_nowhere_in_any_file(store, tmp_path):
+    rng = Random(5)  # noqa: S311
+    victims = [rng.randbytes(32).hex() for _ in range(20)]
+    others = [rng.randbytes(32).hex() for _ in range(300)]
+    mixed = rng.sample(victims + others, 320)
+    found = {}
+    for n, sha256 in enumerate(mixed):
+        path = PRIVATE if sha256 in victims else "/home/anna/holiday"
+        with store.writing() as session:
+            found[sha256] = add_all(session, sha256, n, path, rng)
+        if n % 100 == 50:
+            store.back_up(NOW + n * DAY, even_if_not_due=True)
+    (tmp_path / "app.damaged-20260101T000000.000000Z.db").write_bytes(PRIVATE.encode())
+    before = everything_on_disk(tmp_path)
+    assert PRIVATE.encode() in before
+    assert bytes.fromhex(victims[0]) in before
+
+    assert forget(store, [found[sha256].id for sha256 in victims], NOW + DAY) == len(victims)
+
+    after = everything_on_disk(tmp_path)
+    assert PRIVATE.encode() not in after
+    for sha256 in victims:
+        assert bytes.fromhex(sha256) not in after
+        assert found[sha256].phash.to_bytes(8, "big") not in after
+    assert all(bytes.fromhex(sha256) in after for sha256 in others)
+    with store.reading() as session:
+        assert history.count(session) == len(others)
+    (copy,) = store.backups.all()
+    with open_(copy, NOW) as backup, backup.reading() as session:
+        assert history.count(session) == len(others)
+
+
+def test_every_check_of_the_same_bytes_goes_with_the_one_that_was_named(store):
+    rng = Random(6)  # noqa: S311
+    with store.writing() as session:
+        first = add_all(session, "ab" * 32, 1, "/a", rng)
+        add_all(session, "ab" * 32, 2, "/b", rng)
+        other = add_all(session, "cd" * 32, 3, "/c", rng)
+    assert forget(store, [first.id], NOW) == 2
+    with store.reading() as session:
+        (left,) = history.page(session).entries
+        assert left.check == other
+        assert corrections.said(session, ["ab" * 32]) == {}
+        assert ledger.known(session, "/b-2.png") is None
+        assert ledger.known(session, "/c-3.png").check_id == other.id
+
+
+def test_a_file_that_was_never_read_is_forgotten_by_its_check(store, tmp_path):
+    with store.writing() as session:
+        check = checks.add(session, Finding(source="watch", path=PRIVATE, error="No."), NOW)
+        ledger.note(session, Stamp(PRIVATE, 1, 1, "1-1"), check_id=check.id)
+    assert forget(store, [check.id], NOW) == 1
+    assert PRIVATE.encode() not in everything_on_disk(tmp_path)
+
+
+def test_what_is_not_there_cannot_be_forgotten_and_a_wrong_name_is_a_sentence(store):
+    with store.writing() as session:
+        check = checks.add(session, Finding(source="cli", sha256="ab" * 32), NOW)
+    assert forget(store, [check.id], NOW) == 1
+    assert forget(store, [check.id], NOW) == 0
+    with pytest.raises(AntifakeError, match="name of a check"):
+        forget(store, ["everything"], NOW)
+
+
+def test_whoever_still_reads_it_is_told_of_and_forgetting_can_be_finished(store, tmp_path):
+    from sqlalchemy import event
+
+    with store.writing() as session:
+        check = checks.add(session, Finding(source="cli", path=PRIVATE, sha256="ab" * 32), NOW)
+    event.listen(
+        store.database.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout=50")
+    )
+    with store.reading() as session:
+        history.count(session)
+        with pytest.raises(StoreBusyError, match="still reading"):
+            forget(store, [check.id], NOW)
+    store.scrub(NOW)
+    assert PRIVATE.encode() not in everything_on_disk(tmp_path)
+
+
+def test_old_checks_go_and_what_the_person_spoke_of_stays(store):
+    rng = Random(7)  # noqa: S311
+    old, spoken, new = "ab" * 32, "cd" * 32, "ef" * 32
+    with store.writing() as session:
+        for sha256, at in ((old, NOW - 30 * DAY), (spoken, NOW - 30 * DAY), (new, NOW)):
+            found = Finding(source="watch", sha256=sha256, phash=rng.getrandbits(64))
+            check = checks.add(session, found, at)
+            checks.keep_thumbnail(session, sha256, b"webp", at)
+            ledger.note(session, Stamp(f"/{sha256}", 1, 1, "1-1"), check_id=check.id)
+        checks.add(session, Finding(source="cli", error="Damaged."), NOW - 30 * DAY)
+        corrections.correct(session, [spoken], Word("fake", "cli"), NOW)
+    assert retire(store, NOW - 7 * DAY) == 2
+    assert retire(store, NOW - 7 * DAY) == 0
+    with store.reading() as session:
+        assert [e.check.sha256 for e in history.page(session).entries] == [new, spoken]
+        assert checks.thumbnail(session, old) is None
+        assert checks.thumbnail(session, spoken) == b"webp"
+        # Or it would be judged again.
+        assert ledger.known(session, f"/{old}").check_id is None
+
+
+def test_many_old_checks_go_some_at_a_time(store):
+    with store.writing() as session:
+        for n in range(1200):
+            checks.add(session, Finding(source="cli", sha256=f"{n:064x}"), NOW - 30 * DAY)
+    assert retire(store, NOW) == 1200
+
+
+def test_so_many_checks_are_kept_and_no_older_ones(store):
+    with store.writing() as session:
+        for n in range(10):
+            checks.add(session, Finding(source="cli", sha256=f"{n:064x}"), NOW + n * DAY)
+        assert older_than_newest(session, 11) is None
+        before = older_than_newest(session, 4)
+    assert before == NOW + 6 * DAY
+    assert retire(store, before) == 6
+
+
+def test_only_the_newest_thumbnails_are_kept(store):
+    with store.writing() as session:
+        for n in range(10):
+            checks.keep_thumbnail(session, f"{n:064x}", b"webp", NOW + n * DAY)
+        assert trim_thumbnails(session, 4) == 6
+        assert trim_thumbnails(session, 4) == 0
+        assert checks.count_thumbnails(session) == 4
+        assert checks.thumbnail(session, f"{9:064x}")

@@ -1,0 +1,372 @@
+"""The log as it is read: what was checked, what was said of it, page by page."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from antifake.core import AntifakeError
+from antifake.daemon.store import checks, corrections, history, ids, open_store, similarity
+from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.history import Filter
+from antifake.daemon.store.tables import CheckRow
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123_000, tzinfo=UTC)
+DAY = timedelta(days=1)
+REAL = Word("real", "tray")
+FAKE = Word("fake", "cli", "it has six fingers")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "app.db", NOW) as store:
+        yield store
+
+
+def sha(n):
+    return f"{n:064x}"
+
+
+def finding(n=1, **more):
+    about = {"source": "cli", "label": "real", "p_fake": 0.125, "model": "mini@1", "prompt": "p@1"}
+    return Finding(**about | {"sha256": sha(n)} | more)
+
+
+def add(store, *findings, at=NOW):
+    with store.writing() as session:
+        return [checks.add(session, one, at) for one in findings]
+
+
+def correct(store, word, *numbers, at=NOW):
+    with store.writing() as session:
+        corrections.correct(session, [sha(n) for n in numbers], word, at)
+
+
+def said(store, n=1):
+    with store.reading() as session:
+        return corrections.said(session, [sha(n)]).get(sha(n))
+
+
+def page(store, wanted=None, after=None, limit=50):
+    with store.reading() as session:
+        return history.page(session, wanted, after, limit)
+
+
+# --- Names of checks ----------------------------------------------------------------------
+
+
+def test_a_name_sorts_by_time_and_says_it():
+    rng = Random(1)  # noqa: S311
+    moments = [NOW + timedelta(milliseconds=n) for n in range(-1000, 1000)]
+    numbers = [ids.new_number(moment, rng.randbytes) for moment in moments]
+    texts = [ids.to_text(number) for number in numbers]
+    assert texts == sorted(texts)
+    assert [ids.time_of(ids.to_number(one)) for one in texts] == moments
+    assert {len(one) for one in texts} == {13}
+
+
+@pytest.mark.parametrize("name", ["", "1", "u" * 13, "zzzzzzzzzzzzz", "../etc/passwd", "é" * 13])
+def test_a_name_that_no_check_can_have_is_refused(name):
+    with pytest.raises(AntifakeError):
+        ids.to_number(name)
+
+
+def test_two_checks_of_one_millisecond_that_draw_the_same_name_get_two(store):
+    with store.writing() as session:
+        made = [checks.add(session, finding(n), NOW, bytes) for n in range(3)]
+    assert len({check.id for check in made}) == 3
+    assert {check.at for check in made} == {NOW}
+
+
+# --- Checks -------------------------------------------------------------------------------
+
+
+def test_a_check_comes_back_as_it_was_found(store):
+    whole = finding(
+        phash=2**64 - 1, width=640, height=480, format="JPEG", page="https://a.example/",
+        path="/home/anna/b\udcffd\n\ufdd0\0.png", ms=46.25,
+    )  # fmt: skip
+    (check,) = add(store, whole)
+    with store.reading() as session:
+        found = checks.get(session, check.id)
+    assert found == check
+    assert all(getattr(found, name) == value for name, value in vars(whole).items())
+    assert found.at == NOW
+
+
+def test_a_check_that_is_not_there_is_a_sentence(store):
+    with store.reading() as session, pytest.raises(AntifakeError, match="no check"):
+        checks.get(session, ids.to_text(7))
+
+
+def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
+    first, *_ = add(
+        store, finding(), finding(model="mini@2"), finding(prompt="p@2"),
+        finding(2, label=None, p_fake=None, error="Damaged.", code="unreadable"),
+    )  # fmt: skip
+    with store.reading() as session:
+        assert checks.earlier(session, sha(1), "mini@1", "p@1") == first
+        assert checks.earlier(session, sha(1), "mini@3", "p@1") is None
+        assert checks.earlier(session, sha(2), "mini@1", "p@1") is None
+
+
+# --- What the person says -----------------------------------------------------------------
+
+
+def test_the_last_word_counts_and_undo_restores_the_one_before_exactly(store):
+    add(store, finding())
+    correct(store, FAKE, 1)
+    before = said(store)
+    correct(store, REAL, 1, at=NOW + DAY)
+    correct(store, Word("unsure", "cli"), 1, at=NOW + 2 * DAY)
+    with store.writing() as session:
+        assert corrections.undo(session, sha(1), "cli", NOW + 3 * DAY).label == "real"
+        assert corrections.undo(session, sha(1), "cli", NOW + 3 * DAY) == before
+    assert said(store) == before
+    assert (before.label, before.note, before.at) == ("fake", "it has six fingers", NOW)
+    with store.writing() as session:
+        assert corrections.undo(session, sha(1), "cli", NOW + 4 * DAY) is None
+        with pytest.raises(AntifakeError, match="nothing to undo"):
+            corrections.undo(session, sha(1), "cli", NOW + 4 * DAY)
+    assert said(store) is None
+
+
+def test_a_word_can_be_taken_back_and_that_undone(store):
+    add(store, finding())
+    correct(store, FAKE, 1)
+    before = said(store)
+    correct(store, Word(None, "tray"), 1, at=NOW + DAY)
+    assert said(store) is None
+    with store.writing() as session:
+        assert corrections.undo(session, sha(1), "tray", NOW + DAY) == before
+
+
+def test_nothing_that_was_said_is_ever_changed(store):
+    add(store, finding())
+    for word in (FAKE, REAL, Word(None, "cli")):
+        correct(store, word, 1)
+    with store.writing() as session:
+        corrections.undo(session, sha(1), "cli", NOW)
+        rows = session.execute(text("SELECT label FROM corrections ORDER BY seq")).all()
+    assert [label for (label,) in rows] == ["fake", "real", None, "real"]
+
+
+def test_many_are_corrected_at_once_or_none(store):
+    add(store, finding(1), finding(2))
+    with pytest.raises(AntifakeError):
+        correct(store, FAKE, 1, 2, 3)
+    assert said(store) is None
+    correct(store, FAKE, 1, 2)
+    assert said(store, 2).label == "fake"
+
+
+def flipped(phash, bits):
+    for bit in bits:
+        phash ^= 1 << bit
+    return phash
+
+
+def alike(store, phash, at_most=similarity.ALIKE):
+    with store.reading() as session:
+        return corrections.said_of_alike(session, phash, at_most)
+
+
+def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):
+    rng = Random(2)  # noqa: S311
+    phash = rng.getrandbits(64)
+    add(store, finding(phash=phash))
+    correct(store, FAKE, 1)
+    for _ in range(200):
+        order = rng.sample(range(64), 8)
+        assert alike(store, flipped(phash, order[:7]), 7) == said(store)
+        assert alike(store, flipped(phash, order[:4])) == said(store)
+        assert alike(store, flipped(phash, order[:5])) is None
+
+
+def test_the_nearest_of_several_counts_and_what_was_taken_back_does_not(store):
+    phash = 0x123456789ABCDEF0
+    add(store, finding(1, phash=phash), finding(2, phash=flipped(phash, [0, 20])))
+    correct(store, REAL, 1)
+    correct(store, FAKE, 2)
+    assert alike(store, flipped(phash, [20])).label == "fake"
+    assert alike(store, flipped(phash, [63])).label == "real"
+    correct(store, Word(None, "cli"), 2)
+    assert alike(store, flipped(phash, [0, 20])).label == "real"
+
+
+def test_smooth_pictures_have_one_hash_and_are_not_taken_for_each_other(store):
+    add(store, finding(phash=0), finding(2, phash=2**64 - 1))
+    correct(store, FAKE, 1, 2)
+    assert alike(store, 0) is alike(store, 1) is alike(store, 2**64 - 1) is None
+
+
+# --- Pages --------------------------------------------------------------------------------
+
+
+def test_pages_go_back_in_time_and_miss_nothing_while_rows_arrive(store):
+    made = [add(store, finding(n), at=NOW + timedelta(seconds=n))[0].id for n in range(25)]
+    first = page(store, limit=10)
+    add(store, finding(99), at=NOW + DAY)
+    second = page(store, after=first.next, limit=10)
+    third = page(store, after=second.next, limit=10)
+    seen = [entry.check.id for one in (first, second, third) for entry in one.entries]
+    assert seen == made[::-1]
+    assert third.next is None
+
+
+def test_every_filter_lets_through_what_it_says(store):
+    add(
+        store,
+        finding(1, source="watch", label="fake", p_fake=0.9, path="/home/anna/Ünder/CAT_1.png"),
+        at=NOW - DAY,
+    )
+    add(store, finding(2, source="tray", path="/home/anna/Underneath/cat%2.png", model="mini@2"))
+    add(store, finding(3, label=None, p_fake=None, error="Damaged.", path="C:\\a\\dog\udcff.png"))
+    correct(store, FAKE, 2)
+
+    def found(**wanted):
+        with store.reading() as session:
+            numbers = {
+                int(e.check.sha256, 16) for e in history.page(session, Filter(**wanted)).entries
+            }
+            assert history.count(session, Filter(**wanted)) == len(numbers)
+        return numbers
+
+    assert found() == {1, 2, 3}
+    assert found(label="fake") == {1}
+    assert found(label="failed") == {3}
+    assert found(source="tray") == {2}
+    assert found(since=NOW) == {2, 3}
+    assert found(until=NOW) == {1}
+    assert found(corrected=True) == {2}
+    assert found(corrected=False) == {1, 3}
+    assert found(text="cat") == {1, 2}
+    assert found(text="%") == {2}
+    assert found(text="_") == {1}
+    assert found(text="anna") == set()
+    assert found(text="g\udcff") == {3}
+    assert found(folder="/home/anna") == {1, 2}
+    assert found(folder="/home/anna/Under") == set()
+    assert found(folder="C:\\a") == {3}
+    assert found(model="mini@2") == {2}
+    assert found(label="real", source="tray", corrected=True, text="CAT") == {2}
+
+
+def test_a_page_shows_the_persons_word_and_whether_there_is_a_thumbnail(store):
+    add(store, finding(1), finding(2))
+    correct(store, FAKE, 1)
+    with store.writing() as session:
+        checks.keep_thumbnail(session, sha(2), b"RIFF....WEBP", NOW)
+        checks.keep_thumbnail(session, sha(2), b"RIFF...2WEBP", NOW)
+        with pytest.raises(ValueError, match="thumbnail"):
+            checks.keep_thumbnail(session, sha(1), bytes(50_000), NOW)
+    entries = {int(entry.check.sha256, 16): entry for entry in page(store).entries}
+    assert entries[1].said == said(store)
+    assert not entries[1].has_thumbnail
+    assert entries[2].said is None
+    assert entries[2].has_thumbnail
+    with store.reading() as session:
+        assert checks.thumbnail(session, sha(2)) == b"RIFF...2WEBP"
+        assert checks.thumbnail(session, sha(1)) is None
+
+
+def test_days_are_counted_by_label_and_begin_where_the_person_lives(store):
+    night = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+    add(store, finding(1), finding(2), finding(3, label="fake", p_fake=0.9), at=night)
+    add(store, finding(4), at=night + timedelta(hours=1))
+
+    def counts(**where):
+        with store.reading() as session:
+            found = history.count_by_day(session, NOW - DAY, NOW + DAY, **where)
+        return [(str(one.day), one.label, one.n) for one in found]
+
+    assert counts() == [
+        ("2026-11-22", "fake", 1), ("2026-11-22", "real", 2), ("2026-11-23", "real", 1),
+    ]  # fmt: skip
+    assert counts(utc_offset=timedelta(hours=1)) == [
+        ("2026-11-23", "fake", 1), ("2026-11-23", "real", 3),
+    ]  # fmt: skip
+
+
+# --- A large log --------------------------------------------------------------------------
+
+ROWS = 100_000
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    rng = Random(4)  # noqa: S311
+    with open_store(tmp_path_factory.mktemp("large") / "app.db", NOW) as store:
+        for start in range(0, ROWS, 10_000):
+            rows = [_large_row(n, rng) for n in range(start, start + 10_000)]
+            with store.writing() as session:
+                session.execute(insert(CheckRow), rows)
+        yield store
+
+
+def _large_row(n, rng):
+    name = f"holiday-{n:06d}.jpg"
+    return {
+        "id": ids.new_number(NOW + timedelta(seconds=n), rng.randbytes), "source": "watch",
+        "label": rng.choice(["real", "real", "fake", "unsure"]), "p_fake": rng.random(),
+        "model": "mini@1f3a90c2", "prompt": "mini-v1@8a2bc311", "sha256": rng.randbytes(32).hex(),
+        "phash": rng.getrandbits(64), "width": 1920, "height": 1080, "format": "JPEG",
+        "path": f"/home/anna/Downloads/2026/{name}", "name_key": name, "ms": 46.2,
+    }  # fmt: skip
+
+
+def plan(store, wanted, after):
+    asked = []
+    note = lambda *told: asked.append(told[2:4])  # noqa: E731
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    with store.reading() as session:
+        session.execute(history.select_page(wanted, after, 51))
+        event.remove(store.database.engine, "before_cursor_execute", note)
+        query, values = asked[-1]
+        rows = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+    return " | ".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Filter(), "INTEGER PRIMARY KEY"),
+        (Filter(since=NOW, until=NOW + DAY), "INTEGER PRIMARY KEY"),
+        (Filter(label="fake"), "checks_by_label"),
+        (Filter(source="tray"), "checks_by_source"),
+        (Filter(corrected=True), "checks_by_picture"),
+    ],
+)
+def test_a_page_is_found_by_an_index(large, wanted, index):
+    after = ids.to_text(ids.first_number(NOW + timedelta(seconds=ROWS // 2)))
+    found = plan(large, wanted, after)
+    assert index in found
+    assert "SCAN checks" not in found
+    if wanted.corrected is None:
+        assert "TEMP B-TREE" not in found
+
+
+def test_all_pages_of_a_large_log_are_one_walk_through_it(large):
+    names, after = [], None
+    while True:
+        one = page(large, after=after, limit=500)
+        names += [entry.check.id for entry in one.entries]
+        if (after := one.next) is None:
+            break
+    assert len(names) == ROWS
+    assert all(a > b for a, b in pairwise(names))
+
+
+def test_what_pages_of_a_large_log_take_is_printed(large):
+    middle = ids.to_text(ids.first_number(NOW + timedelta(seconds=ROWS // 2)))
+    for what, wanted in {
+        "any": Filter(), "label": Filter(label="fake"), "name, one hit": Filter(text="050000"),
+        "name, no hit": Filter(text="nothing"), "corrected": Filter(corrected=True),
+    }.items():  # fmt: skip
+        began = time.perf_counter()
+        page(large, wanted, middle if what == "any" else None)
+        print(f"page of {ROWS:,}, {what}: {(time.perf_counter() - began) * 1000:.1f} ms")
