@@ -291,12 +291,17 @@ class InstructBlip(nn.Module):
         return logits[:, 1] - logits[:, 0]
 
 
-def load(bundle: Bundle, precision: Precision | None = None) -> InstructBlip:
-    """Load a bundle by mmap onto the best device. Raises ModelError."""
+def load(
+    bundle: Bundle, precision: Precision | None = None, device: str | None = None
+) -> InstructBlip:
+    """Load a bundle by mmap onto a device, the best for None, in the precision that suits it.
+
+    Raises ModelError.
+    """
     bundle.verify_if_small()
     try:
         model = InstructBlip(bundle.manifest, "cpu" if bundle.manifest.is_small else "meta")
-        model.precision = precision or choose(sum(p.numel() for p in model.parameters()))
+        model.precision = precision or choose(sum(p.numel() for p in model.parameters()), device)
         _fill(model, bundle)
         model.tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))
         model.qformer_tokenizer = Tokenizer.from_file(str(bundle.folder / QFORMER_TOKENIZER))

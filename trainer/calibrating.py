@@ -15,7 +15,7 @@ from antifake.core.promptfile import Circumstances
 
 from .calibrate import ENOUGH, Numbers, Truth, calibrated, enough, quality
 from .examples import Example
-from .lessons import Say
+from .lessons import Say, counts
 from .survey import Surveyed, both_classes, survey, without_copies
 
 
@@ -38,10 +38,10 @@ def calibrate_on(
     old = detector.prompt.about
     new = calibrated(old, margins, is_fake, false_alarms)
     made = {
-        "real": int((~is_fake).sum()),
-        "fake": int(is_fake.sum()),
+        **counts(pictures),
         "false_alarms_wanted": false_alarms,
-    } | quality(new, margins, is_fake).to_dict()
+        **quality(new, margins, is_fake).to_dict(),
+    }
     word = replace(detector.prompt, about=replace(new, made=old.made | {"calibration": made}))
     return word, list(_table(old, new, margins, is_fake))
 

@@ -98,8 +98,7 @@ def evaluate(
 
 def _refuse_to_overwrite(*outputs: str | None) -> None:
     for output in filter(None, outputs):
-        if Path(output).exists():
-            raise UsageError(f"{output} exists already; nothing was overwritten.")
+        _new(Path(output))
 
 
 class _Wanted(NamedTuple):
@@ -235,7 +234,7 @@ def train(
     What was interrupted goes on when the same command is given again. On several GPUs or
     machines: accelerate launch -m antifake.daemon train ...
     """
-    target = _new(Path(out) if lora or out.endswith(".safetensors") else Path(f"{out}.safetensors"))
+    target = _new(Path(out) if lora else _prompt_file(out))
     learn = _known(real, fake, manifest, only)
     named = val_real or val_fake or val_manifest
     validate = _known(val_real, val_fake, val_manifest, val_only) if named else []
@@ -264,6 +263,11 @@ def train(
     cache = None if no_cache else FeatureCache(kept, int(cache_gb * 1e9))
     with progress_bar("train") as show:
         run(order, Place(bundle, Promptbook(where.prompts), cache), say, show)
+
+
+def _prompt_file(out: str) -> Path:
+    """The file a prompt is written to: its ending may be left out."""
+    return Path(out if out.endswith(".safetensors") else f"{out}.safetensors")
 
 
 def _new(path: Path) -> Path:
@@ -311,7 +315,7 @@ def calibrate(
     prompt: str | None,
 ) -> None:
     """Make p_fake mean what it says, on pictures that the word was not learned from."""
-    target = _new(Path(out if out.endswith(".safetensors") else f"{out}.safetensors"))
+    target = _new(_prompt_file(out))
     examples = _known(real, fake, manifest, only)
     with judging(model, prompt) as (detector, decoder):
         from .calibrating import calibrate_on

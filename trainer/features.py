@@ -116,6 +116,10 @@ class View:
     """Where the square lies in what the picture has to spare, from 0 to 1; None: in the middle,
     as pictures are judged."""
 
+    def turned(self, crop: Pixels) -> Pixels:
+        """A crop [S, S, 3], mirrored where this view is."""
+        return crop[:, ::-1].copy() if self.flipped else crop
+
 
 PLAIN, FLIPPED = View(), View(flipped=True)
 
@@ -148,7 +152,7 @@ class Eyes:
         for i, (_, one) in zip(missing, decoded, strict=True):
             if one.picture is None or one.sha256 != pictures[i].sha256:
                 raise _changed(pictures[i])
-            crop = one.picture.crop[:, ::-1].copy() if views[i].flipped else one.picture.crop
+            crop = views[i].turned(one.picture.crop)
             # One by one: in a batch the last bits would depend on its other pictures.
             found[i] = seen = self._see([crop])[0]
             if self._cache:
@@ -186,7 +190,7 @@ def random_crop(picture: Surveyed, view: View, size: int) -> Pixels:
     across, down = view.at or (0.5, 0.5)
     left, top = round(across * (width - size)), round(down * (height - size))
     crop = np.array(image.crop((left, top, left + size, top + size)))
-    return crop[:, ::-1].copy() if view.flipped else crop
+    return view.turned(crop)
 
 
 def _changed(picture: Surveyed) -> AntifakeError:

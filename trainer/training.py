@@ -14,7 +14,7 @@ from antifake.core.detector import Detector
 from antifake.core.errors import ModelError, UsageError
 from antifake.core.files import write_atomically
 from antifake.core.instructblip import InstructBlip, load
-from antifake.core.precision import Precision, choose
+from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.core.promptfile import Circumstances
@@ -32,8 +32,6 @@ from .objective import objective
 from .presets import Settings
 from .telling import Show, teller, what_begins, what_came_out
 from .tune import Loop, Run, Task, tune
-
-_BYTES_PER_WEIGHT = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def train(order: Order, place: Place, say: Say, show: Show) -> None:
     crew = Crew()
     say = say if crew.is_first else _silently
     with Decoder(jobs=2, size=place.bundle.manifest.image_size) as decoder:
-        model = _load(place, crew)
+        model = load(place.bundle, place.precision, str(crew.device))
         start = starting_word(order, place, model)
         settings, look = order.settings, Look(decoder, say)
         lessons = gather(order.learn, order.validate, settings.seed, crew, look)
@@ -93,13 +91,6 @@ def train(order: Order, place: Place, say: Say, show: Show) -> None:
             journal.finish()
         crew.wait()
     say(what_came_out(run, order.out, is_prompt=not order.lora))
-
-
-def _load(place: Place, crew: Crew) -> InstructBlip:
-    """The model, on this process's own device."""
-    manifest = place.bundle.manifest
-    parameters = manifest.total_bytes // _BYTES_PER_WEIGHT[manifest.dtype]
-    return load(place.bundle, place.precision or choose(parameters, str(crew.device)))
 
 
 def starting_word(order: Order, place: Place, model: InstructBlip) -> SoftPrompt:

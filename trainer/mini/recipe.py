@@ -37,6 +37,7 @@ from antifake.core.prepare import fingerprint, quantised, tensor_digest
 from antifake.core.promptbook import Promptbook
 from antifake.core.selfcheck import scores
 from antifake.core.verdict import Bands
+from antifake.trainer.calibrate import balance
 from antifake.trainer.examples import Example
 
 from .bridge import BRIDGE_SHARD, TOWER_WEIGHTS, Sizes, assemble
@@ -80,11 +81,11 @@ class Recipe:
         calibration = calibrate(held)
         say(str(calibration))
         with stage("training on everything", say):
-            every = np.arange(len(examples))
-            bridge = self._trained(untrained, examples, views, every, self.plan.steps)
+            lessons = self._lessons(examples, views, np.arange(len(examples)))
+            bridge = self._trained(untrained, lessons, self.plan.steps)
             round_to_int8(bridge)
             with progress_bar("pseudo-word") as show:
-                tune_word(bridge, self._lessons(examples, views, every), self.plan, self.seed,
+                tune_word(bridge, lessons, self.plan, self.seed,
                           lambda step, _loss: show(step, self.plan.word_steps))  # fmt: skip
         with stage("writing", say):
             final = self.work / "final"
@@ -107,21 +108,14 @@ class Recipe:
         teacher = teach(views[0].pooled[chosen], is_fake, weights)
         return Lessons(examples, chosen, weights, views, teacher)
 
-    def _trained(
-        self,
-        untrained: Bundle,
-        examples: list[Example],
-        views: list[Features],
-        chosen: np.ndarray,
-        steps: int,
-    ) -> Bridge:
+    def _trained(self, untrained: Bundle, lessons: Lessons, steps: int) -> Bridge:
         # Float32 weights, products in what the processor does best.
         model = load(untrained, Precision(torch.device("cpu"), torch.float32, keep_int8=False))
         model.precision = replace(model.precision, dtype=choose(device="cpu").dtype)
         random = np.random.default_rng(self.seed)
+        chosen = lessons.chosen
         some = np.sort(random.choice(chosen, min(400, len(chosen)), replace=False))
-        bridge = Bridge(model, np.asarray(views[0].tokens[some]), self.seed)
-        lessons = self._lessons(examples, views, chosen)
+        bridge = Bridge(model, np.asarray(lessons.views[0].tokens[some]), self.seed)
         plan = replace(self.plan, steps=steps)
         with progress_bar("training") as show:
             train(bridge, lessons, plan, self.seed, lambda step, _loss: show(step, steps))
@@ -135,13 +129,14 @@ class Recipe:
         for fold in folds(examples, FOLDS, self.seed):
             with stage(f"leave-out {fold.name}", say):
                 chosen, held = fold.split(examples)
-                bridge = self._trained(untrained, examples, views, chosen, self.fold_steps)
+                lessons = self._lessons(examples, views, chosen)
+                bridge = self._trained(untrained, lessons, self.fold_steps)
                 found = margins(bridge, views[0], held)
                 truth = np.array([examples[i].is_fake for i in held])
                 parts.append((fold, truth, found))
                 np.savez(self.work / f"{fold.name}.npz", held=held, margins=found)
-                taught = self._lessons(examples, views, chosen).teacher
-                opinion = taught.logits(torch.from_numpy(views[0].pooled[held])).numpy()
+                pooled = torch.from_numpy(views[0].pooled[held])
+                opinion = lessons.teacher.logits(pooled).numpy()
                 say(
                     f"  {fold.name}: AUC {roc_auc_score(truth, found):.3f}, "
                     f"of its teacher {roc_auc_score(truth, opinion):.3f}"
@@ -201,7 +196,7 @@ def calibrate(held: HeldOut) -> Calibration:
     """Threshold by false alarms, then one temperature by likelihood, on held-out margins."""
     truth, found = held.pooled()
     threshold = float(np.quantile(found[~truth], 1 - FALSE_ALARMS))
-    weights = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
+    weights = balance(truth)
     signs = np.where(truth, 1.0, -1.0)
     candidates = np.geomspace(0.05, 10, 200)
     losses = [

@@ -112,15 +112,23 @@ class Batch:
         them, to where pictures of unknown sources lie: the bridge must not be surer
         there than its teacher.
         """
-        parts = []
-        for value in (self.tokens[rows], self.pooled[rows], self.labels[rows]):
-            share, push = (
-                part[rows].view(-1, *[1] * (value.ndim - 1)) for part in (self.share, self.push)
-            )
-            mixed = share * value + (1 - share) * value.roll(1, 0)
-            pushed = value.ndim > 1
-            parts.append(mixed + push * (value.roll(2, 0) - value.roll(3, 0)) if pushed else mixed)
-        return parts[0], parts[1], parts[2]
+        share, push = self.share[rows], self.push[rows]
+        tokens, pooled = (
+            _mixed(value, share) + _beside(push, value) * (value.roll(2, 0) - value.roll(3, 0))
+            for value in (self.tokens[rows], self.pooled[rows])
+        )
+        return tokens, pooled, _mixed(self.labels[rows], share)
+
+
+def _mixed(value: Tensor, share: Tensor) -> Tensor:
+    """Each row of `value` [b, ...] with its neighbour; `share` [b] of it is left."""
+    left = _beside(share, value)
+    return left * value + (1 - left) * value.roll(1, 0)
+
+
+def _beside(numbers: Tensor, value: Tensor) -> Tensor:
+    """Numbers [b], to be multiplied with the rows of `value` [b, ...]."""
+    return numbers.view(-1, *[1] * (value.ndim - 1))
 
 
 class Bridge:
