@@ -4,8 +4,8 @@ A picture from the web may be made to hang a codec, to fill the memory or to
 crash it. In a child that costs one picture: the child has a limit of memory, a
 deadline ends it, and a new one takes its place.
 
-Parent and child talk over the child's stdin and stdout in frames: a letter, a
-length, the bytes. The child is not trusted, so nothing of its is unpickled.
+Parent and child talk in frames (see frames). The child is not trusted, so nothing of
+its is unpickled.
 
     parent   P path | B bytes
     child    R (once, ready)   then per picture   H {"sha256", "n_bytes"}
@@ -17,7 +17,6 @@ import json
 import math
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Self, TypeVar, cast
@@ -35,13 +34,13 @@ import numpy as np
 
 from . import images
 from .errors import AntifakeError, UnreadableImageError
+from .frames import Deadline, receive, send
 from .images import Picture
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
 
 MEMORY_BYTES = 1_500_000_000
 START_S = 60.0
-_HEADER = struct.Struct(">cQ")
 _MAX_JSON = 65_536
 
 
@@ -79,6 +78,18 @@ class Decoder:
             for _ in range(0 if self._children or self._is_closed else self._jobs):
                 self._add_child()
         return self
+
+    def fit(self, size: int) -> None:
+        """Crop to size x size from now on. For whoever is alone in using it."""
+        if size != self._limits.size:
+            self._limits = replace(self._limits, size=size)
+            self.rest()
+
+    def rest(self) -> None:
+        """Free the children's memory until the next picture. For whoever is alone in using it."""
+        with self._lock:
+            for child in self._children:
+                child.close()
 
     def close(self) -> None:
         """End the children, busy or not."""
@@ -198,7 +209,7 @@ class _Child:
         nonsense = suppress(
             OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, RecursionError
         )
-        with _Deadline(self._limits.timeout_s, self._process) as deadline, nonsense:
+        with Deadline(self._limits.timeout_s, self._process) as deadline, nonsense:
             self._ask(source)
             picture, error = self._hear(read)
         if picture is None and error is None:
@@ -210,16 +221,16 @@ class _Child:
     def _wait_until_ready(self) -> None:
         if self._is_ready:
             return
-        with _Deadline(START_S, self._process), suppress(OSError, EOFError, ValueError):
-            self._is_ready = _receive(self._answers, 0) == (b"R", b"")
+        with Deadline(START_S, self._process), suppress(OSError, EOFError, ValueError):
+            self._is_ready = receive(self._answers, 0) == (b"R", b"")
         if not self._is_ready:
             raise AntifakeError("The process that decodes pictures does not start.")
 
     def _ask(self, source: Path | bytes) -> None:
         if isinstance(source, bytes):
-            _send(self._requests, b"B", source)
+            send(self._requests, b"B", source)
         else:  # absolute: the child may have been started in another folder
-            _send(self._requests, b"P", os.fsencode(source.absolute()))
+            send(self._requests, b"P", os.fsencode(source.absolute()))
 
     def _hear(self, read: dict[str, Any]) -> tuple[Picture | None, UnreadableImageError | None]:
         """Take in the answer; `read` gets its first part as soon as that is there."""
@@ -230,39 +241,14 @@ class _Child:
         if kind == b"E":
             return None, UnreadableImageError(str(said["sentence"]), str(said["code"]))
         shape = self._limits.size, self._limits.size, 3
-        _, crop = _receive(self._answers, math.prod(shape))
+        _, crop = receive(self._answers, math.prod(shape))
         pixels = np.frombuffer(crop, np.uint8).reshape(shape).copy()  # torch wants it writable
         return Picture(pixels, int(said["width"]), int(said["height"]), str(said["format"])), None
 
     def _hear_json(self) -> tuple[bytes, dict[str, Any]]:
-        kind, payload = _receive(self._answers, _MAX_JSON)
+        kind, payload = receive(self._answers, _MAX_JSON)
         said: dict[str, Any] = json.loads(payload)
         return kind, said
-
-
-class _Deadline:
-    """Kills a process unless the block ends in time; a pending read then sees the end.
-
-    A thread and not select(), which knows no pipes on Windows.
-    """
-
-    def __init__(self, seconds: float, process: subprocess.Popen[bytes]) -> None:
-        self.is_past = False
-        self._process = process
-        self._timer = threading.Timer(seconds, self._pass)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()  # or it could still kill while the next picture is decoded
-
-    def _pass(self) -> None:
-        self.is_past = True
-        self._process.kill()
 
 
 def _too_slow(timeout_s: float) -> UnreadableImageError:
@@ -276,29 +262,6 @@ def _crashed() -> UnreadableImageError:
     return UnreadableImageError("This picture could not be decoded safely.", "crashed")
 
 
-# --- Frames -------------------------------------------------------------------------------
-
-
-def _send(pipe: IO[bytes], kind: bytes, payload: bytes = b"") -> None:
-    pipe.write(_HEADER.pack(kind, len(payload)))
-    pipe.write(payload)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes], limit: int) -> tuple[bytes, bytes]:
-    """The next frame's letter and bytes; EOFError where the other side has gone."""
-    header = pipe.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        raise EOFError
-    kind, length = _HEADER.unpack(header)
-    if length > limit:
-        raise ValueError(f"a frame of {length} bytes, where {limit} are allowed")
-    payload = pipe.read(length)
-    if len(payload) < length:
-        raise EOFError
-    return kind, payload
-
-
 # --- In the child -------------------------------------------------------------------------
 
 
@@ -308,10 +271,10 @@ def serve(limits: _Limits) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a codec that prints must not print into the answers
     _limit_memory(limits.memory_bytes)
-    _send(answers, b"R")
+    send(answers, b"R")
     with suppress(EOFError, BrokenPipeError):
         while True:
-            kind, payload = _receive(sys.stdin.buffer, sys.maxsize)
+            kind, payload = receive(sys.stdin.buffer, sys.maxsize)
             _limit_time(limits.timeout_s)
             _answer(answers, kind, payload, limits.size)
 
@@ -326,11 +289,11 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, size: int) -> None:
         _send_json(answers, b"E", sentence=str(error), code=error.code)
         return
     _send_json(answers, b"I", width=picture.width, height=picture.height, format=picture.format)
-    _send(answers, b"C", picture.crop.tobytes())
+    send(answers, b"C", picture.crop.tobytes())
 
 
 def _send_json(pipe: IO[bytes], kind: bytes, **said: str | int) -> None:
-    _send(pipe, kind, json.dumps(said).encode())
+    send(pipe, kind, json.dumps(said).encode())
 
 
 def _limit_memory(n_bytes: int) -> None:

@@ -7,12 +7,12 @@ look of 200 bytes, so a hundred thousand of them fit.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import UsageError
 from antifake.core.images import Pixels
+from antifake.core.likeness import dhash
 
 from .examples import Example
 
@@ -28,7 +28,6 @@ class Surveyed:
     sha256: str
     """Of the file's bytes."""
     dhash: int
-    """64 bits: in 8 rows of 9 grey cells, is a cell darker than the one right of it?"""
     thumb: bytes
     """RGB of 8 x 8 cells. Smooth pictures share a dhash; this tells them apart."""
 
@@ -52,11 +51,8 @@ def survey(examples: Sequence[Example], decoder: Decoder) -> tuple[list[Surveyed
 
 def look(crop: Pixels) -> tuple[int, bytes]:
     """The dhash and the thumbnail of a crop [S, S, 3]."""
-    image = Image.fromarray(crop)
-    grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
-    bits = np.packbits(grey[:, :-1] < grey[:, 1:])
-    thumb = image.resize((THUMB, THUMB), Image.Resampling.BOX)
-    return int.from_bytes(bits.tobytes(), "big"), thumb.tobytes()
+    thumb = Image.fromarray(crop).resize((THUMB, THUMB), Image.Resampling.BOX)
+    return dhash(crop), thumb.tobytes()
 
 
 def without_copies(pictures: Sequence[Surveyed]) -> tuple[list[Surveyed], list[str]]:
