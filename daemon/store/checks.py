@@ -105,6 +105,13 @@ def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | N
     return of_row(row) if row else None
 
 
+def moved(session: Session, name: str, path: str) -> None:
+    """The file that was checked lies elsewhere now."""
+    row = session.get(CheckRow, to_number(name))
+    if row is not None and row.path is not None:
+        row.path, row.name_key = path, _name_key(path)
+
+
 def of_row(row: CheckRow) -> Check:
     return Check(id=to_text(row.id), **{name: getattr(row, name) for name in _COLUMNS})
 

@@ -13,7 +13,7 @@ from .ids import Randomness, first_number, new_number, to_number, to_text
 from .tables import JobRow, Source, State
 
 MAX_ATTEMPTS = 3
-_KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; it is left alone."
+KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; it is left alone."
 
 
 class Priority(IntEnum):
@@ -30,8 +30,10 @@ class Order:
 
     source: Source
     priority: Priority
-    path: str
-    """Of the file, or of a copy of bytes that were sent."""
+    path: str | None = None
+    """Where the file lies, as the person knows it; None: it came from nowhere on this disk."""
+    copy: str | None = None
+    """Where the bytes that were sent wait to be judged; None: the file itself is read."""
     page: str | None = None
     sha256: str | None = None
 
@@ -63,11 +65,19 @@ def get(session: Session, name: str) -> Job:
     return _job(_row(session, name))
 
 
-def take_next(session: Session) -> Job | None:
-    """Begin the one whose turn it is: people before folders before batches, oldest first."""
+def is_there(session: Session, name: str) -> bool:
+    """Not any more, where its picture was forgotten meanwhile."""
+    return session.get(JobRow, to_number(name)) is not None
+
+
+def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None:
+    """Begin the one whose turn it is: people before folders before batches, oldest first.
+
+    Nobody below `lowest` has a turn now.
+    """
     row = session.scalars(
         select(JobRow)
-        .where(JobRow.state == "queued")
+        .where(JobRow.state == "queued", JobRow.priority <= lowest)
         .order_by(JobRow.priority, JobRow.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -95,6 +105,27 @@ def put_back(session: Session, name: str) -> None:
     row.state, row.attempts = "queued", max(0, row.attempts - 1)
 
 
+def try_again(session: Session, name: str) -> bool:
+    """Whoever judged it has died of it, or beside it: queue it again, or give it up as failed."""
+    row = _row(session, name)
+    if row.attempts >= MAX_ATTEMPTS:
+        row.state, row.error = "failed", KILLED
+        return False
+    row.state = "queued"
+    return True
+
+
+def drop(session: Session, name: str) -> None:
+    """There is nothing to judge any more, as where a file has gone again."""
+    session.delete(_row(session, name))
+
+
+def pending(session: Session) -> list[Job]:
+    """All that are queued or running."""
+    rows = session.scalars(select(JobRow).where(JobRow.state.in_(("queued", "running"))))
+    return [_job(row) for row in rows]
+
+
 def recover(session: Session) -> tuple[int, list[Job]]:
     """After a death of whoever was judging: what was running is queued again.
 
@@ -103,7 +134,7 @@ def recover(session: Session) -> tuple[int, list[Job]]:
     running = JobRow.state == "running"
     rows = session.scalars(select(JobRow).where(running, JobRow.attempts >= MAX_ATTEMPTS)).all()
     for row in rows:
-        row.state, row.error = "failed", _KILLED
+        row.state, row.error = "failed", KILLED
     session.flush()
     queued = changed(session, update(JobRow).where(running).values(state="queued"))
     return queued, [_job(row) for row in rows]
@@ -148,6 +179,7 @@ def _job(row: JobRow) -> Job:
         attempts=row.attempts,
         source=row.source,
         path=row.path,
+        copy=row.copy,
         page=row.page,
         sha256=row.sha256,
         check_id=None if row.check_id is None else to_text(row.check_id),

@@ -106,7 +106,8 @@ class JobRow(Base):
     priority: Mapped[int]
     attempts: Mapped[int]
     source: Mapped[Source] = mapped_column(String)
-    path: Mapped[str]
+    path: Mapped[str | None]
+    copy: Mapped[str | None]
     page: Mapped[str | None]
     sha256: Mapped[str | None] = mapped_column(Sha256)
     check_id: Mapped[int | None] = mapped_column(

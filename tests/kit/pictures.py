@@ -1,0 +1,23 @@
+"""Small pictures made on the spot, each different from all others."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+
+def picture(seed: int, size: int = 96) -> Image.Image:
+    """Soft blots of colour: no two alike, nothing that is refused as blank or as noise."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    return coarse.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def png(seed: int, size: int = 96) -> bytes:
+    return saved(picture(seed, size), "PNG")
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
