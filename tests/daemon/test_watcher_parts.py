@@ -1,0 +1,279 @@
+"""The watcher's pure parts: which files are wanted, when one is whole, where no events come."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antifake.daemon.config import Folder
+from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.watcher.grounds import grounds_of
+from antifake.daemon.watcher.mounts import is_mute, kind_of
+from antifake.daemon.watcher.patterns import Wanted
+from antifake.daemon.watcher.settling import Settled, Settling
+
+
+def wanted(include=(), exclude=(), recursive=True):
+    folder = Folder(Path("/x"), tuple(include), tuple(exclude), recursive=recursive)
+    return Wanted.by(folder)
+
+
+def takes(path, **about):
+    return wanted(**about).takes(path.split("/"))
+
+
+# Which files.
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [
+        ("a.png", True),
+        ("A.JPEG", True),
+        ("deep/er/a.HeIc", True),
+        ("two\nlines.png", True),
+        ("\udcff.png", True),
+        ("a.txt", False),
+        ("png", False),
+        ("a.png.crdownload", False),
+        ("a.png.PART", False),
+        ("a.partial", False),
+        ("a.png.tmp", False),
+        ("a.png.download", False),
+        ("a.png.opdownload", False),
+        (".a.png", False),
+        (".thumbnails/a.png", False),
+        ("deep/.git/a/a.png", False),
+        ("a.png.download/a.png", False),
+        ("a.part/a.png", True),
+    ],
+)
+def test_pictures_are_known_by_their_names_and_halves_and_dots_are_passed_over(path, is_taken):
+    assert takes(path) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fits_not"),
+    [
+        ("*.png", ["a.png", "b/a.png"], ["a.jpg", "a.png/b.jpg"]),
+        ("IMG_??.jpg", ["IMG_01.jpg", "b/IMG_02.jpg"], ["IMG_1.jpg"]),
+        ("[ab].png", ["a.png"], ["c.png"]),
+        ("b/*.png", ["b/a.png"], ["a.png", "b/c/a.png", "c/b/a.png"]),
+        ("b/**", ["b/a.png", "b/c/d/a.png"], ["a.png", "c/b/a.png"]),
+        ("b/", ["b/a.png", "b/c/a.png"], ["a.png"]),
+        ("b/**/a.png", ["b/a.png", "b/c/d/a.png"], ["a.png", "b/c.png"]),
+        ("**/b/*", ["b/a.png", "c/d/b/a.png"], ["a.png", "b/c/a.png"]),
+        ("**", ["a.png", "b/a.png"], []),
+        ("**/**/*.png", ["a.png", "b/a.png"], ["a.jpg"]),
+        ("./a.png", ["a.png"], ["b/a.png"]),
+    ],
+)
+def test_a_pattern_means_the_same_for_including_and_excluding(pattern, fits, fits_not):
+    for path in fits:
+        assert takes(path, include=[pattern])
+        assert not takes(path, exclude=[pattern])
+    for path in fits_not:
+        assert not takes(path, include=[pattern])
+
+
+def test_exclude_is_stronger_and_takes_what_is_below_with_it():
+    assert not takes("b/a.png", include=["*.png"], exclude=["b/**"])
+    assert not takes("c/b/d/a.png", exclude=["b"])
+    assert not takes("b/c/a.png", exclude=["b/*"])
+    assert takes("bb/a.png", exclude=["b"])
+    assert not wanted(exclude=["b/**"]).enters(["b"])
+    assert not wanted(exclude=["b"]).enters(["c", "b", "d"])
+    assert wanted(exclude=["b/*.png"]).enters(["b"])
+
+
+def test_other_files_are_wanted_only_where_a_pattern_names_them():
+    assert not takes("a.psd")
+    assert takes("a.psd", include=["*.psd"])
+    assert not takes("a.psd.part", include=["*"])
+    assert not takes(".a.psd", include=["*"])
+
+
+def test_a_folder_that_is_not_recursive_has_only_its_own_files():
+    assert takes("a.png", recursive=False)
+    assert not takes("b/a.png", recursive=False)
+    assert not takes("b/a.png", include=["b/*"], recursive=False)
+
+
+names = st.lists(st.sampled_from(["a", "b.png", ".c", "d.part", "e"]), min_size=1, max_size=5)
+patterns = st.lists(
+    st.lists(st.sampled_from(["a", "b.png", "*", "**", "?", "e"]), min_size=1, max_size=4).map(
+        "/".join
+    ),
+    max_size=3,
+)
+
+
+@given(names, patterns, patterns)
+def test_no_wanted_file_is_in_a_folder_that_is_not_entered(path, include, exclude):
+    one = wanted(include, exclude)
+    if one.takes(path):
+        assert all(one.enters(path[:n]) for n in range(len(path)))
+
+
+# Where.
+
+
+def test_folders_in_one_another_make_one_ground_and_the_wish_of_any_counts(tmp_path):
+    inner, link = tmp_path / "in" / ".hidden", tmp_path / "link"
+    inner.mkdir(parents=True)
+    link.symlink_to(tmp_path / "in")
+    folders = [
+        Folder(inner),
+        Folder(tmp_path, exclude=("in/**",)),
+        Folder(link, include=("*.psd",)),
+        Folder(tmp_path, include=("*.x",), recursive=False),
+    ]
+    (ground,) = grounds_of(folders)
+    assert ground.root == str(tmp_path)
+    assert ground.is_recursive
+    assert ground.takes(f"{inner}/a.png")
+    assert ground.takes(f"{tmp_path}/in/a.psd")
+    assert ground.takes(f"{tmp_path}/a.x")
+    assert not ground.takes(f"{tmp_path}/in/a.png")
+    assert not ground.takes(f"{tmp_path}/b/a.x")
+    assert ground.enters(f"{tmp_path}/in")
+    assert not ground.takes(f"{tmp_path}2/a.png")
+
+
+def test_below_a_folder_that_is_not_recursive_another_one_is_its_own_ground(tmp_path):
+    folders = [Folder(tmp_path, recursive=False), Folder(tmp_path / "b"), Folder(tmp_path / "bb")]
+    roots = [ground.root for ground in grounds_of(folders)]
+    assert roots == [str(tmp_path), str(tmp_path / "b"), str(tmp_path / "bb")]
+
+
+MOUNTS = rb"""22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/root rw
+25 22 0:22 / /proc rw - proc proc rw
+31 22 0:27 / /mnt/nas rw,relatime shared:14 master:2 - nfs4 nas:/x rw,vers=4.2
+32 22 0:28 / /mnt/my\040pictures rw - cifs //nas/x rw
+33 22 0:29 / /home/me/cloud rw - fuse.sshfs me@host: rw
+34 33 0:30 / /home/me/cloud/local rw - ext4 /dev/sdb1 rw
+35 22 0:31 / /media/twice rw - ext4 /dev/sdc1 rw
+36 35 0:32 / /media/twice rw - vfat /dev/sdd1 rw
+37 22 0:33 / /media/\377 rw - 9p host rw
+a line that nobody understands
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/", "ext4"),
+        ("/home/me", "ext4"),
+        ("/mnt/nas", "nfs4"),
+        ("/mnt/nas/deep/er", "nfs4"),
+        ("/mnt/nas2", "ext4"),
+        ("/mnt/my pictures/x", "cifs"),
+        ("/home/me/cloud/x", "fuse.sshfs"),
+        ("/home/me/cloud/local/x", "ext4"),
+        ("/media/twice", "vfat"),
+        ("/media/\udcff/x", "9p"),
+    ],
+)
+def test_the_file_system_of_a_folder_is_that_of_the_innermost_mount(folder, kind):
+    assert kind_of(folder, MOUNTS) == kind
+
+
+def test_the_disk_of_the_tests_tells_of_changes(tmp_path):
+    assert not is_mute(str(tmp_path))
+    assert kind_of("/", b"") == ""
+
+
+# When.
+
+QUIET = 0.5
+
+
+def stamp(n=1, path="/a.png"):
+    return Stamp(path, n, n, "1-1")
+
+
+def test_a_file_is_whole_when_two_looks_a_while_apart_are_the_same():
+    waiting = Settling(QUIET)
+    waiting.changed("/a.png", 0)
+    assert waiting.due(0.4) == []
+    assert waiting.due(0.5) == ["/a.png"]
+    assert waiting.seen("/a.png", stamp(1), 0.5) is None
+    assert waiting.due(0.9) == []
+    assert waiting.seen("/a.png", stamp(2), 1.0) is None
+    assert waiting.seen("/a.png", stamp(2), 1.5) == Settled("/a.png", stamp(2), is_fresh=True)
+    assert len(waiting) == 0
+    assert waiting.next_due() is None
+
+
+def test_a_change_begins_anew_and_a_walk_does_not():
+    waiting = Settling(QUIET)
+    waiting.changed("/a.png", 0)
+    waiting.seen("/a.png", stamp(), 0.5)
+    for n in range(10):
+        waiting.came_upon("/a.png", 0.5 + n / 20)
+    assert waiting.seen("/a.png", stamp(), 1.0)
+    waiting.came_upon("/a.png", 2)
+    waiting.seen("/a.png", stamp(), 2)
+    waiting.changed("/a.png", 2.4)
+    assert waiting.seen("/a.png", stamp(), 2.9) is None
+    assert waiting.seen("/a.png", stamp(), 3.4).is_fresh
+
+
+def test_that_nothing_is_there_wants_two_looks_too():
+    waiting = Settling(QUIET)
+    waiting.came_upon("/a.png", 0)
+    assert waiting.seen("/a.png", None, 0) is None
+    assert waiting.seen("/a.png", stamp(), 0.5) is None
+    assert waiting.seen("/a.png", None, 1.0) is None
+    assert waiting.seen("/a.png", None, 1.5) == Settled("/a.png", None, is_fresh=False)
+    assert waiting.seen("/b.png", None, 1.5) is None
+
+
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "write unseen", "event", "walk", "look"]),
+        st.floats(0, 2 * QUIET, width=16),
+    ),
+    max_size=60,
+)
+
+
+@given(happenings)
+def test_what_is_settled_was_the_same_and_quiet_for_long_enough(what):
+    waiting, now, version, at_looks = Settling(QUIET), 0.0, 0, []
+    for happened, later in what:
+        now += later
+        if happened.startswith("write"):
+            version += 1
+        if happened in ("write", "event"):
+            waiting.changed("/a.png", now)
+            at_looks = []
+        elif happened == "walk":
+            waiting.came_upon("/a.png", now)
+        elif happened == "look" and "/a.png" in waiting.due(now):
+            at_looks.append((now, version))
+            settled = waiting.seen("/a.png", stamp(version), now)
+            if settled:
+                assert settled.stamp == stamp(version)
+                same = [at for at, seen in at_looks if seen == version]
+                assert same[-1] - same[0] >= QUIET
+                at_looks = []
+
+
+@given(happenings)
+def test_once_all_is_quiet_it_is_settled_however_often_one_walks(what):
+    waiting, now = Settling(QUIET), 0.0
+    for happened, later in what:
+        now += later
+        if happened in ("write", "event"):
+            waiting.changed("/a.png", now)
+        else:
+            waiting.came_upon("/a.png", now)
+    waiting.came_upon("/a.png", now)
+    settled = None
+    for n in range(12):
+        waiting.came_upon("/a.png", now + n * QUIET / 4)
+        if waiting.due(now + n * QUIET / 4):
+            settled = settled or waiting.seen("/a.png", stamp(), now + n * QUIET / 4)
+    assert settled
