@@ -17,7 +17,7 @@ APPLICATION_ID = 0x616E7466
 """Says in the file's header whose it is: "antf"."""
 
 
-Source = Literal["watch", "extension", "tray", "cli", "api", "import"]
+Source = Literal["watch", "extension", "tray", "cli", "api", "page", "import"]
 """The door that something came through."""
 State = Literal["queued", "running", "done", "failed"]
 """Of a job."""

@@ -66,6 +66,12 @@ def find(session: Session, secret: str) -> Token | None:
     return _token(row) if row else None
 
 
+def hash_of(session: Session, token_id: int) -> str | None:
+    """The hash of a valid token's secret, 64 hex digits."""
+    row = session.get(TokenRow, token_id)
+    return row.hash if row and row.revoked is None else None
+
+
 def is_use_worth_noting(token: Token, now: datetime) -> bool:
     return token.last_used is None or abs(now - token.last_used) >= NOTED_EVERY
 

@@ -1,0 +1,1 @@
+"""Judging pictures: one process owns the model, and whoever waits is served in turn."""

@@ -1,0 +1,170 @@
+"""Bytes -> decoder -> model: what is found of some pictures. Nothing is written here."""
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from antifake.core import Verdict
+from antifake.core.decoder import Decoded, Decoder
+from antifake.core.errors import UnreadableImageError
+from antifake.core.images import Pixels
+from antifake.core.likeness import dhash
+from antifake.daemon.config import Config
+from antifake.daemon.store import Store, checks
+from antifake.daemon.store.checks import Check, Finding
+from antifake.daemon.store.ledger import Stamp
+
+from .model import ModelProcess
+from .signature import Answering, Signature
+from .work import Outcome, Work
+
+_QUALITIES = (70, 50, 30, 10)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A work, and what is known of it before the model is asked."""
+
+    work: Work
+    stamp: Stamp | None
+    """Of a folder's file, before it was read."""
+    decoded: Decoded
+    known: Check | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Or being written still: its folder's watcher will come with it again."""
+        if self.work.watched is None:
+            return False
+        return self.stamp is None or _look(self.work) != self.stamp
+
+
+class Judge:
+    """Judges a few pictures at a time. One thread only."""
+
+    def __init__(
+        self, decoder: Decoder, model: ModelProcess, answering: Answering, store: Store
+    ) -> None:
+        self._decoder, self._model, self._answering = decoder, model, answering
+        self._store = store
+
+    def judge(self, works: Sequence[Work], config: Config) -> list[Outcome]:
+        """In the order of `works`.
+
+        Raises ModelError, ModelDiedError, ModelChangedError (try again at once), StoreError.
+        """
+        signature = self._answering.now()
+        started = time.perf_counter()
+        self._decoder.fit(signature.image_size)
+        seen = self._see(works, signature)
+        crops = [
+            one.decoded.picture.crop
+            for one in seen
+            if one.decoded.picture is not None and one.known is None
+        ]
+        verdicts = iter(self._model.judge(crops) if crops else [])
+        outcomes = []
+        for one in seen:
+            found = one.decoded.error or (next(verdicts) if one.known is None else None)
+            outcomes.append(_outcome(one, found, signature, config))
+        ms = round(1000 * (time.perf_counter() - started) / len(works), 1)
+        return [_timed(outcome, ms) for outcome in outcomes]
+
+    def rest(self) -> None:
+        """Nobody comes for a while: free the memory of the decoders."""
+        self._decoder.rest()
+
+    def _see(self, works: Sequence[Work], signature: Signature) -> list[_Seen]:
+        stamps = [_look(work) for work in works]
+        decoded = self._decoder.decode_many([work.source for work in works])
+        return [
+            _Seen(work, stamp, one, self._known(one, work, signature))
+            for work, stamp, (_, one) in zip(works, stamps, decoded, strict=True)
+        ]
+
+    def _known(self, decoded: Decoded, work: Work, signature: Signature) -> Check | None:
+        if decoded.picture is None or decoded.sha256 is None or work.is_private:
+            return None
+        with self._store.reading() as session:
+            return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
+
+
+def _look(work: Work) -> Stamp | None:
+    """The watched file as it is now; None where there is none, or nothing that may be read."""
+    if work.watched is None:
+        return None
+    try:
+        info = os.lstat(work.watched)
+    except (OSError, ValueError):
+        return None
+    return Stamp.of(work.watched, info) if stat.S_ISREG(info.st_mode) else None
+
+
+def _outcome(
+    seen: _Seen,
+    found: Verdict | UnreadableImageError | None,
+    signature: Signature,
+    config: Config,
+) -> Outcome:
+    if seen.is_gone:
+        return Outcome(seen.work)
+    if seen.known is not None:
+        return Outcome(seen.work, known=seen.known, stamp=seen.stamp)
+    picture = seen.decoded.picture
+    keeps = config.history.thumbnails > 0 and not seen.work.is_private
+    return Outcome(
+        seen.work,
+        _finding(seen, found, signature, config),
+        stamp=seen.stamp,
+        thumbnail=thumbnail(picture.crop) if picture and keeps else None,
+    )
+
+
+def _finding(
+    seen: _Seen,
+    found: Verdict | UnreadableImageError | None,
+    signature: Signature,
+    config: Config,
+) -> Finding:
+    job, picture = seen.work.job, seen.decoded.picture
+    finding = Finding(
+        source=job.source,
+        model=signature.model,
+        prompt=signature.prompt,
+        sha256=seen.decoded.sha256,
+        phash=dhash(picture.crop) if picture else None,
+        width=picture.width if picture else None,
+        height=picture.height if picture else None,
+        format=picture.format if picture else None,
+        path=job.path if config.history.paths else None,
+        page=job.page,
+    )
+    if isinstance(found, Verdict):
+        return replace(
+            finding, label=found.label, p_fake=round(found.p_fake, 6),
+            model=found.model, prompt=found.prompt,
+        )  # fmt: skip
+    error = found or UnreadableImageError("It could not be judged.")
+    return replace(finding, error=str(error), code=error.code)
+
+
+def _timed(outcome: Outcome, ms: float) -> Outcome:
+    return replace(outcome, finding=outcome.finding and replace(outcome.finding, ms=ms))
+
+
+def thumbnail(crop: Pixels) -> bytes | None:
+    """A crop [S, S, 3] as a small WebP of our own making, without anything of the file's.
+
+    None where it does not become small.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    for quality in _QUALITIES:
+        buffer = BytesIO()
+        Image.fromarray(crop).save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= checks.MAX_THUMBNAIL_BYTES:
+            return buffer.getvalue()
+    return None

@@ -1,0 +1,242 @@
+"""Everybody who waits for a verdict: people before folders before batches.
+
+Who waits is in the log, and so outlives this process; only private pictures, and those that a
+full disk does not take, wait in memory alone.
+"""
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+
+from antifake.core.errors import AntifakeError
+from antifake.daemon.store import StorageFullError, Store, StoreError, jobs
+from antifake.daemon.store.ids import new_number, to_text
+from antifake.daemon.store.jobs import Job, Order, Priority
+from antifake.daemon.store.ledger import Stamp
+
+from .work import Work
+
+log = logging.getLogger(__name__)
+
+BATCH = 4
+"""Pictures judged at once: what a person waits at most who comes just then."""
+
+
+class QueueFullError(AntifakeError):
+    """Too many wait already."""
+
+    retry_after_s = 2
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} pictures are waiting already; try again in a moment.")
+
+
+class WaitingRoom:
+    """Usable from many threads; one of them takes."""
+
+    def __init__(
+        self, store: Store, spool: Path, seats: Callable[[], int], clock: Callable[[], datetime]
+    ) -> None:
+        """`seats`: so many may wait of each priority. `spool`: where sent bytes wait."""
+        self._store, self._spool, self._seats, self._clock = store, spool, seats, clock
+        self._changed = threading.Condition()
+        self._private: deque[Work] = deque()
+        self._ahead: deque[Work] = deque()
+        self._open: set[str] = set()
+        self._paths: set[str] = set()
+        self._news = 0
+        self._is_letting_go = False
+
+    def open(self) -> None:
+        """Know again who waited when the last run ended; remove what nobody waits for."""
+        with self._store.reading() as session:
+            waiting = jobs.pending(session)
+        with self._changed:
+            self._open |= {job.id for job in waiting}
+            self._paths |= {job.path for job in waiting if job.path and job.copy is None}
+        kept = {job.copy for job in waiting}
+        for copy in self._spool.iterdir():
+            if str(copy) not in kept:
+                copy.unlink(missing_ok=True)
+
+    # --- Whoever comes ----------------------------------------------------------------------
+
+    def put(self, order: Order, data: bytes, *, is_private: bool = False) -> str:
+        """Bytes that somebody sent; gives the name that its check will have.
+
+        Raises QueueFullError, and StoreError where it cannot be written down.
+        """
+        self._make_sure_of_room(order.priority)
+        if is_private:
+            return self._put_private(order, data)
+        copy = self._spool / token_hex(16)
+        try:
+            handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            return self._put(replace(order, copy=str(copy)))
+        except (StorageFullError, OSError) as error:
+            copy.unlink(missing_ok=True)
+            why = error.strerror if isinstance(error, OSError) else error
+            log.warning("a picture is judged without being written down: %s", why)
+            return self._put_private(order, data)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+
+    def put_file(self, stamp: Stamp) -> bool:
+        """A file of a watched folder; False: it cannot wait here now, come again."""
+        with self._changed:
+            if stamp.path in self._paths:
+                return True
+            self._paths.add(stamp.path)
+        try:
+            self._make_sure_of_room(Priority.FOLDER)
+            self._put(Order(source="watch", priority=Priority.FOLDER, path=stamp.path))
+        except (QueueFullError, StoreError):
+            with self._changed:
+                self._paths.discard(stamp.path)
+            return False
+        return True
+
+    def _put(self, order: Order) -> str:
+        job = None
+        try:
+            with self._store.writing() as session:
+                job = jobs.add(session, order, self._clock())
+                # Before anybody can take it, and with that finish it.
+                self._enter(job.id)
+        except BaseException:
+            if job is not None:
+                self._exit(job.id)
+            raise
+        self.ring()
+        return job.id
+
+    def _put_private(self, order: Order, data: bytes) -> str:
+        name = to_text(new_number(self._clock()))
+        job = Job(**asdict(order), id=name, state="running", attempts=1, check_id=None, error=None)
+        self._enter(name)
+        with self._changed:
+            self._private.append(Work(job, data))
+        self.ring()
+        return name
+
+    def _make_sure_of_room(self, priority: Priority) -> None:
+        """Raises QueueFullError. Each priority has its own seats: folders keep nobody out."""
+        with self._store.reading() as session:
+            waiting = jobs.waiting(session)[priority]
+        if priority == Priority.PERSON:
+            with self._changed:
+                waiting += len(self._private)
+        if waiting >= self._seats():
+            raise QueueFullError(waiting)
+
+    def _enter(self, name: str) -> None:
+        with self._changed:
+            self._open.add(name)
+
+    def _exit(self, name: str) -> None:
+        with self._changed:
+            self._open.discard(name)
+            self._changed.notify_all()
+
+    # --- Whoever asks for somebody ------------------------------------------------------------
+
+    def is_open(self, name: str) -> bool:
+        """Whether it still waits or is being judged."""
+        with self._changed:
+            return name in self._open
+
+    def wait(self, name: str, seconds: float) -> None:
+        """Until it is done, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_letting_go or name not in self._open, seconds)
+
+    def let_go(self) -> None:
+        """Nobody is to wait here any longer: the daemon is about to stop."""
+        with self._changed:
+            self._is_letting_go = True
+            self._news += 1
+            self._changed.notify_all()
+
+    # --- Whoever takes ------------------------------------------------------------------------
+
+    @property
+    def news(self) -> int:
+        """Becomes another number whenever somebody comes or something changes."""
+        with self._changed:
+            return self._news
+
+    def ring(self) -> None:
+        """There are news."""
+        with self._changed:
+            self._news += 1
+            self._changed.notify_all()
+
+    def wait_for_news(self, seen: int, seconds: float) -> bool:
+        """Gives whether there are other ones than those that were seen."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: bool(self._private) or self._news != seen, seconds
+            )
+
+    def take(self, lowest: Priority) -> list[Work]:
+        """Begin the next few. Whoever was begun before, and died of it, comes alone."""
+        works: list[Work] = []
+        while len(works) < BATCH and (work := self._next(lowest)) is not None:
+            if work.job.attempts > 1 and works:
+                self._ahead.append(work)
+                break
+            works.append(work)
+            if work.job.attempts > 1:
+                break
+            if work.is_person:
+                lowest = Priority.PERSON  # who does not wait for a folder's pictures beside it
+        return works
+
+    def _next(self, lowest: Priority) -> Work | None:
+        if self._ahead:
+            return self._ahead.popleft()
+        with self._changed:
+            if self._private:
+                return self._private.popleft()
+        if not self._somebody_waits(lowest):
+            return None
+        with self._store.writing() as session:
+            job = jobs.take_next(session, lowest)
+        return Work(job) if job else None
+
+    def _somebody_waits(self, lowest: Priority) -> bool:
+        """Asked first, since to write is to keep all others from it for a moment."""
+        with self._store.reading() as session:
+            waiting = jobs.waiting(session)
+        return any(n for priority, n in waiting.items() if priority <= lowest)
+
+    def put_back(self, works: list[Work]) -> None:
+        """They were begun, and it was not their fault that they were not finished."""
+        with self._changed:
+            self._private.extendleft(work for work in reversed(works) if work.is_private)
+        with self._store.writing() as session:
+            for work in works:
+                if not work.is_private:
+                    jobs.put_back(session, work.job.id)
+
+    def put_back_ahead(self) -> None:
+        """Those that were taken and whose turn did not come any more."""
+        self.put_back(list(self._ahead))
+        self._ahead.clear()
+
+    def leave(self, work: Work) -> None:
+        """It is done: the copy of its bytes goes, and who waits for it is woken."""
+        if work.job.copy is not None:
+            Path(work.job.copy).unlink(missing_ok=True)
+        with self._changed:
+            self._paths.discard(work.watched or "")
+        self._exit(work.job.id)

@@ -1,0 +1,607 @@
+"""The process that owns the model: it judges, sleeps, dies, hangs and is replaced."""
+
+import logging
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_prompt
+from kit.tiny import IMAGE_SIZE
+from kit.waiting import eventually
+
+from antifake.core.bundle import Bundle
+from antifake.core.catalog import Home
+from antifake.core.detector import load_detector
+from antifake.core.errors import AntifakeError, DamagedModelError, ModelError, NoScoreError
+from antifake.core.images import Pixels
+from antifake.core.prepare import Source, prepare
+from antifake.core.promptbook import Promptbook
+from antifake.core.verdict import Verdict
+from antifake.daemon.judging.child import judged, without_paths
+from antifake.daemon.judging.model import (
+    BackOff,
+    ModelChangedError,
+    ModelDiedError,
+    ModelProcess,
+    NoMemoryError,
+)
+from antifake.daemon.judging.signature import Answering, Signature
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc and pidfd")
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def crops(n: int, seed: int = 0, size: int = IMAGE_SIZE) -> list[Pixels]:
+    random = np.random.default_rng(seed)
+    return list(random.integers(0, 256, (n, size, size, 3), dtype=np.uint8))
+
+
+def pid(model: ModelProcess) -> int:
+    assert model._child is not None
+    return model._child.pid
+
+
+def kill_and_wait(child: int) -> None:
+    """Kill a child, and come back when it has ended, buried or not."""
+    handle = os.pidfd_open(child)
+    os.kill(child, signal.SIGKILL)
+    assert select.select([handle], [], [], 10)[0]
+    os.close(handle)
+
+
+def is_gone(child: int) -> bool:
+    """Not even a zombie is left."""
+    return not Path(f"/proc/{child}").exists()
+
+
+def fill(home: Home, source: Path) -> Home:
+    """The tiny model and two prompts, of which the first answers."""
+    bundle = prepare(Source(source), home.models / "tiny", dtype="fp32")
+    home.use("tiny")
+    book = Promptbook(home.prompts)
+    for seed, name in enumerate(("first", "second"), 1):
+        book.add(name, tiny_prompt(seed).to_bytes())
+    book.use("first", bundle)
+    return home
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_many_threads_there_as_here() -> Iterator[None]:
+    """Sums in another order differ in the last bit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+        yield
+
+
+@pytest.fixture
+def bundle(tiny_home: Home) -> Bundle:
+    return tiny_home.bundle("tiny")
+
+
+@pytest.fixture(scope="module")
+def home(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One that no test may leave changed."""
+    return fill(Home(tmp_path_factory.mktemp("model") / "hömé ' \""), tiny_source)
+
+
+@pytest.fixture(scope="module")
+def model(home: Home) -> Iterator[ModelProcess]:
+    """One child for many tests; who harms it lets it judge again afterwards."""
+    with ModelProcess(home) as process:
+        yield process
+
+
+# --- Judging ------------------------------------------------------------------------------
+
+
+def test_the_verdicts_are_those_of_the_detector_to_the_last_bit(
+    model: ModelProcess, home: Home
+) -> None:
+    detector, _ = load_detector(home)
+    for n in (1, 3, 8):
+        assert model.judge(crops(n, seed=n)) == detector.judge(crops(n, seed=n))
+    state = model.state()
+    assert (state.phase, state.why, state.warning) == ("ready", None, None)
+    verdict = model.judge(crops(1))[0]
+    assert isinstance(verdict, Verdict)
+    assert (state.model, state.prompt) == (verdict.model, verdict.prompt)
+
+
+def test_who_answers_is_known_without_loading(model: ModelProcess, home: Home) -> None:
+    verdict = model.judge(crops(1))[0]
+    assert isinstance(verdict, Verdict)
+    assert Answering(home).now() == Signature(verdict.model, verdict.prompt, IMAGE_SIZE)
+
+
+def test_threads_are_served_in_turn_and_each_gets_its_own(model: ModelProcess) -> None:
+    alone = [model.judge(crops(3, seed)) for seed in range(4)]
+    before = pid(model)
+
+    def judge_often(seed: int) -> bool:
+        return all(model.judge(crops(3, seed)) == alone[seed] for _ in range(10))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(judge_often, range(4)))
+    assert pid(model) == before
+
+
+def test_no_pictures_need_no_model(tmp_path: Path) -> None:
+    with ModelProcess(Home(tmp_path)) as model:
+        assert model.judge([]) == []
+
+
+def test_pictures_of_another_size_are_to_be_decoded_again(model: ModelProcess) -> None:
+    with pytest.raises(ModelChangedError, match="28 x 28"):
+        model.judge(crops(1, size=14))
+    assert len(model.judge(crops(1))) == 1
+
+
+@linux
+def test_the_status_knows_how_much_memory_it_takes(model: ModelProcess) -> None:
+    model.judge(crops(1))
+    assert 50_000_000 < (model.state().rss_bytes or 0) < 2_000_000_000
+
+
+@linux
+def test_many_pictures_do_not_fill_its_memory(model: ModelProcess) -> None:
+    for _ in range(20):
+        model.judge(crops(64))
+    before = model.state().rss_bytes or 0
+    for _ in range(200):
+        model.judge(crops(64))
+    assert (model.state().rss_bytes or 0) - before < 10_000_000  # they were 30 MB
+
+
+# --- Dying and hanging --------------------------------------------------------------------
+
+
+@linux
+def test_a_death_while_idle_loses_no_picture(model: ModelProcess) -> None:
+    expected = model.judge(crops(2))
+    before = pid(model)
+    kill_and_wait(before)
+    state = eventually(lambda: model.state() if model.state().phase == "broken" else None)
+    assert "SIGKILL" in (state.why or "")
+    assert model.judge(crops(2)) == expected
+    assert pid(model) != before
+    assert is_gone(before)
+
+
+@linux
+def test_a_death_at_work_is_told_and_the_next_picture_is_judged(
+    model: ModelProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = model.judge(crops(2))
+    before = pid(model)
+    os.kill(before, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(model.judge, crops(2))
+        eventually(lambda: model._child and model._child.is_asked)
+        kill_and_wait(before)
+        with pytest.raises(ModelDiedError, match=r"while it was judging \(SIGKILL\)"):
+            answer.result(timeout=10)
+    assert "while it was judging" in caplog.text
+    assert model.judge(crops(2)) == expected
+    assert is_gone(before)
+
+
+@linux
+def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(home: Home) -> None:
+    with ModelProcess(home, deadline_s=0.5) as model:
+        expected = model.judge(crops(2))
+        before = pid(model)
+        os.kill(before, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(ModelDiedError, match=r"no answer within 0\.5 seconds"):
+            model.judge(crops(64))
+        assert time.monotonic() - started < 5
+        assert is_gone(before)
+        assert model.state().phase == "broken"
+        assert model.judge(crops(2)) == expected
+
+
+@posix
+def test_ctrl_c_is_for_the_daemon(model: ModelProcess) -> None:
+    expected = model.judge(crops(1))
+    before = pid(model)
+    os.kill(before, signal.SIGINT)
+    assert model.judge(crops(1)) == expected
+    assert pid(model) == before
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"[]", b"[7]", b'[{"p_fake": NaN, "label": "real"}]', b'[{"p_fake": 0, "label": 0}]', b"["],
+)
+@posix
+def test_nonsense_is_no_verdict(tmp_path: Path, home: Home, answer: bytes) -> None:
+    """A captured child says what it likes."""
+    script = tmp_path / "captured"
+    ready = b'{"model": "m@1", "prompt": "p@1", "warning": null}'
+    said = b"".join(k + len(p).to_bytes(8, "big") + p for k, p in ((b"R", ready), (b"V", answer)))
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.stdout.buffer.write({said!r})\n"
+        "sys.stdout.buffer.flush()\nsys.stdin.buffer.read(8)\n"
+    )
+    script.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch, ModelProcess(home) as model:
+        patch.setattr(sys, "executable", str(script))
+        with pytest.raises(ModelDiedError, match="while it was judging"):
+            model.judge(crops(1))
+
+
+# --- Sleeping and waking ------------------------------------------------------------------
+
+
+@linux
+def test_it_sleeps_when_idle_and_wakes_for_the_next_picture(home: Home) -> None:
+    clock = Clock()
+    with ModelProcess(home, clock=clock) as model:
+        assert model.state().phase == "asleep"
+        assert not model.sleep_if_idle(0)
+        started = time.perf_counter()
+        model.wake()
+        assert time.perf_counter() - started < 0.5
+        assert model.state().phase == "loading"
+        clock.now_s += 1000
+        assert not model.sleep_if_idle(60)  # it is still waking up
+        before = pid(model)
+        model.wake()
+        assert pid(model) == before
+        expected = model.judge(crops(2))
+        assert pid(model) == before
+
+        clock.now_s += 60
+        assert not model.sleep_if_idle(60)
+        clock.now_s += 1
+        assert model.sleep_if_idle(60)
+        assert is_gone(before)
+        assert (model.state().phase, model.state().rss_bytes) == ("asleep", None)
+        assert model.state().prompt is not None
+        assert model.judge(crops(2)) == expected
+
+
+@linux
+def test_nothing_stays_behind(home: Home) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    seen = []
+    for _ in range(3):
+        with ModelProcess(home) as model:
+            model.wake()
+            seen.append(pid(model))
+    assert all(map(is_gone, seen))
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+@linux
+def test_closing_waits_for_nobody_and_whoever_waits_is_told(home: Home) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        with ModelProcess(home) as model:
+            model.wake()
+            child = pid(model)
+            answers = [threads.submit(model.judge, crops(1)) for _ in range(2)]
+            eventually(model._turn.locked)
+        for answer in answers:
+            with pytest.raises(AntifakeError, match="shut down"):
+                answer.result(timeout=10)
+    assert is_gone(child)
+    with pytest.raises(AntifakeError, match="shut down"):
+        model.judge(crops(1))
+
+
+@linux
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_it_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) -> None:
+    program = (
+        "import sys, numpy, pathlib\n"
+        "from antifake.core.catalog import Home\n"
+        "from antifake.daemon.judging.model import ModelProcess\n"
+        f"model = ModelProcess(Home(pathlib.Path({str(home.root)!a})))\n"
+        "model.wake()\n"
+        f"{is_ready} and model.judge([numpy.zeros(({IMAGE_SIZE}, {IMAGE_SIZE}, 3), 'u1')])\n"
+        "print(model._child.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as daemon:
+        assert daemon.stdout is not None
+        child = os.pidfd_open(int(daemon.stdout.readline()))
+        daemon.kill()
+        assert select.select([child], [], [], 3)[0] == [child]
+        os.close(child)
+
+
+# --- Another model, another prompt, none ---------------------------------------------------
+
+
+def test_another_prompt_or_model_answers_from_the_next_picture_on(
+    tiny_source: Path, tmp_path: Path
+) -> None:
+    home = fill(Home(tmp_path), tiny_source)
+    with ModelProcess(home) as model:
+        first = model.judge(crops(2))
+        Promptbook(home.prompts).use("second", home.bundle())
+        second = model.judge(crops(2))
+        assert second == load_detector(home)[0].judge(crops(2)) != first
+
+        half = prepare(Source(tiny_source), home.models / "half", dtype="fp16")
+        Promptbook(home.prompts).use("first", half)
+        home.use("half")
+        third = model.judge(crops(2))
+        assert third == load_detector(home)[0].judge(crops(2))
+        assert isinstance(third[0], Verdict)
+        assert (third[0].model, third[0].prompt) == (model.state().model, model.state().prompt)
+
+
+def test_what_answers_is_read_again_only_when_a_file_changed(
+    tiny_home: Home, bundle: Bundle
+) -> None:
+    book = Promptbook(tiny_home.prompts)
+    answering = Answering(tiny_home)
+    first = answering.now()
+    started = time.perf_counter()
+    for _ in range(100):
+        assert answering.now() is first
+    assert (time.perf_counter() - started) / 100 < 0.001
+
+    book.add("second", tiny_prompt(2).to_bytes())
+    seen = answering.seen
+    assert answering.now() == first
+    assert answering.seen != seen
+    book.use("second", bundle)
+    second = answering.now()
+    assert second.prompt.startswith("second@")
+    (tiny_home.prompts / "second.safetensors").unlink()
+    assert answering.now() == first
+    book.add("second", tiny_prompt(2).to_bytes())
+    assert answering.now() == second
+
+    (tiny_home.models / "active").write_text("nobody")
+    with pytest.raises(ModelError, match="nobody is not on this computer"):
+        answering.now()
+    (tiny_home.models / "active").write_bytes(b"\xff")
+    with pytest.raises(ModelError, match="cannot be read"):
+        answering.now()
+    tiny_home.use("tiny")
+    assert answering.now() == second
+
+
+def test_names_in_the_settings_go_before_the_active_ones(tiny_home: Home, bundle: Bundle) -> None:
+    file = tiny_home.root / "other.safetensors"
+    file.write_bytes(tiny_prompt(2).to_bytes())
+    by_file = Answering(tiny_home, "tiny", str(file)).now()
+    assert by_file.prompt == load_detector(tiny_home, "tiny", str(file))[0].prompt_version
+    with pytest.raises(ModelError, match="cannot be a name"):
+        Answering(tiny_home, "a:b").now()
+    with pytest.raises(ModelError, match="There is no prompt named third"):
+        Answering(tiny_home, "", "third").now()
+    other = tiny_prompt(3, base="0" * 64).to_bytes()
+    Promptbook(tiny_home.prompts).add("third", other)
+    with pytest.raises(ModelError, match="was tuned for"):
+        Answering(tiny_home, bundle.manifest.name, "third").now()
+
+
+def test_without_a_model_the_sentence_says_what_to_do(tmp_path: Path) -> None:
+    with ModelProcess(Home(tmp_path)) as model:
+        model.wake()
+        with pytest.raises(ModelError, match="antifake model pull mini"):
+            model.judge(crops(1))
+        state = model.state()
+        assert (state.phase, state.model) == ("broken", None)
+        assert "antifake model pull mini" in (state.why or "")
+
+
+def test_a_damaged_model_is_told_and_once_repaired_it_judges(tiny_home: Home) -> None:
+    clock = Clock()
+    folder = tiny_home.models / "tiny"
+    weights = next(folder.glob("model-*"))
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    with ModelProcess(tiny_home, clock=clock) as model:
+        for _ in range(3):  # the third time nothing is started any more
+            with pytest.raises(DamagedModelError, match="is damaged"):
+                model.judge(crops(1))
+        assert model._child is None
+        assert model.state().phase == "broken"
+        weights.write_bytes(sound)
+        manifest = folder / "bundle.json"
+        shutil.copyfile(manifest, folder / "new")
+        (folder / "new").replace(manifest)
+        assert isinstance(model.judge(crops(1))[0], Verdict)
+        assert model.state().why is None
+
+
+def test_a_warning_reaches_the_status(tiny_home: Home, bundle: Bundle) -> None:
+    book = Promptbook(tiny_home.prompts)
+    book.add("second", tiny_prompt(2).to_bytes())
+    book.use("second", bundle)
+    (tiny_home.prompts / "second.safetensors").write_bytes(tiny_prompt(3).to_bytes())
+    with ModelProcess(tiny_home) as model:
+        model.judge(crops(1))
+        assert "The prompt second is damaged" in (model.state().warning or "")
+        assert (model.state().prompt or "").startswith("first@")
+
+
+# --- Starting again -----------------------------------------------------------------------
+
+
+def test_each_failure_in_a_row_is_followed_by_a_longer_rest() -> None:
+    clock = Clock()
+    rest = BackOff(clock)
+    waits = []
+    for _ in range(10):
+        rest.failed()
+        waits.append(rest.wait_s())
+        clock.now_s += rest.wait_s()
+        assert rest.wait_s() == 0
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    rest.reset()
+    rest.failed()
+    assert rest.wait_s() == 0
+
+
+@posix
+def test_one_that_always_dies_is_started_ever_less_often(
+    tiny_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    clock = Clock()
+    with ModelProcess(tiny_home, clock=clock) as model:
+        for rest_s in (0, 0, 1, 2):
+            clock.now_s += rest_s
+            with pytest.raises(ModelDiedError, match=r"exit code 1\)\.$"):
+                model.judge(crops(1))
+        with pytest.raises(ModelDiedError, match="It is tried again in 4 seconds"):
+            model.judge(crops(1))
+        model.wake()
+        assert model._child is None
+        assert "exit code 1" in (model.state().why or "")
+
+        monkeypatch.undo()  # what was wrong is put right
+        clock.now_s += 4
+        assert len(model.judge(crops(1))) == 1
+        assert (model.state().phase, model.state().why) == ("ready", None)
+
+
+@posix
+def test_a_short_rest_is_waited_for(tiny_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with ModelProcess(tiny_home) as model:
+        started = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(ModelDiedError, match="exit code 1"):
+                model.judge(crops(1))
+        assert 0.8 < time.monotonic() - started < 5
+
+
+@posix
+def test_one_that_never_loads_is_given_up(
+    tiny_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "sleeper"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with (
+        ModelProcess(tiny_home, start_s=0.2) as model,
+        pytest.raises(ModelDiedError, match=r"not loaded within 0\.2 seconds"),
+    ):
+        model.judge(crops(1))
+
+
+@posix
+def test_what_it_complains_of_is_logged_without_paths(
+    tiny_home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    script = tmp_path / "complainer"
+    script.write_text("#!/bin/sh\nyes 'cannot find /home/me/secret.bin' | head -20000 >&2\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    caplog.set_level(logging.INFO, "antifake.daemon.judging")
+    with ModelProcess(tiny_home) as model, pytest.raises(ModelDiedError):
+        model.judge(crops(1))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("model: cannot find ...") == 20_000
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("RuntimeError: CUDA error", "RuntimeError: CUDA error"),
+        ('  File "/a b/c.py", line 3, in load', "  File ..., line 3, in load"),
+        ("/usr/lib/x.py:12: UserWarning: 3/4 of it", "... UserWarning: 3/4 of it"),
+        (r"C:\Users\me\x.py:1: slow", "... slow"),
+        ("No such file: '/home/me/x y.png'", "No such file: ..."),
+    ],
+)
+def test_paths_are_left_out(line: str, expected: str) -> None:
+    assert without_paths(line) == expected
+
+
+# --- In the child -------------------------------------------------------------------------
+
+
+def brightness(fails: Callable[[Sequence[Pixels]], Exception | None]) -> Callable[..., object]:
+    def judge(batch: Sequence[Pixels]) -> list[Verdict]:
+        if error := fails(batch):
+            raise error
+        return [Verdict(float(crop.mean()) / 255, "unsure", "m", "p") for crop in batch]
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] can't allocate memory: 9 bytes"),
+        type("OutOfMemoryError", (RuntimeError,), {})("HIP"),
+    ],
+)
+def test_a_batch_too_large_for_the_memory_is_halved(error: Exception) -> None:
+    sizes = []
+
+    def fails(batch: Sequence[Pixels]) -> Exception | None:
+        sizes.append(len(batch))
+        return error if len(batch) > 2 else None
+
+    batch = crops(7)
+    assert judged(brightness(fails), batch) == brightness(lambda _: None)(batch)
+    assert sizes == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_one_picture_too_large_for_the_memory_has_a_sentence() -> None:
+    (found,) = judged(brightness(lambda _: MemoryError()), crops(1))
+    assert isinstance(found, NoMemoryError)
+    assert isinstance(found, NoScoreError)
+    assert found.code == "no_memory"
+    assert "too little free memory" in str(found)
+
+
+def test_one_picture_without_a_number_costs_the_others_nothing() -> None:
+    batch = crops(5)
+    batch[3][:] = 0
+
+    def fails(some: Sequence[Pixels]) -> Exception | None:
+        return NoScoreError() if any(not crop.any() for crop in some) else None
+
+    found = judged(brightness(fails), batch)
+    assert [type(one) for one in found] == [Verdict, Verdict, Verdict, NoScoreError, Verdict]
+
+
+def test_another_fault_is_not_taken_for_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        judged(brightness(lambda _: RuntimeError("device-side assert")), crops(2))
+
+
+def test_the_daemon_imports_no_torch() -> None:
+    program = (
+        "import sys, antifake.daemon.judging.model\n"
+        "sys.exit(not {'torch', 'transformers'}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
