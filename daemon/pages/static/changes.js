@@ -1,0 +1,80 @@
+// Forms and buttons that change something: data-change is where to, data-body or the fields are
+// what; data-then names the parts to render anew; data-confirm a dialog that asks before.
+
+import { change } from "./asking.js";
+import { refreshAll, showing } from "./pieces.js";
+import { say } from "./toast.js";
+
+export function start() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-change]");
+    if (!form) return;
+    event.preventDefault();
+    send(form, fields(form));
+  });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if ("default" in button.dataset) {
+      const form = button.form ?? button.closest("form");
+      send(form, { name: form.dataset.name, value: "" });
+    } else if (button.dataset.change && (await isSure(button))) {
+      send(button, JSON.parse(button.dataset.body || "{}"));
+    }
+  });
+}
+
+/** Ask in a dialog; gives whether the person said yes. */
+export function confirmed(id, words = {}) {
+  const dialog = document.getElementById(id);
+  for (const [name, text] of Object.entries(words)) {
+    for (const place of dialog.querySelectorAll(`[data-${name}]`)) place.textContent = text;
+  }
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+const isSure = ({ dataset }) =>
+  dataset.confirm ? confirmed(dataset.confirm, { what: dataset.what }) : true;
+
+async function send(source, body) {
+  complain(source, "");
+  const buttons = source.matches("form") ? [...source.querySelectorAll("button")] : [source];
+  for (const one of buttons) one.setAttribute("aria-busy", "true");
+  try {
+    const { said } = await change(source.dataset.change, body);
+    if (source.dataset.go) return location.assign(source.dataset.go);
+    if (said) say(said);
+    if ("clear" in source.dataset) source.reset();
+    const then = source.dataset.then?.split(" ") ?? [];
+    await refreshAll([...new Set([...then, ...showing("state"), ...showing("watch")])]);
+  } catch (error) {
+    complain(source, error.message);
+  } finally {
+    for (const one of buttons) one.removeAttribute("aria-busy");
+  }
+}
+
+/** Say it beside the field, where there is such a place. */
+function complain(source, sentence) {
+  const place = source.querySelector("[data-error]");
+  if (!place) return sentence && say(sentence, { isError: true });
+  place.textContent = sentence;
+  const field = source.querySelector(`[aria-describedby~="${place.id}"]`);
+  field?.toggleAttribute("aria-invalid", false);
+  if (sentence) {
+    field?.setAttribute("aria-invalid", "true");
+    field?.focus();
+  }
+}
+
+function fields(form) {
+  const body = form.dataset.name ? { name: form.dataset.name } : {};
+  for (const field of form.elements) {
+    if (field.name) body[field.name] = field.type === "checkbox" ? field.checked : field.value;
+  }
+  return body;
+}

@@ -1,0 +1,134 @@
+// The list: selecting, saying what pictures are, and what happens meanwhile. Rows never move by
+// themselves: what is new is announced.
+
+import { json } from "./asking.js";
+import { confirmed } from "./changes.js";
+import { listen } from "./keys.js";
+import { on } from "./live.js";
+import { alike, forget, mark, refreshVerdicts, undo } from "./marking.js";
+import { say } from "./toast.js";
+
+const list = document.getElementById("rows");
+const bulk = document.getElementById("bulk");
+const all = document.getElementById("pick-all");
+const rows = () => [...list.querySelectorAll(".row")];
+const boxOf = (row) => row.querySelector(".pick input");
+const pickedRows = () => rows().filter((row) => boxOf(row).checked);
+const hereRow = () => document.activeElement?.closest?.(".row");
+
+listen({
+  j: () => go(1),
+  k: () => go(-1),
+  x: () => toggle(hereRow()),
+  r: () => sayOf("real"),
+  a: () => sayOf("fake"),
+  u: () => sayOf("unsure"),
+  z: undo,
+  o: () => hereRow()?.querySelector("a.name").click(),
+  "/": () => document.getElementById("q").select(),
+  Escape: () => pickAll(false),
+});
+list.addEventListener("change", count);
+all?.addEventListener("change", () => pickAll(all.checked));
+document.getElementById("pick-none").addEventListener("click", () => pickAll(false));
+document.getElementById("forget-picked").addEventListener("click", forgetPicked);
+document.addEventListener("antifake:undo", undo);
+bulk.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-say]");
+  if (button) sayOf(button.dataset.say);
+});
+on("correction", ({ id }) => later("verdicts", id, (ids) => refreshVerdicts([...ids])));
+on("forgotten", ({ ids }) => drop(ids));
+on("check", () => later("new", 1, announce));
+on("reset", () => announce());
+count();
+
+/** Move to the next row (1) or the one before (-1). */
+function go(step) {
+  const shown = rows();
+  const at = shown.indexOf(hereRow());
+  const next = at < 0 ? shown[0] : shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
+  next?.querySelector("a.name").focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function toggle(row) {
+  if (!row) return;
+  boxOf(row).checked = !boxOf(row).checked;
+  count();
+}
+
+function pickAll(isPicked) {
+  for (const row of rows()) boxOf(row).checked = isPicked;
+  count();
+}
+
+function count() {
+  const n = pickedRows().length;
+  bulk.hidden = n === 0;
+  document.getElementById("picked").textContent = n ? `${n} selected` : "";
+  for (const row of rows()) row.classList.toggle("picked", boxOf(row).checked);
+  if (!all) return;
+  all.checked = n > 0 && n === rows().length;
+  all.indeterminate = n > 0 && !all.checked;
+}
+
+async function sayOf(label) {
+  const picked = pickedRows();
+  const asked = picked.length ? picked : [hereRow()].filter(Boolean);
+  const known = asked.filter((row) => row.dataset.picture);
+  if (!asked.length) return say("Go to a picture first, with j, or select some.");
+  if (!known.length) return say("It could not be read, so nothing can be said of it.", { isError: true });
+  const isDone = await mark(known.map((row) => row.dataset.id), label);
+  if (isDone && picked.length) pickAll(false);
+}
+
+async function forgetPicked() {
+  const ids = pickedRows().map((row) => row.dataset.id);
+  const what = ids.length === 1 ? "this picture" : `these ${ids.length} pictures`;
+  if ((await confirmed("forget", { count: what })) && (await forget(ids))) drop(ids);
+}
+
+/** With all others of the same bytes, which went, too. */
+function drop(ids) {
+  const gone = new Set([...ids, ...alike(ids)]);
+  for (const row of rows().filter((one) => gone.has(one.dataset.id))) {
+    const day = row.closest(".day");
+    row.remove();
+    if (!day.querySelector(".row")) day.remove();
+  }
+  count();
+}
+
+async function announce() {
+  const place = document.getElementById("new");
+  const { n, is_all: isAll } = await json(`/newer?than=${list.dataset.newest}&${query()}`);
+  if (!n) return place.replaceChildren();
+  const link = document.createElement("a");
+  link.className = "button";
+  link.href = `/?${query()}`;
+  link.textContent = `${n}${isAll ? "" : " or more"} new – show`;
+  place.replaceChildren(link);
+}
+
+/** The filter of this page, as an address has it. */
+function query() {
+  const wanted = new URLSearchParams(location.search);
+  wanted.delete("after");
+  return wanted.toString();
+}
+
+const waiting = new Map();
+
+/** Gather what comes within a moment, and act once. */
+function later(name, value, act) {
+  if (!waiting.has(name)) {
+    waiting.set(name, new Set());
+    setTimeout(() => {
+      const values = waiting.get(name);
+      waiting.delete(name);
+      Promise.resolve(act(values)).catch(() => {});
+    }, 250);
+  }
+  waiting.get(name).add(value);
+}

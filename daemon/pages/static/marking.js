@@ -1,0 +1,87 @@
+// The person's word: said, undone, and shown at once wherever the picture is on this page.
+// What can be undone is remembered for this tab, across its pages.
+
+import { change, json } from "./asking.js";
+import { say } from "./toast.js";
+
+const KEPT = "antifake.undo";
+const MOST = 50;
+
+/** Say what pictures are: "real", "fake", "unsure", or "nothing". Gives whether it worked. */
+export const mark = (ids, label, note = "") =>
+  act("/changes/label", { ids, label, note }, () => remember([...load(), ids]));
+
+/** Take the last change of this tab back. */
+export async function undo() {
+  const acts = load();
+  const ids = acts.pop();
+  if (!ids) {
+    say("There is nothing to undo.");
+    return null;
+  }
+  return (await act("/changes/undo", { ids }, () => remember(acts), false)) ? ids : null;
+}
+
+export async function forget(ids) {
+  try {
+    say("Forgetting …");
+    say((await change("/changes/forget", { ids })).said);
+    remember(load().filter((some) => !some.some((id) => ids.includes(id))));
+    return true;
+  } catch (error) {
+    say(error.message, { isError: true });
+    return false;
+  }
+}
+
+/** Show the verdicts of these checks as they are now. */
+export async function refreshVerdicts(ids) {
+  const shown = ids.filter((id) => places(id).length);
+  if (shown.length) show(await json(`/verdicts?ids=${shown.join(",")}`));
+}
+
+/** Of a check and of all others on the page that are of the same bytes. */
+export function alike(ids) {
+  const wanted = new Set(ids.flatMap((id) => places(id).map((one) => one.dataset.picture)));
+  const rows = [...document.querySelectorAll("[data-picture]")];
+  return rows.filter((one) => one.dataset.picture && wanted.has(one.dataset.picture)).map((one) => one.dataset.id);
+}
+
+/** A sentence that the next page is to show, with its Undo. */
+export const leaveWord = (sentence) => sessionStorage.setItem(`${KEPT}.said`, sentence);
+
+export function showLeftWord(undoing) {
+  const sentence = sessionStorage.getItem(`${KEPT}.said`);
+  sessionStorage.removeItem(`${KEPT}.said`);
+  if (sentence) say(sentence, { undo: undoing });
+}
+
+async function act(address, body, done, canUndo = true) {
+  try {
+    const { verdicts, said } = await change(address, body);
+    done();
+    show(verdicts);
+    say(said, { undo: canUndo ? () => document.dispatchEvent(new Event("antifake:undo")) : undefined });
+    await refreshVerdicts(alike(body.ids).filter((id) => !(id in verdicts)));
+    return said;
+  } catch (error) {
+    say(error.message, { isError: true });
+    return null;
+  }
+}
+
+function show(verdicts) {
+  for (const [id, html] of Object.entries(verdicts)) {
+    for (const place of places(id).flatMap((one) => [...one.querySelectorAll("[data-verdict]")])) {
+      if (place.innerHTML === html) continue;
+      const parsed = new DOMParser().parseFromString(html, "text/html");
+      place.replaceChildren(...parsed.body.childNodes);
+      place.classList.remove("changed");
+      requestAnimationFrame(() => place.classList.add("changed"));
+    }
+  }
+}
+
+const places = (id) => [...document.querySelectorAll(`[data-id="${CSS.escape(id)}"]`)];
+const load = () => JSON.parse(sessionStorage.getItem(KEPT) || "[]");
+const remember = (acts) => sessionStorage.setItem(KEPT, JSON.stringify(acts.slice(-MOST)));

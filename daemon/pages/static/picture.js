@@ -1,0 +1,37 @@
+// One picture: the person's word and note, forgetting it, and copying its fingerprint.
+
+import { confirmed } from "./changes.js";
+import { listen } from "./keys.js";
+import { on } from "./live.js";
+import { forget, mark, undo } from "./marking.js";
+import { refresh } from "./pieces.js";
+import { say } from "./toast.js";
+
+const { id } = document.querySelector(".picture").dataset;
+
+document.addEventListener("click", async ({ target }) => {
+  const { say: label, copy, forget: isForget } = target.closest("button")?.dataset ?? {};
+  if (label) await sayIt(label);
+  if (copy) navigator.clipboard.writeText(copy).then(() => say("The fingerprint is copied."));
+  if (isForget !== undefined && (await confirmed("forget")) && (await forget([id]))) {
+    location.assign("/");
+  }
+});
+document.addEventListener("antifake:undo", undoIt);
+on("correction", ({ id: which }) => which === id && refresh("said"));
+listen({
+  r: () => sayIt("real"),
+  a: () => sayIt("fake"),
+  u: () => sayIt("unsure"),
+  z: undoIt,
+});
+
+async function sayIt(label) {
+  const note = document.getElementById("note");
+  if (!note) return;
+  if (await mark([id], label, label === "nothing" ? "" : note.value)) await refresh("said");
+}
+
+async function undoIt() {
+  if (await undo()) await refresh("said");
+}

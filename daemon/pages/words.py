@@ -1,0 +1,150 @@
+"""How things are said and drawn: names that cannot do anything, times, doors, shapes.
+
+Verdicts have their words from the service; here they get a shape, so that nothing is said by
+colour alone.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from antifake.daemon.service import Answer
+from antifake.daemon.service.access import SCOPES
+from antifake.daemon.store.checks import file_name
+
+SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
+SOURCES = {
+    "watch": "watched folder",
+    "extension": "browser",
+    "tray": "tray",
+    "cli": "command line",
+    "api": "another program",
+    "import": "import",
+}
+DOORS = SOURCES | {"page": "this page"}
+"""For the person's word; no picture comes through the page."""
+VERDICTS = {
+    "fake": "AI-made",
+    "unsure": "Cannot tell",
+    "real": "Likely real",
+    "failed": "Not checked",
+}
+MODES = {
+    "ready": "Ready",
+    "working": "Working",
+    "paused": "Paused",
+    "attention": "Needs you",
+}
+PHASES = {
+    "asleep": "asleep until a picture comes",
+    "loading": "loading",
+    "ready": "awake",
+    "broken": "cannot be used",
+}
+LONGEST_NAME = 56
+_JOINERS = "\u200c\u200d"
+_INERT = "\ufffd"
+
+
+def inert(text: str | None) -> str:
+    """Without what has no shape of its own: line ends, marks that turn the direction of reading,
+    halves of characters. Each becomes one visible sign, so that nobody is fooled by a name."""
+    return "".join(
+        _INERT if unicodedata.category(one) in _SHAPELESS and one not in _JOINERS else one
+        for one in text or ""
+    )
+
+
+_SHAPELESS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def short(text: str, longest: int = LONGEST_NAME) -> str:
+    """Long names lose their middle: beginning and suffix tell most."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+
+
+def name_of(answer: Answer) -> str:
+    """The whole name of a picture, inert."""
+    check = answer.entry.check
+    if check.path:
+        return inert(file_name(check.path)) or "a file without a name"
+    return f"a picture from {inert(check.page)}" if check.page else "a picture without a name"
+
+
+def folder_of(answer: Answer) -> str | None:
+    """As it is, not inert: for an address."""
+    path = answer.entry.check.path
+    if not path:
+        return None
+    whole = path[: len(path) - len(file_name(path))]
+    folder = whole.rstrip("/\\")
+    # The root of a disk is nothing without its slash.
+    return whole if folder == "" or folder.endswith(":") else folder
+
+
+def can_be_sent(text: str | None) -> bool:
+    """Whether it fits into an address; names of files need not be of any alphabet."""
+    try:
+        return bool(text) and bool((text or "").encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def shape(answer: Answer) -> str:
+    return SHAPES[answer.label]
+
+
+def headline(answer: Answer) -> str:
+    """The verdict's words, to begin a line with."""
+    return answer.word[0].upper() + answer.word[1:]
+
+
+def is_sure(answer: Answer) -> bool:
+    """Drawn filled: the person said so, or the words leave "likely" out."""
+    return answer.said is not None or answer.word == "AI-made"
+
+
+def local(moment: datetime) -> datetime:
+    """On the clock of this computer."""
+    return moment.astimezone()
+
+
+def time_tag(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def day_name(day: date, today: date) -> str:
+    if day == today:
+        return "Today"
+    if day == today - timedelta(days=1):
+        return "Yesterday"
+    return f"{day:%A}, {day.day} {day:%B %Y}"
+
+
+def when(moment: datetime) -> str:
+    there = local(moment)
+    return f"{there.day} {there:%B %Y, %H:%M}"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    seconds = (now - moment).total_seconds()
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{several(int(seconds // size), name)} ago"
+    return "just now"
+
+
+def several(n: int, what: str, more: str | None = None) -> str:
+    return f"{n:,} {what if n == 1 else more or what + 's'}"
+
+
+def scopes(granted: Iterable[str]) -> str:
+    """What somebody may do, as the end of a sentence."""
+    found = set(granted)
+    known = [SCOPES["admin"]] if "admin" in found else [SCOPES[x] for x in SCOPES if x in found]
+    return "; ".join(known + [inert(one) for one in sorted(found - set(SCOPES))])

@@ -1,0 +1,570 @@
+"""The web page in a real browser: with the mouse, with the keyboard alone, by axe's rules, in
+light and dark, and on a narrow screen. Pictures of it are left in build/screens."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from kit.pages import ARGUMENTS, CHROMIUM, World, ago, scene, serving, world
+from kit.waiting import eventually
+from playwright.sync_api import Page, expect, sync_playwright
+
+from antifake.daemon.config import Folder
+from antifake.daemon.store.history import Filter
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"
+ALL = Filter()
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+SHOWN = ["history", "filtered", "nothing", "picture", "said", "review", "folders", "browsers",
+         "settings", "privacy", "error", "away"]  # fmt: skip
+WAIT_MS = 5_000
+IT_IS_REAL = re.compile("^It.s real")
+HOSTILE = [
+    "<img src=x onerror=alert(1)><script>alert(2)</script>.png",
+    "n" * 180 + ".jpg",
+    "two\nlines.png",
+    "photo_\u202egpj.exe",
+    "caf\udce9\udcff.jpg",
+]
+
+
+@dataclass
+class Desk:
+    """The person at the page."""
+
+    page: Page
+    world: World
+    url: str
+    trouble: list[str] = field(default_factory=list)
+    """What the browser complained of, or asked of another computer."""
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.url + path)
+        expect(self.page.locator("html.js")).to_be_attached()
+        return self.page
+
+    def row(self, name: str):
+        return self.page.locator(".row", has_text=name)
+
+    def verdict(self, name: str):
+        return self.row(name).locator("[data-verdict]")
+
+    def keys(self, keys: str) -> None:
+        self.page.wait_for_load_state()
+        for key in keys.split():
+            self.page.keyboard.press(key)
+
+    def toast(self, text: str | re.Pattern) -> None:
+        expect(self.page.locator("#toast")).to_contain_text(text)
+
+
+@dataclass
+class Shown:
+    """Everything there is to see, in one colour scheme."""
+
+    page: Page
+    url: str
+    paths: dict[str, str]
+    scheme: str
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def here(tmp_path, mini_home) -> Iterator[World]:
+    with world(tmp_path, mini_home) as made:
+        yield made
+
+
+@pytest.fixture
+def served(here) -> Iterator[str]:
+    with serving(here.app()) as url:
+        yield url
+
+
+@pytest.fixture
+def desk(here, served, chromium) -> Iterator[Desk]:
+    with chromium.new_context(viewport={"width": 1180, "height": 860}) as context:
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        made = Desk(page, here, served)
+        page.on("console", lambda said: _note(made, said))
+        page.on("pageerror", lambda error: made.trouble.append(str(error)))
+        page.on("dialog", lambda dialog: made.trouble.append(dialog.message))
+        page.on("request", lambda asked: _note_request(made, asked.url))
+        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        yield made
+        page.close()
+        assert made.trouble == []
+
+
+def _note(desk: Desk, said) -> None:
+    # Chromium itself writes a line for each answer that is an error; those are meant here.
+    if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
+        desk.trouble.append(said.text)
+
+
+def _note_request(desk: Desk, url: str) -> None:
+    if not url.startswith((desk.url, "data:")):
+        desk.trouble.append(f"a request to {url}")
+
+
+def fill(world: World) -> None:
+    """A history as people have one."""
+    made = [
+        ("sunset-over-the-harbour.jpg", {"label": "real", "p_fake": 0.04}),
+        ("portrait_final_v2.png", {"label": "fake", "p_fake": 0.97, "format": "PNG"}),
+        ("screenshot 2026-11-22.png", {"label": "unsure", "p_fake": 0.47, "format": "PNG"}),
+        ("IMG_20261121_181512.heic", {"label": "real", "p_fake": 0.21, "format": "HEIF"}),
+        ("meme.webp", {"label": "fake", "p_fake": 0.72, "format": "WEBP"}),
+        ("grandmother-1962-scan.tif", {"label": "fake", "p_fake": 0.81, "format": "TIFF"}),
+        ("kitchen.jpg", {"label": "real", "p_fake": 0.33}),
+    ]
+    for n, (name, about) in enumerate(made):
+        at = ago(minutes=7) if not n else ago(hours=5.5 * n)
+        check = world.add(name, at=at, thumb=scene(n + 3), **about)
+        if name.startswith("grandmother"):
+            world.service.correct([check.id], "real", "api", "scanned it myself")
+    world.add(
+        None, at=ago(hours=3), thumb=scene(40), page="news.example.org", source="extension",
+        label="fake", p_fake=0.93,
+    )  # fmt: skip
+    world.add_failed("half-a-download.jpg", "The picture ends in the middle.")
+
+
+# --- Getting in, finding -------------------------------------------------------------------
+
+
+def test_the_link_opens_the_history_and_works_once(here, served, desk):
+    here.add("cat.jpg")
+    desk.open()
+    expect(desk.page).to_have_title("History · antifake")
+    assert not desk.page.evaluate("document.cookie")
+    with desk.page.context.browser.new_context() as other:
+        page = other.new_page()
+        page.goto(served)
+        expect(page.locator("h1")).to_have_text("This page is only for you")
+        page.goto(f"{served}/open?code=wrong")
+        expect(page.locator("h1")).to_contain_text("This link has been used")
+
+
+def test_searching_and_filtering_by_mouse(here, desk):
+    fill(here)
+    page = desk.open()
+    page.get_by_label("Search by file name").fill("SCREEN")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("link", name="Without: Name has “SCREEN”").click()
+    expect(page.locator(".row")).to_have_count(9)
+    page.locator(".tabs").get_by_role("link", name="AI-made").click()
+    expect(page.locator(".row")).to_have_count(4)
+    page.get_by_text("More filters").click()
+    page.get_by_label("From", exact=True).select_option("extension")
+    page.get_by_role("button", name="Use filters").click()
+    expect(page.locator(".row")).to_have_count(1)
+    expect(page.locator(".chips li")).to_have_count(3)
+
+
+def test_without_javascript_all_can_be_read(here, served, chromium):
+    fill(here)
+    for n in range(60):
+        here.add(f"old{n:02}.jpg", at=ago(days=40, minutes=n))
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        page.get_by_role("link", name="Older", exact=True).click()
+        expect(page.locator(".row").first).to_contain_text("old41.jpg")
+        page.get_by_label("Search by file name").fill("meme")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="meme.webp").click()
+        expect(page.locator(".big")).to_contain_text("Likely AI-made 72 %")
+        expect(page.get_by_role("button", name=IT_IS_REAL)).to_be_hidden()
+        expect(page.get_by_text("allow it for this page")).to_be_visible()
+
+
+# --- The person's word ---------------------------------------------------------------------
+
+
+def test_one_picture_is_corrected_and_undone_by_keyboard_alone(here, desk):
+    fill(here)
+    before = [here.service.get(one.id) for one in here.service.page(ALL)[0]]
+    desk.open()
+    desk.keys("j j j")
+    expect(desk.row("news.example.org").locator("a.name")).to_be_focused()
+    desk.keys("r")
+    expect(desk.verdict("news.example.org")).to_have_text("You said: real")
+    desk.toast("You said: real.")
+    desk.keys("z")
+    expect(desk.verdict("news.example.org")).to_have_text("AI-made 93 %")
+    assert [here.service.get(one.id) for one in here.service.page(ALL)[0]] == before
+
+
+def test_many_are_corrected_by_keyboard_and_undone_with_the_button(here, desk):
+    fill(here)
+    word = here.service.get(next(id_of(here, "grandmother")))
+    page = desk.open()
+    desk.keys("j x j x")
+    expect(page.locator("#picked")).to_have_text("2 selected")
+    page.get_by_label("Select grandmother-1962-scan.tif").check()
+    desk.keys("a")
+    expect(desk.verdict("sunset")).to_have_text("You said: AI-made")
+    expect(desk.verdict("grandmother")).to_have_text("You said: AI-made")
+    expect(page.locator("#bulk")).to_be_hidden()
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(desk.verdict("sunset")).to_have_text("Likely real 96 %")
+    expect(desk.verdict("grandmother")).to_have_text("You said: real")
+    assert here.service.get(word.id) == word
+
+
+def test_a_picture_that_could_not_be_read_is_left_out(here, desk):
+    here.add("fine.jpg")
+    here.add_failed("broken.jpg", "It ends in the middle.")
+    page = desk.open()
+    page.get_by_label("Select all on this page").check()
+    page.locator("#bulk").get_by_role("button", name="Cannot tell").click()
+    desk.toast("You said: cannot tell.")
+    desk.row("broken.jpg").locator("a.name").focus()
+    desk.keys("r")
+    desk.toast("could not be read")
+
+
+def test_keys_do_nothing_while_typing_and_can_be_switched_off(here, desk):
+    fill(here)
+    page = desk.open()
+    desk.keys("/ r a x")
+    expect(page.get_by_label("Search by file name")).to_have_value("rax")
+    page.get_by_label("Search by file name").blur()
+    desk.keys("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_label("Use these keys").uncheck()
+    page.get_by_role("button", name="Close").click()
+    desk.keys("j r")
+    expect(page.locator("#toast")).to_be_empty()
+    desk.open()
+    desk.keys("?")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_note_is_kept_with_the_word(here, desk):
+    one = here.add("cat.jpg", label="fake", thumb=scene(5))
+    page = desk.open(f"/picture/{one.id}")
+    page.get_by_label("Note").fill("my <b>own</b> cat")
+    page.get_by_role("button", name=IT_IS_REAL).click()
+    expect(page.locator(".big")).to_contain_text("You said: real")
+    assert here.service.get(one.id).said.note == "my <b>own</b> cat"
+    expect(page.get_by_label("Note")).to_have_value("my <b>own</b> cat")
+    page.get_by_role("button", name="Take my word back").click()
+    expect(page.locator(".big")).to_contain_text("AI-made 94 %")
+
+
+def test_forgetting_asks_first(here, desk):
+    one = here.add("cat.jpg", thumb=scene(5))
+    page = desk.open(f"/picture/{one.id}")
+    page.get_by_role("button", name="Forget this picture").click()
+    page.get_by_role("button", name="Keep").click()
+    assert here.service.get(one.id)
+    page.get_by_role("button", name="Forget this picture").click()
+    expect(page.get_by_role("dialog")).to_contain_text("watched folder")
+    page.get_by_role("button", name="Forget", exact=True).click()
+    expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")
+
+
+def test_the_review_goes_through_what_nobody_has_spoken_of(here, desk):
+    fill(here)
+    page = desk.open("/review")
+    expect(page.locator(".heading")).to_contain_text("4 pictures left")
+    expect(page.locator(".judged .name")).to_have_text("a picture from news.example.org")
+    desk.keys("a")
+    expect(page.locator(".judged .name")).to_have_text("portrait_final_v2.png")
+    desk.toast("You said: AI-made")
+    desk.keys("z")
+    expect(page.locator(".judged .name")).to_have_text("a picture from news.example.org")
+    desk.keys("s")
+    expect(page.locator(".judged .name")).to_have_text("portrait_final_v2.png")
+    for _ in range(2):
+        name = page.locator(".judged .name").text_content()
+        page.get_by_role("button", name="Cannot tell").click()
+        expect(page.locator(".judged .name")).not_to_have_text(name)
+    desk.keys("r")
+    expect(page.locator(".empty")).to_contain_text("1 picture you skipped is still there")
+
+
+# --- What happens meanwhile ----------------------------------------------------------------
+
+
+def test_new_pictures_are_announced_and_move_nothing(here, desk):
+    fill(here)
+    page = desk.open("/?verdict=fake")
+    for n in range(2):
+        one = here.add(f"new{n}.jpg", label="fake", at=ago(minutes=-n))
+        here.service.events.tell("check", id=one.id)
+    other = here.add("other.jpg", label="real", at=ago(minutes=-5))
+    here.service.events.tell("check", id=other.id)
+    page.get_by_role("link", name="2 new").click()
+    expect(page.locator(".row")).to_have_count(6)
+
+
+def test_what_is_corrected_or_forgotten_elsewhere_shows_here(here, desk):
+    fill(here)
+    page = desk.open()
+    here.service.correct(list(id_of(here, "meme")), "real", "tray")
+    expect(desk.verdict("meme")).to_have_text("You said: real")
+    kitchen = here.service.get(next(id_of(here, "kitchen"))).entry.check
+    here.add("again.jpg", sha256=kitchen.sha256, at=ago(minutes=30))
+    desk.open()
+    here.service.forget([kitchen.id])
+    expect(desk.row("kitchen")).to_have_count(0)
+    expect(desk.row("again.jpg")).to_have_count(0)
+    here.service.notice("The disk was full for a while.")
+    expect(page.locator("#notices")).to_contain_text("The disk was full")
+    expect(page.locator("#state")).to_contain_text("Needs you")
+    page.get_by_role("button", name="I have read it").click()
+    expect(page.locator("#notices section")).to_have_count(0)
+    expect(page.locator("#state")).to_contain_text("Ready")
+
+
+def test_a_page_without_a_stream_asks_now_and_then(here, desk):
+    fill(here)
+    desk.page.clock.install()
+    desk.page.route("**/live?**", lambda route: route.fulfill(status=503))
+    desk.open()
+    here.service.correct(list(id_of(here, "meme")), "real", "tray")
+    desk.page.clock.run_for(11_000)
+    eventually(lambda: _ticked(desk) == "You said: real")
+
+
+def _ticked(desk: Desk) -> str:
+    desk.page.clock.run_for(1_000)
+    return desk.verdict("meme").text_content()
+
+
+# --- Folders, browsers, settings -----------------------------------------------------------
+
+
+def test_a_folder_is_added_paused_and_removed(here, desk, tmp_path):
+    (tmp_path / "in").mkdir()
+    with here.watching():
+        page = desk.open("/folders")
+        page.get_by_role("button", name="Watch it").click()
+        expect(page.get_by_role("alert")).to_have_text("Say which folder: its whole path.")
+        page.get_by_label("Its whole path").fill(str(tmp_path / "in"))
+        page.get_by_text("More", exact=True).click()
+        page.get_by_label("Never these").fill("private/**")
+        page.get_by_role("button", name="Watch it").click()
+        expect(page.locator("#folders li")).to_contain_text("never private/**")
+        expect(page.get_by_label("Its whole path")).to_have_value("")
+        page.get_by_role("button", name="Pause for an hour").click()
+        expect(page.locator("#folders")).to_contain_text("Paused until")
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Pause for an hour").wait_for()
+        page.get_by_role("button", name="no more").click()
+        expect(page.locator("#folders")).to_contain_text("No folder is watched.")
+    assert here.service.config.watch.folders == ()
+
+
+def test_a_setting_says_what_is_wrong_beside_it(here, desk):
+    page = desk.open("/settings")
+    port = page.get_by_label("Port", exact=True)
+    port.fill("80")
+    port.press("Enter")
+    error = page.locator("#server-port-error")
+    expect(error).to_have_text("server.port cannot be 80: allowed is from 1,024 to 65,535.")
+    expect(port).to_be_focused()
+    expect(port).to_have_attribute("aria-invalid", "true")
+    port.fill("8800")
+    page.get_by_role("button", name="Save: Port").click()
+    desk.toast("Port: 8800.")
+    assert here.service.config.server.port == 8800
+    page.get_by_label("Tell me about", exact=True).select_option("every picture")
+    page.get_by_role("button", name="Save: Tell me about").click()
+    desk.toast("Tell me about: every picture.")
+    page.get_by_role("button", name="Back to the default: Port").click()
+    expect(page.get_by_label("Port", exact=True)).to_have_value("8765")
+    assert here.service.config.server.port == 8765
+
+
+def test_a_browser_that_asks_appears_and_is_let_in(here, desk):
+    page = desk.open("/")
+    asked = here.access.ask("Firefox on this laptop", "moz-extension://5f0c", ["check", "correct"])
+    page.get_by_role("link", name="See the request").click()
+    expect(page.locator(".code")).to_have_text(asked.code)
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("#pairings")).to_be_empty()
+    expect(page.locator("#clients li")).to_contain_text("have pictures checked; say what")
+    assert here.access.poll(asked.id, asked.secret).state == "accepted"
+    page.get_by_role("button", name="Shut Firefox").click()
+    page.get_by_role("button", name="Shut out", exact=True).last.click()
+    expect(page.locator("#clients")).to_contain_text("Nothing is connected.")
+    second = here.access.ask("Somebody", None, ["check"])
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator("#pairings")).to_be_empty()
+    assert here.access.poll(second.id, second.secret).state == "rejected"
+
+
+# --- For everybody -------------------------------------------------------------------------
+
+
+def test_hostile_names_do_nothing_in_a_browser(here, desk):
+    ids = [here.add(name, label="unsure").id for name in HOSTILE]
+    for path in ["/", "/review", *(f"/picture/{one}" for one in ids)]:
+        page = desk.open(path)
+        assert page.evaluate("document.images.length") <= 1
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    desk.open()
+    desk.keys("j r")
+    desk.toast("You said: real")
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def shown(request, chromium, mini_home, tmp_path_factory) -> Iterator[Shown]:
+    """Every page with something on it, for eyes and axe; the latter is put in from outside, which
+    the page's own policy forbids, as it should."""
+    folder = tmp_path_factory.mktemp("shown")
+    options = {"bypass_csp": True, "color_scheme": request.param}
+    with (
+        world(folder, mini_home) as made,
+        serving(made.app()) as url,
+        chromium.new_context(**options) as context,
+    ):
+        paths = prepared(made, folder)
+        with made.watching():
+            context.add_init_script(AXE)
+            page = context.new_page()
+            page.goto(f"{url}/open?code={made.access.mint_login()}")
+            yield Shown(page, url, paths, request.param)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(shown, name):
+    page = shown.page
+    page.set_viewport_size({"width": 1180, "height": 860})
+    look(page, shown.url + shown.paths[name])
+    assert axe(page) == []
+    # 590 is what 1180 has left at 200 %.
+    for size, width in [("", 1180), ("-zoomed", 590), ("-narrow", 390)]:
+        page.set_viewport_size({"width": width, "height": 860})
+        shoot(page, f"{name}-{shown.scheme}{size}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_axe_finds_nothing_in_what_opens(here, served, chromium):
+    fill(here)
+    with chromium.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        context.add_init_script(AXE)
+        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        page.get_by_label("Select all on this page").check()
+        page.get_by_text("More filters").click()
+        page.locator("#bulk").get_by_role("button", name=IT_IS_REAL).click()
+        expect(page.locator("#toast")).to_contain_text("You said")
+        page.get_by_label("Select all on this page").check()
+        shoot(page, "selected")
+        assert axe(page) == []
+        page.get_by_role("button", name="Forget").click()
+        shoot(page, "forget")
+        assert axe(page) == []
+        page.get_by_role("button", name="Keep").click()
+        page.get_by_role("button", name="Select nothing").click()
+        page.keyboard.press("?")
+        shoot(page, "keys")
+        assert axe(page) == []
+
+
+def test_everything_is_reached_by_tab_and_seen_where_it_is(here, desk):
+    fill(here)
+    page = desk.open()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Search by file name")).to_be_focused()
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        about = page.evaluate(FOCUSED)
+        assert about["outline"] != "none", about
+        assert about["width"] >= 18, about
+        seen.add(about["name"])
+        if "Log out" in seen:
+            break
+    assert {"All", "More filters", "meme.webp", "Keyboard", "Log out"} <= seen
+
+
+def test_targets_are_large_enough(here, desk, tmp_path):
+    for path in prepared(here, tmp_path).values():
+        look(desk.page, desk.url + path)
+        assert desk.page.evaluate(SMALL_TARGETS) == [], path
+
+
+def prepared(here: World, tmp_path: Path) -> dict[str, str]:
+    """Every page with something to show, by a name for its picture."""
+    fill(here)
+    for name in ("Downloads", "Pictures from the old camera"):
+        (tmp_path / name).mkdir()
+    about = {"include": ("*.jpg", "*.png"), "exclude": ("private/**",)}
+    for folder in ("Downloads", "Pictures from the old camera", "on a drive that is not there"):
+        here.service.settings.watch(Folder(path=tmp_path / folder, **about))
+        about = {}
+    here.access.issue("Firefox", ["check", "read", "correct"], "moz-extension://2b1f")
+    here.access.issue("this computer", ["admin"])
+    here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "correct"])
+    here.service.notice("The history was damaged and was restored from the backup of yesterday.")
+    here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from pypi.org")
+    grandmother, portrait = next(id_of(here, "grandmother")), next(id_of(here, "portrait"))
+    return {
+        "history": "/", "filtered": "/?verdict=fake&source=watch&q=e", "nothing": "/?q=unknown",
+        "picture": f"/picture/{portrait}", "said": f"/picture/{grandmother}", "review": "/review",
+        "folders": "/folders", "browsers": "/browsers", "settings": "/settings",
+        "privacy": "/privacy", "error": "/picture/0000000000000", "away": "/open?code=used",
+    }  # fmt: skip
+
+
+def look(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function("document.readyState === 'complete'")
+
+
+def shoot(page: Page, name: str) -> None:
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
+
+
+def axe(page: Page) -> list[str]:
+    found = page.evaluate(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
+        " 'best-practice']})"
+    )
+    return [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def id_of(here: World, name: str) -> Iterator[str]:
+    for answer in here.service.page(ALL)[0]:
+        if name in (answer.entry.check.path or ""):
+            yield answer.id
+
+
+FOCUSED = """() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const label = at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent;
+  const name = label || at.textContent.trim();
+  return {name, outline: style.outlineStyle, width: at.getBoundingClientRect().width};
+}"""
+SMALL_TARGETS = """() => [...document.querySelectorAll("a[href], button, select, input, summary")]
+  .map((one) => [one, (one.closest("label") ?? one).getBoundingClientRect()])
+  // A link within a sentence is as high as its line.
+  .filter(([one, at]) => at.width && at.height < 24 && !one.closest("p, dd, .banner"))
+  .filter(([one]) => !one.matches(".skip, .away"))
+  .map(([one, at]) => one.outerHTML.slice(0, 90) + " " + at.height)"""

@@ -1,0 +1,141 @@
+"""The web page over a real log, served on a free port, and a browser that looks at it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+from flask import Flask
+from PIL import Image
+from waitress import wasyncore
+from waitress.server import create_server
+
+from antifake.core.catalog import Home
+from antifake.daemon import pages
+from antifake.daemon.config import load
+from antifake.daemon.judging.model import ModelProcess
+from antifake.daemon.judging.signature import Answering
+from antifake.daemon.service import Events, Parts, Service, Settings
+from antifake.daemon.service.access import Access
+from antifake.daemon.store import Store, checks, open_store
+from antifake.daemon.store.checks import Check, Finding
+from antifake.daemon.watcher import Watcher
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class World:
+    """A service with a log, and who may see it; nothing judges, and nobody watches yet."""
+
+    store: Store
+    service: Service
+    access: Access
+    requests: list[str]
+    numbers: Iterator[int]
+
+    def add(self, name: str | None = None, *, at=NOW, thumb: Image.Image | None = None, **about):
+        """A check of a picture of its own; gives its Check."""
+        known = {"label": "real", "p_fake": 0.125, "source": "watch", "format": "JPEG"}
+        if about.get("label") in ("fake", "unsure"):
+            known["p_fake"] = {"fake": 0.9375, "unsure": 0.5}[about["label"]]
+        who = {"model": "mini@1f3a90c2", "prompt": "shipped@77aa01b2", "width": 1600, "height": 900}
+        path = None if name is None else f"/home/me/Pictures/{name}"
+        values = {"sha256": f"{next(self.numbers):064x}", "path": path, "ms": 180.0}
+        with self.store.writing() as session:
+            check = checks.add(session, Finding(**known | who | values | about), at)
+            if thumb is not None:
+                checks.keep_thumbnail(session, check.sha256, webp(thumb), at)
+        return check
+
+    def add_failed(self, name: str, sentence: str) -> Check:
+        return self.add(
+            name, label=None, p_fake=None, sha256=None, error=sentence, code="unreadable"
+        )
+
+    def app(self) -> Flask:
+        app = Flask("pages_test", static_folder=None)
+        app.register_blueprint(pages.blueprint(self.service, self.access, lambda: self.requests))
+        return app
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """A real watcher follows the settings meanwhile; what it finds, nobody judges."""
+        with Watcher(self.service, self.service.config.watch, lambda: NOW) as watcher:
+            self.service.settings.listen(lambda config: watcher.apply(config.watch))
+            self.service.serve(None, watcher)
+            yield
+
+
+@contextmanager
+def world(folder: Path, home: Home) -> Iterator[World]:
+    with open_store(folder / "history.db", NOW) as store, ModelProcess(home) as model:
+        settings = Settings(folder / "config.toml", load(folder / "config.toml"))
+        events = Events()
+        service = Service(Parts(store, settings, Answering(home), model, events, lambda: NOW))
+        yield World(store, service, Access(store, events, lambda: NOW), [], count(1))
+        events.close()
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """The address that it is served under."""
+    sockets: dict = {}
+    server = create_server(
+        app, host="127.0.0.1", port=0, threads=16, map=sockets, channel_request_lookahead=1
+    )
+    is_over = Event()
+    thread = Thread(target=_serve, args=(sockets, is_over), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        is_over.set()
+        server.pull_trigger()
+        thread.join(5)
+        server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
+        wasyncore.close_all(sockets, ignore_all=True)
+
+
+def _serve(sockets: dict, is_over: Event) -> None:
+    while not is_over.is_set():
+        wasyncore.loop(timeout=1, map=sockets, count=1)
+
+
+def webp(picture: Image.Image) -> bytes:
+    out = BytesIO()
+    picture.save(out, "WEBP", quality=60)
+    return out.getvalue()
+
+
+def scene(seed: int, width: int = 128, height: int = 128) -> Image.Image:
+    """Something to look at: a sky, hills and a sun, of colours that the seed chooses."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / height
+    top, foot, hill = random.uniform(60, 240, (3, 3))
+    sky = top + (foot - top) * y[..., None]
+    sun = np.hypot(x - random.uniform(0.3, 1), y - random.uniform(0.15, 0.4)) < 0.09
+    edge = 0.62 + 0.12 * np.sin(random.uniform(2, 6) * x + random.uniform(0, 6))
+    ground = hill * (1.1 - 0.5 * y[..., None])
+    seen = np.where(sun[..., None], (255, 240, 200), sky)
+    seen = np.where((y > edge)[..., None], ground, seen)
+    return Image.fromarray(seen.clip(0, 255).astype(np.uint8))
+
+
+def ago(**how_long: float) -> datetime:
+    return NOW - timedelta(**how_long)
