@@ -1,0 +1,122 @@
+"""Follows the daemon: asks what has happened, shows how things are, and outlives its restarts."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from antifake.daemon.client import Client, DaemonError
+
+from .board import OFFLINE, RECENT, Board, View, view_of
+from .bundling import Note, happening, shortened
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 15.0
+WAIT_S = 20
+_GATHER_S = 0.3
+"""Between two questions, so that a folder of pictures does not make three for each."""
+
+
+def look(client: Client) -> tuple[View, dict[str, Any]]:
+    """How things are, and the state it was read from. Raises DaemonError."""
+    state = client.get("/state")
+    checks = client.get("/checks", limit=str(RECENT))
+    return view_of(state, checks["checks"]), state
+
+
+class Follower:
+    """step() is one turn; run() repeats it in a thread until `stop`."""
+
+    def __init__(
+        self, find: Callable[[], Client | None], board: Board, wait_s: int = WAIT_S
+    ) -> None:
+        self._find, self._board, self._wait_s = find, board, wait_s
+        self._client: Client | None = None
+        self._last = 0
+        self._failures = 0
+        self._pairings: set[str] = set()
+        self._hurry = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._hurry.wait(self.step())
+            self._hurry.clear()
+
+    def hurry(self) -> None:
+        """Look at once instead of after the rest of a pause."""
+        self._failures = 0
+        self._hurry.set()
+
+    def step(self) -> float:
+        """Gives how many seconds to pause before the next turn."""
+        try:
+            is_there = self._turn()
+        except DaemonError as error:
+            log.debug("the daemon is away: %s", error)
+            return self._away(shortened(str(error), 80) if error.status else OFFLINE)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning("The daemon's answer has another form than expected: %r", error)
+            return self._away("The daemon is of another version")
+        if not is_there:
+            return self._away(OFFLINE)
+        self._failures = 0
+        return _GATHER_S
+
+    def _turn(self) -> bool:
+        """Whether there is a daemon."""
+        if self._client is not None:
+            self._follow(self._client)
+            return True
+        self._client = self._find()
+        if self._client is not None:
+            self._read_all(self._client)
+        return self._client is not None
+
+    def _away(self, line: str) -> float:
+        self._client = None
+        self._board.show(View(line=line))
+        pause_s: float = min(LONGEST_PAUSE_S, 0.5 * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        return pause_s
+
+    def _read_all(self, client: Client) -> None:
+        view, state = look(client)
+        self._last = int(state["last_event"])
+        self._board.choose(client.get("/settings").get("notifications.level", "ai"))
+        self._board.show(view)
+        self._ask_about_pairings(client)
+
+    def _follow(self, client: Client) -> None:
+        news = client.ask(
+            "GET", f"/events?after={self._last}&wait={self._wait_s}",
+            headers={"Accept": "application/json"},
+        )  # fmt: skip
+        if news["reset"]:
+            self._read_all(client)
+            return
+        self._last = int(news["last"])
+        events = news["events"]
+        kinds = {event["kind"] for event in events}
+        for event in events:
+            if event["kind"] == "check" and (heard := happening(event["data"])):
+                self._board.hear(heard)
+        if "settings" in kinds:
+            self._board.choose(client.get("/settings").get("notifications.level", "ai"))
+        if "pairing" in kinds:
+            self._ask_about_pairings(client)
+        # Without news, too: a pause ends by itself.
+        self._board.show(look(client)[0])
+
+    def _ask_about_pairings(self, client: Client) -> None:
+        """Say once of each program that it wants to be let in."""
+        pending = client.get("/pairings")["pairings"]
+        for one in pending:
+            if one["id"] not in self._pairings:
+                self._board.tell(
+                    Note(
+                        f"{shortened(str(one['name']))} asks to be connected",
+                        f"Its code is {one['code']}. Open the history to let it in or not.",
+                    )
+                )
+        self._pairings = {one["id"] for one in pending}

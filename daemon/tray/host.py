@@ -1,0 +1,132 @@
+"""Whether anything here shows icons, and which of pystray's backends suits it.
+
+pystray opens the display when it is imported and takes the first backend that can be imported,
+which need not be one that works. So the surroundings are asked first.
+"""
+
+import importlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from antifake.core.errors import AntifakeError
+
+_ELSE = "everything else of antifake works without it"
+_GNOME = "on GNOME it needs the AppIndicator extension"
+_WATCHER = "org.kde.StatusNotifierWatcher"
+
+
+class TrayError(AntifakeError):
+    """There can be no icon; the sentence says that all else works."""
+
+
+class NoHostError(TrayError):
+    """There is a screen, and nothing on it shows icons, or not yet."""
+
+    def __init__(self) -> None:
+        super().__init__(f"No panel here shows the icon ({_GNOME}); {_ELSE}.")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Of a desktop that is neither Windows nor macOS."""
+
+    has_screen: bool
+    has_x11_panel: bool
+    """A panel that takes windows in, as XFCE's, Cinnamon's and many small ones do."""
+    has_bus: bool
+    has_notifier_panel: bool
+    """A panel that is asked over D-Bus, as KDE's, or GNOME's with its extension."""
+
+    def backends(self) -> list[str]:
+        """The best first. Raises TrayError where none can show anything."""
+        if not self.has_screen:
+            raise TrayError(f"There is no screen here to show the icon on; {_ELSE}.")
+        over_dbus = ["appindicator"] if self.has_notifier_panel else []
+        # In such a panel `gtk` knows a left click; without a bus it does not start.
+        with_menu = ["gtk"] if self.has_x11_panel and self.has_bus else []
+        found = [*over_dbus, *with_menu, *(["xorg"] if self.has_x11_panel else [])]
+        if not found:
+            raise NoHostError
+        return found
+
+
+def surroundings() -> Surroundings:
+    has_x11, has_panel = _x11()
+    has_bus, has_notifier = _bus()
+    has_screen = has_x11 or bool(os.environ.get("WAYLAND_DISPLAY"))
+    return Surroundings(has_screen, has_panel, has_bus, has_notifier)
+
+
+def has_x11_panel() -> bool:
+    return _x11()[1]
+
+
+def _x11() -> tuple[bool, bool]:
+    """Whether there is a display, and a panel on it: whoever owns its selection."""
+    try:
+        errors = importlib.import_module("Xlib.error")
+        display = importlib.import_module("Xlib.display").Display()
+    except ImportError:
+        return False, False
+    except (errors.DisplayError, errors.XauthError, errors.XNoAuthError, OSError):
+        return False, False
+    try:
+        name = f"_NET_SYSTEM_TRAY_S{display.get_default_screen()}"
+        return True, bool(display.get_selection_owner(display.intern_atom(name)))
+    finally:
+        display.close()
+
+
+def _bus() -> tuple[bool, bool]:
+    """Whether there is a session bus, and a panel on it. Only asked where gi is installed: no
+    backend can use the bus without it."""
+    try:
+        gio = importlib.import_module("gi.repository.Gio")
+        glib = importlib.import_module("gi.repository.GLib")
+        bus = gio.bus_get_sync(gio.BusType.SESSION, None)
+        name = "org.freedesktop.DBus"
+        answer = bus.call_sync(
+            name, "/org/freedesktop/DBus", name, "NameHasOwner",
+            glib.Variant("(s)", (_WATCHER,)), None, gio.DBusCallFlags.NONE, 2000, None,
+        )  # fmt: skip
+        return True, bool(answer.unpack()[0])
+    except (ImportError, RuntimeError):  # GLib's errors are RuntimeErrors
+        return False, False
+
+
+def backend(within_s: float) -> Any:
+    """pystray on a backend that works here, waiting so long for a panel that is just starting.
+
+    Raises TrayError.
+    """
+    if sys.platform in ("win32", "darwin"):
+        return _imported([""])
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            found = surroundings().backends()
+            break
+        except NoHostError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.2)
+    chosen = os.environ.get("PYSTRAY_BACKEND")
+    return _imported([chosen] if chosen else found)
+
+
+def _imported(names: list[str]) -> Any:
+    """pystray itself goes on to the next backend only after an ImportError; a desktop that lacks
+    a part of GTK answers with a ValueError."""
+    why = ""
+    for name in names:
+        if name:
+            os.environ["PYSTRAY_BACKEND"] = name
+        try:
+            return importlib.import_module("pystray")
+        except Exception as error:  # noqa: BLE001  # each backend fails with errors of its own
+            why = str(error).strip().rstrip(".").replace("\n", " ")
+    os.environ.pop("PYSTRAY_BACKEND", None)
+    raise TrayError(f"The icon cannot be shown: {why} ({_GNOME}); {_ELSE}.")

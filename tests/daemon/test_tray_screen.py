@@ -1,0 +1,456 @@
+"""The icon on a real screen: a real panel, real clicks, the tray as a process of its own.
+
+The daemon is a stand-in that speaks the few questions of the HTTP interface that the tray asks.
+What is seen is kept in build/screens.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kit.display import PANEL, Display, folder_with_gi, need, process
+from kit.standin import StandIn
+from kit.waiting import eventually
+from PIL import Image
+
+from antifake.core.catalog import Home
+from antifake.core.errors import AntifakeError
+from antifake.daemon.places import Places
+from antifake.daemon.tray.clipboard import copied_picture
+from antifake.daemon.tray.host import Surroundings
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"
+LIGHT, DARK = "0xf0f0f0", "0x202226"
+PROGRAM = """
+import sys
+from antifake.core.errors import AntifakeError
+from antifake.daemon.places import places
+from antifake.daemon.tray import run
+try:
+    run(places(), lambda sentence: print(sentence, flush=True), panel_within_s=1)
+except AntifakeError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, STOP, QUIT = range(1, 9)
+"""How often to press Down in the menu for it."""
+
+
+@pytest.fixture(scope="module")
+def display():
+    with Display() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def gi(tmp_path_factory):
+    return folder_with_gi(tmp_path_factory.mktemp("gi") / "path")
+
+
+@pytest.fixture
+def where(tmp_path):
+    return Places(
+        Home(tmp_path), tmp_path / "config.toml", tmp_path, tmp_path / "run", tmp_path / "logs"
+    )
+
+
+@pytest.fixture
+def daemon(where):
+    with StandIn(where) as one:
+        one.checks = [{"id": "c1", "word": "AI-made", "percent": 97, "path": "/a/b.png"}]
+        yield one
+
+
+class Tray:
+    """The tray's process, and what its browser was asked to open."""
+
+    def __init__(self, display, home, gi=None):
+        self.opened = home / "opened"
+        browser = home / "browser"
+        browser.write_text(f'#!/bin/sh\necho "$1" >> "{self.opened}"\n')
+        browser.chmod(0o700)
+        self.env = {**display.env, "ANTIFAKE_HOME": str(home), "BROWSER": str(browser)}
+        if gi:
+            self.env["PYTHONPATH"] = str(gi)
+
+    @contextmanager
+    def running(self):
+        command = [sys.executable, "-c", PROGRAM]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with process(command, env=self.env, **pipes) as self.process:
+            try:
+                yield self
+            finally:
+                self.process.terminate()
+                self.said = self.process.communicate(timeout=10)[0].decode()
+                print(self.said)
+
+    def ended(self):
+        """Run to its end; gives the exit code and what was said."""
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=self.env, capture_output=True, timeout=30, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr.decode()
+
+    def addresses(self):
+        return self.opened.read_text().split() if self.opened.exists() else []
+
+
+@contextmanager
+def gtk_tray(display, where, gi, colour=DARK):
+    with (
+        display.bus(),
+        display.panel(colour),
+        Tray(display, where.home.root, gi).running() as tray,
+    ):
+        eventually(display.icon_box, 15)
+        yield tray
+
+
+def icon(display):
+    box = display.icon_box()
+    return display.screenshot().crop(box) if box else None
+
+
+def shape(picture):
+    return np.asarray(picture.convert("L"), dtype=int)
+
+
+def looks(display, image):
+    """The icon once it is no longer `image`, and wholly painted: twice the same."""
+    former = []
+
+    def look():
+        seen = icon(display)
+        if not seen or (image and not differ(seen, image)):
+            return None
+        former.append(seen)
+        return seen if len(former) > 1 and former[-2] == seen else None
+
+    return eventually(look)
+
+
+def differ(one, other):
+    if one.size != other.size:
+        return True
+    return (abs(shape(one) - shape(other)) > 60).mean() > 0.05
+
+
+def choose(display, downs):
+    """Open the menu by a right click and choose by the keyboard."""
+    open_menu(display)
+    display.keys(*["Down"] * downs, "Return")
+
+
+def open_menu(display, button=3):
+    before = shape(display.screenshot())
+    display.click_icon(button)
+
+    def is_open():
+        return (abs(shape(display.screenshot()) - before)[PANEL:] > 100).mean() > 0.02
+
+    eventually(is_open)
+
+
+def in_row(pictures, path):
+    row = Image.new("RGB", (sum(one.width for one in pictures), PANEL))
+    left = 0
+    for one in pictures:
+        row.paste(one, (left, 0))
+        left += one.width
+    path.parent.mkdir(parents=True, exist_ok=True)
+    row.resize((row.width * 3, row.height * 3), Image.Resampling.NEAREST).save(path)
+
+
+@pytest.mark.parametrize("colour", [LIGHT, DARK])
+def test_each_state_has_a_shape_of_its_own_in_the_panel(display, where, gi, colour):
+    with gtk_tray(display, where, gi, colour):
+        seen, last = {}, looks(display, None)
+        standin = StandIn(where)
+        standin.state = {**standin.state, "mode": "paused"}
+        with standin as daemon:
+            for mode in ("paused", "working", "attention", "ready"):
+                daemon.set_state(mode=mode)
+                seen[mode] = last = looks(display, last)
+        seen["offline"] = looks(display, last)
+        name = "light" if colour == LIGHT else "dark"
+        in_row(list(seen.values()), SCREENS / f"tray-states-{name}.png")
+    for one, other in combinations(seen.values(), 2):
+        assert differ(one, other)
+
+
+def test_a_left_click_opens_the_history(display, where, daemon, gi):
+    with gtk_tray(display, where, gi) as tray:
+        display.click_icon(1)
+        assert eventually(tray.addresses) == [daemon.link]
+    assert daemon.asked_for("POST", "/logins") == [b"{}"]
+    assert tray.said == ""
+
+
+def test_without_gtk_a_left_click_opens_the_history_too(display, where, daemon):
+    with display.panel(), Tray(display, where.home.root).running() as tray:
+        first = looks(display, None)
+        display.click_icon(1)
+        assert eventually(tray.addresses) == [daemon.link]
+        daemon.set_state(mode="attention")
+        assert looks(display, first)
+        display.screenshot(SCREENS / "tray-xorg.png")
+    assert "has no menu" in tray.said
+    assert tray.said.count("\n") == 1
+
+
+def test_an_icon_comes_back_with_its_panel(display, where, daemon):
+    with Tray(display, where.home.root).running() as tray:
+        with display.panel():
+            eventually(display.icon_box, 15)
+        with display.panel():
+            eventually(display.icon_box, 15)
+            display.click_icon(1)
+            assert eventually(tray.addresses) == [daemon.link]
+
+
+@pytest.mark.usefixtures("daemon")
+def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
+    with Tray(display, where.home.root).running() as tray:
+        with display.panel():
+            eventually(display.icon_box, 15)
+        tray.process.send_signal(signal.SIGTERM)
+        assert tray.process.wait(10) == 0
+    assert "Traceback" not in tray.said
+
+
+def test_where_a_left_click_means_the_menu_it_has_the_same_entries(display, where, daemon, gi):
+    """As the backend does it that GNOME and KDE need."""
+    tray = Tray(display, where.home.root, gi)
+    tray.env["PYSTRAY_BACKEND"] = "appindicator"
+    with display.bus(), display.panel(), tray.running():
+        first = looks(display, None)
+        daemon.set_state(mode="working")
+        looks(display, first)
+        open_menu(display, button=1)
+        display.keys(*["Down"] * PAUSE, "Return")
+        eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
+
+
+def test_the_menu_pauses_for_an_hour_and_goes_on(display, where, daemon, gi):
+    daemon.checks = [
+        {"id": "c1", "word": "AI-made", "percent": 97, "path": "/a/Sunset over the lake.png"},
+        {"id": "c2", "word": "likely real", "percent": 81, "path": "C:\\b\\IMG_2031.jpg"},
+        {"id": "c3", "word": "cannot tell", "percent": None, "path": None, "page": "example.org"},
+    ]
+    with gtk_tray(display, where, gi):
+        eventually(lambda: daemon.asked_for("GET", "/checks"))
+        open_menu(display)
+        display.keys("Down", "Down", "Right")
+        eventually(lambda: display.screenshot(SCREENS / "tray-menu.png"))
+        display.keys("Escape", "Escape", "Escape")
+        ready = looks(display, None)
+        choose(display, PAUSE)
+        eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
+        paused = looks(display, ready)
+        choose(display, PAUSE)
+        looks(display, paused)
+    bodies = daemon.asked_for("POST", "/watches:pause")
+    assert [json.loads(body) for body in bodies] == [{"minutes": 60}, {"minutes": None}]
+
+
+def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daemon, gi):
+    with gtk_tray(display, where, gi) as tray:
+        first = icon(display)
+        daemon.set_state(mode="working")
+        looks(display, first)
+        open_menu(display)
+        display.keys("Down", "Down", "Right", "Return")
+        eventually(tray.addresses)
+        choose(display, FOLDERS)
+        eventually(lambda: len(tray.addresses()) == 2)
+    bodies = daemon.asked_for("POST", "/logins")
+    assert [json.loads(body) for body in bodies] == [{"next": "/picture/c1"}, {"next": "/folders"}]
+
+
+def test_the_clipboards_picture_is_checked_and_the_answer_told(
+    display, where, daemon, gi, tmp_path
+):
+    picture = tmp_path / "copied.png"
+    Image.new("RGB", (80, 80), "teal").save(picture)
+    done = {"id": "c9", "state": "done", "word": "likely AI-made", "percent": 84,
+            "explanation": ["The model finds it 84 % likely."]}  # fmt: skip
+    daemon.answer_to_check = (201, done)
+    with (
+        gtk_tray(display, where, gi),
+        display.notifier() as told,
+        copied(display, picture, "image/png"),
+    ):
+        eventually(lambda: daemon.asked_for("GET", "/checks"))
+        first = icon(display)
+        daemon.set_state(mode="attention", notices=["Something."])
+        looks(display, first)
+        choose(display, CHECK)
+        eventually(lambda: "Likely AI-made (84 %)" in told())
+        display.screenshot(SCREENS / "tray-notification.png")
+    (body,) = daemon.asked_for("POST", "/checks")
+    assert picture.read_bytes() in body
+    assert b'name="source"\r\n\r\ntray\r\n' in body
+
+
+def test_fifty_pictures_make_one_notification_at_once(display, where, daemon, gi):
+    with gtk_tray(display, where, gi), display.notifier() as told:
+        eventually(lambda: daemon.asked_for("GET", "/settings"))
+        for number in range(50):
+            name = f"{number}.png"
+            daemon.tell("check", label="fake", word="AI-made", source="watch", name=name)
+        eventually(lambda: "AI-made" in told())
+        eventually(lambda: len(daemon.asked_for("GET", "/state")) >= 2)
+        assert told().count("member=Notify") == 1
+
+
+def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon, gi):
+    with gtk_tray(display, where, gi) as tray:
+        eventually(lambda: daemon.asked_for("GET", "/checks"))
+        first = icon(display)
+        daemon.set_state(mode="paused")
+        looks(display, first)
+        choose(display, QUIT)
+        assert tray.process.wait(10) == 0
+    assert daemon.asked_for("POST", "/daemon:stop") == []
+
+
+def test_stopping_antifake_asks_the_daemon(display, where, daemon, gi):
+    with gtk_tray(display, where, gi):
+        eventually(lambda: daemon.asked_for("GET", "/checks"))
+        first = icon(display)
+        daemon.set_state(mode="paused")
+        looks(display, first)
+        choose(display, STOP)
+        eventually(lambda: daemon.asked_for("POST", "/daemon:stop"))
+
+
+@pytest.mark.usefixtures("daemon")
+@pytest.mark.parametrize("backend", ["gtk", "xorg"])
+def test_the_session_ends_it_quietly(display, where, gi, backend):
+    with display.bus(), display.panel():
+        with Tray(display, where.home.root, gi if backend == "gtk" else None).running() as tray:
+            eventually(display.icon_box, 15)
+            tray.process.send_signal(signal.SIGTERM)
+            assert tray.process.wait(10) == 0
+        assert "Traceback" not in tray.said
+
+
+@pytest.mark.usefixtures("daemon")
+def test_there_is_one_icon_at_a_time(display, where, gi):
+    with gtk_tray(display, where, gi):
+        code, said = Tray(display, where.home.root, gi).ended()
+    assert (code, said) == (5, "antifake's icon is shown already.\n")
+
+
+@pytest.mark.parametrize("has_gi", [True, False])
+def test_without_a_screen_one_sentence_says_that_all_else_works(display, where, gi, has_gi):
+    tray = Tray(display, where.home.root, gi if has_gi else None)
+    del tray.env["DISPLAY"]
+    code, said = tray.ended()
+    assert code == 1
+    assert said == (
+        "There is no screen here to show the icon on; everything else of antifake works without "
+        "it.\n"
+    )
+
+
+@pytest.mark.parametrize("has_gi", [True, False])
+def test_without_a_panel_one_sentence_names_what_gnome_needs(display, where, gi, has_gi):
+    code, said = Tray(display, where.home.root, gi if has_gi else None).ended()
+    assert code == 1
+    assert said == (
+        "No panel here shows the icon (on GNOME it needs the AppIndicator extension); everything "
+        "else of antifake works without it.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("around", "backends"),
+    [
+        (Surroundings(True, True, True, True), ["appindicator", "gtk", "xorg"]),
+        (Surroundings(True, False, True, True), ["appindicator"]),
+        (Surroundings(True, True, True, False), ["gtk", "xorg"]),
+        (Surroundings(True, True, False, False), ["xorg"]),
+    ],
+)
+def test_the_backend_that_suits_the_desktop_comes_first(around, backends):
+    assert around.backends() == backends
+
+
+def test_a_backend_that_cannot_be_had_is_one_sentence(display, where):
+    tray = Tray(display, where.home.root)
+    tray.env["PYSTRAY_BACKEND"] = "gtk"
+    with display.panel():
+        code, said = tray.ended()
+    assert code == 1
+    assert said.startswith("The icon cannot be shown: ")
+    assert said.count("\n") == 1
+
+
+@contextmanager
+def copied(display, path, kind):
+    command = [need("xclip"), "-quiet", "-selection", "clipboard", "-target", kind, "-in", path]
+    with process(command, env=display.env, stderr=subprocess.DEVNULL):
+        out = ["xclip", "-selection", "clipboard", "-out", "-target", "TARGETS"]
+
+        def is_there():
+            done = subprocess.run(out, env=display.env, capture_output=True, check=False)
+            return kind in done.stdout.decode()
+
+        eventually(is_there)
+        yield
+
+
+@pytest.fixture
+def on_screen(display, monkeypatch):
+    monkeypatch.setenv("DISPLAY", display.name)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+@pytest.mark.usefixtures("on_screen")
+def test_the_bytes_of_a_copied_file_are_its_own(display, tmp_path):
+    picture = tmp_path / "on holiday ä.webp"
+    picture.write_bytes(b"as it is")
+    uris = tmp_path / "uris"
+    uris.write_text(picture.as_uri() + "\r\nfile:///second\r\n")
+    with copied(display, uris, "text/uri-list"):
+        found = copied_picture()
+    assert (found.data, found.path) == (b"as it is", picture)
+
+
+@pytest.mark.usefixtures("on_screen")
+def test_words_on_the_clipboard_are_no_picture(display, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("hello")
+    with (
+        copied(display, words, "UTF8_STRING"),
+        pytest.raises(AntifakeError, match="no picture on the clipboard"),
+    ):
+        copied_picture()
+
+
+@pytest.mark.usefixtures("on_screen")
+def test_a_missing_clipboard_program_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AntifakeError, match="xclip"):
+        copied_picture()
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    with pytest.raises(AntifakeError, match="wl-clipboard"):
+        copied_picture()
+
+
+def test_asking_for_the_icon_imports_no_screen():
+    code = (
+        "import antifake.daemon.tray, sys; assert not {'pystray', 'Xlib', 'gi'} & set(sys.modules)"
+    )
+    env = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)

@@ -1,0 +1,180 @@
+"""A screen that nobody sees, with a real panel, mouse and keys: Xvfb, openbox, trayer, xdotool.
+
+What is missing fails the test in a sentence that names its Debian package.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from kit.waiting import eventually
+from PIL import Image
+
+PACKAGES = {
+    "Xvfb": "xvfb", "openbox": "openbox", "trayer": "trayer", "xdotool": "xdotool",
+    "import": "imagemagick", "xwininfo": "x11-utils", "dbus-daemon": "dbus-daemon",
+    "dbus-monitor": "dbus-bin", "xclip": "xclip",
+}  # fmt: skip
+NOTIFIER = Path("/usr/lib/notification-daemon/notification-daemon")
+WIDTH, HEIGHT = 1000, 600
+PANEL = 32
+"""The panel's height in pixels."""
+
+
+def need(program):
+    found = shutil.which(program)
+    if not found:
+        pytest.fail(f"`{program}` is missing; on Debian: apt install {PACKAGES[program]}")
+    return found
+
+
+def folder_with_gi(folder):
+    """A folder for PYTHONPATH in which the system's `gi` is, and nothing else of the system."""
+    code = "import gi; print(gi.__path__[0])"
+    done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False)
+    if done.returncode:
+        pytest.fail(
+            "GTK for Python is missing; on Debian: "
+            "apt install python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gi").symlink_to(done.stdout.decode().strip())
+    return folder
+
+
+@contextmanager
+def process(command, **options):
+    """One that ends with the test."""
+    started = subprocess.Popen(command, **options)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        try:
+            started.wait(5)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+class Display:
+    """A context manager; `env` is what programs on this screen need."""
+
+    def __enter__(self):
+        self._parts = ExitStack()
+        reading, writing = os.pipe()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        screen = f"{WIDTH}x{HEIGHT}x24"
+        command = [need("Xvfb"), "-displayfd", str(writing), "-screen", "0", screen]
+        with ExitStack() as failing:
+            failing.push(self._parts)
+            server = process([*command, "-nolisten", "tcp"], pass_fds=[writing], **quiet)
+            self._parts.enter_context(server)
+            os.close(writing)
+            with os.fdopen(reading) as told:
+                self.name = f":{told.readline().strip()}"
+            left_out = ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "PYSTRAY_BACKEND")
+            kept = {key: value for key, value in os.environ.items() if key not in left_out}
+            self.env = {**kept, "DISPLAY": self.name, "NO_AT_BRIDGE": "1"}
+            self._parts.enter_context(process([need("openbox")], env=self.env, **quiet))
+            eventually(self._supports_windows)
+            failing.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._parts.close()
+
+    def _supports_windows(self):
+        done = self.do("xwininfo", "-root", "-children", check=False)
+        return "Openbox" in done or "openbox" in done
+
+    def do(self, program, *arguments, check=True):
+        done = subprocess.run(
+            [need(program), *map(str, arguments)], env=self.env, capture_output=True, check=check
+        )
+        return done.stdout.decode(errors="replace")
+
+    @contextmanager
+    def panel(self, colour="0x202226"):
+        """A fresh one: it keeps a width of one pixel after an icon has left."""
+        command = [
+            need("trayer"), "--edge", "top", "--align", "right", "--widthtype", "request",
+            "--height", str(PANEL), "--transparent", "true", "--alpha", "0", "--tint", colour,
+        ]  # fmt: skip
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with process(command, env=self.env, **quiet) as started:
+            eventually(lambda: "panel" in self.do("xwininfo", "-root", "-tree", check=False))
+            yield started
+
+    @contextmanager
+    def bus(self):
+        """A session bus of its own for what is started inside."""
+        command = [need("dbus-daemon"), "--session", "--nofork", "--print-address=1"]
+        with process(command, stdout=subprocess.PIPE, env=self.env) as started:
+            self.env["DBUS_SESSION_BUS_ADDRESS"] = started.stdout.readline().decode().strip()
+            try:
+                yield
+            finally:
+                del self.env["DBUS_SESSION_BUS_ADDRESS"]
+                started.terminate()
+                started.wait(5)
+                started.stdout.close()
+
+    @contextmanager
+    def notifier(self):
+        """A program that shows notifications; gives a function for all that it was asked to."""
+        if not NOTIFIER.is_file():
+            pytest.fail(f"{NOTIFIER} is missing; on Debian: apt install notification-daemon")
+        asked = "interface='org.freedesktop.Notifications'"
+        with (
+            process([need("dbus-monitor"), asked], env=self.env, stdout=subprocess.PIPE) as monitor,
+            process([NOTIFIER], env=self.env, stderr=subprocess.DEVNULL),
+        ):
+            os.set_blocking(monitor.stdout.fileno(), False)
+            heard = []
+
+            def listen():
+                heard.append(monitor.stdout.read() or b"")
+                return b"".join(heard).decode(errors="replace")
+
+            eventually(lambda: "NameAcquired" in listen())
+            try:
+                yield listen
+            finally:
+                monitor.stdout.close()
+
+    def screenshot(self, path=None):
+        shot = subprocess.run(
+            [need("import"), "-silent", "-window", "root", "png:-"],
+            env=self.env, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(shot)
+        return Image.open(io.BytesIO(shot)).convert("RGB")
+
+    def icon_box(self):
+        """(left, top, right, bottom) of the panel, once an icon is in it."""
+        for name in self.do("xdotool", "search", "--class", "trayer", check=False).split():
+            lines = self.do("xdotool", "getwindowgeometry", "--shell", name, check=False).split()
+            place = dict(line.split("=") for line in lines if "=" in line)
+            if int(place.get("WIDTH", 0)) >= 16 and int(place["HEIGHT"]) == PANEL:
+                left, top = int(place["X"]), int(place["Y"])
+                return left, top, left + int(place["WIDTH"]), top + int(place["HEIGHT"])
+        return None
+
+    def click_icon(self, button=1):
+        box = eventually(self.icon_box)
+        self.click((box[0] + box[2]) // 2, (box[1] + box[3]) // 2, button)
+
+    def click(self, x, y, button=1):
+        # In one go: --sync would wait for a mouse that is there already.
+        self.do("xdotool", "mousemove", x, y, "click", button)
+
+    def keys(self, *names):
+        for name in names:
+            self.do("xdotool", "key", "--delay", "60", name)

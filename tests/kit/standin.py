@@ -1,0 +1,134 @@
+"""A small daemon for the tests of its clients: real HTTP on 127.0.0.1, the real lock and the real
+file that says where it is; what it answers is set by the test."""
+
+import json
+import threading
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from antifake.daemon import running
+
+TOKEN = "of-this-computer"  # noqa: S105
+READY = {
+    "mode": "ready", "model": {"phase": "ready"}, "waiting": {}, "paused_until": None,
+    "notices": [], "version": "0",
+}  # fmt: skip
+
+
+class StandIn:
+    """A context manager. It answers the few questions that the tray asks."""
+
+    def __init__(self, places):
+        self.places = places
+        self.state = dict(READY)
+        self.checks = []
+        self.settings = {"notifications.level": "all"}
+        self.pairings = []
+        self.answer_to_check = (201, {})
+        self.asked = []
+        """Each (method, path with query, body) in order, without the long polls."""
+        self._events, self._first = [], 1000
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def __enter__(self):
+        self.places.make()
+        self._parts = ExitStack()
+        self._parts.enter_context(running.only_one(self.places))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self.places.local_token.write_text(TOKEN)
+        running.announce(self.places, self.port, "0", datetime.now(UTC))
+        return self
+
+    def __exit__(self, *_):
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+        self._parts.close()
+
+    @property
+    def port(self):
+        return self._server.server_address[1]
+
+    @property
+    def last(self):
+        return self._first + len(self._events) - 1
+
+    def tell(self, kind, **data):
+        with self._changed:
+            self._events.append({"number": self.last + 1, "kind": kind, "data": data})
+            self._changed.notify_all()
+
+    def set_state(self, **changes):
+        self.state = {**self.state, **changes}
+        self.tell("state")
+
+    def asked_for(self, method, path):
+        """The bodies that came there."""
+        return [body for how, where, body in self.asked if (how, where) == (method, path)]
+
+    def answer(self, method, path, query, body):
+        if path == "/events":
+            return self._news(int(query["after"]), float(query["wait"]))
+        self.asked.append((method, path, body))
+        nothing = 404, {"title": "Not found", "detail": "There is no such thing.", "code": "none"}
+        return {
+            ("GET", "/state"): lambda: (200, {**self.state, "last_event": self.last}),
+            ("GET", "/checks"): lambda: (200, {"checks": self.checks[: int(query["limit"])]}),
+            ("GET", "/settings"): lambda: (200, self.settings),
+            ("GET", "/pairings"): lambda: (200, {"pairings": self.pairings}),
+            ("POST", "/logins"): lambda: (201, {"url": self.link}),
+            ("POST", "/checks"): lambda: self.answer_to_check,
+            ("POST", "/watches:pause"): lambda: (200, self._paused(json.loads(body)["minutes"])),
+            ("POST", "/daemon:stop"): lambda: (202, None),
+        }.get((method, path), lambda: nothing)()
+
+    @property
+    def link(self):
+        return f"http://127.0.0.1:{self.port}/open?code=once"
+
+    def _paused(self, minutes):
+        until = minutes and (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+        self.set_state(mode="paused" if until else "ready", paused_until=until)
+        return {"paused_until": until}
+
+    def _news(self, after, wait_s):
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self.last > after, wait_s)
+            is_known = self._first - 1 <= after <= self.last
+            events = [one for one in self._events if one["number"] > after]
+            return 200, {"events": events, "last": self.last, "reset": not is_known}
+
+
+def _handler_of(standin):
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self):
+            parts = urlsplit(self.path)
+            query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                self._send(401, {"detail": "Who are you?", "code": "no_token"})
+                return
+            path = parts.path.removeprefix("/api/v1")
+            self._send(*standin.answer(self.command, path, query, body))
+
+        do_GET = do_POST = _serve  # noqa: N815  # the standard library's names
+
+        def _send(self, status, said):
+            data = b"" if said is None else json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            with suppress(OSError):  # who has quit in the middle of a long poll
+                self.end_headers()
+                self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
