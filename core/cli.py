@@ -8,7 +8,7 @@ answers at once.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -108,23 +108,12 @@ def check(
     paths: tuple[str, ...], as_json: bool, verbose: bool, model: str | None, prompt: str | None
 ) -> None:
     """Judge pictures. "-" reads one from standard input."""
-    sources = [_source(path) for path in paths]
-    rows = []
-    with judging(model, prompt) as (detector, decoder):
-        from .judging import judge_all
+    echo_rows(judged_here(sources_of(paths), model, prompt), as_json=as_json, percent=verbose)
 
-        if not as_json:
-            from .rows import TEXT_HEADER
 
-            click.echo(TEXT_HEADER)
-        for row in judge_all(detector, decoder, sources):
-            rows.append(row)
-            if not as_json:
-                echo_row(row, percent=verbose)
-    if as_json:
-        click.echo(json.dumps([row.to_dict() for row in rows], indent=1))
-    if any(row.error for row in rows):
-        sys.exit(EXIT_SOME_FAILED)
+def sources_of(paths: tuple[str, ...]) -> list[Path | bytes]:
+    """Files by their names; "-" is read at once."""
+    return [_source(path) for path in paths]
 
 
 def _source(path: str) -> Path | bytes:
@@ -133,6 +122,33 @@ def _source(path: str) -> Path | bytes:
 
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     return Path(path)
+
+
+def judged_here(
+    sources: list[Path | bytes], model: str | None, prompt: str | None
+) -> Iterator["Row"]:
+    """Judge them in this process."""
+    with judging(model, prompt) as (detector, decoder):
+        from .judging import judge_all
+
+        yield from judge_all(detector, decoder, sources)
+
+
+def echo_rows(found: Iterable["Row"], *, as_json: bool, percent: bool) -> None:
+    """Print them as they come, or as one array; ends with 1 where some were not judged."""
+    rows: list[Row] = []
+    for row in found:
+        if not as_json and not rows:
+            from .rows import TEXT_HEADER
+
+            click.echo(TEXT_HEADER)
+        rows.append(row)
+        if not as_json:
+            echo_row(row, percent=percent)
+    if as_json:
+        click.echo(json.dumps([row.to_dict() for row in rows], indent=1))
+    if any(row.error for row in rows):
+        sys.exit(EXIT_SOME_FAILED)
 
 
 def echo_row(row: "Row", *, percent: bool) -> None:

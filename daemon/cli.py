@@ -1,4 +1,4 @@
-"""The one command, `antifake`: core's commands and the trainer's, put together.
+"""The one command, `antifake`: the commands of core, trainer and daemon, put together.
 
 Importing this imports click and nothing heavy.
 """
@@ -12,6 +12,8 @@ import click
 from antifake.core import cli as core
 from antifake.trainer import cli as trainer
 
+from .commands import COMMANDS
+
 
 @click.group(
     cls=core.Commands,
@@ -21,8 +23,8 @@ from antifake.trainer import cli as trainer
 def main() -> None:
     """Tell AI-made pictures from real ones, on your own computer. No picture leaves it.
 
-    Exit codes: 0 done, 1 done but some files failed, 2 wrong use, 3 no model, 10 flagged
-    pictures found (scan --fail-on), 130 interrupted.
+    Exit codes: 0 done, 1 done but some files failed, 2 wrong use, 3 no model, 4 no daemon,
+    5 it runs already, 10 flagged pictures found (scan --fail-on), 130 interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -30,5 +32,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (*core.COMMANDS, *trainer.COMMANDS):
+# Ours come last: `check` here is core's, and asks a running daemon first.
+for command in (*core.COMMANDS, *trainer.COMMANDS, *COMMANDS):
     main.add_command(command)

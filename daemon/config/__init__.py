@@ -5,7 +5,7 @@ config.server.port
 put(config_path(), "server.port", 8080)
 """
 
-from .editing import add_folder, from_text, put, remove_folder, to_toml
+from .editing import add_folder, from_text, put, put_all, remove_folder, to_toml
 from .reading import config_path, load, parse
 from .settings import Config, ConfigError, Folder, names
 
@@ -20,6 +20,7 @@ __all__ = [
     "names",
     "parse",
     "put",
+    "put_all",
     "remove_folder",
     "to_toml",
 ]

@@ -5,7 +5,7 @@ so, whatever happens meanwhile.
 """
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -22,14 +22,21 @@ from .settings import Config, ConfigError, Folder, names, unknown
 
 def put(path: Path, name: str, value: Any) -> Config:
     """Set one setting, None: to its default again; gives the whole. Raises ConfigError."""
-    _hint(name)
-    part, _, key = name.partition(".")
+    return put_all(path, {name: value})
+
+
+def put_all(path: Path, values: Mapping[str, Any]) -> Config:
+    """As `put` with many, all or none."""
+    for name in values:
+        _hint(name)
 
     def change(document: tomlkit.TOMLDocument) -> None:
-        if value is None:
-            document.get(part, {}).pop(key, None)
-        else:
-            _part(document, part)[key] = _plain(value)
+        for name, value in values.items():
+            part, _, key = name.partition(".")
+            if value is None:
+                document.get(part, {}).pop(key, None)
+            else:
+                _part(document, part)[key] = _plain(value)
 
     return _rewrite(path, change)
 

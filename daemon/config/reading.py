@@ -90,8 +90,15 @@ def _value(of: Any, raw: Any, name: str) -> Any:
     if get_origin(of) is Literal:
         return raw if raw in get_args(of) else _UNFIT
     if of is Path and isinstance(raw, str):
-        return Path(raw).expanduser()
+        return _path(raw)
     if of is float and type(raw) is int:
         return float(raw)
     kinds = get_args(of) if isinstance(of, UnionType) else (of,)
     return raw if type(raw) in kinds else _UNFIT  # not isinstance: true is an int, too
+
+
+def _path(raw: str) -> Any:
+    try:
+        return Path(raw).expanduser()
+    except RuntimeError:  # the home of somebody who is not there
+        return _UNFIT

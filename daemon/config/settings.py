@@ -131,6 +131,14 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Logs:
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Allowed('"debug" (names of files stand in the log then), "info", "warning" or "error"'),
+    ] = "info"
+
+
+@dataclass(frozen=True)
 class Config:
     """Every setting there is."""
 
@@ -140,6 +148,7 @@ class Config:
     history: History = field(default_factory=History)
     notifications: Notifications = field(default_factory=Notifications)
     login: Login = field(default_factory=Login)
+    logs: Logs = field(default_factory=Logs)
 
     def get(self, name: str) -> Any:
         """The value of `server.port`, or a part, of `server`. Raises ConfigError."""

@@ -46,6 +46,8 @@ class WaitingRoom:
         """`seats`: so many may wait of each priority. `spool`: where sent bytes wait."""
         self._store, self._spool, self._seats, self._clock = store, spool, seats, clock
         self._changed = threading.Condition()
+        # One at a time: of two who see the last free seat only one may take it.
+        self._door = threading.Lock()
         self._private: deque[Work] = deque()
         self._ahead: deque[Work] = deque()
         self._open: set[str] = set()
@@ -72,7 +74,11 @@ class WaitingRoom:
 
         Raises QueueFullError, and StoreError where it cannot be written down.
         """
-        self._make_sure_of_room(order.priority)
+        with self._door:
+            self._make_sure_of_room(order.priority)
+            return self._let_in(order, data, is_private=is_private)
+
+    def _let_in(self, order: Order, data: bytes, *, is_private: bool) -> str:
         if is_private:
             return self._put_private(order, data)
         copy = self._spool / token_hex(16)
@@ -97,8 +103,9 @@ class WaitingRoom:
                 return True
             self._paths.add(stamp.path)
         try:
-            self._make_sure_of_room(Priority.FOLDER)
-            self._put(Order(source="watch", priority=Priority.FOLDER, path=stamp.path))
+            with self._door:
+                self._make_sure_of_room(Priority.FOLDER)
+                self._put(Order(source="watch", priority=Priority.FOLDER, path=stamp.path))
         except (QueueFullError, StoreError):
             with self._changed:
                 self._paths.discard(stamp.path)

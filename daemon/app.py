@@ -1,0 +1,165 @@
+"""The daemon put together: its parts start in this order, and stop in the reverse one."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from antifake.core.decoder import Decoder
+from antifake.core.errors import AntifakeError, ModelError
+
+from . import autostart, http, logs
+from .config import Config, load
+from .judging.judge import Judge
+from .judging.line import Around, Line
+from .judging.model import ModelProcess
+from .judging.signature import Answering
+from .judging.waiting import WaitingRoom
+from .places import Places
+from .running import Running, announce, only_one
+from .schedule import scheduled
+from .service import Events, Parts, Service, Settings
+from .service.access import Access
+from .store import open_store
+from .watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+DECODERS = 2
+CROP = 224
+"""Pixels a side, until a model says otherwise."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One that is ready."""
+
+    running: Running
+    service: Service
+    access: Access
+
+
+def run(where: Places, say: Callable[[str], None]) -> None:
+    """Be the daemon until somebody says stop. Raises AntifakeError where that cannot be."""
+    where.make()
+    stop = threading.Event()
+    with _heeding_signals(stop), only_one(where):
+        logs.set_up(where)
+        with started(where, stop.set) as daemon:
+            for notice in daemon.service.state().notices:
+                say(notice)
+            say(f"antifake is ready on {daemon.running.address}")
+            log.info("ready on port %d", daemon.running.port)
+            # Windows wakes nobody for Ctrl-C who waits without end.
+            while not stop.wait(3600):
+                pass
+        log.info("stopped")
+
+
+@contextmanager
+def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
+    """A daemon that runs inside; `stop` is called by whoever asks it over HTTP to stop."""
+    config = load(where.config)
+    with ExitStack() as parts:
+        clock = _now
+        place = config.history.database or where.database
+        store = parts.enter_context(open_store(place, clock(), keep_backups=config.history.backups))
+        answering = Answering(where.home, config.worker.model, config.worker.prompt)
+        decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(answering)))
+        model = parts.enter_context(
+            ModelProcess(where.home, config.worker.model, config.worker.prompt)
+        )
+        model.wake()
+        settings = Settings(where.config, config)
+        service = Service(Parts(store, settings, answering, model, Events(), clock))
+        judge = Judge(decoder, model, answering, store)
+        around = Around(
+            lambda: settings.config, clock, service.done, service.trouble, service.paced
+        )
+        room = WaitingRoom(store, where.spool, lambda: settings.config.worker.queue, clock)
+        line = parts.enter_context(Line(store, judge, room, around))
+        watcher = Watcher(service, config.watch)
+        service.serve(line, watcher)
+        parts.enter_context(watcher)
+        settings.listen(_follow(service, line, watcher))
+        settings.listen(_keep_autostart_in_step(service))
+        parts.enter_context(scheduled(service))
+        access = Access(store, service.events, clock)
+        access.local_secret(where.local_token)
+        server = parts.enter_context(_serving(where, service, access, stop))
+        parts.callback(room.let_go)
+        parts.callback(service.events.close)
+        running = announce(where, server.port, version("antifake"), clock())
+        yield Daemon(running, service, access)
+
+
+@contextmanager
+def _serving(
+    where: Places, service: Service, access: Access, stop: Callable[[], None]
+) -> Iterator[http.Server]:
+    about = http.About(version("antifake"), stop, where.home.requests)
+    app = http.create_app(service, access, about)
+    with http.Server(app, service.config.server.port, where.state) as server:
+        yield server
+
+
+def _follow(service: Service, line: Line, watcher: Watcher) -> Callable[[Config], None]:
+    def follow(config: Config) -> None:
+        logs.set_level(config.logs.level)
+        watcher.apply(config.watch)
+        line.wake()
+        service.events.tell("settings")
+
+    return follow
+
+
+def _keep_autostart_in_step(service: Service) -> Callable[[Config], None]:
+    """Whichever door the setting was changed through."""
+    was_on = service.config.login.start
+
+    def follow(config: Config) -> None:
+        nonlocal was_on
+        if config.login.start == was_on:
+            return
+        was_on = config.login.start
+        session = autostart.Session.of_this_process()
+        try:
+            (autostart.turn_on if was_on else autostart.turn_off)(session)
+        except (AntifakeError, OSError) as error:
+            service.notice(f"Starting with your session could not be changed: {error}")
+
+    return follow
+
+
+def _image_size(answering: Answering) -> int:
+    try:
+        return answering.now().image_size
+    except ModelError:
+        return CROP
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _heeding_signals(stop: threading.Event) -> Iterator[None]:
+    """The first one asks to stop, the second one does not wait for it."""
+
+    def heed(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    former = [signal.signal(number, heed) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, former, strict=True):
+            signal.signal(number, handler)

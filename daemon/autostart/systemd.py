@@ -1,0 +1,128 @@
+"""A unit of the user's own systemd: restarted when it crashes, stopped with the session."""
+
+import configparser
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from antifake.core.files import write_atomically
+
+from .way import AutostartError, Program, Status, plain, problem_of, remove
+
+_UNIT = """\
+[Unit]
+Description={what}
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Service]
+Type=simple
+ExecStart={command}
+{environment}Restart=on-failure
+RestartSec=3
+# Somebody else is the daemon already, or the settings are wrong: trying again does not help.
+RestartPreventExitStatus=2 5
+TimeoutStopSec=20
+KillMode=mixed
+UMask=0077
+NoNewPrivileges=true
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictSUIDSGID=true
+LockPersonality=true
+MemoryHigh=6G
+
+[Install]
+WantedBy=default.target
+"""
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+
+
+def works() -> bool:
+    """Whether there is a systemd of this user that listens."""
+    try:
+        return _systemctl("show-environment").returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@dataclass(frozen=True)
+class SystemdUnit:
+    program: Program
+    config_home: Path
+
+    @property
+    def path(self) -> Path:
+        return self.config_home / "systemd" / "user" / f"{self.program.name}.service"
+
+    def on(self) -> None:
+        write_atomically(self.path, self.text().encode())
+        self._do("daemon-reload")
+        self._do("enable", self.path.name)
+
+    def off(self) -> None:
+        if self.path.exists():
+            self._do("disable", self.path.name)
+        remove(self.path, self.config_home)
+        self._do("daemon-reload")
+
+    def status(self) -> Status:
+        return Status(self.program.name, "systemd", self._is_on(), str(self.path), self._problem())
+
+    def text(self) -> str:
+        home = self.program.home
+        line = f"Environment={_quoted(f'ANTIFAKE_HOME={home}')}\n" if home else ""
+        # Of the program itself no dollar is ever expanded, of its arguments it is.
+        first, *rest = map(_quoted, self.program.command)
+        command = " ".join([first, *(one.replace("$", "$$") for one in rest)])
+        return _UNIT.format(what=self.program.what, command=command, environment=line)
+
+    def _is_on(self) -> bool:
+        if not self.path.exists():
+            return False
+        try:
+            return _systemctl("is-enabled", self.path.name).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+
+    def _problem(self) -> str | None:
+        if not self.path.exists():
+            return None
+        unit = configparser.RawConfigParser(strict=False)
+        try:
+            unit.read_string(self.path.read_text("utf-8"))
+            line = unit.get("Service", "ExecStart")
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            return "Its file cannot be read."
+        return problem_of(_unquoted(line), self.program)
+
+    def _do(self, *words: str) -> None:
+        try:
+            done = _systemctl(*words)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise AutostartError(f"systemctl does not answer: {error}.") from error
+        if done.returncode != 0:
+            why = done.stderr.strip() or f"it ended with {done.returncode}"
+            raise AutostartError(f"`systemctl --user {words[0]}` failed: {why}")
+
+
+def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        ["systemctl", "--user", *words],  # noqa: S607  # where the system has it
+        capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    """One word for systemd: see systemd.syntax(7) and the specifiers of systemd.unit(5)."""
+    escaped = plain(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _unquoted(line: str) -> list[str]:
+    words = [
+        re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2]
+        for found in _WORD.finditer(line)
+    ]
+    words = [word.replace("%%", "%") for word in words]
+    return [*words[:1], *(word.replace("$$", "$") for word in words[1:])]

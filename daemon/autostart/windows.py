@@ -1,0 +1,80 @@
+"""An entry in the Run key of the user's registry; Windows reads it when the person logs in.
+
+Not a service: those have no screen for a tray. Written after the documentation; not run.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+
+from .way import AutostartError, Program, Status, problem_of
+
+_KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
+_LONGEST = 260
+"""Letters of a command that Windows reads there."""
+_VALUE = re.compile(r"^\s+\S+\s+REG_SZ\s+(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RunKey:
+    program: Program
+
+    def on(self) -> None:
+        command = self.command()
+        if len(command) > _LONGEST:
+            raise AutostartError(f"Windows starts no command this long: {command}")
+        home = self.program.home
+        if home and _run("query", r"HKCU\Environment", "/v", "ANTIFAKE_HOME").returncode != 0:
+            # An entry there has a command and nothing else.
+            raise AutostartError(
+                "Windows would start antifake without your ANTIFAKE_HOME: keep it for your "
+                f'account first, with `setx ANTIFAKE_HOME "{home}"`.'
+            )
+        self._reg("add", _KEY, "/v", self.program.name, "/t", "REG_SZ", "/d", command)
+
+    def off(self) -> None:
+        if self._entry() is not None:
+            self._reg("delete", _KEY, "/v", self.program.name)
+
+    def status(self) -> Status:
+        entry = self._entry()
+        problem = problem_of(_words(entry), self._without_console()) if entry else None
+        where = rf"{_KEY}\{self.program.name}"
+        return Status(self.program.name, "Run key", entry is not None, where, problem)
+
+    def command(self) -> str:
+        return subprocess.list2cmdline(self._without_console().command)
+
+    def _without_console(self) -> Program:
+        """With the Python that opens no window."""
+        python, *rest = self.program.command
+        path = PureWindowsPath(python)
+        if path.name.lower() == "python.exe":
+            python = str(path.with_name("pythonw.exe"))
+        return Program(self.program.name, self.program.what, (python, *rest), self.program.home)
+
+    def _entry(self) -> str | None:
+        done = _run("query", _KEY, "/v", self.program.name)
+        found = _VALUE.search(done.stdout) if done.returncode == 0 else None
+        return found[1].strip() if found else None
+
+    def _reg(self, *words: str) -> None:
+        done = _run(*words, "/f")
+        if done.returncode != 0:
+            raise AutostartError(f"The registry refused: {done.stderr.strip()}")
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603
+            ["reg", *words],  # noqa: S607
+            capture_output=True, text=True, check=False, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AutostartError(f"The registry does not answer: {error}.") from error
+
+
+def _words(command: str) -> list[str]:
+    """What `list2cmdline` has made of them; no argument of ours ends in a backslash."""
+    return [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command)]

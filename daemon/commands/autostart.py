@@ -1,0 +1,72 @@
+"""Starting with the person's session."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from antifake.core.cli import Commands, json_option, say
+
+from .printing import echo_json, echo_table
+
+if TYPE_CHECKING:
+    from antifake.daemon.autostart import Status
+
+
+@click.group(cls=Commands)
+def autostart() -> None:
+    """Start antifake with your session."""
+
+
+@autostart.command("on")
+@json_option
+def on(as_json: bool) -> None:
+    """From the next login on."""
+    _note(is_on=True)
+    _show(keep_in_step(is_on=True), as_json)
+
+
+@autostart.command("off")
+@json_option
+def off(as_json: bool) -> None:
+    """No more; a daemon that runs goes on running."""
+    _note(is_on=False)
+    _show(keep_in_step(is_on=False), as_json)
+
+
+@autostart.command("status")
+@json_option
+def status(as_json: bool) -> None:
+    """What is really there."""
+    from antifake.daemon import autostart as mechanism
+
+    _show(mechanism.status(mechanism.Session.of_this_process()), as_json)
+
+
+def keep_in_step(*, is_on: bool) -> "list[Status]":
+    """Make it so; the setting is somebody else's to write."""
+    from antifake.daemon import autostart as mechanism
+
+    session = mechanism.Session.of_this_process()
+    return mechanism.turn_on(session) if is_on else mechanism.turn_off(session)
+
+
+def _note(*, is_on: bool) -> None:
+    from antifake.daemon.config import load, put
+    from antifake.daemon.places import places
+
+    path = places().config
+    if load(path).login.start != is_on:
+        put(path, "login.start", is_on)
+
+
+def _show(found: "list[Status]", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        echo_json([asdict(one) for one in found])
+        return
+    rows = [[one.name, "on" if one.is_on else "off", one.way, one.where] for one in found]
+    echo_table(["PROGRAM", "STATE", "WAY", "WHERE"], rows)
+    for one in found:
+        if one.problem:
+            say(f"{one.name}: {one.problem}", err="yellow")

@@ -1,0 +1,38 @@
+"""`antifake check`: a running daemon has its model loaded already and keeps the log, so it is
+asked first; where none is, or it cannot go on, this process judges as core does."""
+
+import click
+
+from antifake.core import cli as core
+
+
+@click.command(
+    "check",
+    params=[
+        *core.check.params,
+        click.Option(["--no-daemon"], is_flag=True, help="Judge in this process, and log nothing."),
+    ],
+)
+def check(
+    paths: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    model: str | None,
+    prompt: str | None,
+    no_daemon: bool,
+) -> None:
+    """Judge pictures, by the daemon where it runs. "-" reads one from standard input."""
+    sources = core.sources_of(paths)
+    asked = None
+    if not (no_daemon or model or prompt):
+        from antifake.daemon.client import find
+        from antifake.daemon.places import places
+
+        asked = find(places())
+    if asked is None:
+        found = core.judged_here(sources, model, prompt)
+    else:
+        from .asking import judged_there
+
+        found = judged_there(asked, sources)
+    core.echo_rows(found, as_json=as_json, percent=verbose)

@@ -1,0 +1,128 @@
+"""The settings, as they stand in config.toml."""
+
+import click
+
+from antifake.core.cli import Commands, json_option, say
+
+from .printing import echo_json
+
+_AT_START = (
+    "server.port", "worker.model", "worker.prompt", "history.database", "history.backups",
+)  # fmt: skip
+"""What a daemon looks at once only."""
+
+
+@click.group(cls=Commands)
+def config() -> None:
+    """Settings, and where everything lies."""
+
+
+@config.command("show")
+@json_option
+def show(as_json: bool) -> None:
+    """Every setting as it is in force."""
+    from antifake.daemon.config import load, names, to_toml
+    from antifake.daemon.places import places
+
+    found = load(places().config)
+    if as_json:
+        echo_json({name: _plain(found.get(name)) for name in names()})
+    else:
+        click.echo(to_toml(found).rstrip())
+
+
+@config.command("get")
+@click.argument("name")
+@json_option
+def get(name: str, as_json: bool) -> None:
+    """One setting, like server.port, or a part of them, like server."""
+    from antifake.daemon.config import load
+    from antifake.daemon.places import places
+
+    value = _plain(load(places().config).get(name))
+    if as_json:
+        echo_json(value)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            click.echo(f"{name}.{key} = {_shown(one)}")
+    else:
+        click.echo(_shown(value))
+
+
+@config.command("set")
+@click.argument("name")
+@click.argument("value")
+def set_(name: str, value: str) -> None:
+    """Change a setting; '' makes it the default again. A running daemon is told."""
+    from antifake.daemon.config import from_text, put
+    from antifake.daemon.places import places
+
+    where = places()
+    changed = put(where.config, name, from_text(name, value))
+    if name == "login.start":
+        from .autostart import keep_in_step
+
+        keep_in_step(is_on=changed.login.start)
+    follow(f"{name} is {_shown(_plain(changed.get(name)))}", at_once=name not in _AT_START)
+
+
+def follow(sentence: str, *, at_once: bool = True) -> None:
+    """Let a running daemon read the settings again, and say what became of the change."""
+    from antifake.daemon.client import DaemonError, find
+    from antifake.daemon.places import places
+
+    asked = find(places())
+    if asked is None:
+        say(f"{sentence}.")
+        return
+    try:
+        asked.post("/settings:reload")
+    except DaemonError as error:
+        say(f"{sentence}; the running daemon does not know it yet: {error}", err="yellow")
+    else:
+        when = "and the running daemon knows" if at_once else "from the daemon's next start on"
+        say(f"{sentence}, {when}.")
+
+
+@config.command("path")
+@json_option
+def path(as_json: bool) -> None:
+    """Where everything lies."""
+    from antifake.daemon.places import places
+
+    where = places()
+    found = {
+        "config": where.config, "data": where.data, "history": where.database,
+        "models": where.home.models, "prompts": where.home.prompts, "state": where.state,
+        "running": where.running, "logs": where.logs, "log": where.log,
+    }  # fmt: skip
+    if as_json:
+        echo_json({name: str(one) for name, one in found.items()})
+        return
+    for name, one in found.items():
+        click.echo(f"{name:<10}{one}")
+
+
+def _plain(value: object) -> object:
+    """As JSON has it."""
+    from dataclasses import asdict, is_dataclass
+    from datetime import datetime
+    from pathlib import Path
+
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _shown(value: object) -> str:
+    import json
+
+    if isinstance(value, str):
+        return value or "''"
+    return "none" if value is None else json.dumps(value)

@@ -1,0 +1,136 @@
+"""The daemon itself: run, start, stop, status; its page, and its icon."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from antifake.core.cli import Commands, json_option, say
+
+from .printing import echo_json
+
+
+@click.group(cls=Commands)
+def daemon() -> None:
+    """The program in the background: it watches folders and answers browser, tray and commands."""
+
+
+@daemon.command("run")
+def run() -> None:
+    """Be the daemon, in this terminal, until Ctrl-C."""
+    from antifake.daemon import app
+    from antifake.daemon.places import places
+
+    app.run(places(), say)
+
+
+@daemon.command("start")
+@json_option
+def start(as_json: bool) -> None:
+    """Start it in the background. Ends with 5 where one runs already."""
+    from antifake.daemon import launching
+    from antifake.daemon.places import places
+
+    found = launching.start(places())
+    if as_json:
+        echo_json({"running": True, "pid": found.pid, "port": found.port})
+        return
+    say(f"antifake runs on {found.address}.")
+
+
+@daemon.command("stop")
+def stop() -> None:
+    """Stop it. Ends with 4 where none runs."""
+    from antifake.daemon import launching
+    from antifake.daemon.places import places
+
+    launching.stop(places())
+    say("antifake has stopped.")
+
+
+@daemon.command("status")
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """How it is. Ends with 4 where it does not run."""
+    from antifake.daemon import client, running
+    from antifake.daemon.places import places
+
+    where = places()
+    found, asked = running.find(where), client.find(where)
+    if found is None or asked is None:
+        if as_json:
+            echo_json({"running": False, "starting": running.is_running(where)})
+        else:
+            say("antifake is just starting." if running.is_running(where) else "Not running.")
+        ctx.exit(client.DaemonError.exit_code)
+    state, folders = asked.get("/state"), asked.get("/watches")["folders"]
+    uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
+    about = {
+        "running": True, "pid": found.pid, "port": found.port, "version": found.version,
+        "started": found.started, "uptime_s": round(uptime_s), **state, "folders": folders,
+    }  # fmt: skip
+    if as_json:
+        echo_json(about)
+    else:
+        _show(about)
+
+
+def _show(about: dict[str, Any]) -> None:
+    from antifake.core.rows import printable
+
+    from .printing import local
+
+    model, waiting = about["model"], about["waiting"]
+    why = f": {model['why']}" if model.get("why") else ""
+    lines = [
+        ("state", about["mode"]),
+        ("paused until", local(about["paused_until"])),
+        ("model", f"{model['phase']} {model.get('model') or ''}{why}"),
+        ("prompt", model.get("prompt") or ""),
+        ("waiting", ", ".join(f"{n} {who}" for who, n in waiting.items() if n) or "none"),
+        ("folders", f"{len(about['folders'])} watched"),
+        *(("problem", one["problem"]) for one in about["folders"] if one["problem"]),
+        *(("notice", notice) for notice in about["notices"]),
+        ("running", f"for {_span(about['uptime_s'])}, process {about['pid']}, "
+                    f"port {about['port']}, version {about['version']}"),
+    ]  # fmt: skip
+    for name, text in lines:
+        if text:
+            click.echo(f"{name:<14}{printable(text)}")
+
+
+def _span(seconds: int) -> str:
+    minutes = max(0, seconds) // 60
+    days, hours = minutes // 1440, minutes // 60 % 24
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
+
+
+@click.command("open")
+@click.option("--print", "only_print", is_flag=True, help="Print the link instead; it opens once.")
+def open_history(only_print: bool) -> None:
+    """Open history, review and settings in the browser."""
+    import webbrowser
+
+    from antifake.daemon.client import need
+    from antifake.daemon.places import places
+
+    url = str(need(places()).post("/logins")["url"])
+    if only_print or not webbrowser.open(url):
+        click.echo(url)
+        say("This link opens once, within a minute.")
+
+
+@click.command("tray")
+def tray() -> None:
+    """Show the icon beside the clock, and start the daemon where none runs."""
+    from antifake.daemon import launching
+    from antifake.daemon import tray as icon
+    from antifake.daemon.places import places
+
+    where = places()
+
+    def start_daemon() -> None:
+        launching.start(where)
+
+    icon.run(where, say, start_daemon)

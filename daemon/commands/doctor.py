@@ -1,0 +1,46 @@
+"""What is wrong, and what to do first."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from antifake.core.cli import json_option, say
+
+from .printing import echo_json
+
+if TYPE_CHECKING:
+    from antifake.daemon.doctor import Finding
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Look at everything antifake needs, and name what to do first. Ends with 1 in trouble."""
+    from dataclasses import asdict
+
+    from antifake.daemon.doctor import Patient, examine, first_trouble
+    from antifake.daemon.places import places
+
+    found = []
+    for finding in examine(Patient(places())):
+        found.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        echo_json([asdict(finding) for finding in found])
+    first = first_trouble(found)
+    if first is None:
+        say("All is well.")
+        return
+    say(f"Do this first: {first.fix}" if first.fix else "Begin with the first that is not well.")
+    sys.exit(1)
+
+
+def _show(finding: "Finding") -> None:
+    from antifake.core.rows import printable
+
+    mark = click.style("ok     ", fg="green") if finding.ok else click.style("TROUBLE", fg="red")
+    click.echo(f"{mark}  {finding.name:<18}{printable(finding.sentence)}")
+    if finding.fix and not finding.ok:
+        click.echo(f"{'':<27}-> {printable(finding.fix)}")

@@ -1,0 +1,211 @@
+"""The log of every check, whichever door it came through."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from antifake.core.cli import EXIT_SOME_FAILED, Commands, json_option, say
+from antifake.core.errors import UsageError
+
+from .printing import echo_json, echo_table, local
+
+if TYPE_CHECKING:
+    from .book import Check, Query
+
+LABELS = {"real": "real", "ai": "fake", "unsure": "unsure", "failed": "failed"}
+"""The words for people, and those of programs: nobody is to be told "fake"."""
+SOURCES = ("watch", "extension", "tray", "cli", "api", "import")
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILTERS = (
+    click.option("--label", type=click.Choice(list(LABELS)), help="As the model had it."),
+    click.option("--source", type=click.Choice(SOURCES), help="The door it came through."),
+    click.option("--since", metavar="TIME", help="From then on: 2026-01-31, or 7d, or 12h."),
+    click.option("--until", metavar="TIME", help="Before then."),
+    click.option("--corrected/--uncorrected", default=None, help="With a word of yours on it."),
+    click.option("--search", metavar="TEXT", help="Somewhere in the file's name."),
+    click.option("--folder", metavar="DIR", help="In it or below it."),
+    click.option("--model", metavar="VERSION", help="Judged by that one, like mini@1f3a90c2."),
+)
+
+
+def filters(command: Command) -> Command:
+    """Options that say what is wanted; the command gets them as keywords."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+def query_of(wanted: dict[str, Any]) -> "Query":
+    """Raises UsageError."""
+    from .book import moment
+
+    corrected, folder = wanted["corrected"], wanted["folder"]
+    found = {
+        "label": LABELS.get(wanted["label"] or ""),
+        "source": wanted["source"],
+        "since": moment(wanted["since"]).isoformat() if wanted["since"] else None,
+        "until": moment(wanted["until"]).isoformat() if wanted["until"] else None,
+        "corrected": None if corrected is None else str(corrected).lower(),
+        "q": wanted["search"],
+        "folder": str(Path(folder).expanduser().absolute()) if folder else None,
+        "model": wanted["model"],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@filters
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="So many.")
+@json_option
+@click.pass_context
+def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
+    """What was checked, newest first, by whichever door it came."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from antifake.daemon.places import places
+
+    from .book import newest, opened
+
+    query = query_of(wanted)
+    with opened(places()) as book:
+        found = list(newest(book, query, limit))
+    if as_json:
+        echo_json(found)
+    elif found:
+        echo_checks(found)
+    else:
+        say("Nothing (of that kind) was checked yet.")
+
+
+def echo_checks(found: "list[Check]") -> None:
+    rows = [[one["id"], local(one["at"]), one["word"], one["source"], _where(one)] for one in found]
+    echo_table(["ID", "WHEN", "VERDICT", "BY", "PICTURE"], rows)
+
+
+def _where(check: "Check") -> str:
+    return str(check["path"] or check["page"] or (check["sha256"] or "")[:12])
+
+
+@history.command("show")
+@click.argument("name", metavar="ID")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """One check, and why it was answered so."""
+    from antifake.core.rows import printable
+    from antifake.daemon.places import places
+
+    from .book import opened
+
+    with opened(places()) as book:
+        found = book.show(name)
+    if as_json:
+        echo_json(found)
+        return
+    click.echo(f"{found['word']}\n" + "\n".join(map(printable, found["explanation"])) + "\n")
+    size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
+    said = found["said"] or {}
+    for key, value in (
+        ("picture", found["path"] or ""), ("page", found["page"] or ""), ("size", size),
+        ("sha256", found["sha256"] or ""), ("checked", local(found["at"])),
+        ("by", found["source"]), ("model", f"{found['model']} {found['prompt']}"),
+        ("note", said.get("note") or ""),
+    ):  # fmt: skip
+        if value:
+            click.echo(f"{key:<10}{printable(value)}")
+
+
+@history.command("export")
+@click.argument("file", metavar="FILE|-")
+@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="Else as FILE ends.")
+@filters
+def export(file: str, form: str | None, **wanted: Any) -> None:
+    """Write the history into a new FILE, or to standard output."""
+    from antifake.daemon.places import places
+
+    from .book import opened
+
+    query = query_of(wanted)
+    with opened(places()) as book, _new_file(file) as out:
+        book.export(out, form or _form_of(file), query)
+    if file != "-":
+        say(f"The history is in {file}.")
+
+
+@contextmanager
+def _new_file(name: str) -> Iterator[IO[bytes]]:
+    """Of this user alone; whole, or not there."""
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(name)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; nothing was overwritten.") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+@history.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="Else as FILE ends.")
+@json_option
+def import_(file: Path, form: str | None, as_json: bool) -> None:
+    """Take in what `history export` wrote, or another program in such columns."""
+    from antifake.daemon.places import places
+
+    from .book import opened
+
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    with opened(places()) as book:
+        done = book.take_in(file, form or _form_of(str(file)))
+    if as_json:
+        echo_json(done)
+    else:
+        say(f"{done['added']} are new, {done['known']} were known.")
+        for sentence in done["refused"]:
+            say(sentence, err="yellow")
+    if done["refused"]:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _form_of(name: str) -> str:
+    return "csv" if name.lower().endswith(".csv") else "jsonl"
+
+
+@history.command("forget")
+@click.argument("names", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Leave nothing of these pictures: all their checks, your words, thumbnails, old backups."""
+    from antifake.daemon.places import places
+
+    from .book import opened
+
+    if not yes:
+        click.confirm(
+            f"Forget {len(names)} for ever, with the backups that know them?", abort=True, err=True
+        )
+    with opened(places()) as book:
+        gone = book.forget(names)
+    if as_json:
+        echo_json({"forgotten": gone})
+    else:
+        say(f"{gone} checks are forgotten. What lies in a watched folder will be found again.")

@@ -1,0 +1,42 @@
+"""The person's word on a picture: it counts more than any model's."""
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from antifake.core.cli import json_option, say
+from antifake.core.errors import UsageError
+
+from .history import LABELS
+from .printing import echo_json
+
+if TYPE_CHECKING:
+    from antifake.core import Label
+
+WORDS = ("real", "ai", "unsure")
+
+
+@click.command(options_metavar="[--note TEXT] [--json]")
+@click.argument("words", nargs=-1, required=True, metavar="ID... real|ai|unsure | undo ID...")
+@click.option("--note", default="", metavar="TEXT", help="Why you say so.")
+@json_option
+def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
+    """Say what pictures are, or take the last word back. IDs are those of `antifake history`."""
+    from antifake.daemon.places import places
+
+    from .book import opened
+
+    is_undo = words[0] == "undo"
+    names, word = (words[1:], "") if is_undo else (words[:-1], words[-1])
+    if not names or (not is_undo and word not in WORDS):
+        raise UsageError("Say it like this: antifake label ID ai (or real, or unsure, or undo ID).")
+    with opened(places()) as book:
+        if is_undo:
+            found = book.undo(names)
+        else:
+            found = book.correct(names, cast("Label", LABELS[word]), note)
+    if as_json:
+        echo_json(found)
+        return
+    for check in found:
+        say(f"{check['id']}  {check['word']}")

@@ -1,0 +1,73 @@
+"""What the daemon writes about itself."""
+
+import click
+
+from antifake.core.cli import Commands, json_option
+from antifake.core.errors import UsageError
+
+from .printing import echo_json
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.group(cls=Commands)
+def logs() -> None:
+    """The daemon's log. Names of files stand in it at level debug only."""
+
+
+@logs.command("show")
+@click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until Ctrl-C.")
+@json_option
+def show(lines: int, follow: bool, as_json: bool) -> None:
+    """The last lines."""
+    from antifake.core.rows import printable
+    from antifake.daemon import logs as log
+    from antifake.daemon.places import places
+
+    if follow and as_json:
+        raise UsageError("What goes on is never one JSON value: take -f or --json.")
+    where = places()
+    found, end = log.last_lines(where, lines)
+    if as_json:
+        echo_json(log.to_records(found))
+        return
+    for line in found:
+        click.echo(printable(line))
+    if follow:
+        for line in log.follow(where, end):
+            click.echo(printable(line))
+
+
+@logs.command("path")
+@json_option
+def path(as_json: bool) -> None:
+    """Where it lies."""
+    from antifake.daemon.places import places
+
+    found = str(places().log)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(found)
+
+
+@logs.command("level")
+@click.argument("name", required=False, type=click.Choice(LEVELS))
+@json_option
+def level(name: str | None, as_json: bool) -> None:
+    """How much is written; with a NAME, from now on."""
+    from antifake.daemon.config import load, put
+    from antifake.daemon.places import places
+
+    from .config import follow
+
+    where = places()
+    if name:
+        put(where.config, "logs.level", name)
+        follow(f"The log is written at level {name}")
+    now = load(where.config).logs.level
+    if as_json:
+        echo_json(now)
+    elif not name:
+        click.echo(now)

@@ -1,0 +1,51 @@
+"""Data on standard output: JSON for programs, columns for people."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+
+def echo_json(value: Any) -> None:
+    # ASCII: a name that is not UTF-8 survives as its escapes.
+    click.echo(json.dumps(value, indent=1, default=str))
+
+
+def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Aligned; on a terminal by rich, which folds long cells, elsewhere one line a row."""
+    from antifake.core.rows import printable
+
+    cells = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _echo_folding(header, cells)
+        return
+    table = [list(header), *cells]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _echo_folding(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for n, name in enumerate(header):
+        last = n == len(header) - 1
+        table.add_column(name, overflow="fold", no_wrap=not last)
+    for row in cells:
+        # As Text: brackets in a name are no markup.
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def local(moment: str | None) -> str:
+    """A moment of the API in the time of this place."""
+    if not moment:
+        return ""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"

@@ -1,0 +1,112 @@
+"""What is around it: the watched folders, what the kernel allows, the screen, the login."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from os import scandir
+from pathlib import Path
+
+from antifake.core.errors import AntifakeError
+from antifake.daemon import autostart
+from antifake.daemon.autostart import Session
+from antifake.daemon.config import Config
+from antifake.daemon.tray.host import TrayError, surroundings
+from antifake.daemon.watcher.grounds import Ground, grounds_of
+from antifake.daemon.watcher.mounts import is_mute
+from antifake.daemon.watcher.roots import objection_to
+
+from .finding import Finding
+
+INOTIFY = Path("/proc/sys/fs/inotify")
+_SHARE = 0.8
+"""Of the kernel's watches; other programs want some, too."""
+_WANTED_WATCHES = 1_048_576
+
+
+@dataclass(frozen=True)
+class Around:
+    session: Session
+    inotify: Path = INOTIFY
+
+    def folders(self, config: Config) -> Finding:
+        folders = config.watch.folders
+        for folder in folders:
+            if objection := objection_to(str(folder.path)):
+                fix = f"Bring it back, or: antifake watch remove '{folder.path}'"
+                return Finding("watched folders", False, objection, fix)
+        mute = [str(one.path) for one in folders if is_mute(str(one.path)) and not one.polling]
+        if mute:
+            sentence = (
+                f"{mute[0]} is on a drive that tells of no changes: it is looked through every "
+                f"{config.watch.rescan_minutes:g} minutes."
+            )
+            return Finding("watched folders", True, sentence)
+        if not folders:
+            sentence, fix = "No folder is watched.", "antifake watch add ~/Downloads"
+            return Finding("watched folders", True, sentence, fix)
+        return Finding("watched folders", True, f"{len(folders)} are there and can be read.")
+
+    def watches(self, config: Config) -> Finding | None:
+        """Whether the kernel has watches for every folder; None where it is not Linux."""
+        try:
+            allowed = int((self.inotify / "max_user_watches").read_text())
+        except (OSError, ValueError):
+            return None
+        most = int(_SHARE * allowed)
+        needed = sum(1 for _ in islice(_all_folders(grounds_of(config.watch.folders)), most + 1))
+        if needed <= most:
+            sentence = f"{needed:,} folders are watched, the kernel allows {allowed:,}."
+            return Finding("kernel's watches", True, sentence)
+        sentence = f"More folders are to be watched than the kernel allows ({allowed:,})."
+        fix = (
+            f"echo fs.inotify.max_user_watches={_WANTED_WATCHES} | "
+            "sudo tee /etc/sysctl.d/60-antifake.conf && sudo sysctl --system"
+        )
+        return Finding("kernel's watches", False, sentence, fix)
+
+    def screen(self) -> Finding:
+        """An icon is a comfort: that there can be none is no trouble."""
+        if self.session.platform in ("win32", "darwin"):
+            return Finding("tray", True, "This system shows icons.", "antifake tray")
+        try:
+            surroundings().backends()
+        except TrayError as error:
+            return Finding("tray", True, str(error))
+        return Finding("tray", True, "A panel here shows the icon.", "antifake tray")
+
+    def login(self, config: Config) -> Finding:
+        try:
+            found = autostart.status(self.session)
+        except (AntifakeError, OSError) as error:
+            return Finding("autostart", False, str(error), "antifake autostart status")
+        daemon = found[0]
+        for one in found:
+            if one.is_on and one.problem:
+                sentence = f"{one.where}: {one.problem}"
+                return Finding("autostart", False, sentence, "antifake autostart on")
+        if daemon.is_on != config.login.start:
+            word = "on" if config.login.start else "off"
+            sentence = f"The settings say {word}, and it is not so ({daemon.where})."
+            return Finding("autostart", False, sentence, f"antifake autostart {word}")
+        if daemon.is_on:
+            return Finding("autostart", True, f"It starts with your session ({daemon.way}).")
+        sentence = "It does not start with your session."
+        return Finding("autostart", True, sentence, "antifake autostart on")
+
+
+def _all_folders(grounds: tuple[Ground, ...]) -> Iterator[str]:
+    return chain.from_iterable(_folders(ground) for ground in grounds)
+
+
+def _folders(ground: Ground) -> Iterator[str]:
+    """Those of a ground that get a watch each."""
+    waiting = [ground.root]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        try:
+            with scandir(folder) as entries:
+                below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+        waiting += [path for path in below if ground.enters(path)]

@@ -1,0 +1,164 @@
+"""What can be seen without a daemon: folders, settings, disk, model, log."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.files import megabytes
+from antifake.daemon.config import Config, ConfigError, load
+from antifake.daemon.judging.signature import Answering
+from antifake.daemon.places import Places
+from antifake.daemon.store import StoreError
+from antifake.daemon.store.files import Backups, Condition
+from antifake.daemon.store.files import examine as examine_database
+from antifake.daemon.store.opening import OURS
+
+from .finding import Finding
+
+LITTLE_BYTES = 500_000_000
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Free(NamedTuple):
+    """As shutil.disk_usage has it."""
+
+    total: int
+    used: int
+    free: int
+
+
+DiskUsage = Callable[[Path], Free]
+
+
+def disk_usage(folder: Path) -> Free:
+    return Free(*shutil.disk_usage(folder))
+
+
+@dataclass(frozen=True)
+class AtRest:
+    where: Places
+    disk_usage: DiskUsage = disk_usage
+
+    def folders(self) -> Finding:
+        """Writable, and what is secret in them of this user alone."""
+        where = self.where
+        folders = dict.fromkeys([where.home.root, where.data, where.state, where.logs])
+        for folder in folders:
+            if trouble := _unwritable(folder):
+                return Finding("folders", False, trouble, f"Make {folder} a folder of yours.")
+        secret = (where.state, where.local_token, where.database)
+        for path in secret:
+            if _is_open_to_others(path):
+                mode = "700" if path.is_dir() else "600"
+                return Finding(
+                    "folders", False,
+                    f"Others on this computer can look into {path}.", f"chmod {mode} '{path}'",
+                )  # fmt: skip
+        return Finding("folders", True, f"Your data is in {where.data}, and you can write there.")
+
+    def settings(self) -> tuple[Finding, Config]:
+        path = self.where.config
+        try:
+            config = load(path)
+        except ConfigError as error:
+            return Finding("settings", False, str(error), f"Correct that in {path}."), Config()
+        there = f"{path} is sound." if path.exists() else f"All are the defaults; {path} is free."
+        return Finding("settings", True, there), config
+
+    def space(self) -> Finding:
+        folder = _nearest(self.where.data)
+        free = self.disk_usage(folder).free
+        sentence = f"{megabytes(free)} are free where {folder} is."
+        fix = f"Make room on that disk: antifake wants {megabytes(LITTLE_BYTES)}."
+        return Finding("disk", free >= LITTLE_BYTES, sentence, fix if free < LITTLE_BYTES else None)
+
+    def model(self, config: Config) -> Finding:
+        home = self.where.home
+        name = config.worker.model or home.active()
+        try:
+            bundle = home.bundle(name)
+            bundle.verify_if_small()
+        except AntifakeError as error:
+            missing = isinstance(error, ModelError)
+            fix = (
+                f"antifake model pull {name}" if missing else "antifake config set worker.model ''"
+            )
+            return Finding("model", False, str(error), fix)
+        hint = None if bundle.manifest.is_small else f"antifake model verify {name}"
+        return Finding("model", True, f"{bundle.manifest.version} is here and whole.", hint)
+
+    def prompt(self, config: Config) -> Finding:
+        worker = config.worker
+        try:
+            signature = Answering(self.where.home, worker.model, worker.prompt).now()
+        except AntifakeError as error:
+            fix = "antifake config set worker.prompt ''" if worker.prompt else (
+                "antifake prompt list, then antifake prompt use NAME"
+            )  # fmt: skip
+            return Finding("prompt", False, str(error), fix)
+        return Finding("prompt", True, f"{signature.model} is asked with {signature.prompt}.")
+
+    def history(self, config: Config) -> Finding:
+        """The log as a file; one on a server is its owner's to look after."""
+        path = self.where.database
+        if config.history.database:
+            return Finding("history", True, "It is kept by a database server of yours.")
+        if not path.exists():
+            return Finding("history", True, "There is none yet; the first check makes it.")
+        try:
+            condition = examine_database(path)
+        except (StoreError, OSError) as error:
+            return Finding("history", False, f"The log cannot be read: {error}", f"ls -l '{path}'")
+        return self._of(condition, path, config)
+
+    def _of(self, condition: Condition, path: Path, config: Config) -> Finding:
+        if condition.is_foreign:
+            sentence = f"{path} is a database of another program."
+            return Finding("history", False, sentence, f"Move {path} elsewhere.")
+        if condition.damage is not None:
+            best = Backups(path, config.history.backups).best(OURS.known())
+            what = "puts its newest backup in its place" if best else "starts a new one"
+            fix = f"antifake daemon stop; antifake daemon start: that {what}, and keeps the old one"
+            return Finding("history", False, f"The log is damaged: {condition.damage}.", fix)
+        if condition.version is not None and condition.version not in OURS.known():
+            sentence = f"The log was written by a newer antifake (schema {condition.version})."
+            return Finding("history", False, sentence, "Update antifake.")
+        return Finding("history", True, f"The log is sound, {megabytes(path.stat().st_size)}.")
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why nothing can be put there, in a sentence. What is missing is made when it is needed."""
+    place = _nearest(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return None
+    except OSError as error:
+        what = f"{folder} cannot be written"
+        return (
+            f"{what}: {place} is not a folder." if place.is_file() else f"{what}: {error.strerror}."
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """Itself, or the first above it that is there."""
+    return next(path for path in _upwards(folder) if path.exists())
+
+
+def _upwards(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.parents
+
+
+def _is_open_to_others(path: Path) -> bool:
+    if os.name != "posix":
+        return False  # elsewhere the folders of the account are private by themselves
+    try:
+        return bool(path.stat().st_mode & _OTHERS)
+    except OSError:
+        return False

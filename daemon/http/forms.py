@@ -1,0 +1,367 @@
+"""What is taken in, and what is given out, as the OpenAPI document shows it.
+
+Marshmallow checks what comes in; a key that is not here is refused, so nobody believes that
+something was heard which was not.
+"""
+
+from datetime import UTC
+from typing import Any, cast, get_args
+
+from apiflask import Schema
+from apiflask.fields import (
+    AwareDateTime,
+    Boolean,
+    Dict,
+    File,
+    Float,
+    Integer,
+    List,
+    Nested,
+    Raw,
+    String,
+)
+from apiflask.validators import Length, OneOf, Range, Regexp
+from marshmallow import INCLUDE, ValidationError
+from marshmallow.fields import Field
+
+from antifake.daemon.config import names
+from antifake.daemon.service.access import SCOPES
+from antifake.daemon.store.tables import Source
+
+LABELS = ["real", "fake", "unsure"]
+SOURCES = list(get_args(Source))
+AT_ONCE = 500
+WAIT_S = 20
+
+
+def _text(value: str) -> None:
+    """What a file or a database can hold."""
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValidationError("Not text that can be kept.")
+
+
+def _words(most: int, least: int = 0, **about: Any) -> String:
+    return String(validate=[Length(least, most), _text], **about)
+
+
+def _ids() -> List[str]:
+    return List(String(validate=Length(1, 40)), required=True, validate=Length(1, AT_ONCE))
+
+
+class _Open(Schema):
+    class Meta:
+        unknown = INCLUDE
+
+
+def _schema(name: str, members: dict[str, Field[Any]], of: type[Schema] = Schema) -> type[Schema]:
+    """Where a name is no name of Python's, or one that Schema has for itself."""
+    return cast(type[Schema], of.from_dict(members, name=name))
+
+
+# --- What is taken in ---------------------------------------------------------------------
+
+
+class Hello(Schema):
+    token_id = Integer(required=True, strict=True, validate=Range(0, 2**63 - 1))
+    nonce = _words(200, 8, required=True)
+
+
+class PairingWish(Schema):
+    name = _words(80, 1, required=True)
+    scopes = List(String(validate=OneOf(list(SCOPES))), required=True, validate=Length(1, 4))
+
+
+class CheckForm(Schema):
+    file = File(required=True)  # type: ignore[no-untyped-call]
+    source = String(validate=OneOf(["extension", "tray", "cli", "api"]))
+    page = _words(2000)
+    path = _words(4096)
+    private = Boolean(load_default=False)
+    priority = String(validate=OneOf(["person", "batch"]), load_default="person")
+
+
+class Waiting(Schema):
+    wait = Float(load_default=0.0, validate=Range(0, WAIT_S))
+
+
+class Wanted(Schema):
+    """Of the history; all of it must hold."""
+
+    label = String(validate=OneOf([*LABELS, "failed"]))
+    source = String(validate=OneOf(SOURCES))
+    since = AwareDateTime(format="iso", default_timezone=UTC)
+    until = AwareDateTime(format="iso", default_timezone=UTC)
+    corrected = Boolean()
+    q = _words(200)
+    folder = _words(4096)
+    model = _words(200)
+
+
+class WantedPage(Wanted):
+    cursor = String(validate=Length(1, 40))
+    limit = Integer(load_default=50, validate=Range(1, 500))
+
+
+class WantedExport(Wanted):
+    form = String(validate=OneOf(["csv", "jsonl"]), load_default="csv")
+
+
+class ImportForm(Schema):
+    form = String(validate=OneOf(["csv", "jsonl"]), load_default="csv")
+
+
+class Word(Schema):
+    label = String(required=True, validate=OneOf(LABELS))
+    note = _words(2000, load_default="")
+
+
+class Words(Schema):
+    ids = _ids()
+    label = String(required=True, allow_none=True, validate=OneOf(LABELS))
+    note = _words(2000, load_default="")
+
+
+class Ids(Schema):
+    ids = _ids()
+
+
+FolderForm = _schema(
+    "FolderForm",
+    {
+        "path": _words(4096, 1, required=True),
+        "include": List(_words(200, 1), load_default=list, validate=Length(0, 100)),
+        "exclude": List(_words(200, 1), load_default=list, validate=Length(0, 100)),
+        "recursive": Boolean(load_default=True),
+        "polling": Boolean(load_default=False),
+    },
+)
+
+
+class FolderPath(Schema):
+    path = _words(4096, 1, required=True)
+
+
+class Pause(Schema):
+    minutes = Float(required=True, allow_none=True, validate=Range(0, 525_600, min_inclusive=False))
+
+
+class Days(Schema):
+    days = Integer(load_default=30, validate=Range(1, 3660))
+
+
+class Since(Schema):
+    after = Integer(validate=Range(0, 2**62))
+    wait = Float(load_default=0.0, validate=Range(0, WAIT_S))
+
+
+class LoginWish(Schema):
+    next = String(metadata={"description": "The page to show, as /review; the history without it"})
+
+
+class PairingSecret(Schema):
+    secret = String(data_key="X-Pairing-Secret", required=True, validate=Length(1, 200))
+
+
+# --- What is given out --------------------------------------------------------------------
+
+
+def _maybe(kind: type[Field[Any]]) -> Field[Any]:
+    return kind(allow_none=True)
+
+
+class Said(Schema):
+    label = String()
+    at = String()
+    note = String()
+
+
+class Check(Schema):
+    """One picture: what is known of it, in words and numbers."""
+
+    id = String()
+    at = String()
+    state = String()
+    label = _maybe(String)
+    word = String()
+    percent = _maybe(Integer)
+    p_fake = _maybe(Float)
+    error = _maybe(String)
+    code = _maybe(String)
+    said = Nested(Said, allow_none=True)
+    alike = Boolean()
+    explanation = List(String())
+    model = String()
+    prompt = String()
+    sha256 = _maybe(String)
+    width = _maybe(Integer)
+    height = _maybe(Integer)
+    format = _maybe(String)
+    path = _maybe(String)
+    page = _maybe(String)
+    source = String()
+    ms = Float()
+    has_thumbnail = Boolean()
+    is_stored = Boolean()
+
+
+class CheckAmong(Check):
+    """The same, where it stands in something else."""
+
+
+class Ticket(Schema):
+    id = String()
+    state = String(metadata={"enum": ["queued", "running"]})
+
+
+class Checks(Schema):
+    checks = List(Nested(CheckAmong))
+
+
+class CheckPage(Checks):
+    next = _maybe(String)
+
+
+class Health(Schema):
+    service = String()
+    api = String()
+    version = String()
+    ready = Boolean()
+
+
+class Proof(Schema):
+    proof = String()
+
+
+class Model(Schema):
+    phase = String()
+    model = _maybe(String)
+    prompt = _maybe(String)
+    why = _maybe(String)
+
+
+class State(Schema):
+    mode = String()
+    model = Nested(Model)
+    waiting = Dict(keys=String(), values=Integer())
+    paused_until = _maybe(String)
+    notices = List(String())
+    version = String()
+    last_event = Integer()
+
+
+class Day(Schema):
+    day = String()
+    real = Integer()
+    fake = Integer()
+    unsure = Integer()
+    failed = Integer()
+
+
+class Stats(Schema):
+    days = List(Nested(Day))
+    total = Dict(keys=String(), values=Integer())
+
+
+Folder = _schema(
+    "Folder",
+    {
+        "path": String(),
+        "include": List(String()),
+        "exclude": List(String()),
+        "recursive": Boolean(),
+        "polling": Boolean(),
+        "problem": _maybe(String),
+        "pending": Integer(),
+    },
+)
+
+
+class Watches(Schema):
+    folders = List(Nested(Folder))
+    paused_until = _maybe(String)
+
+
+class Paused(Schema):
+    paused_until = _maybe(String)
+
+
+class Event(Schema):
+    number = Integer()
+    kind = String()
+    data = Dict(keys=String(), values=Raw(allow_none=True))
+
+
+class Events(Schema):
+    events = List(Nested(Event))
+    last = Integer()
+    reset = Boolean()
+
+
+class Pairing(Schema):
+    id = String()
+    name = String()
+    origin = _maybe(String)
+    scopes = List(String())
+    code = String()
+    expires = String()
+
+
+class Pairings(Schema):
+    pairings = List(Nested(Pairing))
+
+
+class NewPairing(Schema):
+    id = String()
+    code = String()
+    secret = String()
+    expires = String()
+
+
+class PairingState(Schema):
+    state = String()
+    token = String()
+    token_id = Integer()
+
+
+class Token(Schema):
+    id = Integer()
+    name = String()
+    scopes = List(String())
+    origin = _maybe(String)
+    created = String()
+    last_used = _maybe(String)
+    revoked = _maybe(String)
+
+
+class Tokens(Schema):
+    tokens = List(Nested(Token))
+
+
+class Login(Schema):
+    url = String()
+
+
+class Forgotten(Schema):
+    forgotten = Integer()
+
+
+class Imported(Schema):
+    added = Integer()
+    known = Integer()
+    refused = List(String())
+
+
+class Problem(Schema):
+    """RFC 9457; `detail` is a sentence for people."""
+
+    type = String(required=True, validate=Regexp("urn:antifake:problem:"))
+    title = String(required=True)
+    status = Integer(required=True)
+    detail = String(required=True)
+    code = String(required=True)
+    errors = List(Dict(keys=String(), values=String()))
+    check = Nested(CheckAmong)
+
+
+Settings = _schema("Settings", {name: Raw(allow_none=True) for name in names()}, _Open)
+"""What may be in it, the settings say themselves."""

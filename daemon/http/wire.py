@@ -1,0 +1,155 @@
+"""What answers look like as JSON, in this one place. Times are ISO 8601 in UTC."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from antifake.daemon.config import Config, Folder, names
+from antifake.daemon.service import Answer, Event, State, Ticket
+from antifake.daemon.service.access import Pairing
+from antifake.daemon.store.corrections import Said
+from antifake.daemon.store.exchange import Imported
+from antifake.daemon.store.tokens import Token
+from antifake.daemon.watcher import FolderState
+
+Json = dict[str, Any]
+
+_OF_CHECK = (
+    "p_fake", "error", "code", "model", "prompt", "sha256", "width", "height", "format",
+    "source", "ms",
+)  # fmt: skip
+
+
+class Whose(Protocol):
+    """Who is told."""
+
+    @property
+    def scopes(self) -> frozenset[str]: ...
+
+
+def check(answer: Answer, whose: Whose) -> Json:
+    """Where a picture lies is told only to those who may read the history."""
+    found = answer.entry.check
+    may_read = bool({"read", "admin"} & whose.scopes)
+    return {
+        "id": answer.id,
+        "at": moment(found.at),
+        "state": "done",
+        "label": answer.label,
+        "word": answer.word,
+        "percent": answer.percent,
+        "said": said(answer.said),
+        "alike": answer.alike is not None,
+        "explanation": answer.explanation,
+        "path": found.path if may_read else None,
+        "page": found.page if may_read else None,
+        "has_thumbnail": answer.entry.has_thumbnail,
+        "is_stored": answer.is_stored,
+        **{name: getattr(found, name) for name in _OF_CHECK},
+    }
+
+
+def ticket(waiting: Ticket) -> Json:
+    return {"id": waiting.id, "state": waiting.state}
+
+
+def said(word: Said | None) -> Json | None:
+    if word is None:
+        return None
+    return {"label": word.label, "at": moment(word.at), "note": word.note}
+
+
+def state(now: State, version: str, last_event: int) -> Json:
+    model = now.model
+    return {
+        "mode": now.mode,
+        "model": {
+            "phase": model.phase, "model": model.model, "prompt": model.prompt, "why": model.why,
+        },
+        "waiting": now.waiting,
+        "paused_until": moment(now.paused_until),
+        "notices": now.notices,
+        "version": version,
+        "last_event": last_event,
+    }  # fmt: skip
+
+
+def event(one: Event) -> Json:
+    return {"number": one.number, "kind": one.kind, "data": one.data}
+
+
+def folder(watched: FolderState) -> Json:
+    return _folder(watched.folder) | {
+        "polling": watched.polling,
+        "problem": watched.problem,
+        "pending": watched.pending,
+    }
+
+
+def _folder(one: Folder) -> Json:
+    return {
+        "path": str(one.path),
+        "include": list(one.include),
+        "exclude": list(one.exclude),
+        "recursive": one.recursive,
+        "polling": one.polling,
+    }
+
+
+def settings(config: Config, whose: Whose) -> Json:
+    """By their dotted names; passwords only to who may change them."""
+    found = {name: _plain(config.get(name)) for name in names()}
+    if "admin" not in whose.scopes:
+        found["history.database"] = _without_password(found["history.database"])
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Folder):
+        return _folder(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _without_password(url: str) -> str:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return ""
+    return url.replace(f":{password}@", ":***@") if password else url
+
+
+def pairing(one: Pairing) -> Json:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "origin": one.origin,
+        "scopes": sorted(one.scopes),
+        "code": one.code,
+        "expires": moment(one.expires),
+    }
+
+
+def token(one: Token) -> Json:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "scopes": sorted(one.scopes),
+        "origin": one.origin,
+        "created": moment(one.created),
+        "last_used": moment(one.last_used),
+        "revoked": moment(one.revoked),
+    }
+
+
+def imported(done: Imported) -> Json:
+    return asdict(done)
+
+
+def moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="milliseconds")

@@ -1,0 +1,263 @@
+"""Who may ask: tokens, pairings that the person agrees to, one-time links to the page."""
+
+import hashlib
+import hmac
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from antifake.core.errors import UsageError
+from antifake.daemon.service import Events
+from antifake.daemon.service.access import SCOPES, THIS_COMPUTER, Access, TooManyError
+from antifake.daemon.store import NotThereError, open_store
+
+ORIGIN = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def go(self, **how_long: float) -> None:
+        self.now += timedelta(**how_long)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    with open_store(tmp_path / "history.db", clock()) as store:
+        yield store
+
+
+@pytest.fixture
+def events():
+    return Events()
+
+
+@pytest.fixture
+def access(store, events, clock):
+    return Access(store, events, clock)
+
+
+# --- Tokens ---------------------------------------------------------------------------------
+
+
+def test_a_secret_opens_what_its_token_is_for_until_it_is_revoked(access):
+    token, secret = access.issue("a script", ["check", "read"])
+    assert access.who(secret).scopes == {"check", "read"}
+    assert access.who(secret + "x") is None
+    access.revoke(token.id)
+    assert access.who(secret) is None
+    assert [one.revoked is not None for one in access.tokens()] == [True]
+
+
+@pytest.mark.parametrize("secret", ["", "ü" * 40, "\ud800", "a\0b", "x" * 100_000])
+def test_nonsense_is_nobodys_secret(access, secret):
+    assert access.who(secret) is None
+
+
+def test_the_last_use_is_noted_at_most_once_a_minute(access, clock):
+    _, secret = access.issue("a script", ["read"])
+    begin = clock()
+    for seconds, noted in [(0, 0), (30, 0), (59, 0), (61, 61), (62, 61)]:
+        clock.now = begin + timedelta(seconds=seconds)
+        access.who(secret)
+        assert access.tokens()[0].last_used == begin + timedelta(seconds=noted)
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [("", ["read"]), ("a\nb", ["read"]), ("x" * 81, ["read"]), ("x", []), ("x", ["everything"])],
+)
+def test_a_token_needs_a_name_and_scopes_that_exist(access, name, scopes):
+    with pytest.raises(UsageError):
+        access.issue(name, scopes)
+
+
+def test_every_scope_has_words_for_people():
+    assert set(SCOPES) == {"check", "read", "correct", "admin"}
+    assert all(SCOPES.values())
+
+
+def test_the_programs_of_this_computer_keep_their_token_from_run_to_run(
+    access, store, clock, tmp_path
+):
+    path = tmp_path / "local.token"
+    secret = access.local_secret(path)
+    assert access.who(secret).scopes == {"admin"}
+    assert path.read_text() == secret
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+    assert Access(store, Events(), clock).local_secret(path) == secret
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_a_token_that_others_could_read_is_replaced_and_opens_nothing_any_more(access, tmp_path):
+    path = tmp_path / "local.token"
+    former = access.local_secret(path)
+    path.chmod(0o644)
+    assert access.local_secret(path) != former
+    assert access.who(former) is None
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"not a token"])
+def test_a_file_without_a_valid_token_gets_a_new_one(access, tmp_path, content):
+    path = tmp_path / "local.token"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    assert access.who(access.local_secret(path)).name == THIS_COMPUTER
+
+
+def test_the_proof_can_be_made_by_who_has_the_token_and_by_nobody_else(access):
+    token, secret = access.issue("extension", ["check"])
+    key = hashlib.sha256(secret.encode()).hexdigest().encode()
+    expected = hmac.new(key, b"a nonce!:8765", "sha256").hexdigest()
+    assert access.proof(token.id, "a nonce!", 8765) == expected
+    assert access.proof(token.id, "another!", 8765) != expected
+    assert access.proof(token.id, "a nonce!", 8766) != expected
+
+
+def test_of_a_token_that_is_not_there_the_proof_looks_the_same(access):
+    token, _ = access.issue("extension", ["check"])
+    access.revoke(token.id)
+    for unknown in (token.id, 7, 2**63 - 1):
+        first = access.proof(unknown, "a nonce!", 8765)
+        assert len(first) == 64
+        assert access.proof(unknown, "a nonce!", 8765) == first
+
+
+# --- Pairing --------------------------------------------------------------------------------
+
+
+def test_whoever_is_accepted_gets_the_token_once(access):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    assert len(asked.code) == 6
+    assert asked.code.isdigit()
+    assert access.poll(asked.id, asked.secret).state == "waiting"
+    access.accept(asked.id)
+    given = access.poll(asked.id, asked.secret)
+    assert given.state == "accepted"
+    assert access.who(given.token).origin == ORIGIN
+    assert access.origins() == {ORIGIN}
+    again = access.poll(asked.id, asked.secret)
+    assert (again.state, again.token) == ("accepted", None)
+
+
+def test_whoever_is_rejected_gets_nothing(access):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    access.reject(asked.id)
+    assert access.poll(asked.id, asked.secret).state == "rejected"
+    assert access.tokens() == []
+    with pytest.raises(NotThereError):
+        access.accept(asked.id)
+
+
+def test_nobody_else_learns_how_a_pairing_stands(access):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    access.accept(asked.id)
+    for name, secret in [(asked.id, "guessed"), (asked.id, ""), ("nothing", asked.secret)]:
+        with pytest.raises(NotThereError):
+            access.poll(name, secret)
+
+
+def test_the_secret_of_a_pairing_is_for_whoever_asked_alone(access):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    (shown,) = access.pending()
+    assert shown.secret == ""
+    assert asked.secret not in repr(asked)
+    access.accept(asked.id)
+    state = access.poll(asked.id, asked.secret)
+    assert state.token not in repr(state)
+
+
+def test_after_a_minute_it_is_too_late(access, clock):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    clock.go(seconds=60)
+    assert access.pending() == []
+    assert access.poll(asked.id, asked.secret).state == "expired"
+    with pytest.raises(NotThereError):
+        access.accept(asked.id)
+    clock.go(seconds=60)
+    with pytest.raises(NotThereError):
+        access.poll(asked.id, asked.secret)
+
+
+def test_a_token_that_nobody_has_fetched_is_revoked(access, clock):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    access.accept(asked.id)
+    assert access.tokens()[0].revoked is None
+    clock.go(seconds=121)
+    assert access.pending() == []
+    assert access.tokens()[0].revoked is not None
+
+
+def test_one_at_a_time_and_five_a_minute(access, clock):
+    first = access.ask("one", None, ["check"])
+    with pytest.raises(TooManyError) as refused:
+        access.ask("two", None, ["check"])
+    assert 0 < refused.value.retry_after_s <= 60
+    access.give_up(first.id, first.secret)
+    for _ in range(4):
+        asked = access.ask("again", None, ["check"])
+        access.reject(asked.id)
+    with pytest.raises(TooManyError):
+        access.ask("sixth", None, ["check"])
+    clock.go(seconds=61)
+    access.ask("sixth", None, ["check"])
+
+
+def test_a_browser_cannot_ask_for_everything(access):
+    with pytest.raises(UsageError):
+        access.ask("Firefox", ORIGIN, ["check", "admin"])
+    assert access.ask("a script", None, ["admin"]).scopes == {"admin"}
+
+
+def test_who_looks_on_hears_of_each_step(access, events):
+    before = events.last
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    access.accept(asked.id)
+    assert [event.kind for event in events.after(before)] == ["pairing", "pairing"]
+    assert asked.secret not in str(events.after(before))
+
+
+# --- The page -------------------------------------------------------------------------------
+
+
+def test_a_link_opens_the_page_once(access):
+    code = access.mint_login()
+    session = access.login(code)
+    assert access.is_session(session)
+    assert access.login(code) is None
+    assert not access.is_session(code)
+
+
+def test_a_link_is_good_for_a_minute_and_a_session_for_half_a_day(access, clock):
+    code = access.mint_login()
+    clock.go(seconds=60)
+    assert access.login(code) is None
+    session = access.login(access.mint_login())
+    clock.go(hours=11, minutes=59)
+    assert access.is_session(session)
+    clock.go(minutes=1)
+    assert not access.is_session(session)
+
+
+def test_leaving_ends_the_session(access):
+    session = access.login(access.mint_login())
+    access.logout(session)
+    access.logout("none of ours")
+    assert not access.is_session(session)
+
+
+def test_links_that_nobody_follows_do_not_pile_up(access):
+    codes = [access.mint_login() for _ in range(17)]
+    assert access.login(codes[0]) is None
+    assert access.login(codes[1]) is not None

@@ -1,0 +1,758 @@
+"""The daemon's commands as a person types them: with a daemon, without one, and against one that
+misbehaves."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from kit.pictures import png
+from kit.waiting import eventually
+
+from antifake.core.errors import UsageError
+from antifake.daemon import app, client, launching, running
+from antifake.daemon.cli import main
+from antifake.daemon.commands.book import moment
+from antifake.daemon.config import Folder, add_folder, load
+from antifake.daemon.places import Places, places
+from antifake.daemon.store import checks, open_store, tokens
+from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.tokens import Grant
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BOTH_WAYS = pytest.mark.parametrize("way", ["at_rest", "asked"], indirect=True)
+
+
+@pytest.fixture
+def where(tmp_path, monkeypatch) -> Places:
+    """A fresh user's places, without a model."""
+    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    found = places()
+    found.make()
+    return found
+
+
+@pytest.fixture
+def asked(where):
+    """The whole daemon, in this process."""
+    with running.only_one(where), app.started(where, lambda: None):
+        yield
+
+
+@pytest.fixture
+def way(request, where):
+    """One after the other: a daemon runs, and none does."""
+    if request.param == "asked":
+        request.getfixturevalue("asked")
+    assert (client.find(where) is None) == (request.param == "at_rest")
+    return request.param
+
+
+def run(*words, code=0, stdin=None):
+    done = CliRunner().invoke(main, list(map(str, words)), input=stdin)
+    assert not done.exception or isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == code, done.output
+    return done
+
+
+def run_json(*words, **more):
+    return json.loads(run(*words, "--json", **more).stdout)
+
+
+def finding(path="/home/anna/cat.png", **more):
+    sha256 = f"{abs(hash(path)):064x}"[-64:]
+    told = {"label": "real", "p_fake": 0.1, "sha256": sha256}
+    return Finding(source="watch", model="mini@1", prompt="p@1", path=path, **(told | more))
+
+
+@pytest.fixture
+def ids(where):
+    """Three checks in the log, oldest first."""
+    with open_store(where.database, NOW) as store, store.writing() as session:
+        return [
+            checks.add(session, finding("/home/anna/cat.png"), NOW - timedelta(days=2)).id,
+            checks.add(
+                session, finding("/home/anna/Bär[b].png", label="fake", p_fake=0.95), NOW
+            ).id,
+            checks.add(
+                session,
+                finding("/srv/torn.png", label=None, p_fake=None, error="It is torn.", code="x"),
+                NOW + timedelta(seconds=1),
+            ).id,
+        ]
+
+
+# --- All of them --------------------------------------------------------------------------------
+
+
+def every_command(command, words=()):
+    if isinstance(command, click.Group):
+        for name, one in sorted(command.commands.items()):
+            yield from every_command(one, (*words, name))
+    else:
+        yield words
+
+
+def test_every_command_says_what_it_does():
+    for words in every_command(main):
+        done = run(*words, "--help")
+        assert len(done.stdout.splitlines()) > 4, words
+
+
+def test_the_commands_that_were_promised_are_there():
+    assert {"check", "scan", "watch", "history", "label", "train", "model", "pair", "config",
+            "autostart", "doctor", "logs", "completion", "daemon", "open", "tray"} <= set(
+        main.commands
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_the_words(shell):
+    assert "_ANTIFAKE_COMPLETE" in run("completion", shell).stdout
+
+
+@pytest.mark.usefixtures("where")
+def test_the_shell_is_given_the_words_of_a_group():
+    done = subprocess.run(
+        [sys.executable, "-m", "antifake.daemon"],
+        env=os.environ | {
+            "_ANTIFAKE_COMPLETE": "bash_complete", "COMP_WORDS": "antifake watch ",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "plain,add" in done.stdout
+
+
+# --- The daemon itself --------------------------------------------------------------------------
+
+
+def test_without_a_daemon_the_commands_that_need_one_end_with_4(where):
+    for words in (("daemon", "status"), ("daemon", "stop"), ("open",), ("pair", "pending")):
+        done = run(*words, code=4)
+        assert done.stdout == ""
+        assert "running" in done.stderr
+    assert run_json("daemon", "status", code=4) == {"running": False, "starting": False}
+    assert where.state.is_dir()
+
+
+@pytest.mark.usefixtures("asked")
+def test_status_says_how_it_is(where, tmp_path):
+    add_folder(where.config, Folder(tmp_path / "gone"))
+    client.need(where).post("/settings:reload")
+    found = run_json("daemon", "status")
+    assert (found["running"], found["pid"]) == (True, os.getpid())
+    assert found["folders"][0]["path"] == str(tmp_path / "gone")
+    assert found["uptime_s"] >= 0
+    assert found["model"]["why"]
+    shown = run("daemon", "status").stdout
+    assert "gone is not there" in shown
+    assert found["model"]["why"] in shown
+
+
+def test_a_daemon_that_runs_already_is_named_with_5(where, asked):
+    found = running.find(where)
+    for words in (("daemon", "start"), ("daemon", "run")):
+        done = run(*words, code=5)
+        assert f"process {found.pid} on port {found.port}" in done.stderr
+    assert asked is None
+
+
+def test_it_is_started_found_and_stopped(where):
+    started = subprocess.run(
+        [sys.executable, "-m", "antifake.daemon", "daemon", "start", "--json"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    try:
+        assert started.returncode == 0, started.stderr
+        found = json.loads(started.stdout)
+        assert found["port"] == running.find(where).port
+        assert found["pid"] == running.find(where).pid
+        assert Path(f"/proc/{found['pid']}/cwd").resolve() == where.state.resolve()
+        assert "ready" in launching.said_at_start(where).read_text()
+        assert launching.said_at_start(where).stat().st_mode & 0o777 == 0o600
+    finally:
+        with suppress(launching.NotRunningError):
+            launching.stop(where)
+    assert not running.is_running(where)
+    assert not where.running.exists()
+    assert "stopped" in where.log.read_text()
+
+
+def test_one_that_ends_while_it_starts_is_told_in_its_last_words(where):
+    where.config.write_text("[server]\nprot = 1\n")
+    done = run("daemon", "start", code=1)
+    assert "server.prot is not a setting; did you mean server.port?" in done.stderr
+
+
+def test_one_that_says_nothing_is_not_waited_for_for_ever(where):
+    command = (sys.executable, "-c", "import sys; sys.stdin.read(); import time; time.sleep(2)")
+    with pytest.raises(launching.LaunchError, match="has not answered within"):
+        launching.start(where, command, within_s=0.2)
+
+
+HANGING = """
+import sys, time, socket
+from datetime import UTC, datetime
+from antifake.daemon import running
+from antifake.daemon.places import places
+where = places()
+with running.only_one(where), socket.create_server(("127.0.0.1", 0)) as hole:
+    where.local_token.write_text("x")
+    running.announce(where, hole.getsockname()[1], "0", datetime.now(UTC))
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_that_hangs_is_ended_by_the_system(where):
+    process = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        assert "stopped" in run("daemon", "stop").stderr
+        assert process.wait(10) != 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert not running.is_running(where)
+
+
+@pytest.mark.usefixtures("asked")
+def test_open_gives_the_browser_a_link_that_opens_once(tmp_path):
+    link = run("open", "--print").stdout.strip()
+    assert link.startswith("http://127.0.0.1:")
+    assert "code=" in link
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "antifake.daemon", "open"],
+        env=os.environ | {"BROWSER": str(browser)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    opened = (tmp_path / "opened").read_text().strip()
+    assert opened.startswith("http://127.0.0.1:")
+    assert opened != link
+
+
+# --- Settings -----------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+def test_a_setting_is_changed_and_read(where, way):
+    done = run("config", "set", "history.keep_days", "30")
+    assert ("running daemon knows" in done.stderr) == (way == "asked")
+    assert run("config", "get", "history.keep_days").stdout == "30\n"
+    assert run_json("config", "get", "history")["keep_days"] == 30
+    assert run_json("config", "show")["history.keep_days"] == 30
+    assert "keep_days = 30" in run("config", "show").stdout
+    if way == "asked":
+        assert client.need(where).get("/settings")["history.keep_days"] == 30
+    run("config", "set", "history.keep_days", "")
+    assert run_json("config", "get", "history.keep_days") == 0
+
+
+@pytest.mark.usefixtures("where")
+def test_a_misspelt_setting_is_a_sentence_with_2():
+    for words in (("get", "server.prot"), ("set", "server.prot", "1")):
+        assert "did you mean server.port" in run("config", *words, code=2).stderr
+    assert "1,024" in run("config", "set", "server.port", "80", code=2).stderr
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_setting_for_the_next_start_is_called_so():
+    assert "next start" in run("config", "set", "server.port", "9123").stderr
+
+
+def test_config_path_names_every_place(where):
+    found = run_json("config", "path")
+    assert found["config"] == str(where.config)
+    assert found["log"] == str(where.log)
+    assert run("config", "path").stdout.splitlines()[0].split() == ["config", str(where.config)]
+
+
+@BOTH_WAYS
+def test_the_level_of_the_log_is_a_setting(where, way):
+    run("logs", "level", "warning")
+    assert load(where.config).logs.level == "warning"
+    assert run_json("logs", "level") == "warning"
+    assert way
+
+
+def test_the_log_is_shown(where):
+    where.log.write_text("2026-11-22T10:00:00.000Z INFO app: a\n" * 3)
+    assert len(run("logs", "show", "-n", "2").stdout.splitlines()) == 2
+    assert run_json("logs", "show", "-n", "1")[0]["message"] == "a"
+    assert run("logs", "path").stdout == f"{where.log}\n"
+    run("logs", "show", "-f", "--json", code=2)
+
+
+# --- Folders ------------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+def test_a_folder_is_watched_listed_and_left_again(where, way, tmp_path, monkeypatch):
+    (tmp_path / "pictures" / "new").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    done = run("watch", "add", "pictures", "--exclude", "private/**", "--include", "*.png")
+    assert str(tmp_path / "pictures") in done.stderr
+    [one] = run_json("watch", "list")["folders"]
+    assert one["path"] == str(tmp_path / "pictures")
+    assert (one["include"], one["exclude"], one["recursive"]) == (["*.png"], ["private/**"], True)
+    assert "not private/**" in run("watch", "list").stdout
+    assert load(where.config).watch.folders[0].path == tmp_path / "pictures"
+
+    assert "watched already" in run("watch", "add", "pictures/../pictures", code=2).stderr
+    inner = run("watch", "add", "pictures/new", "--no-recursive", "--polling")
+    assert f"lies in {tmp_path / 'pictures'}" in inner.stderr
+    # A running watcher says how it really looks, and changes over in its own time.
+    eventually(lambda: "by polling" in run("watch", "list").stdout)
+
+    run("watch", "remove", "pictures")
+    run("watch", "remove", tmp_path / "pictures" / "new")
+    assert run_json("watch", "list")["folders"] == []
+    assert way
+
+
+@BOTH_WAYS
+def test_a_folder_that_cannot_be_is_refused(way, tmp_path):
+    assert "is not a folder" in run("watch", "add", tmp_path / "none", code=2).stderr
+    run("watch", "add", tmp_path)
+    assert f"Watched are: {tmp_path}" in run("watch", "remove", "/none", code=2).stderr
+    (tmp_path / "pictures").mkdir()
+    refused = run("watch", "add", tmp_path / "pictures", "--include", "/x", code=2)
+    assert "include" in refused.stderr
+    assert way
+
+
+@BOTH_WAYS
+def test_watching_pauses_and_goes_on(where, way):
+    for options, minutes in ((["--minutes", "5"], 5), (["--hours", "2"], 120), ([], 60)):
+        run("watch", "pause", *options)
+        until = datetime.fromisoformat(run_json("watch", "list")["paused_until"])
+        assert abs(until - datetime.now(UTC) - timedelta(minutes=minutes)) < timedelta(seconds=20)
+        assert "Paused until" in run("watch", "list").stderr
+    assert abs(load(where.config).watch.paused_until - until) < timedelta(seconds=1)
+    run("watch", "pause", "--off")
+    assert run_json("watch", "list")["paused_until"] is None
+    run("watch", "pause", "--off", "--hours", "1", code=2)
+    assert way
+
+
+# --- History ------------------------------------------------------------------------------------
+
+
+def shown(*words):
+    return [one["id"] for one in run_json("history", *words)]
+
+
+@pytest.mark.usefixtures("where")
+@BOTH_WAYS
+def test_an_empty_history_is_an_empty_array(way):
+    assert run_json("history") == []
+    assert "Nothing" in run("history").stderr
+    assert way
+
+
+@BOTH_WAYS
+def test_the_history_is_filtered(ids, way):
+    assert shown() == [ids[2], ids[1], ids[0]]
+    assert shown("--limit", "1") == [ids[2]]
+    assert shown("--label", "ai") == [ids[1]]
+    assert shown("--label", "failed") == [ids[2]]
+    assert shown("--search", "bÄR[") == [ids[1]]
+    assert shown("--folder", "/home/anna") == [ids[1], ids[0]]
+    assert shown("--source", "cli") == []
+    assert shown("--model", "mini@1", "--since", "2026-11-22T11:00+00:00") == [ids[2], ids[1]]
+    assert shown("--until", "2026-11-22T11:00+00:00") == [ids[0]]
+    assert "is no time" in run("history", "--since", "soon", code=2).stderr
+    assert way
+
+
+@BOTH_WAYS
+def test_the_history_is_a_table_in_which_nobody_is_called_fake(ids, way):
+    lines = run("history").stdout.splitlines()
+    assert lines[0].split() == ["ID", "WHEN", "VERDICT", "BY", "PICTURE"]
+    assert lines[2].split()[0] == ids[1]
+    assert lines[2].endswith("/home/anna/Bär[b].png")
+    assert "AI-made" in lines[2]
+    assert "fake" not in "".join(lines)
+    assert way
+
+
+def test_more_than_a_page_is_fetched_page_by_page(where, asked):
+    with open_store(where.database, NOW) as store, store.writing() as session:
+        for n in range(620):
+            checks.add(session, finding(f"/x/{n}.png"), NOW + timedelta(seconds=n))
+    assert len(shown("--limit", "610")) == 610
+    assert asked is None
+
+
+@BOTH_WAYS
+def test_one_check_is_explained(ids, way):
+    assert run_json("history", "show", ids[1])["percent"] == 95
+    text = run("history", "show", ids[1]).stdout
+    assert "95 % likely" in text
+    assert "/home/anna/Bär[b].png" in text
+    assert "torn" in run("history", "show", ids[2]).stdout
+    assert "no check" in run("history", "show", "0" * 13, code=1).stderr
+    assert "is not the name" in run("history", "show", "nonsense", code=1).stderr
+    assert way
+
+
+@BOTH_WAYS
+def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, way, tmp_path):
+    run("label", ids[0], "ai")
+    for name in ("all.csv", "all.jsonl"):
+        run("history", "export", tmp_path / name)
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+        assert "exists already" in run("history", "export", tmp_path / name, code=2).stderr
+        assert run_json("history", "import", tmp_path / name) == {
+            "added": 0, "known": 3, "refused": [],
+        }  # fmt: skip
+    assert len(run("history", "export", "-", "--label", "ai").stdout.splitlines()) == 1
+    assert run("history", "export", "-", "--form", "csv").stdout.splitlines()[0].startswith("id,at")
+    (tmp_path / "torn.jsonl").write_text('{"label": "real"}\n')
+    assert "Row 1" in run("history", "import", tmp_path / "torn.jsonl", code=1).stderr
+    (tmp_path / "no.jsonl").write_bytes(b"\xff\xfe\xfd")
+    refused = run("history", "import", tmp_path / "no.jsonl", code=2)
+    assert "UTF-8" in refused.stderr
+    run("history", "import", tmp_path / "none.csv", code=2)
+    assert way
+    assert where.database.exists()
+
+
+def test_an_export_that_fails_leaves_no_half_file(where, ids, tmp_path):
+    where.config.write_text("[history]\ndatabase = 'nosuch://x'\n")
+    run("history", "export", tmp_path / "all.csv", code=2)
+    assert not (tmp_path / "all.csv").exists()
+    assert len(ids) == 3
+
+
+@BOTH_WAYS
+def test_the_persons_word_wins_and_can_be_taken_back(ids, way):
+    assert run_json("label", ids[0], "ai", "--note", "I made it")[0]["label"] == "fake"
+    assert "You said: AI-made" in run("history").stdout
+    assert "I made it" in run("history", "show", ids[0]).stdout
+    assert shown("--corrected") == [ids[0]]
+    assert shown("--uncorrected") == [ids[2], ids[1]]
+    assert "You said: real" in run("label", ids[0], ids[1], "real").stderr
+    assert run_json("label", "undo", ids[0], ids[1])[0]["word"] == "You said: AI-made"
+    run("label", "undo", ids[0])
+    assert shown("--corrected") == []
+    assert "nothing to undo" in run("label", "undo", ids[0], code=1).stderr
+    assert way
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.parametrize("words", [("undo",), ("ai",), ("3a", "fake"), ("3a",), ("3a", "AI")])
+def test_a_word_that_is_none_is_a_wrong_use(words):
+    assert "antifake label ID ai" in run("label", *words, code=2).stderr
+
+
+@BOTH_WAYS
+def test_pictures_are_forgotten_when_the_person_means_it(ids, way):
+    run("history", "forget", ids[0], stdin="n\n", code=1)
+    assert len(shown()) == 3
+    run("history", "forget", ids[0], stdin="y\n")
+    assert run_json("history", "forget", ids[1], "--yes") == {"forgotten": 1}
+    assert shown() == [ids[2]]
+    assert way
+
+
+def test_what_was_done_to_a_damaged_log_is_told(where, ids):
+    where.database.write_bytes(b"no database" * 100)
+    done = run("history", "--json")
+    assert "damaged" in done.stderr
+    assert json.loads(done.stdout) == []
+    assert len(ids) == 3
+
+
+def test_points_in_time_as_people_type_them():
+    assert moment("7d", NOW) == NOW - timedelta(days=7)
+    assert moment("12h", NOW) == NOW - timedelta(hours=12)
+    assert moment("2026-01-31T12:00+01:00") == datetime(2026, 1, 31, 11, tzinfo=UTC)
+    assert moment("2026-01-31").tzinfo is UTC
+    for text in ("", "d", "99999999999d", "31.1.2026"):
+        with pytest.raises(UsageError, match="is no time"):
+            moment(text, NOW)
+
+
+# --- Pairing ------------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+def test_who_is_connected_can_be_locked_out(where, way):
+    with open_store(where.database, NOW) as store, store.writing(durable=True) as session:
+        grant = Grant(name="Firefox", scopes=frozenset(["check"]))
+        token, _ = tokens.issue(session, grant, NOW)
+    assert "Firefox" in run("pair", "list").stdout
+    run("pair", "revoke", token.id)
+    mine = next(one for one in run_json("pair", "list") if one["id"] == token.id)
+    assert mine["revoked"]
+    assert "no token" in run("pair", "revoke", "99", code=1).stderr
+    assert way
+
+
+@pytest.mark.usefixtures("asked")
+def test_who_asks_is_let_in_or_sent_away(where):
+    asked_by = client.need(where)
+    for answer, state in (("accept", "accepted"), ("reject", "rejected")):
+        one = asked_by.post("/pairings", {"name": "Chrome", "scopes": ["check"]})
+        [pending] = run_json("pair", "pending")
+        assert (pending["code"], pending["name"]) == (one["code"], "Chrome")
+        assert one["code"] in run("pair", "pending").stdout
+        run("pair", answer, one["id"])
+        secret = {"X-Pairing-Secret": one["secret"]}
+        assert asked_by.ask("GET", f"/pairings/{one['id']}", headers=secret)["state"] == state
+    assert run_json("pair", "pending") == []
+    assert "Nobody" in run("pair", "pending").stderr
+
+
+# --- Login --------------------------------------------------------------------------------------
+
+
+def test_autostart_and_its_setting_go_together(where, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/none")
+    entry = tmp_path / "config" / "autostart" / "antifake.desktop"
+    assert [one["is_on"] for one in run_json("autostart", "status")] == [False, False]
+    assert run_json("autostart", "on")[0]["is_on"]
+    assert entry.exists()
+    assert load(where.config).login.start
+    assert "XDG autostart" in run("autostart", "status").stdout
+    run("autostart", "off")
+    assert not entry.exists()
+    assert not load(where.config).login.start
+    run("config", "set", "login.start", "true")
+    assert entry.exists()
+    run("config", "set", "login.start", "false")
+    assert not entry.exists()
+
+
+# --- check: asked of a daemon that says what the test wants --------------------------------------
+
+
+class Door:
+    """A daemon that answers /checks as it is told, over real HTTP; the lock is real, too."""
+
+    def __init__(self, where):
+        self.where, self.posted = where, []
+        self.answers = []
+        """(status, body, headers) of each POST in turn, the last one again and again; None: hang
+        up."""
+        self.waiting = {}
+        """What GET /checks/ID answers."""
+
+    def answer(self):
+        with self._lock:
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def __enter__(self):
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._only_one = running.only_one(self.where)
+        self._only_one.__enter__()
+        self.where.local_token.write_text("secret")
+        running.announce(self.where, self._server.server_address[1], "0", datetime.now(UTC))
+        return self
+
+    def __exit__(self, *_):
+        self._only_one.__exit__(None, None, None)
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def handler_of(door):
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            door.posted.append((dict(self.headers), body))
+            if (said := door.answer()) is not None:
+                self.say(*said)
+
+        def do_GET(self):
+            self.say(200, door.waiting[self.path.split("?")[0].rpartition("/")[2]])
+
+        def say(self, status, body, headers=()):
+            self.send_response(status)
+            for name, value in dict(headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def door(where):
+    with Door(where) as door:
+        yield door
+
+
+def check(**more):
+    return {
+        "id": "3" * 13, "state": "done", "label": "fake", "word": "likely AI-made", "percent": 84,
+        "p_fake": 0.84, "error": None, "code": None, "said": None, "model": "mini@1",
+        "prompt": "shipped@1", "sha256": "a" * 64, "ms": 12.5,
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(png(1))
+    return path
+
+
+def test_a_picture_goes_to_the_daemon_with_its_path_and_door(door, picture, monkeypatch):
+    monkeypatch.chdir(picture.parent)
+    door.answers = [(201, check())]
+    [row] = run_json("check", "cat.png")
+    assert row == {
+        "path": "cat.png", "sha256": "a" * 64, "label": "fake", "p_fake": 0.84,
+        "word": "likely AI-made", "model": "mini@1", "prompt": "shipped@1", "ms": 12.5,
+        "error": None, "code": None,
+    }  # fmt: skip
+    headers, body = door.posted[0]
+    assert headers["Authorization"] == "Bearer secret"
+    assert headers["Prefer"].startswith("wait=")
+    assert b'name="source"\r\n\r\ncli\r\n' in body
+    assert f'name="path"\r\n\r\n{picture}\r\n'.encode() in body
+    assert picture.read_bytes() in body
+    assert b"cat.png" not in body.replace(str(picture).encode(), b"")
+
+
+def test_what_is_not_done_at_once_is_waited_for(door, picture):
+    door.answers = [(202, {"id": "7" * 13, "state": "queued"})]
+    door.waiting = {"7" * 13: check(label="real", word="likely real")}
+    assert "likely real" in run("check", picture).stdout
+
+
+def test_rows_come_in_order_however_many_there_are(door, tmp_path):
+    for n in range(12):
+        (tmp_path / f"{n}.png").write_bytes(png(n))
+    door.answers = [(201, check())]
+    rows = run_json("check", *[tmp_path / f"{n}.png" for n in range(12)])
+    assert [row["path"] for row in rows] == [str(tmp_path / f"{n}.png") for n in range(12)]
+    assert b"batch" in door.posted[0][1]
+
+
+def test_a_picture_that_is_refused_is_a_failed_row(door, picture, tmp_path):
+    said = check(label=None, word="not checked", p_fake=None, error="It is blank.", code="blank")
+    problem = {"status": 422, "detail": "It is blank.", "code": "blank", "check": said}
+    door.answers = [(422, problem)]
+    done = run("check", picture, tmp_path / "gone.png", "--json", code=1)
+    blank, gone = json.loads(done.stdout)
+    assert (blank["label"], blank["error"], blank["code"]) == (None, "It is blank.", "blank")
+    assert blank["model"] == "mini@1"
+    assert gone["code"] == "no_file"
+    assert len(door.posted) == 1
+    door.answers = [(413, {"detail": "Too large.", "code": "too_large"})]
+    [large] = run_json("check", picture, code=1)
+    assert (large["error"], large["code"]) == ("Too large.", "too_large")
+    assert len(large["sha256"]) == 64
+
+
+def test_a_check_that_failed_while_it_was_waited_for_is_a_failed_row(door, picture):
+    door.answers = [(202, {"id": "7" * 13, "state": "queued"})]
+    door.waiting = {"7" * 13: check(label=None, p_fake=None, error="It is noise.", code="noise")}
+    [row] = run_json("check", picture, code=1)
+    assert (row["error"], row["code"], row["word"]) == ("It is noise.", "noise", None)
+
+
+def test_a_full_queue_is_tried_again(door, picture):
+    full = (503, {"detail": "Many wait.", "code": "queue_full"}, {"Retry-After": "1"})
+    door.answers = [full, (201, check())]
+    assert "likely AI-made" in run("check", picture).stdout
+
+
+def test_no_percentage_is_put_on_the_persons_own_word(door, picture):
+    door.answers = [(201, check(label="real", word="You said: real", said={"label": "real"}))]
+    assert "%" not in run("check", "-v", picture).stdout
+    door.answers = [(201, check())]
+    assert "(84 %)" in run("check", "-v", picture).stdout
+
+
+def test_standard_input_has_no_path(door, picture):
+    door.answers = [(201, check())]
+    done = subprocess.run(
+        [sys.executable, "-m", "antifake.daemon", "check", "-", "--json"],
+        input=picture.read_bytes(), capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0]["path"] == "-"
+    assert b'name="path"' not in door.posted[0][1]
+
+
+def test_a_name_that_is_not_utf8_is_judged_without_being_sent(door, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    Path(name).write_bytes(png(1))
+    door.answers = [(201, check())]
+    [row] = run_json("check", name)
+    assert row["path"] == name
+    assert b'name="path"' not in door.posted[0][1]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        None,
+        (503, {"detail": "There is no model.", "code": "no_model"}),
+        (401, {"detail": "This takes a token.", "code": "unauthorized"}),
+        (404, {"detail": "There is nothing at this address.", "code": "not_found"}),
+    ],
+)
+def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tiny_home, tmp_path, trouble):
+    for n in range(2):
+        (tmp_path / f"{n}.png").write_bytes(png(n))
+    with Door(places()) as door:
+        door.answers = [(201, check()), trouble]
+        done = run("check", tmp_path / "0.png", tmp_path / "1.png", "--json")
+    rows = json.loads(done.stdout)
+    assert sorted(row["model"].partition("@")[0] for row in rows) in (
+        ["mini", "tiny"], ["tiny", "tiny"],
+    )  # fmt: skip
+    assert [row["path"] for row in rows] == [str(tmp_path / f"{n}.png") for n in range(2)]
+    assert done.stderr.count("This process judges instead.") == 1
+    assert tiny_home
+
+
+@pytest.mark.parametrize("option", [["--no-daemon"], ["--model", "tiny"], ["--prompt", "first"]])
+def test_who_asks_for_another_judge_gets_that_one(tiny_home, picture, option):
+    with Door(places()) as door:
+        [row] = run_json("check", picture, *option)
+        assert door.posted == []
+    assert row["model"].startswith("tiny@")
+    assert tiny_home
+
+
+def test_the_real_daemon_gives_the_same_row_as_this_process(tiny_home, picture):
+    where = places()
+    where.make()
+    with running.only_one(where), app.started(where, lambda: None):
+        [there] = run_json("check", picture)
+        [kept] = run_json("history")
+    [here] = run_json("check", picture)
+    for name in ("path", "sha256", "label", "p_fake", "word", "model", "prompt", "error", "code"):
+        if name == "p_fake":
+            assert there[name] == pytest.approx(here[name], abs=1e-4)
+        else:
+            assert there[name] == here[name]
+    assert (kept["source"], kept["path"]) == ("cli", str(picture))
+    assert tiny_home

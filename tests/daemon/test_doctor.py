@@ -1,0 +1,381 @@
+"""The doctor: every cause of trouble made for real, and named with the one thing to do first."""
+
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from kit.tiny import LLM_WIDTH
+from sqlalchemy import text
+
+from antifake.core.promptbook import Promptbook
+from antifake.daemon import app, client, running
+from antifake.daemon.autostart import Session, turn_on
+from antifake.daemon.config import Folder, add_folder, put
+from antifake.daemon.doctor import Patient, examine, first_trouble
+from antifake.daemon.doctor.at_rest import Free
+from antifake.daemon.places import places
+from antifake.daemon.store import open_store
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MUCH = Free(10**12, 0, 10**12)
+
+
+@pytest.fixture
+def patient(tiny_home, tmp_path, monkeypatch) -> Patient:
+    """Somebody with a model and a prompt, in good health; the daemon does not run."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "/none")  # no systemctl
+    where = places()
+    where.make()
+    put(where.config, "server.port", free_port())
+    session = Session("linux", sys.executable, tmp_path / "person", os.environ)
+    assert tiny_home.root == where.data
+    return Patient(where, session, lambda _: MUCH)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextmanager
+def healthy(patient):
+    """Its daemon runs."""
+    with ExitStack() as parts:
+        parts.enter_context(running.only_one(patient.where))
+        yield parts.enter_context(app.started(patient.where, lambda: None))
+
+
+def trouble(patient):
+    """What comes first, after seeing that everything found has a sentence."""
+    found = list(examine(patient))
+    assert all(finding.sentence.strip() for finding in found)
+    assert all(finding.fix for finding in found if not finding.ok)
+    return first_trouble(found)
+
+
+def named(patient, name):
+    return next(finding for finding in examine(patient) if finding.name == name)
+
+
+# --- Well ---------------------------------------------------------------------------------------
+
+
+def test_who_is_well_is_told_so(patient):
+    with healthy(patient):
+        found = list(examine(patient))
+    assert first_trouble(found) is None, found
+    assert [finding.name for finding in found] == [
+        "folders", "settings", "disk", "model", "prompt", "history", "daemon", "port", "token",
+        "version", "watched folders", "kernel's watches", "tray", "autostart",
+    ]  # fmt: skip
+
+
+def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(patient):
+    doctor = [sys.executable, "-m", "antifake.daemon", "doctor"]
+    done = subprocess.run(doctor, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "TROUBLE  daemon" in done.stdout
+    assert done.stderr.splitlines()[-1] == "Do this first: antifake daemon start"
+    with healthy(patient):
+        done = subprocess.run([*doctor, "--json"], capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, found
+    assert set(found[0]) == {"name", "ok", "sentence", "fix"}
+    assert "All is well" in done.stderr
+
+
+# --- Without a daemon ---------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_a_file(patient):
+    patient.where.logs.rmdir()
+    patient.where.logs.write_text("")
+    first = trouble(patient)
+    assert first.name == "folders"
+    assert "is not a folder" in first.sentence
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(patient):
+    patient.where.logs.chmod(0o500)
+    assert "cannot be written" in trouble(patient).sentence
+
+
+@pytest.mark.parametrize("name", ["state", "local_token"])
+def test_what_is_secret_and_open_to_others(patient, name):
+    path = getattr(patient.where, name)
+    if name == "local_token":
+        path.write_text("secret")
+    path.chmod(0o755)
+    first = trouble(patient)
+    assert str(path) in first.sentence
+    assert first.fix.startswith(f"chmod {'700' if path.is_dir() else '600'} ")
+
+
+def test_settings_that_cannot_be_read(patient):
+    patient.where.config.write_text("[server]\nprot = 1\n")
+    first = trouble(patient)
+    assert first.name == "settings"
+    assert "did you mean server.port?" in first.sentence
+    assert str(patient.where.config) in first.fix
+
+
+def test_a_full_disk(patient):
+    first = trouble(replace(patient, disk_usage=lambda _: Free(10**9, 10**9 - 10**6, 10**6)))
+    assert first.name == "disk"
+    assert "1 MB are free" in first.sentence
+
+
+def test_a_model_that_is_missing(patient):
+    put(patient.where.config, "worker.model", "big")
+    first = trouble(patient)
+    assert (first.name, first.fix) == ("model", "antifake model pull big")
+
+
+def test_a_model_that_is_damaged(patient):
+    shard = next((patient.where.home.models / "tiny").glob("model-*"))
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1
+    shard.write_bytes(data)
+    first = trouble(patient)
+    assert first.name == "model"
+    assert "damaged" in first.sentence
+
+
+def test_a_prompt_that_is_missing_or_does_not_fit(patient):
+    put(patient.where.config, "worker.prompt", "mine")
+    first = trouble(patient)
+    assert (first.name, first.fix) == ("prompt", "antifake config set worker.prompt ''")
+    put(patient.where.config, "worker.prompt", None)
+    book = Promptbook(patient.where.home.prompts)
+    book.path("first").unlink()
+    first = trouble(patient)
+    assert first.name == "prompt"
+    assert "antifake prompt list" in first.fix
+    assert LLM_WIDTH
+
+
+def test_a_log_that_is_damaged(patient):
+    with open_store(patient.where.database, NOW) as store:
+        store.back_up(NOW)
+    patient.where.database.write_bytes(b"no database" * 100)
+    patient.where.database.chmod(0o600)
+    first = trouble(patient)
+    assert first.name == "history"
+    assert "damaged" in first.sentence
+    assert "newest backup" in first.fix
+
+
+def test_a_log_of_a_newer_version_or_of_another_program(patient):
+    with open_store(patient.where.database, NOW) as store, store.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    first = trouble(patient)
+    assert (first.name, first.fix) == ("history", "Update antifake.")
+    with open_store_raw(patient.where.database) as connection:
+        connection.execute("PRAGMA application_id=1")
+    first = trouble(patient)
+    assert first.name == "history"
+    assert "another program" in first.sentence
+
+
+@contextmanager
+def open_store_raw(path):
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    try:
+        yield connection
+        connection.commit()
+    finally:
+        connection.close()
+
+
+# --- The daemon ---------------------------------------------------------------------------------
+
+
+def test_one_that_does_not_run(patient):
+    first = trouble(patient)
+    assert (first.name, first.fix) == ("daemon", "antifake daemon start")
+
+
+def test_one_that_crashed(patient):
+    patient.where.running.write_text('{"pid": 1, "port": 2, "version": "0", "started": "x"}')
+    first = trouble(patient)
+    assert first.name == "daemon"
+    assert "crashed" in first.sentence
+
+
+def test_one_that_has_not_said_where_it_is(patient):
+    with running.only_one(patient.where):
+        first = trouble(patient)
+    assert first.name == "daemon"
+    assert "lock" in first.sentence
+
+
+@contextmanager
+def stranger(say: bytes, port: int = 0):
+    """A program that takes calls, says that, and hangs up; b"" says nothing and stays."""
+    stop = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            if not say:
+                stop.wait(20)
+                return
+            self.request.sendall(say)
+            self.request.recv(10_000)
+
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            stop.set()
+            server.shutdown()
+
+
+WEB = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+@pytest.mark.parametrize("say", [WEB, SSH])
+def test_another_program_on_the_port_where_it_should_answer(patient, say):
+    with running.only_one(patient.where), stranger(say) as port:
+        running.announce(patient.where, port, "0", NOW)
+        first = trouble(patient)
+    assert first.name == "port"
+    assert "Another program" in first.sentence
+
+
+def test_one_that_hangs(patient):
+    with running.only_one(patient.where), stranger(b"") as port:
+        running.announce(patient.where, port, "0", NOW)
+        first = trouble(patient)
+    assert first.name == "port"
+    assert "hangs" in first.sentence
+
+
+def test_one_that_runs_and_listens_nowhere(patient):
+    with running.only_one(patient.where):
+        running.announce(patient.where, free_port(), "0", NOW)
+        first = trouble(patient)
+    assert (first.name, "hangs" in first.sentence) == ("port", True)
+
+
+@pytest.mark.parametrize("say", [WEB, SSH])
+def test_another_program_on_the_port_that_it_would_take(patient, say):
+    with stranger(say) as port:
+        put(patient.where.config, "server.port", port)
+        found = named(patient, "port")
+    assert found.ok
+    assert f"Another program has port {port}" in found.sentence
+
+
+def test_an_antifake_of_somebody_else_on_that_port(patient, tmp_path):
+    theirs = replace(patient.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
+    theirs.make()
+    with running.only_one(theirs), app.started(theirs, lambda: None) as daemon:
+        put(patient.where.config, "server.port", daemon.running.port)
+        assert "not yours" in named(patient, "port").sentence
+
+
+def test_a_token_that_is_gone(patient):
+    with healthy(patient):
+        patient.where.local_token.unlink()
+        first = trouble(patient)
+    assert first.name == "token"
+    assert "gone" in first.sentence
+
+
+def test_a_token_that_was_revoked(patient):
+    with healthy(patient):
+        asked = client.need(patient.where)
+        [mine] = asked.get("/tokens")["tokens"]
+        asked.ask("DELETE", f"/tokens/{mine['id']}")
+        first = trouble(patient)
+    assert first.name == "token"
+    assert "revoked" in first.sentence
+
+
+def test_a_daemon_of_another_version(patient):
+    with healthy(patient) as daemon:
+        running.announce(patient.where, daemon.running.port, "0.0.1", NOW)
+        first = trouble(patient)
+    assert first.name == "version"
+    assert "The daemon is 0.0.1" in first.sentence
+    assert first.fix == "antifake daemon stop; antifake daemon start"
+
+
+# --- Around -------------------------------------------------------------------------------------
+
+
+def test_a_watched_folder_that_is_not_there(patient, tmp_path):
+    add_folder(patient.where.config, Folder(tmp_path / "gone"))
+    with healthy(patient):
+        first = trouble(patient)
+    assert first.name == "watched folders"
+    assert str(tmp_path / "gone") in first.sentence
+    assert "antifake watch remove" in first.fix
+
+
+def test_more_folders_than_the_kernel_watches(patient, tmp_path):
+    for n in range(9):
+        (tmp_path / "many" / f"{n}").mkdir(parents=True)
+    (tmp_path / "inotify").mkdir()
+    (tmp_path / "inotify" / "max_user_watches").write_text("10\n")
+    add_folder(patient.where.config, Folder(tmp_path / "many", exclude=("1",)))
+    patient = replace(patient, inotify=tmp_path / "inotify")
+    with healthy(patient):
+        first = trouble(patient)
+        assert first.name == "kernel's watches"
+        assert "sysctl" in first.fix
+        (tmp_path / "inotify" / "max_user_watches").write_text("100\n")
+        assert named(patient, "kernel's watches").sentence.startswith("9 folders")
+        assert trouble(patient) is None
+
+
+def test_without_a_screen_there_is_no_icon_and_no_trouble(patient):
+    found = named(patient, "tray")
+    assert found.ok
+    assert "no screen" in found.sentence
+
+
+def test_autostart_that_is_not_as_the_settings_say(patient):
+    with healthy(patient):
+        put(patient.where.config, "login.start", True)
+        first = trouble(patient)
+        assert (first.name, first.fix) == ("autostart", "antifake autostart on")
+        turn_on(patient.session)
+        assert trouble(patient) is None
+        put(patient.where.config, "login.start", False)
+        assert trouble(patient).fix == "antifake autostart off"
+
+
+def test_autostart_of_a_python_that_is_gone(patient, tmp_path):
+    put(patient.where.config, "login.start", True)
+    turn_on(replace(patient.session, python=str(tmp_path / "gone" / "python")))
+    with healthy(patient):
+        first = trouble(patient)
+    assert first.name == "autostart"
+    assert "is not there" in first.sentence
+    assert first.fix == "antifake autostart on"
+
+
+def test_of_several_troubles_the_cause_comes_first(patient):
+    patient.where.config.write_text("[server\n")
+    found = [finding.name for finding in examine(patient) if not finding.ok]
+    assert found == ["settings", "daemon"]
+    assert Path(patient.where.config).exists()

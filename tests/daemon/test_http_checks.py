@@ -1,0 +1,239 @@
+"""Having pictures checked over HTTP, by the real classes with a tiny model."""
+
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from kit.daemon import running_daemon
+from kit.pictures import png
+from kit.waiting import eventually
+from PIL import Image
+
+CONTRACT = Path(__file__).parents[1] / "contract" / "check.json"
+
+
+@pytest.fixture(scope="module")
+def daemon(tiny_source, tmp_path_factory):
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        assert daemon.check(png(0)).status == 201  # the model is awake from here on
+        yield daemon
+
+
+def rows(daemon) -> int:
+    with sqlite3.connect(daemon.places.database) as log:
+        return log.execute("SELECT count(*) FROM checks").fetchone()[0]
+
+
+def test_a_picture_is_judged_and_is_in_the_history(daemon):
+    reply = daemon.check(png(1), page="https://example.org/private/page?x=1")
+    check = reply.json
+    assert reply.status == 201
+    assert check["label"] in ("real", "fake", "unsure")
+    assert check["page"] == "example.org"
+    assert check["source"] == "api"
+    assert reply.headers["Location"] == f"/api/v1/checks/{check['id']}"
+    assert daemon.get(f"/checks/{check['id']}").json == check
+    assert daemon.get("/checks?limit=1").json["checks"] == [check]
+
+
+def test_a_check_is_put_together_as_the_extension_expects_it(daemon):
+    """Both sides read the same example."""
+    example = json.loads(CONTRACT.read_text())
+    check = daemon.check(png(2)).json
+    assert check.keys() == example.keys()
+    for name, value in example.items():
+        if value is not None and check[name] is not None:
+            assert type(check[name]) is type(value), name
+    shown = daemon.get("/openapi.json").json["components"]["schemas"]["Check"]["properties"]
+    assert shown.keys() == example.keys()
+
+
+def test_the_same_bytes_are_answered_from_the_log(daemon):
+    before = daemon.check(png(3)).json
+    count = rows(daemon)
+    assert daemon.check(png(3), prefer="wait=0").json == before
+    assert rows(daemon) == count
+
+
+def test_the_same_bytes_on_their_way_are_joined(daemon):
+    with ThreadPoolExecutor(5) as many:
+        replies = list(many.map(lambda _: daemon.check(png(4)), range(5)))
+    assert {reply.status for reply in replies} == {201}
+    assert len({reply.json["id"] for reply in replies}) == 1
+
+
+def test_who_does_not_wait_is_told_where_to_ask(daemon):
+    reply = daemon.check(png(5), prefer="wait=0")
+    assert reply.status == 202
+    assert reply.json["state"] in ("queued", "running")
+    assert reply.headers["Retry-After"] == "1"
+    place = reply.headers["Location"].removeprefix("/api/v1")
+
+    def done():
+        found = daemon.get(f"{place}?wait=1")
+        assert found.status in (200, 202)
+        return found if found.status == 200 else None
+
+    assert eventually(done).json["id"] == reply.json["id"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=20", "respond-async, wait=20", "wait=999", "wait=x", ""])
+def test_how_long_to_wait_is_a_wish(daemon, prefer):
+    reply = daemon.check(png(hash(prefer) % 1000 + 100), prefer=prefer)
+    assert reply.status == 201
+
+
+def test_a_private_picture_leaves_nothing(daemon):
+    count, before = rows(daemon), daemon.get("/state").json["last_event"]
+    reply = daemon.check(png(6), private="true", page="https://example.org")
+    assert reply.status == 201
+    assert not reply.json["is_stored"]
+    assert not reply.json["has_thumbnail"]
+    assert rows(daemon) == count
+    found = daemon.get(f"/events?after={before}", Accept="application/json").json
+    assert "check" not in [event["kind"] for event in found["events"]]
+    with sqlite3.connect(daemon.places.database) as log:
+        assert reply.json["sha256"] not in "".join(log.iterdump()).lower()
+    assert list(daemon.places.spool.iterdir()) == []
+    assert daemon.get(f"/checks/{reply.json['id']}").json == reply.json
+
+
+def saved(image: Image.Image, **options) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty"), (b"GIF89a", "unreadable"), (png(7)[:100], "unreadable"),
+        (saved(Image.new("RGB", (40, 40)), format="PNG"), "too_small"),
+        (saved(Image.new("RGB", (96, 96), "red"), format="PNG"), "blank"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", None), (b"\x7fELF" + bytes(500), None),
+        (b"%PDF-1.4", None), (b"PK\x03\x04" + bytes(500), None), (b"<html>", None),
+    ],
+)  # fmt: skip
+def test_a_picture_that_cannot_be_judged_is_a_problem_with_its_check(daemon, data, code):
+    reply = daemon.check(data)
+    assert reply.status == 422
+    check = reply.json["check"]
+    assert reply.code == check["code"]
+    assert reply.json["detail"] == check["error"]
+    assert code in (None, reply.code) or code == "empty"
+    assert check["label"] is None
+    assert check["word"] == "not checked"
+    assert daemon.get(f"/checks/{check['id']}").json == check
+
+
+def test_only_programs_of_this_computer_may_say_where_a_file_lies(daemon):
+    secret = daemon.token("check", "read")
+    reply = daemon.check(png(8), token=secret, path="/home/x/holiday.png")
+    assert (reply.status, reply.code) == (403, "scope")
+    reply = daemon.check(png(8), path="/home/x/holiday.png")
+    assert reply.json["path"] == "/home/x/holiday.png"
+
+
+def test_who_may_only_check_does_not_learn_where_files_lie(daemon):
+    known = daemon.check(png(9), path="/home/x/secret name.png", page="https://example.org").json
+    check = daemon.token("check")
+    for reply in (
+        daemon.check(png(9), token=check),
+        daemon.get(f"/checks/{known['id']}", token=check),
+    ):
+        assert reply.json["id"] == known["id"]
+        assert (reply.json["path"], reply.json["page"]) == (None, None)
+        assert b"secret name" not in reply.body
+    read = daemon.token("read")
+    assert daemon.get(f"/checks/{known['id']}", token=read).json == known
+
+
+def test_the_door_it_came_through_is_noted(daemon):
+    origin = "moz-extension://11111111-2222-3333-4444-555555555555"
+    paired = daemon.token("check", origin=origin)
+    assert daemon.check(png(10), token=paired).json["source"] == "extension"
+    assert daemon.check(png(12), source="cli", priority="batch").json["source"] == "cli"
+    assert daemon.check(png(13), source="watch").status == 422
+    assert daemon.check(png(13), priority="folder").status == 422
+    assert daemon.check(png(13), page="x" * 3000).status == 422
+    assert daemon.check(png(13), path="a\0b").status == 422
+
+
+def test_a_thumbnail_is_a_small_webp_of_our_own(daemon):
+    big = saved(Image.open(BytesIO(png(14))).resize((640, 480)), format="JPEG", comment=b"SECRET")
+    check = daemon.check(big).json
+    reply = daemon.get(f"/checks/{check['id']}/thumbnail")
+    assert reply.headers["Content-Type"] == "image/webp"
+    assert reply.headers["Content-Disposition"] == 'inline; filename="thumbnail.webp"'
+    assert max(Image.open(BytesIO(reply.body)).size) <= 128
+    assert b"SECRET" not in reply.body
+    assert daemon.get("/checks/0000000000000/thumbnail").status == 404
+
+
+def test_the_persons_word_wins_and_can_be_taken_back(daemon):
+    check = daemon.check(png(15)).json
+    place = f"/checks/{check['id']}/label"
+    said = daemon.send("PUT", place, {"label": "fake", "note": "I made it"}).json
+    assert (said["label"], said["word"]) == ("fake", "You said: AI-made")
+    assert said["said"]["note"] == "I made it"
+    assert daemon.send("PUT", place, {"label": "real"}).json["label"] == "real"
+    assert daemon.post("/labels:undo", {"ids": [check["id"]]}).json["checks"][0] == said
+    assert daemon.ask("DELETE", place).json == check
+    assert daemon.send("PUT", place, {"label": "maybe"}).status == 422
+    assert daemon.send("PUT", "/checks/0000000000000/label", {"label": "real"}).status == 404
+
+
+def test_many_are_corrected_or_none(daemon):
+    ids = [daemon.check(png(seed)).json["id"] for seed in (16, 17)]
+    found = daemon.post("/labels:batch", {"ids": ids, "label": "unsure"}).json["checks"]
+    assert [one["label"] for one in found] == ["unsure", "unsure"]
+    reply = daemon.post("/labels:batch", {"ids": [*ids, "0000000000000"], "label": "real"})
+    assert reply.status == 404
+    assert daemon.get(f"/checks/{ids[0]}").json["label"] == "unsure"
+    daemon.post("/labels:batch", {"ids": ids, "label": None})
+    assert daemon.get(f"/checks/{ids[0]}").json["said"] is None
+
+
+def test_what_was_never_read_cannot_be_corrected(daemon):
+    """Nothing to undo is a conflict, too: both are sentences, not failures of ours."""
+    check = daemon.check(png(18)).json
+    reply = daemon.post("/labels:undo", {"ids": [check["id"]]})
+    assert (reply.status, reply.code) == (409, "refused")
+
+
+def test_forgetting_leaves_nothing(daemon):
+    check = daemon.check(png(19)).json
+    assert daemon.ask("DELETE", f"/checks/{check['id']}").status == 204
+    assert daemon.get(f"/checks/{check['id']}").status == 404
+    assert daemon.ask("DELETE", f"/checks/{check['id']}").status == 404
+    ids = [daemon.check(png(seed)).json["id"] for seed in (20, 21)]
+    assert daemon.post("/checks:forget", {"ids": ids}).json == {"forgotten": 2}
+    assert daemon.post("/checks:forget", {"ids": ["no id"]}).status == 404
+
+
+def test_when_the_queue_is_full_the_rest_is_sent_away_at_once(tiny_source, tmp_path):
+    few = running_daemon(tmp_path, tiny_source, "[worker]\nqueue = 4\n")
+    with few as daemon, ThreadPoolExecutor(12) as many:
+        # The model is loading still: some are its next, four wait, and then it is full.
+        before = [daemon.check(png(n), prefer="wait=0").status for n in range(9)]
+        assert before == sorted(before)
+        assert {*before} == {202, 503}
+        asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(20, 32)]
+        assert daemon.get("/health").status == 200
+        replies = [one.result(30) for one in asked]
+    full = [reply for reply in replies if reply.status == 503]
+    assert full
+    assert {reply.code for reply in full} == {"queue_full"}
+    assert all(int(reply.headers["Retry-After"]) > 0 for reply in full)
+    assert {reply.status for reply in replies} <= {201, 202, 503}
+
+
+def test_without_a_model_that_is_said_at_once(tiny_source, tmp_path):
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        (daemon.places.home.models / "active").write_text("gone")
+        reply = daemon.check(png(1))
+        assert (reply.status, reply.code) == (503, "no_model")
+        assert daemon.get("/state").json["model"]["phase"] == "broken"

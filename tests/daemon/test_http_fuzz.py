@@ -1,0 +1,35 @@
+"""What the OpenAPI document allows, and much that it does not: none is an error of ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit.daemon import running_daemon
+from kit.pictures import png
+
+COMMAND = Path(sys.executable).with_name("schemathesis")
+
+
+@pytest.fixture(scope="module")
+def daemon(tiny_source, tmp_path_factory):
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        assert daemon.check(png(0)).status == 201
+        yield daemon
+
+
+def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path):
+    """All but stopping it, and the stream, which has no end."""
+    done = subprocess.run(
+        [
+            COMMAND, "run", f"http://127.0.0.1:{daemon.port}/api/v1/openapi.json",
+            "--header", f"Authorization: Bearer {daemon.secret}",
+            "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
+            "--exclude-path", "/api/v1/daemon:stop", "--exclude-path", "/api/v1/events",
+            "--max-examples", "15", "--seed", "1", "--phases", "examples,coverage,fuzzing",
+            "--mode", "all", "--no-color",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert daemon.get("/health").status == 200

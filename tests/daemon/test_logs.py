@@ -1,0 +1,306 @@
+"""The log: what stands in it, what never does, and how it is read."""
+
+import ast
+import logging
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+from kit.pictures import png
+from kit.running import place_of
+from kit.waiting import eventually
+
+from antifake.daemon import app, client, logs, running
+from antifake.daemon.config import Folder, add_folder, put
+from antifake.daemon.places import places
+
+log = logging.getLogger("antifake.daemon.test")
+DAEMON = Path(__file__).parents[2] / "daemon"
+
+
+@pytest.fixture
+def where(tmp_path):
+    return place_of(tmp_path / "home")
+
+
+@pytest.fixture
+def written(where):
+    """Gives the text of the log, which is in use meanwhile."""
+    undo = logs.set_up(where, "info")
+    yield lambda: where.log.read_text("utf-8")
+    undo()
+
+
+def test_a_line_says_when_how_bad_who_and_what(written):
+    log.warning("%d pictures wait", 3)
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING test: 3 pictures wait\n", written()
+    )
+
+
+def test_a_message_of_several_lines_is_one_line_and_cannot_command_a_terminal(written):
+    log.warning("first\n2026-01-01T00:00:00.000Z ERROR forged: second\x1b[31m")
+    assert len(written().splitlines()) == 1
+    assert "\x1b" not in written()
+    assert r"first\n2026" in written()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Authorization: Bearer s3cr3t-x",
+        "GET /open?code=s3cr3t-x&next=/",
+        "{'token': 's3cr3t-x', 'id': 1}",
+        'token="s3cr3t-x"',
+        "Cookie: session=s3cr3t-x; path=/",
+        "X-Pairing-Secret: s3cr3t-x",
+    ],
+)
+def test_secrets_are_taken_out(written, told):
+    log.error(told)
+    log.error("failed", exc_info=ValueError(told))
+    assert "s3cr3t" not in written()
+    assert "***" in written()
+
+
+def test_an_exit_code_is_no_secret(written):
+    log.info("it ended with exit code: 3, code unreadable")
+    assert "exit code: 3, code unreadable" in written()
+
+
+def test_a_trace_names_no_file_of_the_person_unless_all_is_wanted(written):
+    def stumble():
+        try:
+            Path("/home/anna/private.png").read_bytes()
+        except OSError as error:
+            raise RuntimeError("cannot go on") from error
+
+    for level in ("info", "debug"):
+        logs.set_level(level)
+        try:
+            stumble()
+        except RuntimeError:
+            log.exception("stumbled at level %s", level)
+    before, after = written().split("stumbled at level debug")
+    assert "private.png" not in before
+    assert "FileNotFoundError" in before
+    assert "private.png" in after
+
+
+def test_what_nobody_catches_in_a_thread_is_told_with_its_trace(written, capfd):
+    def end():
+        raise RuntimeError("the thread's own")
+
+    thread = threading.Thread(target=end, name="line")
+    # pytest takes threading.excepthook for itself while a test runs; ours was put over it.
+    former = threading.excepthook
+    thread.start()
+    thread.join()
+    assert threading.excepthook is former
+    assert "CRITICAL logs: the thread line ended" in written()
+    assert "    RuntimeError: the thread's own" in written()
+    assert capfd.readouterr().out == ""
+
+
+def test_what_nobody_catches_in_main_and_warnings_go_to_the_log(where):
+    code = (
+        "import sys, warnings\n"
+        "from antifake.daemon import logs\n"
+        "from antifake.daemon.places import places\n"
+        "logs.set_up(places())\n"
+        "warnings.warn('an old way')\n"
+        "raise RuntimeError('main has ended')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"ANTIFAKE_HOME": str(where.data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "main has ended" in done.stderr
+    text = where.log.read_text()
+    assert "WARNING py.warnings: " in text
+    assert "an old way" in text
+    assert "CRITICAL logs: nobody caught this" in text
+    assert "    RuntimeError: main has ended" in text
+
+
+def test_it_is_five_small_files_of_this_user_alone(where):
+    where.logs.mkdir(parents=True, mode=0o755)
+    where.log.touch(mode=0o644)
+    where.log.chmod(0o644)
+    undo = logs.set_up(where, "info")
+    try:
+        for n in range(700):
+            log.info("%04d %s", n, "x" * 10_000)
+    finally:
+        undo()
+    files = sorted(where.logs.iterdir())
+    assert len(files) == logs.FILES
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
+    assert all(file.stat().st_size <= logs.MAX_BYTES for file in files)
+    assert " 0699 " in where.log.read_text()
+
+
+def test_its_folder_is_private(where):
+    logs.set_up(where, "info")()
+    assert stat.S_IMODE(where.logs.stat().st_mode) == 0o700
+
+
+def test_the_settings_say_how_much_is_written(where):
+    where.make()
+    put(where.config, "logs.level", "error")
+    undo = logs.set_up(where)
+    try:
+        log.warning("not so bad")
+        log.error("bad")
+        logging.getLogger("watchdog").warning("of somebody else")
+    finally:
+        undo()
+    assert [line.split("Z ")[1] for line in where.log.read_text().splitlines()] == [
+        "ERROR test: bad"
+    ]
+
+
+def test_settings_that_cannot_be_read_do_not_keep_it_from_starting(where):
+    where.make()
+    where.config.write_text("[logs]\nlevel = 7")
+    assert logs.level_of_settings(where) == "info"
+
+
+def test_after_undoing_everything_is_as_before(where):
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
+    handlers = list(logging.getLogger().handlers)
+    logs.set_up(where, "info")()
+    assert hooks == (
+        sys.excepthook,
+        threading.excepthook,
+        sys.unraisablehook,
+        warnings.showwarning,
+    )
+    assert logging.getLogger().handlers == handlers
+
+
+def test_the_last_lines_are_taken_from_as_many_files_as_they_need(where):
+    where.make()
+    where.log.with_name("antifake.log.1").write_text("a\nb\nc\n")
+    where.log.write_text("d\n")
+    assert logs.last_lines(where, 3)[0] == ["b", "c", "d"]
+    assert logs.last_lines(where, 0)[0] == []
+    assert logs.last_lines(where, 9)[0] == ["a", "b", "c", "d"]
+
+
+def collect(lines, found):
+    for line in lines:
+        found.append(line)  # one by one: what came before an error counts
+
+
+def test_following_goes_on_over_the_change_to_a_new_file(where):
+    where.make()
+    where.log.write_text("before\n")
+    found = []
+
+    class EnoughError(Exception):
+        pass
+
+    def turns():
+        with where.log.open("a") as file:
+            file.write("one\ntw")
+        yield
+        with where.log.open("a") as file:
+            file.write("o\nthree\n")
+        where.log.rename(where.log.with_name("antifake.log.1"))
+        where.log.write_text("four\n")
+        yield
+        yield
+        raise EnoughError
+
+    turn = turns()
+    with pytest.raises(EnoughError):
+        collect(logs.follow(where, logs.last_lines(where, 1)[1], lambda: next(turn)), found)
+    assert found == ["one", "two", "three", "four"]
+
+
+def test_a_trace_belongs_to_the_message_above_it():
+    found = logs.to_records(
+        [
+            "    of a message before",
+            "2026-11-22T10:00:00.000Z ERROR line: it stumbled",
+            "    Traceback",
+            "2026-11-22T10:00:01.000Z INFO app: on",
+        ]
+    )
+    assert [one["message"] for one in found] == ["it stumbled\n    Traceback", "on"]
+    assert found[0]["level"] == "error"
+
+
+def test_following_in_another_process_shows_new_lines(where, tmp_path):
+    where.make()
+    where.log.write_text("older\nold\n")
+    shown = tmp_path / "shown.txt"
+    with shown.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "antifake.daemon", "logs", "show", "-n", "1", "-f"],
+            env=os.environ | {"ANTIFAKE_HOME": str(where.data)}, stdout=out,
+        )  # fmt: skip
+    try:
+        eventually(lambda: shown.read_text() == "old\n")
+        with where.log.open("a") as file:
+            file.write("new\n")
+        eventually(lambda: shown.read_text() == "old\nnew\n")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_daemon_at_work_names_no_file_in_its_log(tiny_home, tmp_path):
+    where = places()
+    folder = tmp_path / "folder-of-anna"
+    folder.mkdir()
+    add_folder(where.config, Folder(folder))
+    where.make()
+    undo = logs.set_up(where)
+    try:
+        with running.only_one(where), app.started(where, lambda: None):
+            (folder / "name-of-anna.png").write_bytes(png(1))
+            (folder / "torn-of-anna.png").write_bytes(png(2)[:100])
+            asked = client.need(where)
+            eventually(lambda: len(asked.get("/checks")["checks"]) == 2, 60)
+            log.info("done")
+    finally:
+        undo()
+    text = "".join(path.read_text() for path in where.logs.iterdir())
+    assert "done" in text
+    assert "of-anna" not in text
+    assert where.local_token.read_text() not in text
+    assert tiny_home
+
+
+_OF_FILES = re.compile(r"\b(path|file|filename|folder|root|source|stamp|page|url|title)s?\b")
+_TOLD = ("info", "warning", "error", "exception", "critical")
+
+
+def test_no_name_of_a_file_is_told_above_level_debug():
+    """By reading the code: what is handed to the log must not be called a path, file or page."""
+    seen = 0
+    for source in sorted(DAEMON.rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if ast.unparse(node.func.value) != "log" or node.func.attr not in _TOLD:
+                continue
+            seen += 1
+            for argument in node.args[1:]:
+                # without_paths(line) and the like take them out.
+                text = re.sub(r"\w*without_paths?\(\w+\)", "", ast.unparse(argument))
+                assert not _OF_FILES.search(text), f"{source}: {ast.unparse(node)}"
+            assert isinstance(node.args[0], ast.Constant), f"{source}: an f-string hides names"
+    assert seen > 5

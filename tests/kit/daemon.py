@@ -1,0 +1,157 @@
+"""The whole daemon in this process, on a real port, with the tiny model; and ways to ask it."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from conftest import tiny_prompt
+
+from antifake.core.catalog import Home
+from antifake.core.prepare import Source, prepare
+from antifake.core.promptbook import Promptbook
+from antifake.daemon.app import started
+from antifake.daemon.places import Places
+from antifake.daemon.service import Service
+from antifake.daemon.service.access import Access
+
+ADMIN = object()
+"""The token of the programs on this computer."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of a problem; it is one, and says so."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.body
+        assert self.json["status"] == self.status
+        assert self.json["type"] == f"urn:antifake:problem:{self.json['code']}"
+        assert self.json["detail"].endswith((".", "?"))
+        return self.json["code"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A daemon that can be asked."""
+
+    places: Places
+    service: Service
+    access: Access
+    port: int
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def secret(self) -> str:
+        return self.places.local_token.read_text("ascii")
+
+    def ask(
+        self, method: str, path: str, body: bytes | str | None = None, *, token: Any = ADMIN,
+        **headers: str,
+    ) -> Reply:  # fmt: skip
+        """`path` is below /api/v1, or begins with a //; words in `headers` are joined by _."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {self.secret if token is ADMIN else token}")
+        path = path[1:] if path.startswith("//") else f"/api/v1{path}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **about: Any) -> Reply:
+        return self.ask("GET", path, **about)
+
+    def send(self, method: str, path: str, value: Any, **about: Any) -> Reply:
+        return self.ask(
+            method, path, json.dumps(value), **{"Content_Type": "application/json"} | about
+        )
+
+    def post(self, path: str, value: Any = None, **about: Any) -> Reply:
+        return self.send("POST", path, value, **about)
+
+    def check(self, data: bytes, *, token: Any = ADMIN, prefer: str = "wait=20", **fields: str):
+        """Post a picture."""
+        body, kind = form({"file": data, **fields})
+        return self.ask("POST", "/checks", body, token=token, Content_Type=kind, Prefer=prefer)
+
+    def raw(self, request: bytes, within_s: float = 10.0) -> bytes:
+        """Whatever comes back for these bytes, until the other side closes or is silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=within_s) as connection:
+            return read_all(connection, request)
+
+    def token(self, *scopes: str, origin: str | None = None) -> str:
+        return self.access.issue("test", scopes, origin)[1]
+
+
+def read_all(connection: socket.socket, request: bytes) -> bytes:
+    found = b""
+    try:
+        connection.sendall(request)
+        while part := connection.recv(65536):
+            found += part
+    except ConnectionError:
+        pass  # refused before all of it was read
+    return found
+
+
+def form(fields: dict[str, bytes | str]) -> tuple[bytes, str]:
+    """multipart/form-data, and its type."""
+    mark = uuid4().hex
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{name}"'.encode()
+        + (b'; filename="picture"\r\n' if isinstance(value, bytes) else b"\r\n")
+        + b"\r\n"
+        + (value if isinstance(value, bytes) else value.encode())
+        + b"\r\n"
+        for name, value in fields.items()
+    ]
+    return b"".join(parts) + f"--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
+
+
+def tiny_home_in(root: Path, source: Path) -> Home:
+    """The tiny model and a prompt for it, both in use."""
+    home = Home(root)
+    bundle = prepare(Source(source), home.models / "tiny", dtype="fp32")
+    home.use("tiny")
+    book = Promptbook(home.prompts)
+    book.add("first", tiny_prompt(1).to_bytes())
+    book.use("first", bundle)
+    return home
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running_daemon(root: Path, source: Path, settings: str = "") -> Iterator[Asked]:
+    """`source` is the tiny model as `tiny_source` makes it; `settings` is TOML."""
+    home = tiny_home_in(root / "home", source)
+    places = Places(
+        home, root / "config.toml", root / "data", root / "state", root / "logs"
+    )  # fmt: skip
+    places.make()
+    places.config.write_text(f"[server]\nport = {free_port()}\n{settings}")
+    stopped = threading.Event()
+    with started(places, stopped.set) as daemon:
+        yield Asked(places, daemon.service, daemon.access, daemon.running.port, stopped)
