@@ -10,6 +10,7 @@ run: .venv/run
 	$(BIN)/antifake demo
 
 test: check build/wheels
+	$(BIN)/python tests/kit/packages.py
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
 

@@ -6,12 +6,7 @@ several runs, floor and subject by turns, so that both meet the same load.
 
 import itertools
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,29 +27,8 @@ from antifake.trainer.presets import CORRECTIONS
 from antifake.trainer.training import Order, Place, train
 from tests.kit.toy import toy_pictures
 
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def by_turns(*works: Callable[[], object], runs: int) -> list[float]:
-    """Median seconds of each work."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(runs):
-        for work, mine in zip(works, times, strict=True):
-            mine.append(seconds(work))
-    return [statistics.median(mine) for mine in times]
-
-
-def row(what: str, subject_s: float, floor: str, floor_s: float, aim: str = "") -> None:
-    ratio = subject_s / floor_s
-    print(f"{what:<44}{1000 * subject_s:>9.1f} ms   {ratio:>5.2f} x {floor:<34}{aim}", flush=True)
-
-
-def process(*arguments: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+from . import daemon
+from .measure import by_turns, process, row
 
 
 def one_picture(detector: Detector, data: bytes) -> None:
@@ -160,6 +134,7 @@ def main() -> None:
     loading(home)
     ranking(detector, data)
     correcting(home)
+    daemon.measure(home, data)
 
 
 main()

@@ -1,0 +1,72 @@
+"""What the tests of page and tray need from Debian: a browser, a screen, a tray, a mouse.
+
+`make test` runs this: as root it installs what is missing, else it says what is and fails.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+PROGRAMS = {
+    "chromium": "chromium",
+    "Xvfb": "xvfb",
+    "openbox": "openbox",
+    "trayer": "trayer",
+    "xdotool": "xdotool",
+    "import": "imagemagick",
+    "xprop": "x11-utils",
+    "dbus-run-session": "dbus",
+    "xclip": "xclip",
+}
+MODULES = {
+    "gi": "python3-gi",
+    "gi.repository.Gtk": "gir1.2-gtk-3.0",
+    "gi.repository.AyatanaAppIndicator3": "gir1.2-ayatanaappindicator3-0.1",
+}
+FONTS = {"DejaVu Sans": "fonts-dejavu-core", "Noto Sans CJK": "fonts-noto-cjk"}
+
+
+def missing() -> list[str]:
+    """The Debian packages that are not here."""
+    packages = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    for module, package in MODULES.items():
+        code = f"import {module.split('.')[0]}"
+        if "." in module:
+            code = f"from gi.repository import {module.rsplit('.', 1)[1]}"
+        if not _succeeds("/usr/bin/python3", "-W", "ignore", "-c", code):
+            packages.append(package)
+    if shutil.which("fc-list"):
+        fonts = subprocess.run(["fc-list"], capture_output=True, text=True, check=False).stdout
+        packages += [package for name, package in FONTS.items() if name not in fonts]
+    else:
+        packages += ["fontconfig", *FONTS.values()]
+    return packages
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def main() -> None:
+    packages = missing()
+    if not packages:
+        return
+    names = " ".join(packages)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit(f"The tests of page and tray need these Debian packages: {names}")
+    print(f"Installing for the tests of page and tray: {names}", file=sys.stderr)
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "-qq", "update"], check=True, env=quiet)
+    install = ["apt-get", "-qq", "-y", "--no-install-recommends", "install"]
+    done = subprocess.run([*install, *packages], env=quiet, stdout=subprocess.DEVNULL, check=False)
+    left = missing()
+    if done.returncode or left:
+        sys.exit(f"These Debian packages could not be installed: {' '.join(left or packages)}")
+
+
+if __name__ == "__main__":
+    main()
