@@ -27,7 +27,7 @@ _PAGE = re.compile(r"/(?:[a-z0-9_-]+/?){0,8}")
 def hello(body: dict[str, Any]) -> Response:
     """Prove that this is the program which a token is for
 
-    HMAC-SHA256 of the nonce and the word "server"; the key is the sha256 of the token in hex.
+    HMAC-SHA256 of the nonce, a colon and the port; the key is the sha256 of the token in hex.
     Whoever else listens on the port cannot know it.
     """
     return jsonify(proof=access().proof(body["token_id"], body["nonce"], behind().port))

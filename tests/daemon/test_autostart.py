@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.display import need
+from kit.waiting import eventually
 
 from antifake.daemon import autostart
 from antifake.daemon.autostart import AutostartError, Session
@@ -244,8 +246,6 @@ def test_a_path_with_a_line_end_is_refused(home):
 
 def test_a_desktop_entry_is_read_by_glib_as_it_was_meant(home):
     """By the library that GNOME, XFCE and Cinnamon start their entries with."""
-    if not Path("/usr/bin/gio").exists():
-        pytest.skip("gio launch is not here to start a desktop entry")
     told = home / "told.txt"
     code = f"import os, sys; open({str(told)!r}, 'w').write(repr([sys.argv, os.environ['X_Y']]))"
     script = home / "say it.py"
@@ -254,21 +254,17 @@ def test_a_desktop_entry_is_read_by_glib_as_it_was_meant(home):
     entry = DesktopEntry(program, home / ".config")
     entry.on()
     subprocess.run(
-        ["/usr/bin/gio", "launch", entry.path],
+        [need("/usr/bin/gio"), "launch", entry.path],
         env={**os.environ, "PATH": "/usr/bin:/bin", "HOME": str(home)},
         check=True, timeout=20, capture_output=True,
     )  # fmt: skip
-    from kit.waiting import eventually
-
     text = eventually(lambda: told.exists() and told.read_text())
     assert text == repr([[str(script), HOSTILE], HOSTILE])
 
 
 @pytest.mark.parametrize("chosen", [None, HOSTILE])
 def test_systemd_itself_finds_nothing_wrong_with_the_unit(home, tmp_path, chosen):
-    verifier = Path("/usr/bin/systemd-analyze")
-    if not verifier.exists():
-        pytest.skip("systemd-analyze is not here to read a unit")
+    verifier = need("/usr/bin/systemd-analyze")
     environment = {"ANTIFAKE_HOME": chosen} if chosen else {}
     unit = SystemdUnit(session(home, **environment).daemon, home / ".config")
     path = tmp_path / "antifake.service"

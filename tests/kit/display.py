@@ -8,18 +8,13 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
+from kit.packages import PROGRAMS
 from kit.waiting import eventually
 from PIL import Image
 
-PACKAGES = {
-    "Xvfb": "xvfb", "openbox": "openbox", "trayer": "trayer", "xdotool": "xdotool",
-    "import": "imagemagick", "xwininfo": "x11-utils", "dbus-daemon": "dbus-daemon",
-    "dbus-monitor": "dbus-bin", "xclip": "xclip",
-}  # fmt: skip
-NOTIFIER = Path("/usr/lib/notification-daemon/notification-daemon")
+NOTIFIER = "/usr/lib/notification-daemon/notification-daemon"
 WIDTH, HEIGHT = 1000, 600
 PANEL = 32
 """The panel's height in pixels."""
@@ -28,7 +23,8 @@ PANEL = 32
 def need(program):
     found = shutil.which(program)
     if not found:
-        pytest.fail(f"`{program}` is missing; on Debian: apt install {PACKAGES[program]}")
+        package = PROGRAMS.get(program) or PROGRAMS[Path(program).name]
+        pytest.fail(f"`{program}` is missing; on Debian: apt install {package}")
     return found
 
 
@@ -127,12 +123,10 @@ class Display:
     @contextmanager
     def notifier(self):
         """A program that shows notifications; gives a function for all that it was asked to."""
-        if not NOTIFIER.is_file():
-            pytest.fail(f"{NOTIFIER} is missing; on Debian: apt install notification-daemon")
         asked = "interface='org.freedesktop.Notifications'"
         with (
             process([need("dbus-monitor"), asked], env=self.env, stdout=subprocess.PIPE) as monitor,
-            process([NOTIFIER], env=self.env, stderr=subprocess.DEVNULL),
+            process([need(NOTIFIER)], env=self.env, stderr=subprocess.DEVNULL),
         ):
             os.set_blocking(monitor.stdout.fileno(), False)
             heard = []

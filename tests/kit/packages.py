@@ -1,4 +1,5 @@
-"""What the tests of page and tray need from Debian: a browser, a screen, a tray, a mouse.
+"""What the tests of page, tray and autostart need from Debian: a browser, a screen, a
+tray, a mouse.
 
 `make test` runs this: as root it installs what is missing, else it says what is and fails.
 """
@@ -15,10 +16,15 @@ PROGRAMS = {
     "trayer": "trayer",
     "xdotool": "xdotool",
     "import": "imagemagick",
-    "xprop": "x11-utils",
-    "dbus-run-session": "dbus",
+    "xwininfo": "x11-utils",
+    "dbus-daemon": "dbus-daemon",
+    "dbus-monitor": "dbus-bin",
     "xclip": "xclip",
+    "gio": "libglib2.0-bin",
+    "systemd-analyze": "systemd",
+    "/usr/lib/notification-daemon/notification-daemon": "notification-daemon",
 }
+"""By name, or by path where they lie on nobody's PATH."""
 MODULES = {
     "gi": "python3-gi",
     "gi.repository.Gtk": "gir1.2-gtk-3.0",
