@@ -1,0 +1,47 @@
+"""The icon with the daemon itself behind it: the command, a real panel, a real click, the page."""
+
+import http.client
+import os
+import subprocess
+import sys
+from contextlib import closing
+from urllib.parse import urlsplit
+
+from kit.display import Display, process
+from kit.pictures import png
+from kit.running import post, running
+from kit.waiting import eventually
+
+
+def test_a_click_on_the_icon_opens_the_history_of_the_running_daemon(tiny_home, tmp_path):
+    opened, browser = tmp_path / "opened", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> "{opened}"\n')
+    browser.chmod(0o700)
+    with Display() as display, display.panel(), display.bus():
+        env = display.env | {"ANTIFAKE_HOME": str(tiny_home.root), "BROWSER": str(browser)}
+        with running(tiny_home.root) as daemon:
+            check = post(daemon.ready(), png(1))
+            command = [sys.executable, "-m", "antifake.daemon", "tray"]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            with process(command, env=os.environ | env, **pipes) as tray:
+                eventually(display.icon_box, 20)
+                display.click_icon(1)
+                address = eventually(lambda: opened.exists() and opened.read_text().strip(), 20)
+                tray.terminate()
+                assert b"Traceback" not in tray.communicate(timeout=10)[0]
+            page = through_the_link(address)
+            assert check["id"] in page
+            assert "History" in page
+
+
+def through_the_link(address: str) -> str:
+    """The page that a browser gets there, with the cookie that it is given."""
+    parts = urlsplit(address)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        first = connection.getresponse()
+        first.read()
+        assert first.status == 303
+        cookie = first.headers["Set-Cookie"].partition(";")[0]
+        connection.request("GET", first.headers["Location"], headers={"Cookie": cookie})
+        return connection.getresponse().read().decode()
