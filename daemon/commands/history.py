@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LABELS = {"real": "real", "ai": "fake", "unsure": "unsure", "failed": "failed"}
 """The words for people, and those of programs: nobody is to be told "fake"."""
-SOURCES = ("watch", "extension", "tray", "cli", "api", "import")
+SOURCES = ("watch", "extension", "tray", "cli", "api", "page", "import")
 
 _BINARY = getattr(os, "O_BINARY", 0)
 

@@ -67,8 +67,9 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
     problems.handle(app)
     for part in _PARTS:
         app.register_blueprint(part.routes)
-    seen = pages.blueprint(service, access, about.requests)
+    seen = pages.blueprint(service, access, guards.MAX_FILE_BYTES, about.requests)
     vars(seen)["enable_openapi"] = False  # APIFlask asks every blueprint, also Flask's own
     app.register_blueprint(seen)
+    guards.door(max_bytes=guards.MAX_FILE_BYTES)(app.view_functions[pages.CHECK])
     document.describe(app)
     return app

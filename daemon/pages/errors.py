@@ -3,7 +3,9 @@
 from flask import Blueprint, Response, jsonify, request
 
 from antifake.core import AntifakeError
-from antifake.core.errors import UsageError
+from antifake.core.errors import ModelError, UnreadableImageError, UsageError
+from antifake.daemon.judging.model import ModelDiedError
+from antifake.daemon.judging.waiting import QueueFullError
 from antifake.daemon.store import NotThereError, StorageFullError, StoreError
 
 from .house import House
@@ -14,6 +16,10 @@ _STATUSES: list[tuple[type[AntifakeError], int]] = [
     (UsageError, 422),
     (StorageFullError, 507),
     (StoreError, 503),
+    (QueueFullError, 503),
+    (ModelError, 503),
+    (ModelDiedError, 503),
+    (UnreadableImageError, 422),
     (AntifakeError, 409),
 ]
 TITLES = {
@@ -29,7 +35,7 @@ TITLES = {
 def handle(pages: Blueprint, house: House) -> None:
     @pages.errorhandler(AntifakeError)
     def explain(error: AntifakeError) -> Response:
-        status = _status(error)
+        status = status_of(error)
         if request.method == "POST" or request.headers.get("X-Requested-By"):
             response = jsonify(error=str(error).encode("utf-8", "replace").decode())
             response.status_code = status
@@ -45,7 +51,7 @@ def handle(pages: Blueprint, house: House) -> None:
         return response
 
 
-def _status(error: AntifakeError) -> int:
+def status_of(error: AntifakeError) -> int:
     if isinstance(error, RefusedError):
         return error.status
     return next(status for kind, status in _STATUSES if isinstance(error, kind))

@@ -21,7 +21,7 @@ from .wanted import CORRECTED, Wanted
 PAGE = 50
 LONGEST_NOTE = 2_000
 DOOR: Source = "page"
-"""Under which the person's word from here stands in the log."""
+"""Under which the person's word from here, and the pictures, stand in the log."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def add(pages: Blueprint, house: House) -> None:
         return house.show(
             "history.html", wanted=wanted, days=_days(answers, words.local(service.clock()).date()),
             older=older, n=service.count(which), corrected_words=CORRECTED,
+            max_bytes=house.max_bytes,
             newest=newest[0].id if newest else "",
             folders=[str(one.path) for one in service.config.watch.folders],
         )  # fmt: skip
@@ -74,12 +75,12 @@ def _add_changes(pages: Blueprint, house: House) -> None:
             raise RefusedError("label can be real, fake, unsure or nothing.", 400)
         what = None if value == "nothing" else cast(Label, value)
         answers = service.correct(names, what, DOOR, note)
-        return jsonify(verdicts=_rendered(answers), said=_said(answers, what))
+        return jsonify(verdicts=_all_rendered(answers), said=_said(answers, what))
 
     @pages.post("/changes/undo")
     def undo() -> Response:
         answers = service.undo(said_list("ids"), DOOR)
-        return jsonify(verdicts=_rendered(answers), said=_undone(answers))
+        return jsonify(verdicts=_all_rendered(answers), said=_undone(answers))
 
     @pages.post("/changes/forget")
     def forget() -> Response:
@@ -103,16 +104,17 @@ def _days(answers: list[Answer], today: date) -> list[Day]:
 
 def _verdict(house: House, name: str) -> str | None:
     try:
-        return _render(house.service.get(name))
+        return rendered(house.service.get(name))
     except NotThereError:
         return None
 
 
-def _rendered(answers: list[Answer]) -> dict[str, str]:
-    return {answer.id: _render(answer) for answer in answers}
+def _all_rendered(answers: list[Answer]) -> dict[str, str]:
+    return {answer.id: rendered(answer) for answer in answers}
 
 
-def _render(answer: Answer) -> str:
+def rendered(answer: Answer) -> str:
+    """The verdict as every row shows it, HTML."""
     verdict: Any = get_template_attribute("_verdict.html", "verdict")
     return str(verdict(answer, words))
 

@@ -19,6 +19,8 @@ class House:
     service: Service
     access: Access
     requests: Callable[[], list[str]] | None
+    max_bytes: int
+    """Of a picture that is given to the page."""
 
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
         """A whole page, with its frame."""

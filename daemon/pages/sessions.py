@@ -2,13 +2,14 @@
 
 Browsers send cookies to every port of 127.0.0.1, and other programs of this computer listen
 there. So the cookie alone changes nothing: that also takes a header which no form can send, a
-body of JSON, and no other page as the sender.
+body of a type that no form can have, and no other page as the sender.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from antifake.core import AntifakeError
@@ -27,7 +28,10 @@ _LONGEST_CODE = 200
 _PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-z]{13})?")
 """What a link may lead to: nothing outside, and nothing that does something."""
 
+JSON = "application/json"
+
 T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class RefusedError(AntifakeError):
@@ -100,8 +104,19 @@ def _check_sender() -> None:
         raise RefusedError("Another page cannot change anything here.", 403)
     if request.headers.get(HEADER) != OURS:
         raise RefusedError(f"A change needs the header {HEADER}: {OURS}.", 403)
-    if request.mimetype != "application/json":
-        raise RefusedError("A change is sent as application/json.", 415)
+    wanted = getattr(current_app.view_functions.get(request.endpoint or ""), "takes", JSON)
+    if request.mimetype != wanted:
+        raise RefusedError(f"A change of this kind is sent as {wanted}.", 415)
+
+
+def takes(mimetype: str) -> Callable[[View], View]:
+    """Mark a view whose body is something else than JSON; never what a form can send."""
+
+    def mark(view: View) -> View:
+        view.__dict__["takes"] = mimetype
+        return view
+
+    return mark
 
 
 def said(name: str, kind: type[T]) -> T:

@@ -19,10 +19,9 @@ SOURCES = {
     "tray": "tray",
     "cli": "command line",
     "api": "another program",
+    "page": "this page",
     "import": "import",
 }
-DOORS = SOURCES | {"page": "this page"}
-"""For the person's word; no picture comes through the page."""
 VERDICTS = {
     "fake": "AI-made",
     "unsure": "Cannot tell",
@@ -71,7 +70,9 @@ def name_of(answer: Answer) -> str:
     check = answer.entry.check
     if check.path:
         return inert(file_name(check.path)) or "a file without a name"
-    return f"a picture from {inert(check.page)}" if check.page else "a picture without a name"
+    if check.page:
+        return f"a picture from {inert(check.page)}"
+    return "a picture given to this page" if check.source == "page" else "a picture without a name"
 
 
 def folder_of(answer: Answer) -> str | None:

@@ -18,6 +18,7 @@ from waitress.server import create_server
 from antifake.core.catalog import Home
 from antifake.daemon import pages
 from antifake.daemon.config import load
+from antifake.daemon.http.guards import MAX_FILE_BYTES
 from antifake.daemon.judging.model import ModelProcess
 from antifake.daemon.judging.signature import Answering
 from antifake.daemon.service import Events, Parts, Service, Settings
@@ -70,7 +71,8 @@ class World:
 
     def app(self) -> Flask:
         app = Flask("pages_test", static_folder=None)
-        app.register_blueprint(pages.blueprint(self.service, self.access, lambda: self.requests))
+        seen = pages.blueprint(self.service, self.access, MAX_FILE_BYTES, lambda: self.requests)
+        app.register_blueprint(seen)
         return app
 
     @contextmanager

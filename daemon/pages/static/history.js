@@ -1,8 +1,9 @@
 // The list: selecting, saying what pictures are, and what happens meanwhile. Rows never move by
-// themselves: what is new is announced.
+// themselves: what is new is announced, but what the person has checked here is shown.
 
-import { json } from "./asking.js";
+import { json, text } from "./asking.js";
 import { confirmed } from "./changes.js";
+import * as checking from "./checking.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
 import { alike, forget, mark, refreshVerdicts, undo } from "./marking.js";
@@ -29,7 +30,7 @@ listen({
   Escape: () => pickAll(false),
 });
 list.addEventListener("change", count);
-all?.addEventListener("change", () => pickAll(all.checked));
+all.addEventListener("change", () => pickAll(all.checked));
 document.getElementById("pick-none").addEventListener("click", () => pickAll(false));
 document.getElementById("forget-picked").addEventListener("click", forgetPicked);
 document.addEventListener("antifake:undo", undo);
@@ -41,6 +42,7 @@ on("correction", ({ id }) => later("verdicts", id, (ids) => refreshVerdicts([...
 on("forgotten", ({ ids }) => drop(ids));
 on("check", () => later("new", 1, announce));
 on("reset", () => announce());
+checking.start(renew);
 count();
 
 /** Move to the next row (1) or the one before (-1). */
@@ -68,7 +70,6 @@ function count() {
   bulk.hidden = n === 0;
   document.getElementById("picked").textContent = n ? `${n} selected` : "";
   for (const row of rows()) row.classList.toggle("picked", boxOf(row).checked);
-  if (!all) return;
   all.checked = n > 0 && n === rows().length;
   all.indeterminate = n > 0 && !all.checked;
 }
@@ -97,18 +98,39 @@ function drop(ids) {
     row.remove();
     if (!day.querySelector(".row")) day.remove();
   }
+  for (const given of document.querySelectorAll("#given-rows [data-id]")) {
+    if (gone.has(given.dataset.id)) given.remove();
+  }
   count();
 }
 
 async function announce() {
   const place = document.getElementById("new");
-  const { n, is_all: isAll } = await json(`/newer?than=${list.dataset.newest}&${query()}`);
+  const { newest } = list.dataset;
+  const { n, is_all: isAll } = await json(`/newer?than=${newest}&${query()}`);
+  if (newest !== list.dataset.newest) return; // the list was renewed meanwhile
   if (!n) return place.replaceChildren();
   const link = document.createElement("a");
   link.className = "button";
   link.href = `/?${query()}`;
   link.textContent = `${n}${isAll ? "" : " or more"} new – show`;
   place.replaceChildren(link);
+}
+
+/** Show the list as it is now; what was selected stays so. */
+async function renew() {
+  const parsed = new DOMParser().parseFromString(await text(location.pathname + location.search), "text/html");
+  const [now, howMany] = ["rows", "how-many"].map((id) => parsed.getElementById(id));
+  const picked = new Set(pickedRows().map((row) => row.dataset.id));
+  const at = list.contains(document.activeElement) ? hereRow()?.dataset.id : null;
+  list.dataset.newest = now.dataset.newest;
+  list.replaceChildren(...now.childNodes);
+  for (const row of rows()) boxOf(row).checked = picked.has(row.dataset.id);
+  document.getElementById("how-many").textContent = howMany.textContent;
+  all.closest("label").hidden = !rows().length;
+  rows().find((row) => row.dataset.id === at)?.querySelector("a.name").focus();
+  count();
+  await announce();
 }
 
 /** The filter of this page, as an address has it. */

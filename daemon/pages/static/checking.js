@@ -1,0 +1,158 @@
+// Pictures that the person drops, pastes or chooses: sent to antifake on this computer one after
+// the other, as bytes without a name; the name is shown in this tab alone.
+
+import { json, send } from "./asking.js";
+import { inert, short } from "./names.js";
+
+const SUFFIX = /\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|avif|hei[cf])$/i;
+const AGAIN_MS = 1_000;
+const place = document.getElementById("given");
+const closing = document.getElementById("given-close");
+const results = document.getElementById("given-rows");
+const status = document.getElementById("given-status");
+const zone = document.getElementById("drop");
+const files = document.getElementById("files");
+const most = Number(place.dataset.max);
+
+const waiting = [];
+let n = 0;
+let isBusy = false;
+let isOwnDrag = false;
+let shown = async () => {};
+
+/** @param {() => Promise<void>} show  called after each picture, to show it in the list */
+export function start(show) {
+  shown = show;
+  document.getElementById("choose").addEventListener("click", () => files.click());
+  closing.addEventListener("click", close);
+  files.addEventListener("change", () => {
+    const chosen = [...files.files];
+    files.value = ""; // or the same file could not be chosen again
+    take(chosen);
+  });
+  document.addEventListener("paste", (event) => {
+    const pasted = [...(event.clipboardData?.files ?? [])];
+    if (!pasted.length) return;
+    event.preventDefault();
+    take(pasted);
+  });
+  listenForDrops();
+}
+
+function listenForDrops() {
+  // A small picture of this page itself is no file that anybody wants checked.
+  addEventListener("dragstart", () => (isOwnDrag = true));
+  addEventListener("dragend", () => (isOwnDrag = false));
+  for (const kind of ["dragenter", "dragover"]) {
+    addEventListener(kind, (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+      zone.hidden = false;
+    });
+  }
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) zone.hidden = true;
+  });
+  addEventListener("drop", (event) => {
+    zone.hidden = true;
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    take([...event.dataTransfer.files]);
+  });
+}
+
+const hasFiles = ({ dataTransfer }) => !isOwnDrag && dataTransfer?.types.includes("Files");
+
+async function take(given) {
+  waiting.push(...given);
+  n += given.length;
+  if (isBusy || !given.length) return;
+  isBusy = true;
+  open(true);
+  let done = 0;
+  while (waiting.length) {
+    const file = waiting.shift();
+    done += 1;
+    status.textContent = n === 1 ? "Checking …" : `Checking ${done} of ${n} …`;
+    await one(file);
+  }
+  status.textContent = n === 1 ? "Done." : `All ${n} done.`;
+  isBusy = false;
+  n = 0;
+}
+
+async function one(file) {
+  const name = short(inert(file.name)) || "the picture";
+  try {
+    result(name, await judged(file));
+  } catch (error) {
+    result(name, { sentence: error.message, ...error.about });
+  }
+  await shown().catch(() => {});
+}
+
+/** The answer about one file; throws an Error with the sentence. */
+async function judged(file) {
+  if (!(file.type ? file.type.startsWith("image/") : SUFFIX.test(file.name))) {
+    throw new Error("This is not a picture.");
+  }
+  if (file.size > most) throw new Error(`This is too large: at most ${most / 1e6} MB are taken.`);
+  let answer = await send("/changes/check", await bytes(file));
+  while (answer.state !== "done") {
+    await new Promise((after) => setTimeout(after, AGAIN_MS));
+    answer = await json(`/given/${encodeURIComponent(answer.id)}`);
+  }
+  return answer;
+}
+
+async function bytes(file) {
+  try {
+    return await file.arrayBuffer();
+  } catch {
+    throw new Error("This file cannot be read by the browser.");
+  }
+}
+
+function result(name, { verdict, sentence, id, is_kept: isKept }) {
+  const row = document.createElement("li");
+  row.append(mark(verdict), " ", element("bdi", name), " ");
+  if (sentence) row.append(element("span", sentence), " ");
+  if (id && isKept) {
+    const link = element("a", "Open");
+    link.href = `/picture/${encodeURIComponent(id)}`;
+    link.append(element("span", ` ${name}`, "away"));
+    row.append(link);
+    row.dataset.id = id;
+  }
+  results.prepend(row);
+}
+
+function mark(verdict) {
+  if (!verdict) return element("b", "Not checked", "mark");
+  const made = element("span", "", "mark");
+  const parsed = new DOMParser().parseFromString(verdict, "text/html");
+  made.append(...parsed.body.childNodes);
+  made.dataset.verdict = "";
+  return made;
+}
+
+function element(kind, text, name = "") {
+  const made = document.createElement(kind);
+  made.textContent = text;
+  if (name) made.className = name;
+  return made;
+}
+
+// Never hidden as a whole: what appears in a live place together with it is not read aloud.
+function open(isOpen) {
+  place.classList.toggle("open", isOpen);
+  closing.hidden = !isOpen;
+}
+
+function close() {
+  results.replaceChildren();
+  status.textContent = "";
+  open(false);
+  document.getElementById("choose").focus();
+}

@@ -1,0 +1,434 @@
+"""Pictures given to the page: dropped, pasted, chosen; the tiny model in a whole daemon judges."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier, Thread
+
+import axe_playwright_python
+import pytest
+from kit.daemon import Asked, running_daemon
+from kit.pages import ARGUMENTS, CHROMIUM, world
+from kit.pictures import picture, png, saved
+from playwright.sync_api import Page, expect, sync_playwright
+
+from antifake.core.errors import AntifakeError, ModelError, UnreadableImageError
+from antifake.daemon.http.guards import MAX_FILE_BYTES
+from antifake.daemon.judging.model import ModelDiedError
+from antifake.daemon.judging.waiting import QueueFullError
+from antifake.daemon.pages.errors import status_of
+from antifake.daemon.pages.sessions import COOKIE
+from antifake.daemon.store import StorageFullError, StoreError
+from antifake.daemon.store.history import Filter
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+BYTES = "application/octet-stream"
+WAIT_MS = 20_000
+
+
+@pytest.fixture(scope="module")
+def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a session."""
+
+    daemon: Asked
+    cookie: str
+
+    def give(self, data: bytes, kind: str = BYTES, **headers: str):
+        sent = {"X_Requested_By": "antifake", "Cookie": self.cookie, "Content_Type": kind} | headers
+        return self.daemon.ask("POST", "//changes/check", data, token=None, **sent)
+
+    def get(self, path: str):
+        return self.daemon.ask("GET", f"/{path}", token=None, Cookie=self.cookie)
+
+
+@pytest.fixture
+def me(daemon) -> Person:
+    return Person(daemon, f"{COOKIE}={daemon.access.login(daemon.access.mint_login())}")
+
+
+# --- As it is sent ------------------------------------------------------------------------
+
+
+def test_bytes_go_in_and_a_verdict_comes_out(daemon, me):
+    answer = me.give(png(1))
+    assert answer.status == 200
+    said = answer.json
+    assert (said["state"], said["is_kept"]) == ("done", True)
+    check = daemon.service.get(said["id"])
+    assert (check.word, check.label) == (said["word"], said["label"])
+    assert (check.entry.check.source, check.entry.check.path) == ("page", None)
+    shown = me.get("/?source=page").body.decode()
+    assert "a picture given to this page" in shown
+    assert said["id"] in shown
+
+
+def test_the_same_picture_again_is_answered_from_the_log(me):
+    assert me.give(png(2)).json == me.give(png(2)).json
+
+
+def test_many_at_once_are_all_answered_in_the_end(me):
+    told, start = {}, Barrier(6)
+
+    def give(seed: int) -> None:
+        start.wait(10)
+        told[seed] = me.give(png(seed)).json
+        while told[seed]["state"] != "done":
+            told[seed] = me.get(f"/given/{told[seed]['id']}").json
+
+    threads = [Thread(target=give, args=(seed,)) for seed in range(100, 106)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert len({one["id"] for one in told.values()}) == 6
+    assert all(one["word"] for one in told.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"not a picture at all", "."),
+        (png(3)[:900], "."),
+        (saved(picture(4, 32), "PNG"), "."),
+        (b"", "."),
+    ],
+)
+def test_a_picture_that_cannot_be_judged_is_a_sentence(me, data, sentence):
+    answer = me.give(data)
+    assert answer.status == 422
+    assert answer.json["error"].endswith(sentence)
+    assert (answer.json["word"], answer.json["label"]) == ("not checked", None)
+
+
+def test_without_a_session_nothing_is_judged(daemon, me):
+    n = daemon.service.count(Filter())
+    answer = me.give(png(5), Cookie="x=y")
+    assert answer.status == 401
+    assert daemon.service.count(Filter()) == n
+    assert Person(daemon, f"{COOKIE}=guess").get("/given/0000000000000").status == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X_Requested_By": "else"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "https://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
+)
+def test_no_other_page_can_have_a_picture_judged(daemon, me, headers):
+    n = daemon.service.count(Filter())
+    assert me.give(png(6), **headers).status == 403
+    assert daemon.service.count(Filter()) == n
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "multipart/form-data; boundary=x", "image/png"]
+)
+def test_only_plain_bytes_are_taken(me, kind):
+    assert me.give(b"[]", kind).status == 415
+
+
+def test_bytes_are_taken_nowhere_else(daemon, me):
+    about = {"Cookie": me.cookie, "X_Requested_By": "antifake", "Content_Type": BYTES}
+    assert daemon.ask("POST", "//changes/notices", b"x", token=None, **about).status == 415
+    large = bytes(2_000_000)
+    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
+
+
+def head(daemon: Asked, me: Person, *lines: str) -> int:
+    asked = [
+        "POST /changes/check HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}", f"Cookie: {me.cookie}",
+        "X-Requested-By: antifake", f"Content-Type: {BYTES}", *lines, "Connection: close",
+    ]  # fmt: skip
+    return int(daemon.raw("\r\n".join(asked).encode() + b"\r\n\r\n").split(b" ", 2)[1])
+
+
+def test_what_is_too_large_or_of_unknown_length_is_refused(daemon, me):
+    assert me.give(bytes(MAX_FILE_BYTES + 1)).status == 413
+    assert head(daemon, me, f"Content-Length: {MAX_FILE_BYTES + 4097}") == 413
+    assert head(daemon, me) == 411
+
+
+def test_a_file_of_the_largest_size_is_read(me):
+    assert me.give(bytes(MAX_FILE_BYTES)).status == 422
+
+
+def test_the_page_keeps_its_own_limit_where_nobody_guards_it(tmp_path, mini_home):
+    with world(tmp_path, mini_home) as here:
+        client = here.app().test_client()
+        client.get(f"/open?code={here.access.mint_login()}")
+        sender = {"X-Requested-By": "antifake"}
+        length = {"CONTENT_LENGTH": str(MAX_FILE_BYTES + 1)}
+        about = {"headers": sender, "content_type": BYTES}
+        large = client.post("/changes/check", environ_overrides=length, **about)
+        assert large.status_code == 413
+        assert large.json["error"] == "At most 50,000,000 bytes are taken here."
+        unknown = client.post(
+            "/changes/check", environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked"}, **about
+        )
+        assert unknown.status_code == 411
+
+
+def test_a_name_that_was_never_given_is_not_there(me):
+    answer = me.get("/given/0000000000000")
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (QueueFullError(100), 503), (ModelError("There is no model."), 503),
+        (ModelDiedError("It stopped."), 503), (StoreError("It is locked."), 503),
+        (StorageFullError("The disk is full."), 507), (UnreadableImageError("It is blank."), 422),
+        (AntifakeError("No."), 409),
+    ],
+)  # fmt: skip
+def test_every_reason_has_its_status(error, status):
+    assert status_of(error) == status
+
+
+# --- In a browser -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def opened(daemon: Asked, context) -> Page:
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{daemon.port}/open?code={daemon.access.mint_login()}")
+    expect(page.locator("html.js")).to_be_attached()
+    return page
+
+
+@pytest.fixture
+def page(daemon, chromium) -> Iterator[Page]:
+    trouble = []
+    with chromium.new_context(viewport={"width": 1180, "height": 860}) as context:
+        context.on("request", lambda asked: trouble.append(asked.url))
+        context.on("weberror", lambda error: trouble.append(str(error.error)))
+        yield opened(daemon, context)
+    ours = (f"http://127.0.0.1:{daemon.port}/", "data:")
+    assert [one for one in trouble if not one.startswith(ours)] == []
+
+
+def transfer(page: Page, files: dict[str, bytes], kind: str = "image/png"):
+    """What a drag carries, with files made in the page."""
+    made = [[name, b64encode(data).decode()] for name, data in files.items()]
+    return page.evaluate_handle(TRANSFER, [made, kind])
+
+
+def drop(page: Page, files: dict[str, bytes], kind: str = "image/png") -> None:
+    carried = transfer(page, files, kind)
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("#main", event, {"dataTransfer": carried})
+
+
+def given(page: Page, name: str):
+    return page.locator("#given-rows li", has_text=name)
+
+
+def test_a_picture_is_dropped_and_its_verdict_shown_at_once(daemon, page):
+    n = page.locator(".row").count()
+    drop(page, {"holiday.png": png(20)})
+    expect(page.locator("#given-status")).to_have_text("Done.", timeout=WAIT_MS)
+    newest = daemon.service.page(Filter(source="page"), None, 1)[0][0]
+    row = given(page, "holiday.png")
+    expect(row.locator(".verdict .shape")).to_be_visible()
+    expect(row.locator(".word")).to_have_text(newest.word, ignore_case=True)
+    expect(page.locator(".row")).to_have_count(n + 1)
+    expect(page.locator(f'.row[data-id="{newest.id}"] .word')).to_be_visible()
+    expect(page.locator("#new")).to_be_empty()
+    row.get_by_role("link", name="Open").click()
+    expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/picture/{newest.id}")
+
+
+def test_the_place_to_drop_shows_only_while_files_are_dragged(page):
+    zone = page.locator("#drop")
+    expect(zone).to_be_hidden()
+    carried = transfer(page, {"a.png": png(21)})
+    page.dispatch_event("#main", "dragenter", {"dataTransfer": carried})
+    expect(zone).to_have_text("Drop to check")
+    expect(zone).to_be_visible()
+    page.dispatch_event("#main", "dragleave", {"dataTransfer": carried})
+    expect(zone).to_be_hidden()
+    words = page.evaluate_handle("() => { const d = new DataTransfer();"
+                                 " d.setData('text/plain', 'x'); return d; }")  # fmt: skip
+    page.dispatch_event("#main", "dragenter", {"dataTransfer": words})
+    expect(zone).to_be_hidden()
+
+
+def test_several_files_are_chosen_by_keyboard_and_checked_one_after_the_other(page):
+    page.get_by_label("Search by file name").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Check a picture")).to_be_focused()
+    page.evaluate(WATCH_STATUS)
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    assert chooser.value.is_multiple()
+    files = [{"name": f"c{n}.png", "mimeType": "image/png", "buffer": png(30 + n)} for n in (1, 2)]
+    broken = {"name": "half.png", "mimeType": "image/png", "buffer": png(33)[:700]}
+    page.locator("#files").set_input_files([*files, broken])
+    expect(page.locator("#given-status")).to_have_text("All 3 done.", timeout=WAIT_MS)
+    assert page.evaluate("said").count("Checking 2 of 3 …") == 1
+    expect(given(page, "c1.png").locator(".word")).to_be_visible()
+    expect(given(page, "half.png")).to_contain_text("Not checked")
+    expect(given(page, "half.png").locator("span").last).not_to_be_empty()
+    expect(given(page, "c2.png").get_by_role("link", name="Open c2.png")).to_be_visible()
+    page.locator("#given-close").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#given-rows li")).to_have_count(0)
+    expect(page.get_by_role("button", name="Check a picture")).to_be_focused()
+
+
+def test_a_picture_is_pasted_and_text_is_left_alone(page):
+    carried = transfer(page, {"image.png": png(40)})
+    page.evaluate(PASTE, carried)
+    expect(given(page, "image.png").locator(".word")).to_be_visible(timeout=WAIT_MS)
+    words = page.evaluate_handle("() => { const d = new DataTransfer();"
+                                 " d.setData('text/plain', 'x'); return d; }")  # fmt: skip
+    assert page.evaluate(PASTE, words) is True  # not prevented
+
+
+def test_what_is_no_picture_or_too_large_is_not_even_sent(page):
+    sent = []
+    page.on("request", lambda asked: sent.append(asked.url))
+    drop(page, {"notes.txt": b"hello"}, "text/plain")
+    expect(given(page, "notes.txt")).to_contain_text("This is not a picture.")
+    page.route(f"{page.url.rstrip('/')}/", lambda route: allow_less(route, 5_000))
+    page.reload()
+    drop(page, {"huge.png": bytes(5_001)})
+    expect(given(page, "huge.png")).to_contain_text("too large: at most 0.005 MB are taken.")
+    assert [url for url in sent if "/changes/" in url] == []
+
+
+def allow_less(route, n: int) -> None:
+    answer = route.fetch()
+    text = answer.text().replace(f'data-max="{MAX_FILE_BYTES}"', f'data-max="{n}"')
+    route.fulfill(response=answer, body=text)
+
+
+def test_a_picture_that_takes_long_is_asked_for_again(page, me):
+    known = me.give(png(45)).json
+    later = {"id": known["id"], "state": "queued", "word": None, "label": None}
+    page.route("**/changes/check", lambda route: route.fulfill(json=later))
+    drop(page, {"slow.png": png(46)})
+    expect(given(page, "slow.png").locator(".word")).to_have_text(known["word"], ignore_case=True)
+
+
+def test_a_refusal_is_shown_with_its_sentence(page):
+    full = {"error": "100 pictures are waiting already; try again in a moment."}
+    page.route("**/changes/check", lambda route: route.fulfill(status=503, json=full))
+    drop(page, {"one.png": png(47)})
+    expect(given(page, "one.png")).to_contain_text("100 pictures are waiting already")
+    expect(given(page, "one.png").get_by_role("link")).to_have_count(0)
+
+
+def test_a_hostile_name_does_nothing(page):
+    drop(page, {"<img src=x onerror=alert(1)>\u202egpj.png": png(41)})
+    expect(page.locator("#given-status")).to_have_text("Done.", timeout=WAIT_MS)
+    text = page.locator("#given-rows").text_content()
+    assert "<img src=x" in text
+    assert "\u202e" not in text
+    assert page.locator("#given-rows img").count() == 0
+
+
+def test_a_selection_outlives_a_picture_that_is_checked(page, me):
+    ids = [me.give(png(seed)).json["id"] for seed in (50, 51)]
+    page.reload()
+    page.locator(f'.row[data-id="{ids[0]}"] .pick input').check()
+    drop(page, {"third.png": png(52)})
+    expect(page.locator("#given-status")).to_have_text("Done.", timeout=WAIT_MS)
+    expect(page.locator(f'.row[data-id="{ids[0]}"] .pick input')).to_be_checked()
+    expect(page.locator("#picked")).to_have_text("1 selected")
+
+
+def test_what_is_forgotten_is_gone_from_both_lists(daemon, page):
+    drop(page, {"regretted.png": png(55)})
+    expect(page.locator("#given-status")).to_have_text("Done.", timeout=WAIT_MS)
+    name = given(page, "regretted.png").get_attribute("data-id")
+    daemon.service.forget([name])
+    expect(page.locator(f'[data-id="{name}"]')).to_have_count(0)
+
+
+def test_the_first_picture_of_all_fills_the_empty_list(tiny_source, tmp_path, chromium):
+    with running_daemon(tmp_path, tiny_source) as fresh, chromium.new_context() as context:
+        page = opened(fresh, context)
+        expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")
+        expect(page.get_by_label("Select all on this page")).to_be_hidden()
+        drop(page, {"first.png": png(60)})
+        expect(page.locator(".row")).to_have_count(1, timeout=WAIT_MS)
+        expect(page.locator(".empty")).to_have_count(0)
+        expect(page.locator("#how-many")).to_have_text("1 picture")
+        page.get_by_label("Select all on this page").check()
+        expect(page.locator("#picked")).to_have_text("1 selected")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_while_dragging_and_after(daemon, chromium, scheme):
+    with chromium.new_context(bypass_csp=True, color_scheme=scheme) as context:
+        context.add_init_script(AXE)
+        page = opened(daemon, context)
+        files = {"sunset-over-the-harbour.png": png(70), "b" * 90 + ".png": png(71)}
+        drop(page, files | {"half.png": png(72)[:700]})
+        expect(page.locator("#given-status")).to_have_text("All 3 done.", timeout=WAIT_MS)
+        for width in (1180, 590, 390):
+            page.set_viewport_size({"width": width, "height": 860})
+            shoot(page, f"drop-done-{scheme}-{width}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert axe(page) == []
+        for width in (390, 1180):
+            page.set_viewport_size({"width": width, "height": 860})
+            page.dispatch_event("#main", "dragenter", {"dataTransfer": transfer(page, files)})
+            expect(page.locator("#drop")).to_be_visible()
+            shoot(page, f"drop-over-{scheme}-{width}")
+        page.evaluate("document.getElementById('main').inert = true")  # nobody reads below it
+        page.evaluate("document.getElementById('drop').removeAttribute('aria-hidden')")
+        assert axe(page, "#drop") == []
+
+
+def shoot(page: Page, name: str) -> None:
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}.png", animations="disabled")
+
+
+def axe(page: Page, where: str = "html") -> list[str]:
+    found = page.evaluate("([where, rules]) => axe.run(where, {runOnly: rules})", [where, RULES])
+    return [
+        f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]
+    ]
+
+
+TRANSFER = """([files, type]) => {
+  const carried = new DataTransfer();
+  for (const [name, data] of files) {
+    const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+    carried.items.add(new File([bytes], name, {type}));
+  }
+  return carried;
+}"""
+PASTE = """(clipboardData) => document.body.dispatchEvent(
+  new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}))"""
+WATCH_STATUS = """() => {
+  window.said = [];
+  const place = document.getElementById("given-status");
+  new MutationObserver(() => said.push(place.textContent)).observe(place, {childList: true});
+}"""
