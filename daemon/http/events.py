@@ -11,8 +11,8 @@ from flask import Response, jsonify, request
 from antifake.daemon.service import Event, Events
 
 from . import forms, wire
-from .behind import behind, no_room, service
-from .guards import door
+from .behind import access, behind, no_room, service
+from .guards import caller, door
 
 routes = APIBlueprint("events", __name__, url_prefix="/api/v1", tag="Events")
 
@@ -49,11 +49,13 @@ def get_events(query: dict[str, Any]) -> Response:
 def stream(
     events: Events, number: int, is_gone: Callable[[], bool], heartbeat_s: float = HEARTBEAT_S
 ) -> Iterator[bytes]:
-    """Until nobody listens any more, or the daemon stops."""
+    """Until nobody listens any more who may, or the daemon stops."""
     yield b": antifake\n\n"  # the listener knows at once that it is heard
     spoken = time.monotonic()
-    while not (events.is_closed or is_gone()):
+    while not events.is_closed:
         found = events.after(number, _LOOK_S)
+        if is_gone():
+            break
         if found is None:
             number = events.last
             yield _lines(number, "reset", {})
@@ -85,16 +87,18 @@ def _long_answer(events: Events, after: int, wait_s: float) -> Response:
 def _wait(events: Events, after: int, wait_s: float) -> list[Event] | None:
     end, is_gone = time.monotonic() + wait_s, _is_gone()
     found: list[Event] | None = []
-    while found == [] and (left := end - time.monotonic()) > 0:
-        if events.is_closed or is_gone():
-            break
+    while found == [] and (left := end - time.monotonic()) > 0 and not events.is_closed:
         found = events.after(after, min(left, _LOOK_S))
+        if is_gone():
+            return []
     return found
 
 
 def _is_gone() -> Callable[[], bool]:
-    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return gone
+    """Whether nobody listens any more, or somebody whose token was revoked meanwhile."""
+    hung_up: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    is_revoked, token_id = access().is_revoked, caller().id
+    return lambda: hung_up() or is_revoked(token_id)
 
 
 def _last_heard(events: Events) -> int:

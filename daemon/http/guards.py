@@ -30,7 +30,8 @@ from .problems import Problem
 API = "/api/"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
-EXTENSION = ("chrome-extension://", "moz-extension://")
+EXTENSION = re.compile(r"(?:chrome|moz)-extension://[a-z0-9-]{1,64}")
+"""The person is shown it when it asks to be let in, so it is to be what a browser writes."""
 MAX_JSON_BYTES = 2**20
 MAX_FILE_BYTES = min(MAX_BYTES, 50_000_000)
 LARGEST_INT = 2**63 - 1
@@ -161,7 +162,7 @@ def check_origin(*, is_api: bool) -> None:
     is_known = origin is not None and (_is_welcome(origin) if is_api else _is_ours(origin))
     if origin is not None and not is_known:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
-    is_extension = is_known and origin is not None and origin.startswith(EXTENSION)
+    is_extension = is_known and origin is not None and bool(EXTENSION.fullmatch(origin))
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in ("none", "same-origin") and not is_extension:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
@@ -174,8 +175,7 @@ def _is_ours(origin: str) -> bool:
 
 
 def _is_welcome(origin: str) -> bool:
-    is_extension = origin.startswith(EXTENSION)
-    if is_extension and door_of(_wanted_endpoint()).is_for_strangers:
+    if EXTENSION.fullmatch(origin) and door_of(_wanted_endpoint()).is_for_strangers:
         return True
     return origin in behind().access.origins()
 

@@ -17,7 +17,8 @@ from .problems import Problem
 
 routes = APIBlueprint("pairing", __name__, url_prefix="/api/v1", tag="Letting programs in")
 
-_PAGE = re.compile(r"/(?:[a-z0-9_-]+/?){0,8}")
+_PAGE = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+){0,7}/?)?")
+"""With one way only to take a text apart: else a long one would keep the processor for hours."""
 
 
 @routes.post("/hello")

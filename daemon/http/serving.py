@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MORE_PORTS = 20
 THREADS = 24
-"""The page and the API may keep 8 each for their streams, waiting for verdicts takes 5: there
-are always some for whoever asks now."""
+"""The page and the API may keep 8 each for their streams, waiting for verdicts takes 5 and 1:
+there are always some for whoever asks now."""
 DRAIN_S = 8.0
 _SETTINGS: dict[str, Any] = {
     "threads": THREADS,
@@ -58,7 +58,12 @@ class NoPortError(AntifakeError):
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         """Also refuse two ways of saying how long the body is: others might choose the other."""
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            # An address or a number that Python itself cannot read; waitress would hang up
+            # without a word, and write the whole of it into our log.
+            raise ParsingError("this cannot be read") from None
         says_length = "CONTENT_LENGTH" in self.headers
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and says_length):
             raise ParsingError("Content-Length beside Transfer-Encoding")
@@ -80,6 +85,12 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     error_task_class = _Refusal
+
+    def handle_close(self) -> None:
+        """Also let go of the half of a body that came: else its file keeps the disk for a while."""
+        super().handle_close()
+        if self.request is not None:
+            self.request.close()
 
 
 class Server:

@@ -30,7 +30,7 @@ class Whose(Protocol):
 
 
 def check(answer: Answer, whose: Whose) -> Json:
-    """Where a picture lies is told only to those who may read the history."""
+    """Where a picture lies, and what the person noted, only those hear who may read the history."""
     found = answer.entry.check
     may_read = bool({"read", "admin"} & whose.scopes)
     return {
@@ -40,7 +40,7 @@ def check(answer: Answer, whose: Whose) -> Json:
         "label": answer.label,
         "word": answer.word,
         "percent": answer.percent,
-        "said": said(answer.said),
+        "said": said(answer.said, with_note=may_read),
         "alike": answer.alike is not None,
         "explanation": answer.explanation,
         "path": found.path if may_read else None,
@@ -55,10 +55,11 @@ def ticket(waiting: Ticket) -> Json:
     return {"id": waiting.id, "state": waiting.state}
 
 
-def said(word: Said | None) -> Json | None:
+def said(word: Said | None, *, with_note: bool) -> Json | None:
     if word is None:
         return None
-    return {"label": word.label, "at": moment(word.at), "note": word.note}
+    note = word.note if with_note else ""
+    return {"label": word.label, "at": moment(word.at), "note": note}
 
 
 def state(now: State, version: str, last_event: int) -> Json:

@@ -101,6 +101,7 @@ class Access:
         self._lately: deque[datetime] = deque(maxlen=PAIRINGS_A_MINUTE)
         self._logins: OrderedDict[str, datetime] = OrderedDict()
         self._sessions: OrderedDict[str, datetime] = OrderedDict()
+        self._revoked: set[int] = set()
         self._no_key = secrets.token_bytes()
 
     # --- Tokens -----------------------------------------------------------------------------
@@ -138,6 +139,11 @@ class Access:
         """From now on it opens nothing. Raises NotThereError."""
         with self._store.writing(durable=True) as session:
             tokens.revoke(session, token_id, self._clock())
+        self._revoked.add(token_id)
+
+    def is_revoked(self, token_id: int) -> bool:
+        """For whoever was let in before and still listens: asked often, so not of the log."""
+        return token_id in self._revoked
 
     def local_secret(self, path: Path) -> str:
         """For the programs on this computer: the secret in a file that only this user can read.
@@ -173,6 +179,8 @@ class Access:
     def ask(self, name: str, origin: str | None, scopes: Collection[str]) -> Pairing:
         """Ask the person to let a program in. Raises TooManyError, UsageError."""
         name, wanted, now = _name(name), _scopes(scopes), self._clock()
+        if name.casefold() == THIS_COMPUTER:
+            raise UsageError(f"Only antifake itself is called {THIS_COMPUTER}.")
         if origin is not None and "admin" in wanted:
             raise UsageError("A browser cannot be given everything: leave out admin.")
         secret = secrets.token_urlsafe(32)
