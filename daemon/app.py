@@ -46,6 +46,7 @@ class Daemon:
 
 def run(where: Places, say: Callable[[str], None]) -> None:
     """Be the daemon until somebody says stop. Raises AntifakeError where that cannot be."""
+    os.umask(0o077)  # also for folders above ours, where they are made now
     where.make()
     stop = threading.Event()
     with _heeding_signals(stop), only_one(where):
@@ -91,6 +92,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         parts.enter_context(scheduled(service))
         access = Access(store, service.events, clock)
         access.local_secret(where.local_token)
+        service.after_mending(lambda: access.local_secret(where.local_token))
         server = parts.enter_context(_serving(where, service, access, stop))
         parts.callback(room.let_go)
         parts.callback(service.events.close)

@@ -9,15 +9,15 @@ from io import BytesIO
 
 from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
-from antifake.core.errors import UnreadableImageError
+from antifake.core.errors import AntifakeError, UnreadableImageError
 from antifake.core.images import Pixels
 from antifake.core.likeness import dhash
 from antifake.daemon.config import Config
-from antifake.daemon.store import Store, checks
+from antifake.daemon.store import Store, StoreError, checks
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.ledger import Stamp
 
-from .model import ModelProcess
+from .model import ModelLoadingError, ModelProcess
 from .signature import Answering, Signature
 from .work import Outcome, Work
 
@@ -54,7 +54,8 @@ class Judge:
     def judge(self, works: Sequence[Work], config: Config) -> list[Outcome]:
         """In the order of `works`.
 
-        Raises ModelError, ModelDiedError, ModelChangedError (try again at once), StoreError.
+        Raises ModelError, ModelDiedError, ModelLoadingError (try again when is_loading is over),
+        ModelChangedError (try again at once), StoreError.
         """
         signature = self._answering.now()
         started = time.perf_counter()
@@ -65,6 +66,8 @@ class Judge:
             for one in seen
             if one.decoded.picture is not None and one.known is None
         ]
+        if crops and self._model.is_loading():
+            raise ModelLoadingError("The model is being loaded.")
         verdicts = iter(self._model.judge(crops) if crops else [])
         outcomes = []
         for one in seen:
@@ -73,23 +76,44 @@ class Judge:
         ms = round(1000 * (time.perf_counter() - started) / len(works), 1)
         return [_timed(outcome, ms) for outcome in outcomes]
 
+    def is_starting(self) -> bool:
+        """Whether the model is on its way already."""
+        return self._model.state().phase == "loading"
+
+    def is_loading(self, patience_s: float) -> bool:
+        """Whether the model is still not loaded after so long; False, too, where it cannot be."""
+        try:
+            return self._model.is_loading(patience_s)
+        except AntifakeError:
+            return False  # whoever judges next is told
+
     def rest(self) -> None:
         """Nobody comes for a while: free the memory of the decoders."""
         self._decoder.rest()
 
     def _see(self, works: Sequence[Work], signature: Signature) -> list[_Seen]:
         stamps = [_look(work) for work in works]
-        decoded = self._decoder.decode_many([work.source for work in works])
+        found = self._decoder.decode_many([work.source for work in works])
+        decoded = [self._once_more(work, one) for work, (_, one) in zip(works, found, strict=True)]
         return [
             _Seen(work, stamp, one, self._known(one, work, signature))
-            for work, stamp, (_, one) in zip(works, stamps, decoded, strict=True)
+            for work, stamp, one in zip(works, stamps, decoded, strict=True)
         ]
+
+    def _once_more(self, work: Work, decoded: Decoded) -> Decoded:
+        """A decoder may have been killed from outside: one death says nothing of a picture."""
+        if decoded.error is None or decoded.error.code != "crashed":
+            return decoded
+        return self._decoder.decode(work.source)
 
     def _known(self, decoded: Decoded, work: Work, signature: Signature) -> Check | None:
         if decoded.picture is None or decoded.sha256 is None or work.is_private:
             return None
-        with self._store.reading() as session:
-            return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
+        try:
+            with self._store.reading() as session:
+                return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
+        except StoreError:
+            return None  # a verdict need not wait for the log
 
 
 def _look(work: Work) -> Stamp | None:

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import TracebackType
@@ -22,7 +23,7 @@ from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.ledger import Stamp
 
 from .judge import Judge
-from .model import ModelChangedError, ModelDiedError
+from .model import ModelChangedError, ModelDiedError, ModelLoadingError, ModelRestingError
 from .recording import record
 from .waiting import WaitingRoom
 from .work import Outcome, Work
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 HOLD_S = 15.0
 """So long folders wait where no model loads or the disk is full, before it is tried again."""
 _IDLE_S = 30.0
+_LOADING_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Line:
         self.room.let_go()
         self._thread.join(8)
         if not self._thread.is_alive():
-            self.room.put_back_ahead()
+            with suppress(StoreError):  # the next start takes up what was begun
+                self.room.put_back_ahead()
 
     def _recover(self) -> None:
         """Take up what the last run was killed over."""
@@ -141,6 +144,9 @@ class Line:
     def step(self) -> bool:
         """Judge the next few; False where nobody's turn has come."""
         self._write_late()
+        self._try_the_disk()
+        if self._judge.is_starting():
+            self._wait_for_model()  # nobody is begun whom a death of now would be counted against
         works = self.room.take(self._lowest())
         if not works:
             return False
@@ -171,6 +177,12 @@ class Line:
             outcomes = self._judge.judge(works, self._around.config())
         except ModelChangedError:
             self.room.put_back(works)
+        except ModelLoadingError:
+            self.room.put_back(works)
+            self._wait_for_model()
+        except ModelRestingError as error:
+            self._trouble(error)
+            self._without_model(works, error)
         except ModelDiedError as error:
             log.warning("%s", error)
             self._after_death(works, error)
@@ -182,8 +194,12 @@ class Line:
             raise
         else:
             if any(outcome.finding or outcome.known for outcome in outcomes):
-                self._around.on_trouble(None)
+                self._well()
             self._finish(outcomes)
+
+    def _wait_for_model(self) -> None:
+        while not self._is_closing and self._judge.is_loading(_LOADING_S):
+            pass
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
@@ -204,7 +220,13 @@ class Line:
         if self._unwritten and self._held_until <= time.monotonic():
             self._write(self._unwritten)
             self._unwritten = []
-            self._around.on_trouble(None)
+            self._well()
+
+    def _try_the_disk(self) -> None:
+        """Whether those who come can be written down again."""
+        if self.room.refuses and self._held_until <= time.monotonic():
+            self.room.try_to_write()
+            self._well()
 
     def _write(self, outcomes: list[Outcome]) -> None:
         if not outcomes:
@@ -229,20 +251,30 @@ class Line:
         self._held_until = time.monotonic() + HOLD_S
         self._around.on_trouble(str(error))
 
+    def _well(self) -> None:
+        """Something went well; a disk that is still full stays on the person's screen."""
+        if not self._unwritten and not self.room.refuses:
+            self._around.on_trouble(None)
+
     def _after_death(self, works: list[Work], error: AntifakeError) -> None:
-        in_log = [work for work in works if not work.is_private]
-        with self._store.writing() as session:
-            lost = [work for work in in_log if not jobs.try_again(session, work.job.id)]
-        self._finish([_given_up(work) for work in lost])
         for work in works:
             if work.is_private:
                 self._answer(_failed(work, str(error), "crashed"))
+        in_log = [work for work in works if not work.is_private]
+        try:
+            with self._store.writing() as session:
+                here = [work for work in in_log if jobs.is_there(session, work.job.id)]
+                lost = [work for work in here if not jobs.try_again(session, work.job.id)]
+        except StoreError:
+            self.room.keep_ahead(in_log)
+            raise
+        self._finish([_given_up(work) for work in lost])
 
-    def _without_model(self, works: list[Work], error: ModelError) -> None:
+    def _without_model(self, works: list[Work], error: AntifakeError) -> None:
         """A person is told at once; folders wait until there is one."""
         people = [work for work in works if work.is_person]
-        self.room.put_back([work for work in works if not work.is_person])
         self._finish([_failed(work, str(error), "no_model") for work in people])
+        self.room.put_back([work for work in works if not work.is_person])
 
 
 def _given_up(work: Work) -> Outcome:

@@ -8,6 +8,7 @@ after each death in a row it is left in peace for longer. Imports no torch.
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Lock
 from typing import Literal, Self
@@ -24,7 +25,9 @@ __all__ = [
     "BackOff",
     "ModelChangedError",
     "ModelDiedError",
+    "ModelLoadingError",
     "ModelProcess",
+    "ModelRestingError",
     "ModelState",
     "NoMemoryError",
 ]
@@ -37,6 +40,14 @@ Phase = Literal["asleep", "loading", "ready", "broken"]
 
 class ModelChangedError(AntifakeError):
     """Another model answers by now, which sees pictures of another size: decode them again."""
+
+
+class ModelLoadingError(AntifakeError):
+    """It is on its way; nothing was begun."""
+
+
+class ModelRestingError(ModelDiedError):
+    """It died before, and is started again only later: no picture of now has to do with it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,22 @@ class ModelProcess:
                     self._start(wanted)
             except AntifakeError:
                 return  # whoever brings a picture will be told
+
+    def is_loading(self, patience_s: float = 0.0) -> bool:
+        """Start it if need be; whether after so long it is still not loaded.
+
+        Raises as judge does. One that died of loading is started again, so there is no telling
+        how often this must be asked.
+        """
+        wanted = self._answering.now()
+        with self._turn:
+            self._be_patient()
+            with self._lock:
+                self._check_open()
+                child = self._living() or self._start(wanted)
+        with suppress(TimeoutError, AntifakeError):
+            child.loaded.result(patience_s)
+        return child.ready() is None
 
     def judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
         """Judge uint8 crops [S, S, 3], S being Signature.image_size, loading the model first.
@@ -209,7 +236,7 @@ class ModelProcess:
         if wait_s and isinstance(failure, ModelError):
             raise type(failure)(str(failure))
         if wait_s > PATIENCE_S:
-            raise ModelDiedError(f"{failure} It is tried again in {math.ceil(wait_s)} seconds.")
+            raise ModelRestingError(f"{failure} It is tried again in {math.ceil(wait_s)} seconds.")
         self._closing.wait(wait_s)
 
     # --- From here on the lock is held --------------------------------------------------------

@@ -6,6 +6,7 @@ full disk does not take, wait in memory alone.
 
 import logging
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from antifake.core.errors import AntifakeError
-from antifake.daemon.store import StorageFullError, Store, StoreError, jobs
+from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
 from antifake.daemon.store.jobs import Job, Order, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -24,8 +25,13 @@ from .work import Work
 
 log = logging.getLogger(__name__)
 
+_COPY = re.compile(r"[0-9a-f]{32}")
+
 BATCH = 4
 """Pictures judged at once: what a person waits at most who comes just then."""
+
+
+_PROBE_BYTES = 2**18
 
 
 class QueueFullError(AntifakeError):
@@ -54,18 +60,22 @@ class WaitingRoom:
         self._paths: set[str] = set()
         self._news = 0
         self._is_letting_go = False
+        self._refusal: StoreError | None = None
 
     def open(self) -> None:
         """Know again who waited when the last run ended; remove what nobody waits for."""
-        with self._store.reading() as session:
-            waiting = jobs.pending(session)
-        with self._changed:
-            self._open |= {job.id for job in waiting}
-            self._paths |= {job.path for job in waiting if job.path and job.copy is None}
-        kept = {job.copy for job in waiting}
-        for copy in self._spool.iterdir():
-            if str(copy) not in kept:
-                copy.unlink(missing_ok=True)
+        with self._door:
+            with self._store.reading() as session:
+                waiting = jobs.pending(session)
+            with self._changed:
+                self._open = {job.id for job in waiting} | {one.job.id for one in self._private}
+                self._paths = {job.path for job in waiting if job.path and job.copy is None}
+                self._changed.notify_all()
+            kept = {job.copy for job in waiting}
+            for copy in self._spool.iterdir():
+                # Only what is named as ours: somebody may have made the folder a link to theirs.
+                if str(copy) not in kept and _COPY.fullmatch(copy.name):
+                    copy.unlink(missing_ok=True)
 
     # --- Whoever comes ----------------------------------------------------------------------
 
@@ -75,7 +85,10 @@ class WaitingRoom:
         Raises QueueFullError, and StoreError where it cannot be written down.
         """
         with self._door:
-            self._make_sure_of_room(order.priority)
+            try:
+                self._make_sure_of_room(order.priority)
+            except StoreError as error:
+                return self._put_unwritten(order, data, error)
             return self._let_in(order, data, is_private=is_private)
 
     def _let_in(self, order: Order, data: bytes, *, is_private: bool) -> str:
@@ -87,14 +100,39 @@ class WaitingRoom:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
             return self._put(replace(order, copy=str(copy)))
-        except (StorageFullError, OSError) as error:
+        except (StoreError, OSError) as error:
             copy.unlink(missing_ok=True)
-            why = error.strerror if isinstance(error, OSError) else error
-            log.warning("a picture is judged without being written down: %s", why)
-            return self._put_private(order, data)
+            return self._put_unwritten(order, data, error)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
+
+    def _put_unwritten(self, order: Order, data: bytes, error: StoreError | OSError) -> str:
+        """Who waits for a verdict need not wait for the disk as well."""
+        refusal = _in_words(error)
+        if self._refusal is None:
+            log.warning("pictures are judged without being written down: %s", refusal)
+        self._refusal = refusal
+        return self._put_private(order, data)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether somebody who came could not be written down, and nobody has been since."""
+        return self._refusal is not None
+
+    def try_to_write(self) -> None:
+        """Raises StoreError as long as nobody who comes could be written down."""
+        probe = self._spool / token_hex(16)
+        try:
+            probe.write_bytes(bytes(_PROBE_BYTES))
+            with self._store.writing() as session:
+                order = Order(source="api", priority=Priority.BATCH)
+                jobs.drop(session, jobs.add(session, order, self._clock()).id)
+        except OSError as error:
+            raise _in_words(error) from error
+        finally:
+            probe.unlink(missing_ok=True)
+        self._refusal = None
 
     def put_file(self, stamp: Stamp) -> bool:
         """A file of a watched folder; False: it cannot wait here now, come again."""
@@ -197,6 +235,14 @@ class WaitingRoom:
     def take(self, lowest: Priority) -> list[Work]:
         """Begin the next few. Whoever was begun before, and died of it, comes alone."""
         works: list[Work] = []
+        try:
+            self._fill(works, lowest)
+        except StoreError:
+            if not works:
+                raise
+        return works
+
+    def _fill(self, works: list[Work], lowest: Priority) -> None:
         while len(works) < BATCH and (work := self._next(lowest)) is not None:
             if work.job.attempts > 1 and works:
                 self._ahead.append(work)
@@ -206,10 +252,9 @@ class WaitingRoom:
                 break
             if work.is_person:
                 lowest = Priority.PERSON  # who does not wait for a folder's pictures beside it
-        return works
 
     def _next(self, lowest: Priority) -> Work | None:
-        if self._ahead:
+        if self._ahead and self._ahead[0].job.priority <= lowest:
             return self._ahead.popleft()
         with self._changed:
             if self._private:
@@ -230,15 +275,25 @@ class WaitingRoom:
         """They were begun, and it was not their fault that they were not finished."""
         with self._changed:
             self._private.extendleft(work for work in reversed(works) if work.is_private)
-        with self._store.writing() as session:
-            for work in works:
-                if not work.is_private:
-                    jobs.put_back(session, work.job.id)
+        in_log = [work for work in works if not work.is_private]
+        try:
+            with self._store.writing() as session:
+                for work in in_log:
+                    if jobs.is_there(session, work.job.id):
+                        jobs.put_back(session, work.job.id)
+        except StoreError:
+            self.keep_ahead(in_log)
+            raise
+
+    def keep_ahead(self, works: list[Work]) -> None:
+        """The log has them as begun, and cannot be told otherwise just now."""
+        self._ahead.extend(works)
 
     def put_back_ahead(self) -> None:
         """Those that were taken and whose turn did not come any more."""
-        self.put_back(list(self._ahead))
+        waiting = list(self._ahead)
         self._ahead.clear()
+        self.put_back(waiting)
 
     def leave(self, work: Work) -> None:
         """It is done: the copy of its bytes goes, and who waits for it is woken."""
@@ -247,3 +302,9 @@ class WaitingRoom:
         with self._changed:
             self._paths.discard(work.watched or "")
         self._exit(work.job.id)
+
+
+def _in_words(error: StoreError | OSError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    return StoreError(f"Pictures that are sent cannot be written down: {error.strerror or error}.")

@@ -5,6 +5,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Literal, Protocol
@@ -19,6 +20,7 @@ from antifake.daemon.judging.model import ModelProcess, ModelState
 from antifake.daemon.judging.signature import Answering
 from antifake.daemon.store import (
     Store,
+    StoreError,
     checks,
     corrections,
     exchange,
@@ -26,6 +28,7 @@ from antifake.daemon.store import (
     history,
     jobs,
     ledger,
+    mend,
 )
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import Word
@@ -99,6 +102,7 @@ class Service:
         self._answering, self._model = parts.answering, parts.model
         self._line: Line | None = None
         self._watching: Watching | None = None
+        self._after_mending: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._unlogged: OrderedDict[str, Answer] = OrderedDict()
         self._notices: list[str] = list(parts.store.notices)
@@ -107,6 +111,10 @@ class Service:
     def serve(self, line: Line, watching: Watching) -> None:
         """The line that judges, and the watcher: made after the service, which they call."""
         self._line, self._watching = line, watching
+
+    def after_mending(self, call: Callable[[], object]) -> None:
+        """`call` is called when another log is in the place of one that was damaged."""
+        self._after_mending = call
 
     @property
     def line(self) -> Line:
@@ -128,13 +136,14 @@ class Service:
         signature = self._answering.now()
         sha256 = hashlib.sha256(data).hexdigest()
         if not asked.is_private:
-            with self.store.reading() as session:
-                known = checks.earlier(session, sha256, signature.model, signature.prompt)
-                same = jobs.in_flight(session, sha256)
-            if known is not None:
-                return Ticket(known.id, "done", self._answer(known))
-            if same is not None:
-                return self.ticket(same.id)
+            with suppress(StoreError):  # whose log cannot be read gets a verdict all the same
+                with self.store.reading() as session:
+                    known = checks.earlier(session, sha256, signature.model, signature.prompt)
+                    same = jobs.in_flight(session, sha256)
+                if known is not None:
+                    return Ticket(known.id, "done", self._answer(known))
+                if same is not None:
+                    return self.ticket(same.id)
         order = Order(
             source=asked.source, priority=asked.priority, sha256=sha256,
             path=asked.path if self.config.history.paths else None,
@@ -167,7 +176,10 @@ class Service:
 
     def done(self, done: Done) -> None:
         """The line tells that somebody's turn is over."""
-        answer = self._answer(done.check, is_stored=done.is_stored)
+        try:
+            answer = self._answer(done.check, is_stored=done.is_stored)
+        except StoreError:
+            answer = Answer(Entry(done.check, None, has_thumbnail=False), None, done.is_stored)
         if not done.is_stored:
             with self._lock:
                 self._unlogged[done.id] = answer
@@ -317,15 +329,19 @@ class Service:
     # --- How things are -----------------------------------------------------------------------
 
     def state(self) -> State:
-        with self.store.reading() as session:
-            counted = jobs.waiting(session)
+        counted, trouble = dict.fromkeys(Priority, 0), None
+        try:
+            with self.store.reading() as session:
+                counted = jobs.waiting(session)
+        except StoreError as error:
+            trouble = str(error)
         waiting = {priority.name.lower(): n for priority, n in counted.items()}
         until = self.config.watch.paused_until
         until = until if until and until > self.clock() else None
         model = self._model.state()
         with self._lock:
             broken = model.why if model.phase == "broken" else None
-            current = [self._trouble, broken, model.warning]
+            current = [self._trouble, trouble, broken, model.warning]
             notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
         return State(self._mode(notices, until), model, waiting, until, notices)
 
@@ -366,9 +382,21 @@ class Service:
 
     def look_after(self) -> None:
         """Every half minute: edited settings, and a model that nobody has needed for long."""
+        self._mend_log()
         self.settings.reload_if_changed()
         if not self.line.n_working:
             self._model.sleep_if_idle(60 * self.config.worker.idle_minutes)
+
+    def _mend_log(self) -> None:
+        told = mend(self.store, self.clock())
+        for sentence in told:
+            self.notice(sentence)
+        if told:  # who waited may not be in it any more, nor the tokens
+            if self._after_mending:
+                self._after_mending()
+            self.line.room.open()
+            self.line.wake()
+            self.rescan()
 
     def tidy(self) -> None:
         """Once a day: the backup, and what has become older than the person wants it kept."""

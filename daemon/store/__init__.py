@@ -12,7 +12,7 @@ from .database import (
     StoreError,
     StoreNewerError,
 )
-from .opening import open_store
+from .opening import mend, open_store
 from .store import Store
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "StoreDamagedError",
     "StoreError",
     "StoreNewerError",
+    "mend",
     "open_store",
 ]

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from antifake.core import AntifakeError
 
@@ -71,6 +72,8 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
         self._turn = threading.Lock()
+        self.was_damaged = False
+        """It looked so to somebody since this was last set to False."""
 
     @property
     def name(self) -> str:
@@ -108,10 +111,13 @@ class Database:
     def in_words(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            raise sentence_for(error.orig, self.name) from error
-        except sqlite3.Error as error:
-            raise sentence_for(error, self.name) from error
+        except (DBAPIError, sqlite3.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            said = sentence_for(cause, self.name)
+            # A file that was cut short gives errors of reading, like a disk that fails.
+            code = getattr(cause, "sqlite_errorname", "") or ""
+            self.was_damaged |= isinstance(said, StoreDamagedError) or "IOERR" in code
+            raise said from error
 
     def run(self, *statements: str) -> list[Any]:
         """Statements that no transaction may be around; the last one's first row. SQLite only."""
@@ -141,7 +147,12 @@ class Database:
                 if self.is_sqlite:
                     raw.cursor().execute("PRAGMA foreign_keys=ON")
 
+    def n_open(self) -> int:
+        """Connections that are kept for whoever comes next."""
+        return cast(QueuePool, self.engine.pool).checkedin()
+
     def close(self) -> None:
+        """Whoever comes later opens it anew."""
         self.engine.dispose()
 
     def _writer(self, *, durable: bool) -> Engine:

@@ -5,10 +5,12 @@ What was done to put it right is for the person: `Store.notices`.
 
 import re
 import shutil
+import sqlite3
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
@@ -83,6 +85,60 @@ def open_store(
         version = _version(database)
     _migrate(database, version, migrations)
     return Store(database)
+
+
+def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[str, ...]:
+    """Put right what befell the file of an open log since; gives what to tell of it.
+
+    Damage is dealt with as at opening. Where the file was taken away, what is still open of it
+    is put back in its place. Raises StoreError.
+    """
+    database, backups = store.database, store.backups
+    if backups is None or (not (is_away := store.is_away()) and not database.was_damaged):
+        return ()
+    told: tuple[str, ...] = ()
+    with database.alone():
+        try:
+            if is_away and _rescue(database, backups, now):
+                told = ("The log had been taken away while antifake ran; it was written anew.",)
+        except OSError as error:
+            raise StoreError(f"The log cannot be mended: {error.strerror or error}.") from error
+        database.close()
+        with _open_file(backups.database, now, backups.keep, migrations) as fresh:
+            told += fresh.notices
+        database.was_damaged = False
+        store.note_place()
+    return told
+
+
+def _rescue(database: Database, backups: Backups, now: datetime) -> bool:
+    """Write what an open connection still sees of the lost file in its place."""
+    part = backups.database.with_suffix(".rescued")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    try:
+        with database.in_words():
+            if not _copy_what_is_open(database, part):
+                return False
+        sync(part)
+        put_aside(backups.database, now)
+        part.replace(backups.database)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _copy_what_is_open(database: Database, target: Path) -> bool:
+    """Connections made since the loss see a new and empty file; those before it, the old one."""
+    with ExitStack() as held:
+        for _ in range(database.n_open()):
+            connection = held.enter_context(closing(database.engine.raw_connection()))
+            if connection.cursor().execute("SELECT 1 FROM sqlite_schema").fetchone():
+                with closing(sqlite3.connect(target)) as copy:
+                    cast(sqlite3.Connection, connection.driver_connection).backup(copy)
+                    copy.execute("PRAGMA journal_mode=DELETE")
+                return True
+    return False
 
 
 def _url(text_: str) -> URL:

@@ -33,6 +33,29 @@ class Store:
         """None where the database is a server's: its own backups are its owner's business."""
         self.notices = notices
         """What was done to put the log right at opening; the person must be told."""
+        self.note_place()
+
+    def note_place(self) -> None:
+        """It is the file that lies there now."""
+        self._file = self._lying()
+
+    def is_away(self) -> bool:
+        """Whether the file that was opened, or its log of writes, lies there no more."""
+        return self._lying() != self._file or self._has_lost_writes()
+
+    def _lying(self) -> tuple[int, int] | None:
+        try:
+            info = self.backups.database.stat() if self.backups else None
+        except OSError:
+            return None
+        return (info.st_dev, info.st_ino) if info else None
+
+    def _has_lost_writes(self) -> bool:
+        """While somebody has the log open there is a second file beside it."""
+        if self.backups is None or not self.database.n_open():
+            return False
+        path = self.backups.database
+        return not path.with_name(f"{path.name}-wal").exists()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -288,11 +288,12 @@ def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tm
         sent = dead.check(png(81), person())
         with dead.store.writing() as session:
             jobs.take_next(session)
-        (tmp_path / "spool" / "nobody waits for this").write_bytes(b"x")
+        (tmp_path / "spool" / ("0" * 32)).write_bytes(b"nobody waits for this")
+        (tmp_path / "spool" / "not ours").write_bytes(b"x")
     with at_work(home, heavy, tmp_path) as risen:
         assert risen.wait(sent.id, 20).answer.label is not None
         eventually(lambda: len(everything(risen)) == 2)
-        assert list((tmp_path / "spool").iterdir()) == []
+        assert [one.name for one in (tmp_path / "spool").iterdir()] == ["not ours"]
 
 
 def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from kit.packages import PROGRAMS

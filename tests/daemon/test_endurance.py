@@ -1,0 +1,158 @@
+"""The daemon under what computers do to it: kills of its children, full disks, a lost log."""
+
+import errno
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from kit.pictures import png
+from kit.running import post, running
+from kit.waiting import eventually
+
+from antifake.daemon.config import Folder, add_folder
+from antifake.daemon.store import Store, StoreDamagedError, mend, open_store
+from antifake.daemon.store.checks import Finding, add
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc, and deletes open files")
+
+
+@pytest.fixture
+def folder(tiny_home, tmp_path) -> Path:
+    """A watched folder of the home with the tiny model."""
+    path = tmp_path / "Downloads"
+    path.mkdir()
+    add_folder(tiny_home.root / "config.toml", Folder(path=path))
+    return path
+
+
+def rows(root: Path) -> list[tuple[str, str, str]]:
+    """What the log has, read past the daemon."""
+    connection = sqlite3.connect(root / "history.db", timeout=10)
+    try:
+        return connection.execute("SELECT path, label, error FROM checks").fetchall()
+    finally:
+        connection.close()
+
+
+def children(pid: int) -> list[int]:
+    """Of all its threads."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def kill_children(pid: int) -> int:
+    """As the system does that runs out of memory."""
+    victims = children(pid)
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    return len(victims)
+
+
+def all_judged(root: Path, n: int) -> bool:
+    found = rows(root)
+    return len(found) == n and all(label for _, label, _ in found)
+
+
+@linux
+def test_kills_while_the_model_is_being_loaded_are_no_pictures_fault(tiny_home, folder):
+    for number in range(6):
+        (folder / f"{number}.png").write_bytes(png(number))
+    for _ in range(4):
+        with running(tiny_home.root) as daemon:
+            daemon.ready()
+            eventually(lambda: jobs_of(tiny_home.root) == 6, 10)
+            daemon.stop(signal.SIGKILL)
+    with running(tiny_home.root) as daemon:
+        daemon.ready()
+        eventually(lambda: all_judged(tiny_home.root, 6), 30)
+
+
+def jobs_of(root: Path) -> int:
+    connection = sqlite3.connect(root / "history.db", timeout=10)
+    try:
+        return connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
+    finally:
+        connection.close()
+
+
+@linux
+def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_home, folder):
+    with running(tiny_home.root) as daemon:
+        daemon.ready()
+        for number in range(6):
+            (folder / f"{number}.png").write_bytes(png(number))
+        for _ in range(5):
+            eventually(lambda: kill_children(daemon.process.pid), 5)
+        eventually(lambda: all_judged(tiny_home.root, 6), 40)
+
+
+@linux
+def test_a_log_that_is_deleted_while_it_is_open_is_written_anew_with_all_that_was_in_it(tmp_path):
+    place = tmp_path / "history.db"
+    with open_store(place, now()) as store:
+        with store.writing() as session:
+            add(session, Finding(source="api", path="/a.png"), now())
+        assert mend(store, now()) == ()
+        for path in tmp_path.glob("history.db*"):
+            path.unlink()
+        assert "taken away" in mend(store, now())[0]
+        with store.writing() as session:
+            add(session, Finding(source="api", path="/b.png"), now())
+    assert sorted(path for path, *_ in rows(tmp_path)) == ["/a.png", "/b.png"]
+
+
+def test_a_log_that_is_damaged_while_it_is_open_is_put_aside_and_another_one_begun(tmp_path):
+    place = tmp_path / "history.db"
+    with open_store(place, now()) as store:
+        with store.writing() as session:
+            add(session, Finding(source="api", path="/a.png"), now())
+        spoil(store, place)
+        with pytest.raises(StoreDamagedError), store.writing() as session:
+            add(session, Finding(source="api", path="/b.png"), now())
+        assert "damaged" in mend(store, now())[0]
+        with store.writing() as session:
+            add(session, Finding(source="api", path="/c.png"), now())
+    assert [path for path, *_ in rows(tmp_path)] == ["/c.png"]
+    assert list(tmp_path.glob("history.damaged-*"))
+
+
+def spoil(store: Store, place: Path) -> None:
+    """All in the one file first, or the log of writes would still be sound."""
+    store.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.database.close()
+    place.write_bytes(b"nonsense" * 5000)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@linux
+def test_on_a_disk_that_takes_nothing_a_verdict_is_given_and_the_person_is_told(tiny_home):
+    spool = tiny_home.root / "run" / "spool"
+    with running(tiny_home.root) as daemon:
+        asked = daemon.ready()
+        assert post(asked, png(1))["is_stored"]
+        spool.rename(spool.with_name("away"))  # as root nothing else refuses to be written
+        answers: list[bool] = []
+        threads = [
+            threading.Thread(target=lambda n=n: answers.append(post(asked, png(n))["is_stored"]))
+            for n in range(2, 6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert answers == [False] * 4
+        [notice] = asked.get("/state")["notices"]
+        assert os.strerror(errno.ENOENT) in notice
+        spool.with_name("away").rename(spool)
+        eventually(lambda: not asked.get("/state")["notices"], 25)
+        assert post(asked, png(9))["is_stored"]
