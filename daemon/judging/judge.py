@@ -188,7 +188,8 @@ def thumbnail(crop: Pixels) -> bytes | None:
 
     for quality in _QUALITIES:
         buffer = BytesIO()
-        Image.fromarray(crop).save(buffer, "WEBP", quality=quality)
+        # A person waits: method 4 takes three times as long for a fifth fewer bytes.
+        Image.fromarray(crop).save(buffer, "WEBP", quality=quality, method=1)
         if buffer.tell() <= checks.MAX_THUMBNAIL_BYTES:
             return buffer.getvalue()
     return None
