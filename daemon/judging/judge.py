@@ -38,7 +38,9 @@ class _Seen:
     def is_gone(self) -> bool:
         """Or being written still: its folder's watcher will come with it again."""
         if self.work.watched is None:
-            return False
+            # A sent picture was answered in the last run, which had no room to write that down.
+            is_missing = self.decoded.error is not None and self.decoded.error.code == "no_file"
+            return self.work.job.copy is not None and is_missing
         return self.stamp is None or _look(self.work) != self.stamp
 
 

@@ -271,9 +271,17 @@ class Line:
         self._finish([_given_up(work) for work in lost])
 
     def _without_model(self, works: list[Work], error: AntifakeError) -> None:
-        """A person is told at once; folders wait until there is one."""
+        """A person is told at once; folders wait until there is one.
+
+        Nothing of it goes into the log: it says nothing of the picture.
+        """
         people = [work for work in works if work.is_person]
-        self._finish([_failed(work, str(error), "no_model") for work in people])
+        for work in people:
+            self._answer(_failed(work, str(error), "no_model"))
+        with suppress(StoreError), self._store.writing() as session:
+            for work in people:
+                if not work.is_private:
+                    jobs.drop(session, work.job.id)
         self.room.put_back([work for work in works if not work.is_person])
 
 

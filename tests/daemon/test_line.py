@@ -372,7 +372,18 @@ def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path
         idle.line.wake()
         assert idle.line.step()
         assert idle.state().notices == []
-        assert len(everything(idle)) == 2
+        assert [one.entry.check.path for one in everything(idle)] == [str(path)]
+
+
+def test_a_sent_picture_whose_copy_is_gone_after_a_kill_is_no_row(home, heavy, tmp_path):
+    """It was answered while the disk was full."""
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        ticket = idle.check(png(92), person())
+        [copy] = (tmp_path / "spool").iterdir()
+        copy.unlink()
+        assert idle.line.step()
+        assert everything(idle) == []
+        assert not idle.line.room.is_open(ticket.id)
 
 
 def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heavy, tmp_path):
