@@ -1,7 +1,5 @@
 """Bytes -> decoder -> model: what is found of some pictures. Nothing is written here."""
 
-import os
-import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +39,7 @@ class _Seen:
             # A sent picture was answered in the last run, which had no room to write that down.
             is_missing = self.decoded.error is not None and self.decoded.error.code == "no_file"
             return self.work.job.copy is not None and is_missing
-        return self.stamp is None or _look(self.work) != self.stamp
+        return self.stamp is None or self.work.look() != self.stamp
 
 
 class Judge:
@@ -94,7 +92,7 @@ class Judge:
         self._decoder.rest()
 
     def _see(self, works: Sequence[Work], signature: Signature) -> list[_Seen]:
-        stamps = [_look(work) for work in works]
+        stamps = [work.look() for work in works]
         found = self._decoder.decode_many([work.source for work in works])
         decoded = [self._once_more(work, one) for work, (_, one) in zip(works, found, strict=True)]
         return [
@@ -116,17 +114,6 @@ class Judge:
                 return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
         except StoreError:
             return None  # a verdict need not wait for the log
-
-
-def _look(work: Work) -> Stamp | None:
-    """The watched file as it is now; None where there is none, or nothing that may be read."""
-    if work.watched is None:
-        return None
-    try:
-        info = os.lstat(work.watched)
-    except (OSError, ValueError):
-        return None
-    return Stamp.of(work.watched, info) if stat.S_ISREG(info.st_mode) else None
 
 
 def _outcome(

@@ -5,14 +5,12 @@ that nobody waits in vain and nothing is lost.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from types import TracebackType
 from typing import Self
 
 from antifake.core.errors import AntifakeError, ModelError
@@ -20,7 +18,6 @@ from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.jobs import Priority
-from antifake.daemon.store.ledger import Stamp
 
 from .judge import Judge
 from .model import ModelChangedError, ModelDiedError, ModelLoadingError, ModelRestingError
@@ -88,12 +85,7 @@ class Line:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """The pictures at hand are finished; who still waits is in the log."""
         self._is_closing = True
         self.room.let_go()
@@ -295,12 +287,5 @@ def _failed(work: Work, sentence: str, code: str) -> Outcome:
         source=job.source, sha256=job.sha256, path=job.path, page=job.page,
         error=sentence, code=code,
     )  # fmt: skip
-    return Outcome(work, finding, stamp=_stamp(work.watched))
-
-
-def _stamp(path: str | None) -> Stamp | None:
-    """So that the ledger knows a file that was given up, and it is not found again."""
-    try:
-        return None if path is None else Stamp.of(path, os.lstat(path))
-    except (OSError, ValueError):
-        return None
+    # The ledger is to know a file that was given up, or it would be found again.
+    return Outcome(work, finding, stamp=work.look())

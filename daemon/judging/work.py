@@ -1,5 +1,7 @@
 """One picture on its way through the line, and what came of it."""
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,16 @@ class Work:
     def watched(self) -> str | None:
         """Its path, where a folder's file itself is read: the ledger must know of it."""
         return self.job.path if self.job.source == "watch" and self.job.copy is None else None
+
+    def look(self) -> Stamp | None:
+        """The watched file as it is now; None where there is none, or nothing that may be read."""
+        if self.watched is None:
+            return None
+        try:
+            info = os.lstat(self.watched)
+        except (OSError, ValueError):
+            return None
+        return Stamp.of(self.watched, info) if stat.S_ISREG(info.st_mode) else None
 
     @property
     def is_person(self) -> bool:

@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from . import jobs
+from .checks import count_thumbnails
 from .corrections import AT_ONCE, corrected
 from .database import changed
 from .ids import first_number, time_of, to_number
@@ -74,7 +75,7 @@ def older_than_newest(session: Session, keep: int) -> datetime | None:
 
 def trim_thumbnails(session: Session, keep: int) -> int:
     """Drop the oldest beyond so many; gives how many."""
-    surplus = (session.scalar(select(func.count()).select_from(ThumbnailRow)) or 0) - keep
+    surplus = count_thumbnails(session) - keep
     if surplus <= 0:
         return 0
     oldest = select(ThumbnailRow.sha256).order_by(ThumbnailRow.at).limit(surplus)
