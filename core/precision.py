@@ -5,9 +5,9 @@ multiply it natively, fp32 elsewhere: a "half" that the processor has to
 emulate is five times slower than fp32 (measured, AVX2).
 """
 
-import os
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 
@@ -53,6 +53,4 @@ def _multiplies_bfloat16() -> bool:
 def _memory_bytes(place: torch.device) -> int:
     if place.type == "cuda":
         return torch.cuda.get_device_properties(place).total_memory
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 16 * 2**30
+    return psutil.virtual_memory().total

@@ -27,6 +27,7 @@ from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
+import psutil
 
 from antifake.core.catalog import Home
 from antifake.core.errors import (
@@ -158,12 +159,11 @@ class Child:
             thread.join(_END_S)
 
     def rss_bytes(self) -> int | None:
-        """Memory in use, as Linux tells it; None elsewhere."""
+        """Memory in use; None: it has just ended, or the system does not tell."""
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
-        except (OSError, LookupError, ValueError):
+            return psutil.Process(self.pid).memory_info().rss
+        except psutil.Error:
             return None
-        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def _load(self, start_s: float) -> None:
         try:

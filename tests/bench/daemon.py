@@ -15,7 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # kit, as pytest has it
 
+import psutil
 from kit.pictures import picture, png, saved
+from kit.processes import children, resident
 from kit.running import Running, post, running
 from kit.waiting import eventually
 
@@ -105,7 +107,7 @@ def asleep(daemon: Running, asked: Client) -> None:
     used = processor_s(pid)
     time.sleep(20)
     share = (processor_s(pid) - used) / 20
-    print(f"{'idle: memory of the daemon':<44}{memory(pid) / 1e6:>9.0f} MB   processor "
+    print(f"{'idle: memory of the daemon':<44}{resident(pid) / 1e6:>9.0f} MB   processor "
           f"{100 * share:.2f} %, {len(children(pid))} children (aim < 150 MB, 0 %)")  # fmt: skip
     new = fresh(2)
     times, torch = [], []
@@ -118,22 +120,8 @@ def asleep(daemon: Running, asked: Client) -> None:
 
 
 def processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory(pid: int) -> int:
-    """Resident bytes of a process and its children."""
-    page = os.sysconf("SC_PAGESIZE")
-    return sum(
-        int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
-        for one in (pid, *children(pid))
-    )
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def long_history(root: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kit.pictures import picture, png, saved
+from kit.processes import children, resident
 from kit.running import post, running
 from kit.shared import shared_data
 from kit.waiting import eventually
@@ -112,18 +113,9 @@ def test_the_daemon_has_neither_torch_nor_much_memory_and_is_ready_before_its_mo
         assert "torch" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()
         # Half a minute at most until somebody looks, and six seconds without a picture before.
         eventually(lambda: asked.get("/state")["model"]["phase"] == "asleep", 60)
-        eventually(lambda: not children(daemon.process.pid) or resident(daemon.process.pid), 5)
+        eventually(lambda: not children(daemon.process.pid), 5)
         assert resident(daemon.process.pid) < 150e6
         assert post(asked, png(4))["state"] == "done"
-
-
-def resident(pid: int) -> int:
-    """Bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_second_daemon_says_who_is_first(home):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kit.pictures import png
+from kit.processes import kill_children
 from kit.running import post, running
 from kit.waiting import eventually
 
@@ -37,22 +38,6 @@ def rows(root: Path) -> list[tuple[str, str, str]]:
         return connection.execute("SELECT path, label, error FROM checks").fetchall()
     finally:
         connection.close()
-
-
-def children(pid: int) -> list[int]:
-    """Of all its threads."""
-    found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (thread / "children").read_text().split())
-    return found
-
-
-def kill_children(pid: int) -> int:
-    """As the system does that runs out of memory."""
-    victims = children(pid)
-    for victim in victims:
-        os.kill(victim, signal.SIGKILL)
-    return len(victims)
 
 
 def all_judged(root: Path, n: int) -> bool:
