@@ -41,7 +41,7 @@ def check(answer: Answer, whose: Whose) -> Json:
         "word": answer.word,
         "percent": answer.percent,
         "said": said(answer.said, with_note=may_read),
-        "alike": answer.alike is not None,
+        "alike": answer.entry.alike is not None,
         "explanation": answer.explanation,
         "path": found.path if may_read else None,
         "page": found.page if may_read else None,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -68,11 +69,14 @@ class Judge:
         ]
         if crops and self._model.is_loading():
             raise ModelLoadingError("The model is being loaded.")
-        verdicts = iter(self._model.judge(crops) if crops else [])
+        # Meanwhile, as the model is another process.
+        with ThreadPoolExecutor(1) as aside:
+            sketches = [aside.submit(_sketch, one, config) for one in seen]
+            verdicts = iter(self._model.judge(crops) if crops else [])
         outcomes = []
-        for one in seen:
+        for one, sketch in zip(seen, sketches, strict=True):
             found = one.decoded.error or (next(verdicts) if one.known is None else None)
-            outcomes.append(_outcome(one, found, signature, config))
+            outcomes.append(_outcome(one, found, sketch.result(), signature, config))
         ms = round(1000 * (time.perf_counter() - started) / len(works), 1)
         return [_timed(outcome, ms) for outcome in outcomes]
 
@@ -93,12 +97,19 @@ class Judge:
 
     def _see(self, works: Sequence[Work], signature: Signature) -> list[_Seen]:
         stamps = [work.look() for work in works]
-        found = self._decoder.decode_many([work.source for work in works])
-        decoded = [self._once_more(work, one) for work, (_, one) in zip(works, found, strict=True)]
+        decoded = [
+            self._once_more(work, one)
+            for work, one in zip(works, self._decoded(works), strict=True)
+        ]
         return [
             _Seen(work, stamp, one, self._known(one, work, signature))
             for work, stamp, one in zip(works, stamps, decoded, strict=True)
         ]
+
+    def _decoded(self, works: Sequence[Work]) -> list[Decoded]:
+        if len(works) == 1:  # a person waits, and threads take a moment to start
+            return [self._decoder.decode(works[0].source)]
+        return [one for _, one in self._decoder.decode_many([work.source for work in works])]
 
     def _once_more(self, work: Work, decoded: Decoded) -> Decoded:
         """A decoder may have been killed from outside: one death says nothing of a picture."""
@@ -109,6 +120,8 @@ class Judge:
     def _known(self, decoded: Decoded, work: Work, signature: Signature) -> Check | None:
         if decoded.picture is None or decoded.sha256 is None or work.is_private:
             return None
+        if work.job.sha256 is not None:
+            return None  # its bytes were sent, and looked for then
         try:
             with self._store.reading() as session:
                 return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
@@ -116,9 +129,26 @@ class Judge:
             return None  # a verdict need not wait for the log
 
 
+@dataclass(frozen=True)
+class _Sketch:
+    """What the log keeps of a picture's looks."""
+
+    phash: int | None = None
+    thumbnail: bytes | None = None
+
+
+def _sketch(seen: _Seen, config: Config) -> _Sketch:
+    picture = seen.decoded.picture
+    if picture is None or seen.known is not None:
+        return _Sketch()
+    keeps = config.history.thumbnails > 0 and not seen.work.is_private
+    return _Sketch(dhash(picture.crop), thumbnail(picture.crop) if keeps else None)
+
+
 def _outcome(
     seen: _Seen,
     found: Verdict | UnreadableImageError | None,
+    sketch: _Sketch,
     signature: Signature,
     config: Config,
 ) -> Outcome:
@@ -126,19 +156,14 @@ def _outcome(
         return Outcome(seen.work)
     if seen.known is not None:
         return Outcome(seen.work, known=seen.known, stamp=seen.stamp)
-    picture = seen.decoded.picture
-    keeps = config.history.thumbnails > 0 and not seen.work.is_private
-    return Outcome(
-        seen.work,
-        _finding(seen, found, signature, config),
-        stamp=seen.stamp,
-        thumbnail=thumbnail(picture.crop) if picture and keeps else None,
-    )
+    finding = _finding(seen, found, sketch, signature, config)
+    return Outcome(seen.work, finding, stamp=seen.stamp, thumbnail=sketch.thumbnail)
 
 
 def _finding(
     seen: _Seen,
     found: Verdict | UnreadableImageError | None,
+    sketch: _Sketch,
     signature: Signature,
     config: Config,
 ) -> Finding:
@@ -148,7 +173,7 @@ def _finding(
         model=signature.model,
         prompt=signature.prompt,
         sha256=seen.decoded.sha256,
-        phash=dhash(picture.crop) if picture else None,
+        phash=sketch.phash,
         width=picture.width if picture else None,
         height=picture.height if picture else None,
         format=picture.format if picture else None,

@@ -226,9 +226,9 @@ class Line:
         with self._store.writing() as session:
             made = [record(session, outcome, self._around.clock()) for outcome in outcomes]
         for outcome, check in zip(outcomes, made, strict=True):
-            self.room.leave(outcome.work)
-            if check is not None:
+            if check is not None:  # before it leaves: whoever waits for it is handed the answer
                 self._around.on_done(Done(outcome.work.job.id, check, is_stored=True))
+            self.room.leave(outcome.work)
 
     def _answer(self, outcome: Outcome) -> None:
         """Tell whoever waits for it, though it is in no log."""

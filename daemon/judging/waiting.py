@@ -59,6 +59,7 @@ class WaitingRoom:
         self._open: set[str] = set()
         self._paths: set[str] = set()
         self._news = 0
+        self._is_taker_idle = False
         self._is_letting_go = False
         self._refusal: StoreError | None = None
 
@@ -152,17 +153,26 @@ class WaitingRoom:
 
     def _put(self, order: Order) -> str:
         job = None
+        begins = order.priority == Priority.PERSON and self._catch_taker()
         try:
             with self._store.writing() as session:
-                job = jobs.add(session, order, self._clock())
+                job = jobs.add(session, order, self._clock(), is_begun=begins)
                 # Before anybody can take it, and with that finish it.
                 self._enter(job.id)
         except BaseException:
             if job is not None:
                 self._exit(job.id)
             raise
+        if begins:
+            self._ahead.append(Work(job))
         self.ring()
         return job.id
+
+    def _catch_taker(self) -> bool:
+        """Whether whoever takes has nothing to do. The next one finds it busy."""
+        with self._changed:
+            was_idle, self._is_taker_idle = self._is_taker_idle, False
+            return was_idle
 
     def _put_private(self, order: Order, data: bytes) -> str:
         name = to_text(new_number(self._clock()))
@@ -228,9 +238,13 @@ class WaitingRoom:
     def wait_for_news(self, seen: int, seconds: float) -> bool:
         """Gives whether there are other ones than those that were seen."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: bool(self._private) or self._news != seen, seconds
-            )
+            self._is_taker_idle = True
+            try:
+                return self._changed.wait_for(
+                    lambda: bool(self._private) or self._news != seen, seconds
+                )
+            finally:
+                self._is_taker_idle = False
 
     def take(self, lowest: Priority) -> list[Work]:
         """Begin the next few. Whoever was begun before, and died of it, comes alone."""

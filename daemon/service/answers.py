@@ -22,8 +22,6 @@ class Answer:
     """A check, and what the person has said of the picture or of a near-copy."""
 
     entry: Entry
-    alike: Said | None = None
-    """The person's word on a near-copy, where there is none on the picture itself."""
     is_stored: bool = True
     """Whether it is in the log; private checks are not, nor what a full disk did not take."""
 
@@ -33,7 +31,7 @@ class Answer:
 
     @property
     def said(self) -> Said | None:
-        return self.entry.said or self.alike
+        return self.entry.said or self.entry.alike
 
     @property
     def label(self) -> Label | None:
@@ -66,8 +64,8 @@ class Answer:
     def _of_person(self) -> list[str]:
         if self.entry.said:
             return [f"You said so on {self.entry.said.at:%Y-%m-%d}. Your word counts."]
-        if self.alike:
-            return [f"You said so of a near-copy of it on {self.alike.at:%Y-%m-%d}."]
+        if self.entry.alike:
+            return [f"You said so of a near-copy of it on {self.entry.alike.at:%Y-%m-%d}."]
         return []
 
     def _of_model(self) -> list[str]:

@@ -3,15 +3,13 @@
 import hashlib
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Literal, Protocol
 from urllib.parse import urlsplit
-
-from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config
@@ -105,6 +103,7 @@ class Service:
         self._after_mending: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._unlogged: OrderedDict[str, Answer] = OrderedDict()
+        self._waiters: defaultdict[str, list[list[Answer]]] = defaultdict(list)
         self._notices: list[str] = list(parts.store.notices)
         self._trouble: str | None = None
 
@@ -139,9 +138,9 @@ class Service:
             with suppress(StoreError):  # whose log cannot be read gets a verdict all the same
                 with self.store.reading() as session:
                     known = checks.earlier(session, sha256, signature.model, signature.prompt)
+                    if known is not None:
+                        return Ticket(known.id, "done", Answer(history.entry(session, known)))
                     same = jobs.in_flight(session, sha256)
-                if known is not None:
-                    return Ticket(known.id, "done", self._answer(known))
                 if same is not None:
                     return self.ticket(same.id)
         order = Order(
@@ -171,15 +170,34 @@ class Service:
 
     def wait(self, name: str, seconds: float) -> Ticket:
         """As `ticket`, after waiting at most so long for its end."""
-        self.line.room.wait(name, seconds)
-        return self.ticket(name)
+        with self._hand_over(name) as handed:
+            self.line.room.wait(name, seconds)
+        return Ticket(handed[0].id, "done", handed[0]) if handed else self.ticket(name)
+
+    @contextmanager
+    def _hand_over(self, name: str) -> Iterator[list[Answer]]:
+        """Gets the answer of that name, if that is found meanwhile: not read from the log."""
+        handed: list[Answer] = []
+        with self._lock:
+            self._waiters[name].append(handed)
+        try:
+            yield handed
+        finally:
+            with self._lock:
+                # By identity: all that wait are equal, being empty.
+                left = [one for one in self._waiters.pop(name) if one is not handed]
+                if left:
+                    self._waiters[name] = left
 
     def done(self, done: Done) -> None:
         """The line tells that somebody's turn is over."""
         try:
             answer = self._answer(done.check, is_stored=done.is_stored)
         except StoreError:
-            answer = Answer(Entry(done.check, None, has_thumbnail=False), None, done.is_stored)
+            answer = Answer(Entry(done.check, None, has_thumbnail=False), done.is_stored)
+        with self._lock:
+            for handed in self._waiters.get(done.id, ()):
+                handed.append(answer)
         if not done.is_stored:
             with self._lock:
                 self._unlogged[done.id] = answer
@@ -208,7 +226,7 @@ class Service:
 
     def _answer(self, check: Check, *, is_stored: bool = True) -> Answer:
         with self.store.reading() as session:
-            return _answer(session, history.entry(session, check), is_stored=is_stored)
+            return Answer(history.entry(session, check), is_stored)
 
     # --- History ----------------------------------------------------------------------------
 
@@ -224,7 +242,7 @@ class Service:
         """At most `limit` answers, newest first, and what to give as `after` for those behind."""
         with self.store.reading() as session:
             found = history.page(session, wanted, after, limit)
-            return [_answer(session, entry) for entry in found.entries], found.next
+            return [Answer(entry) for entry in found.entries], found.next
 
     def count(self, wanted: Filter) -> int:
         with self.store.reading() as session:
@@ -412,13 +430,6 @@ class Service:
         with self.store.writing() as session:
             forgetting.trim_thumbnails(session, kept.thumbnails)
             jobs.drop_over(session, now - timedelta(days=1))
-
-
-def _answer(session: Session, entry: Entry, *, is_stored: bool = True) -> Answer:
-    phash = entry.check.phash
-    has_none = entry.said is None and phash is not None
-    alike = corrections.said_of_alike(session, phash or 0) if has_none else None
-    return Answer(entry, alike, is_stored)
 
 
 def _pictures(found: Sequence[Check]) -> list[str]:

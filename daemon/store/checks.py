@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from secrets import token_bytes
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
 from .database import NotThereError
 from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
-from .tables import CheckRow, Source, ThumbnailRow
+from .tables import CheckRow, Source, ThumbnailRow, table_of
 
 MAX_THUMBNAIL_BYTES = 20_000
 
@@ -72,14 +72,13 @@ def add(
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Under a number that is free."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
-    session.add(CheckRow(id=number, name_key=_name_key(finding.path), **values))
-    session.flush()
+    session.execute(_INSERT, {"id": number, "name_key": _name_key(finding.path), **values})
     return Check(id=to_text(number), **values)
 
 
 def free_number(session: Session, number: int) -> int:
     """The next that no check has; two of one millisecond may have drawn the same."""
-    while session.get(CheckRow, number) is not None:
+    while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
     return number
 
@@ -94,15 +93,24 @@ def get(session: Session, name: str) -> Check:
 
 def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | None:
     """The last verdict on the same bytes by the same model and prompt."""
-    wanted = (
-        select(CheckRow)
-        .where(CheckRow.sha256 == sha256, CheckRow.model == model, CheckRow.prompt == prompt)
-        .where(CheckRow.label.is_not(None))
-        .order_by(CheckRow.id.desc())
-        .limit(1)
-    )
-    row = session.scalars(wanted).first()
+    wanted = {"sha256": sha256, "model": model, "prompt": prompt}
+    row = session.scalars(_EARLIER, wanted).first()
     return of_row(row) if row else None
+
+
+# Put together once: that takes as long as asking. What is written for every picture goes past
+# the mapper, which takes as long again.
+_INSERT = table_of(CheckRow).insert()
+_THAT = select(CheckRow.id).where(CheckRow.id == bindparam("id"))
+_KEEP_THUMBNAIL = table_of(ThumbnailRow).insert()
+_DROP_THUMBNAIL = delete(table_of(ThumbnailRow)).where(ThumbnailRow.sha256 == bindparam("picture"))
+_EARLIER = (
+    select(CheckRow)
+    .where(*(getattr(CheckRow, name) == bindparam(name) for name in ("sha256", "model", "prompt")))
+    .where(CheckRow.label.is_not(None))
+    .order_by(CheckRow.id.desc())
+    .limit(1)
+)
 
 
 def moved(session: Session, name: str, path: str) -> None:
@@ -129,7 +137,8 @@ def keep_thumbnail(session: Session, sha256: str, webp: bytes, now: datetime) ->
     """Raises ValueError above MAX_THUMBNAIL_BYTES."""
     if len(webp) > MAX_THUMBNAIL_BYTES:
         raise ValueError(f"a thumbnail of {len(webp)} bytes is none")
-    session.merge(ThumbnailRow(sha256=sha256, at=to_ms(now), webp=webp))
+    session.execute(_DROP_THUMBNAIL, {"picture": sha256})
+    session.execute(_KEEP_THUMBNAIL, {"sha256": sha256, "at": to_ms(now), "webp": webp})
 
 
 def thumbnail(session: Session, sha256: str) -> bytes | None:

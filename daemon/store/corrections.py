@@ -4,11 +4,11 @@ Nothing is ever changed or taken away here: a later row counts more, and to undo
 one that says again what was said before. Write with `durable`: this is the person's work.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
@@ -99,31 +99,46 @@ def said(session: Session, sha256s: Collection[str]) -> dict[str, Said]:
     found = {}
     wanted = sorted(set(sha256s))
     for start in range(0, len(wanted), AT_ONCE):
-        some = CorrectionRow.sha256.in_(wanted[start : start + AT_ONCE])
-        for row in session.scalars(_current().where(some)):
+        for row in session.scalars(_SAID, {"some": wanted[start : start + AT_ONCE]}):
             if (word := _said(row)) is not None:
                 found[row.sha256] = word
     return found
 
 
-def said_of_alike(session: Session, phash: int, at_most: int = similarity.ALIKE) -> Said | None:
-    """The word on the corrected picture that is most like this one, if any is alike enough.
+def said_of_alike(
+    session: Session, phashes: Collection[int], at_most: int = similarity.ALIKE
+) -> dict[int, Said]:
+    """By perceptual hash, the word on the corrected picture most like it, if any is alike enough.
 
     `at_most` bits may differ, 0 .. 7; of equals the last word counts.
     """
     if at_most > similarity.MAX_DISTANCE:
         raise ValueError(f"the index finds what differs in {similarity.MAX_DISTANCE} bits")
-    if not similarity.is_telling(phash):
-        return None
-    sharing = select(LikenessRow.sha256).where(LikenessRow.key.in_(similarity.keys_nearby(phash)))
-    rows = session.scalars(_current().where(CorrectionRow.sha256.in_(sharing)))
-    alike = [
-        (similarity.distance(row.phash, phash), -row.seq, word)
+    telling = [phash for phash in set(phashes) if similarity.is_telling(phash)]
+    rows = _sharing(session, {key for phash in telling for key in similarity.keys_nearby(phash)})
+    words = [
+        (row.phash, -row.seq, word)
         for row in rows
         if row.phash is not None and (word := _said(row)) is not None
     ]
-    best = min(alike, default=None, key=lambda found: found[:2])
-    return best[2] if best and best[0] <= at_most else None
+    found = {}
+    for phash in telling:
+        alike = [(similarity.distance(other, phash), seq, word) for other, seq, word in words]
+        best = min(alike, default=None, key=lambda one: one[:2])
+        if best and best[0] <= at_most:
+            found[phash] = best[2]
+    return found
+
+
+def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]:
+    """The last rows of all corrected pictures that have one of these keys."""
+    wanted = sorted(keys)
+    seen: set[int] = set()
+    for start in range(0, len(wanted), AT_ONCE):
+        for row in session.scalars(_SHARING, {"keys": wanted[start : start + AT_ONCE]}):
+            if row.seq not in seen:
+                seen.add(row.seq)
+                yield row
 
 
 def corrected() -> Select[str]:
@@ -145,6 +160,15 @@ def _current() -> Select[CorrectionRow]:
 
 def _last_seqs() -> Select[int]:
     return select(func.max(CorrectionRow.seq)).group_by(CorrectionRow.sha256)
+
+
+# Put together once: that takes as long as asking.
+_SAID = _current().where(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
+_SHARING = _current().where(
+    CorrectionRow.sha256.in_(
+        select(LikenessRow.sha256).where(LikenessRow.key.in_(bindparam("keys", expanding=True)))
+    )
+)
 
 
 def _said(row: CorrectionRow) -> Said | None:

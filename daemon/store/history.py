@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
 from .checks import Check, of_row
-from .corrections import Said, corrected, said
+from .corrections import Said, corrected, said, said_of_alike
 from .ids import EPOCH, RANDOM_BITS, first_number, to_number
 from .tables import CheckRow, Source, ThumbnailRow
 
@@ -49,6 +49,8 @@ class Entry:
     said: Said | None
     """The person's word on the picture."""
     has_thumbnail: bool
+    alike: Said | None = None
+    """The person's word on a near-copy, where there is none on the picture itself."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,23 @@ def count_by_day(
 def _entries(session: Session, found: list[Check]) -> list[Entry]:
     shown = {check.sha256 for check in found if check.sha256 is not None}
     words = said(session, shown)
-    has = select(ThumbnailRow.sha256).where(ThumbnailRow.sha256.in_(shown))
-    with_thumbnail = set(session.scalars(has))
-    return [
-        Entry(check, words.get(check.sha256 or ""), check.sha256 in with_thumbnail)
-        for check in found
-    ]
+    with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))
+    silent = [check.phash for check in found if check.sha256 not in words]
+    alike = said_of_alike(session, [phash for phash in silent if phash is not None])
+    return [_entry(check, words, alike, with_thumbnail) for check in found]
+
+
+def _entry(
+    check: Check, words: dict[str, Said], alike: dict[int, Said], with_thumbnail: set[str]
+) -> Entry:
+    said_of_it = words.get(check.sha256 or "")
+    near = None if said_of_it or check.phash is None else alike.get(check.phash)
+    return Entry(check, said_of_it, check.sha256 in with_thumbnail, near)
+
+
+_THUMBNAILS = select(ThumbnailRow.sha256).where(
+    ThumbnailRow.sha256.in_(bindparam("some", expanding=True))
+)
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:

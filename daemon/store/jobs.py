@@ -5,12 +5,12 @@ from datetime import datetime
 from enum import IntEnum
 from secrets import token_bytes
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from .database import NotThereError, changed
 from .ids import Randomness, first_number, new_number, to_number, to_text
-from .tables import JobRow, Source, State
+from .tables import JobRow, Source, State, table_of
 
 MAX_ATTEMPTS = 3
 KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; it is left alone."
@@ -51,14 +51,22 @@ class Job(Order):
     error: str | None
 
 
-def add(session: Session, order: Order, now: datetime, random: Randomness = token_bytes) -> Job:
+def add(
+    session: Session,
+    order: Order,
+    now: datetime,
+    random: Randomness = token_bytes,
+    *,
+    is_begun: bool = False,
+) -> Job:
+    """Queue it, or write down that its turn has come already."""
     number = new_number(now, random)
-    while session.get(JobRow, number) is not None:
+    while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
-    row = JobRow(id=number, state="queued", attempts=0, **asdict(order))
-    session.add(row)
-    session.flush()
-    return _job(row)
+    state: State = "running" if is_begun else "queued"
+    about = {**asdict(order), "state": state, "attempts": int(is_begun)}
+    session.execute(_INSERT, {"id": number, **about})
+    return Job(id=to_text(number), check_id=None, error=None, **about)
 
 
 def get(session: Session, name: str) -> Job:
@@ -67,7 +75,7 @@ def get(session: Session, name: str) -> Job:
 
 def is_there(session: Session, name: str) -> bool:
     """Not any more, where its picture was forgotten meanwhile."""
-    return session.get(JobRow, to_number(name)) is not None
+    return session.scalar(_THAT, {"id": to_number(name)}) is not None
 
 
 def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None:
@@ -75,13 +83,7 @@ def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None
 
     Nobody below `lowest` has a turn now.
     """
-    row = session.scalars(
-        select(JobRow)
-        .where(JobRow.state == "queued", JobRow.priority <= lowest)
-        .order_by(JobRow.priority, JobRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
+    row = session.scalars(_NEXT, {"lowest": lowest}).first()
     if row is None:
         return None
     row.state, row.attempts = "running", row.attempts + 1
@@ -90,8 +92,7 @@ def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None
 
 
 def finish(session: Session, name: str, check_id: str) -> None:
-    row = _row(session, name)
-    row.state, row.check_id, row.error = "done", to_number(check_id), None
+    session.execute(_FINISH, {"job": to_number(name), "check": to_number(check_id)})
 
 
 def fail(session: Session, name: str, sentence: str) -> None:
@@ -142,19 +143,13 @@ def recover(session: Session) -> tuple[int, list[Job]]:
 
 def waiting(session: Session) -> dict[Priority, int]:
     """How many are queued."""
-    found = select(JobRow.priority, func.count()).where(JobRow.state == "queued")
-    counted = session.execute(found.group_by(JobRow.priority))
+    counted = session.execute(_WAITING)
     return dict.fromkeys(Priority, 0) | {Priority(priority): n for priority, n in counted}
 
 
 def in_flight(session: Session, sha256: str) -> Job | None:
     """A job for the same bytes that is not over yet, to wait for instead of a second one."""
-    row = session.scalars(
-        select(JobRow)
-        .where(JobRow.sha256 == sha256, JobRow.state.in_(("queued", "running")))
-        .order_by(JobRow.id)
-        .limit(1)
-    ).first()
+    row = session.scalars(_IN_FLIGHT, {"sha256": sha256}).first()
     return _job(row) if row else None
 
 
@@ -162,6 +157,33 @@ def drop_over(session: Session, before: datetime) -> int:
     """Forget jobs that are done or failed and were made before then; gives how many."""
     is_over = JobRow.state.in_(("done", "failed"))
     return changed(session, delete(JobRow).where(is_over, JobRow.id < first_number(before)))
+
+
+# Put together once: that takes as long as asking. What is written for every picture goes past
+# the mapper, which takes as long again.
+_INSERT = table_of(JobRow).insert()
+_THAT = select(JobRow.id).where(JobRow.id == bindparam("id"))
+_FINISH = (
+    update(table_of(JobRow))
+    .where(JobRow.id == bindparam("job"))
+    .values(state="done", check_id=bindparam("check"), error=None)
+)
+_WAITING = (
+    select(JobRow.priority, func.count()).where(JobRow.state == "queued").group_by(JobRow.priority)
+)
+_IN_FLIGHT = (
+    select(JobRow)
+    .where(JobRow.sha256 == bindparam("sha256"), JobRow.state.in_(("queued", "running")))
+    .order_by(JobRow.id)
+    .limit(1)
+)
+_NEXT = (
+    select(JobRow)
+    .where(JobRow.state == "queued", JobRow.priority <= bindparam("lowest"))
+    .order_by(JobRow.priority, JobRow.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
 
 
 def _row(session: Session, name: str) -> JobRow:

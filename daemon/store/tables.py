@@ -4,9 +4,9 @@ Times are whole milliseconds since 1970 in UTC. Nothing here leaves the package:
 frozen values.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antifake.core import Label
@@ -25,6 +25,11 @@ State = Literal["queued", "running", "done", "failed"]
 
 class Base(DeclarativeBase):
     type_annotation_map = {str: AnyText}  # noqa: RUF012  # as SQLAlchemy wants it
+
+
+def table_of(row: type[Base]) -> Table:
+    """For statements that need no objects."""
+    return cast(Table, row.__table__)
 
 
 class CheckRow(Base):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_bytes
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from .database import NotThereError
@@ -61,8 +61,7 @@ def issue(
 
 def find(session: Session, secret: str) -> Token | None:
     """The valid token of a secret. Looked up by hash, so how long it takes tells nothing."""
-    wanted = select(TokenRow).where(TokenRow.hash == _hash(secret), TokenRow.revoked.is_(None))
-    row = session.scalars(wanted).first()
+    row = session.scalars(_VALID, {"hash": _hash(secret)}).first()
     return _token(row) if row else None
 
 
@@ -88,6 +87,10 @@ def revoke(session: Session, token_id: int, now: datetime) -> None:
 def all_tokens(session: Session) -> Sequence[Token]:
     """Revoked ones, too; oldest first."""
     return [_token(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.id))]
+
+
+# Put together once: every request asks it.
+_VALID = select(TokenRow).where(TokenRow.hash == bindparam("hash"), TokenRow.revoked.is_(None))
 
 
 def _hash(secret: str) -> str:

@@ -21,7 +21,7 @@ from antifake.core.decoder import Decoder
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.config import Config
-from antifake.daemon.config.settings import Worker
+from antifake.daemon.config.settings import Watch, Worker
 from antifake.daemon.judging.judge import Judge
 from antifake.daemon.judging.line import Around, Line
 from antifake.daemon.judging.model import ModelProcess
@@ -296,9 +296,23 @@ def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tm
         assert [one.name for one in (tmp_path / "spool").iterdir()] == ["not ours"]
 
 
+def test_whoever_comes_while_nobody_is_judged_is_begun_at_once(service):
+    judged(service, png(82))
+    sent = []
+
+    def is_begun() -> bool:
+        sent.append(service.check(png(200 + len(sent)), person()).id)
+        with service.store.reading() as session:
+            job = jobs.get(session, sent[-1])
+        return (job.state, job.attempts) == ("running", 1)
+
+    eventually(is_begun)
+    eventually(lambda: len(everything(service)) == 1 + len(sent))
+
+
 def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
-    with at_work(home, heavy, tmp_path) as service:
-        service.settings.pause(now() + timedelta(hours=1))
+    paused = Config(watch=Watch(paused_until=now() + timedelta(hours=1)))
+    with at_work(home, heavy, tmp_path, paused) as service:
         assert service.state().mode == "paused"
         path = tmp_path / "a.png"
         path.write_bytes(png(90))
@@ -406,7 +420,7 @@ def test_the_persons_word_counts_for_the_picture_and_its_near_copies_and_can_be_
     assert (said.label, said.word, said.percent) == ("real", "You said: real", None)
     smaller = saved(picture(200, 300).resize((150, 150)), "JPEG", quality=60)
     copy = judged(service, smaller)
-    assert (copy.word, copy.alike is not None) == ("You said: real", True)
+    assert (copy.word, copy.entry.alike is not None) == ("You said: real", True)
     assert judged(service, png(201)).said is None
     [undone] = service.undo([answer.id], "api")
     assert undone.word == answer.word

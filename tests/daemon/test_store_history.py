@@ -172,7 +172,7 @@ def flipped(phash, bits):
 
 def alike(store, phash, at_most=similarity.ALIKE):
     with store.reading() as session:
-        return corrections.said_of_alike(session, phash, at_most)
+        return corrections.said_of_alike(session, [phash], at_most).get(phash)
 
 
 def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):

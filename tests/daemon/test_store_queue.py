@@ -80,6 +80,16 @@ def test_a_job_that_is_put_back_has_lost_no_attempt(session):
     assert jobs.take_next(session).attempts == 1
 
 
+def test_one_that_is_begun_at_once_is_taken_by_nobody_and_comes_back_after_a_death(session):
+    order = Order(source="api", priority=Priority.PERSON)
+    begun = jobs.add(session, order, NOW, is_begun=True)
+    assert jobs.get(session, begun.id) == begun
+    assert jobs.take_next(session) is None
+    assert jobs.recover(session) == (1, [])
+    again = jobs.take_next(session)
+    assert (again.id, again.attempts) == (begun.id, 2)
+
+
 def test_the_same_bytes_on_their_way_are_found(session):
     job = queue(session, "a", sha256=SHA)
     assert jobs.in_flight(session, SHA).id == job.id
