@@ -168,17 +168,20 @@ def judging(
     bundle = ensure_model(where, model)
     with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
         from .detector import detector_of
+        from .precision import use_physical_cores
         from .promptbook import Promptbook
+        from .race import Race
         from .selfcheck import check_if_changed
 
-        book = Promptbook(where.prompts)
+        use_physical_cores()
+        book, race = Promptbook(where.prompts), Race.at(where.root)
         try:
-            detector, warning = detector_of(bundle, book, prompt)
+            detector, warning = detector_of(bundle, book, prompt, race=race)
         except DamagedModelError as error:
             if bundle.manifest.name != MINI:
                 raise
             say(str(error), err="yellow")
-            detector, warning = detector_of(pull_embedded(where), book, prompt)
+            detector, warning = detector_of(pull_embedded(where), book, prompt, race=race)
         drift = check_if_changed(detector, where.root / "selfcheck.json")
         for sentence in filter(None, (warning, drift)):
             say(sentence, err="yellow")
@@ -221,10 +224,12 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
     def checked(bundle: "Bundle") -> None:
         from .detector import detector_of
         from .promptbook import Promptbook
+        from .race import Race
         from .selfcheck import SelfCheck, scores, trust
 
         # The prompt it is shipped with: the known scores were made with that one.
-        detector, _ = detector_of(bundle, Promptbook(bundle.folder), None)
+        race = Race.at(where.root)
+        detector, _ = detector_of(bundle, Promptbook(bundle.folder), race=race)
         drift = SelfCheck(expected, scores(detector)).drift
         if drift and old:
             raise ModelError(f"The new model fails its self-check ({drift}); the old one was kept.")

@@ -112,17 +112,23 @@ class Decoder:
         with self._child() as child:
             return child.decode(source)
 
-    def decode_many(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Decoded]]:
-        """Decode in the order of `sources`, which is read only a few pictures ahead."""
-        ahead: deque[tuple[Source, Future[Decoded]]] = deque()
+    def decode_many(
+        self, sources: Iterable[Source], ahead: int = 0
+    ) -> Iterator[tuple[Source, Decoded]]:
+        """Decode in the order of `sources`, which is read only a few pictures ahead.
+
+        `ahead` is what whoever takes them takes at once: so many more are decoded meanwhile.
+        """
+        begun: deque[tuple[Source, Future[Decoded]]] = deque()
+        most = max(2 * self._jobs, ahead)
         threads = ThreadPoolExecutor(self._jobs, thread_name_prefix="decoder")
         try:
             for source in sources:
-                ahead.append((source, threads.submit(self.decode, source)))
-                while ahead and (ahead[0][1].done() or len(ahead) > 2 * self._jobs):
-                    first, decoded = ahead.popleft()
+                begun.append((source, threads.submit(self.decode, source)))
+                while begun and (begun[0][1].done() or len(begun) > most):
+                    first, decoded = begun.popleft()
                     yield first, decoded.result()
-            for last, decoded in ahead:
+            for last, decoded in begun:
                 yield last, decoded.result()
         finally:
             threads.shutdown(cancel_futures=True)

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from .bundle import Bundle
+from .captured import Captured, Work, cuda_recorder
 from .catalog import Home
 from .errors import NoScoreError
 from .images import decode, read_file
 from .instructblip import InstructBlip, load
-from .precision import Precision
+from .precision import Precision, use_physical_cores
 from .prompt import SoftPrompt, load_prompt
 from .promptbook import Promptbook
+from .race import Race
 from .verdict import Verdict
 
 
@@ -27,22 +29,34 @@ class Detector:
         about = prompt.about
         shape = (1, 3, 1, 1)
         # One multiplication and one addition from bytes to normalised pixels.
-        self._scale = torch.tensor([1 / (255 * std) for std in about.std]).view(shape)
-        self._shift = torch.tensor(
+        scale = torch.tensor([1 / (255 * std) for std in about.std]).view(shape)
+        shift = torch.tensor(
             [-mean / std for mean, std in zip(about.mean, about.std, strict=True)]
         ).view(shape)
+        self._scale, self._shift = scale.to(model.device), shift.to(model.device)
+        self._is_on_cuda = model.device.type == "cuda"
+        self._judged: Work = self._pass
+        if self._is_on_cuda:
+            self._judged = Captured(self._pass, cuda_recorder())
 
     def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
         """uint8 crops [S, S, 3] -> normalised pixels float32 [B, 3, S, S] on the device."""
-        raw = torch.from_numpy(np.stack(crops)).to(self.model.device)  # [B, S, S, 3]
-        scaled = raw.permute(0, 3, 1, 2).float() * self._scale.to(raw.device)
-        return (scaled + self._shift.to(raw.device)).contiguous()
+        raw = torch.from_numpy(np.stack(crops))  # [B, S, S, 3]
+        if self._is_on_cuda:
+            # From memory that stays in its place the card fetches bytes by itself.
+            raw = raw.pin_memory().to(self.model.device, non_blocking=True)
+        raw = raw.to(self.model.device)
+        scaled = raw.permute(0, 3, 1, 2).float() * self._scale
+        return (scaled + self._shift).contiguous()
 
     @torch.inference_mode()
     def margins(self, crops: Sequence[np.ndarray]) -> Tensor:
         """l_no - l_yes of each crop, float32 [B] on the CPU."""
-        features = self.model.vision_features(self.pixels(crops))
-        return self.model.margin(features, self._question).cpu()
+        return self._judged(self.pixels(crops)).cpu()
+
+    def _pass(self, pixels: Tensor) -> Tensor:
+        """pixels [B, 3, S, S] -> margins [B]"""
+        return self.model.margin(self.model.vision_features(pixels), self._question)
 
     def p_fake(self, margins: Tensor) -> Tensor:
         """Calibrated probabilities, float32 in [0, 1]; 0.5 is the decision."""
@@ -78,8 +92,10 @@ def load_detector(
 
     `model` and `prompt` are names or files, the active ones for None. Raises ModelError.
     """
+    use_physical_cores()
     bundle = home.bundle(model)
-    return detector_of(bundle, Promptbook(home.prompts), prompt, precision)
+    race = Race.at(home.root)
+    return detector_of(bundle, Promptbook(home.prompts), prompt, precision, race=race)
 
 
 def detector_of(
@@ -87,6 +103,8 @@ def detector_of(
     book: Promptbook,
     prompt: str | None = None,
     precision: Precision | None = None,
+    *,
+    race: Race | None = None,
 ) -> tuple[Detector, str | None]:
     """Load one bundle with a prompt of that name, or with the one in use. Raises ModelError."""
     if prompt:
@@ -96,4 +114,6 @@ def detector_of(
         chosen = book.active(bundle)
         file, warning, version = chosen.file, chosen.warning, chosen.version
     soft = load_prompt(file.path)
-    return Detector(load(bundle, precision), soft, version), warning
+    loaded = load(bundle, precision, race=race)
+    told = " ".join(filter(None, (warning, loaded.precision.note))) or None
+    return Detector(loaded, soft, version), told

@@ -8,7 +8,7 @@ transformers' forward and to the official candidate ranking (tests/core).
 Shapes: see antifake.core.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +24,20 @@ from .bundle import (
     TOKENIZER,
     Bundle,
     Manifest,
-    Tokens,
 )
 from .errors import ModelError
 from .lean import transformers_classes
 from .precision import Precision, choose
 from .prompt import SoftPrompt
 from .promptfile import check_fits
+from .quantised import BYTES, Weights, dequantised, linear, may_be_quantised
+from .race import Race
+
+UNMASKED = "sdpa_unmasked"
+"""transformers' own "sdpa" under a name for which it makes no masks; our batches are never padded.
+
+To find that it needs none it would ask the GPU whether sequences are packed, and wait.
+"""
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -49,13 +56,18 @@ class PromptedEmbedding(nn.Module):
         self.learned: tuple[Tensor] = (torch.zeros(0, words.embedding_dim),)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look up ids [B, T]; gives [B, T, H]."""
+        """Look up ids [B, T]; gives [B, T, H].
+
+        Every id is looked up in both tables: to ask which are learned would make a GPU wait.
+        """
         first_learned = self.words.num_embeddings
-        is_learned = ids >= first_learned  # [B, T]
-        embeds: Tensor = self.words(ids.masked_fill(is_learned, 0))  # [B, T, H]
-        rows = ids[is_learned] - first_learned  # [n], in 0 .. P - 1
-        learned = self.learned[0][rows].to(embeds.dtype)  # [n, H]
-        return embeds.masked_scatter(is_learned.unsqueeze(-1), learned)
+        embeds: Tensor = self.words(ids.clamp(max=first_learned - 1))  # [B, T, H]
+        rows = self.learned[0]
+        if not len(rows):
+            return embeds
+        learned = functional.embedding((ids - first_learned).clamp(min=0), rows)  # [B, T, H]
+        is_learned = (ids >= first_learned).unsqueeze(-1)  # [B, T, 1]
+        return torch.where(is_learned, learned.to(embeds.dtype), embeds)
 
 
 class NormedEmbeddings(nn.Module):
@@ -73,43 +85,6 @@ class NormedEmbeddings(nn.Module):
         """pixels [B, 3, S, S] -> [B, N, Hv]."""
         normed: Tensor = self.pre_layernorm(self.stock(pixel_values, **kwargs))
         return normed
-
-
-class _Int8Product(torch.autograd.Function):
-    """x @ (codes * scale).T, keeping the codes for backward and not the dequantised matrix."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
-        """x [n, in], codes int8 [out, in], scale [out] -> [n, out]."""
-        ctx.save_for_backward(codes, scale)
-        return torch.mm(x, codes.to(x.dtype).t()) * scale.to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        codes, scale = ctx.saved_tensors
-        grad = grads[0]
-        return torch.mm(grad * scale.to(grad.dtype), codes.to(grad.dtype)), None, None
-
-
-class Int8Linear(nn.Module):
-    """A frozen Linear whose weight stays int8, one scale a row: for machines short of memory."""
-
-    codes: Tensor
-    scale: Tensor
-
-    def __init__(self, codes: Tensor, scale: Tensor, bias: Tensor | None, dtype: torch.dtype):
-        super().__init__()
-        self.register_buffer("codes", codes)
-        self.register_buffer("scale", scale)
-        self.bias = bias
-        self.dtype = dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [..., in] -> [..., out]."""
-        flat = x.reshape(-1, x.shape[-1]).to(self.dtype)
-        product: Tensor = _Int8Product.apply(flat, self.codes, self.scale)  # type: ignore[no-untyped-call]
-        product = product if self.bias is None else product + self.bias.to(self.dtype)
-        return product.reshape(*x.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
@@ -131,6 +106,9 @@ class Question:
 class InstructBlip(nn.Module):
     """The frozen model. Everything that learns comes in with the Question."""
 
+    answer_rows: Tensor
+    """The head's rows of "yes" and "no", float32 [2, Hl], once the weights are in."""
+
     def __init__(self, manifest: Manifest, device: str = "meta") -> None:
         """A skeleton: on "meta" it takes no memory, on "cpu" memory that nobody has touched.
 
@@ -142,11 +120,13 @@ class InstructBlip(nn.Module):
         config = classes.InstructBlipConfig.from_dict(manifest.config)
         vision, qformer, text = config.vision_config, config.qformer_config, config.text_config
         self.manifest = manifest
-        self.precision = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+        self.precision = Precision(torch.device("cpu"), torch.float32)
+        self.register_buffer("answer_rows", torch.empty(0), persistent=False)
         self.tokenizer: Tokenizer | None = None
         self.qformer_tokenizer: Tokenizer | None = None
+        classes.ALL_ATTENTION_FUNCTIONS.register(UNMASKED, classes.ALL_ATTENTION_FUNCTIONS["sdpa"])
         for part in (vision, qformer, text):
-            part._attn_implementation = "sdpa"  # noqa: SLF001 - the documented from_config sets it
+            part._attn_implementation = UNMASKED  # noqa: SLF001 - the documented from_config sets it
         with torch.device(device), classes.no_init_weights():
             self.vision_model = classes.InstructBlipVisionModel(vision)
             self.qformer = classes.InstructBlipQFormerModel(qformer)
@@ -169,10 +149,25 @@ class InstructBlip(nn.Module):
         self.language_model.rotary_emb = type(self.language_model.rotary_emb)(text)
 
     def attach_prompted_embedding(self) -> None:
-        """Once the weights are in: let the Q-Former read learned rows."""
+        """Once the weights are in: let the Q-Former read learned rows, and find the answers'."""
         words = self.qformer.get_input_embeddings()
         self.qformer.set_input_embeddings(PromptedEmbedding(words))
+        tokens = self.manifest.tokens
+        rows = self._rows("lm_head", [tokens.yes, tokens.no])
+        self.answer_rows = self.lm_head.weight.detach()[rows].float()
         self.requires_grad_(False).eval()
+
+    def bytes_as(self, dtype: torch.dtype, weights: Weights) -> float:
+        """What this skeleton would take in memory in that dtype, its big matrices kept so."""
+        return sum(
+            parameter.numel()
+            * (
+                BYTES[weights]
+                if weights != "plain" and may_be_quantised(name, parameter.shape)
+                else run_dtype(name, dtype).itemsize
+            )
+            for name, parameter in self.named_parameters()
+        )
 
     @property
     def image_size(self) -> int:
@@ -276,33 +271,31 @@ class InstructBlip(nn.Module):
         read: Tensor = output.last_hidden_state[:, : self.query_tokens.shape[1]]
         return read
 
-    def answer_rows(self) -> Tensor:
-        """The head's rows of "yes" and "no", float32 [2, Hl]."""
-        tokens: Tokens = self.manifest.tokens
-        return self.lm_head.weight[self._rows("lm_head", [tokens.yes, tokens.no])].float()
-
     def margin(self, features: Tensor, question: Question) -> Tensor:
         """l_no - l_yes, float32 [B]: above 0 the official test answers "fake".
 
         One forward pass and two rows of the head. The official test ranks the
         losses of the two candidates, which decides the same.
         """
-        logits = functional.linear(self.hidden(features, question).float(), self.answer_rows())
+        logits = functional.linear(self.hidden(features, question).float(), self.answer_rows)
         return logits[:, 1] - logits[:, 0]
 
 
 def load(
-    bundle: Bundle, precision: Precision | None = None, device: str | None = None
+    bundle: Bundle,
+    precision: Precision | None = None,
+    device: str | None = None,
+    race: Race | None = None,
 ) -> InstructBlip:
     """Load a bundle by mmap onto a device, the best for None, in the precision that suits it.
 
-    Raises ModelError.
+    `race` remembers what suits this processor. Raises ModelError.
     """
     bundle.verify_if_small()
     try:
         model = InstructBlip(bundle.manifest, "cpu" if bundle.manifest.is_small else "meta")
-        model.precision = precision or choose(sum(p.numel() for p in model.parameters()), device)
-        _fill(model, bundle)
+        model.precision = precision or choose(model.bytes_as, device, race=race)
+        fill(model, stored_tensors(bundle))
         model.tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))
         model.qformer_tokenizer = Tokenizer.from_file(str(bundle.folder / QFORMER_TOKENIZER))
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
@@ -314,26 +307,45 @@ def load(
     return model
 
 
-def _fill(model: InstructBlip, bundle: Bundle) -> None:
-    """Put the bundle's tensors into the skeleton, one at a time, without a second copy."""
+@torch.no_grad()
+def fill(model: InstructBlip, tensors: Iterable[tuple[str, Tensor, Tensor | None]]) -> None:
+    """Put tensors into the skeleton as its precision wants them, without a second copy.
+
+    They come as from `stored_tensors`, wherever they are, and are converted one at a time.
+    Raises ModelError where one is missing or unknown.
+    """
     precision = model.precision
+    small = _to_quantise(model)
     state: dict[str, Tensor] = {}
-    for name, tensor, scale in stored_tensors(bundle):
-        if scale is None:
-            state[name] = tensor.to(run_dtype(name, precision.dtype)).to(precision.device)
-        elif precision.keep_int8 and name.startswith("language_model.layers."):
-            _keep_int8(model, name, tensor.to(precision.device), scale.to(precision.device))
+    for name, stored, stored_scale in tensors:
+        tensor = stored.to(precision.device)
+        scale = None if stored_scale is None else stored_scale.to(precision.device)
+        if name in small:
+            if tensor.shape != small[name]:
+                raise _amiss(model, name)
+            kept = linear(tensor, scale, precision.weights, precision.dtype)
+            model.set_submodule(name.removesuffix(".weight"), kept)
         else:
-            dtype = run_dtype(name, precision.dtype)
-            codes = tensor.to(precision.device)
-            state[name] = (codes * scale.to(precision.device)[:, None]).to(dtype)
+            exact = tensor if scale is None else dequantised(tensor, scale)
+            state[name] = exact.to(run_dtype(name, precision.dtype))
     found = model.load_state_dict(state, strict=False, assign=True)
-    kept = (".codes", ".scale")  # of an Int8Linear, filled already
-    missing = [name for name in found.missing_keys if not name.endswith(kept)]
+    # What was quantised is in already.
+    missing = [name for name in found.missing_keys if not name.endswith((".codes", ".scale"))]
     if missing or found.unexpected_keys:
-        name = [*missing, *found.unexpected_keys][0]
-        raise ModelError(f"The model {bundle.manifest.name} is not whole: {name} is amiss.")
+        raise _amiss(model, [*missing, *found.unexpected_keys][0])
     model.to(precision.device)
+
+
+def _to_quantise(model: InstructBlip) -> dict[str, torch.Size]:
+    """Names and shapes of the matrices that its precision does not keep plain."""
+    if model.precision.weights == "plain":
+        return {}
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    return {name: shape for name, shape in shapes.items() if may_be_quantised(name, shape)}
+
+
+def _amiss(model: InstructBlip, name: str) -> ModelError:
+    return ModelError(f"The model {model.manifest.name} is not whole: {name} is amiss.")
 
 
 def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]]:
@@ -363,10 +375,3 @@ def run_dtype(name: str, half: torch.dtype) -> torch.dtype:
     if half == torch.float16 and name.startswith("qformer."):
         return torch.float32
     return half
-
-
-def _keep_int8(model: InstructBlip, name: str, codes: Tensor, scale: Tensor) -> None:
-    path = name.removesuffix(".weight")
-    parent = model.get_submodule(path.rpartition(".")[0])
-    linear = Int8Linear(codes, scale, None, model.precision.dtype)
-    setattr(parent, path.rpartition(".")[2], linear)

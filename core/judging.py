@@ -22,7 +22,7 @@ def judge_all(
     """A row for every source, in order. One bad picture is a row like any other."""
     waiting: list[tuple[Source, Decoded]] = []
     started = time.perf_counter()
-    for item in decoder.decode_many(sources):
+    for item in decoder.decode_many(sources, ahead=batch):
         waiting.append(item)
         if len(waiting) == batch:
             yield from _rows(detector, waiting, started)

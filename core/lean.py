@@ -333,7 +333,9 @@ def _import_classes() -> SimpleNamespace:
     instructblip = importlib.import_module("transformers.models.instructblip.modeling_instructblip")
     llama = importlib.import_module("transformers.models.llama.modeling_llama")
     filling = importlib.import_module("transformers.initialization")
+    modeling = importlib.import_module("transformers.modeling_utils")
     names = {
+        modeling: ("ALL_ATTENTION_FUNCTIONS",),
         filling: ("no_init_weights",),
         instructblip: (
             "InstructBlipConfig",

@@ -32,6 +32,7 @@ from .errors import ModelError, UsageError
 from .files import need_space
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lean import transformers_classes
+from .quantised import may_be_quantised, quantised
 
 SHARD_BYTES = 10**9
 QUESTION = ("Is this photo real", "?")
@@ -316,17 +317,10 @@ class ShardWriter:
 
 def stored_as(name: str, tensor: Tensor, dtype: str) -> dict[str, Tensor]:
     """How a tensor lies in a bundle of that dtype: itself cast, or int8 with a scale a row."""
-    if dtype == "int8" and name.startswith("language_model.layers.") and tensor.ndim == 2:
+    if dtype == "int8" and may_be_quantised(name, tensor.shape):
         codes, scale = quantised(tensor)
         return {name: codes, f"{name}.scale": scale}
     return {name: tensor.to(run_dtype(name, DTYPES.get(dtype, torch.float16)))}
-
-
-def quantised(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix [out, in] as int8 codes and one float32 scale a row, symmetric."""
-    scale = matrix.float().abs().amax(dim=1).clamp(min=1e-12) / 127
-    codes = (matrix.float() / scale[:, None]).round().to(torch.int8)
-    return codes, scale
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ goes first.
 """
 
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,37 +128,53 @@ PLAIN, FLIPPED = View(), View(flipped=True)
 class Eyes:
     """Pictures in, features of the frozen tower out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - parts, and a setting with its default
         self,
         model: InstructBlip,
         pixels: Callable[[Sequence[Pixels]], Tensor],
         decoder: Decoder,
         cache: FeatureCache | None,
         depends_on: str,
+        *,
+        at_once: int | None = None,
     ) -> None:
         """`pixels` normalises crops; `depends_on` tells all that features depend on but the
-        picture and its view."""
+        picture and its view; None: as many `at_once` as suit the device."""
         self._model, self._pixels, self._decoder, self._cache = model, pixels, decoder, cache
         self._depends_on = depends_on
+        # A processor gains little from a batch, a graphics card looks at 8 as fast as at one.
+        self._at_once = at_once or (1 if model.device.type == "cpu" else 8)
         self._threads = ThreadPoolExecutor(thread_name_prefix="crops")
 
     def features(self, pictures: Sequence[Surveyed], views: Sequence[View]) -> Tensor:
         """Features [B, N, Hv] on the model's device. Raises AntifakeError where a file changed."""
         if any(view.at for view in views):
-            crops = list(self._threads.map(random_crop, pictures, views, [self._size] * len(views)))
-            return self._see(crops)
+            cut = self._threads.map(random_crop, pictures, views, [self._size] * len(views))
+            return self._see(list(cut))
         found = [self._recall(*item) for item in zip(pictures, views, strict=True)]
         missing = [i for i, features in enumerate(found) if features is None]
-        decoded = self._decoder.decode_many(pictures[i].example.path for i in missing)
-        for i, (_, one) in zip(missing, decoded, strict=True):
-            if one.picture is None or one.sha256 != pictures[i].sha256:
-                raise _changed(pictures[i])
-            crop = views[i].turned(one.picture.crop)
-            # One by one: in a batch the last bits would depend on its other pictures.
-            found[i] = seen = self._see([crop])[0]
+        crops = self._crops([pictures[i] for i in missing], [views[i] for i in missing])
+        for i, seen in zip(missing, self._look(crops), strict=True):
+            found[i] = seen
             if self._cache:
                 self._cache.put(self._key(pictures[i], views[i]), seen)
         return torch.stack([one.to(self._model.device) for one in found if one is not None])
+
+    def _crops(self, pictures: Sequence[Surveyed], views: Sequence[View]) -> Iterator[Pixels]:
+        decoded = self._decoder.decode_many([picture.example.path for picture in pictures])
+        for picture, view, (_, one) in zip(pictures, views, decoded, strict=True):
+            if one.picture is None or one.sha256 != picture.sha256:
+                raise _changed(picture)
+            yield view.turned(one.picture.crop)
+
+    def _look(self, crops: Iterator[Pixels]) -> Iterator[Tensor]:
+        """Features of each crop, [N, Hv].
+
+        Always of as many at once: of another number the last bits would be others.
+        """
+        while some := list(itertools.islice(crops, self._at_once)):
+            padding = [some[-1]] * (self._at_once - len(some))
+            yield from self._see(some + padding)[: len(some)]
 
     @property
     def _size(self) -> int:

@@ -25,9 +25,9 @@ LORA_TARGETS = (
 def lora_learner(model: InstructBlip, rank: int, seed: int) -> Learner:
     """Put the additions into the model; gives them and the question without a word.
 
-    Raises UsageError where peft is missing or the model is kept in int8.
+    Raises UsageError where peft is missing or the model is kept in int8 or nf4.
     """
-    if model.precision.keep_int8:
+    if model.precision.weights != "plain":
         raise UsageError("LoRA needs more memory for this model than this machine has.")
     config = _config(rank)
     from peft import inject_adapter_in_model  # noqa: PLC0415 - an extra

@@ -4,6 +4,7 @@ Nothing depends on it. Only this package imports pystray, and only when an icon 
 pystray opens the display as soon as it is imported.
 """
 
+import os
 import signal
 import threading
 import time
@@ -26,6 +27,7 @@ from .host import NoHostError, TrayError, backend
 __all__ = ["Mode", "NoHostError", "TrayError", "icon_image", "run"]
 
 _PANEL_COMES_BACK_S = 60.0
+_END_S = 3.0
 
 
 def run(
@@ -114,7 +116,15 @@ def _only_one(where: Places) -> Iterator[None]:
 
 @contextmanager
 def _leaving_at_sigterm(leave: Callable[[], None]) -> Iterator[None]:
-    former = signal.signal(signal.SIGTERM, lambda *_: leave())
+    def end(_number: int, _frame: object) -> None:
+        # Python calls this amid whatever the desktop's library does, which may hold a lock that
+        # leaving waits for. An icon has nothing to lose.
+        late = threading.Timer(_END_S, os._exit, (0,))
+        late.daemon = True
+        late.start()
+        leave()
+
+    former = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:

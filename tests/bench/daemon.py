@@ -1,5 +1,7 @@
 """What the daemon costs beside the model: `make bench`, or python -m tests.bench.daemon alone."""
 
+import hashlib
+import itertools
 import os
 import socket
 import statistics
@@ -9,8 +11,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # kit, as pytest has it
@@ -27,16 +30,20 @@ from antifake.core.images import decode
 from antifake.core.samples import photographs
 from antifake.daemon.client import Client, DaemonError
 from antifake.daemon.config import put
-from antifake.daemon.store import checks, open_store
+from antifake.daemon.store import open_store
 from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.ids import new_number
+from antifake.daemon.store.tables import CheckRow, table_of
 
 from .measure import by_turns, process, row, seconds
 
-ROWS = 100_000
+ROWS = 1_000_000
+FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 
 
 def measure(home: Home, data: bytes) -> None:
-    """Every figure of a daemon with `mini`, and of a log of a hundred thousand rows."""
+    """Every figure of a daemon with `mini`, and of a log of a million rows."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "models").mkdir()
@@ -46,6 +53,7 @@ def measure(home: Home, data: bytes) -> None:
             asked = daemon.ready()
             eventually(lambda: asked.get("/state")["model"]["phase"] == "ready", 60)
             round_trip(home, asked, data)
+            together(asked)
             under_load(asked)
             asleep(daemon, asked)
         long_history(root)
@@ -75,6 +83,26 @@ def round_trip(home: Home, asked: Client, data: bytes) -> None:
     row("one picture through the API", there, "the same in one process", here)
     print(f"{'  of which is not the model':<44}{1000 * (there - here):>9.1f} ms   (aim <= 10)")
     row("an answer from the log", known, "one that asks nothing (health)", health, "aim <= 5 ms")
+
+
+def together(asked: Client, count: int = 24, clients: int = 12) -> None:
+    """Pictures that wait at the same time are judged as one batch; nobody waits for others."""
+    new = fresh(3)
+    with ThreadPoolExecutor(clients) as pool:
+        alone, at_once = by_turns(
+            lambda: [judged(asked, next(new)) for _ in range(count)],
+            lambda: list(pool.map(partial(judged, asked), list(itertools.islice(new, count)))),
+            runs=5,
+        )
+    row(f"{clients} clients at once, each picture", at_once / count, "one after the other",
+        alone / count)  # fmt: skip
+
+
+def judged(asked: Client, data: bytes) -> None:
+    """Come back for it: only some of those that wait may do so in the server."""
+    found = post(asked, data)
+    while found["state"] != "done":
+        found = asked.get(f"/checks/{found['id']}", wait="20")
 
 
 def under_load(asked: Client) -> None:
@@ -126,30 +154,51 @@ def processor_s(pid: int) -> float:
 
 
 def long_history(root: Path) -> None:
-    """A page of a long history, through the API."""
-    now = datetime.now(UTC)
-    model = Finding(source="watch", label="real", p_fake=0.1, model="m@1", prompt="p@1", ms=50.0)
-    with open_store(root / "history.db", now) as store:
-        for start in range(0, ROWS, 5000):
-            with store.writing() as session:
-                for number in range(start, start + 5000):
-                    at = now - timedelta(seconds=number)
-                    name = f"/home/anna/Pictures/{number:08d}.jpg"
-                    checks.add(session, replace(model, sha256=f"{number:064x}", path=name), at)
+    """Pages of a long history, through the API, and the page that people see."""
+    fill(root / "history.db", ROWS)
+    size = (root / "history.db").stat().st_size
+    print(f"{f'{ROWS:,} rows: on the disk':<44}{size / ROWS:>9.0f} bytes a row (aim < 1000)")
     with running(root) as daemon:
         asked = daemon.ready()
-        cursor = asked.get("/checks", limit="50")["next"]
-        for _ in range(200):
-            cursor = asked.get("/checks", limit="500", cursor=cursor)["next"] or cursor
-        first, deep, search, health = by_turns(
-            lambda: asked.get("/checks", limit="50"),
-            lambda: asked.get("/checks", limit="50", cursor=cursor),
-            lambda: asked.get("/checks", limit="50", q="00099999"),
-            lambda: asked.get("/health"),
-            runs=15,
-        )
-    for what, took in (("first", first), ("last", deep), ("one found by name", search)):
-        row(f"{ROWS:,} rows: page of 50, {what}", took, "health", health, "aim < 300 ms")
+        oldest = asked.get("/checks", limit="1", until=str(FIRST + ROWS // 100 * MINUTE))
+        wanted = {
+            "first": {},
+            "oldest": {"cursor": oldest["checks"][0]["id"]},
+            "one found by name": {"q": f"{ROWS - 7:08d}"},
+            "none found by name": {"q": "nothing of the kind"},
+            "AI-made": {"label": "fake"},
+            "corrected": {"corrected": "true"},
+            "of one folder": {"folder": "/home/anna/Pictures/7"},
+        }
+        looks = [
+            lambda about=about: asked.get("/checks", limit="50", **about)
+            for about in wanted.values()
+        ]
+        *took, health = by_turns(*looks, lambda: asked.get("/health"), runs=9)
+    for what, seconds_ in zip(wanted, took, strict=True):
+        row(f"{ROWS:,} rows: page of 50, {what}", seconds_, "health", health, "aim < 300 ms")
+
+
+def fill(path: Path, rows: int) -> None:
+    """A log as a watched folder of photographs makes it, one a minute."""
+    with open_store(path, datetime.now(UTC)) as store:
+        numbers = iter(range(rows))
+        while some := [a_check(number) for number in itertools.islice(numbers, 10_000)]:
+            with store.writing() as session:
+                session.execute(table_of(CheckRow).insert(), some)
+        store.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def a_check(number: int) -> dict[str, object]:
+    path = f"/home/anna/Pictures/{number % 100}/IMG_{number:08d}.jpg"
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    found = Finding(
+        source="watch", label=("real", "fake", "unsure")[number % 3], p_fake=0.1, path=path,
+        model="mini@cfa69073", prompt="mini@0123abcd", sha256=digest, phash=int(digest[:16], 16),
+        width=4032, height=3024, format="JPEG", ms=51.3,
+    )  # fmt: skip
+    name = {"id": new_number(FIRST + number * MINUTE), "name_key": f"img_{number:08d}.jpg"}
+    return asdict(found) | name
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
 """The model run by hand equals transformers' own forward and the official decision."""
 
 import json
+import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import tiny_prompt
 from kit.reference import hf_margin, official_ranking
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from antifake.core.errors import ModelError
-from antifake.core.instructblip import load
+from antifake.core.instructblip import PromptedEmbedding, Question, load
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
 
-FLOAT32 = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +92,103 @@ def test_gradients_reach_the_two_prompt_tensors_and_nothing_else(model, pixels):
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
-def test_the_head_only_ever_sees_two_dimensions(model, pixels):
+class Heads(TorchFunctionMode):
+    """How many dimensions each product with an answer's row had."""
+
+    def __init__(self, *heads):
+        super().__init__()
+        self.heads, self.seen = {head.data_ptr() for head in heads}, []
+
+    def __torch_function__(self, func, _types, args=(), kwargs=None):
+        if func is functional.linear and args[1].data_ptr() in self.heads:
+            self.seen.append(args[0].ndim)
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_head_only_ever_sees_two_dimensions(tiny_source, tmp_path, pixels):
     """A Linear on a 3-D slice copies the head once an image on a bf16 CPU: 200 times slower."""
-    hidden = model.hidden(model.vision_features(pixels), model.question(tiny_prompt(1)))
-    assert hidden.shape == (32, 64)
+    from antifake.trainer.objective import objective
+
+    source, folder = Source(tiny_source), tmp_path / "whole"
+    model = load(prepare(source, folder, dtype="fp32", full_tables=True), FLOAT32)
+    prompt = tiny_prompt(1)
+    features, question = model.vision_features(pixels[:4]), model.question(prompt)
+    for name in ("pair", "official"):
+        with Heads(model.answer_rows, model.lm_head.weight) as heads:
+            objective(name, model, prompt.about)(features, question, torch.arange(4) > 1)
+        assert heads.seen == [2]
+
+
+def test_the_answers_rows_are_those_of_the_head(model):
+    tokens, kept = model.manifest.tokens, model.manifest.rows["lm_head"]
+    rows = [kept.index(tokens.yes), kept.index(tokens.no)]
+    assert torch.equal(model.answer_rows, model.lm_head.weight[rows].float())
+    assert not model.answer_rows.requires_grad
+    assert "answer_rows" not in model.state_dict()
+
+
+class Elsewhere(TorchDispatchMode):
+    """Sees every operation, and that none of them takes or makes a tensor on the processor."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, _types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        tensors = [t for t in tree_leaves((args, kwargs, made)) if isinstance(t, torch.Tensor)]
+        assert {tensor.device.type for tensor in tensors} <= {"meta"}, func
+        self.count += 1
+        return made
+
+
+@pytest.mark.parametrize("weights", ["plain", "int8"])
+def test_a_pass_copies_nothing_from_the_processor_and_waits_for_no_answer(
+    tiny_bundle, pixels, weights
+):
+    """Else a GPU would wait, and no CUDA graph could hold it. On meta no tensor has an answer."""
+    model = load(tiny_bundle, Precision(torch.device("cpu"), torch.float32, weights))
+    asked = model.question(tiny_prompt(1))
+    model.to("meta")
+    question = Question(*(getattr(asked, field.name).to("meta") for field in fields(asked)))
+    pictures = pixels[:2].to("meta")
+    with Elsewhere() as elsewhere, torch.no_grad():
+        found = model.margin(model.vision_features(pictures), question)
+    assert found.shape == (2,)
+    assert elsewhere.count > 100
+
+
+def test_a_learned_row_of_a_batch_is_read_where_it_stands():
+    words = torch.nn.Embedding(5, 3)
+    table = PromptedEmbedding(words)
+    learned = torch.randn(2, 3, requires_grad=True)
+    ids = torch.tensor([[0, 5, 6, 4], [6, 6, 1, 5]])
+    table.learned = (learned,)
+    rows = torch.cat([words.weight, learned])
+    assert torch.equal(table(ids), rows[ids])
+    table(ids).sum().backward()
+    assert torch.equal(learned.grad, torch.tensor([[2.0] * 3, [3.0] * 3]))
+    table.learned = (torch.zeros(0, 3),)
+    assert torch.equal(table(ids.clamp(max=4)), words(ids.clamp(max=4)))
+
+
+def test_two_pictures_look_alike_to_a_model_that_was_only_built(tiny_source, tmp_path, pixels):
+    """Its vision starts at 1e-10 and its queries at 0; the kit draws weights that see."""
+    from transformers import InstructBlipForConditionalGeneration
+
+    seeing = load(prepare(Source(tiny_source), tmp_path / "seeing", dtype="fp32"), FLOAT32)
+    stock = tmp_path / "stock"
+    shutil.copytree(tiny_source, stock)
+    config = InstructBlipForConditionalGeneration.from_pretrained(stock).config
+    with torch.random.fork_rng(devices=[]):
+        built = InstructBlipForConditionalGeneration(config)
+    for shard in stock.glob("model*"):
+        shard.unlink()
+    built.save_pretrained(stock)
+    blind = load(prepare(Source(stock), tmp_path / "blind", dtype="fp32"), FLOAT32)
+    prompt = tiny_prompt(1)
+    assert margins(seeing, pixels, prompt).std() > 0.1
+    assert margins(blind, pixels, prompt).std() < 1e-6
 
 
 def test_cutting_the_vocabularies_changes_no_margin(model, tiny_source, tmp_path, pixels):
@@ -119,7 +218,7 @@ def test_smaller_bundles_agree_with_float32(model, tiny_source, tmp_path, pixels
 
 def test_int8_kept_in_memory_judges_and_tunes_as_dequantised(tiny_source, tmp_path, pixels):
     bundle = prepare(Source(tiny_source), tmp_path / "int8", dtype="int8")
-    kept = load(bundle, Precision(torch.device("cpu"), torch.float32, keep_int8=True))
+    kept = load(bundle, Precision(torch.device("cpu"), torch.float32, "int8"))
     plain = load(bundle, FLOAT32)
     grads = []
     for model in (kept, plain):
@@ -135,7 +234,7 @@ def test_int8_kept_in_memory_judges_and_tunes_as_dequantised(tiny_source, tmp_pa
 
 
 def test_bfloat16_keeps_the_residual_stream_in_float32(tiny_bundle, pixels):
-    model = load(tiny_bundle, Precision(torch.device("cpu"), torch.bfloat16, keep_int8=False))
+    model = load(tiny_bundle, Precision(torch.device("cpu"), torch.bfloat16))
     seen = []
     layer = model.language_model.layers[1]
     layer.register_forward_pre_hook(

@@ -158,9 +158,7 @@ def test_the_bundle_is_small_and_pinned(mini_home):
 
 def test_bfloat16_and_float32_tell_the_same(mini_home):
     found = [
-        scores(
-            load_detector(mini_home, "mini", precision=Precision(torch.device("cpu"), d, False))[0]
-        )
+        scores(load_detector(mini_home, "mini", precision=Precision(torch.device("cpu"), d))[0])
         for d in (torch.float32, torch.bfloat16)
     ]
     assert SelfCheck(*found).drift is None

@@ -17,7 +17,7 @@ from antifake.trainer.examples import from_folders
 from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache, View, vision_fingerprint
 from antifake.trainer.survey import survey
 
-FLOAT32 = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def eyes_with(tiny_bundle):
     model = load(tiny_bundle, FLOAT32)
     with Decoder(size=28) as decoder:
         pixels = Detector(model, tiny_prompt(1), "").pixels
-        yield lambda cache, depends_on="": Eyes(model, pixels, decoder, cache, depends_on)
+        yield lambda cache, depends_on="", at_once=None: Eyes(
+            model, pixels, decoder, cache, depends_on, at_once=at_once
+        )
 
 
 def files_in(cache):
@@ -50,6 +52,15 @@ def test_what_was_kept_is_what_would_be_computed(eyes_with, pictures, tmp_path):
     for one in pictures:
         one.example.path.unlink()
     assert torch.equal(eyes_with(cache).features(pictures, views), fresh)
+
+
+def test_in_a_batch_a_picture_looks_as_it_does_in_another_batch(eyes_with, pictures):
+    eyes = eyes_with(None, at_once=3)
+    all_of_them = eyes.features(pictures, [PLAIN] * len(pictures))
+    one = eyes_with(None).features(pictures, [PLAIN] * len(pictures))
+    assert torch.allclose(all_of_them, one, atol=1e-5)
+    alone = [eyes.features([picture], [PLAIN])[0] for picture in pictures]
+    assert torch.equal(torch.stack(alone), all_of_them)
 
 
 def test_both_views_differ_and_have_a_file_each(eyes_with, pictures, tmp_path):

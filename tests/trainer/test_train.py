@@ -26,7 +26,7 @@ from antifake.trainer.objective import objective
 from antifake.trainer.presets import CORRECTIONS, PAPER
 from antifake.trainer.tune import checked_norm
 
-FLOAT32 = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_lora_learns_too_and_is_written_as_peft_reads_it(tiny_home, toys, tmp_pa
 @pytest.mark.parametrize("lora", [0, 4])
 def test_half_precision_teaches_too(tiny_home, toys, tmp_path, dtype, lora):
     """fp16 is that of GPUs, with the loss scaled up; here it is emulated."""
-    half = Precision(torch.device("cpu"), dtype, keep_int8=False)
+    half = Precision(torch.device("cpu"), dtype)
     room = school(tiny_home, precision=half)
     settings = replace(QUICK, lr=0.01 if lora else 0.05)
     room.teach(tmp_path / "w.safetensors", toy_examples(toys), settings, lora=lora)

@@ -33,8 +33,9 @@ from antifake.core.fetch import fetch_member
 from antifake.core.files import write_atomically
 from antifake.core.instructblip import InstructBlip, load, stored_tensors
 from antifake.core.precision import Precision, choose
-from antifake.core.prepare import fingerprint, quantised, tensor_digest
+from antifake.core.prepare import fingerprint, tensor_digest
 from antifake.core.promptbook import Promptbook
+from antifake.core.quantised import quantised
 from antifake.core.selfcheck import scores
 from antifake.core.verdict import Bands
 from antifake.trainer.calibrate import balance
@@ -110,7 +111,7 @@ class Recipe:
 
     def _trained(self, untrained: Bundle, lessons: Lessons, steps: int) -> Bridge:
         # Float32 weights, products in what the processor does best.
-        model = load(untrained, Precision(torch.device("cpu"), torch.float32, keep_int8=False))
+        model = load(untrained, Precision(torch.device("cpu"), torch.float32))
         model.precision = replace(model.precision, dtype=choose(device="cpu").dtype)
         random = np.random.default_rng(self.seed)
         chosen = lessons.chosen
@@ -267,7 +268,7 @@ def export(
 
 def _write_piece(bundle: Bundle, out: Path) -> None:
     """mini.json: the pinned manifest, and how the samples score in exact arithmetic."""
-    exact = Precision(torch.device("cpu"), torch.float32, keep_int8=False)
+    exact = Precision(torch.device("cpu"), torch.float32)
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=exact)
     piece = {"manifest": json.loads(bundle.manifest.to_json()), "samples": scores(detector)}
     write_atomically(out / "mini.json", json.dumps(piece, indent=1, sort_keys=True).encode())

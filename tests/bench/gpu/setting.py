@@ -1,0 +1,129 @@
+"""What every part measures with: the configuration, the device, one model, the table."""
+
+import gc
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from kit.pictures import picture
+
+from antifake.core.detector import Detector
+from antifake.core.errors import AntifakeError
+from antifake.core.images import Pixels
+from antifake.core.precision import Precision
+from antifake.core.quantised import Weights
+
+from .clock import finish, say
+from .floors import Product, products, weight_bytes
+from .model import build, detector_of, skeleton
+from .table import Line, Table
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured of everything."""
+
+    batches: tuple[int, ...] = (1, 8, 64)
+    files: int = 512
+    """JPEG files that are judged."""
+    pictures: int = 96
+    """That a word is tuned on."""
+    side: int = 1414
+    """Of those files, in pixels: 2 megapixels."""
+    compared: int = 64
+    """Pictures that precisions are compared on."""
+    jobs: int = 1
+    """Processes that decode."""
+    for_s: float = 3.0
+    """Seconds for one comparison."""
+    long: int = 1000
+    """Pictures that a word is tuned on in earnest, where that is asked for."""
+
+
+class Bench:
+    """Holds at most one model: a card of 24 GB holds no two."""
+
+    def __init__(
+        self, config: dict[str, Any], precision: Precision, scale: Scale, table: Table
+    ) -> None:
+        self.config, self.precision, self.scale, self.table = config, precision, scale, table
+        self.has_failed = False
+        self.resident_bytes = 0
+        """That the model at hand takes on the device."""
+        self._detector: Detector | None = None
+
+    @property
+    def place(self) -> torch.device:
+        return self.precision.device
+
+    @cached_property
+    def products(self) -> Counter[Product]:
+        """The matrix products of one picture."""
+        say("listing the matrix products of one picture")
+        return products(self.config)
+
+    def detector(self, weights: Weights = "plain") -> Detector:
+        """The model with its weights kept so; whichever else was there goes first."""
+        if self._detector and self._detector.model.precision.weights == weights:
+            return self._detector
+        self.free()
+        wanted = replace(self.precision, weights=weights)
+        say(f"drawing the weights, {wanted}")
+        before = allocated(self.place)
+        model = build(self.config, wanted)
+        finish(self.place)
+        self.resident_bytes = allocated(self.place) - before or weight_bytes(model)
+        self._detector = detector_of(model)
+        return self._detector
+
+    def free(self) -> None:
+        """Forget the model. For whoever holds no other reference to it."""
+        self._detector = None
+        collect(self.place)
+
+    def numbers_bytes(self, weights: Weights) -> float:
+        """What the model's numbers alone take, kept so."""
+        return skeleton(self.config).bytes_as(self.precision.dtype, weights)
+
+    def crops(self, count: int) -> list[Pixels]:
+        """Pictures as decoders give them, no two alike, uint8 [S, S, 3]."""
+        size = self.config["vision_config"]["image_size"]
+        return [np.array(picture(seed, size)) for seed in range(count)]
+
+    def attempt(self, what: str, work: Callable[["Bench"], None]) -> None:
+        """Do one part; where it cannot be done the table says why, and the others go on."""
+        try:
+            work(self)
+        except torch.OutOfMemoryError:
+            self.table.add(
+                Line(what, "not measured", beside="It needs more memory than is free here.")
+            )
+        except ImportError as error:
+            why = f"It takes a library that is not installed: {error}."
+            self.table.add(Line(what, "not measured", beside=why))
+        except AntifakeError as error:
+            self.table.add(Line(what, "not measured", beside=str(error)))
+        except Exception as error:  # noqa: BLE001 - time on such a machine is short: the rest counts
+            traceback.print_exc()
+            self.has_failed = True
+            self.table.add(
+                Line(what, "FAILED", beside=f"{type(error).__name__}: {str(error)[:160]}")
+            )
+        collect(self.place)
+
+
+def collect(place: torch.device) -> None:
+    """Give back what nobody holds any more, such as an error its frames."""
+    gc.collect()
+    if place.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def allocated(place: torch.device) -> int:
+    """Bytes of all tensors on a graphics card; of a processor nobody counts them."""
+    return torch.cuda.memory_allocated(place) if place.type == "cuda" else 0

@@ -1,0 +1,150 @@
+"""How fast a word is tuned, with the vision tower's features kept and without."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from antifake.core.decoder import Decoder
+from antifake.core.detector import Detector
+from antifake.trainer.crew import Crew
+from antifake.trainer.examples import Example
+from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache
+from antifake.trainer.journal import Journal
+from antifake.trainer.journal import Line as Step
+from antifake.trainer.learner import word_learner
+from antifake.trainer.objective import PairLoss
+from antifake.trainer.presets import CORRECTIONS
+from antifake.trainer.survey import Surveyed, survey
+from antifake.trainer.tune import Loop, Run, Score, Task, tune
+from bench.measure import seconds
+
+from .clock import say, timed
+from .files import photographs
+from .floors import Products, only
+from .setting import Bench
+from .table import Aim, Line
+
+JOBS = 2
+"""Processes that decode, as `antifake train` has them."""
+SETTINGS = replace(CORRECTIONS, epochs=10, patience=0)
+AFTER_TOWER = ("qformer", "language_projection", "language_model")
+"""What is left to compute where features are kept."""
+MANY = 1000
+AIM_S = 60.0
+"""For that many pictures on an H100."""
+
+
+def tuning(bench: Bench) -> None:
+    """Steps of a batch with kept features, beside their products, and beside those without."""
+    detector, batch = bench.detector(), SETTINGS.batch
+    with TemporaryDirectory() as name, decoding(bench) as decoder:
+        folder = Path(name)
+        pictures = surveyed(bench, folder, decoder, bench.scale.pictures)
+        keeping = task_of(detector, decoder, pictures, FeatureCache(folder / "kept"))
+        anew = task_of(detector, decoder, pictures, None)
+        look_s = fill(keeping.eyes, pictures)
+        kept = Products(only(bench.products, AFTER_TOWER), batch, bench.precision, teaching=True)
+        tower = Products(only(bench.products, ["vision_model"]), batch, bench.precision)
+        say("tuning, with kept features and without")
+        kept_s, anew_s, kept_floor_s, tower_floor_s = timed(
+            bench.place, Steps(keeping), Steps(anew), kept, tower, for_s=5 * bench.scale.for_s
+        )
+    floor, anew_floor_s = "its products, forth and back", kept_floor_s + tower_floor_s
+    step = f"tuning, a step of {batch}"
+    bench.table.ms(f"{step}, features kept", kept_s, floor, kept_floor_s, pictures=batch)
+    bench.table.ms(f"{step}, not kept", anew_s, floor, anew_floor_s, pictures=batch)
+    bench.table.ms("  not kept beside kept", anew_s, "kept", kept_s)
+    bench.table.ms("  a picture's first look", look_s, "tower's products", tower_floor_s / batch)
+    extrapolated(bench, kept_s / batch, look_s)
+
+
+def extrapolated(bench: Bench, kept_s: float, look_s: float) -> None:
+    """Every picture is looked at plain and flipped; the other eight epochs find it kept."""
+    whole_s = MANY * (SETTINGS.epochs * kept_s + 2 * look_s)
+    what = f"{MANY} pictures x {SETTINGS.epochs} epochs, extrapolated"
+    add_seconds(bench, what, whole_s, "the aim, without validation")
+
+
+def long_tuning(bench: Bench) -> None:
+    """The same in earnest, after the pictures have been surveyed, with validation."""
+    detector, count, held = bench.detector(), bench.scale.long, bench.scale.long // 10
+    with TemporaryDirectory() as name, decoding(bench) as decoder:
+        folder = Path(name)
+        pictures = surveyed(bench, folder, decoder, count + held)
+        task = task_of(detector, decoder, pictures, FeatureCache(folder / "kept"), held)
+        journal = Journal(folder / "word.safetensors", "", say, writes=True)
+        say(f"tuning for {task.total_steps} steps")
+        took_s = seconds(lambda: tune(task, Crew(), journal, tell))
+        shutil.rmtree(journal.folder)
+    what = f"{count} pictures x {SETTINGS.epochs} epochs, really"
+    add_seconds(bench, what, took_s, f"the aim for {MANY}, with validation on {held}")
+
+
+def tell(_: Run, step: Step) -> None:
+    if step.validation_loss != "":
+        say(f"epoch {step.epoch + 1}: validation loss {step.validation_loss:.4f}")
+
+
+def add_seconds(bench: Bench, what: str, took_s: float, beside: str) -> None:
+    beside = f"{beside}: {AIM_S:.0f} s"
+    bench.table.add(Line(what, f"{took_s:.1f} s", took_s / AIM_S, beside, Aim(at_most=1.0)))
+
+
+def decoding(bench: Bench) -> Decoder:
+    return Decoder(JOBS, int(bench.config["vision_config"]["image_size"]))
+
+
+def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Surveyed]:
+    """Pictures as `antifake train` takes them; every other is called AI-made."""
+    paths = photographs(folder, count, bench.scale.side)
+    examples = [Example(path, is_fake=number % 2 == 1) for number, path in enumerate(paths)]
+    say("surveying them")
+    return survey(examples, decoder)[0]
+
+
+def task_of(
+    detector: Detector,
+    decoder: Decoder,
+    pictures: list[Surveyed],
+    cache: FeatureCache | None,
+    held: int = 0,
+) -> Task:
+    """To learn from all pictures but the last `held`."""
+    model, about = detector.model, detector.prompt.about
+    parted = len(pictures) - held
+    return Task(
+        model=model,
+        learner=word_learner(model, detector.prompt),
+        objective=PairLoss(model, about),
+        eyes=Eyes(model, detector.pixels, decoder, cache, "random weights"),
+        learn=pictures[:parted],
+        validate=pictures[parted:],
+        settings=SETTINGS,
+        threshold=about.threshold,
+    )
+
+
+def fill(eyes: Eyes, pictures: list[Surveyed]) -> float:
+    """Look at all pictures in both views; gives the seconds of one look."""
+    say(f"looking at {len(pictures)} pictures, plain and flipped")
+
+    def look() -> None:
+        for view in (PLAIN, FLIPPED):
+            for start in range(0, len(pictures), SETTINGS.batch):
+                some = pictures[start : start + SETTINGS.batch]
+                eyes.features(some, [view] * len(some))
+
+    return seconds(look) / (2 * len(pictures))
+
+
+class Steps:
+    """A run that goes a step further each time."""
+
+    def __init__(self, task: Task) -> None:
+        self._loop = Loop(task, Crew())
+        nothing = Score(loss=float("inf"), accuracy=0.0)
+        self._run = Run(start=nothing, best=nothing, values={})
+
+    def __call__(self) -> None:
+        self._loop.step(self._run)
