@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 _COPY = re.compile(r"[0-9a-f]{32}")
 
 BATCH = 4
-"""Pictures judged at once: what a person waits at most who comes just then."""
+"""Pictures of folders judged at once: what a person waits at most who comes just then."""
+TOGETHER = 8
+"""Pictures that people sent, judged at once: those that came while the last ones were judged.
+
+Nobody waits for others to come: 20 ms of that gained nothing (docs/speed.md).
+"""
 
 
 _PROBE_BYTES = 2**18
@@ -257,13 +262,11 @@ class WaitingRoom:
         return works
 
     def _fill(self, works: list[Work], lowest: Priority) -> None:
-        while len(works) < BATCH and (work := self._next(lowest)) is not None:
+        while not _are_enough(works) and (work := self._next(lowest)) is not None:
             if work.job.attempts > 1 and works:
                 self._ahead.append(work)
                 break
             works.append(work)
-            if work.job.attempts > 1:
-                break
             if work.is_person:
                 lowest = Priority.PERSON  # who does not wait for a folder's pictures beside it
 
@@ -316,6 +319,13 @@ class WaitingRoom:
         with self._changed:
             self._paths.discard(work.watched or "")
         self._exit(work.job.id)
+
+
+def _are_enough(works: list[Work]) -> bool:
+    """Whoever was begun before, and died of it, is judged alone."""
+    if not works:
+        return False
+    return works[0].job.attempts > 1 or len(works) >= (TOGETHER if works[0].is_person else BATCH)
 
 
 def _in_words(error: StoreError | OSError) -> StoreError:
