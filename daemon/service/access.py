@@ -102,21 +102,33 @@ class Access:
         self._logins: OrderedDict[str, datetime] = OrderedDict()
         self._sessions: OrderedDict[str, datetime] = OrderedDict()
         self._revoked: set[int] = set()
+        self._known: dict[str, Token] = {}
+        # A file is one daemon's; of a server's log another daemon may revoke tokens.
+        self._is_alone = store.database.is_sqlite
         self._no_key = secrets.token_bytes()
 
     # --- Tokens -----------------------------------------------------------------------------
 
     def who(self, secret: str) -> Token | None:
         """The token whose secret this is, unless it was revoked. Raises StoreError."""
-        with self._store.reading() as session:
-            token = tokens.find(session, secret)
+        key = _hash(secret)
+        token = self._known.get(key) or self._find(secret)
+        if token is None or token.id in self._revoked:
+            return None
         now = self._clock()
-        if token is not None and tokens.is_use_worth_noting(token, now):
+        if tokens.is_use_worth_noting(token, now):
             # Where it cannot be written down, being asked matters more; so it does
             # where the token was revoked this instant.
             with suppress(AntifakeError), self._store.writing() as session:
                 tokens.note_use(session, token.id, now)
+            token = replace(token, last_used=now)
+        if self._is_alone:
+            self._known[key] = token
         return token
+
+    def _find(self, secret: str) -> Token | None:
+        with self._store.reading() as session:
+            return tokens.find(session, secret)
 
     def issue(
         self, name: str, scopes: Collection[str], origin: str | None = None
@@ -148,9 +160,10 @@ class Access:
     def local_secret(self, path: Path) -> str:
         """For the programs on this computer: the secret in a file that only this user can read.
 
-        Kept from run to run; where it is of no use any more, there is a new one in the file.
-        Raises OSError, StoreError.
+        Kept from run to run; where it is of no use any more, as with another log, there is a new
+        one in the file. Raises OSError, StoreError.
         """
+        self._known.clear()
         secret = _private_text(path)
         known = self.who(secret) if secret else None
         if secret and known and "admin" in known.scopes and known.origin is None:
