@@ -269,3 +269,13 @@ def test_threads_are_at_most_the_cores_and_a_smaller_wish_is_kept():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(threads)
+
+
+def test_torchs_threads_wait_asleep_unless_somebody_wants_it_otherwise():
+    code = "import os, antifake.core; print(os.environ['OMP_WAIT_POLICY'])"
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for env, policy in ((own, "PASSIVE"), (own | {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == policy

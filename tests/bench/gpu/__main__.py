@@ -77,7 +77,10 @@ def main(arguments: list[str]) -> int:
     if options.dtype:
         precision = replace(precision, dtype=DTYPES[options.dtype])
     is_whole = not (options.tiny or options.layers)
-    table = Table(header(config, precision, is_whole=is_whole), judges=is_whole)
+    table = Table(
+        header(config, precision, is_whole=is_whole),
+        judges=is_whole and precision.device.type == "cuda",
+    )
     bench = Bench(config, precision, scale(options), table)
     table.begin()
     for name in options.parts:

@@ -31,19 +31,25 @@ def verdicts(bench: Bench) -> None:
 
 
 def one_picture(bench: Bench, detector: Detector) -> None:
-    """A small batch may be replayed as a CUDA graph, so it is run operation by operation, too."""
+    """A small batch may be replayed as a CUDA graph, so it is run operation by operation, too.
+
+    A graphics card waits for the weights, a processor for the products.
+    """
     crops, copying = bench.crops(1), Copying(bench.place)
-    verdict_s, plain_s, copy_s = timed(
+    alone = Products(bench.products, 1, bench.precision)
+    verdict_s, plain_s, copy_s, alone_s = timed(
         bench.place,
         lambda: detector.margins(crops),
         lambda: one_by_one(detector, crops),
         copying,
+        alone,
         for_s=bench.scale.for_s,
     )
     n_bytes, per_s = weight_bytes(detector.model), copying.moved / copy_s
     floor = f"reading {n_bytes / 1e9:.2f} GB of weights at {per_s / 1e9:.0f} GB/s"
     aim = Aim(at_most=2.0)
     bench.table.ms("verdict, batch 1", verdict_s, floor, n_bytes / per_s, aim, pictures=1)
+    bench.table.ms("  beside its products", verdict_s, rate(alone, alone_s), alone_s)
     bench.table.ms("  operation by operation", plain_s, "verdict, batch 1", verdict_s)
 
 
