@@ -49,6 +49,7 @@ def test_every_part_writes_its_rows(table):
     # A JPEG's length is its library's.
     assert [re.sub(r"\d+ KB", "n KB", name) for name in table] == [
         "verdict, batch 1",
+        "beside its products",
         "operation by operation",
         "verdict, batch 3",
         "of batch 3, vision tower",
