@@ -176,7 +176,7 @@ def prepare(
             if progress:
                 progress(min(done, total), total)
         writer.flush()
-        _cut_vocabularies(config, rows)
+        cut_vocabularies(config, rows)
         manifest = Manifest(
             name=dest.name,
             dtype=dtype,
@@ -204,7 +204,7 @@ def _check_complete(manifest: Manifest, stored: dict[str, str]) -> None:
         )
 
 
-def _cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None:
+def cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None:
     """Let the configuration say the stored size of each table."""
     for table, part in (("llm", "text_config"), ("qformer", "qformer_config")):
         if table in rows:
@@ -336,7 +336,7 @@ def plan(config: dict[str, Any], dtype: str, *, full_tables: bool = False) -> li
     config = json.loads(json.dumps(config))
     rows = {} if full_tables else {"llm": list(range(7)), "qformer": list(range(8)),
                                    "lm_head": [0, 1]}  # fmt: skip
-    _cut_vocabularies(config, rows)
+    cut_vocabularies(config, rows)
     manifest = Manifest("plan", dtype, "", config, Tokens(0, 0, 0, 0, 0), {}, rows)
     sums: dict[tuple[str, str], list[int]] = {}
     for name, parameter in InstructBlip(manifest).named_parameters():

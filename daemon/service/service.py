@@ -3,13 +3,14 @@
 import hashlib
 import os
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Literal, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config
@@ -91,6 +92,13 @@ class Parts:
     clock: Callable[[], datetime]
 
 
+@dataclass
+class _Handed:
+    """What those who wait for one name are given, instead of reading it from the log."""
+
+    answer: Answer | None = None
+
+
 class Service:
     """Usable from many threads."""
 
@@ -103,7 +111,8 @@ class Service:
         self._after_mending: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._unlogged: OrderedDict[str, Answer] = OrderedDict()
-        self._waiters: defaultdict[str, list[list[Answer]]] = defaultdict(list)
+        # Each is there as long as somebody waits for that name.
+        self._waiters: WeakValueDictionary[str, _Handed] = WeakValueDictionary()
         self._notices: list[str] = list(parts.store.notices)
         self._trouble: str | None = None
 
@@ -170,24 +179,12 @@ class Service:
 
     def wait(self, name: str, seconds: float) -> Ticket:
         """As `ticket`, after waiting at most so long for its end."""
-        with self._hand_over(name) as handed:
-            self.line.room.wait(name, seconds)
-        return Ticket(handed[0].id, "done", handed[0]) if handed else self.ticket(name)
-
-    @contextmanager
-    def _hand_over(self, name: str) -> Iterator[list[Answer]]:
-        """Gets the answer of that name, if that is found meanwhile: not read from the log."""
-        handed: list[Answer] = []
         with self._lock:
-            self._waiters[name].append(handed)
-        try:
-            yield handed
-        finally:
-            with self._lock:
-                # By identity: all that wait are equal, being empty.
-                left = [one for one in self._waiters.pop(name) if one is not handed]
-                if left:
-                    self._waiters[name] = left
+            handed = self._waiters.setdefault(name, _Handed())
+        self.line.room.wait(name, seconds)
+        if handed.answer is not None:
+            return Ticket(handed.answer.id, "done", handed.answer)
+        return self.ticket(name)
 
     def done(self, done: Done) -> None:
         """The line tells that somebody's turn is over."""
@@ -195,22 +192,26 @@ class Service:
             answer = self._answer(done.check, is_stored=done.is_stored)
         except StoreError:
             answer = Answer(Entry(done.check, None, has_thumbnail=False), done.is_stored)
-        with self._lock:
-            for handed in self._waiters.get(done.id, ()):
-                handed.append(answer)
+        self._hand_over(done, answer)
         if not done.is_stored:
-            with self._lock:
-                self._unlogged[done.id] = answer
-                while len(self._unlogged) > KEPT_PRIVATE:
-                    self._unlogged.popitem(last=False)
             return  # and nobody else hears of it
         check = done.check
-        with self._lock:
-            self._unlogged.pop(done.id, None)
         self.events.tell(
             "check", id=check.id, label=answer.label, word=answer.word, source=check.source,
             name=checks.file_name(check.path) if check.path else None, error=check.error,
         )  # fmt: skip
+
+    def _hand_over(self, done: Done, answer: Answer) -> None:
+        """To those who wait for it; and keep what is in no log for those who come back."""
+        with self._lock:
+            if handed := self._waiters.get(done.id):
+                handed.answer = answer
+            if done.is_stored:
+                self._unlogged.pop(done.id, None)
+                return
+            self._unlogged[done.id] = answer
+            while len(self._unlogged) > KEPT_PRIVATE:
+                self._unlogged.popitem(last=False)
 
     def _page(self, page: str | None) -> str | None:
         """As much of an address as the person wants kept."""

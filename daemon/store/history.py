@@ -117,8 +117,8 @@ def _entries(session: Session, found: list[Check]) -> list[Entry]:
     shown = {check.sha256 for check in found if check.sha256 is not None}
     words = said(session, shown)
     with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))
-    silent = [check.phash for check in found if check.sha256 not in words]
-    alike = said_of_alike(session, [phash for phash in silent if phash is not None])
+    silent = (check for check in found if check.sha256 not in words)
+    alike = said_of_alike(session, [one.phash for one in silent if one.phash is not None])
     return [_entry(check, words, alike, with_thumbnail) for check in found]
 
 

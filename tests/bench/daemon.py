@@ -78,7 +78,6 @@ def round_trip(home: Home, asked: Client, data: bytes) -> None:
         lambda: post(asked, data),
         lambda: asked.get("/health"),
         runs=40,
-        rest_s=0.02,
     )
     row("one picture through the API", there, "the same in one process", here)
     print(f"{'  of which is not the model':<44}{1000 * (there - here):>9.1f} ms   (aim <= 10)")

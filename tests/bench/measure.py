@@ -13,16 +13,11 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def by_turns(*works: Callable[[], object], runs: int, rest_s: float = 0.0) -> list[float]:
-    """Median seconds of each work.
-
-    After `rest_s` each: torch's threads keep the cores busy for a moment after they computed,
-    which is for what came before, not for what comes next.
-    """
+def by_turns(*works: Callable[[], object], runs: int) -> list[float]:
+    """Median seconds of each work."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(runs):
         for work, mine in zip(works, times, strict=True):
-            time.sleep(rest_s)
             mine.append(seconds(work))
     return [statistics.median(mine) for mine in times]
 

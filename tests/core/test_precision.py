@@ -15,7 +15,7 @@ from antifake.core.bundle import Manifest, Tokens
 from antifake.core.detector import detector_of, load_detector
 from antifake.core.instructblip import InstructBlip
 from antifake.core.precision import SHARE, Machine, Precision, choose, use_physical_cores
-from antifake.core.prepare import true_size_config
+from antifake.core.prepare import cut_vocabularies, true_size_config
 from antifake.core.promptbook import Promptbook
 from antifake.core.race import FILE, Race, Times, processor, run_race
 
@@ -28,8 +28,7 @@ FAST, SLOW = Times(4.0, 1.0), Times(1.0, 5.0)
 def needs():
     """What the model of the paper takes, without its tables, as it is usually prepared."""
     config = true_size_config()
-    config["text_config"] |= {"vocab_size": 8, "pad_token_id": None}
-    config["qformer_config"] |= {"vocab_size": 8, "pad_token_id": 0}
+    cut_vocabularies(config, {"llm": [*range(8)], "qformer": [*range(8)]})
     rows = {"lm_head": [0, 1]}
     return InstructBlip(
         Manifest("7b", "fp16", "", config, Tokens(0, 0, 0, 0, 0), {}, rows)

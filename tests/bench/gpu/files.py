@@ -52,8 +52,8 @@ def photographs(folder: Path, count: int, side: int) -> list[Path]:
 
 def files(bench: Bench) -> None:
     """The whole way of a folder that is scanned, and its decoding alone."""
-    detector, size = bench.detector(), bench.detector().model.image_size
-    with TemporaryDirectory() as name, Decoder(bench.scale.jobs, size) as decoder:
+    detector = bench.detector()
+    with TemporaryDirectory() as name, Decoder(bench.scale.jobs, bench.image_size) as decoder:
         paths = photographs(Path(name), bench.scale.files, bench.scale.side)
         judged_s = scanning(bench, detector, decoder, paths)
         decoding(bench, decoder, paths, judged_s)
@@ -81,7 +81,7 @@ def decoding(bench: Bench, decoder: Decoder, paths: list[Path], judged_s: float)
     """On one core, on all, and how many cores the model would keep busy."""
     say("decoding alone")
     some = paths[: max(16, len(paths) // 8)]
-    with Decoder(1, decoder_size(bench)) as alone:
+    with Decoder(1, bench.image_size) as alone:
         list(alone.decode_many(some[:2]))
         one_s = seconds(lambda: list(alone.decode_many(some))) / len(some)
     all_s = seconds(lambda: list(decoder.decode_many(paths))) / len(paths)
@@ -92,10 +92,6 @@ def decoding(bench: Bench, decoder: Decoder, paths: list[Path], judged_s: float)
     measured = f"{one_s / judged_s:.1f} cores"
     beside = f"to decode as fast as it judges; there are {os.cpu_count()}"
     bench.table.add(Line("  this device needs", measured, beside=beside))
-
-
-def decoder_size(bench: Bench) -> int:
-    return int(bench.config["vision_config"]["image_size"])
 
 
 def uploading(bench: Bench, detector: Detector) -> None:

@@ -20,7 +20,7 @@ from antifake.core.bundle import Manifest, Tokens
 from antifake.core.detector import Detector
 from antifake.core.instructblip import InstructBlip, fill, run_dtype
 from antifake.core.precision import Precision
-from antifake.core.prepare import true_size_config
+from antifake.core.prepare import cut_vocabularies, true_size_config
 from antifake.core.promptfile import Circumstances
 from antifake.trainer.learner import Shape, random_start
 
@@ -72,8 +72,7 @@ def config_of(layers: int | None = None, *, narrow: bool = False) -> dict[str, A
 def skeleton(config: dict[str, Any], device: str = "meta") -> InstructBlip:
     """The bundle's model without weights, its tables cut as `antifake prepare` cuts them."""
     cut = deepcopy(config)
-    cut["text_config"].update(vocab_size=len(ROWS["llm"]), pad_token_id=None)
-    cut["qformer_config"].update(vocab_size=len(ROWS["qformer"]), pad_token_id=0)
+    cut_vocabularies(cut, ROWS)
     return InstructBlip(Manifest("random", "fp16", "random", cut, TOKENS, {}, ROWS), device)
 
 

@@ -61,6 +61,11 @@ class Bench:
     def place(self) -> torch.device:
         return self.precision.device
 
+    @property
+    def image_size(self) -> int:
+        """Side of the square picture that the model sees, in pixels."""
+        return int(self.config["vision_config"]["image_size"])
+
     @cached_property
     def products(self) -> Counter[Product]:
         """The matrix products of one picture."""
@@ -92,8 +97,7 @@ class Bench:
 
     def crops(self, count: int) -> list[Pixels]:
         """Pictures as decoders give them, no two alike, uint8 [S, S, 3]."""
-        size = self.config["vision_config"]["image_size"]
-        return [np.array(picture(seed, size)) for seed in range(count)]
+        return [np.array(picture(seed, self.image_size)) for seed in range(count)]
 
     def attempt(self, what: str, work: Callable[["Bench"], None]) -> None:
         """Do one part; where it cannot be done the table says why, and the others go on."""

@@ -92,7 +92,7 @@ def add_seconds(bench: Bench, what: str, took_s: float, beside: str) -> None:
 
 
 def decoding(bench: Bench) -> Decoder:
-    return Decoder(JOBS, int(bench.config["vision_config"]["image_size"]))
+    return Decoder(JOBS, bench.image_size)
 
 
 def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Surveyed]:
