@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
     from .decoder import Decoder
     from .detector import Detector
-    from .rows import Row
+    from .results import Row
 
 EXIT_SOME_FAILED = 1
 EXIT_FLAGGED = 10
@@ -55,7 +55,7 @@ def fail(sentence: str, code: int) -> NoReturn:
 
 def say(sentence: str, err: str | None = None) -> None:
     """A message to the person, on standard error; a hostile name in it commands nothing."""
-    from .rows import printable
+    from .results import printable
 
     text = "\n".join(map(printable, sentence.split("\n")))
     click.echo(click.style(text, fg=err) if err else text, err=True)
@@ -129,7 +129,7 @@ def judged_here(
 ) -> Iterator["Row"]:
     """Judge them in this process."""
     with judging(model, prompt) as (detector, decoder):
-        from .judging import judge_all
+        from .pipeline import judge_all
 
         yield from judge_all(detector, decoder, sources)
 
@@ -139,7 +139,7 @@ def echo_rows(found: Iterable["Row"], *, as_json: bool, percent: bool) -> None:
     rows: list[Row] = []
     for row in found:
         if not as_json and not rows:
-            from .rows import TEXT_HEADER
+            from .results import TEXT_HEADER
 
             click.echo(TEXT_HEADER)
         rows.append(row)
@@ -168,9 +168,9 @@ def judging(
     bundle = ensure_model(where, model)
     with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
         from .detector import detector_of
+        from .dtype_benchmark import Race
         from .precision import use_physical_cores
         from .promptbook import Promptbook
-        from .race import Race
         from .selfcheck import check_if_changed
 
         use_physical_cores()
@@ -223,8 +223,8 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
 
     def checked(bundle: "Bundle") -> None:
         from .detector import detector_of
+        from .dtype_benchmark import Race
         from .promptbook import Promptbook
-        from .race import Race
         from .selfcheck import SelfCheck, scores, trust
 
         # The prompt it is shipped with: the known scores were made with that one.

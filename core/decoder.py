@@ -34,7 +34,7 @@ import numpy as np
 
 from . import images
 from .errors import AntifakeError, UnreadableImageError
-from .frames import Deadline, receive, send
+from .framing import Deadline, receive, send
 from .images import Picture
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from .bundle import Bundle
-from .captured import Captured, Work, cuda_recorder
 from .catalog import Home
+from .cuda_graphs import Captured, Work, cuda_recorder
+from .dtype_benchmark import Race
 from .errors import NoScoreError
 from .images import decode, read_file
 from .instructblip import InstructBlip, load
 from .precision import Precision, use_physical_cores
 from .prompt import SoftPrompt, load_prompt
 from .promptbook import Promptbook
-from .race import Race
 from .verdict import Verdict
 
 

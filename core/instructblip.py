@@ -25,13 +25,13 @@ from .bundle import (
     Bundle,
     Manifest,
 )
+from .dtype_benchmark import Race
 from .errors import ModelError
-from .lean import transformers_classes
+from .lazy_imports import transformers_classes
 from .precision import Precision, choose
 from .prompt import SoftPrompt
-from .promptfile import check_fits
-from .quantised import BYTES, Weights, dequantised, linear, may_be_quantised
-from .race import Race
+from .prompt_file import check_fits
+from .quantization import BYTES, Weights, dequantised, linear, may_be_quantised
 
 UNMASKED = "sdpa_unmasked"
 """transformers' own "sdpa" under a name for which it makes no masks; our batches are never padded.

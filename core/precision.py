@@ -16,8 +16,8 @@ from typing import Self
 import psutil
 import torch
 
-from .quantised import Weights, has_nf4
-from .race import Race
+from .dtype_benchmark import Race
+from .quantization import Weights, has_nf4
 
 SHARE = {"cuda": 0.8, "mps": 0.55, "cpu": 0.65}
 """Of a device's memory, for weights. The rest: activations, the driver, all that a person runs."""

@@ -31,8 +31,8 @@ from .bundle import (
 from .errors import ModelError, UsageError
 from .files import need_space
 from .instructblip import DTYPES, InstructBlip, run_dtype
-from .lean import transformers_classes
-from .quantised import may_be_quantised, quantised
+from .lazy_imports import transformers_classes
+from .quantization import may_be_quantised, quantised
 
 SHARD_BYTES = 10**9
 QUESTION = ("Is this photo real", "?")

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .errors import ModelError
 from .files import read_capped, write_atomically
-from .promptfile import MAX_PROMPT_BYTES, RGB, Circumstances, read_header
+from .prompt_file import MAX_PROMPT_BYTES, RGB, Circumstances, read_header
 
 # Key of each side in an official checkpoint, as its save code names them.
 OFFICIAL_KEYS = {

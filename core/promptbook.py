@@ -15,7 +15,7 @@ from .bundle import PROMPT, Bundle
 from .catalog import checked_name
 from .errors import ModelError, UsageError
 from .files import write_atomically
-from .promptfile import PromptFile, check_fits, open_prompt
+from .prompt_file import PromptFile, check_fits, open_prompt
 
 SHIPPED = "shipped"
 """Name of the prompt that lies in a model's own bundle."""

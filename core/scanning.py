@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
-from .rows import CSV_FIELDS, TEXT_HEADER, Row, csv_line
+from .results import CSV_FIELDS, TEXT_HEADER, Row, csv_line
 from .walk import Wanted, done_before, path_digest, pictures
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Scan:
         return sum(1 for _ in self.paths(done))
 
     def rows(self, detector: "Detector", decoder: "Decoder", done: set[bytes]) -> Iterator[Row]:
-        from .judging import judge_all  # noqa: PLC0415 - brings torch
+        from .pipeline import judge_all  # noqa: PLC0415 - brings torch
 
         for row in judge_all(detector, decoder, self.paths(done)):
             self.tally.add(row)

@@ -13,19 +13,19 @@ from importlib.metadata import version
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.daemon.judging.judge import Judge
+from antifake.daemon.judging.line import Around, Line
+from antifake.daemon.judging.model import ModelProcess
+from antifake.daemon.judging.signature import Answering
+from antifake.daemon.judging.waiting import WaitingRoom
+from antifake.daemon.service.access import Access
 
 from . import autostart, http, logs
 from .config import Config, load
-from .judging.judge import Judge
-from .judging.line import Around, Line
-from .judging.model import ModelProcess
-from .judging.signature import Answering
-from .judging.waiting import WaitingRoom
 from .places import Places
 from .running import Running, announce, only_one
 from .schedule import scheduled
 from .service import Events, Parts, Service, Settings
-from .service.access import Access
 from .store import open_store
 from .watcher import Watcher
 

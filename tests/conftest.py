@@ -10,7 +10,7 @@ from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
 from antifake.core.catalog import Home
 from antifake.core.prepare import Source, prepare
 from antifake.core.prompt import SoftPrompt
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 torch.set_num_threads(2)
 

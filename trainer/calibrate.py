@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from antifake.core.errors import UsageError
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 Truth = np.ndarray[tuple[int], np.dtype[np.bool_]]

@@ -9,9 +9,9 @@ from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.errors import NoScoreError, UsageError
 from antifake.core.images import Pixels
-from antifake.core.judging import BATCH
+from antifake.core.pipeline import BATCH
 from antifake.core.prompt import SoftPrompt
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 from .calibrate import ENOUGH, Numbers, Truth, calibrated, enough, quality
 from .examples import Example

@@ -28,10 +28,10 @@ from antifake.core.files import write_atomically
 if TYPE_CHECKING:
     from antifake.core.decoder import Decoder
     from antifake.core.detector import Detector
+    from antifake.trainer.report.comparison import Comparison
 
     from .evaluate import Judged
     from .examples import Example
-    from .report.comparison import Comparison
 
 
 @click.command()
@@ -76,7 +76,7 @@ def evaluate(
             _write_log(Path(log), judged)
         found = metrics(judged).to_dict()
         if as_json or report:
-            from .report.comparison import compare
+            from antifake.trainer.report.comparison import compare
 
             comparison = compare(judged, detector.prompt.about.bands)
             found |= comparison.to_dict() if as_json else {}
@@ -152,7 +152,7 @@ def _page(
     judges: "tuple[Detector, Decoder]",
     degraded: int,
 ) -> bytes:
-    from .report.making import Request, make_page
+    from antifake.trainer.report.making import Request, make_page
 
     today = datetime.now().astimezone().date()
     request = Request(wanted.what, wanted.roots, today, degraded)
@@ -335,7 +335,7 @@ def calibrate(
 @click.option("--seed", default=0, show_default=True)
 def mini(data: Path, work: Path, out: Path, seed: int) -> None:
     """Build the embedded model again, out of pretrained parts and the pictures in DATA."""
-    from .mini.recipe import Recipe
+    from antifake.trainer.mini.recipe import Recipe
 
     Recipe(data, work, out, seed).run(say)
 

@@ -14,8 +14,8 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_s
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
-from antifake.core.judging import judge_all
-from antifake.core.rows import Row
+from antifake.core.pipeline import judge_all
+from antifake.core.results import Row
 
 from .examples import Example
 

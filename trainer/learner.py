@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from antifake.core.errors import AntifakeError, UsageError
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 START_STD = 0.02
 """Of the official random start."""

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from antifake.core.errors import UsageError
 from antifake.core.instructblip import InstructBlip
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 from .learner import Learner
 

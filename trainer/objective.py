@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from antifake.core.errors import UsageError
 from antifake.core.instructblip import InstructBlip, Question
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 
 Objective = Callable[[Tensor, Question, Tensor], tuple[Tensor, Tensor]]
 """Features [B, N, Hv], the question, is_fake bool [B] -> losses [B], margins l_no - l_yes [B]."""

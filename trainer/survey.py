@@ -12,7 +12,7 @@ from PIL import Image
 from antifake.core.decoder import Decoder
 from antifake.core.errors import UsageError
 from antifake.core.images import Pixels
-from antifake.core.likeness import dhash
+from antifake.core.perceptual_hash import dhash
 
 from .examples import Example
 

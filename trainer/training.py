@@ -16,8 +16,8 @@ from antifake.core.files import write_atomically
 from antifake.core.instructblip import InstructBlip, load
 from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
+from antifake.core.prompt_file import Circumstances
 from antifake.core.promptbook import Promptbook
-from antifake.core.promptfile import Circumstances
 
 from .batches import truth
 from .calibrate import ENOUGH, calibrated, enough, quality

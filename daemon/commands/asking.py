@@ -14,7 +14,7 @@ from urllib.parse import quote
 from antifake.core import cli as core
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import read_file
-from antifake.core.rows import Row
+from antifake.core.results import Row
 from antifake.daemon.client import Client, DaemonError
 
 AT_ONCE = 4

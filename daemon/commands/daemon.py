@@ -77,7 +77,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 def _show(about: dict[str, Any]) -> None:
-    from antifake.core.rows import printable
+    from antifake.core.results import printable
 
     from .printing import local
 

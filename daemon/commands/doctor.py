@@ -38,7 +38,7 @@ def doctor(as_json: bool) -> None:
 
 
 def _show(finding: "Finding") -> None:
-    from antifake.core.rows import printable
+    from antifake.core.results import printable
 
     mark = click.style("ok     ", fg="green") if finding.ok else click.style("TROUBLE", fg="red")
     click.echo(f"{mark}  {finding.name:<18}{printable(finding.sentence)}")

@@ -100,7 +100,7 @@ def _where(check: "Check") -> str:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """One check, and why it was answered so."""
-    from antifake.core.rows import printable
+    from antifake.core.results import printable
     from antifake.daemon.places import places
 
     from .book import opened

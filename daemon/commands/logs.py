@@ -21,7 +21,7 @@ def logs() -> None:
 @json_option
 def show(lines: int, follow: bool, as_json: bool) -> None:
     """The last lines."""
-    from antifake.core.rows import printable
+    from antifake.core.results import printable
     from antifake.daemon import logs as log
     from antifake.daemon.places import places
 

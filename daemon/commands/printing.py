@@ -16,7 +16,7 @@ def echo_json(value: Any) -> None:
 
 def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Aligned; on a terminal by rich, which folds long cells, elsewhere one line a row."""
-    from antifake.core.rows import printable
+    from antifake.core.results import printable
 
     cells = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():

@@ -7,7 +7,7 @@ costs one restart, and ending the child frees all its memory, the graphics card'
     parent   J {"n", "size"}, C crops, uint8 [n, size, size, 3]
     child    V [{"p_fake", "label"} | {"error"}], one for each crop
 
-in the frames of core.frames. This module imports no torch; `serve` does, in the child.
+in the frames of core.framing. This module imports no torch; `serve` does, in the child.
 """
 
 import json
@@ -37,7 +37,7 @@ from antifake.core.errors import (
     NoScoreError,
     UnreadableImageError,
 )
-from antifake.core.frames import Deadline, receive, send
+from antifake.core.framing import Deadline, receive, send
 from antifake.core.images import Pixels
 from antifake.core.verdict import Label, Verdict
 

@@ -10,7 +10,7 @@ from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
 from antifake.core.images import Pixels
-from antifake.core.likeness import dhash
+from antifake.core.perceptual_hash import dhash
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, checks
 from antifake.daemon.store.checks import Check, Finding

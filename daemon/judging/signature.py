@@ -12,8 +12,8 @@ from threading import Lock
 from antifake.core.bundle import MANIFEST, Bundle
 from antifake.core.catalog import Home
 from antifake.core.errors import ModelError, UsageError
+from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SUFFIX, Promptbook
-from antifake.core.promptfile import PromptFile, check_fits
 
 Stamps = tuple[tuple[int, int, int] | None, ...]
 """Of each file its date, size and number; None where there is none."""

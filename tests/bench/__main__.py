@@ -17,18 +17,17 @@ from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector, load_detector
 from antifake.core.images import decode
 from antifake.core.instructblip import load
-from antifake.core.judging import judge_all
+from antifake.core.pipeline import judge_all
 from antifake.core.promptbook import Promptbook
 from antifake.core.samples import photographs
+from antifake.tests.bench import daemon
+from antifake.tests.bench.measure import by_turns, process, row
 from antifake.trainer.examples import from_folders
 from antifake.trainer.features import FeatureCache
 from antifake.trainer.learner import Shape
 from antifake.trainer.presets import CORRECTIONS
 from antifake.trainer.training import Order, Place, train
 from tests.kit.toy import toy_pictures
-
-from . import daemon
-from .measure import by_turns, process, row
 
 
 def one_picture(detector: Detector, data: bytes) -> None:

@@ -34,8 +34,7 @@ from antifake.daemon.store import open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.ids import new_number
 from antifake.daemon.store.tables import CheckRow, table_of
-
-from .measure import by_turns, process, row, seconds
+from antifake.tests.bench.measure import by_turns, process, row, seconds
 
 ROWS = 1_000_000
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from kit.shared import shared_data
 
-from antifake.core import tower
+from antifake.core import clip_weights
 from antifake.core.catalog import Home
 from antifake.core.cli import pull_embedded
 from antifake.core.detector import load_detector
@@ -193,7 +193,7 @@ def test_the_tower_can_come_from_clips_own_safetensors(mini_home, tmp_path):
         clip |= as_clip(name, value.numpy())
     (tmp_path / "clip").mkdir()
     save_file(clip, tmp_path / "clip" / "model.safetensors")
-    found = tower.from_clip(tmp_path / "clip" / "model.safetensors", piece().layers)
+    found = clip_weights.from_clip(tmp_path / "clip" / "model.safetensors", piece().layers)
     for name, array in found.items():
         if name.endswith(".scale"):
             assert np.allclose(array, stored[name.removesuffix(".scale")][1].numpy(), rtol=1e-5)

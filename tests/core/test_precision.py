@@ -13,11 +13,11 @@ import torch
 
 from antifake.core.bundle import Manifest, Tokens
 from antifake.core.detector import detector_of, load_detector
+from antifake.core.dtype_benchmark import FILE, Race, Times, processor, run_race
 from antifake.core.instructblip import InstructBlip
 from antifake.core.precision import SHARE, Machine, Precision, choose, use_physical_cores
 from antifake.core.prepare import cut_vocabularies, true_size_config
 from antifake.core.promptbook import Promptbook
-from antifake.core.race import FILE, Race, Times, processor, run_race
 
 GB, CPU = 2**30, torch.device("cpu")
 LIMITED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -147,7 +147,7 @@ STARTED = """
 import sys, torch
 from pathlib import Path
 from antifake.core.precision import choose
-from antifake.core.race import Race
+from antifake.core.dtype_benchmark import Race
 print(choose(device="cpu", race=Race.at(Path(sys.argv[1]))).dtype)
 print(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 """

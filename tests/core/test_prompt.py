@@ -19,7 +19,7 @@ from safetensors.torch import save
 from antifake.core.errors import ModelError
 from antifake.core.instructblip import load
 from antifake.core.prompt import import_official, load_prompt
-from antifake.core.promptfile import OFFICIAL_MEAN, open_prompt
+from antifake.core.prompt_file import OFFICIAL_MEAN, open_prompt
 
 
 def test_a_saved_prompt_is_read_back_identical(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from antifake.core.promptfile import Circumstances
-from antifake.core.rows import Row
+from antifake.core.prompt_file import Circumstances
+from antifake.core.results import Row
 from antifake.core.verdict import Bands, Verdict, word
 
 

@@ -36,7 +36,7 @@ def modules_after(code):
         "core.promptbook",
         "core.embedded",
         "core.decoder",
-        "core.rows",
+        "core.results",
     ],
 )
 def test_light_modules_import_nothing_heavy(module):

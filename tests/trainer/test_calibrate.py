@@ -11,7 +11,7 @@ from kit.toy import toy_pictures
 
 from antifake.core.errors import UsageError
 from antifake.core.prompt import load_prompt
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 from antifake.trainer.calibrate import calibrated, fit, quality
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.rows import Row
+from antifake.core.results import Row
 from antifake.core.verdict import Bands, Verdict
 from antifake.trainer.evaluate import Judged, metrics
 from antifake.trainer.examples import Example

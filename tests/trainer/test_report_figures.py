@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, roc_auc_score
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.rows import Row
+from antifake.core.results import Row
 from antifake.core.verdict import Bands, Verdict
 from antifake.trainer.evaluate import Judged
 from antifake.trainer.examples import from_manifest

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor
 
-from antifake.core import tower
+from antifake.core import clip_weights
 from antifake.core.bundle import (
     QFORMER_TOKENIZER,
     TOKENIZER,
@@ -25,7 +25,7 @@ from antifake.core.bundle import (
     seal,
 )
 from antifake.core.embedded import TOWER_SHARD
-from antifake.core.lean import transformers_classes
+from antifake.core.lazy_imports import transformers_classes
 
 from .parts import SmolLM, bert_tokenizer, minilm_state, row_of
 
@@ -61,7 +61,7 @@ def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> B
     reader, qformer_rows = bert_tokenizer(files["words"])
     language.save(str(folder / TOKENIZER))
     reader.save(str(folder / QFORMER_TOKENIZER))
-    save_arrays(tower.from_onnx(files["tower"], sizes.vision_layers), folder / TOWER_SHARD)
+    save_arrays(clip_weights.from_onnx(files["tower"], sizes.vision_layers), folder / TOWER_SHARD)
 
     state = _qformer(minilm_state(files["minilm"], sizes.qformer_layers, sizes.positions,
                                   qformer_rows), sizes)  # fmt: skip

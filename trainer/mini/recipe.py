@@ -35,7 +35,7 @@ from antifake.core.instructblip import InstructBlip, load, stored_tensors
 from antifake.core.precision import Precision, choose
 from antifake.core.prepare import fingerprint, tensor_digest
 from antifake.core.promptbook import Promptbook
-from antifake.core.quantised import quantised
+from antifake.core.quantization import quantised
 from antifake.core.selfcheck import scores
 from antifake.core.verdict import Bands
 from antifake.trainer.calibrate import balance

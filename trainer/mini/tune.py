@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 from antifake.trainer.examples import Example
 
 from .bridge import is_trained, look_at_cls

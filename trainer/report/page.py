@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from antifake.core.rows import printable
+from antifake.core.results import printable
 from antifake.trainer.evaluate import THRESHOLD
 
 from . import charts

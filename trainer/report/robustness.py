@@ -11,7 +11,7 @@ from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
-from antifake.core.judging import judge_all
+from antifake.core.pipeline import judge_all
 from antifake.trainer.degradations import DEGRADATIONS
 from antifake.trainer.evaluate import Judged
 

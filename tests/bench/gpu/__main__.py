@@ -19,15 +19,14 @@ import torch
 
 from antifake.core.instructblip import DTYPES
 from antifake.core.precision import Precision, choose
-
-from .clock import say
-from .files import files
-from .memory import memory
-from .model import config_of, skeleton
-from .setting import Bench, Scale
-from .table import Table
-from .tuning import long_tuning, tuning
-from .verdicts import official, verdicts
+from antifake.tests.bench.gpu.clock import say
+from antifake.tests.bench.gpu.files import files
+from antifake.tests.bench.gpu.memory import memory
+from antifake.tests.bench.gpu.model import config_of, skeleton
+from antifake.tests.bench.gpu.setting import Bench, Scale
+from antifake.tests.bench.gpu.table import Table
+from antifake.tests.bench.gpu.tuning import long_tuning, tuning
+from antifake.tests.bench.gpu.verdicts import official, verdicts
 
 PARTS = {
     "verdict": verdicts,

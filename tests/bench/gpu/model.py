@@ -21,7 +21,7 @@ from antifake.core.detector import Detector
 from antifake.core.instructblip import InstructBlip, fill, run_dtype
 from antifake.core.precision import Precision
 from antifake.core.prepare import cut_vocabularies, true_size_config
-from antifake.core.promptfile import Circumstances
+from antifake.core.prompt_file import Circumstances
 from antifake.trainer.learner import Shape, random_start
 
 WORDS = {"Is": 1317, "this": 445, "photo": 15373, "real": 1855, "?": 1577}

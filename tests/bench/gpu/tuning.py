@@ -7,6 +7,11 @@ from tempfile import TemporaryDirectory
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
+from antifake.tests.bench.gpu.clock import say, timed
+from antifake.tests.bench.gpu.files import photographs
+from antifake.tests.bench.gpu.floors import Products, only
+from antifake.tests.bench.gpu.setting import Bench
+from antifake.tests.bench.gpu.table import Aim, Line
 from antifake.trainer.crew import Crew
 from antifake.trainer.examples import Example
 from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache
@@ -18,12 +23,6 @@ from antifake.trainer.presets import CORRECTIONS
 from antifake.trainer.survey import Surveyed, survey
 from antifake.trainer.tune import Loop, Run, Score, Task, tune
 from bench.measure import seconds
-
-from .clock import say, timed
-from .files import photographs
-from .floors import Products, only
-from .setting import Bench
-from .table import Aim, Line
 
 JOBS = 2
 """Processes that decode, as `antifake train` has them."""

@@ -129,7 +129,7 @@ def test_everything_else_still_works_in_the_same_process(use: str) -> None:
 def test_a_placeholder_is_the_thing_at_its_first_use() -> None:
     run("""
 import sys
-from antifake.core.lean import Later, deferred
+from antifake.core.lazy_imports import Later, deferred
 with deferred("fractions", "decimal", "no.such.module", by="__main__"):
     from fractions import Fraction
     from decimal import Decimal, DivisionByZero
@@ -155,7 +155,7 @@ print("null")
 def test_an_error_inside_restores_everything() -> None:
     run("""
 import builtins, sys
-from antifake.core.lean import bare, deferred
+from antifake.core.lazy_imports import bare, deferred
 before = builtins.__import__
 try:
     with bare("transformers"), deferred("fractions", by="__main__"):

@@ -8,7 +8,7 @@ from conftest import tiny_prompt
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector, load_detector
-from antifake.core.judging import judge_all
+from antifake.core.pipeline import judge_all
 from antifake.core.samples import drawn
 
 

@@ -8,7 +8,7 @@ from .decoder import Decoded, Decoder
 from .detector import Detector
 from .errors import NoScoreError
 from .images import Pixels
-from .rows import Row
+from .results import Row
 from .verdict import Verdict
 
 BATCH = 8

@@ -16,7 +16,7 @@ from antifake.core.errors import ModelError
 from antifake.core.instructblip import fill, load, run_dtype, stored_tensors
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
-from antifake.core.quantised import Int8Linear, Nf4Linear, linear, quantised
+from antifake.core.quantization import Int8Linear, Nf4Linear, linear, quantised
 
 CPU = torch.device("cpu")
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]

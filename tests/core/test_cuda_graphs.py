@@ -8,7 +8,7 @@ import logging
 import pytest
 import torch
 
-from antifake.core.captured import LARGEST, Captured
+from antifake.core.cuda_graphs import LARGEST, Captured
 from antifake.core.detector import load_detector
 
 
