@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kit.pace import within
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
 
 from antifake.core.catalog import Home
@@ -13,6 +14,15 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import Circumstances
 
 torch.set_num_threads(2)
+
+TIMEOUT_S = 300
+"""For a test with its fixtures; those that need more say so by a marker of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(within(TIMEOUT_S)))
 
 
 @pytest.fixture(scope="session")

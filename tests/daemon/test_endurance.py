@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kit.pace import within
 from kit.pictures import png
 from kit.processes import kill_children
 from kit.running import post, running
@@ -52,7 +53,7 @@ def test_kills_while_the_model_is_being_loaded_are_no_pictures_fault(tiny_home, 
     for _ in range(4):
         with running(tiny_home.root) as daemon:
             daemon.ready()
-            eventually(lambda: jobs_of(tiny_home.root) == 6, 10)
+            eventually(lambda: jobs_of(tiny_home.root) == 6)
             daemon.stop(signal.SIGKILL)
     with running(tiny_home.root) as daemon:
         daemon.ready()
@@ -74,7 +75,7 @@ def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_h
         for number in range(6):
             (folder / f"{number}.png").write_bytes(png(number))
         for _ in range(5):
-            eventually(lambda: kill_children(daemon.process.pid), 5)
+            eventually(lambda: kill_children(daemon.process.pid))
         eventually(lambda: all_judged(tiny_home.root, 6), 40)
 
 
@@ -134,7 +135,7 @@ def test_on_a_disk_that_takes_nothing_a_verdict_is_given_and_the_person_is_told(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(within(20))
         assert answers == [False] * 4
         [notice] = asked.get("/state")["notices"]
         assert os.strerror(errno.ENOENT) in notice

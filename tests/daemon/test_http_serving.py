@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 from kit.daemon import form, free_port, running_daemon
+from kit.pace import within
 from kit.pictures import png
 from kit.waiting import eventually
 
@@ -36,7 +37,7 @@ def small_app(view) -> Flask:
 
 
 def get(port: int) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=within(20))
     try:
         connection.request("GET", "/")
         return connection.getresponse().read()
@@ -89,20 +90,20 @@ def test_who_is_inside_when_it_stops_is_answered_and_nobody_new_is_let_in():
 
     def slow() -> str:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(within(10))
         return "done" * 100_000
 
     with ThreadPoolExecutor(2) as others:
         with Server(small_app(slow), free_port()) as server:
             answer = others.submit(get, server.port)
-            assert inside.wait(5)
+            assert inside.wait(within(5))
 
             def let_go_on() -> None:
                 eventually(lambda: is_closed(server.port))
                 go_on.set()
 
             others.submit(let_go_on)
-        assert answer.result(5) == b"done" * 100_000
+        assert answer.result(within(5)) == b"done" * 100_000
 
 
 def is_closed(port: int) -> bool:
@@ -119,17 +120,17 @@ def test_whoever_never_ends_does_not_keep_it(monkeypatch):
 
     def stuck() -> str:
         inside.set()
-        never.wait(20)
+        never.wait(within(20))
         return ""
 
     with ThreadPoolExecutor(1) as others:
         with Server(small_app(stuck), free_port()) as server:
             answer = others.submit(get, server.port)
-            assert inside.wait(5)
+            assert inside.wait(within(5))
             began = time.monotonic()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < within(4)
         never.set()
-        assert answer.exception(5) is not None
+        assert answer.exception(within(5)) is not None
 
 
 def test_idle_connections_do_not_keep_it():
@@ -137,12 +138,12 @@ def test_idle_connections_do_not_keep_it():
         with Server(small_app(lambda: "here"), free_port()) as server:
             for _ in range(20):
                 idle.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+            kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=within(5))
             idle.callback(kept.close)
             kept.request("GET", "/")
             assert kept.getresponse().read() == b"here"
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < within(3)
 
 
 def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, tmp_path):
@@ -151,7 +152,7 @@ def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, t
         with running_daemon(tmp_path, tiny_source) as daemon:
             answer = others.submit(daemon.check, png(1))
             eventually(lambda: any(daemon.places.spool.iterdir()))
-        assert answer.result(10).status in (201, 202)
+        assert answer.result(within(10)).status in (201, 202)
 
 
 # --- Slow and many clients ------------------------------------------------------------------
@@ -167,7 +168,7 @@ def test_half_open_connections_keep_nobody_out(daemon):
             one.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: 127")
         began = time.monotonic()
         assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < within(2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -182,7 +183,7 @@ def test_slow_bodies_keep_nobody_out(daemon):
             one.sendall(head.encode())
         began = time.monotonic()
         assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < within(2)
 
 
 def test_those_who_wait_for_a_verdict_keep_nobody_out(tiny_source, tmp_path):
@@ -191,8 +192,8 @@ def test_those_who_wait_for_a_verdict_keep_nobody_out(tiny_source, tmp_path):
         asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(40)]
         began = time.monotonic()
         assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < 2
-        assert {one.result(60).status for one in asked} <= {201, 202, 503}
+        assert time.monotonic() - began < within(2)
+        assert {one.result(within(60)).status for one in asked} <= {201, 202, 503}
 
 
 def test_who_waits_and_goes_leaves_the_place_to_others(daemon):

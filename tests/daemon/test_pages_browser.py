@@ -8,6 +8,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, World, ago, scene, serving, world
 from kit.waiting import eventually
 from playwright.sync_api import Page, expect, sync_playwright
@@ -73,6 +74,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def chromium():
+    expect.set_options(timeout=within(WAIT_MS))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -94,7 +96,7 @@ def served(here) -> Iterator[str]:
 @pytest.fixture
 def desk(here, served, chromium) -> Iterator[Desk]:
     with chromium.new_context(viewport={"width": 1180, "height": 860}) as context:
-        context.set_default_timeout(WAIT_MS)
+        context.set_default_timeout(within(WAIT_MS))
         page = context.new_page()
         made = Desk(page, here, served)
         page.on("console", lambda said: _note(made, said))

@@ -9,6 +9,7 @@ from threading import Barrier, Thread
 import axe_playwright_python
 import pytest
 from kit.daemon import Asked, running_daemon
+from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
 from playwright.sync_api import Page, expect, sync_playwright
@@ -204,6 +205,7 @@ def test_every_reason_has_its_status(error, status):
 
 @pytest.fixture(scope="module")
 def chromium():
+    expect.set_options(timeout=within(WAIT_MS))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -211,7 +213,7 @@ def chromium():
 
 
 def opened(daemon: Asked, context) -> Page:
-    context.set_default_timeout(WAIT_MS)
+    context.set_default_timeout(within(WAIT_MS))
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{daemon.port}/open?code={daemon.access.mint_login()}")
     expect(page.locator("html.js")).to_be_attached()

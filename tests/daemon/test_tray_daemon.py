@@ -8,6 +8,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from kit.display import Display, process
+from kit.pace import within
 from kit.pictures import png
 from kit.running import post, running
 from kit.waiting import eventually
@@ -28,7 +29,7 @@ def test_a_click_on_the_icon_opens_the_history_of_the_running_daemon(tiny_home, 
                 display.click_icon(1)
                 address = eventually(lambda: opened.exists() and opened.read_text().strip(), 20)
                 tray.terminate()
-                assert b"Traceback" not in tray.communicate(timeout=10)[0]
+                assert b"Traceback" not in tray.communicate(timeout=within(10))[0]
             page = through_the_link(address)
             assert check["id"] in page
             assert "History" in page
@@ -37,7 +38,7 @@ def test_a_click_on_the_icon_opens_the_history_of_the_running_daemon(tiny_home, 
 def through_the_link(address: str) -> str:
     """The page that a browser gets there, with the cookie that it is given."""
     parts = urlsplit(address)
-    with closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=within(10))) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}")
         first = connection.getresponse()
         first.read()

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kit.pace import within
 from kit.standin import StandIn
 from kit.waiting import eventually
 
@@ -43,7 +44,7 @@ def errands(where, board, start=None):
 
 def notes_of(board, within_s=5.0):
     """What is told next."""
-    end = time.monotonic() + within_s
+    end = time.monotonic() + within(within_s)
     while time.monotonic() < end:
         if notes := board.news(board.view, 0.2)[1]:
             return notes

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kit.display import PANEL, Display, folder_with_gi, need, process
+from kit.pace import within
 from kit.standin import StandIn
 from kit.waiting import eventually
 from PIL import Image
@@ -89,14 +90,14 @@ class Tray:
                 yield self
             finally:
                 self.process.terminate()
-                self.said = self.process.communicate(timeout=10)[0].decode()
+                self.said = self.process.communicate(timeout=within(10))[0].decode()
                 print(self.said)
 
     def ended(self):
         """Run to its end; gives the exit code and what was said."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
-            env=self.env, capture_output=True, timeout=30, check=False,
+            env=self.env, capture_output=True, timeout=within(30), check=False,
         )  # fmt: skip
         return done.returncode, done.stderr.decode()
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from conftest import tiny_prompt
+from kit.pace import within
 
 from antifake.core.catalog import Home
 from antifake.core.prepare import Source, prepare
@@ -60,15 +61,20 @@ class Asked:
         return self.places.local_token.read_text("ascii")
 
     def ask(
-        self, method: str, path: str, body: bytes | str | None = None, *, token: Any = ADMIN,
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        *,
+        token: Any = ADMIN,
         **headers: str,
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         """`path` is below /api/v1, or begins with a //; words in `headers` are joined by _."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {self.secret if token is ADMIN else token}")
         path = path[1:] if path.startswith("//") else f"/api/v1{path}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within(30))
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
@@ -94,7 +100,8 @@ class Asked:
 
     def raw(self, request: bytes, within_s: float = 10.0) -> bytes:
         """Whatever comes back for these bytes, until the other side closes or is silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=within_s) as connection:
+        here = ("127.0.0.1", self.port)
+        with socket.create_connection(here, timeout=within(within_s)) as connection:
             return read_all(connection, request)
 
     def token(self, *scopes: str, origin: str | None = None) -> str:
@@ -147,9 +154,7 @@ def free_port() -> int:
 def running_daemon(root: Path, source: Path, settings: str = "") -> Iterator[Asked]:
     """`source` is the tiny model as `tiny_source` makes it; `settings` is TOML."""
     home = tiny_home_in(root / "home", source)
-    places = Places(
-        home, root / "config.toml", root / "data", root / "state", root / "logs"
-    )  # fmt: skip
+    places = Places(home, root / "config.toml", root / "data", root / "state", root / "logs")
     places.make()
     places.config.write_text(f"[server]\nport = {free_port()}\n{settings}")
     stopped = threading.Event()

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from kit.pace import within
 from kit.packages import PROGRAMS
 from kit.waiting import eventually
 from PIL import Image
@@ -52,7 +53,7 @@ def process(command, **options):
     finally:
         started.terminate()
         try:
-            started.wait(5)
+            started.wait(within(5))
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
@@ -99,9 +100,22 @@ class Display:
     def panel(self, colour="0x202226"):
         """A fresh one: it keeps a width of one pixel after an icon has left."""
         command = [
-            need("trayer"), "--edge", "top", "--align", "right", "--widthtype", "request",
-            "--height", str(PANEL), "--transparent", "true", "--alpha", "0", "--tint", colour,
-        ]  # fmt: skip
+            need("trayer"),
+            "--edge",
+            "top",
+            "--align",
+            "right",
+            "--widthtype",
+            "request",
+            "--height",
+            str(PANEL),
+            "--transparent",
+            "true",
+            "--alpha",
+            "0",
+            "--tint",
+            colour,
+        ]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with process(command, env=self.env, **quiet) as started:
             eventually(lambda: "panel" in self.do("xwininfo", "-root", "-tree", check=False))
@@ -118,7 +132,7 @@ class Display:
             finally:
                 del self.env["DBUS_SESSION_BUS_ADDRESS"]
                 started.terminate()
-                started.wait(5)
+                started.wait(within(5))
                 started.stdout.close()
 
     @contextmanager
@@ -145,8 +159,10 @@ class Display:
     def screenshot(self, path=None):
         shot = subprocess.run(
             [need("import"), "-silent", "-window", "root", "png:-"],
-            env=self.env, capture_output=True, check=True,
-        ).stdout  # fmt: skip
+            env=self.env,
+            capture_output=True,
+            check=True,
+        ).stdout
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(shot)

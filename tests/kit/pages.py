@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import numpy as np
 from flask import Flask
+from kit.pace import within
 from PIL import Image
 from waitress import wasyncore
 from waitress.server import create_server
@@ -109,8 +110,8 @@ def serving(app: Flask) -> Iterator[str]:
     finally:
         is_over.set()
         server.pull_trigger()
-        thread.join(5)
-        server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
+        thread.join(within(5))
+        server.task_dispatcher.shutdown(cancel_pending=True, timeout=within(5))
         wasyncore.close_all(sockets, ignore_all=True)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kit.pace import within
 from kit.waiting import eventually
 
 from antifake.daemon import client
@@ -62,7 +63,7 @@ class Running:
     def stop(self, number: int = signal.SIGTERM, within_s: float = 15) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(within_s)
+        return self.process.wait(within(within_s))
 
 
 @contextmanager
@@ -91,6 +92,6 @@ def multipart(data: bytes, **fields: str) -> tuple[bytes, str]:
 
 
 def post(asked: Client, data: bytes, wait_s: int = 20, **fields: str):
-    """Have a picture checked; gives what the API answers."""
+    """Have a picture checked; returns what the API answers."""
     body, kind = multipart(data, **fields)
     return asked.ask("POST", "/checks", body, kind, {"Prefer": f"wait={wait_s}"})

@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from kit.pace import within
+
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], within_s: float = 10.0, every_s: float = 0.02) -> T:
-    """What `look` gives as soon as that is truthy; an AssertionError from it counts as not yet."""
-    end = time.monotonic() + within_s
+def eventually(look: Callable[[], T], within_s: float = 20.0, every_s: float = 0.02) -> T:
+    """Returns what `look` gives as soon as that is truthy.
+
+    An AssertionError from `look` counts as not yet. The bound is stretched on a slow machine.
+    """
+    bound_s = within(within_s)
+    end = time.monotonic() + bound_s
     while True:
         try:
             if found := look():
@@ -18,5 +24,5 @@ def eventually(look: Callable[[], T], within_s: float = 10.0, every_s: float = 0
         except AssertionError as error:
             why = error
         if time.monotonic() > end:
-            raise AssertionError(f"not within {within_s:g} s") from why
+            raise AssertionError(f"not within {bound_s:g} s") from why
         time.sleep(every_s)
