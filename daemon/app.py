@@ -13,17 +13,17 @@ from importlib.metadata import version
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
-from antifake.daemon.judging.judge import Judge
-from antifake.daemon.judging.line import Around, Line
-from antifake.daemon.judging.model import ModelProcess
-from antifake.daemon.judging.signature import Answering
-from antifake.daemon.judging.waiting import WaitingRoom
 from antifake.daemon.service.access import Access
+from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.judge import Judge
+from antifake.daemon.worker.model_process import ModelProcess
+from antifake.daemon.worker.queue import WaitingRoom
+from antifake.daemon.worker.worker import Around, Line
 
-from . import autostart, http, logs
+from . import autostart, logs, web
 from .config import Config, load
+from .instance import Running, announce, only_one
 from .places import Places
-from .running import Running, announce, only_one
 from .schedule import scheduled
 from .service import Events, Parts, Service, Settings
 from .store import open_store
@@ -109,10 +109,10 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
 @contextmanager
 def _serving(
     where: Places, service: Service, access: Access, stop: Callable[[], None]
-) -> Iterator[http.Server]:
-    about = http.About(version("antifake"), stop, where.home.requests)
-    app = http.create_app(service, access, about)
-    with http.Server(app, service.config.server.port, where.state) as server:
+) -> Iterator[web.Server]:
+    about = web.About(version("antifake"), stop, where.home.requests)
+    app = web.create_app(service, access, about)
+    with web.Server(app, service.config.server.port, where.state) as server:
         yield server
 
 

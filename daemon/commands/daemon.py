@@ -28,10 +28,10 @@ def run() -> None:
 @json_option
 def start(as_json: bool) -> None:
     """Start it in the background. Ends with 5 where one runs already."""
-    from antifake.daemon import launching
+    from antifake.daemon import launcher
     from antifake.daemon.places import places
 
-    found = launching.start(places())
+    found = launcher.start(places())
     if as_json:
         echo_json({"running": True, "pid": found.pid, "port": found.port})
         return
@@ -41,10 +41,10 @@ def start(as_json: bool) -> None:
 @daemon.command("stop")
 def stop() -> None:
     """Stop it. Ends with 4 where none runs."""
-    from antifake.daemon import launching
+    from antifake.daemon import launcher
     from antifake.daemon.places import places
 
-    launching.stop(places())
+    launcher.stop(places())
     say("antifake has stopped.")
 
 
@@ -53,16 +53,16 @@ def stop() -> None:
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
     """How it is. Ends with 4 where it does not run."""
-    from antifake.daemon import client, running
+    from antifake.daemon import client, instance
     from antifake.daemon.places import places
 
     where = places()
-    found, asked = running.find(where), client.find(where)
+    found, asked = instance.find(where), client.find(where)
     if found is None or asked is None:
         if as_json:
-            echo_json({"running": False, "starting": running.is_running(where)})
+            echo_json({"running": False, "starting": instance.is_running(where)})
         else:
-            say("antifake is just starting." if running.is_running(where) else "Not running.")
+            say("antifake is just starting." if instance.is_running(where) else "Not running.")
         ctx.exit(client.DaemonError.exit_code)
     state, folders = asked.get("/state"), asked.get("/watches")["folders"]
     uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
@@ -124,13 +124,13 @@ def open_history(only_print: bool) -> None:
 @click.command("tray")
 def tray() -> None:
     """Show the icon beside the clock, and start the daemon where none runs."""
-    from antifake.daemon import launching
+    from antifake.daemon import launcher
     from antifake.daemon import tray as icon
     from antifake.daemon.places import places
 
     where = places()
 
     def start_daemon() -> None:
-        launching.start(where)
+        launcher.start(where)
 
     icon.run(where, say, start_daemon)

@@ -11,15 +11,15 @@ from typing import IO, Any, cast, get_args
 from antifake.core import Label
 from antifake.core.errors import UsageError
 from antifake.daemon.config import load
-from antifake.daemon.http import wire
-from antifake.daemon.judging.model import ModelProcess
-from antifake.daemon.judging.signature import Answering
 from antifake.daemon.places import Places
 from antifake.daemon.service import Answer, Events, Parts, Service, Settings
 from antifake.daemon.store import Store, open_store
 from antifake.daemon.store.exchange import Form
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.tables import Source
+from antifake.daemon.web.api import serialize
+from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.model_process import ModelProcess
 
 from .book import Check, Query
 
@@ -84,11 +84,11 @@ class AtRest:
                 done = self.service.import_rows(lines, cast(Form, form))
             except UnicodeDecodeError as error:
                 raise UsageError(f"{file} is not UTF-8.") from error
-        return wire.imported(done)
+        return serialize.imported(done)
 
 
 def _check(answer: Answer) -> Check:
-    return wire.check(answer, _Owner())
+    return serialize.check(answer, _Owner())
 
 
 def filter_of(query: Query) -> Filter:

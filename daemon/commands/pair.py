@@ -40,13 +40,13 @@ def _tokens() -> list[dict[str, Any]]:
     asked = find(places())
     if asked is not None:
         return list(asked.get("/tokens")["tokens"])
-    from antifake.daemon.http import wire
     from antifake.daemon.store import tokens
+    from antifake.daemon.web.api import serialize
 
     from .offline import open_log
 
     with open_log(places()) as store, store.reading() as session:
-        return [wire.token(one) for one in tokens.all_tokens(session)]
+        return [serialize.token(one) for one in tokens.all_tokens(session)]
 
 
 @pair.command("revoke")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from antifake.daemon import client, running
+from antifake.daemon import client, instance
 from antifake.daemon.client import Client, DaemonError
 from antifake.daemon.config import Config
 from antifake.daemon.places import Places
@@ -23,11 +23,11 @@ class Alive:
     where: Places
 
     def daemon(self) -> Finding:
-        name, found = "daemon", running.find(self.where)
+        name, found = "daemon", instance.find(self.where)
         if found is not None:
             sentence = f"It runs since {found.started} as process {found.pid}, port {found.port}."
             return Finding(name, True, sentence)
-        if running.is_running(self.where):
+        if instance.is_running(self.where):
             sentence = "Somebody holds its lock and has not said yet on which port."
             fix = "Wait a moment and ask again; if this stays so, log out and in again."
             return Finding(name, False, sentence, fix)
@@ -38,7 +38,7 @@ class Alive:
 
     def port(self, config: Config) -> Finding:
         """Who answers where the daemon should be, or would be."""
-        found, wanted = running.find(self.where), config.server.port
+        found, wanted = instance.find(self.where), config.server.port
         who = _who(found.port if found else wanted)
         if found is None:
             return self._of_free_port(who, wanted)
@@ -71,7 +71,7 @@ class Alive:
         return Finding("token", True, "The daemon knows the programs of this computer.")
 
     def version(self) -> Finding:
-        found, ours = running.find(self.where), version("antifake")
+        found, ours = instance.find(self.where), version("antifake")
         theirs = found.version if found else ours
         if theirs == ours:
             return Finding("version", True, f"Daemon and command line are both {ours}.")

@@ -10,10 +10,10 @@ from antifake.core.errors import AntifakeError
 from antifake.daemon import autostart
 from antifake.daemon.autostart import Session
 from antifake.daemon.config import Config
-from antifake.daemon.tray.host import TrayError, surroundings
-from antifake.daemon.watcher.grounds import Ground, grounds_of
+from antifake.daemon.tray.backend import TrayError, surroundings
 from antifake.daemon.watcher.mounts import is_mute
 from antifake.daemon.watcher.roots import objection_to
+from antifake.daemon.watcher.tree import Ground, grounds_of
 
 from .finding import Finding
 

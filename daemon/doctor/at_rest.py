@@ -12,12 +12,12 @@ from typing import NamedTuple
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.files import megabytes
 from antifake.daemon.config import Config, ConfigError, load
-from antifake.daemon.judging.signature import Answering
 from antifake.daemon.places import Places
 from antifake.daemon.store import StoreError
 from antifake.daemon.store.files import Backups, Condition
 from antifake.daemon.store.files import examine as examine_database
 from antifake.daemon.store.opening import OURS
+from antifake.daemon.worker.active_model import Answering
 
 from .finding import Finding
 

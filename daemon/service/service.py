@@ -14,9 +14,6 @@ from weakref import WeakValueDictionary
 
 from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config
-from antifake.daemon.judging.line import Done, Line
-from antifake.daemon.judging.model import ModelProcess, ModelState
-from antifake.daemon.judging.signature import Answering
 from antifake.daemon.store import (
     Store,
     StoreError,
@@ -37,6 +34,9 @@ from antifake.daemon.store.jobs import Order, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
+from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.model_process import ModelProcess, ModelState
+from antifake.daemon.worker.worker import Done, Line
 
 from .answers import Answer, Ticket
 from .events import Events

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from antifake.daemon import client
+from antifake.daemon.instance import AlreadyRunningError
 from antifake.daemon.places import Places
-from antifake.daemon.running import AlreadyRunningError
 
-from .board import Board
+from .actions import Errands
+from .backend import NoHostError, TrayError, backend
 from .drawing import Mode, icon_image
-from .errands import Errands
-from .face import Face
 from .follower import Follower
-from .host import NoHostError, TrayError, backend
+from .icon import Face
+from .view_model import Board
 
 __all__ = ["Mode", "NoHostError", "TrayError", "icon_image", "run"]
 

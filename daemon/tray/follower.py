@@ -7,8 +7,8 @@ from typing import Any
 
 from antifake.daemon.client import Client, DaemonError
 
-from .board import OFFLINE, RECENT, Board, View, view_of
-from .bundling import Note, happening, shortened
+from .notifications import Note, happening, shortened
+from .view_model import OFFLINE, RECENT, Board, View, view_of
 
 log = logging.getLogger(__name__)
 

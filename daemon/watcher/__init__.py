@@ -8,7 +8,7 @@ disk and what the ledger says of it, and a walk compares the two: at the start, 
 and every few minutes.
 """
 
-from .desk import Desk
+from .sink import Desk
 from .watcher import FolderState, Watcher
 
 __all__ = ["Desk", "FolderState", "Watcher"]

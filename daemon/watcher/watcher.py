@@ -11,9 +11,9 @@ from typing import Self
 from antifake.daemon.config import Folder
 from antifake.daemon.config.settings import Watch
 
-from .desk import Desk
-from .grounds import Ground, below, grounds_of
-from .patrol import VISIT_S, Patrol
+from .sink import Desk
+from .tree import Ground, below, grounds_of
+from .tree_watcher import VISIT_S, Patrol
 
 _END_S = 1.8
 

@@ -18,7 +18,7 @@ from kit.pictures import png
 from kit.waiting import eventually
 
 from antifake.core.errors import UsageError
-from antifake.daemon import app, client, launching, running
+from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
 from antifake.daemon.commands.book import moment
 from antifake.daemon.config import Folder, add_folder, load
@@ -47,7 +47,7 @@ def where(tmp_path, monkeypatch) -> Places:
 @pytest.fixture
 def asked(where):
     """The whole daemon, in this process."""
-    with running.only_one(where), app.started(where, lambda: None):
+    with instance.only_one(where), app.started(where, lambda: None):
         yield
 
 
@@ -163,7 +163,7 @@ def test_status_says_how_it_is(where, tmp_path):
 
 
 def test_a_daemon_that_runs_already_is_named_with_5(where, asked):
-    found = running.find(where)
+    found = instance.find(where)
     for words in (("daemon", "start"), ("daemon", "run")):
         done = run(*words, code=5)
         assert f"process {found.pid} on port {found.port}" in done.stderr
@@ -178,15 +178,15 @@ def test_it_is_started_found_and_stopped(where):
     try:
         assert started.returncode == 0, started.stderr
         found = json.loads(started.stdout)
-        assert found["port"] == running.find(where).port
-        assert found["pid"] == running.find(where).pid
+        assert found["port"] == instance.find(where).port
+        assert found["pid"] == instance.find(where).pid
         assert Path(f"/proc/{found['pid']}/cwd").resolve() == where.state.resolve()
-        assert "ready" in launching.said_at_start(where).read_text()
-        assert launching.said_at_start(where).stat().st_mode & 0o777 == 0o600
+        assert "ready" in launcher.said_at_start(where).read_text()
+        assert launcher.said_at_start(where).stat().st_mode & 0o777 == 0o600
     finally:
-        with suppress(launching.NotRunningError):
-            launching.stop(where)
-    assert not running.is_running(where)
+        with suppress(launcher.NotRunningError):
+            launcher.stop(where)
+    assert not instance.is_running(where)
     assert not where.running.exists()
     assert "stopped" in where.log.read_text()
 
@@ -199,8 +199,8 @@ def test_one_that_ends_while_it_starts_is_told_in_its_last_words(where):
 
 def test_one_that_says_nothing_is_not_waited_for_for_ever(where):
     command = (sys.executable, "-c", "import sys; sys.stdin.read(); import time; time.sleep(2)")
-    with pytest.raises(launching.LaunchError, match="has not answered within"):
-        launching.start(where, command, within_s=0.2)
+    with pytest.raises(launcher.LaunchError, match="has not answered within"):
+        launcher.start(where, command, within_s=0.2)
 
 
 HANGING = """
@@ -227,7 +227,7 @@ def test_one_that_hangs_is_ended_by_the_system(where):
         process.kill()
         process.wait()
         process.stdout.close()
-    assert not running.is_running(where)
+    assert not instance.is_running(where)
 
 
 @pytest.mark.usefixtures("asked")
@@ -564,10 +564,10 @@ class Door:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self._only_one = running.only_one(self.where)
+        self._only_one = instance.only_one(self.where)
         self._only_one.__enter__()
         self.where.local_token.write_text("secret")
-        running.announce(self.where, self._server.server_address[1], "0", datetime.now(UTC))
+        instance.announce(self.where, self._server.server_address[1], "0", datetime.now(UTC))
         return self
 
     def __exit__(self, *_):
@@ -745,7 +745,7 @@ def test_who_asks_for_another_judge_gets_that_one(tiny_home, picture, option):
 def test_the_real_daemon_gives_the_same_row_as_this_process(tiny_home, picture):
     where = places()
     where.make()
-    with running.only_one(where), app.started(where, lambda: None):
+    with instance.only_one(where), app.started(where, lambda: None):
         [there] = run_json("check", picture)
         [kept] = run_json("history")
     [here] = run_json("check", picture)

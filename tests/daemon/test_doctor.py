@@ -17,7 +17,7 @@ from kit.tiny import LLM_WIDTH
 from sqlalchemy import text
 
 from antifake.core.promptbook import Promptbook
-from antifake.daemon import app, client, running
+from antifake.daemon import app, client, instance
 from antifake.daemon.autostart import Session, turn_on
 from antifake.daemon.config import Folder, add_folder, put
 from antifake.daemon.doctor import Patient, examine, first_trouble
@@ -52,7 +52,7 @@ def free_port() -> int:
 def healthy(patient):
     """Its daemon runs."""
     with ExitStack() as parts:
-        parts.enter_context(running.only_one(patient.where))
+        parts.enter_context(instance.only_one(patient.where))
         yield parts.enter_context(app.started(patient.where, lambda: None))
 
 
@@ -217,7 +217,7 @@ def test_one_that_crashed(patient):
 
 
 def test_one_that_has_not_said_where_it_is(patient):
-    with running.only_one(patient.where):
+    with instance.only_one(patient.where):
         first = trouble(patient)
     assert first.name == "daemon"
     assert "lock" in first.sentence
@@ -253,24 +253,24 @@ SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
 
 @pytest.mark.parametrize("say", [WEB, SSH])
 def test_another_program_on_the_port_where_it_should_answer(patient, say):
-    with running.only_one(patient.where), stranger(say) as port:
-        running.announce(patient.where, port, "0", NOW)
+    with instance.only_one(patient.where), stranger(say) as port:
+        instance.announce(patient.where, port, "0", NOW)
         first = trouble(patient)
     assert first.name == "port"
     assert "Another program" in first.sentence
 
 
 def test_one_that_hangs(patient):
-    with running.only_one(patient.where), stranger(b"") as port:
-        running.announce(patient.where, port, "0", NOW)
+    with instance.only_one(patient.where), stranger(b"") as port:
+        instance.announce(patient.where, port, "0", NOW)
         first = trouble(patient)
     assert first.name == "port"
     assert "hangs" in first.sentence
 
 
 def test_one_that_runs_and_listens_nowhere(patient):
-    with running.only_one(patient.where):
-        running.announce(patient.where, free_port(), "0", NOW)
+    with instance.only_one(patient.where):
+        instance.announce(patient.where, free_port(), "0", NOW)
         first = trouble(patient)
     assert (first.name, "hangs" in first.sentence) == ("port", True)
 
@@ -287,7 +287,7 @@ def test_another_program_on_the_port_that_it_would_take(patient, say):
 def test_an_antifake_of_somebody_else_on_that_port(patient, tmp_path):
     theirs = replace(patient.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
     theirs.make()
-    with running.only_one(theirs), app.started(theirs, lambda: None) as daemon:
+    with instance.only_one(theirs), app.started(theirs, lambda: None) as daemon:
         put(patient.where.config, "server.port", daemon.running.port)
         assert "not yours" in named(patient, "port").sentence
 
@@ -312,7 +312,7 @@ def test_a_token_that_was_revoked(patient):
 
 def test_a_daemon_of_another_version(patient):
     with healthy(patient) as daemon:
-        running.announce(patient.where, daemon.running.port, "0.0.1", NOW)
+        instance.announce(patient.where, daemon.running.port, "0.0.1", NOW)
         first = trouble(patient)
     assert first.name == "version"
     assert "The daemon is 0.0.1" in first.sentence

@@ -16,7 +16,7 @@ from kit.pictures import png
 from kit.running import place_of
 from kit.waiting import eventually
 
-from antifake.daemon import app, client, logs, running
+from antifake.daemon import app, client, instance, logs
 from antifake.daemon.config import Folder, add_folder, put
 from antifake.daemon.places import places
 
@@ -269,7 +269,7 @@ def test_a_daemon_at_work_names_no_file_in_its_log(tiny_home, tmp_path):
     where.make()
     undo = logs.set_up(where)
     try:
-        with running.only_one(where), app.started(where, lambda: None):
+        with instance.only_one(where), app.started(where, lambda: None):
             (folder / "name-of-anna.png").write_bytes(png(1))
             (folder / "torn-of-anna.png").write_bytes(png(2)[:100])
             asked = client.need(where)

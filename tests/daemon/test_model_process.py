@@ -27,15 +27,15 @@ from antifake.core.images import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict
-from antifake.daemon.judging.child import judged, without_paths
-from antifake.daemon.judging.model import (
+from antifake.daemon.worker.active_model import Answering, Signature
+from antifake.daemon.worker.model_child import judged, without_paths
+from antifake.daemon.worker.model_process import (
     BackOff,
     ModelChangedError,
     ModelDiedError,
     ModelProcess,
     NoMemoryError,
 )
-from antifake.daemon.judging.signature import Answering, Signature
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc and pidfd")
@@ -315,7 +315,7 @@ def test_it_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) -> None
     program = (
         "import sys, numpy, pathlib\n"
         "from antifake.core.catalog import Home\n"
-        "from antifake.daemon.judging.model import ModelProcess\n"
+        "from antifake.daemon.worker.model_process import ModelProcess\n"
         f"model = ModelProcess(Home(pathlib.Path({str(home.root)!a})))\n"
         "model.wake()\n"
         f"{is_ready} and model.judge([numpy.zeros(({IMAGE_SIZE}, {IMAGE_SIZE}, 3), 'u1')])\n"
@@ -521,7 +521,7 @@ def test_what_it_complains_of_is_logged_without_paths(
     script.write_text("#!/bin/sh\nyes 'cannot find /home/me/secret.bin' | head -20000 >&2\n")
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
-    caplog.set_level(logging.INFO, "antifake.daemon.judging")
+    caplog.set_level(logging.INFO, "antifake.daemon.worker")
     with ModelProcess(tiny_home) as model, pytest.raises(ModelDiedError):
         model.judge(crops(1))
     lines = [record.getMessage() for record in caplog.records]
@@ -601,7 +601,7 @@ def test_another_fault_is_not_taken_for_lack_of_memory() -> None:
 
 def test_the_daemon_imports_no_torch() -> None:
     program = (
-        "import sys, antifake.daemon.judging.model\n"
+        "import sys, antifake.daemon.worker.model_process\n"
         "sys.exit(not {'torch', 'transformers'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

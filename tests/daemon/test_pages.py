@@ -8,9 +8,9 @@ from kit.pages import NOW, ago, scene, world
 from kit.waiting import eventually
 
 from antifake.daemon.config import names
-from antifake.daemon.pages import settings, words
-from antifake.daemon.pages.live import STREAMS
-from antifake.daemon.pages.sessions import COOKIE
+from antifake.daemon.web.pages import settings, wording
+from antifake.daemon.web.pages.live import STREAMS
+from antifake.daemon.web.pages.sessions import COOKIE
 
 PAGES = ["/", "/review", "/folders", "/browsers", "/settings", "/privacy"]
 SENDER = {"X-Requested-By": "antifake"}
@@ -267,14 +267,14 @@ def test_a_name_is_shown_and_does_nothing(here, me, name):
 
 
 def test_long_names_lose_their_middle():
-    assert words.short("a" * 80 + ".webp", 20) == "aaaaaaaaaaaaa…a.webp"
-    assert words.short("short.png") == "short.png"
-    assert len(words.short("x" * 500)) == words.LONGEST_NAME
+    assert wording.short("a" * 80 + ".webp", 20) == "aaaaaaaaaaaaa…a.webp"
+    assert wording.short("short.png") == "short.png"
+    assert len(wording.short("x" * 500)) == wording.LONGEST_NAME
 
 
 def test_signs_without_a_shape_become_one_that_is_seen():
-    assert words.inert("a\nb\u202ec\udcff") == "a\ufffdb\ufffdc\ufffd"
-    assert words.inert("👩\u200d🌾 Ωé 写真.jpg") == "👩\u200d🌾 Ωé 写真.jpg"
+    assert wording.inert("a\nb\u202ec\udcff") == "a\ufffdb\ufffdc\ufffd"
+    assert wording.inert("👩\u200d🌾 Ωé 写真.jpg") == "👩\u200d🌾 Ωé 写真.jpg"
 
 
 # --- Folders, browsers, settings, privacy --------------------------------------------------
@@ -444,7 +444,7 @@ def test_a_stream_ends_with_its_session(here, me):
 )
 def test_the_folder_of_a_picture_finds_it_again(here, me, path, folder):
     one = here.add("x", path=path)
-    assert words.folder_of(here.service.get(one.id)) == folder
+    assert wording.folder_of(here.service.get(one.id)) == folder
     assert one.id in me.get("/", query_string={"folder": folder}).text
 
 

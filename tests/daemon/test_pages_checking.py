@@ -15,13 +15,13 @@ from kit.pictures import picture, png, saved
 from playwright.sync_api import Page, expect, sync_playwright
 
 from antifake.core.errors import AntifakeError, ModelError, UnreadableImageError
-from antifake.daemon.http.guards import MAX_FILE_BYTES
-from antifake.daemon.judging.model import ModelDiedError
-from antifake.daemon.judging.waiting import QueueFullError
-from antifake.daemon.pages.errors import status_of
-from antifake.daemon.pages.sessions import COOKIE
 from antifake.daemon.store import StorageFullError, StoreError
 from antifake.daemon.store.history import Filter
+from antifake.daemon.web.guards import MAX_FILE_BYTES
+from antifake.daemon.web.pages.errors import status_of
+from antifake.daemon.web.pages.sessions import COOKIE
+from antifake.daemon.worker.model_process import ModelDiedError
+from antifake.daemon.worker.queue import QueueFullError
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")

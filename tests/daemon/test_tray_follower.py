@@ -16,9 +16,9 @@ from antifake.core.catalog import Home
 from antifake.daemon import client
 from antifake.daemon.client import DaemonError
 from antifake.daemon.places import Places
-from antifake.daemon.tray.board import OFFLINE, Board, View, view_of
-from antifake.daemon.tray.errands import Errands
+from antifake.daemon.tray.actions import Errands
 from antifake.daemon.tray.follower import LONGEST_PAUSE_S, Follower
+from antifake.daemon.tray.view_model import OFFLINE, Board, View, view_of
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from PIL import Image
 from antifake.core.catalog import Home
 from antifake.core.errors import AntifakeError
 from antifake.daemon.places import Places
+from antifake.daemon.tray.backend import Surroundings
 from antifake.daemon.tray.clipboard import copied_picture
-from antifake.daemon.tray.host import Surroundings
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 LIGHT, DARK = "0xf0f0f0", "0x202226"

@@ -17,7 +17,7 @@ from kit.waiting import eventually
 from antifake.daemon.config.settings import Folder, Watch
 from antifake.daemon.store import ledger, open_store
 from antifake.daemon.watcher import Watcher
-from antifake.daemon.watcher.patrol import BACKLOG
+from antifake.daemon.watcher.tree_watcher import BACKLOG
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 QUIET_S = 0.15

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from antifake.daemon.config import Folder
 from antifake.daemon.store.ledger import Stamp
-from antifake.daemon.watcher.grounds import grounds_of
 from antifake.daemon.watcher.mounts import is_mute, kind_of
 from antifake.daemon.watcher.patterns import Wanted
-from antifake.daemon.watcher.settling import Settled, Settling
+from antifake.daemon.watcher.stability import Settled, Settling
+from antifake.daemon.watcher.tree import grounds_of
 
 
 def wanted(include=(), exclude=(), recursive=True):

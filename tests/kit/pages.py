@@ -17,16 +17,16 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from antifake.core.catalog import Home
-from antifake.daemon import pages
 from antifake.daemon.config import load
-from antifake.daemon.http.guards import MAX_FILE_BYTES
-from antifake.daemon.judging.model import ModelProcess
-from antifake.daemon.judging.signature import Answering
 from antifake.daemon.service import Events, Parts, Service, Settings
 from antifake.daemon.service.access import Access
 from antifake.daemon.store import Store, checks, open_store
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.watcher import Watcher
+from antifake.daemon.web import pages
+from antifake.daemon.web.guards import MAX_FILE_BYTES
+from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.model_process import ModelProcess
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CHROMIUM = "/usr/bin/chromium"

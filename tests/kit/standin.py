@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from antifake.daemon import running
+from antifake.daemon import instance
 
 TOKEN = "of-this-computer"  # noqa: S105
 READY = {
@@ -36,12 +36,12 @@ class StandIn:
     def __enter__(self):
         self.places.make()
         self._parts = ExitStack()
-        self._parts.enter_context(running.only_one(self.places))
+        self._parts.enter_context(instance.only_one(self.places))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         self.places.local_token.write_text(TOKEN)
-        running.announce(self.places, self.port, "0", datetime.now(UTC))
+        instance.announce(self.places, self.port, "0", datetime.now(UTC))
         return self
 
     def __exit__(self, *_):

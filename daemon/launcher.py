@@ -1,0 +1,145 @@
+"""Starting the daemon in the background and stopping it again, from another program of ours.
+
+Whether one is there says its lock, never a process number: those are given to others.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from antifake.core.errors import AntifakeError
+
+from . import client, instance
+from .instance import AlreadyRunningError, Running
+from .places import Places
+
+COMMAND = (sys.executable, "-m", "antifake.daemon", "daemon", "run")
+START_S = 60.0
+STOP_S = 15.0
+ASK_S = 3.0
+_LOOK_EVERY_S = 0.05
+
+
+class LaunchError(AntifakeError):
+    """The daemon did not start, or did not stop."""
+
+
+class NotRunningError(AntifakeError):
+    """There is no daemon to stop."""
+
+    exit_code = 4
+
+
+def said_at_start(where: Places) -> Path:
+    """What a daemon in the background writes where one in a terminal would."""
+    return where.logs / "start.log"
+
+
+def start(where: Places, command: Sequence[str] = COMMAND, within_s: float = START_S) -> Running:
+    """Start one in the background and wait until it answers.
+
+    Raises AlreadyRunningError, and LaunchError with the last that it said where it has ended.
+    """
+    if instance.is_running(where):
+        raise AlreadyRunningError(f"antifake is running already: {_name(instance.find(where))}.")
+    where.make()
+    process = _detached(where, command)
+    if not _wait(lambda: _answers(where) or process.poll() is not None, within_s):
+        _let_live(process)
+        raise LaunchError(
+            f"antifake has not answered within {within_s:g} s and may still be starting: "
+            "see `antifake daemon status` and `antifake logs show`."
+        )
+    found = instance.find(where)
+    if process.poll() is None and found is not None:
+        _let_live(process)
+        return found
+    raise _ended(where, process.wait())
+
+
+def _detached(where: Places, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    environment = dict(os.environ)
+    if chosen := environment.get("ANTIFAKE_HOME"):
+        environment["ANTIFAKE_HOME"] = str(Path(chosen).absolute())
+    handle = os.open(said_at_start(where), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        return subprocess.Popen(  # noqa: S603  # ourselves
+            command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle,
+            # Not where we are: that folder may be on a drive that is to be taken out.
+            cwd=where.state, env=environment,
+            start_new_session=True, creationflags=_flags(),
+        )  # fmt: skip
+    finally:
+        os.close(handle)
+
+
+def _flags() -> int:
+    """On Windows: no console of ours, and no window of its own. Elsewhere nothing."""
+    names = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
+    return sum(getattr(subprocess, name, 0) for name in names)
+
+
+def _let_live(process: subprocess.Popen[bytes]) -> None:
+    """Nobody here waits for its end; without this, forgetting it would be warned of."""
+    process.returncode = 0
+
+
+def _ended(where: Places, code: int) -> AntifakeError:
+    lines = said_at_start(where).read_text("utf-8", "replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    if code == AlreadyRunningError.exit_code:
+        return AlreadyRunningError(last)
+    return LaunchError(f"antifake did not start: {last.strip()}")
+
+
+def stop(where: Places, within_s: float = STOP_S) -> None:
+    """Ask it to stop, and wait until it has. Raises NotRunningError and LaunchError."""
+    if not instance.is_running(where):
+        raise NotRunningError("antifake is not running.")
+    found = instance.find(where)
+    _ask_to_stop(where, found)
+    if not _wait(lambda: not instance.is_running(where), within_s):
+        raise LaunchError(f"antifake has not stopped within {within_s:g} s: {_name(found)}.")
+
+
+def _ask_to_stop(where: Places, found: Running | None) -> None:
+    asked = client.find(where)
+    if asked is not None:
+        # Where it hangs or does not know us any more: as the system does it, below.
+        with suppress(client.DaemonError):
+            replace(asked, timeout_s=ASK_S).post("/daemon:stop")
+            return
+    if found is None:
+        raise LaunchError("antifake is just starting: try again in a moment.")
+    with suppress(ProcessLookupError):
+        os.kill(found.pid, signal.SIGTERM)
+
+
+def _answers(where: Places) -> bool:
+    asked = client.find(where)
+    try:
+        if asked is None:
+            return False
+        said = replace(asked, timeout_s=ASK_S).get("/health")
+        return bool(said.get("service") == "antifake")
+    except (client.DaemonError, AttributeError):
+        return False
+
+
+def _wait(look: Callable[[], bool], within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while not look():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def _name(found: Running | None) -> str:
+    return f"process {found.pid} on port {found.port}" if found else "it is just starting"

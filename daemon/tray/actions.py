@@ -1,0 +1,154 @@
+"""What a click does. Each errand has a thread of its own, so the menu never waits for the daemon,
+and ends in words: as a notification, because the menu is closed by then."""
+
+import logging
+import secrets
+import threading
+import time
+import webbrowser
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from antifake.core.errors import AntifakeError
+from antifake.daemon.client import Client, DaemonError
+
+from .clipboard import Copied, copied_picture
+from .follower import look
+from .notifications import Note, sentence_case
+from .view_model import Board
+
+log = logging.getLogger(__name__)
+
+PAUSE_MINUTES = 60
+SNOOZE_S = 3600.0
+_LONGEST_WAIT_S = 600.0
+
+
+class Errands:
+    """Usable from many threads."""
+
+    def __init__(
+        self,
+        need: Callable[[], Client],
+        board: Board,
+        start: Callable[[], None] | None,
+        hurry: Callable[[], None],
+    ) -> None:
+        """`start` starts the daemon, `hurry` has the view read anew."""
+        self._need, self._board, self._start, self._hurry = need, board, start, hurry
+        self._running: set[str] = set()
+        self._turn = threading.Lock()
+
+    @property
+    def can_start(self) -> bool:
+        return self._start is not None
+
+    def open_history(self) -> None:
+        self._run("open", lambda: self._open(None))
+
+    def open_folders(self) -> None:
+        self._run("open", lambda: self._open("/folders"))
+
+    def open_picture(self, name: str) -> None:
+        self._run("open", lambda: self._open(f"/picture/{quote(name, safe='')}"))
+
+    def check_clipboard(self) -> None:
+        self._run("clipboard", self._check_clipboard)
+
+    def pause(self) -> None:
+        self._run("pause", lambda: self._post("/watches:pause", {"minutes": PAUSE_MINUTES}))
+
+    def go_on(self) -> None:
+        self._run("pause", lambda: self._post("/watches:pause", {"minutes": None}))
+
+    def snooze(self) -> None:
+        self._board.snooze(0.0 if self._board.is_snoozed else SNOOZE_S)
+
+    def stop_daemon(self) -> None:
+        self._run("life", lambda: self._need().post("/daemon:stop"))
+
+    def start_daemon(self) -> None:
+        self._run("life", self._start_daemon)
+
+    def _run(self, name: str, work: Callable[[], object]) -> None:
+        """Once at a time: whoever clicks again is impatient, and has not asked twice."""
+        with self._turn:
+            if name in self._running:
+                return
+            self._running.add(name)
+        threading.Thread(
+            target=self._do, args=(name, work), name=f"tray-{name}", daemon=True
+        ).start()
+
+    def _do(self, name: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (AntifakeError, OSError) as error:
+            self._board.tell(Note("antifake", str(error)))
+        except Exception:
+            log.exception("%s", name)
+            self._board.tell(Note("antifake", "That did not work; the log of the icon says why."))
+        finally:
+            with self._turn:
+                self._running.discard(name)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> None:
+        client = self._need()
+        client.post(path, body)
+        self._board.show(look(client)[0])
+
+    def _open(self, path: str | None) -> None:
+        """Show a page of ours in the browser; none named: the history."""
+        client = self._need()
+        url = str(client.post("/logins", {"next": path} if path else {})["url"])
+        if not url.startswith(f"http://127.0.0.1:{client.port}/"):
+            raise DaemonError("The daemon named an address that is not its own; it is not opened.")
+        try:
+            is_open = webbrowser.open(url)
+        except webbrowser.Error:
+            is_open = False
+        if not is_open:
+            raise AntifakeError("No browser could be started to show the page.")
+
+    def _start_daemon(self) -> None:
+        if self._start is not None:
+            self._start()
+        self._hurry()
+
+    def _check_clipboard(self) -> None:
+        client, copied = self._need(), copied_picture()
+        check = _asked(client, copied)
+        sure = f" ({check['percent']} %)" if check.get("percent") is not None else ""
+        explanation = check.get("explanation") or ["It was the picture on the clipboard."]
+        self._board.tell(Note(f"{sentence_case(str(check['word']))}{sure}", str(explanation[0])))
+
+
+def _asked(client: Client, copied: Copied) -> dict[str, Any]:
+    """The check, once it is done."""
+    fields = {"source": "tray"} | ({"path": str(copied.path)} if copied.path else {})
+    body, kind = _form(fields, copied.data)
+    answer: dict[str, Any] = client.ask("POST", "/checks", body, kind, {"Prefer": "wait=15"})
+    end = time.monotonic() + _LONGEST_WAIT_S
+    while answer.get("state") != "done":
+        if time.monotonic() > end:
+            raise AntifakeError("The picture still waits; its answer will be in the history.")
+        answer = client.get(f"/checks/{answer['id']}", wait="20")
+    return answer
+
+
+def _form(fields: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
+    """multipart/form-data and its content type."""
+    border = secrets.token_hex(16)
+    parts = [
+        f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode(
+            errors="surrogateescape"
+        )
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="clipboard"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    body = b"".join([*parts, head.encode(), picture, f"\r\n--{border}--\r\n".encode()])
+    return body, f"multipart/form-data; boundary={border}"

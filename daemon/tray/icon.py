@@ -1,0 +1,201 @@
+"""The icon itself: a thin skin over pystray, and the one thread that paints it.
+
+pystray lets any thread change an icon on Linux and Windows; macOS wants its main thread.
+"""
+
+import importlib
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from .actions import Errands
+from .backend import has_x11_panel
+from .drawing import DARK, icon_image
+from .notifications import Note
+from .view_model import Board, View
+
+log = logging.getLogger(__name__)
+
+SIDE = 64
+"""Of the picture that is handed over; panels make it smaller, and smoothly."""
+_LOOK_S = 2.0
+"""How often is looked for what happens without an event: a snooze ends, a panel goes."""
+
+
+class Face:
+    """One icon, from run() to stop(). A new one is needed where a panel went and came back."""
+
+    def __init__(
+        self, pystray: Any, board: Board, errands: Errands, leave: Callable[[], None]
+    ) -> None:
+        self._pystray, self._board, self._errands, self._leave = pystray, board, errands, leave
+        self._ready, self._end = threading.Event(), threading.Event()
+        self._is_shown = True
+        """False after a failure: it is tried again."""
+        self._icon = pystray.Icon(
+            "antifake", icon_image("offline", SIDE, self._background), "antifake", self._menu()
+        )
+        if self._is_xorg:
+            _mend_xorg(self._icon)
+        # It writes traces of a panel that has gone, which is not the person's to mend.
+        logging.getLogger("pystray").setLevel(logging.CRITICAL)
+
+    @property
+    def has_menu(self) -> bool:
+        return bool(self._pystray.Icon.HAS_MENU)
+
+    @property
+    def _is_xorg(self) -> bool:
+        return str(self._pystray.Icon.__module__).endswith("._xorg")
+
+    @property
+    def _background(self) -> tuple[int, int, int] | None:
+        """That backend knows nothing see-through."""
+        return DARK if self._is_xorg else None
+
+    def run(self) -> None:
+        """In the main thread, until stop(), or until the panel takes the icon with it."""
+        threading.Thread(target=self._paint, name="tray-painter", daemon=True).start()
+        try:
+            self._icon.run(setup=lambda _icon: self._ready.set())
+        except RuntimeError as error:
+            # GTK's ends so where nobody on the desktop shows notifications.
+            log.debug("the icon's loop ended: %s", error)
+        finally:
+            self._end.set()
+            if not self._ready.is_set():
+                # Or the thread that waits for this would hold the process for ever.
+                with suppress(Exception):
+                    self._icon._mark_ready()  # noqa: SLF001
+
+    def stop(self) -> None:
+        self._end.set()
+        with suppress(Exception):  # whatever a backend finds wrong now matters to nobody
+            self._icon.stop()
+
+    # --- Painting -----------------------------------------------------------------------------
+
+    def _paint(self) -> None:
+        self._ready.wait()
+        shown: tuple[View, bool] | None = None
+        while not self._end.is_set():
+            view, notes = self._board.news(shown[0] if shown else None, _LOOK_S)
+            wanted = (view, self._board.is_snoozed)
+            if wanted != shown or not self._is_shown or self._has_lost_its_panel():
+                shown = wanted
+                self._safely(partial(self._show, view))
+            for note in notes:
+                self._safely(partial(self._notify, note))
+
+    def _has_lost_its_panel(self) -> bool:
+        """And there is another one. On X11 alone an icon has to see to that itself; showing it
+        anew does it."""
+        is_lost = self._is_xorg and self._icon._systray_manager is None  # noqa: SLF001
+        return is_lost and has_x11_panel()
+
+    def _safely(self, paint: Callable[[], None]) -> None:
+        """The painter must outlive whatever a desktop does to it."""
+
+        def painted() -> None:
+            try:
+                paint()
+            except Exception as error:  # noqa: BLE001  # each backend fails with errors of its own
+                level = logging.WARNING if self._is_shown else logging.DEBUG
+                log.log(level, "The icon could not be changed: %s", error)
+                self._is_shown = False
+
+        _in_right_thread(painted)
+
+    def _show(self, view: View) -> None:
+        self._is_shown = True
+        self._icon.icon = icon_image(view.mode, SIDE, self._background)
+        self._icon.visible = True
+        self._icon.title = f"antifake: {view.line}"
+        self._icon.update_menu()
+
+    def _notify(self, note: Note) -> None:
+        if self._pystray.Icon.HAS_NOTIFICATION:
+            self._icon.notify(note.text, note.title)
+        elif program := shutil.which("notify-send"):
+            command = [program, "--app-name=antifake", "--", note.title, note.text]
+            # Behind -- nothing is an option, and no shell reads it.
+            subprocess.run(command, check=False, capture_output=True, timeout=10)  # noqa: S603
+
+    # --- The menu -----------------------------------------------------------------------------
+
+    def _menu(self) -> Any:
+        return self._pystray.Menu(lambda: tuple(self._entries(self._board.view)))
+
+    def _entries(self, view: View) -> Iterator[Any]:
+        """At most nine; built anew whenever something in them has changed."""
+        item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._errands
+        is_online = view.is_online
+        yield item("Open history", do.open_history, default=True)
+        yield item("Latest pictures", self._latest(view), enabled=bool(view.recent))
+        yield item("Check the clipboard's picture", do.check_clipboard, enabled=is_online)
+        yield line
+        if view.is_paused:
+            yield item("Go on watching folders", do.go_on, enabled=is_online)
+        else:
+            yield item("Pause for an hour", do.pause, enabled=is_online)
+        yield item(
+            "No notifications for an hour", do.snooze,
+            checked=lambda _item: self._board.is_snoozed,
+        )  # fmt: skip
+        yield item("Folders…", do.open_folders, enabled=is_online)
+        yield line
+        yield item(_plain(view.line), None, enabled=False)
+        if is_online:
+            yield item("Stop antifake", do.stop_daemon)
+        else:
+            yield item("Start antifake", do.start_daemon, enabled=do.can_start)
+        yield item("Quit this icon", self._leave)
+
+    def _latest(self, view: View) -> Any:
+        item = self._pystray.MenuItem
+        if not view.recent:
+            return self._pystray.Menu(item("None yet", None, enabled=False))
+        return self._pystray.Menu(
+            *(item(_plain(one.words), self._opener(one.id)) for one in view.recent)
+        )
+
+    def _opener(self, name: str) -> Callable[[], None]:
+        return lambda: self._errands.open_picture(name)
+
+
+def _plain(label: str) -> str:
+    """On Windows the letter behind & is underlined."""
+    return label.replace("&", "&&") if sys.platform == "win32" else label
+
+
+def _mend_xorg(icon: Any) -> None:
+    """In the thread that will run it. pystray's window on X11 asks for no clicks, so its left
+    click never comes; and it asks the panel to take it in again with every change, upon which
+    some panels drop it."""
+    x = importlib.import_module("Xlib.X")
+    icon._window.change_attributes(  # noqa: SLF001
+        event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask
+    )
+    # It says that it is ready before it knows which thread it is in.
+    icon._thread = threading.current_thread()  # noqa: SLF001
+    dock = icon._dock_window  # noqa: SLF001
+
+    def dock_once() -> None:
+        if icon._systray_manager is None:  # noqa: SLF001
+            dock()
+
+    icon._dock_window = dock_once  # noqa: SLF001
+
+
+def _in_right_thread(paint: Callable[[], None]) -> None:
+    if sys.platform == "darwin":
+        with suppress(ImportError):
+            importlib.import_module("PyObjCTools.AppHelper").callAfter(paint)
+            return
+    paint()

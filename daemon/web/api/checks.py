@@ -1,0 +1,193 @@
+"""Having pictures checked, and asking what came of it."""
+
+import re
+import time
+from typing import Any
+
+from apiflask import APIBlueprint
+from apiflask.schemas import FileSchema
+from flask import Response, jsonify, request
+
+from antifake.core import Label
+from antifake.daemon.service import Answer, Asked, Ticket
+from antifake.daemon.store.jobs import Priority
+from antifake.daemon.store.tables import Source
+from antifake.daemon.web.context import behind, service
+from antifake.daemon.web.errors import Problem, answer
+from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, door, may
+
+from . import schemas, serialize
+
+routes = APIBlueprint("checks", __name__, url_prefix="/api/v1", tag="Checks")
+
+DEFAULT_WAIT_S = 8.0
+_LOOK_S = 1.0
+"""So often it is looked whether whoever waits is still there."""
+_STANDING_S = 0.2
+"""Where there is no seat: enough that whoever asks again at once does not keep us busy."""
+_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})\b")
+_OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": {}}}
+
+
+@routes.post("/checks")
+@door("check", types=(MULTIPART,), max_bytes=MAX_FILE_BYTES + 4096)
+@routes.input(schemas.CheckForm, location="form_and_files", arg_name="form")
+@routes.output(schemas.Check, 201)
+@routes.doc(responses=_OTHERS | {413: "Too large", 415: "Not a form", 503: "Come again"})
+def post_check(form: dict[str, Any]) -> Response:
+    """Check a picture
+
+    With `Prefer: wait=S` the answer is waited for, at most 20 seconds; 8 without it. A picture
+    that cannot be judged is a problem 422 with its `check`.
+    """
+    if "path" in form and not may("admin"):
+        raise Problem(403, "scope", "Only programs of this computer may say where a file lies.")
+    data = form["file"].read()
+    ticket = service().check(data, _asked(form))
+    if ticket.state != "done":
+        ticket = _wait(ticket, _preferred_wait_s())
+    return _done(ticket.answer) if ticket.answer else _not_yet(ticket)
+
+
+@routes.get("/checks/<name>")
+@door("check", "read")
+@routes.input(schemas.Waiting, location="query", arg_name="query")
+@routes.output(schemas.Check)
+@routes.doc(responses=_OTHERS)
+def get_check(name: str, query: dict[str, Any]) -> Response:
+    """One check
+
+    By its own id, or by the one that was given when it was not done.
+    """
+    ticket = _wait(service().ticket(name), query["wait"])
+    if ticket.answer is None:
+        return _not_yet(ticket)
+    return jsonify(serialize.check(ticket.answer, caller()))
+
+
+@routes.get("/checks/<name>/thumbnail")
+@door("read")
+@routes.output(FileSchema(type="string", format="binary"), content_type="image/webp")
+def get_thumbnail(name: str) -> Response:
+    """A small picture, made anew from the pixels"""
+    found = service().thumbnail(name)
+    if found is None:
+        raise Problem(404, "not_found", "There is no small picture of it (any more).")
+    headers = {"Content-Disposition": 'inline; filename="thumbnail.webp"'}
+    return Response(found, headers=headers, content_type="image/webp")
+
+
+@routes.put("/checks/<name>/label")
+@door("correct")
+@routes.input(schemas.Word, arg_name="body")
+@routes.output(schemas.Check)
+def put_label(name: str, body: dict[str, Any]) -> Response:
+    """Say what a picture is; that wins over the model"""
+    return _corrected([name], body["label"], body["note"])
+
+
+@routes.delete("/checks/<name>/label")
+@door("correct")
+@routes.output(schemas.Check)
+def delete_label(name: str) -> Response:
+    """Take back what was said of it"""
+    return _corrected([name], None)
+
+
+@routes.post("/labels:batch")
+@door("correct")
+@routes.input(schemas.Words, arg_name="body")
+@routes.output(schemas.Checks)
+def label_many(body: dict[str, Any]) -> Response:
+    """Say what many pictures are, all or none"""
+    return _many(service().correct(body["ids"], body["label"], _door(), body["note"]))
+
+
+@routes.post("/labels:undo")
+@door("correct")
+@routes.input(schemas.Ids, arg_name="body")
+@routes.output(schemas.Checks)
+def undo_labels(body: dict[str, Any]) -> Response:
+    """Take the last word on each back; the one before it counts again"""
+    return _many(service().undo(body["ids"], _door()))
+
+
+@routes.delete("/checks/<name>")
+@door("admin")
+@routes.output({}, 204)
+def forget_check(name: str) -> Response:
+    """Leave nothing of this picture"""
+    service().get(name)
+    service().forget([name])
+    return Response(status=204)
+
+
+@routes.post("/checks:forget")
+@door("admin")
+@routes.input(schemas.Ids, arg_name="body")
+@routes.output(schemas.Forgotten)
+def forget_many(body: dict[str, Any]) -> Response:
+    """Leave nothing of these pictures"""
+    return jsonify(forgotten=service().forget(body["ids"]))
+
+
+def _asked(form: dict[str, Any]) -> Asked:
+    return Asked(
+        source=form.get("source") or _door(),
+        priority=Priority.BATCH if form["priority"] == "batch" else Priority.PERSON,
+        path=form.get("path") or None,
+        page=form.get("page") or None,
+        is_private=form["private"],
+    )
+
+
+def _door() -> Source:
+    return "extension" if caller().origin else "api"
+
+
+def _preferred_wait_s() -> float:
+    found = _WAIT.search(request.headers.get("Prefer", ""))
+    return min(float(found[1]), schemas.WAIT_S) if found else DEFAULT_WAIT_S
+
+
+def _wait(ticket: Ticket, seconds: float) -> Ticket:
+    """At most so long; hardly where too many wait already, each holding a thread."""
+    is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
+    with behind().waiting.seat() as has_one:
+        end = time.monotonic() + (seconds if has_one else min(seconds, _STANDING_S))
+        while ticket.answer is None and (left := end - time.monotonic()) > 0:
+            if is_gone() or service().events.is_closed:
+                break
+            ticket = service().wait(ticket.id, min(left, _LOOK_S))
+    return ticket
+
+
+def _done(found: Answer) -> Response:
+    check = serialize.check(found, caller())
+    code = found.entry.check.code
+    if found.entry.check.label is None:
+        status = 503 if code == "no_model" else 422
+        sentence = found.entry.check.error or "It could not be checked."
+        headers = {"Retry-After": "10"} if status == 503 else {}
+        return answer(Problem(status, code or "unreadable", sentence, headers, check=check))
+    response = jsonify(check)
+    response.status_code = 201
+    response.headers["Location"] = f"/api/v1/checks/{found.id}"
+    return response
+
+
+def _not_yet(ticket: Ticket) -> Response:
+    response = jsonify(serialize.ticket(ticket))
+    response.status_code = 202
+    response.headers["Location"] = f"/api/v1/checks/{ticket.id}"
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _corrected(names: list[str], label: Label | None, note: str = "") -> Response:
+    (found,) = service().correct(names, label, _door(), note)
+    return jsonify(serialize.check(found, caller()))
+
+
+def _many(found: list[Answer]) -> Response:
+    return jsonify(checks=[serialize.check(one, caller()) for one in found])

@@ -1,0 +1,117 @@
+"""The history: page by page, counted, as a file, and from one."""
+
+import io
+import tempfile
+from collections import Counter
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from apiflask import APIBlueprint
+from apiflask.schemas import FileSchema
+from flask import Response, jsonify, request
+
+from antifake.daemon.service import Service
+from antifake.daemon.store.history import Filter
+from antifake.daemon.web.context import service
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import MAX_FILE_BYTES, caller, door
+
+from . import schemas, serialize
+
+routes = APIBlueprint("history", __name__, url_prefix="/api/v1", tag="History")
+
+_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
+_AS_JSONL: Any = {200: {"content": {_TYPES["jsonl"]: {"schema": {"type": "string"}}}}}
+_NAMES = ("label", "source", "since", "until", "corrected", "folder", "model")
+
+
+@routes.get("/checks")
+@door("read")
+@routes.input(schemas.WantedPage, location="query", arg_name="query")
+@routes.output(schemas.CheckPage)
+def get_checks(query: dict[str, Any]) -> Response:
+    """The history, newest first
+
+    `next` is the cursor of the page behind this one.
+    """
+    found, after = service().page(_filter(query), query.get("cursor"), query["limit"])
+    return jsonify(checks=[serialize.check(one, caller()) for one in found], next=after)
+
+
+@routes.get("/stats")
+@door("read")
+@routes.input(schemas.Days, location="query", arg_name="query")
+@routes.output(schemas.Stats)
+def get_stats(query: dict[str, Any]) -> Response:
+    """How many of each, day by day
+
+    Days are those of this computer's clock, today last.
+    """
+    return jsonify(stats(service(), query["days"]))
+
+
+@routes.get("/history/export")
+@door("admin")
+@routes.input(schemas.WantedExport, location="query", arg_name="query")
+@routes.output(FileSchema(type="string", format="binary"), content_type="text/csv")
+@routes.doc(responses=_AS_JSONL)
+def export(query: dict[str, Any]) -> Response:
+    """The history as a file"""
+    form = query["form"]
+    # On disk and nameless: a history may be larger than the memory that we may take.
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
+    try:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        service().export(text, form, _filter(query))
+        text.detach()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    headers = {"Content-Disposition": f'attachment; filename="antifake-history.{form}"'}
+    kind = f"{_TYPES[form]}; charset=utf-8"
+    response = Response(iter(lambda: file.read(2**16), b""), headers=headers, content_type=kind)
+    response.call_on_close(file.close)
+    return response
+
+
+@routes.post("/history/import")
+@door("admin", types=tuple(_TYPES.values()), max_bytes=MAX_FILE_BYTES)
+@routes.input(schemas.ImportForm, location="query", arg_name="query")
+@routes.output(schemas.Imported)
+def import_history(query: dict[str, Any]) -> Response:
+    """Take in what an export wrote
+
+    Rows that are there already are counted and left as they are.
+    """
+    try:
+        text = request.get_data(cache=False).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Problem(400, "bad_request", "This is not UTF-8, so it is no history.") from None
+    done = service().import_rows(io.StringIO(text, newline=""), query["form"])
+    return jsonify(serialize.imported(done))
+
+
+def stats(of: Service, days: int) -> dict[str, Any]:
+    now = of.clock().astimezone()
+    first = now.date() - timedelta(days=days - 1)
+    since = datetime.combine(first, time(), now.tzinfo)
+    offset = now.utcoffset() or timedelta()
+    counted: dict[date, Counter[str]] = {}
+    for one in of.count_by_day(since, now + timedelta(days=1), offset):
+        counted.setdefault(one.day, Counter())[one.label or "failed"] += one.n
+    listed = [first + timedelta(days=n) for n in range(days)]
+    total = sum(counted.values(), Counter())
+    return {
+        "days": [{"day": day.isoformat(), **_row(counted.get(day, Counter()))} for day in listed],
+        "total": _row(total),
+    }
+
+
+def _row(counter: Counter[str]) -> dict[str, int]:
+    return {name: counter[name] for name in ("real", "fake", "unsure", "failed")}
+
+
+def _filter(query: dict[str, Any]) -> Filter:
+    given = {name: query[name] for name in _NAMES if name in query}
+    return Filter(text=query.get("q", ""), **given)

@@ -1,0 +1,138 @@
+"""Letting programs in: the person agrees to a code that both sides show, once."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
+
+from antifake.daemon.store import NotThereError
+from antifake.daemon.web.context import access, behind
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import door
+
+from . import schemas, serialize
+
+routes = APIBlueprint("pairing", __name__, url_prefix="/api/v1", tag="Letting programs in")
+
+_PAGE = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+){0,7}/?)?")
+"""With one way only to take a text apart: else a long one would keep the processor for hours."""
+
+
+@routes.post("/hello")
+@door(is_for_strangers=True)
+@routes.input(schemas.Hello, arg_name="body")
+@routes.output(schemas.Proof)
+def hello(body: dict[str, Any]) -> Response:
+    """Prove that this is the program which a token is for
+
+    HMAC-SHA256 of the nonce, a colon and the port; the key is the sha256 of the token in hex.
+    Whoever else listens on the port cannot know it.
+    """
+    return jsonify(proof=access().proof(body["token_id"], body["nonce"], behind().port))
+
+
+@routes.post("/pairings")
+@door(is_for_strangers=True)
+@routes.input(schemas.PairingWish, arg_name="body")
+@routes.output(schemas.NewPairing, 201)
+@routes.doc(responses={429: "One at a time, five a minute"})
+def ask(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Ask the person for a token"""
+    origin = request.headers.get("Origin")
+    made = access().ask(body["name"], origin, body["scopes"])
+    told = serialize.pairing(made)
+    return {
+        "id": made.id,
+        "code": made.code,
+        "secret": made.secret,
+        "expires": told["expires"],
+    }, 201
+
+
+@routes.get("/pairings/<name>")
+@door(is_for_strangers=True)
+@routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
+@routes.output(schemas.PairingState)
+def poll(name: str, headers: dict[str, Any]) -> Response:
+    """Ask how it stands; once accepted, the first answer has the token"""
+    found = access().poll(name, headers["secret"])
+    told: dict[str, Any] = {"state": found.state}
+    if found.token is not None:
+        told |= {"token": found.token, "token_id": found.token_id}
+    return jsonify(told)
+
+
+@routes.delete("/pairings/<name>")
+@door(is_for_strangers=True)
+@routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
+@routes.output({}, 204)
+def give_up(name: str, headers: dict[str, Any]) -> Response:
+    """Ask no longer"""
+    access().give_up(name, headers["secret"])
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.get("/pairings")
+@door("admin")
+@routes.output(schemas.Pairings)
+def get_pairings() -> Response:
+    """Who waits to be let in"""
+    return jsonify(pairings=[serialize.pairing(one) for one in access().pending()])
+
+
+@routes.post("/pairings/<name>/accept")
+@door("admin")
+@routes.output({}, 204)
+def accept(name: str) -> Response:
+    """Let it in"""
+    access().accept(name)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.post("/pairings/<name>/reject")
+@door("admin")
+@routes.output({}, 204)
+def reject(name: str) -> Response:
+    """Keep it out"""
+    access().reject(name)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.get("/tokens")
+@door("admin")
+@routes.output(schemas.Tokens)
+def get_tokens() -> Response:
+    """Who was let in, and when they last asked"""
+    return jsonify(tokens=[serialize.token(one) for one in access().tokens()])
+
+
+@routes.delete("/tokens/<name>")
+@door("admin")
+@routes.output({}, 204)
+def revoke(name: str) -> Response:
+    """Let it in no more, from this moment on"""
+    access().revoke(_token_id(name))
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.post("/logins")
+@door("admin")
+# Not validated by the form: it may be left out, and our own programs then send null.
+@routes.input(schemas.LoginWish, arg_name="body", validation=False)
+@routes.output(schemas.Login)
+def login(body: Any) -> Response:
+    """A link that opens the history in a browser, once"""
+    page = body.get("next") if isinstance(body, dict) else None
+    if page is not None and not (isinstance(page, str) and _PAGE.fullmatch(page)):
+        raise Problem(422, "invalid", "A page is named by its path on this server, as /review.")
+    code = {"code": access().mint_login()} | ({"next": page} if page else {})
+    return jsonify(url=f"http://127.0.0.1:{behind().port}/open?{urlencode(code)}")
+
+
+def _token_id(name: str) -> int:
+    if not (name.isascii() and name.isdigit() and len(name) <= 18):
+        raise NotThereError("There is no such token.")
+    return int(name)

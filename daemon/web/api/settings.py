@@ -1,0 +1,77 @@
+"""The settings, by their dotted names."""
+
+from datetime import datetime
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from antifake.daemon.web.context import service
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import caller, door
+
+from . import schemas, serialize
+
+routes = APIBlueprint("settings", __name__, url_prefix="/api/v1", tag="Settings")
+
+_MOMENT = "watch.paused_until"
+
+
+@routes.get("/settings")
+@door("read")
+@routes.output(schemas.Settings)
+def get_settings() -> Response:
+    """Every setting as it is in force"""
+    return _all()
+
+
+@routes.patch("/settings")
+@door("admin")
+# Not validated by the form, which would take a dotted name for a path into something nested.
+@routes.input(schemas.Settings, arg_name="body", validation=False)
+@routes.output(schemas.Settings)
+def patch_settings(body: Any) -> Response:
+    """Change some settings, all or none; null gives back a default"""
+    if not isinstance(body, dict):
+        raise Problem(422, "invalid", "Settings are an object of names and values.")
+    service().settings.put_all({name: _value(name, value) for name, value in body.items()})
+    return _all()
+
+
+@routes.post("/settings:reload")
+@door("admin")
+@routes.output(schemas.Settings)
+def reload() -> Response:
+    """Read the file again"""
+    service().settings.reload()
+    return _all()
+
+
+def _all() -> Response:
+    return jsonify(serialize.settings(service().config, caller()))
+
+
+def _value(name: str, value: Any) -> Any:
+    """As TOML can have it. Raises Problem."""
+    if value is None:
+        return None
+    if not _is_plain(value):
+        raise Problem(422, "bad_setting", f"{name[:100]} cannot be that.")
+    if name == _MOMENT and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return value  # what is wrong with it, reading it back says
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_text(key) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return _is_text(value) if isinstance(value, str) else value is not None
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)

@@ -1,0 +1,102 @@
+"""The filter of the history as it stands in an address, and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from antifake.daemon.store.history import Filter
+
+from .sessions import RefusedError
+from .wording import SOURCES, VERDICTS, inert, short
+
+FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until")
+CORRECTED = {"yes": "You said what it is", "no": "You said nothing yet"}
+_LONGEST = 4_096
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A part of the filter, in words, and the filter without it."""
+
+    words: str
+    rest: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for, as typed."""
+
+    values: dict[str, str]
+    after: str | None
+    """The last check of the page before."""
+
+    @classmethod
+    def of(cls, args: Mapping[str, str]) -> "Wanted":
+        typed = {name: args.get(name, "").strip()[:_LONGEST] for name in FIELDS}
+        return cls({k: v for k, v in typed.items() if v}, args.get("after") or None)
+
+    def filter(self) -> Filter:
+        """Raises RefusedError."""
+        since, until = self._day("since"), self._day("until")
+        said = self._one_of("corrected", CORRECTED)
+        return Filter(
+            label=self._one_of("verdict", VERDICTS),  # type: ignore[arg-type]
+            source=self._one_of("source", SOURCES),  # type: ignore[arg-type]
+            since=_midnight(since) if since else None,
+            until=_midnight(until + timedelta(days=1)) if until else None,
+            corrected=None if said is None else said == "yes",
+            text=self.values.get("q", ""),
+            folder=self.values.get("folder", ""),
+            model=self.values.get("model", ""),
+        )
+
+    def chips(self) -> list[Chip]:
+        return [
+            Chip(self._words(name), {k: v for k, v in self.values.items() if k != name})
+            for name in FIELDS
+            if name in self.values
+        ]
+
+    def but(self, **other: str) -> dict[str, str]:
+        """The same filter with something else; "" takes that part away."""
+        return {k: v for k, v in (self.values | other).items() if v}
+
+    @property
+    def is_special(self) -> bool:
+        """Whether something is set that the first line of the form does not show."""
+        return bool(self.values.keys() - {"q", "verdict"})
+
+    def _words(self, name: str) -> str:
+        value = short(inert(self.values[name]))
+        return {
+            "q": f"Name has “{value}”",
+            "verdict": f"The model says: {VERDICTS.get(value, value)}",
+            "source": f"From: {SOURCES.get(value, value)}",
+            "corrected": CORRECTED.get(value, value),
+            "folder": f"In {value}",
+            "model": f"Answered by {value}",
+            "since": f"From {value}",
+            "until": f"Until {value}",
+        }[name]
+
+    def _one_of(self, name: str, known: Mapping[str, str]) -> str | None:
+        value = self.values.get(name)
+        if value is not None and value not in known:
+            raise RefusedError(f"{name} can be {', '.join(known)}, not {value[:40]}.", 400)
+        return value
+
+    def _day(self, name: str) -> date | None:
+        if not (typed := self.values.get(name)):
+            return None
+        try:
+            day = date.fromisoformat(typed)
+        except ValueError:
+            day = date.min
+        if not 1970 < day.year < 9000:
+            raise RefusedError(f"{typed[:40]} is not a day like 2026-01-31.", 400)
+        return day
+
+
+def _midnight(day: date) -> datetime:
+    """On the clock of this computer."""
+    return datetime.combine(day, time.min).astimezone()

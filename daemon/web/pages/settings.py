@@ -1,0 +1,166 @@
+"""Every setting: what it is for, what it may be, what it is; each is changed by itself."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from flask import Blueprint, Response, jsonify
+
+from antifake.daemon.config import Config, ConfigError, from_text, names
+from antifake.daemon.config.settings import unknown
+
+from . import wording
+from .context import House
+from .sessions import said
+
+GROUPS = {
+    "notifications": "Notifications",
+    "history": "History",
+    "watch": "Watched folders",
+    "worker": "The model",
+    "login": "Starting",
+    "server": "Address",
+    "logs": "Logs",
+}
+ELSEWHERE = {"watch.folders", "watch.paused_until"}
+"""These have a page of their own."""
+TITLES = {
+    "watch.quiet_s": "Seconds of quiet",
+    "watch.rescan_minutes": "Minutes between looks",
+    "server.port": "Port",
+    "worker.model": "Model",
+    "worker.prompt": "Prompt",
+    "worker.idle_minutes": "Minutes until it sleeps",
+    "worker.queue": "Pictures that may wait",
+    "history.database": "Database",
+    "history.keep_days": "Days to keep",
+    "history.keep_checks": "Checks to keep",
+    "history.backups": "Backups",
+    "history.paths": "Keep where files lie",
+    "history.pages": "Keep of a web page's address",
+    "history.thumbnails": "Small pictures",
+    "notifications.level": "Tell me about",
+    "login.start": "Start with my session",
+    "logs.level": "Write down",
+}
+HINTS = {
+    "watch.quiet_s": "How long a file must not change before it is looked at.",
+    "watch.rescan_minutes": "Every folder is looked through so often, if something was missed.",
+    "server.port": "On 127.0.0.1, from the next start on; where it is taken, the next free one.",
+    "worker.model": "Which one answers.",
+    "worker.prompt": "Which one it is asked with.",
+    "worker.idle_minutes": "After so long without a picture the model leaves the memory.",
+    "worker.queue": "Whoever comes when so many wait is told to come again.",
+    "history.database": "A team's server can keep the history; from the next start on.",
+    "history.keep_days": "Older checks are dropped, but not what you had a word on; 0: none are.",
+    "history.keep_checks": "So many of the newest are kept; 0: all are.",
+    "history.backups": "So many daily copies of the history are kept.",
+    "history.paths": "Without it the history has no file names.",
+    "history.pages": "For pictures that you had checked in the browser.",
+    "history.thumbnails": "So many are kept, to recognise pictures by; 0: none.",
+    "notifications.level": "What a message on the desktop is shown for.",
+    "login.start": "antifake runs as soon as you are logged in.",
+    "logs.level": "Into the log files. With “everything” the names of files, too.",
+}
+CHOICES = {
+    "notifications.level": {
+        "none": "nothing",
+        "errors": "only errors",
+        "ai": "errors and AI-made pictures",
+        "all": "every picture",
+    },
+    "history.pages": {
+        "no": "nothing",
+        "host": "only the name of the site",
+        "all": "the whole address",
+    },
+    "logs.level": {
+        "debug": "everything",
+        "info": "what it does",
+        "warning": "warnings and errors",
+        "error": "only errors",
+    },
+}
+YES_NO = {"true": "yes", "false": "no"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    title: str
+    hint: str
+    allowed: str
+    """In words; "" where there is a list to choose from."""
+    choices: dict[str, str]
+    value: str
+    default: str
+
+    @property
+    def is_default(self) -> bool:
+        return self.value == self.default
+
+    @property
+    def default_words(self) -> str:
+        return self.choices.get(self.default, self.default) or "empty"
+
+
+def add(pages: Blueprint, house: House) -> None:
+    service = house.service
+
+    @pages.get("/settings")
+    def settings() -> Response:
+        parts = dict.fromkeys([*GROUPS, *(name.partition(".")[0] for name in names())])
+        groups = [(GROUPS.get(one, one), _settings(service.config, one)) for one in parts]
+        return house.show("settings.html", groups=groups, file=str(service.settings.path))
+
+    @pages.get("/pieces/setting/<name>")
+    def setting_piece(name: str) -> Response:
+        return house.piece("_setting.html", one=_setting(service.config, _known(name)))
+
+    @pages.post("/changes/setting")
+    def change() -> Response:
+        name, text = _known(said("name", str)), said("value", str)
+        try:
+            service.settings.put(name, from_text(name, text))
+        except ConfigError as error:
+            raise _about_this_change(error, name) from error
+        service.events.tell("settings")
+        one = _setting(service.config, name)
+        value = one.choices.get(one.value, one.value) or "empty"
+        return jsonify(said=f"{one.title}: {wording.inert(value)}.")
+
+
+def _known(name: str) -> str:
+    known = [one for one in names() if one not in ELSEWHERE]
+    if name not in known:
+        raise unknown(name, known)
+    return name
+
+
+def _about_this_change(error: ConfigError, name: str) -> ConfigError:
+    """Nothing was written, so nothing of it stands in the file, as the sentence says."""
+    sentence, _, _ = str(error).partition(" It stands in ")
+    return ConfigError(sentence) if sentence.startswith(name) else error
+
+
+def _settings(config: Config, part: str) -> list[Setting]:
+    ours = [name for name in names() if name.startswith(f"{part}.") and name not in ELSEWHERE]
+    return [_setting(config, name) for name in ours]
+
+
+def _setting(config: Config, name: str) -> Setting:
+    part, _, key = name.partition(".")
+    of, allowed = get_args(get_type_hints(get_type_hints(Config)[part], include_extras=True)[key])
+    choices = YES_NO if of is bool else {}
+    if get_origin(of) is Literal:
+        choices = {one: CHOICES.get(name, {}).get(one, one) for one in get_args(of)}
+    return Setting(
+        name, TITLES.get(name, name), HINTS.get(name, ""), "" if choices else allowed.words,
+        choices, _text(config.get(name)), _text(Config().get(name)),
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    """As a person types it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).removesuffix(".0") if isinstance(value, float) else wording.inert(str(value))

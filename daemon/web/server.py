@@ -1,0 +1,179 @@
+"""The server: waitress in a thread of its own, on 127.0.0.1 and nowhere else.
+
+It reads a request wholly before a thread is spent on it, so slow senders cost none. What it
+refuses itself, before the app hears of it, gets the same shape and seal as everything else.
+"""
+
+import errno
+import logging
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from flask import Flask
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
+
+from antifake.core import AntifakeError
+
+from .context import NAME
+from .errors import MEDIA_TYPE, Problem, body_of
+from .guards import MAX_FILE_BYTES, SEALED
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+MORE_PORTS = 20
+THREADS = 24
+"""The page and the API may keep 8 each for their streams, waiting for verdicts takes 5 and 1:
+there are always some for whoever asks now."""
+DRAIN_S = 8.0
+_SETTINGS: dict[str, Any] = {
+    "threads": THREADS,
+    "connection_limit": 512,
+    "channel_timeout": 20,
+    "cleanup_interval": 5,
+    "max_request_header_size": 16_384,
+    "max_request_body_size": MAX_FILE_BYTES + 4096,
+    "ident": None,
+    "expose_tracebacks": False,
+    "clear_untrusted_proxy_headers": True,
+    # So that it sees when whoever waits has gone.
+    "channel_request_lookahead": 1,
+}
+
+
+class NoPortError(AntifakeError):
+    """Nothing could be listened on."""
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        """Also refuse two ways of saying how long the body is: others might choose the other."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            # An address or a number that Python itself cannot read; waitress would hang up
+            # without a word, and write the whole of it into our log.
+            raise ParsingError("this cannot be read") from None
+        says_length = "CONTENT_LENGTH" in self.headers
+        if "TRANSFER_ENCODING" in self.headers or (self.chunked and says_length):
+            raise ParsingError("Content-Length beside Transfer-Encoding")
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        code = self.request.error.code
+        words = {400: "bad_request", 413: "too_large", 431: "too_large", 500: "internal_error"}
+        # Nothing of the request is repeated.
+        body = body_of(Problem(code, words.get(code, "refused"), "This request is refused."))
+        self.status = f"{code} {self.request.error.reason}"
+        self.response_headers += [("Content-Type", MEDIA_TYPE), *SEALED.items()]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+    error_task_class = _Refusal
+
+    def handle_close(self) -> None:
+        """Also let go of the half of a body that came: else its file keeps the disk for a while."""
+        super().handle_close()
+        if self.request is not None:
+            self.request.close()
+
+
+class Server:
+    """A context manager: inside it the app is served on `port`, or on one of the next."""
+
+    def __init__(self, app: Flask, port: int, temporary: Path | None = None) -> None:
+        """`temporary` is a folder that only this user can read, for large bodies on their way."""
+        self._app, self._wanted, self._temporary = app, port, temporary
+        self._map: dict[int, Any] = {}
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        """Raises NoPortError."""
+        listening = listen(self._wanted)
+        self.port = self._app.extensions[NAME].port = listening.getsockname()[1]
+        self._former_tempdir = tempfile.tempdir
+        if self._temporary is not None:
+            tempfile.tempdir = str(self._temporary)
+        self._server = create_server(self._app, map=self._map, sockets=[listening], **_SETTINGS)
+        self._server.channel_class = _Channel
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody new is let in; who is inside is answered, within DRAIN_S."""
+        self._is_stopping.set()
+        self._server.pull_trigger()
+        self._thread.join(DRAIN_S + 2)
+        # Not by the thread itself: the pipe that wakes it must be there until nobody does.
+        close_all(self._map, ignore_all=True)
+        tempfile.tempdir = self._former_tempdir
+
+    def _run(self) -> None:
+        while not self._is_stopping.is_set():
+            self._turn(1.0)
+        self._drain()
+
+    def _turn(self, timeout_s: float) -> None:
+        # Not select(): it cannot look at more than 1,024 files of a process.
+        loop(timeout=timeout_s, map=self._map, count=1, use_poll=True)
+
+    def _drain(self) -> None:
+        end = time.monotonic() + DRAIN_S
+        dispatcher.close(self._server)  # the listening socket alone
+        while time.monotonic() < end and self._busy():
+            self._turn(0.05)
+        self._server.task_dispatcher.shutdown(
+            cancel_pending=True, timeout=max(0.0, end - time.monotonic())
+        )
+
+    def _busy(self) -> bool:
+        """Whether anybody is still to be answered; the others are let go."""
+        channels = list(self._server.active_channels.values())
+        for channel in channels:
+            if not channel.requests and not channel.total_outbufs_len:
+                channel.will_close = True
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def listen(wanted: int) -> socket.socket:
+    """On that port or the next free one; 0: on any. Raises NoPortError."""
+    for port in range(wanted, wanted + (MORE_PORTS + 1 if wanted else 1)):
+        if port > 65_535:
+            break
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            _keep_to_ourselves(listening)
+            listening.bind((HOST, port))
+            listening.listen(1024)
+        except OSError as error:
+            listening.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise NoPortError(f"Nothing can be listened on: {error.strerror}.") from error
+        else:
+            return listening
+    raise NoPortError(f"Port {wanted} and the {MORE_PORTS} behind it are taken.")
+
+
+def _keep_to_ourselves(listening: socket.socket) -> None:
+    """Elsewhere SO_REUSEADDR is for ports of the last run; on Windows it would let any program
+    listen on the same port beside us."""
+    if sys.platform == "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

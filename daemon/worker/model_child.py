@@ -1,0 +1,363 @@
+"""The process that owns the detector, seen from its two ends.
+
+Torch and the model's gigabytes live in a child. The daemon stays small, a crash or a hang
+costs one restart, and ending the child frees all its memory, the graphics card's too.
+
+    child    R {"model", "prompt", "warning"} once it is ready, or M {"sentence", "is_damaged"}
+    parent   J {"n", "size"}, C crops, uint8 [n, size, size, 3]
+    child    V [{"p_fake", "label"} | {"error"}], one for each crop
+
+in the frames of core.framing. This module imports no torch; `serve` does, in the child.
+"""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING, Any, cast, get_args
+
+import numpy as np
+import psutil
+
+from antifake.core.catalog import Home
+from antifake.core.errors import (
+    AntifakeError,
+    DamagedModelError,
+    ModelError,
+    NoScoreError,
+    UnreadableImageError,
+)
+from antifake.core.framing import Deadline, receive, send
+from antifake.core.images import Pixels
+from antifake.core.verdict import Label, Verdict
+
+from .active_model import Signature
+
+if TYPE_CHECKING:
+    from antifake.core.detector import Detector
+
+log = logging.getLogger(__package__)
+
+Found = Verdict | NoScoreError
+
+_MAX_JSON = 2**20
+_END_S = 5.0
+_nonsense = suppress(
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
+class ModelDiedError(AntifakeError):
+    """The process with the model ended or hung; other pictures, or a later time, may do better."""
+
+
+class NoMemoryError(NoScoreError):
+    """Judging even this one picture takes more memory than there is."""
+
+    def __init__(self) -> None:
+        UnreadableImageError.__init__(
+            self, "There is too little free memory to judge this picture.", "no_memory"
+        )
+
+
+# --- The parent's end ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the child says of itself when it is ready."""
+
+    model: str
+    prompt: str
+    warning: str | None
+
+
+class Child:
+    """One child process. Who judges with it takes care to be the only one."""
+
+    def __init__(
+        self, home: Home, names: tuple[str, str], asked: Signature, start_s: float
+    ) -> None:
+        """Start loading the model and the prompt of these names. Raises ModelDiedError."""
+        self.asked = asked
+        """Who was to answer when it was started."""
+        self.loaded: Future[Loaded] = Future()
+        """Raises ModelError or ModelDiedError where it came to nothing."""
+        self.is_asked = False
+        """It owes an answer."""
+        self._process = _start(home, names)
+        self._requests = cast(IO[bytes], self._process.stdin)
+        self._answers = cast(IO[bytes], self._process.stdout)
+        self._threads = (
+            threading.Thread(target=self._load, args=(start_s,), name="model-load", daemon=True),
+            threading.Thread(target=self._drain, name="model-stderr", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def failure(self) -> AntifakeError | None:
+        """Why it is of no more use; None: it is loading, judging or ready."""
+        if self.is_asked or not self.loaded.done():
+            return None
+        if error := self.loaded.exception():
+            return cast(AntifakeError, error)
+        return None if self._process.poll() is None else self._died("while it had nothing to do")
+
+    def ready(self) -> Loaded | None:
+        """None: it is loading, or came to nothing."""
+        if not self.loaded.done() or self.loaded.exception():
+            return None
+        return self.loaded.result()
+
+    def judge(self, crops: Sequence[Pixels], deadline_s: float) -> list[Found]:
+        """Raises ModelDiedError, and from then on it is of no more use."""
+        loaded = self.loaded.result()
+        found = None
+        self.is_asked = True
+        with Deadline(deadline_s, self._process) as deadline, _nonsense:
+            self._ask(crops)
+            found = self._hear_verdicts(len(crops), loaded)
+        if deadline.is_past:
+            raise ModelDiedError(
+                f"The model came to no answer within {deadline_s:g} seconds, so it was ended."
+            )
+        if found is None:
+            raise self._died("while it was judging")
+        self.is_asked = False
+        return found
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        for pipe in (self._requests, self._answers):
+            with suppress(OSError):  # what was not sent yet has nobody to go to
+                pipe.close()
+        with suppress(subprocess.TimeoutExpired):  # it hangs in a driver
+            self._process.wait(_END_S)
+        for thread in self._threads:
+            thread.join(_END_S)
+
+    def rss_bytes(self) -> int | None:
+        """Memory in use; None: it has just ended, or the system does not tell."""
+        try:
+            return psutil.Process(self.pid).memory_info().rss
+        except psutil.Error:
+            return None
+
+    def _load(self, start_s: float) -> None:
+        try:
+            self.loaded.set_result(self._hear_loaded(start_s))
+        except AntifakeError as error:
+            self.loaded.set_exception(error)
+
+    def _hear_loaded(self, start_s: float) -> Loaded:
+        with Deadline(start_s, self._process) as deadline, _nonsense:
+            kind, payload = receive(self._answers, _MAX_JSON)
+            said = json.loads(payload)
+            if kind == b"M":
+                error = DamagedModelError if said["is_damaged"] else ModelError
+                raise error(str(said["sentence"]))
+            warning = said["warning"] and str(said["warning"])
+            return Loaded(str(said["model"]), str(said["prompt"]), warning)
+        if deadline.is_past:
+            raise ModelDiedError(f"The model was not loaded within {start_s:g} seconds.")
+        raise self._died("while it was loading the model")
+
+    def _ask(self, crops: Sequence[Pixels]) -> None:
+        batch = np.stack(crops)
+        about = {"n": len(batch), "size": batch.shape[1]}
+        send(self._requests, b"J", json.dumps(about).encode())
+        send(self._requests, b"C", batch.tobytes())
+
+    def _hear_verdicts(self, n: int, loaded: Loaded) -> list[Found]:
+        _, payload = receive(self._answers, _MAX_JSON)
+        found = [_found(said, loaded) for said in json.loads(payload)]
+        if len(found) != n:
+            raise ValueError(f"{len(found)} answers for {n} pictures")
+        return found
+
+    def _drain(self) -> None:
+        """Log what it complains of, so that it never waits for a reader; then see it buried."""
+        with cast(IO[bytes], self._process.stderr) as pipe:
+            while raw := pipe.readline(4096):
+                line = raw.decode("utf-8", "replace").rstrip()
+                log.warning("model: %s", without_paths(line))
+                log.debug("model, in full: %s", line)
+        self._process.wait()
+
+    def _died(self, when: str) -> ModelDiedError:
+        try:
+            self._process.wait(1)  # its pipe may have closed a moment before it ended
+        except subprocess.TimeoutExpired:  # it talks nonsense, but lives
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+        return ModelDiedError(
+            f"The process that judges pictures ended {when} ({_ending(self._process.returncode)})."
+        )
+
+
+def _start(home: Home, names: tuple[str, str]) -> subprocess.Popen[bytes]:
+    model, prompt = names
+    # Absolute, and only ASCII whatever the folder is called.
+    code = (
+        f"from {__name__} import serve; serve({str(home.root.absolute())!a}, {model!a}, {prompt!a})"
+    )
+    try:
+        return subprocess.Popen(  # noqa: S603
+            # -c, as -m would import this module twice; -P: the current folder shadows nothing.
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        raise ModelDiedError(
+            f"The process that judges pictures cannot be started: {error.strerror or error}."
+        ) from error
+
+
+def _found(said: dict[str, Any], loaded: Loaded) -> Found:
+    if error := said.get("error"):
+        return NoMemoryError() if error == "no_memory" else NoScoreError()
+    p_fake, label = float(said["p_fake"]), said["label"]
+    if not 0 <= p_fake <= 1 or label not in get_args(Label):
+        raise ValueError("this is no verdict")
+    return Verdict(p_fake, label, loaded.model, loaded.prompt)
+
+
+def without_paths(line: str) -> str:
+    """A line that may be logged: what looks like a path or file is left out of it."""
+    quoted = r"\"[^\"]*[/\\][^\"]*\"|'[^']*[/\\][^']*'"
+    return re.sub(rf"{quoted}|(?<!\S)\(?(?:[A-Za-z]:|~|\.+)?[/\\]\S+", "...", line)
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "it does not even end"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+# --- In the child -------------------------------------------------------------------------
+
+
+def serve(home: str, model: str, prompt: str) -> None:
+    """Load, say so, and answer until the parent closes the pipe or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints must not print into the answers
+    batches: SimpleQueue[Pixels] = SimpleQueue()
+    threading.Thread(target=_listen, args=(batches,), daemon=True).start()
+    try:
+        detector, warning = _load(Home(Path(home)), model, prompt)
+    except AntifakeError as error:
+        is_damaged = isinstance(error, DamagedModelError)
+        _say(answers, b"M", {"sentence": str(error), "is_damaged": is_damaged})
+        return
+    version = detector.model.manifest.version
+    ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
+    _say(answers, b"R", ready)
+    while True:
+        _say(answers, b"V", [_row(found) for found in judged(detector.judge, list(batches.get()))])
+
+
+def _listen(batches: "SimpleQueue[Pixels]") -> None:
+    """Take in requests, and end this process when the parent has gone.
+
+    A thread of its own, so that a dead parent is noticed while the model computes. Not
+    Linux's PR_SET_PDEATHSIG: that ends a child with the *thread* that started it.
+    """
+    try:
+        # Not sys.stdin, whose lock a blocked thread would hold when Python wants to end.
+        with os.fdopen(os.dup(0), "rb") as requests:
+            while True:
+                about = json.loads(receive(requests, _MAX_JSON)[1])
+                shape = about["n"], about["size"], about["size"], 3
+                raw = receive(requests, sys.maxsize)[1]
+                batches.put(np.frombuffer(raw, np.uint8).reshape(shape))
+    finally:
+        os._exit(0)
+
+
+def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
+    """The detector, and what a person should know of it. Raises AntifakeError."""
+    try:
+        from antifake.core.detector import load_detector  # noqa: PLC0415 - brings torch
+        from antifake.core.selfcheck import check_if_changed  # noqa: PLC0415
+
+        detector, warning = load_detector(home, model or None, prompt or None)
+        drift = None
+        with suppress(OSError):  # a full disk: it passed, which cannot be written down
+            drift = check_if_changed(detector, home.root / "selfcheck.json")
+    except NoScoreError:
+        raise ModelError("On this computer the model computes what is not a number.") from None
+    except MemoryError:
+        raise ModelError("There is too little free memory to load the model.") from None
+    return detector, " ".join(filter(None, (warning, drift))) or None
+
+
+def judged(
+    judge: Callable[[Sequence[Pixels]], list[Verdict]], crops: Sequence[Pixels]
+) -> list[Found]:
+    """All at once; in parts where that comes to no number or takes too much memory."""
+    try:
+        return list(judge(crops))
+    except NoScoreError as error:
+        failure: NoScoreError = error
+        part = 1  # to know whose fault it is
+    except (MemoryError, RuntimeError) as error:
+        if not _is_short_of_memory(error):
+            raise
+        failure = NoMemoryError()
+        part = (len(crops) + 1) // 2
+    if len(crops) == 1:
+        return [failure]
+    starts = range(0, len(crops), part)
+    return [found for at in starts for found in judged(judge, crops[at : at + part])]
+
+
+def _is_short_of_memory(error: Exception) -> bool:
+    """Torch has a class for graphics cards; the CPU and Apple's say it in words only."""
+    says = ("out of memory", "allocate memory", "not enough memory")
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error).lower() for words in says)
+    )
+
+
+def _row(found: Found) -> dict[str, float | str]:
+    if isinstance(found, Verdict):
+        return {"p_fake": found.p_fake, "label": found.label}
+    return {"error": found.code}
+
+
+def _say(pipe: IO[bytes], kind: bytes, said: object) -> None:
+    send(pipe, kind, json.dumps(said).encode())

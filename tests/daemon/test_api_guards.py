@@ -1,0 +1,518 @@
+"""Who gets through to the API: names, pages of the web, forms, tokens."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+from kit.daemon import form, free_port, running_daemon
+from kit.pictures import png
+
+from antifake.core import AntifakeError
+from antifake.core.errors import ModelError, UnreadableImageError, UsageError
+from antifake.daemon.config import ConfigError
+from antifake.daemon.service.access import TooManyError
+from antifake.daemon.store import NotThereError, StorageFullError, StoreBusyError, StoreError
+from antifake.daemon.web import About, Server, create_app
+from antifake.daemon.web.errors import of_error
+from antifake.daemon.web.guards import door
+from antifake.daemon.worker.model_process import ModelDiedError
+from antifake.daemon.worker.queue import QueueFullError
+
+OURS = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
+OTHER = "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba"
+FIREFOX = "moz-extension://6a1c9f3e-0000-4000-8000-1234567890ab"
+
+
+@pytest.fixture(scope="module")
+def daemon(tiny_source, tmp_path_factory):
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def paired(daemon) -> str:
+    """The token of our own extension."""
+    return daemon.token("check", "read", "correct", origin=OURS)
+
+
+def status(daemon, request: str, body: bytes = b"") -> int:
+    """Of a request as it stands; PORT is the port."""
+    text = request.replace("PORT", str(daemon.port)).replace("\n", "\r\n")
+    found = daemon.raw(text.encode("latin-1") + b"\r\nConnection: close\r\n\r\n" + body)
+    return int(found.split(b" ", 2)[1])
+
+
+# --- Host -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil:PORT", "127.0.0.1.evil:PORT", "localhost.evil:PORT", "x@127.0.0.1:PORT",
+        "0.0.0.0:PORT", "2130706433:PORT", "127.1:PORT", "0x7f.0.0.1:PORT", "127.0.0.1:1",
+        "127.0.0.1", "localhost", ":PORT", "[::]:PORT", "[::ffff:127.0.0.1]:PORT", "",
+        "127.0.0.1:PORT/", "127.0.0.1:PORT, evil", "127.0.0.1:PORT.", "rebind.test:PORT",
+        "127.0.0.1:\xb2\xb3",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/api/v1/health", "/", "/nothing"])
+def test_a_foreign_name_is_misdirected_whatever_it_asks_for(daemon, host, path):
+    assert status(daemon, f"GET {path} HTTP/1.1\nHost: {host}") == 421
+
+
+def test_no_name_at_all_is_misdirected(daemon):
+    assert status(daemon, "GET /api/v1/health HTTP/1.1") == 421
+    assert status(daemon, "GET /api/v1/health HTTP/1.0") == 421
+
+
+@pytest.mark.parametrize("hosts", [("evil", "127.0.0.1:PORT"), ("127.0.0.1:PORT", "evil")])
+def test_two_names_are_misdirected_in_either_order(daemon, hosts):
+    first, second = hosts
+    assert status(daemon, f"GET /api/v1/health HTTP/1.1\nHost: {first}\nHost: {second}") == 421
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT", "[::1]:PORT"]
+)
+def test_our_own_names_are_heard(daemon, host):
+    assert status(daemon, f"GET /api/v1/health HTTP/1.1\nHost: {host}") == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-Host: evil", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https",
+        "Forwarded: for=1.2.3.4;host=evil;proto=https", "X-Real-IP: 1.2.3.4", "X-Original-URL: /x",
+    ],
+)  # fmt: skip
+def test_what_a_proxy_would_add_is_ignored(daemon, header):
+    request = f"GET /api/v1/health HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
+    assert status(daemon, request) == 200
+
+
+def test_of_a_whole_address_in_the_first_line_the_name_in_the_header_decides(daemon):
+    line = "GET http://evil/api/v1/health HTTP/1.1\nHost: "
+    assert status(daemon, f"{line}127.0.0.1:PORT") == 200
+    assert status(daemon, f"{line}evil") == 421
+
+
+# --- Origin ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://example.org", "null", OTHER, FIREFOX, "http://127.0.0.1:3000",
+        "http://127.0.0.1:PORT.evil", "http://127.0.0.1:PORT", "", "file://", OURS.upper(),
+        f"{OURS}/", f"{OURS}, {OURS}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/health", "/checks"])
+def test_nobody_but_a_paired_browser_may_send_an_origin(daemon, paired, origin, path):
+    origin = origin.replace("PORT", str(daemon.port))
+    reply = daemon.get(path, token=paired, Origin=origin)
+    assert (reply.status, reply.code) == (403, "wrong_origin")
+    assert "Access-Control-Allow-Origin" not in reply.headers
+    assert daemon.get("/checks", token=paired).status == 200
+
+
+def test_the_paired_browser_is_answered_and_it_alone_can_read_it(daemon, paired):
+    reply = daemon.get("/checks", token=paired, Origin=OURS, Sec_Fetch_Site="cross-site")
+    assert reply.status == 200
+    assert reply.headers["Access-Control-Allow-Origin"] == OURS
+    assert "Origin" in reply.headers["Vary"]
+    assert "Access-Control-Allow-Credentials" not in reply.headers
+
+
+def test_it_can_read_errors_too(daemon, paired):
+    reply = daemon.get("/checks/nothing", token=paired, Origin=OURS)
+    assert reply.status == 404
+    assert reply.headers["Access-Control-Allow-Origin"] == OURS
+
+
+def test_a_stolen_token_is_of_no_use_to_another_paired_browser(daemon, paired):
+    daemon.token("check", origin=FIREFOX)
+    reply = daemon.get("/checks", token=paired, Origin=FIREFOX)
+    assert (reply.status, reply.code) == (403, "wrong_origin")
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "null", OURS, "http://localhost:PORT"])
+@pytest.mark.usefixtures("paired")
+def test_pages_take_no_origin_but_their_own(daemon, origin):
+    origin = origin.replace("PORT", str(daemon.port))
+    assert daemon.get("///", token=None, Origin=origin).status == 403
+    own = f"http://127.0.0.1:{daemon.port}"
+    assert daemon.get("///", token=None, Origin=own).status == 401
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "anything"])
+@pytest.mark.parametrize("path", ["/health", "/checks", "///", "/nothing"])
+def test_what_another_page_caused_is_refused_also_when_it_only_reads(daemon, site, path):
+    reply = daemon.get(path, Sec_Fetch_Site=site)
+    assert (reply.status, reply.code) == (403, "wrong_origin")
+    assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_what_the_person_or_an_extension_opened_is_heard(daemon, site):
+    assert daemon.get("/health", Sec_Fetch_Site=site).status == 200
+
+
+# --- Preflight ------------------------------------------------------------------------------
+
+
+def preflight(daemon, path: str, origin: str, method: str = "POST"):
+    return daemon.ask(
+        "OPTIONS", path, token=None, Origin=origin, Sec_Fetch_Site="cross-site",
+        Access_Control_Request_Method=method, Access_Control_Request_Headers="authorization",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/checks", "GET, HEAD, POST"), ("/checks/x/label", "DELETE, PUT"), ("/labels:batch", "POST")],
+)
+@pytest.mark.usefixtures("paired")
+def test_the_paired_browser_is_told_exactly_what_it_may_send(daemon, path, methods):
+    reply = preflight(daemon, path, OURS)
+    assert (reply.status, reply.body) == (204, b"")
+    assert reply.headers["Access-Control-Allow-Origin"] == OURS
+    assert reply.headers["Access-Control-Allow-Methods"] == methods
+    assert reply.headers["Access-Control-Allow-Headers"] == (
+        "Authorization, Content-Type, Prefer, X-Pairing-Secret"
+    )
+    assert "Access-Control-Allow-Credentials" not in reply.headers
+    assert "Access-Control-Allow-Private-Network" not in reply.headers
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "null", OTHER, "http://127.0.0.1:PORT"])
+def test_others_are_told_nothing(daemon, origin):
+    reply = preflight(daemon, "/checks", origin.replace("PORT", str(daemon.port)))
+    assert reply.status == 403
+    assert not [name for name in reply.headers if name.startswith("Access-Control")]
+
+
+def test_an_extension_that_is_not_paired_may_ask_to_be(daemon):
+    for path, method in [("/pairings", "POST"), ("/pairings/x", "GET"), ("/hello", "POST")]:
+        reply = preflight(daemon, path, OTHER, method)
+        assert reply.status == 204
+        assert reply.headers["Access-Control-Allow-Origin"] == OTHER
+    assert preflight(daemon, "/pairings", OTHER, "GET").status == 403
+    assert preflight(daemon, "/pairings/x/accept", OTHER).status == 403
+    assert preflight(daemon, "/pairings", "https://example.org").status == 403
+
+
+def test_options_without_a_preflight_is_no_method_of_ours(daemon):
+    assert daemon.ask("OPTIONS", "/checks").status == 405
+    assert daemon.ask("OPTIONS", "/nothing").status == 404
+
+
+# --- Forms of other pages -------------------------------------------------------------------
+
+FORMS = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize(
+    "path", ["/checks", "/pairings", "/labels:batch", "/watches:pause", "/daemon:stop", "/hello"]
+)
+def test_what_a_form_could_send_is_refused_before_anybody_asks_for_a_token(daemon, kind, path):
+    reply = daemon.ask("POST", path, b"x=1", token=None, Content_Type=kind)
+    assert (reply.status, reply.code) == (415, "media_type")
+    assert not daemon.stopped.is_set()
+
+
+def test_a_form_with_a_picture_needs_the_header_that_forms_cannot_send(daemon):
+    body, kind = form({"file": png(1)})
+    assert daemon.ask("POST", "/checks", body, token=None, Content_Type=kind).status == 415
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_what_is_compressed_is_never_unpacked(daemon, encoding):
+    reply = daemon.post("/labels:undo", {}, Content_Encoding=encoding)
+    assert (reply.status, reply.code) == (415, "media_type")
+
+
+# --- Tokens ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Basic YTpi", "SECRET", "Bearer\tSECRET", "Token SECRET", "Bearer  "],
+)
+def test_no_token_is_unauthorized(daemon, header):
+    header = header.replace("SECRET", daemon.secret)
+    reply = daemon.get("/checks", token=None, Authorization=header)
+    assert (reply.status, reply.code) == (401, "unauthorized")
+    assert reply.headers["WWW-Authenticate"] == 'Bearer realm="antifake"'
+
+
+@pytest.mark.parametrize("secret", ["wrong", "\xfc\xdf\xff", "SECRETx", "x SECRET", "SECRET, x"])
+def test_a_wrong_token_is_unauthorized_whatever_it_is_made_of(daemon, secret):
+    secret = secret.replace("SECRET", daemon.secret)
+    reply = daemon.get("/checks", token=secret)
+    assert (reply.status, reply.code) == (401, "unauthorized")
+    assert "invalid_token" in reply.headers["WWW-Authenticate"]
+    assert daemon.secret.encode() not in reply.body
+
+
+def test_two_tokens_are_none(daemon):
+    header = f"Authorization: Bearer {daemon.secret}"
+    request = f"GET /api/v1/checks HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
+    assert status(daemon, request) == 200
+    assert status(daemon, f"{request}\n{header}") == 401
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
+def test_the_scheme_may_be_written_in_any_case(daemon, scheme):
+    reply = daemon.get("/checks", token=None, Authorization=f"{scheme} {daemon.secret}")
+    assert reply.status == 200
+
+
+def test_a_token_anywhere_else_counts_for_nothing(daemon):
+    secret = daemon.secret
+    for name in ("token", "access_token", "authorization"):
+        assert daemon.get(f"/checks?{name}={secret}", token=None).status == 401
+        assert daemon.get("/checks", token=None, Cookie=f"{name}={secret}").status == 401
+    cookie = f"antifake_session={secret}"
+    assert daemon.get("/checks", token=None, Cookie=cookie).status == 401
+    assert daemon.get("/checks", token=None, X_API_Key=secret).status == 401
+
+
+def test_a_session_of_the_page_does_not_open_the_api(daemon):
+    session = daemon.access.login(daemon.access.mint_login())
+    cookie = f"antifake_session={session}"
+    assert daemon.get("/checks", token=None, Cookie=cookie).status == 401
+    assert daemon.get("/checks", token=session).status == 401
+
+
+def test_a_revoked_token_opens_nothing_from_that_moment_on(daemon):
+    token, secret = daemon.access.issue("for a moment", ["read"])
+    assert daemon.get("/checks", token=secret).status == 200
+    assert daemon.ask("DELETE", f"/tokens/{token.id}").status == 204
+    assert daemon.get("/checks", token=secret).status == 401
+
+
+NEEDS = [
+    ("POST", "/checks", {"check"}), ("GET", "/checks", {"read"}),
+    ("GET", "/checks/x", {"check", "read"}), ("GET", "/checks/x/thumbnail", {"read"}),
+    ("PUT", "/checks/x/label", {"correct"}), ("DELETE", "/checks/x/label", {"correct"}),
+    ("POST", "/labels:batch", {"correct"}), ("POST", "/labels:undo", {"correct"}),
+    ("DELETE", "/checks/x", set()), ("POST", "/checks:forget", set()),
+    ("GET", "/watches", {"read"}), ("POST", "/watches", set()), ("DELETE", "/watches", set()),
+    ("POST", "/watches:pause", set()), ("POST", "/watches:rescan", set()),
+    ("GET", "/settings", {"read"}), ("PATCH", "/settings", set()),
+    ("POST", "/settings:reload", set()), ("GET", "/state", {"read"}),
+    ("POST", "/notices:dismiss", set()), ("GET", "/stats", {"read"}), ("GET", "/events", {"read"}),
+    ("GET", "/tokens", set()), ("DELETE", "/tokens/1", set()), ("POST", "/logins", set()),
+    ("GET", "/pairings", set()), ("POST", "/pairings/x/accept", set()),
+    ("POST", "/pairings/x/reject", set()), ("GET", "/history/export", set()),
+    ("POST", "/history/import", set()), ("POST", "/daemon:stop", set()),
+]  # fmt: skip
+"""What else than admin opens it."""
+
+
+@pytest.fixture(scope="module")
+def tokens(daemon) -> dict[str, str]:
+    return {scope: daemon.token(scope) for scope in ("check", "read", "correct")}
+
+
+@pytest.mark.parametrize(("method", "path", "scopes"), NEEDS)
+def test_a_token_opens_what_it_is_for_and_nothing_else(daemon, tokens, method, path, scopes):
+    kinds = {"/checks": form({"file": b"x"})[1], "/history/import": "text/csv"}
+    for scope, secret in tokens.items():
+        if scope in scopes:
+            continue
+        kind = kinds.get(path, "application/json") if method == "POST" else "application/json"
+        reply = daemon.ask(method, path, b"{}", token=secret, Content_Type=kind)
+        assert (reply.status, reply.code) == (403, "scope")
+    assert not daemon.stopped.is_set()
+
+
+def test_every_operation_is_in_that_table(daemon):
+    found = daemon.get("/openapi.json").json["paths"]
+    open_to_all = {
+        ("GET", "/health"), ("POST", "/hello"), ("POST", "/pairings"),
+        ("GET", "/pairings/{name}"), ("DELETE", "/pairings/{name}"),
+    }  # fmt: skip
+    said = {
+        (method, path.replace("/x", "/{name}").replace("/1", "/{name}"))
+        for method, path, _ in NEEDS
+    }
+    there = {
+        (method.upper(), path.removeprefix("/api/v1"))
+        for path, methods in found.items()
+        for method in methods
+    }
+    assert there == said | open_to_all
+
+
+def test_wrong_tokens_are_stopped_after_twenty_and_the_right_one_never(tiny_source, tmp_path):
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        found = [daemon.get("/checks", token=f"guess {n}").status for n in range(25)]
+        assert found == [401] * 20 + [429] * 5
+        reply = daemon.get("/checks", token=f"guess {26}")
+        assert reply.code == "too_many"
+        assert int(reply.headers["Retry-After"]) > 0
+        assert daemon.get("/checks").status == 200
+        assert daemon.get("/checks", token=None).status == 401
+
+
+def test_no_secret_is_ever_logged_or_repeated(tiny_source, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        stolen = "thisIsASecretThatSomebodyGuessed"
+        bodies = [
+            daemon.get("/checks", token=stolen).body,
+            daemon.get(f"/checks?token={stolen}").body,
+            daemon.post("/hello", {"token_id": 1, "nonce": stolen, "x": stolen}).body,
+            daemon.get(f"/pairings/{stolen}", X_Pairing_Secret=stolen).body,
+            daemon.check(png(5), page=f"https://example.org/{stolen}").body,
+            daemon.raw(f"GET /{stolen}\x01 HTTP/9.9\r\n{stolen}\r\n\r\n".encode()),
+        ]
+        asked = daemon.post("/pairings", {"name": "x", "scopes": ["read"]}, token=None).json
+        daemon.post(f"/pairings/{asked['id']}/accept")
+        given = daemon.get(f"/pairings/{asked['id']}", X_Pairing_Secret=asked["secret"]).json
+        url = daemon.post("/logins").json["url"]
+        daemon.get("//" + url.split("/", 3)[3].join(["/", ""]), token=None)
+        secrets = [
+            daemon.secret,
+            stolen,
+            asked["secret"],
+            given["token"],
+            url.partition("code=")[2],
+        ]
+        log = caplog.text + "".join(path.read_text() for path in daemon.places.logs.iterdir())
+    assert not [body for body in bodies if stolen.encode() in body]
+    assert not [secret for secret in secrets if secret in log]
+
+
+# --- Answers --------------------------------------------------------------------------------
+
+SEAL = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/health", 200), ("GET", "/checks", 200), ("GET", "/nothing", 404),
+        ("PUT", "/health", 405), ("TRACE", "/checks", 405), ("POST", "/checks", 415),
+        ("GET", "/checks?limit=x", 422), ("GET", "///", 401), ("GET", "///nothing", 404),
+        ("GET", "/history/export", 200), ("GET", "/openapi.json", 200), ("GET", "///api/docs", 200),
+        ("HEAD", "/checks", 200),
+    ],
+)  # fmt: skip
+def test_every_answer_is_sealed(daemon, method, path, expected):
+    reply = daemon.ask(method, path, b"x" if method == "POST" else None)
+    assert reply.status == expected
+    assert {name: reply.headers[name] for name in SEAL} == SEAL
+    policy = reply.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "Server" not in reply.headers
+    assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+def test_the_documentation_loads_nothing_from_anywhere(daemon):
+    reply = daemon.get("///api/docs", token=None)
+    assert reply.status == 200
+    assert b"http" not in reply.body
+    assert b"<script" not in reply.body
+    assert daemon.get("/openapi.json", token=None).json["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd", "/%2e%2e%2f%2e%2e%2fetc/passwd", "/checks/..%2f..%2fetc%2fpasswd",
+        "/checks/%00", "/checks/x%0d%0aSet-Cookie:a=b", "/checks/..%5c..%5cwin.ini",
+        "/checks//etc/passwd", "/checks/file:%2f%2f%2fetc%2fpasswd", "/checks/C:%5cx", "//checks",
+        "/checks/", "/CHECKS", "/checks/%ff%fe", "/checks/%f0%9f%98%80", "/tokens/-1",
+        "/tokens/99999999999999999999999", "/tokens/1e3", "/tokens/%d9%a3",
+        "/checks/0000000000000000000000000000000", "/checks/zzzzzzzzzzzzz", "/checks/..",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_not_found(daemon, path):
+    reply = daemon.ask("DELETE" if path.startswith("/tokens") else "GET", path)
+    assert (reply.status, reply.code) == (404, "not_found")
+    assert "Set-Cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["///app.py", "///http/app.py", "///static/app.py", "///..%2fapp.py"]
+)
+def test_no_file_of_the_program_is_served(daemon, path):
+    assert daemon.get(path).status == 404
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PUT", "PATCH", "DELETE", "CONNECT", "PROPFIND"])
+def test_methods_that_are_not_there_are_refused(daemon, method):
+    reply = daemon.ask(method, "/checks", token=None)
+    assert (reply.status, reply.code) == (405, "method_not_allowed")
+    assert "POST" in reply.headers["Allow"]
+
+
+def test_an_error_of_ours_says_nothing_of_where_it_was(daemon, caplog):
+    def broken() -> str:
+        raise ZeroDivisionError("a secret of the program")
+
+    app = create_app(daemon.service, daemon.access, About("0", lambda: None))
+    app.add_url_rule("/api/v1/broken", view_func=door()(broken))
+    with Server(app, free_port()) as server:
+        reply = replace(daemon, port=server.port).get("/broken", token=None)
+    assert (reply.status, reply.code) == (500, "internal_error")
+    assert b"secret" not in reply.body
+    assert b"Traceback" not in reply.body
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_view_that_says_nothing_of_who_may_come_is_for_admin_alone(daemon):
+    app = create_app(daemon.service, daemon.access, About("0", lambda: None))
+    app.add_url_rule("/api/v1/new", view_func=lambda: "seen")
+    with Server(app, free_port()) as server:
+        there = replace(daemon, port=server.port)
+        assert there.get("/new", token=None).status == 401
+        assert there.get("/new", token=daemon.token("check", "read", "correct")).status == 403
+        assert there.get("/new").status == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry"),
+    [
+        (StorageFullError("The disk is full."), 507, "storage_full", None),
+        (StoreBusyError("The log is held."), 503, "store", "10"),
+        (StoreError("The log cannot be used."), 503, "store", "10"),
+        (QueueFullError(64), 503, "queue_full", "2"),
+        (ModelError("There is no model."), 503, "no_model", "10"),
+        (ModelDiedError("It has ended."), 503, "model_died", "10"),
+        (NotThereError("There is none."), 404, "not_found", None),
+        (ConfigError("That cannot be."), 422, "bad_setting", None),
+        (UsageError("Not like that."), 400, "bad_request", None),
+        (UnreadableImageError("It is blank.", "blank"), 422, "blank", None),
+        (TooManyError("Too often.", 30), 429, "too_many", "30"),
+        (AntifakeError("No."), 409, "refused", None),
+    ],
+)
+def test_every_error_has_its_status_and_keeps_its_sentence(error, status, code, retry):
+    found = of_error(error)
+    assert (found.status, found.code, found.detail) == (status, code, str(error))
+    assert found.headers.get("Retry-After") == retry
+
+
+def test_a_page_takes_no_more_than_a_page_would_send(daemon):
+    """Before anybody looks for a session."""
+    own = {"Origin": f"http://127.0.0.1:{daemon.port}", "X_Requested_By": "antifake"}
+    kind = {"Content_Type": "application/json"}
+    place = "///changes/notices"
+    deep = b"[" * 200_000
+    assert daemon.ask("POST", place, deep, token=None, **own, **kind).status == 400
+    large = bytes(2_000_000)
+    assert daemon.ask("POST", place, large, token=None, **own, **kind).status == 413
+    assert daemon.ask("POST", place, b"{}", token=None, **own, **kind).status == 401

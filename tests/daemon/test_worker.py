@@ -1,0 +1,469 @@
+"""Whoever waits is judged in turn, told, and lost by nobody: real files, database, decoder, model.
+
+The model is the tiny one of the real classes, in its own process.
+"""
+
+import os
+import signal
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import tiny_prompt
+from kit.pictures import picture, png, saved
+from kit.waiting import eventually
+from sqlalchemy import event
+
+from antifake.core.catalog import Home
+from antifake.core.decoder import Decoder
+from antifake.core.prepare import Source, prepare
+from antifake.core.promptbook import Promptbook
+from antifake.daemon.config import Config
+from antifake.daemon.config.settings import Watch, Worker
+from antifake.daemon.service import Asked, Events, Parts, Service, Settings
+from antifake.daemon.store import StorageFullError, checks, jobs, ledger, open_store
+from antifake.daemon.store.history import Filter
+from antifake.daemon.store.jobs import Priority
+from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.judge import Judge
+from antifake.daemon.worker.model_process import ModelProcess
+from antifake.daemon.worker.queue import QueueFullError, WaitingRoom
+from antifake.daemon.worker.worker import Around, Line
+
+POISON = picture(666).resize((28, 28))
+
+
+class Killable(ModelProcess):
+    """The real one; its process is killed when it is about to see the poisonous picture."""
+
+    def judge(self, crops):
+        if any(abs(crop.astype(int) - POISON).mean() < 12 for crop in crops):
+            self.wake()
+            os.kill(self._child.pid, signal.SIGKILL)
+        return super().judge(crops)
+
+
+class Watching:
+    def state(self):
+        return []
+
+    def rescan(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def home(tiny_source, tmp_path_factory) -> Home:
+    home = Home(tmp_path_factory.mktemp("line"))
+    bundle = prepare(Source(tiny_source), home.models / "tiny", dtype="fp32")
+    home.use("tiny")
+    book = Promptbook(home.prompts)
+    for number in (1, 2):
+        book.add(f"p{number}", tiny_prompt(number).to_bytes())
+    book.use("p1", bundle)
+    return home
+
+
+@pytest.fixture(scope="module")
+def heavy(home):
+    """What takes seconds to start: decoder and model."""
+    with Decoder(jobs=2, size=28) as decoder, Killable(home) as model:
+        model.wake()
+        yield decoder, model
+
+
+@contextmanager
+def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: bool = True):
+    """A service with its line; gives it."""
+    decoder, model = heavy
+    answering = Answering(home)
+    (folder / "spool").mkdir(parents=True, exist_ok=True)
+    with ExitStack() as parts:
+        store = parts.enter_context(open_store(folder / "history.db", now()))
+        settings = Settings(folder / "config.toml", config or Config())
+        service = Service(Parts(store, settings, answering, model, Events(), now))
+        judge = Judge(decoder, model, answering, store)
+        around = Around(lambda: settings.config, now, service.done, service.trouble, service.paced)
+        room = WaitingRoom(store, folder / "spool", lambda: settings.config.worker.queue, now)
+        line = Line(store, judge, room, around)
+        service.serve(line, Watching())
+        if starts:
+            parts.enter_context(line)
+        yield service
+
+
+@pytest.fixture
+def service(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path) as service:
+        yield service
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def stamp(path: Path) -> Stamp:
+    return Stamp.of(str(path), path.lstat())
+
+
+def person(**more) -> Asked:
+    return Asked(source="api", **more)
+
+
+def judged(service, data: bytes, **more):
+    return service.wait(service.check(data, person(**more)).id, 20).answer
+
+
+def everything(service) -> list:
+    return service.page(Filter(), limit=500)[0]
+
+
+def test_a_picture_is_judged_and_the_same_bytes_again_are_answered_from_the_log(service):
+    first = service.check(png(1), person())
+    assert first.state == "queued"
+    answer = service.wait(first.id, 20).answer
+    check = answer.entry.check
+    assert (answer.id, check.source, check.width, check.format) == (first.id, "api", 96, "PNG")
+    assert check.label in ("real", "fake", "unsure")
+    again = service.check(png(1), Asked(source="extension"))
+    assert (again.state, again.id) == ("done", first.id)
+    assert len(everything(service)) == 1
+    assert answer.entry.has_thumbnail
+    assert service.thumbnail(first.id)[8:12] == b"WEBP"
+    assert list((service.settings.path.parent / "spool").iterdir()) == []
+
+
+def test_another_prompt_judges_anew(service, home):
+    first = judged(service, png(2))
+    book, bundle = Promptbook(home.prompts), home.bundle()
+    book.use("p2", bundle)
+    try:
+        second = judged(service, png(2))
+    finally:
+        book.use("p1", bundle)
+    assert first.entry.check.prompt.startswith("p1@")
+    assert second.entry.check.prompt.startswith("p2@")
+    assert second.id != first.id
+
+
+def test_what_is_no_picture_is_a_row_that_says_why(service):
+    answer = judged(service, b"%PDF-1.4 not a picture")
+    assert (answer.label, answer.word) == (None, "not checked")
+    assert answer.entry.check.code == "unreadable" or answer.entry.check.error
+    assert judged(service, png(3)).label is not None
+
+
+def test_a_private_picture_is_answered_and_leaves_nothing(service, tmp_path):
+    answer = judged(service, png(4), is_private=True, page="https://secret.example/a")
+    assert answer.label is not None
+    assert not answer.is_stored
+    assert everything(service) == []
+    with service.store.reading() as session:
+        assert jobs.pending(session) == []
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert b"secret.example" not in (tmp_path / "history.db").read_bytes()
+
+
+def test_of_a_page_only_the_host_is_kept(service):
+    answer = judged(service, png(5), page="https://user:pw@news.example:8443/private?token=1#x")
+    assert answer.entry.check.page == "news.example"
+
+
+def test_a_watched_file_gets_a_verdict_and_a_line_in_the_ledger(service, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(6))
+    assert service.found(stamp(path))
+    found = eventually(lambda: everything(service))[0].entry.check
+    assert (found.source, found.path) == ("watch", str(path))
+    assert list(service.unknown([stamp(path)])) == []
+    assert service.found(stamp(path))
+    assert len(everything(service)) == 1
+
+
+def test_a_moved_file_keeps_its_verdict(service, tmp_path):
+    path, there = tmp_path / "a.png", tmp_path / "b.png"
+    path.write_bytes(png(7))
+    service.found(stamp(path))
+    before = eventually(lambda: everything(service))[0].id
+    path.rename(there)
+    assert service.found(stamp(there))
+    service.gone([str(path)])
+    assert [(one.id, one.entry.check.path) for one in everything(service)] == [(before, str(there))]
+    assert list(service.unknown([stamp(there)])) == []
+
+
+def test_a_file_that_goes_or_grows_before_its_turn_is_no_row(tmp_path, home, heavy):
+    with at_work(home, heavy, tmp_path / "b", starts=False) as idle:
+        gone, grown, link = (tmp_path / f"{name}.png" for name in ("gone", "grown", "link"))
+        for path in (gone, grown, link):
+            path.write_bytes(png(8))
+            assert idle.found(stamp(path))
+        gone.unlink()
+        link.unlink()
+        link.symlink_to(grown)
+        idle.line.step()
+        with idle.store.reading() as session:
+            known = ledger.known(session, str(grown))
+            assert jobs.pending(session) == []
+        assert [one.entry.check.path for one in everything(idle)] == [str(grown)]
+        assert known.check_id is not None
+
+
+def test_people_do_not_wait_for_folders(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        for number in range(6):
+            path = tmp_path / f"{number}.png"
+            path.write_bytes(png(10 + number))
+            idle.found(stamp(path))
+        ticket = idle.check(png(20), person())
+        assert idle.line.step()
+        assert [one.id for one in everything(idle)] == [ticket.id]
+        assert idle.line.step()
+        assert len(everything(idle)) == 5
+
+
+def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, tmp_path):
+    config = Config(worker=Worker(queue=2))
+    with at_work(home, heavy, tmp_path, config, starts=False) as idle:
+        paths = [tmp_path / f"{number}.png" for number in range(3)]
+        for path in paths:
+            path.write_bytes(png(1))
+        assert [idle.found(stamp(path)) for path in paths] == [True, True, False]
+        for number in range(2):
+            idle.check(png(30 + number), person())
+        with pytest.raises(QueueFullError, match="2 pictures are waiting"):
+            idle.check(png(40), person())
+        while idle.line.step():
+            pass
+        assert idle.found(stamp(paths[2]))
+
+
+def test_the_same_bytes_on_their_way_are_waited_for_not_judged_twice(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        first, second = idle.check(png(50), person()), idle.check(png(50), person())
+        assert first.id == second.id
+        paths = [tmp_path / "x.png", tmp_path / "y.png"]
+        for path in paths:
+            path.write_bytes(png(50))
+            idle.found(stamp(path))
+        while idle.line.step():
+            pass
+        assert len(everything(idle)) == 1
+        assert list(idle.unknown(map(stamp, paths))) == []
+
+
+def test_a_picture_that_kills_the_model_three_times_is_given_up_and_its_neighbours_are_not(
+    home, heavy, tmp_path
+):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        paths = [tmp_path / f"{name}.png" for name in ("a", "poison", "z")]
+        for number, path in enumerate(paths):
+            path.write_bytes(png(60 + number))
+        paths[1].write_bytes(saved(picture(666), "PNG"))
+        for path in paths:
+            assert idle.found(stamp(path))
+        with idle.line:
+            rows = eventually(lambda: len(everything(idle)) == 3 and everything(idle), 60)
+        by_path = {one.entry.check.path: one.entry.check for one in rows}
+        assert by_path[str(paths[1])].code == "crashed"
+        assert "left alone" in by_path[str(paths[1])].error
+        assert all(by_path[str(path)].label for path in (paths[0], paths[2]))
+        assert list(idle.unknown(map(stamp, paths))) == []
+        assert judged_by_hand(idle, png(70)).label is not None
+
+
+def judged_by_hand(idle, data):
+    ticket = idle.check(data, person())
+    eventually(lambda: not idle.line.step() and not idle.line.room.is_open(ticket.id), 30)
+    return idle.ticket(ticket.id).answer
+
+
+def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(80))
+    with at_work(home, heavy, tmp_path, starts=False) as dead:
+        dead.found(stamp(path))
+        sent = dead.check(png(81), person())
+        with dead.store.writing() as session:
+            jobs.take_next(session)
+        (tmp_path / "spool" / ("0" * 32)).write_bytes(b"nobody waits for this")
+        (tmp_path / "spool" / "not ours").write_bytes(b"x")
+    with at_work(home, heavy, tmp_path) as risen:
+        assert risen.wait(sent.id, 20).answer.label is not None
+        eventually(lambda: len(everything(risen)) == 2)
+        assert [one.name for one in (tmp_path / "spool").iterdir()] == ["not ours"]
+
+
+def test_whoever_comes_while_nobody_is_judged_is_begun_at_once(service):
+    judged(service, png(82))
+    sent = []
+
+    def is_begun() -> bool:
+        sent.append(service.check(png(200 + len(sent)), person()).id)
+        with service.store.reading() as session:
+            job = jobs.get(session, sent[-1])
+        return (job.state, job.attempts) == ("running", 1)
+
+    eventually(is_begun)
+    eventually(lambda: len(everything(service)) == 1 + len(sent))
+
+
+def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
+    paused = Config(watch=Watch(paused_until=now() + timedelta(hours=1)))
+    with at_work(home, heavy, tmp_path, paused) as service:
+        assert service.state().mode == "paused"
+        path = tmp_path / "a.png"
+        path.write_bytes(png(90))
+        service.found(stamp(path))
+        judged(service, png(91))
+        assert len(everything(service)) == 1
+        service.settings.pause(None)
+        service.line.wake()
+        eventually(lambda: len(everything(service)) == 2)
+
+
+def test_a_full_disk_costs_no_verdict_and_nothing_is_lost(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        path = tmp_path / "a.png"
+        path.write_bytes(png(95))
+        idle.found(stamp(path))
+        works = idle.line.room.take(Priority.BATCH)
+        full(idle, is_full=True)
+        idle.line._settle(works)
+        assert "full" in idle.state().notices[0]
+        ticket = idle.check(png(96), person())
+        assert idle.line.step()
+        answer = idle.ticket(ticket.id).answer
+        assert answer.label is not None
+        assert not answer.is_stored
+        full(idle, is_full=False)
+        idle.line.wake()
+        idle.line.step()
+        assert str(path) in [one.entry.check.path for one in everything(idle)]
+        assert idle.state().notices == []
+
+
+def full(service, *, is_full: bool) -> None:
+    """SQLite says "full" where its file may not grow, as on a full disk; what room it has goes."""
+    engine = service.store.database.engine
+    engine.dispose()
+    event.listen(engine, "connect", at_most_pages(1 if is_full else 2**30))
+    for size in (4000, 400, 40, 1) if is_full else ():
+        with suppress(StorageFullError):
+            for number in range(10_000):
+                with service.store.writing() as session:
+                    name = f"{size:08x}{number:056x}"
+                    checks.keep_thumbnail(session, name, bytes(size), now())
+
+
+def at_most_pages(count):
+    def limit(connection, _record):
+        connection.execute(f"PRAGMA max_page_count={count}")
+
+    return limit
+
+
+def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        path = tmp_path / "a.png"
+        path.write_bytes(png(97))
+        idle.found(stamp(path))
+        ticket = idle.check(png(98), person())
+        active = home.models / "active"
+        named = active.read_bytes()
+        active.write_text("missing")
+        try:
+            idle.line.step()
+            idle.line.wake()
+            idle.line.step()
+            answer = idle.ticket(ticket.id).answer
+            assert answer.entry.check.code == "no_model"
+            assert "missing" in idle.state().notices[0]
+        finally:
+            active.write_bytes(named)
+        idle.line.wake()
+        assert idle.line.step()
+        assert idle.state().notices == []
+        assert [one.entry.check.path for one in everything(idle)] == [str(path)]
+
+
+def test_a_sent_picture_whose_copy_is_gone_after_a_kill_is_no_row(home, heavy, tmp_path):
+    """It was answered while the disk was full."""
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        ticket = idle.check(png(92), person())
+        [copy] = (tmp_path / "spool").iterdir()
+        copy.unlink()
+        assert idle.line.step()
+        assert everything(idle) == []
+        assert not idle.line.room.is_open(ticket.id)
+
+
+def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        ticket = idle.check(png(99), person())
+        works = idle.line.room.take(Priority.BATCH)
+        with idle.store.writing() as session:
+            jobs.drop(session, ticket.id)
+        idle.line._settle(works)
+        assert everything(idle) == []
+        assert not idle.line.room.is_open(ticket.id)
+
+
+# --- The person's word --------------------------------------------------------------------
+
+
+def test_the_persons_word_counts_for_the_picture_and_its_near_copies_and_can_be_undone(service):
+    answer = judged(service, saved(picture(200, 300), "PNG"))
+    [said] = service.correct([answer.id], "real", "api", note="I took it")
+    assert (said.label, said.word, said.percent) == ("real", "You said: real", None)
+    smaller = saved(picture(200, 300).resize((150, 150)), "JPEG", quality=60)
+    copy = judged(service, smaller)
+    assert (copy.word, copy.entry.alike is not None) == ("You said: real", True)
+    assert judged(service, png(201)).said is None
+    [undone] = service.undo([answer.id], "api")
+    assert undone.word == answer.word
+    assert service.get(copy.id).word != "You said: real"
+
+
+def test_who_follows_hears_of_checks_and_corrections_but_not_of_private_ones(service):
+    start = service.events.last
+    judged(service, png(210), is_private=True)
+    answer = judged(service, png(211))
+    service.correct([answer.id], "fake", "api")
+    told = [event for event in service.events.after(start) if event.kind != "state"]
+    assert [(event.kind, event.data["id"]) for event in told] == [
+        ("check", answer.id),
+        ("correction", answer.id),
+    ]
+    assert service.events.after(start - 1) is None
+
+
+def test_tidying_up_keeps_what_the_person_wants_kept(service):
+    answer = judged(service, png(220))
+    service.settings.put("history.keep_checks", 1)
+    judged(service, png(221))
+    service.tidy()
+    rows = everything(service)
+    assert len(rows) == 1
+    assert rows[0].id > answer.id
+    assert service.store.backups.all()
+
+
+def test_edited_settings_are_read_again_and_nonsense_is_told_once(service):
+    service.settings.path.write_text("[worker]\nqueue = 7\n")
+    service.look_after()
+    assert service.config.worker.queue == 7
+    service.settings.path.write_text("[worker]\nqeue = 8\n")
+    with pytest.raises(Exception, match="did you mean"):
+        service.look_after()
+    service.look_after()
+    assert service.config.worker.queue == 7
+
+
+def test_a_line_with_nothing_to_do_costs_nothing(service):
+    judged(service, png(230))
+    before = time.process_time()
+    time.sleep(0.5)  # the measured thing is the passing of time itself
+    assert time.process_time() - before < 0.1
