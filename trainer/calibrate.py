@@ -51,8 +51,19 @@ def calibrated(
     """
     threshold, temperature = fit(margins, is_fake)
     if false_alarms is not None:
-        threshold = float(np.quantile(margins[~is_fake], 1 - false_alarms, method="higher"))
+        threshold = threshold_within(false_alarms, margins[~is_fake])
     return replace(about, threshold=threshold, temperature=temperature)
+
+
+def threshold_within(false_alarms: float, real_margins: Numbers) -> float:
+    """Returns a threshold that keeps a budget of false alarms.
+
+    At most the share `false_alarms`, in [0, 1], of `real_margins` [n] lies above it.
+    "higher" gives one of the margins and never exceeds the budget. NumPy's default
+    interpolates between two margins and can let one picture too many pass: 2 of 15 for a
+    budget of 10 %.
+    """
+    return float(np.quantile(real_margins, 1 - false_alarms, method="higher"))
 
 
 def fit(margins: Numbers, is_fake: Truth) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from kit.toy import toy_pictures
 from antifake.core.errors import UsageError
 from antifake.core.prompt import load_prompt
 from antifake.core.prompt_file import Circumstances
-from antifake.trainer.calibrate import calibrated, fit, quality
+from antifake.trainer.calibrate import calibrated, fit, quality, threshold_within
 
 
 def drawn(threshold, temperature, n=40_000, seed=0):
@@ -79,6 +79,16 @@ def test_false_alarms_are_at_most_what_was_asked_for(share):
     about = calibrated(Circumstances(), margins, is_fake, share)
     found = quality(about, margins, is_fake).false_alarms
     assert share - 0.005 <= found <= share
+
+
+def test_a_budget_of_false_alarms_is_never_exceeded():
+    real_margins = np.arange(15.0)
+    assert threshold_within(0.1, real_margins) == 13  # one of 15 lies above it; two are 13 %
+    assert threshold_within(0.0, real_margins) == 14
+    for n in range(1, 60):
+        for share in (0.01, 0.05, 0.1, 1 / 3, 0.5):
+            margins = np.random.default_rng(n).normal(size=n)
+            assert (margins > threshold_within(share, margins)).sum() <= share * n
 
 
 def test_answers_that_are_the_wrong_way_round_are_refused():

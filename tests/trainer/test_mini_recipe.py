@@ -125,6 +125,17 @@ def test_the_threshold_keeps_the_promised_share_of_false_alarms():
     assert (found[~truth] > edge).mean() <= ACCUSED
 
 
+@pytest.mark.parametrize("n", [11, 15, 27, 101])
+def test_few_held_out_pictures_do_not_exceed_the_budget_of_false_alarms(n):
+    random = np.random.default_rng(n)
+    truth = np.arange(2 * n) % 2 == 0
+    found = random.normal(0, 2, 2 * n) + 2 * truth
+    result = calibrate(HeldOut([(None, truth, found)]))
+    assert result.false_alarms <= FALSE_ALARMS
+    edge = result.threshold + result.temperature * np.log(1 / (1 / result.bands.fake_above - 1))
+    assert (found[~truth] > edge).mean() <= ACCUSED
+
+
 def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
     (tmp_path / "index.csv").write_text(
         "file,label,generator,family,kind,source,licence\n"

@@ -38,7 +38,7 @@ from antifake.core.promptbook import Promptbook
 from antifake.core.quantization import quantised
 from antifake.core.selfcheck import scores
 from antifake.core.verdict import Bands
-from antifake.trainer.calibrate import balance
+from antifake.trainer.calibrate import balance, threshold_within
 from antifake.trainer.examples import Example
 
 from .bridge import BRIDGE_SHARD, TOWER_WEIGHTS, Sizes, assemble
@@ -196,7 +196,7 @@ class Calibration:
 def calibrate(held: HeldOut) -> Calibration:
     """Threshold by false alarms, then one temperature by likelihood, on held-out margins."""
     truth, found = held.pooled()
-    threshold = float(np.quantile(found[~truth], 1 - FALSE_ALARMS))
+    threshold = threshold_within(FALSE_ALARMS, found[~truth])
     weights = balance(truth)
     signs = np.where(truth, 1.0, -1.0)
     candidates = np.geomspace(0.05, 10, 200)
@@ -206,7 +206,7 @@ def calibrate(held: HeldOut) -> Calibration:
     ]
     temperature = float(candidates[int(np.argmin(losses))])
     called = found > threshold
-    accused = float(np.quantile(found[~truth], 1 - ACCUSED))
+    accused = threshold_within(ACCUSED, found[~truth])
     p_accused = 1 / (1 + math.exp((threshold - accused) / temperature))
     return Calibration(
         threshold=threshold,
@@ -250,7 +250,8 @@ def export(
     prompt = bridge.prompt().tuned_for(manifest.fingerprint, manifest.name)
     about = replace(
         prompt.about,
-        threshold=round(calibration.threshold, 4),
+        # Rounded up: rounded down, the picture at the threshold would be called AI-made.
+        threshold=math.ceil(1e4 * calibration.threshold) / 1e4,
         temperature=round(calibration.temperature, 4),
         bands=calibration.bands,
         made={"by": "the recipe in trainer/mini", **estimate},
