@@ -1,4 +1,4 @@
-"""The commands of the trainer: evaluate, and the recipe that builds `mini`.
+"""The commands of the trainer: evaluate, train, calibrate, and mini, which builds that model.
 
 Keep heavy imports inside the commands, as in core's.
 """
