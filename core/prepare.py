@@ -32,10 +32,10 @@ from .errors import ModelError, UsageError
 from .files import need_space
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lazy_imports import transformers_classes
+from .prompt_file import QUESTION
 from .quantization import may_be_quantised, quantised
 
 SHARD_BYTES = 10**9
-QUESTION = ("Is this photo real", "?")
 TABLES = {
     "language_model.embed_tokens.weight": "llm",
     "qformer.embeddings.word_embeddings.weight": "qformer",

@@ -20,6 +20,9 @@ from .verdict import Bands
 MAX_PROMPT_BYTES = 16 * 2**20
 """A prompt is some 20 KB; an official .pth with its optimizer 100 KB."""
 
+QUESTION = ("Is this photo real", "?")
+"""The question that the model is asked, in two parts; the soft prompt stands between them."""
+
 RGB = tuple[float, float, float]
 
 # Statistics of the official training sets (COCO + SD2 + SD2IP, 90k pictures): the
@@ -32,9 +35,9 @@ OFFICIAL_STD: RGB = (0.2780, 0.2713, 0.2872)
 class Circumstances:
     """What the two tensors were tuned with. Everything here is plain JSON."""
 
-    before: str = "Is this photo real"
-    """The question up to the pseudo-word."""
-    after: str = "?"
+    before: str = QUESTION[0]
+    """The question up to the soft prompt."""
+    after: str = QUESTION[1]
     mean: RGB = OFFICIAL_MEAN
     """Of each channel, for pixels in [0, 1]."""
     std: RGB = OFFICIAL_STD

@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from antifake.core.errors import AntifakeError, UsageError
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import QUESTION, Circumstances
 
 START_STD = 0.02
 """Of the official random start."""
 
 POSITIONS = {
-    "suffix": ("Is this photo real", "?"),
-    "prefix": ("", "Is this photo real?"),
-    "replace": ("Is this photo", "?"),
+    "suffix": QUESTION,
+    "prefix": ("", "".join(QUESTION)),
+    "replace": (QUESTION[0].removesuffix(" real"), QUESTION[1]),
 }
-"""Where [*] stands: between the two texts."""
+"""Where the soft prompt [*] stands: between the two texts."""
 
 SIDES = {"both": ("qformer", "llm"), "qformer": ("qformer",), "llm": ("llm",)}
 

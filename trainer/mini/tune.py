@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import QUESTION, Circumstances
 from antifake.trainer.examples import Example
 
 from .bridge import is_trained, look_at_cls
@@ -161,11 +161,12 @@ class Bridge:
         return self.model.margin(features, question)
 
     def asked(self, word: tuple[Tensor, Tensor]) -> Question:
-        return self.model.ask("Is this photo real", "?", *word)
+        return self.model.ask(*QUESTION, *word)
 
     def asked_plainly(self, what: str) -> Question:
         none = [torch.zeros(0, part.shape[1]) for part in self.word]
-        return self.model.ask(f"Is this photo a {what}", "?", *none)
+        before, after = QUESTION
+        return self.model.ask(before.replace("real", f"a {what}"), after, *none)
 
     def prompt(self) -> SoftPrompt:
         qformer, llm = (part.detach().clone() for part in self.word)
