@@ -1,5 +1,6 @@
 """Which models there are, where they lie, and which one answers. Imports no torch."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,6 +114,15 @@ class Home:
             return (self.root / "requests.log").read_text("utf-8").splitlines()
         except OSError:
             return []
+
+
+def user_home() -> Home:
+    """The folder of this user; the environment variable ANTIFAKE_HOME names another one."""
+    if chosen := os.environ.get("ANTIFAKE_HOME"):
+        return Home(Path(chosen))
+    import platformdirs  # noqa: PLC0415 - only where no folder is named
+
+    return Home(platformdirs.user_data_path("antifake", appauthor=False))
 
 
 def checked_name(name: str) -> str:

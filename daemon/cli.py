@@ -9,14 +9,15 @@ from importlib.metadata import version
 
 import click
 
-from antifake.core import cli as core
+from antifake.core import commands as core
+from antifake.core.terminal import Commands
 from antifake.trainer import cli as trainer
 
 from .commands import COMMANDS
 
 
 @click.group(
-    cls=core.Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(version("antifake"), prog_name="antifake")

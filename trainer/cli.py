@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from antifake.core.cli import (
+from antifake.core.catalog import user_home
+from antifake.core.errors import UsageError
+from antifake.core.files import write_atomically
+from antifake.core.loading import ensure_model, loaded
+from antifake.core.terminal import (
     EXIT_SOME_FAILED,
-    ensure_model,
-    home,
     json_option,
-    judging,
     model_option,
     progress_bar,
     prompt_option,
     say,
 )
-from antifake.core.errors import UsageError
-from antifake.core.files import write_atomically
 
 if TYPE_CHECKING:
     from antifake.core.decoder import Decoder
@@ -68,7 +67,7 @@ def evaluate(
         raise UsageError("--robustness is shown in the report: name it with --report FILE.")
     _refuse_to_overwrite(log, report)
     wanted = _wanted(real, fake, manifest, only)
-    with judging(model, prompt) as (detector, decoder):
+    with loaded(model, prompt) as (detector, decoder):
         from .evaluate import metrics
 
         judged = _judged(detector, decoder, wanted)
@@ -238,7 +237,7 @@ def train(
     learn = _known(real, fake, manifest, only)
     named = val_real or val_fake or val_manifest
     validate = _known(val_real, val_fake, val_manifest, val_only) if named else []
-    where = home()
+    where = user_home()
     bundle = ensure_model(where, base)
     from antifake.core.promptbook import Promptbook
 
@@ -317,7 +316,7 @@ def calibrate(
     """Make p_fake mean what it says, on pictures that the word was not learned from."""
     target = _new(_prompt_file(out))
     examples = _known(real, fake, manifest, only)
-    with judging(model, prompt) as (detector, decoder):
+    with loaded(model, prompt) as (detector, decoder):
         from .calibrating import calibrate_on
         from .telling import how_to_use
 

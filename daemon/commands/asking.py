@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from antifake.core import cli as core
+from antifake.core.commands.check import judged_here
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import read_file
 from antifake.core.results import Row
+from antifake.core.terminal import say
 from antifake.daemon.client import Client, DaemonError
 
 AT_ONCE = 4
@@ -39,8 +40,8 @@ def judged_there(client: Client, sources: list[Source]) -> Iterator[Row]:
                 yield row
                 done += 1
     except DaemonError as error:
-        core.say(f"{error} This process judges instead.", err="yellow")
-        yield from core.judged_here(sources[done:], None, None)
+        say(f"{error} This process judges instead.", err="yellow")
+        yield from judged_here(sources[done:], None, None)
 
 
 def _rows(client: Client, sources: list[Source]) -> Generator[Row]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from antifake.core.cli import Commands, json_option, say
+from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json, echo_table
 

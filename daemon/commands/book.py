@@ -13,8 +13,8 @@ from typing import IO, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from antifake.core import Label
-from antifake.core.cli import say
 from antifake.core.errors import UsageError
+from antifake.core.terminal import say
 from antifake.daemon import client
 from antifake.daemon.client import Client, DaemonError
 from antifake.daemon.places import Places

@@ -3,13 +3,15 @@ asked first; where none is, or it cannot go on, this process judges as core does
 
 import click
 
-from antifake.core import cli as core
+from antifake.core.commands.check import check as check_here
+from antifake.core.commands.check import judged_here, sources_of
+from antifake.core.terminal import echo_results
 
 
 @click.command(
     "check",
     params=[
-        *core.check.params,
+        *check_here.params,
         click.Option(["--no-daemon"], is_flag=True, help="Judge in this process, and log nothing."),
     ],
 )
@@ -22,7 +24,7 @@ def check(
     no_daemon: bool,
 ) -> None:
     """Judge pictures, by the daemon where it runs. "-" reads one from standard input."""
-    sources = core.sources_of(paths)
+    sources = sources_of(paths)
     asked = None
     if not (no_daemon or model or prompt):
         from antifake.daemon.client import find
@@ -30,9 +32,9 @@ def check(
 
         asked = find(places())
     if asked is None:
-        found = core.judged_here(sources, model, prompt)
+        found = judged_here(sources, model, prompt)
     else:
         from .asking import judged_there
 
         found = judged_there(asked, sources)
-    core.echo_rows(found, as_json=as_json, percent=verbose)
+    echo_results(found, as_json=as_json, percent=verbose)

@@ -2,7 +2,7 @@
 
 import click
 
-from antifake.core.cli import Commands, json_option, say
+from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json
 

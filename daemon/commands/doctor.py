@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from antifake.core.cli import json_option, say
+from antifake.core.terminal import json_option, say
 
 from .printing import echo_json
 

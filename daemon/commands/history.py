@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from antifake.core.cli import EXIT_SOME_FAILED, Commands, json_option, say
 from antifake.core.errors import UsageError
+from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, say
 
 from .printing import echo_json, echo_table, local
 

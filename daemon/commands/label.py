@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from antifake.core.cli import json_option, say
 from antifake.core.errors import UsageError
+from antifake.core.terminal import json_option, say
 
 from .history import LABELS
 from .printing import echo_json

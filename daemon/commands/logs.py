@@ -2,8 +2,8 @@
 
 import click
 
-from antifake.core.cli import Commands, json_option
 from antifake.core.errors import UsageError
+from antifake.core.terminal import Commands, json_option
 
 from .printing import echo_json
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from antifake.core.cli import Commands, json_option, say
+from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json, echo_table, local
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from antifake.core.cli import Commands, json_option, say
 from antifake.core.errors import UsageError
+from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json, echo_table, local
 

@@ -16,11 +16,11 @@ from kit.shared import shared_data
 
 from antifake.core import clip_weights
 from antifake.core.catalog import Home
-from antifake.core.cli import pull_embedded
 from antifake.core.detector import load_detector
 from antifake.core.embedded import PIECE, piece
 from antifake.core.errors import ModelError
 from antifake.core.images import decode
+from antifake.core.loading import pull_embedded
 from antifake.core.precision import Precision
 from antifake.core.samples import photographs
 from antifake.core.selfcheck import SelfCheck, scores

@@ -26,7 +26,6 @@ from antifake.core.bundle import (
     file_entry,
     seal,
 )
-from antifake.core.cli import progress_bar
 from antifake.core.detector import detector_of
 from antifake.core.embedded import TOWER, TOWER_SHARD
 from antifake.core.fetch import fetch_member
@@ -37,6 +36,7 @@ from antifake.core.prepare import fingerprint, tensor_digest
 from antifake.core.promptbook import Promptbook
 from antifake.core.quantization import quantised
 from antifake.core.selfcheck import scores
+from antifake.core.terminal import progress_bar
 from antifake.core.verdict import Bands
 from antifake.trainer.calibrate import balance, threshold_within
 from antifake.trainer.examples import Example

@@ -1,0 +1,15 @@
+"""The commands of core: check, scan, demo, model, prompt, privacy, completion.
+
+Heavy imports (torch, transformers, rich, numpy) stay inside the commands, so that `--help`
+answers at once.
+"""
+
+from .check import check
+from .completion import completion
+from .demo import demo
+from .model import model
+from .privacy import privacy
+from .prompt import prompt
+from .scan import scan
+
+COMMANDS = (check, scan, demo, model, prompt, privacy, completion)

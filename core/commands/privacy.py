@@ -1,0 +1,15 @@
+"""`antifake privacy`: what was ever asked of another computer."""
+
+import click
+
+from antifake.core.catalog import user_home
+from antifake.core.terminal import say
+
+
+@click.command()
+def privacy() -> None:
+    """List every request this program ever made to another computer."""
+    lines = user_home().requests()
+    for line in lines or ["None: this program has never asked another computer for anything."]:
+        click.echo(line)
+    say("No picture ever leaves this computer; only model weights are fetched, when you ask.")

@@ -1,0 +1,164 @@
+"""`antifake prompt`: list, import, choose and show the prompts that models are asked with."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from antifake.core.catalog import Home, user_home
+from antifake.core.errors import ModelError, UsageError
+from antifake.core.terminal import Commands, json_option, model_option, say
+
+if TYPE_CHECKING:
+    from antifake.core.bundle import Bundle
+
+
+@click.group(cls=Commands)
+def prompt() -> None:
+    """The learned prompts that models are asked with."""
+
+
+@prompt.command("list")
+@model_option
+@json_option
+def prompt_list(model: str | None, as_json: bool) -> None:
+    """Prompts on this computer; * answers."""
+    from antifake.core.bundle import PROMPT
+    from antifake.core.promptbook import SHIPPED, Promptbook
+
+    where = user_home()
+    book = Promptbook(where.prompts)
+    bundle = _bundle_or_none(where, model)
+    active = _active_name(book, bundle)
+    names = [SHIPPED] if bundle and PROMPT in bundle.manifest.files else []
+    rows = []
+    for name in [*names, *book.names()]:
+        row: dict[str, Any] = {"name": name, "active": name == active, "error": None}
+        try:
+            file = book.open(name, bundle)
+            row |= {"id": file.id, "for": file.about.base_name, "shapes": file.shapes}
+        except ModelError as error:
+            row["error"] = str(error)
+        rows.append(row)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        mark = "*" if row["active"] else " "
+        about = row["error"] or f"{row['id']}  for {row['for'] or 'a model of its widths'}"
+        click.echo(f"{mark} {row['name']:<24} {about}")
+    if not rows:
+        say("There are no prompts yet: `antifake prompt import FILE.pth` reads an official one.")
+
+
+def _bundle_or_none(where: Home, model: str | None) -> "Bundle | None":
+    try:
+        return where.bundle(model)
+    except ModelError:
+        if model:
+            raise
+        return None
+
+
+def _active_name(book: Any, bundle: "Bundle | None") -> str | None:
+    try:
+        return str(book.active(bundle).name) if bundle else None
+    except ModelError:
+        return None
+
+
+@prompt.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Keep it under this name; else its file's.")
+def prompt_import(file: Path, name: str | None) -> None:
+    """Take in an official AntifakePrompt checkpoint (.pth), or a prompt of ours (.safetensors)."""
+    from antifake.core.prompt import import_official, load_prompt
+    from antifake.core.promptbook import Promptbook
+
+    book = Promptbook(user_home().prompts)
+    name = name or file.stem
+    if file.suffix == ".safetensors":
+        book.add(name, load_prompt(file).to_bytes())
+        say(f"{file.name} is kept as {name}.")
+        return
+    imported = import_official(file)
+    book.add(name, imported.prompt.to_bytes())
+    say(f"{file.name} is kept as {name}.")
+    for line in imported.took:
+        say(f"  took     {line}")
+    for line in imported.assumed:
+        say(f"  assumed  {line}")
+
+
+@prompt.command("use")
+@click.argument("name")
+@model_option
+def prompt_use(name: str, model: str | None) -> None:
+    """Let a prompt answer from now on."""
+    from antifake.core.promptbook import Promptbook
+
+    where = user_home()
+    bundle = where.bundle(model)
+    Promptbook(where.prompts).use(name, bundle)
+    say(f"{bundle.manifest.name} is asked with {name} from now on.")
+
+
+@prompt.command()
+@model_option
+def rollback(model: str | None) -> None:
+    """Take back the last `prompt use`."""
+    from antifake.core.promptbook import Promptbook
+
+    where = user_home()
+    bundle = where.bundle(model)
+    chosen = Promptbook(where.prompts).roll_back(bundle)
+    say(f"{bundle.manifest.name} is asked with {chosen.version} again.")
+
+
+@prompt.command()
+@click.argument("name", required=False)
+@model_option
+@json_option
+def show(name: str | None, model: str | None, as_json: bool) -> None:
+    """Show a prompt: its question, where it was tuned, how it was calibrated."""
+    from dataclasses import asdict
+
+    from antifake.core.promptbook import Promptbook
+
+    where = user_home()
+    book = Promptbook(where.prompts)
+    if name:
+        file = book.open(name, _bundle_or_none(where, model))
+    else:
+        file = book.active(where.bundle(model)).file
+    about = asdict(file.about)
+    if as_json:
+        click.echo(json.dumps({"id": file.id, "shapes": file.shapes, **about}, indent=1))
+        return
+    click.echo(f"{'id':<14}{file.id}\n{'question':<14}{about['before']} [*]{about['after']}")
+    for side, shape in file.shapes.items():
+        click.echo(f"{side:<14}{shape[0]} learned x {shape[1]}")
+    for key in ("base_name", "base", "mean", "std", "threshold", "temperature", "bands"):
+        click.echo(f"{key:<14}{about[key]}")
+    for key, value in about["made"].items():
+        click.echo(f"{key:<14}{value}")
+
+
+@prompt.command()
+@click.argument("name")
+@click.argument("dest", type=click.Path(path_type=Path))
+@model_option
+def export(name: str, dest: Path, model: str | None) -> None:
+    """Copy a prompt into a file DEST, to keep or to give away."""
+    from antifake.core.files import write_atomically
+    from antifake.core.promptbook import Promptbook
+
+    where = user_home()
+    bundle = _bundle_or_none(where, model)
+    book = Promptbook(where.prompts)
+    file = book.open(name, bundle)
+    if dest.exists():
+        raise UsageError(f"{dest} exists already; nothing was overwritten.")
+    write_atomically(dest, file.path.read_bytes())
+    say(f"{name} is in {dest}.")

