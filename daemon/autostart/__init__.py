@@ -1,24 +1,25 @@
-"""Starting with the person's session: on, off, and what is really there.
+"""Starts antifake with the user's session: on, off, and what is really configured.
 
-    ways = ways_here(Session.of_this_process())
-    for way in ways: way.on()
+    session = Session.of_this_process()
+    for status in turn_on(session):
+        print(status.name, status.is_on, status.where)
 
-Each system has its own way; all of them are files or entries of this user alone, and what `on`
-has made `off` takes away. Windows and macOS are written after their documentation and were not
-run.
+Each operating system has its own mechanism. All of them are files or entries that belong to this
+user alone, and `turn_off` removes what `turn_on` has made. The code for Windows and macOS follows
+their documentation and has not been run there.
 """
 
-from .face import Session, status, turn_off, turn_on, ways_here
-from .way import AutostartError, Program, Status, Way
+from .entry import AutostartEntry, AutostartError, Program, Status
+from .session import Session, entries_for, status, turn_off, turn_on
 
 __all__ = [
+    "AutostartEntry",
     "AutostartError",
     "Program",
     "Session",
     "Status",
-    "Way",
+    "entries_for",
     "status",
     "turn_off",
     "turn_on",
-    "ways_here",
 ]

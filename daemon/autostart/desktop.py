@@ -1,5 +1,5 @@
-"""An entry in the desktop's autostart folder, as XDG has it: for sessions without systemd, and
-for what needs a screen."""
+"""A desktop entry in the XDG autostart folder: for sessions without systemd, and for programs that
+need a screen."""
 
 import configparser
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from antifake.core.files import write_atomically
 
-from .way import Program, Status, plain, problem_of, remove
+from .entry import Program, Status, problem_of, remove, single_line
 
 _ENTRY = """\
 [Desktop Entry]
@@ -51,7 +51,7 @@ class DesktopEntry:
         return _ENTRY.format(
             name=self.program.name,
             what=self.program.what,
-            program=_string(plain(self.program.command[0])),
+            program=_string(single_line(self.program.command[0])),
             command=command,
         )
 
@@ -72,13 +72,13 @@ class DesktopEntry:
 
 
 def _string(text: str) -> str:
-    """A value of the kind "string" of the Desktop Entry Specification."""
+    """Escapes a value of type "string" of the Desktop Entry Specification."""
     return text.replace("\\", "\\\\")
 
 
 def _quoted(text: str) -> str:
-    """One word of Exec: quoted for it first, then escaped as the string that Exec is."""
-    inner = re.sub(r'(["`$\\])', r"\\\1", plain(text)).replace("%", "%%")
+    """Quotes one argument of Exec, then escapes it, since Exec itself is a string."""
+    inner = re.sub(r'(["`$\\])', r"\\\1", single_line(text)).replace("%", "%%")
     return _string(f'"{inner}"')
 
 

@@ -1,4 +1,4 @@
-"""A unit of the user's own systemd: restarted when it crashes, stopped with the session."""
+"""A unit of the user's systemd: restarted after a crash, stopped with the session."""
 
 import configparser
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from antifake.core.files import write_atomically
 
-from .way import AutostartError, Program, Status, plain, problem_of, remove
+from .entry import AutostartError, Program, Status, problem_of, remove, single_line
 
 _UNIT = """\
 [Unit]
@@ -21,7 +21,7 @@ Type=simple
 ExecStart={command}
 {environment}Restart=on-failure
 RestartSec=3
-# Somebody else is the daemon already, or the settings are wrong: trying again does not help.
+# 5: a daemon runs already; 2: the settings are wrong. Trying again does not help.
 RestartPreventExitStatus=2 5
 TimeoutStopSec=20
 KillMode=mixed
@@ -39,7 +39,7 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 
 def works() -> bool:
-    """Whether there is a systemd of this user that listens."""
+    """Returns whether systemd answers for this user."""
     try:
         return _systemctl("show-environment").returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -72,7 +72,7 @@ class SystemdUnit:
     def text(self) -> str:
         home = self.program.home
         line = f"Environment={_quoted(f'ANTIFAKE_HOME={home}')}\n" if home else ""
-        # Of the program itself no dollar is ever expanded, of its arguments it is.
+        # systemd expands a dollar sign in arguments, but not in the path of the program.
         first, *rest = map(_quoted, self.program.command)
         command = " ".join([first, *(one.replace("$", "$$") for one in rest)])
         return _UNIT.format(what=self.program.what, command=command, environment=line)
@@ -108,14 +108,17 @@ class SystemdUnit:
 
 def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603
-        ["systemctl", "--user", *words],  # noqa: S607  # where the system has it
-        capture_output=True, text=True, check=False, timeout=20,
-    )  # fmt: skip
+        ["systemctl", "--user", *words],  # noqa: S607  # its path differs between systems
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
 
 
 def _quoted(text: str) -> str:
-    """One word for systemd: see systemd.syntax(7) and the specifiers of systemd.unit(5)."""
-    escaped = plain(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    """Quotes one word: see systemd.syntax(7), and systemd.unit(5) for the specifiers."""
+    escaped = single_line(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
 
 

@@ -1,6 +1,7 @@
-"""An entry in the Run key of the user's registry; Windows reads it when the person logs in.
+"""An entry in the Run key of the user's registry: Windows reads it when the user logs in.
 
-Not a service: those have no screen for a tray. Written after the documentation; not run.
+Not a service, because services have no screen for a tray. Follows the documentation; it has not
+been run on Windows.
 """
 
 import re
@@ -8,11 +9,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
-from .way import AutostartError, Program, Status, problem_of
+from .entry import AutostartError, Program, Status, problem_of
 
 _KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
 _LONGEST = 260
-"""Letters of a command that Windows reads there."""
+"""The longest command, in characters, that Windows reads there."""
 _VALUE = re.compile(r"^\s+\S+\s+REG_SZ\s+(.*)$", re.MULTILINE)
 
 
@@ -26,7 +27,7 @@ class RunKey:
             raise AutostartError(f"Windows starts no command this long: {command}")
         home = self.program.home
         if home and _run("query", r"HKCU\Environment", "/v", "ANTIFAKE_HOME").returncode != 0:
-            # An entry there has a command and nothing else.
+            # A Run entry holds a command only, no environment.
             raise AutostartError(
                 "Windows would start antifake without your ANTIFAKE_HOME: keep it for your "
                 f'account first, with `setx ANTIFAKE_HOME "{home}"`.'
@@ -47,7 +48,7 @@ class RunKey:
         return subprocess.list2cmdline(self._without_console().command)
 
     def _without_console(self) -> Program:
-        """With the Python that opens no window."""
+        """Returns the program run by pythonw.exe, which opens no console window."""
         python, *rest = self.program.command
         path = PureWindowsPath(python)
         if path.name.lower() == "python.exe":
@@ -69,12 +70,15 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603
             ["reg", *words],  # noqa: S607
-            capture_output=True, text=True, check=False, timeout=20,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AutostartError(f"The registry does not answer: {error}.") from error
 
 
 def _words(command: str) -> list[str]:
-    """What `list2cmdline` has made of them; no argument of ours ends in a backslash."""
+    """Undoes `list2cmdline`. None of our arguments ends in a backslash."""
     return [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command)]

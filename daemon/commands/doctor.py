@@ -1,4 +1,4 @@
-"""What is wrong, and what to do first."""
+"""`antifake doctor`: what is wrong, and what to do first."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -19,11 +19,11 @@ def doctor(as_json: bool) -> None:
     """Look at everything antifake needs, and name what to do first. Ends with 1 in trouble."""
     from dataclasses import asdict
 
-    from antifake.daemon.doctor import Patient, examine, first_trouble
+    from antifake.daemon.doctor import System, examine, first_trouble
     from antifake.daemon.places import places
 
     found = []
-    for finding in examine(Patient(places())):
+    for finding in examine(System(places())):
         found.append(finding)
         if not as_json:
             _show(finding)

@@ -1,13 +1,13 @@
-"""What is wrong, and the one thing to do first.
+"""Diagnoses this installation and names the one thing to do first.
 
-    findings = examine(Patient.of_this_process(places()))
+    findings = list(examine(System(places())))
     first = first_trouble(findings)
 
-The order is that of causes: what is found first makes what comes later fail, too. What cannot be
-known because of an earlier trouble is not in the list.
+Checks run in causal order: an earlier failure may explain a later one. A check is left out if an
+earlier failure makes it impossible.
 """
 
-from .examination import Patient, examine, first_trouble
-from .finding import Finding
+from .diagnosis import System, examine
+from .finding import Finding, first_trouble
 
-__all__ = ["Finding", "Patient", "examine", "first_trouble"]
+__all__ = ["Finding", "System", "examine", "first_trouble"]

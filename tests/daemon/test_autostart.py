@@ -14,9 +14,9 @@ from kit.waiting import eventually
 from antifake.daemon import autostart
 from antifake.daemon.autostart import AutostartError, Session
 from antifake.daemon.autostart.desktop import DesktopEntry
-from antifake.daemon.autostart.mac import LaunchAgent
+from antifake.daemon.autostart.entry import Program
+from antifake.daemon.autostart.macos import LaunchAgent
 from antifake.daemon.autostart.systemd import SystemdUnit
-from antifake.daemon.autostart.way import Program
 from antifake.daemon.autostart.windows import RunKey
 
 SYSTEMCTL = """#!/bin/sh

@@ -20,8 +20,8 @@ from antifake.core.promptbook import Promptbook
 from antifake.daemon import app, client, instance
 from antifake.daemon.autostart import Session, turn_on
 from antifake.daemon.config import Folder, add_folder, put
-from antifake.daemon.doctor import Patient, examine, first_trouble
-from antifake.daemon.doctor.at_rest import Free
+from antifake.daemon.doctor import System, examine, first_trouble
+from antifake.daemon.doctor.installation import Free
 from antifake.daemon.places import places
 from antifake.daemon.store import open_store
 
@@ -30,7 +30,7 @@ MUCH = Free(10**12, 0, 10**12)
 
 
 @pytest.fixture
-def patient(tiny_home, tmp_path, monkeypatch) -> Patient:
+def system(tiny_home, tmp_path, monkeypatch) -> System:
     """Somebody with a model and a prompt, in good health; the daemon does not run."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
@@ -40,7 +40,7 @@ def patient(tiny_home, tmp_path, monkeypatch) -> Patient:
     put(where.config, "server.port", free_port())
     session = Session("linux", sys.executable, tmp_path / "person", os.environ)
     assert tiny_home.root == where.data
-    return Patient(where, session, lambda _: MUCH)
+    return System(where, session, lambda _: MUCH)
 
 
 def free_port() -> int:
@@ -49,31 +49,31 @@ def free_port() -> int:
 
 
 @contextmanager
-def healthy(patient):
+def healthy(system):
     """Its daemon runs."""
     with ExitStack() as parts:
-        parts.enter_context(instance.only_one(patient.where))
-        yield parts.enter_context(app.started(patient.where, lambda: None))
+        parts.enter_context(instance.only_one(system.where))
+        yield parts.enter_context(app.started(system.where, lambda: None))
 
 
-def trouble(patient):
+def trouble(system):
     """What comes first, after seeing that everything found has a sentence."""
-    found = list(examine(patient))
+    found = list(examine(system))
     assert all(finding.sentence.strip() for finding in found)
     assert all(finding.fix for finding in found if not finding.ok)
     return first_trouble(found)
 
 
-def named(patient, name):
-    return next(finding for finding in examine(patient) if finding.name == name)
+def named(system, name):
+    return next(finding for finding in examine(system) if finding.name == name)
 
 
 # --- Well ---------------------------------------------------------------------------------------
 
 
-def test_who_is_well_is_told_so(patient):
-    with healthy(patient):
-        found = list(examine(patient))
+def test_who_is_well_is_told_so(system):
+    with healthy(system):
+        found = list(examine(system))
     assert first_trouble(found) is None, found
     assert [finding.name for finding in found] == [
         "folders", "settings", "disk", "model", "prompt", "history", "daemon", "port", "token",
@@ -81,13 +81,13 @@ def test_who_is_well_is_told_so(patient):
     ]  # fmt: skip
 
 
-def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(patient):
+def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(system):
     doctor = [sys.executable, "-m", "antifake.daemon", "doctor"]
     done = subprocess.run(doctor, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "TROUBLE  daemon" in done.stdout
     assert done.stderr.splitlines()[-1] == "Do this first: antifake daemon start"
-    with healthy(patient):
+    with healthy(system):
         done = subprocess.run([*doctor, "--json"], capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)
     assert done.returncode == 0, found
@@ -98,93 +98,93 @@ def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(patient):
 # --- Without a daemon ---------------------------------------------------------------------------
 
 
-def test_a_folder_that_is_a_file(patient):
-    patient.where.logs.rmdir()
-    patient.where.logs.write_text("")
-    first = trouble(patient)
+def test_a_folder_that_is_a_file(system):
+    system.where.logs.rmdir()
+    system.where.logs.write_text("")
+    first = trouble(system)
     assert first.name == "folders"
     assert "is not a folder" in first.sentence
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(patient):
-    patient.where.logs.chmod(0o500)
-    assert "cannot be written" in trouble(patient).sentence
+def test_a_folder_that_cannot_be_written(system):
+    system.where.logs.chmod(0o500)
+    assert "cannot be written" in trouble(system).sentence
 
 
 @pytest.mark.parametrize("name", ["state", "local_token"])
-def test_what_is_secret_and_open_to_others(patient, name):
-    path = getattr(patient.where, name)
+def test_what_is_secret_and_open_to_others(system, name):
+    path = getattr(system.where, name)
     if name == "local_token":
         path.write_text("secret")
     path.chmod(0o755)
-    first = trouble(patient)
+    first = trouble(system)
     assert str(path) in first.sentence
     assert first.fix.startswith(f"chmod {'700' if path.is_dir() else '600'} ")
 
 
-def test_settings_that_cannot_be_read(patient):
-    patient.where.config.write_text("[server]\nprot = 1\n")
-    first = trouble(patient)
+def test_settings_that_cannot_be_read(system):
+    system.where.config.write_text("[server]\nprot = 1\n")
+    first = trouble(system)
     assert first.name == "settings"
     assert "did you mean server.port?" in first.sentence
-    assert str(patient.where.config) in first.fix
+    assert str(system.where.config) in first.fix
 
 
-def test_a_full_disk(patient):
-    first = trouble(replace(patient, disk_usage=lambda _: Free(10**9, 10**9 - 10**6, 10**6)))
+def test_a_full_disk(system):
+    first = trouble(replace(system, disk_usage=lambda _: Free(10**9, 10**9 - 10**6, 10**6)))
     assert first.name == "disk"
     assert "1 MB are free" in first.sentence
 
 
-def test_a_model_that_is_missing(patient):
-    put(patient.where.config, "worker.model", "big")
-    first = trouble(patient)
+def test_a_model_that_is_missing(system):
+    put(system.where.config, "worker.model", "big")
+    first = trouble(system)
     assert (first.name, first.fix) == ("model", "antifake model pull big")
 
 
-def test_a_model_that_is_damaged(patient):
-    shard = next((patient.where.home.models / "tiny").glob("model-*"))
+def test_a_model_that_is_damaged(system):
+    shard = next((system.where.home.models / "tiny").glob("model-*"))
     data = bytearray(shard.read_bytes())
     data[-1] ^= 1
     shard.write_bytes(data)
-    first = trouble(patient)
+    first = trouble(system)
     assert first.name == "model"
     assert "damaged" in first.sentence
 
 
-def test_a_prompt_that_is_missing_or_does_not_fit(patient):
-    put(patient.where.config, "worker.prompt", "mine")
-    first = trouble(patient)
+def test_a_prompt_that_is_missing_or_does_not_fit(system):
+    put(system.where.config, "worker.prompt", "mine")
+    first = trouble(system)
     assert (first.name, first.fix) == ("prompt", "antifake config set worker.prompt ''")
-    put(patient.where.config, "worker.prompt", None)
-    book = Promptbook(patient.where.home.prompts)
+    put(system.where.config, "worker.prompt", None)
+    book = Promptbook(system.where.home.prompts)
     book.path("first").unlink()
-    first = trouble(patient)
+    first = trouble(system)
     assert first.name == "prompt"
     assert "antifake prompt list" in first.fix
     assert LLM_WIDTH
 
 
-def test_a_log_that_is_damaged(patient):
-    with open_store(patient.where.database, NOW) as store:
+def test_a_log_that_is_damaged(system):
+    with open_store(system.where.database, NOW) as store:
         store.back_up(NOW)
-    patient.where.database.write_bytes(b"no database" * 100)
-    patient.where.database.chmod(0o600)
-    first = trouble(patient)
+    system.where.database.write_bytes(b"no database" * 100)
+    system.where.database.chmod(0o600)
+    first = trouble(system)
     assert first.name == "history"
     assert "damaged" in first.sentence
     assert "newest backup" in first.fix
 
 
-def test_a_log_of_a_newer_version_or_of_another_program(patient):
-    with open_store(patient.where.database, NOW) as store, store.writing() as session:
+def test_a_log_of_a_newer_version_or_of_another_program(system):
+    with open_store(system.where.database, NOW) as store, store.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    first = trouble(patient)
+    first = trouble(system)
     assert (first.name, first.fix) == ("history", "Update antifake.")
-    with open_store_raw(patient.where.database) as connection:
+    with open_store_raw(system.where.database) as connection:
         connection.execute("PRAGMA application_id=1")
-    first = trouble(patient)
+    first = trouble(system)
     assert first.name == "history"
     assert "another program" in first.sentence
 
@@ -204,21 +204,21 @@ def open_store_raw(path):
 # --- The daemon ---------------------------------------------------------------------------------
 
 
-def test_one_that_does_not_run(patient):
-    first = trouble(patient)
+def test_one_that_does_not_run(system):
+    first = trouble(system)
     assert (first.name, first.fix) == ("daemon", "antifake daemon start")
 
 
-def test_one_that_crashed(patient):
-    patient.where.running.write_text('{"pid": 1, "port": 2, "version": "0", "started": "x"}')
-    first = trouble(patient)
+def test_one_that_crashed(system):
+    system.where.running.write_text('{"pid": 1, "port": 2, "version": "0", "started": "x"}')
+    first = trouble(system)
     assert first.name == "daemon"
     assert "crashed" in first.sentence
 
 
-def test_one_that_has_not_said_where_it_is(patient):
-    with instance.only_one(patient.where):
-        first = trouble(patient)
+def test_one_that_has_not_said_where_it_is(system):
+    with instance.only_one(system.where):
+        first = trouble(system)
     assert first.name == "daemon"
     assert "lock" in first.sentence
 
@@ -252,130 +252,130 @@ SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
 
 
 @pytest.mark.parametrize("say", [WEB, SSH])
-def test_another_program_on_the_port_where_it_should_answer(patient, say):
-    with instance.only_one(patient.where), stranger(say) as port:
-        instance.announce(patient.where, port, "0", NOW)
-        first = trouble(patient)
+def test_another_program_on_the_port_where_it_should_answer(system, say):
+    with instance.only_one(system.where), stranger(say) as port:
+        instance.announce(system.where, port, "0", NOW)
+        first = trouble(system)
     assert first.name == "port"
     assert "Another program" in first.sentence
 
 
-def test_one_that_hangs(patient):
-    with instance.only_one(patient.where), stranger(b"") as port:
-        instance.announce(patient.where, port, "0", NOW)
-        first = trouble(patient)
+def test_one_that_hangs(system):
+    with instance.only_one(system.where), stranger(b"") as port:
+        instance.announce(system.where, port, "0", NOW)
+        first = trouble(system)
     assert first.name == "port"
     assert "hangs" in first.sentence
 
 
-def test_one_that_runs_and_listens_nowhere(patient):
-    with instance.only_one(patient.where):
-        instance.announce(patient.where, free_port(), "0", NOW)
-        first = trouble(patient)
+def test_one_that_runs_and_listens_nowhere(system):
+    with instance.only_one(system.where):
+        instance.announce(system.where, free_port(), "0", NOW)
+        first = trouble(system)
     assert (first.name, "hangs" in first.sentence) == ("port", True)
 
 
 @pytest.mark.parametrize("say", [WEB, SSH])
-def test_another_program_on_the_port_that_it_would_take(patient, say):
+def test_another_program_on_the_port_that_it_would_take(system, say):
     with stranger(say) as port:
-        put(patient.where.config, "server.port", port)
-        found = named(patient, "port")
+        put(system.where.config, "server.port", port)
+        found = named(system, "port")
     assert found.ok
     assert f"Another program has port {port}" in found.sentence
 
 
-def test_an_antifake_of_somebody_else_on_that_port(patient, tmp_path):
-    theirs = replace(patient.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
+def test_an_antifake_of_somebody_else_on_that_port(system, tmp_path):
+    theirs = replace(system.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
     theirs.make()
     with instance.only_one(theirs), app.started(theirs, lambda: None) as daemon:
-        put(patient.where.config, "server.port", daemon.running.port)
-        assert "not yours" in named(patient, "port").sentence
+        put(system.where.config, "server.port", daemon.running.port)
+        assert "not yours" in named(system, "port").sentence
 
 
-def test_a_token_that_is_gone(patient):
-    with healthy(patient):
-        patient.where.local_token.unlink()
-        first = trouble(patient)
+def test_a_token_that_is_gone(system):
+    with healthy(system):
+        system.where.local_token.unlink()
+        first = trouble(system)
     assert first.name == "token"
     assert "gone" in first.sentence
 
 
-def test_a_token_that_was_revoked(patient):
-    with healthy(patient):
-        asked = client.need(patient.where)
+def test_a_token_that_was_revoked(system):
+    with healthy(system):
+        asked = client.need(system.where)
         [mine] = asked.get("/tokens")["tokens"]
         asked.ask("DELETE", f"/tokens/{mine['id']}")
-        first = trouble(patient)
+        first = trouble(system)
     assert first.name == "token"
     assert "revoked" in first.sentence
 
 
-def test_a_daemon_of_another_version(patient):
-    with healthy(patient) as daemon:
-        instance.announce(patient.where, daemon.running.port, "0.0.1", NOW)
-        first = trouble(patient)
+def test_a_daemon_of_another_version(system):
+    with healthy(system) as daemon:
+        instance.announce(system.where, daemon.running.port, "0.0.1", NOW)
+        first = trouble(system)
     assert first.name == "version"
     assert "The daemon is 0.0.1" in first.sentence
     assert first.fix == "antifake daemon stop; antifake daemon start"
 
 
-# --- Around -------------------------------------------------------------------------------------
+# --- The environment ----------------------------------------------------------------------------
 
 
-def test_a_watched_folder_that_is_not_there(patient, tmp_path):
-    add_folder(patient.where.config, Folder(tmp_path / "gone"))
-    with healthy(patient):
-        first = trouble(patient)
+def test_a_watched_folder_that_is_not_there(system, tmp_path):
+    add_folder(system.where.config, Folder(tmp_path / "gone"))
+    with healthy(system):
+        first = trouble(system)
     assert first.name == "watched folders"
     assert str(tmp_path / "gone") in first.sentence
     assert "antifake watch remove" in first.fix
 
 
-def test_more_folders_than_the_kernel_watches(patient, tmp_path):
+def test_more_folders_than_the_kernel_watches(system, tmp_path):
     for n in range(9):
         (tmp_path / "many" / f"{n}").mkdir(parents=True)
     (tmp_path / "inotify").mkdir()
     (tmp_path / "inotify" / "max_user_watches").write_text("10\n")
-    add_folder(patient.where.config, Folder(tmp_path / "many", exclude=("1",)))
-    patient = replace(patient, inotify=tmp_path / "inotify")
-    with healthy(patient):
-        first = trouble(patient)
+    add_folder(system.where.config, Folder(tmp_path / "many", exclude=("1",)))
+    system = replace(system, inotify=tmp_path / "inotify")
+    with healthy(system):
+        first = trouble(system)
         assert first.name == "kernel's watches"
         assert "sysctl" in first.fix
         (tmp_path / "inotify" / "max_user_watches").write_text("100\n")
-        assert named(patient, "kernel's watches").sentence.startswith("9 folders")
-        assert trouble(patient) is None
+        assert named(system, "kernel's watches").sentence.startswith("9 folders")
+        assert trouble(system) is None
 
 
-def test_without_a_screen_there_is_no_icon_and_no_trouble(patient):
-    found = named(patient, "tray")
+def test_without_a_screen_there_is_no_icon_and_no_trouble(system):
+    found = named(system, "tray")
     assert found.ok
     assert "no screen" in found.sentence
 
 
-def test_autostart_that_is_not_as_the_settings_say(patient):
-    with healthy(patient):
-        put(patient.where.config, "login.start", True)
-        first = trouble(patient)
+def test_autostart_that_is_not_as_the_settings_say(system):
+    with healthy(system):
+        put(system.where.config, "login.start", True)
+        first = trouble(system)
         assert (first.name, first.fix) == ("autostart", "antifake autostart on")
-        turn_on(patient.session)
-        assert trouble(patient) is None
-        put(patient.where.config, "login.start", False)
-        assert trouble(patient).fix == "antifake autostart off"
+        turn_on(system.session)
+        assert trouble(system) is None
+        put(system.where.config, "login.start", False)
+        assert trouble(system).fix == "antifake autostart off"
 
 
-def test_autostart_of_a_python_that_is_gone(patient, tmp_path):
-    put(patient.where.config, "login.start", True)
-    turn_on(replace(patient.session, python=str(tmp_path / "gone" / "python")))
-    with healthy(patient):
-        first = trouble(patient)
+def test_autostart_of_a_python_that_is_gone(system, tmp_path):
+    put(system.where.config, "login.start", True)
+    turn_on(replace(system.session, python=str(tmp_path / "gone" / "python")))
+    with healthy(system):
+        first = trouble(system)
     assert first.name == "autostart"
     assert "is not there" in first.sentence
     assert first.fix == "antifake autostart on"
 
 
-def test_of_several_troubles_the_cause_comes_first(patient):
-    patient.where.config.write_text("[server\n")
-    found = [finding.name for finding in examine(patient) if not finding.ok]
+def test_of_several_troubles_the_cause_comes_first(system):
+    system.where.config.write_text("[server\n")
+    found = [finding.name for finding in examine(system) if not finding.ok]
     assert found == ["settings", "daemon"]
-    assert Path(patient.where.config).exists()
+    assert Path(system.where.config).exists()

@@ -1,4 +1,4 @@
-"""What is started, and what every way of having it started can do."""
+"""A program to start, and the interface of every autostart mechanism."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,38 +9,38 @@ from antifake.core.errors import AntifakeError
 
 
 class AutostartError(AntifakeError):
-    """It cannot be started with the session as things are."""
+    """Autostart could not be configured or read."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is to run."""
+    """A program to start with the session."""
 
     name: str
-    """A file's name without its ending, the same for ever: `off` finds it by that."""
+    """The file name without its suffix. It must never change: `off` finds the entry by it."""
     what: str
-    """For people."""
+    """A description for people."""
     command: tuple[str, ...]
     home: str | None = None
-    """ANTIFAKE_HOME, where the person has chosen one."""
+    """The user's ANTIFAKE_HOME, if one is set."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is really there."""
+    """What is really configured."""
 
     name: str
     way: str
-    """systemd, XDG autostart, LaunchAgent or Run key."""
+    """The mechanism: systemd, XDG autostart, LaunchAgent or Run key."""
     is_on: bool
     where: str
     """The file or entry."""
     problem: str | None = None
-    """Why it will not start although it is there, in a sentence."""
+    """Why it will not start although its entry exists, in a sentence."""
 
 
-class Way(Protocol):
-    """One program and one mechanism of a system. Doing a thing twice is doing it once."""
+class AutostartEntry(Protocol):
+    """One program started by one mechanism. Both `on` and `off` are idempotent."""
 
     def on(self) -> None:
         """Raises AutostartError and OSError."""
@@ -54,7 +54,7 @@ class Way(Protocol):
 
 
 def problem_of(command: list[str], program: Program) -> str | None:
-    """What an entry that is there would run, held against what is here."""
+    """Compares the command of an existing entry with `program`. Returns a sentence, or None."""
     if not command:
         return "It names no program."
     if shutil.which(command[0]) is None:
@@ -64,15 +64,15 @@ def problem_of(command: list[str], program: Program) -> str | None:
     return None
 
 
-def plain(text: str) -> str:
-    """For a line of a file. Raises AutostartError where it would be more than one."""
+def single_line(text: str) -> str:
+    """Returns `text` if it fits on one line of a file. Raises AutostartError otherwise."""
     if not text.isprintable():
         raise AutostartError(f"{text!r} cannot stand in an autostart file.")
     return text
 
 
 def remove(path: Path, upto: Path) -> None:
-    """A file, and the folders above it that are empty then, below `upto`."""
+    """Removes a file, then its parents below `upto` as long as they are empty."""
     path.unlink(missing_ok=True)
     for folder in path.parents:
         if folder == upto or upto not in folder.parents:
@@ -80,4 +80,4 @@ def remove(path: Path, upto: Path) -> None:
         try:
             folder.rmdir()
         except OSError:
-            return  # it holds what is not ours
+            return  # it holds files of others

@@ -1,4 +1,4 @@
-"""What a running daemon shows: its lock, its port, its token, its version."""
+"""Checks of the running daemon: its lock, port, token and version."""
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,14 +15,15 @@ ASK_S = 3.0
 RESTART = "antifake daemon stop; antifake daemon start"
 
 Who = Literal["antifake", "another", "silent", "nobody"]
-"""What is at a port; silent is who takes a call and says nothing."""
+"""Who answers at a port. "silent" accepts the connection and sends nothing."""
 
 
 @dataclass(frozen=True)
-class Alive:
+class DaemonChecks:
     where: Places
 
-    def daemon(self) -> Finding:
+    def state(self) -> Finding:
+        """Checks whether the daemon runs."""
         name, found = "daemon", instance.find(self.where)
         if found is not None:
             sentence = f"It runs since {found.started} as process {found.pid}, port {found.port}."
@@ -37,7 +38,7 @@ class Alive:
         return Finding(name, False, "It is not running.", "antifake daemon start")
 
     def port(self, config: Config) -> Finding:
-        """Who answers where the daemon should be, or would be."""
+        """Checks who answers at the daemon's port, or at the one it would take."""
         found, wanted = instance.find(self.where), config.server.port
         who = _who(found.port if found else wanted)
         if found is None:

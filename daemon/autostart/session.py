@@ -1,4 +1,4 @@
-"""Which way this system has, and all programs of ours on it at once."""
+"""Chooses the mechanism of this system and switches all our programs on or off with it."""
 
 import os
 import sys
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from . import systemd
 from .desktop import DesktopEntry
-from .mac import LaunchAgent
-from .way import Program, Status, Way
+from .entry import AutostartEntry, Program, Status
+from .macos import LaunchAgent
 from .windows import RunKey
 
 
 @dataclass(frozen=True)
 class Session:
-    """What decides: the system, the person's folders, and whether there is a screen."""
+    """The facts that decide: the platform, the user's folders, and whether there is a screen."""
 
     platform: str
     python: str
@@ -52,8 +52,8 @@ class Session:
         return Program(name, what, (self.python, "-m", "antifake.daemon", *words), home)
 
 
-def ways_here(session: Session) -> list[Way]:
-    """That of the daemon, and that of the tray."""
+def entries_for(session: Session) -> list[AutostartEntry]:
+    """Returns the entry of the daemon and the entry of the tray."""
     programs = [session.daemon, session.tray]
     if session.platform == "darwin":
         return [LaunchAgent(program, session.home) for program in programs]
@@ -66,8 +66,8 @@ def ways_here(session: Session) -> list[Way]:
 
 
 def turn_on(session: Session) -> list[Status]:
-    """The tray only where there is a screen now. Raises AutostartError and OSError."""
-    daemon, tray = ways_here(session)
+    """Switches both on; the tray only if there is a screen. Raises AutostartError and OSError."""
+    daemon, tray = entries_for(session)
     _drop_other(session, daemon)
     daemon.on()
     if session.has_screen:
@@ -76,20 +76,20 @@ def turn_on(session: Session) -> list[Status]:
 
 
 def turn_off(session: Session) -> list[Status]:
-    """Raises AutostartError and OSError."""
-    daemon, tray = ways_here(session)
+    """Switches both off. Raises AutostartError and OSError."""
+    daemon, tray = entries_for(session)
     _drop_other(session, daemon)
     daemon.off()
     tray.off()
     return status(session)
 
 
-def _drop_other(session: Session, way: Way) -> None:
-    """Switched on when there was no systemd yet, it would start twice."""
-    if isinstance(way, systemd.SystemdUnit):
+def _drop_other(session: Session, entry: AutostartEntry) -> None:
+    """Removes a desktop entry from before there was systemd: the daemon would start twice."""
+    if isinstance(entry, systemd.SystemdUnit):
         DesktopEntry(session.daemon, session.config_home).off()
 
 
 def status(session: Session) -> list[Status]:
-    """What is really there."""
-    return [way.status() for way in ways_here(session)]
+    """Returns what is really configured."""
+    return [entry.status() for entry in entries_for(session)]

@@ -1,4 +1,4 @@
-"""What can be seen without a daemon: folders, settings, disk, model, log."""
+"""Checks that need no daemon: folders, settings, disk space, model, prompt and history."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Free(NamedTuple):
-    """As shutil.disk_usage has it."""
+    """The fields of `shutil.disk_usage`."""
 
     total: int
     used: int
@@ -41,12 +41,12 @@ def disk_usage(folder: Path) -> Free:
 
 
 @dataclass(frozen=True)
-class AtRest:
+class InstallationChecks:
     where: Places
     disk_usage: DiskUsage = disk_usage
 
     def folders(self) -> Finding:
-        """Writable, and what is secret in them of this user alone."""
+        """Checks that folders can be written and that only this user can read what is secret."""
         where = self.where
         folders = dict.fromkeys([where.home.root, where.data, where.state, where.logs])
         for folder in folders:
@@ -56,10 +56,8 @@ class AtRest:
         for path in secret:
             if _is_open_to_others(path):
                 mode = "700" if path.is_dir() else "600"
-                return Finding(
-                    "folders", False,
-                    f"Others on this computer can look into {path}.", f"chmod {mode} '{path}'",
-                )  # fmt: skip
+                sentence = f"Others on this computer can look into {path}."
+                return Finding("folders", False, sentence, f"chmod {mode} '{path}'")
         return Finding("folders", True, f"Your data is in {where.data}, and you can write there.")
 
     def settings(self) -> tuple[Finding, Config]:
@@ -86,9 +84,9 @@ class AtRest:
             bundle.verify_if_small()
         except AntifakeError as error:
             missing = isinstance(error, ModelError)
-            fix = (
-                f"antifake model pull {name}" if missing else "antifake config set worker.model ''"
-            )
+            fix = f"antifake model pull {name}"
+            if not missing:
+                fix = "antifake config set worker.model ''"
             return Finding("model", False, str(error), fix)
         hint = None if bundle.manifest.is_small else f"antifake model verify {name}"
         return Finding("model", True, f"{bundle.manifest.version} is here and whole.", hint)
@@ -98,14 +96,14 @@ class AtRest:
         try:
             signature = Answering(self.where.home, worker.model, worker.prompt).now()
         except AntifakeError as error:
-            fix = "antifake config set worker.prompt ''" if worker.prompt else (
-                "antifake prompt list, then antifake prompt use NAME"
-            )  # fmt: skip
+            fix = "antifake prompt list, then antifake prompt use NAME"
+            if worker.prompt:
+                fix = "antifake config set worker.prompt ''"
             return Finding("prompt", False, str(error), fix)
         return Finding("prompt", True, f"{signature.model} is asked with {signature.prompt}.")
 
     def history(self, config: Config) -> Finding:
-        """The log as a file; one on a server is its owner's to look after."""
+        """Checks the history file. One on a database server is its administrator's concern."""
         path = self.where.database
         if config.history.database:
             return Finding("history", True, "It is kept by a database server of yours.")
@@ -114,7 +112,9 @@ class AtRest:
         try:
             condition = examine_database(path)
         except (StoreError, OSError) as error:
-            return Finding("history", False, f"The log cannot be read: {error}", f"ls -l '{path}'")
+            return Finding(
+                "history", False, f"The history cannot be read: {error}", f"ls -l '{path}'"
+            )
         return self._of(condition, path, config)
 
     def _of(self, condition: Condition, path: Path, config: Config) -> Finding:
@@ -125,28 +125,30 @@ class AtRest:
             best = Backups(path, config.history.backups).best(OURS.known())
             what = "puts its newest backup in its place" if best else "starts a new one"
             fix = f"antifake daemon stop; antifake daemon start: that {what}, and keeps the old one"
-            return Finding("history", False, f"The log is damaged: {condition.damage}.", fix)
+            return Finding("history", False, f"The history is damaged: {condition.damage}.", fix)
         if condition.version is not None and condition.version not in OURS.known():
-            sentence = f"The log was written by a newer antifake (schema {condition.version})."
+            sentence = f"The history was written by a newer antifake (schema {condition.version})."
             return Finding("history", False, sentence, "Update antifake.")
-        return Finding("history", True, f"The log is sound, {megabytes(path.stat().st_size)}.")
+        return Finding("history", True, f"The history is sound, {megabytes(path.stat().st_size)}.")
 
 
 def _unwritable(folder: Path) -> str | None:
-    """Why nothing can be put there, in a sentence. What is missing is made when it is needed."""
+    """Returns why nothing can be written there, or None.
+
+    A missing folder is no problem: it is created when it is first needed.
+    """
     place = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=place):
             return None
     except OSError as error:
         what = f"{folder} cannot be written"
-        return (
-            f"{what}: {place} is not a folder." if place.is_file() else f"{what}: {error.strerror}."
-        )
+        why = f"{place} is not a folder" if place.is_file() else error.strerror
+        return f"{what}: {why}."
 
 
 def _nearest(folder: Path) -> Path:
-    """Itself, or the first above it that is there."""
+    """Returns the folder itself, or its nearest parent that exists."""
     return next(path for path in _upwards(folder) if path.exists())
 
 
@@ -157,7 +159,7 @@ def _upwards(folder: Path) -> Iterator[Path]:
 
 def _is_open_to_others(path: Path) -> bool:
     if os.name != "posix":
-        return False  # elsewhere the folders of the account are private by themselves
+        return False  # elsewhere, folders of an account are private by default
     try:
         return bool(path.stat().st_mode & _OTHERS)
     except OSError:

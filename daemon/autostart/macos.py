@@ -1,6 +1,6 @@
-"""A LaunchAgent of macOS: launchd reads its folder when the person logs in.
+"""A LaunchAgent of macOS: launchd reads it when the user logs in.
 
-Written after launchd.plist(5); not run.
+Follows launchd.plist(5); it has not been run on macOS.
 """
 
 import plistlib
@@ -11,7 +11,7 @@ from xml.parsers.expat import ExpatError
 
 from antifake.core.files import write_atomically
 
-from .way import Program, Status, problem_of, remove
+from .entry import Program, Status, problem_of, remove
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LaunchAgent:
             "Label": self.label,
             "ProgramArguments": list(self.program.command),
             "RunAtLoad": True,
-            # Again after a crash, not after it was told to stop.
+            # Restart after a crash, but not after a regular exit.
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": 10,
             "ProcessType": "Interactive",

@@ -1,4 +1,4 @@
-"""What is around it: the watched folders, what the kernel allows, the screen, the login."""
+"""Checks of the environment: watched folders, kernel limits, the screen and the login."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from .finding import Finding
 
 INOTIFY = Path("/proc/sys/fs/inotify")
 _SHARE = 0.8
-"""Of the kernel's watches; other programs want some, too."""
+"""The share of the kernel's inotify watches that antifake may use; other programs need some."""
 _WANTED_WATCHES = 1_048_576
 
 
 @dataclass(frozen=True)
-class Around:
+class EnvironmentChecks:
     session: Session
     inotify: Path = INOTIFY
 
@@ -47,7 +47,7 @@ class Around:
         return Finding("watched folders", True, f"{len(folders)} are there and can be read.")
 
     def watches(self, config: Config) -> Finding | None:
-        """Whether the kernel has watches for every folder; None where it is not Linux."""
+        """Checks that inotify allows a watch for every folder. Returns None except on Linux."""
         try:
             allowed = int((self.inotify / "max_user_watches").read_text())
         except (OSError, ValueError):
@@ -65,7 +65,7 @@ class Around:
         return Finding("kernel's watches", False, sentence, fix)
 
     def screen(self) -> Finding:
-        """An icon is a comfort: that there can be none is no trouble."""
+        """Checks whether the tray icon can be shown. The icon is optional, so this never fails."""
         if self.session.platform in ("win32", "darwin"):
             return Finding("tray", True, "This system shows icons.", "antifake tray")
         try:
@@ -99,7 +99,7 @@ def _all_folders(grounds: tuple[Ground, ...]) -> Iterator[str]:
 
 
 def _folders(ground: Ground) -> Iterator[str]:
-    """Those of a ground that get a watch each."""
+    """Yields every folder of a ground that needs a watch of its own."""
     waiting = [ground.root]
     while waiting:
         folder = waiting.pop()
