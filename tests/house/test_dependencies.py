@@ -1,0 +1,58 @@
+"""What is imported is declared, and what is installed is named with its licence."""
+
+import ast
+import sys
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+from kit.licences import licences, table_of
+from kit.wheels import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PACKAGES = ("core", "trainer", "daemon")
+
+
+def imported_by(path: Path) -> set[str]:
+    """Returns the top-level names that a module imports from outside its own package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"antifake"}
+
+
+def declared() -> set[str]:
+    """Returns the names of all packages that setup.cfg asks for, for the tests excepted."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    extras = setup["options.extras_require"]
+    tables = [extras[name] for name in extras if name != "test"]
+    lines = "\n".join([setup["options"]["install_requires"], *tables]).split("\n")
+    wanted = (line for line in map(str.strip, lines) if line and not line.startswith("#"))
+    return {canonicalize_name(Requirement(line).name) for line in wanted}
+
+
+def test_whatever_is_imported_is_declared():
+    """An import of what only another package brings along breaks on the day that one drops it."""
+    owners, known = packages_distributions(), declared()
+    undeclared = {}
+    for path in sorted(chain(*((ROOT / package).rglob("*.py") for package in PACKAGES))):
+        for name in imported_by(path):
+            packages = {canonicalize_name(owner) for owner in owners.get(name, [name])}
+            if not packages & known:
+                undeclared[name] = str(path.relative_to(ROOT))
+    assert undeclared == {}
+
+
+def test_notice_names_every_package_that_an_installation_brings_along():
+    named, needed = table_of((ROOT / "NOTICE").read_text("utf-8")), licences()
+    missing = {name: licence for name, licence in needed.items() if name not in named}
+    assert missing == {}, "add a line to NOTICE: python -m kit.licences, in tests/, prints them"
+    copyleft = [name for name, licence in needed.items() if "GPL" in licence]
+    assert copyleft == ["pystray", "python-xlib"], "the text of NOTICE speaks of these two"
+    assert all(needed.values())
