@@ -44,7 +44,15 @@ def test_light_modules_import_nothing_heavy(module):
 
 def test_the_command_itself_imports_click_and_little_else():
     loaded = modules_after("import antifake.daemon.cli")
-    assert not loaded & {"torch", "numpy", "PIL", "rich", "safetensors", "huggingface_hub"}
+    assert not loaded & {
+        "torch",
+        "numpy",
+        "PIL",
+        "rich",
+        "safetensors",
+        "huggingface_hub",
+        "accelerate",
+    }
 
 
 def test_nothing_is_imported_by_a_bare_folder_name():

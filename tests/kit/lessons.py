@@ -25,15 +25,29 @@ class School:
     said: list[str] = field(default_factory=list)
 
     def teach(
-        self, out: Path, learn: list[Example], settings: Settings = QUICK, **order
-    ) -> SoftPrompt:
-        """Train as the command would; gives what it wrote."""
+        self,
+        out: Path,
+        learn: list[Example],
+        settings: Settings = QUICK,
+        *,
+        stop_after: int | None = None,
+        **order,
+    ) -> SoftPrompt | None:
+        """Train as the command would; gives the prompt that it wrote, if it wrote one.
+
+        `stop_after`: the person interrupts it after so many steps.
+        """
+
+        def show(done: int, _total: int) -> None:
+            if done == stop_after:
+                raise KeyboardInterrupt
+
         known = {"validate": [], "shape": Shape()} | order
         asked = Order(out=out, learn=learn, settings=settings, **known)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # on a busy machine two take ten times as long for tiny products
         try:
-            train(asked, self.place, self.said.append, lambda _done, _total: None)
+            train(asked, self.place, self.said.append, show)
         finally:
             torch.set_num_threads(threads)
         return load_prompt(out) if out.is_file() else None

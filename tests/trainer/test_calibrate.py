@@ -1,11 +1,10 @@
 """Threshold and temperature: found again where they are known, and never made up."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from kit.command_line import antifake
 from kit.lessons import school, toy_examples
 from kit.toy import toy_pictures
 
@@ -97,14 +96,6 @@ def test_answers_that_are_the_wrong_way_round_are_refused():
         fit(-margins, is_fake)
     with pytest.raises(UsageError, match="nothing to calibrate"):
         fit(np.zeros(500), is_fake)
-
-
-def antifake(*arguments, code=0):
-    command = [sys.executable, "-m", "antifake.daemon", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_the_command_writes_a_prompt_that_decides_as_asked(tiny_home, tmp_path):

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from datetime import date
 from html.parser import HTMLParser
 from io import BytesIO
@@ -12,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from conftest import tiny_prompt
+from kit.command_line import antifake
 from kit.toy import plain_pictures, toy_pictures
 from PIL import Image
 
@@ -288,20 +287,15 @@ def test_a_sample_takes_half_of_each_class_and_of_every_source_its_share(judges,
 # --- The command --------------------------------------------------------------------------
 
 
-def run(*arguments, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "antifake.daemon", "evaluate", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
+def evaluate(*arguments, code=0):
+    return antifake("evaluate", *arguments, code=code)
 
 
-def test_the_command_writes_a_report_and_more_in_json(tiny_home, tmp_path):
+@pytest.mark.usefixtures("tiny_home")
+def test_the_command_writes_a_report_and_more_in_json(tmp_path):
     table = plain_pictures(tmp_path / "pictures", n=20)
     out = tmp_path / "report.html"
-    done = run("--manifest", table, "--only", "00*", "--report", out, "--robustness",
+    done = evaluate("--manifest", table, "--only", "00*", "--report", out, "--robustness",
                "--sample", 2, "--json")  # fmt: skip
     found = json.loads(done.stdout)
     assert (found["n_real"], found["n_fake"]) == (5, 5)
@@ -311,23 +305,22 @@ def test_the_command_writes_a_report_and_more_in_json(tiny_home, tmp_path):
     assert "table.csv, 00*" in text
     assert "A sample of 1 real and 1 AI-made" in text
     assert "tiny@" in text
-    assert tiny_home.root.is_dir()
 
 
-def test_a_report_is_never_written_over_and_that_is_said_before_the_work(tiny_home, tmp_path):
+@pytest.mark.usefixtures("tiny_home")
+def test_a_report_is_never_written_over_and_that_is_said_before_the_work(tmp_path):
     real, _ = toy_pictures(tmp_path / "pictures", n=2)
     (tmp_path / "report.html").write_text("mine")
-    assert "exists already" in run("--real", real, "--report", tmp_path / "report.html",
+    assert "exists already" in evaluate("--real", real, "--report", tmp_path / "report.html",
                                    code=2).stderr  # fmt: skip
     assert (tmp_path / "report.html").read_text() == "mine"
-    assert tiny_home.root.is_dir()
 
 
-def test_what_makes_no_sense_together_is_refused(tiny_home, tmp_path):
+@pytest.mark.usefixtures("tiny_home")
+def test_what_makes_no_sense_together_is_refused(tmp_path):
     table = plain_pictures(tmp_path, n=2)
-    run("--manifest", table, "--real", tmp_path, code=2)
-    run("--real", tmp_path, "--only", "*", code=2)
-    run("--manifest", table, "--robustness", code=2)
-    run("--manifest", table, "--only", "nothing*", code=2)
-    run("--manifest", tmp_path / "gone.csv", code=2)
-    assert tiny_home.root.is_dir()
+    evaluate("--manifest", table, "--real", tmp_path, code=2)
+    evaluate("--real", tmp_path, "--only", "*", code=2)
+    evaluate("--manifest", table, "--robustness", code=2)
+    evaluate("--manifest", table, "--only", "nothing*", code=2)
+    evaluate("--manifest", tmp_path / "gone.csv", code=2)

@@ -305,6 +305,22 @@ def test_the_tether_keeps_a_word_near_its_start(tiny_home, toys, tmp_path):
     assert moved[1] < 0.5 * moved[0]
 
 
+def test_an_unfinished_run_of_something_else_is_left_alone(tiny_home, toys, tmp_path):
+    room = school(tiny_home)
+    out, partial = tmp_path / "w.safetensors", tmp_path / "w.safetensors.partial"
+    with pytest.raises(KeyboardInterrupt):
+        room.teach(out, toy_examples(toys), stop_after=6)
+    assert (partial / "checkpoint.pt").is_file()
+    with pytest.raises(UsageError, match="unfinished run with other pictures, settings"):
+        room.teach(out, toy_examples(toys), replace(QUICK, lr=0.04))
+    with pytest.raises(UsageError, match="unfinished run with other pictures, settings"):
+        room.teach(out, toy_examples(toys)[:-1])
+    (partial / "checkpoint.pt").write_bytes(b"torn")
+    room.teach(out, toy_examples(toys))
+    assert "begins anew" in room.all_said
+    assert out.is_file()
+
+
 def test_pictures_that_cannot_be_read_are_named_and_left_out(tiny_home, toys, tmp_path):
     shutil.copytree(toys / "real", tmp_path / "real")
     (tmp_path / "real" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
