@@ -46,6 +46,8 @@ def filters(command: Command) -> Command:
 
 def query_of(wanted: dict[str, Any]) -> "Query":
     """Raises UsageError."""
+    from antifake.daemon.config import whole_path
+
     from .book import moment
 
     corrected, folder = wanted["corrected"], wanted["folder"]
@@ -56,7 +58,7 @@ def query_of(wanted: dict[str, Any]) -> "Query":
         "until": moment(wanted["until"]).isoformat() if wanted["until"] else None,
         "corrected": None if corrected is None else str(corrected).lower(),
         "q": wanted["search"],
-        "folder": str(Path(folder).expanduser().absolute()) if folder else None,
+        "folder": None if folder is None else str(whole_path(folder, Path.cwd())),
         "model": wanted["model"],
     }
     return {name: value for name, value in found.items() if value}

@@ -39,11 +39,11 @@ def add(
     from dataclasses import asdict
 
     from antifake.daemon.client import find
-    from antifake.daemon.config import Folder, add_folder
+    from antifake.daemon.config import Folder, add_folder, whole_path
     from antifake.daemon.places import places
 
-    wanted = Folder(_whole(folder), include, exclude, not no_recursive, polling)
-    if not wanted.path.is_dir():
+    wanted = Folder(whole_path(folder, Path.cwd()), include, exclude, not no_recursive, polling)
+    if not os.path.isdir(wanted.path):  # noqa: PTH112  # Path.is_dir() raises for a long name
         raise UsageError(f"{wanted.path} is not a folder.")
     outer = _around(wanted.path)
     asked = find(places())
@@ -63,10 +63,10 @@ def remove(folder: str) -> None:
     from urllib.parse import urlencode
 
     from antifake.daemon.client import find
-    from antifake.daemon.config import remove_folder
+    from antifake.daemon.config import remove_folder, whole_path
     from antifake.daemon.places import places
 
-    path = _whole(folder)
+    path = whole_path(folder, Path.cwd())
     if path not in (known := [one.path for one in _watched()]):
         there = f"Watched are: {', '.join(map(str, known))}." if known else "Nothing is."
         raise UsageError(f"{path} is not watched. {there}")
@@ -129,11 +129,6 @@ def _in(minutes: float) -> "datetime":
     from datetime import UTC, datetime, timedelta
 
     return (datetime.now(UTC) + timedelta(minutes=minutes)).replace(microsecond=0)
-
-
-def _whole(folder: str) -> Path:
-    """From the root on and without .. in it; links stay, the person knows it by that name."""
-    return Path(os.path.normpath(Path(folder).expanduser().absolute()))
 
 
 def _watched() -> "tuple[Folder, ...]":

@@ -6,6 +6,7 @@ put(config_path(), "server.port", 8080)
 """
 
 from .editing import add_folder, from_text, put, put_all, remove_folder, to_toml
+from .paths import PathError, whole_path
 from .reading import config_path, load, parse
 from .settings import Config, ConfigError, Folder, names
 
@@ -13,6 +14,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Folder",
+    "PathError",
     "add_folder",
     "config_path",
     "from_text",
@@ -23,4 +25,5 @@ __all__ = [
     "put_all",
     "remove_folder",
     "to_toml",
+    "whole_path",
 ]

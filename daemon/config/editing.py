@@ -16,6 +16,7 @@ from tomlkit.items import AoT
 
 from antifake.core.files import write_atomically
 
+from .paths import PathError, whole_path
 from .reading import parse, read_text
 from .settings import Config, ConfigError, Folder, names, unknown
 
@@ -107,8 +108,15 @@ def _rewrite(path: Path, change: Callable[[tomlkit.TOMLDocument], None]) -> Conf
     text = tomlkit.dumps(document)
     config = parse(text, path)
     # Where the file is a link, as into a folder of dotfiles, what it leads to is written.
-    write_atomically(path.resolve(), text.encode())
+    write_atomically(path.resolve(), _encoded(text))
     return config
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("Settings must be valid Unicode text.") from None
 
 
 def _part(document: tomlkit.TOMLDocument, name: str) -> Any:
@@ -117,8 +125,12 @@ def _part(document: tomlkit.TOMLDocument, name: str) -> Any:
     return document[name]
 
 
-def _path_of(table: Any) -> Path:
-    return Path(str(table.get("path", ""))).expanduser()
+def _path_of(table: Any) -> Path | None:
+    """None where it is no path; parsing the whole file then says which setting is wrong."""
+    try:
+        return whole_path(str(table.get("path", "")))
+    except PathError:
+        return None
 
 
 def _hint(name: str) -> Any:

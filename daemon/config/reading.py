@@ -11,6 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from .paths import PathError, whole_path
 from .settings import Config, ConfigError, Folder, unknown
 
 T = TypeVar("T")
@@ -99,6 +100,6 @@ def _value(of: Any, raw: Any, name: str) -> Any:
 
 def _path(raw: str) -> Any:
     try:
-        return Path(raw).expanduser()
-    except RuntimeError:  # the home of somebody who is not there
+        return whole_path(raw)
+    except PathError:  # the caller says which setting it is and what is allowed
         return _UNFIT

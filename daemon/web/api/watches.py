@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from antifake.daemon.config import ConfigError, Folder
+from antifake.daemon.config import Folder, whole_path
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
@@ -34,7 +34,7 @@ def get_watches() -> Response:
 @routes.output(schemas.FolderForm, 201)
 def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Watch a folder"""
-    path = _path(body["path"])
+    path = whole_path(body["path"])
     if path in _watched():
         raise Problem(409, "watched_already", f"{path} is watched already.")
     folder = Folder(
@@ -54,7 +54,7 @@ def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
 @routes.output({}, 204)
 def delete_watch(query: dict[str, Any]) -> Response:
     """Watch a folder no more; its history stays"""
-    path = _path(query["path"])
+    path = whole_path(query["path"])
     if path not in _watched():
         raise NotThereError(f"{path} is not watched.")
     service().settings.unwatch(path)
@@ -80,13 +80,6 @@ def rescan() -> Response:
     """Look through all of them soon"""
     service().rescan()
     return Response(status=202)
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(f"Nobody here has the home folder of {text}.") from None
 
 
 def _watched() -> set[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
 
-from antifake.daemon.config import Folder
+from antifake.daemon.config import Folder, whole_path
 from antifake.daemon.watcher import FolderState
 
 from . import wording
@@ -28,18 +28,17 @@ def add(pages: Blueprint, house: House) -> None:
 
     @pages.post("/changes/folder")
     def watch() -> Response:
-        if not (typed := said("path", str).strip()):
-            raise RefusedError("Say which folder: its whole path.", 422)
+        path = whole_path(said("path", str).strip())
         service.settings.watch(
             Folder(
-                path=Path(typed).expanduser(),
+                path=path,
                 include=tuple(_lines("include")),
                 exclude=tuple(_lines("exclude")),
                 recursive=said("recursive", bool),
                 polling=said("polling", bool),
             )
         )
-        return _changed(house, f"{wording.inert(typed)} is watched from now on.")
+        return _changed(house, f"{wording.inert(str(path))} is watched from now on.")
 
     @pages.post("/changes/folder/remove")
     def unwatch() -> Response:

@@ -1,0 +1,47 @@
+"""A whole path, made of what a person typed."""
+
+import os
+from pathlib import Path
+
+from .settings import ConfigError
+
+LONGEST = 4096
+_SHOWN = 200
+
+
+class PathError(ConfigError):
+    """What was typed is not the path of a folder."""
+
+
+def whole_path(text: str, base: Path | None = None) -> Path:
+    """The path from the root on, `~` expanded, without `.` and `..`. Links stay as they are.
+
+    A relative path is taken from `base`, and refused without one. Raises PathError.
+    """
+    if not text.strip():
+        raise PathError("Say which folder: its whole path.")
+    if "\0" in text:
+        raise PathError("A path cannot contain a null character.")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise PathError("This path is not valid Unicode, so it cannot be kept.")
+    if len(text) > LONGEST:
+        raise PathError(f"This path is too long: at most {LONGEST:,} characters are taken.")
+    return _normal(_from_root(text, base))
+
+
+def _from_root(text: str, base: Path | None) -> Path:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise PathError(f"The home folder at the start of {shown} is not known here.") from None
+    path = path if base is None else base / path
+    if not path.is_absolute():
+        raise PathError(f"{shown} is not the whole path of a folder.")
+    return path
+
+
+def _normal(path: Path) -> Path:
+    text = os.path.normpath(path)
+    # POSIX lets two slashes at the start mean something else; no system that we run on does so.
+    return Path(text[1:] if os.name == "posix" and text.startswith("//") else text)
