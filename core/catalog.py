@@ -14,7 +14,7 @@ MINI = "mini"
 
 
 @dataclass(frozen=True)
-class Known:
+class CatalogEntry:
     """A model that can be pulled by name."""
 
     name: str
@@ -25,11 +25,11 @@ class Known:
     """How much is fetched, about."""
 
 
-KNOWN = {
+CATALOG = {
     known.name: known
     for known in (
-        Known(MINI, "small InstructBLIP on CLIP ViT-B/16, works out of the box"),
-        Known(
+        CatalogEntry(MINI, "small InstructBLIP on CLIP ViT-B/16, works out of the box"),
+        CatalogEntry(
             "instructblip-vicuna-7b",
             "the model of the AntifakePrompt paper; needs an official prompt and 16 GB",
             "Salesforce/instructblip-vicuna-7b",
@@ -95,7 +95,7 @@ class Home:
                 f"The model {name} is not on this computer: "
                 + (
                     f"get it with `antifake model pull {name}`."
-                    if name in KNOWN
+                    if name in CATALOG
                     else "see `antifake model list`."
                 )
             )

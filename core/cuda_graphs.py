@@ -14,7 +14,7 @@ is made (to make none it would ask the GPU whether sequences are packed), the Q-
 ids and LLaMA's frequencies are buffers on the device, and no RoPE of ours is a dynamic one.
 
 When to record, the comparison and the way back are tested with a recorder that is passed in.
-`cuda_recorder` itself, and all that is said of speed here, has not been run on a GPU.
+`cuda_graph_capture` itself, and all that is said of speed here, has not been run on a GPU.
 """
 
 import logging
@@ -25,25 +25,25 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-LARGEST = 8
+MAX_BATCH = 8
 """Pictures in the largest batch that is recorded. Above, sums take longer than launches."""
 
 TOLERANCE = 1e-2
 """Of a margin, as a share of the largest: the same kernels, chosen anew."""
 
-Work = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor], Tensor]
 """pixels [B, 3, S, S] -> margins [B]"""
 
-Record = Callable[[Work, Tensor], Work]
+Capture = Callable[[Forward, Tensor], Forward]
 """The work, and pixels like those that will come -> the same work for pixels of this shape."""
 
 
-class Captured:
+class CudaGraphRunner:
     """The same margins, from a recording where there is one for a batch of that size."""
 
-    def __init__(self, work: Work, record: Record) -> None:
+    def __init__(self, work: Forward, record: Capture) -> None:
         self._work, self._record = work, record
-        self._recordings: dict[int, Work] = {}
+        self._recordings: dict[int, Forward] = {}
         self._met: set[int] = set()
         self._is_off = False
 
@@ -56,7 +56,7 @@ class Captured:
         # Recording takes as long as some passes: who checks one picture must not wait for it.
         if size in self._met and not self._is_off:
             self._try_to_record(pixels, margins)
-        elif size <= LARGEST:
+        elif size <= MAX_BATCH:
             self._met.add(size)
         return margins
 
@@ -87,14 +87,14 @@ def _agree(found: Tensor, margins: Tensor) -> bool:
     return torch.allclose(found, margins, rtol=0, atol=room, equal_nan=True)
 
 
-def cuda_recorder() -> Record:
+def cuda_graph_capture() -> Capture:
     """Records passes as CUDA graphs, which share the memory of what happens within a pass.
 
     They may: one is replayed after another, and what it gives is copied before the next.
     """
     pool = torch.cuda.graph_pool_handle()
 
-    def record(work: Work, example: Tensor) -> Work:
+    def record(work: Forward, example: Tensor) -> Forward:
         """Raises RuntimeError where a part of the work cannot be recorded."""
         pixels = example.clone()  # what the graph reads
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]

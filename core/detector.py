@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .bundle import Bundle
 from .catalog import Home
-from .cuda_graphs import Captured, Work, cuda_recorder
-from .dtype_benchmark import Race
+from .cuda_graphs import CudaGraphRunner, Forward, cuda_graph_capture
+from .dtype_benchmark import DtypeBenchmark
 from .errors import NoScoreError
 from .images import decode, read_file
 from .instructblip import InstructBlip, load
@@ -35,9 +35,9 @@ class Detector:
         ).view(shape)
         self._scale, self._shift = scale.to(model.device), shift.to(model.device)
         self._is_on_cuda = model.device.type == "cuda"
-        self._judged: Work = self._pass
+        self._judged: Forward = self._pass
         if self._is_on_cuda:
-            self._judged = Captured(self._pass, cuda_recorder())
+            self._judged = CudaGraphRunner(self._pass, cuda_graph_capture())
 
     def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
         """uint8 crops [S, S, 3] -> normalised pixels float32 [B, 3, S, S] on the device."""
@@ -94,8 +94,8 @@ def load_detector(
     """
     use_physical_cores()
     bundle = home.bundle(model)
-    race = Race.at(home.root)
-    return detector_of(bundle, Promptbook(home.prompts), prompt, precision, race=race)
+    benchmark = DtypeBenchmark.at(home.root)
+    return detector_of(bundle, Promptbook(home.prompts), prompt, precision, benchmark=benchmark)
 
 
 def detector_of(
@@ -104,7 +104,7 @@ def detector_of(
     prompt: str | None = None,
     precision: Precision | None = None,
     *,
-    race: Race | None = None,
+    benchmark: DtypeBenchmark | None = None,
 ) -> tuple[Detector, str | None]:
     """Load one bundle with a prompt of that name, or with the one in use. Raises ModelError."""
     if prompt:
@@ -114,6 +114,6 @@ def detector_of(
         chosen = book.active(bundle)
         file, warning, version = chosen.file, chosen.warning, chosen.version
     soft = load_prompt(file.path)
-    loaded = load(bundle, precision, race=race)
+    loaded = load(bundle, precision, benchmark=benchmark)
     told = " ".join(filter(None, (warning, loaded.precision.note))) or None
     return Detector(loaded, soft, version), told

@@ -48,7 +48,7 @@ class Times:
     bfloat16_ms: float
 
 
-def run_race() -> Times:
+def measure() -> Times:
     """Let both dtypes multiply by turns.
 
     With one thread: instructions are compared, and two would wait for whoever else is at work.
@@ -56,12 +56,12 @@ def run_race() -> Times:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _one_race()
+        return _measure_on_one_thread()
     finally:
         torch.set_num_threads(threads)
 
 
-def _one_race() -> Times:
+def _measure_on_one_thread() -> Times:
     until = time.perf_counter() + BUDGET_S
     best = {torch.float32: 0.0, torch.bfloat16: 0.0}
     for rows, width, out in SHAPES:
@@ -83,17 +83,17 @@ def _one_race() -> Times:
 
 
 @cache
-def _raced_once() -> Times:
-    return run_race()
+def _measured_once() -> Times:
+    return measure()
 
 
-class Race:
+class DtypeBenchmark:
     """The answer for this processor, from a file where it is known; raced for at most once.
 
     A file that cannot be read or written costs a race, never an error.
     """
 
-    def __init__(self, file: Path | None = None, run: Callable[[], Times] = _raced_once) -> None:
+    def __init__(self, file: Path | None = None, run: Callable[[], Times] = _measured_once) -> None:
         self._file, self._run = file, run
 
     @classmethod
@@ -101,7 +101,7 @@ class Race:
         """That of a person's folder."""
         return cls(home / FILE)
 
-    def bfloat16_wins(self) -> bool:
+    def prefers_bfloat16(self) -> bool:
         """Whether bfloat16 is worth it here."""
         if not _may_multiply_bfloat16():
             return False

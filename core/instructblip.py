@@ -25,13 +25,13 @@ from .bundle import (
     Bundle,
     Manifest,
 )
-from .dtype_benchmark import Race
+from .dtype_benchmark import DtypeBenchmark
 from .errors import ModelError
 from .lazy_imports import transformers_classes
 from .precision import Precision, choose
 from .prompt import SoftPrompt
 from .prompt_file import check_fits
-from .quantization import BYTES, Weights, dequantised, linear, may_be_quantised
+from .quantization import BYTES, Weights, dequantize, is_quantizable, linear
 
 UNMASKED = "sdpa_unmasked"
 """transformers' own "sdpa" under a name for which it makes no masks; our batches are never padded.
@@ -163,7 +163,7 @@ class InstructBlip(nn.Module):
             parameter.numel()
             * (
                 BYTES[weights]
-                if weights != "plain" and may_be_quantised(name, parameter.shape)
+                if weights != "plain" and is_quantizable(name, parameter.shape)
                 else run_dtype(name, dtype).itemsize
             )
             for name, parameter in self.named_parameters()
@@ -285,16 +285,16 @@ def load(
     bundle: Bundle,
     precision: Precision | None = None,
     device: str | None = None,
-    race: Race | None = None,
+    benchmark: DtypeBenchmark | None = None,
 ) -> InstructBlip:
     """Load a bundle by mmap onto a device, the best for None, in the precision that suits it.
 
-    `race` remembers what suits this processor. Raises ModelError.
+    `benchmark` remembers what suits this processor. Raises ModelError.
     """
     bundle.verify_if_small()
     try:
         model = InstructBlip(bundle.manifest, "cpu" if bundle.manifest.is_small else "meta")
-        model.precision = precision or choose(model.bytes_as, device, race=race)
+        model.precision = precision or choose(model.bytes_as, device, benchmark=benchmark)
         fill(model, stored_tensors(bundle))
         model.tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))
         model.qformer_tokenizer = Tokenizer.from_file(str(bundle.folder / QFORMER_TOKENIZER))
@@ -326,7 +326,7 @@ def fill(model: InstructBlip, tensors: Iterable[tuple[str, Tensor, Tensor | None
             kept = linear(tensor, scale, precision.weights, precision.dtype)
             model.set_submodule(name.removesuffix(".weight"), kept)
         else:
-            exact = tensor if scale is None else dequantised(tensor, scale)
+            exact = tensor if scale is None else dequantize(tensor, scale)
             state[name] = exact.to(run_dtype(name, precision.dtype))
     found = model.load_state_dict(state, strict=False, assign=True)
     # What was quantised is in already.
@@ -341,7 +341,7 @@ def _to_quantise(model: InstructBlip) -> dict[str, torch.Size]:
     if model.precision.weights == "plain":
         return {}
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    return {name: shape for name, shape in shapes.items() if may_be_quantised(name, shape)}
+    return {name: shape for name, shape in shapes.items() if is_quantizable(name, shape)}
 
 
 def _amiss(model: InstructBlip, name: str) -> ModelError:

@@ -4,9 +4,9 @@ The transformers modules that define InstructBLIP import scipy's optimizer,
 TorchDynamo, distributed training and template engines on their way: two thirds
 of the time a cold `antifake check` would take, for names that judging a picture
 never touches. Inside `deferred` such a `from module import name` binds a
-`Later`: the real thing is imported at its first use (PEP 810, in small).
+`LazyObject`: the real thing is imported at its first use (PEP 810, in small).
 
-Nothing is faked. A `Later` is not in `sys.modules`, so whoever else imports the
+Nothing is faked. A `LazyObject` is not in `sys.modules`, so whoever else imports the
 module gets the module; what is not foreseen here costs time, never an answer.
 """
 
@@ -53,10 +53,10 @@ _one_at_a_time = RLock()
 
 
 def _through(operation: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: operation(self.real_(), *args, **kwargs)
+    return lambda self, *args, **kwargs: operation(self.resolve_(), *args, **kwargs)
 
 
-class Later:
+class LazyObject:
     """A name from a module that is imported when the name is first used.
 
     `except` needs a true class and cannot wait; so `deferred` imports errors.
@@ -68,7 +68,7 @@ class Later:
         self._get = get
         self._scope = scope
 
-    def real_(self) -> Any:
+    def resolve_(self) -> Any:
         """The thing itself, which from now on is also what the importer's name means."""
         if "_real" not in vars(self):
             self._real = self._get()
@@ -77,36 +77,40 @@ class Later:
         return self._real
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.real_(), name)
+        return getattr(self.resolve_(), name)
 
     def __repr__(self) -> str:
         return f"<later {self._name} from {self._home}>"
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (self.real_(),)
+        return (self.resolve_(),)
 
     def _exists(self) -> bool:
         return "_real" in vars(self) or self._home in sys.modules
 
     # Nothing that exists is, or is an instance of, what was never imported.
     def __instancecheck__(self, instance: object) -> bool:
-        return self._exists() and isinstance(instance, self.real_())
+        return self._exists() and isinstance(instance, self.resolve_())
 
     def __subclasscheck__(self, cls: type) -> bool:
-        return self._exists() and issubclass(cls, self.real_())
+        return self._exists() and issubclass(cls, self.resolve_())
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Later):
+        if isinstance(other, LazyObject):
             return (self._home, self._name) == (other._home, other._name)
         # A constant is a value, and an equal one may well exist.
-        return (self._exists() or self._name.isupper()) and bool(self.real_() == other)
+        return (self._exists() or self._name.isupper()) and bool(self.resolve_() == other)
 
     # `Name | None` stands in annotations, which hardly anybody evaluates.
-    def __or__(self, other: Any) -> "Later":
-        return Later(self._home, f"{self._name} | {other}", lambda: self.real_() | other, {})
+    def __or__(self, other: Any) -> "LazyObject":
+        return LazyObject(
+            self._home, f"{self._name} | {other}", lambda: self.resolve_() | other, {}
+        )
 
-    def __ror__(self, other: Any) -> "Later":
-        return Later(self._home, f"{other} | {self._name}", lambda: other | self.real_(), {})
+    def __ror__(self, other: Any) -> "LazyObject":
+        return LazyObject(
+            self._home, f"{other} | {self._name}", lambda: other | self.resolve_(), {}
+        )
 
     # Python looks these up on the type, past `__getattr__`.
     __call__ = _through(operator.call)
@@ -162,18 +166,18 @@ class _Import:
             self._is_heavy(module, importer) or self._is_heavy(f"{module}.{name}", importer)
         )
 
-    def _later_name(self, module: str, name: str, scope: dict[str, Any]) -> Later:
+    def _later_name(self, module: str, name: str, scope: dict[str, Any]) -> LazyObject:
         def get() -> Any:
             return getattr(self._import(module, fromlist=(name,)), name)
 
-        return Later(module, name, get, scope)
+        return LazyObject(module, name, get, scope)
 
-    def _later_package(self, module: str, importer: str, scope: dict[str, Any]) -> Later:
+    def _later_package(self, module: str, importer: str, scope: dict[str, Any]) -> LazyObject:
         """For `import a.b`, which binds `a`: the last such line wins, with the parts of all."""
         root = module.partition(".")[0]
         parts = self._plain.setdefault((importer, root), [])
         parts.append(module)
-        return Later(root, root, lambda: [self._import(part) for part in parts][-1], scope)
+        return LazyObject(root, root, lambda: [self._import(part) for part in parts][-1], scope)
 
 
 def _is_in(module: str, package: str) -> bool:
@@ -186,7 +190,7 @@ def deferred(*heavy: str, by: str) -> Iterator[None]:
 
     Only imports at work inside the block, by any thread, and only of modules
     that nobody has imported before. The block is for one thread at a time; a
-    second one waits. What a `Later` stands for may be used from any thread.
+    second one waits. What a `LazyObject` stands for may be used from any thread.
     """
     with _one_at_a_time:
         ordinary = builtins.__import__
@@ -197,7 +201,7 @@ def deferred(*heavy: str, by: str) -> Iterator[None]:
             builtins.__import__ = ordinary
 
 
-class _MarksForDynamo(MetaPathFinder):
+class _AllowInGraphQueue(MetaPathFinder):
     """Keeps what `allow_in_graph` is told until there is a TorchDynamo to tell.
 
     The decorator leaves a function as it is and notes it in TorchDynamo, which it
@@ -232,17 +236,19 @@ class _MarksForDynamo(MetaPathFinder):
 
 
 @contextmanager
-def marks_deferred() -> Iterator[None]:
+def allow_in_graph_deferred() -> Iterator[None]:
     """Let functions be marked for TorchDynamo without importing it; the marks reach it."""
     if "torch._dynamo" in sys.modules:
         yield
         return
     torch: Any = importlib.import_module("torch")
     ordinary = torch.compiler.allow_in_graph
-    marks = _MarksForDynamo(ordinary)
+    marks = _AllowInGraphQueue(ordinary)
     sys.meta_path.insert(0, marks)
     torch.compiler.allow_in_graph = marks.allow_in_graph
-    dynamo: Any = Later("torch._dynamo", "*", lambda: importlib.import_module("torch._dynamo"), {})
+    dynamo: Any = LazyObject(
+        "torch._dynamo", "*", lambda: importlib.import_module("torch._dynamo"), {}
+    )
     dynamo.allow_in_graph = marks.allow_in_graph
     torch._dynamo = dynamo  # noqa: SLF001 - importing the real one puts it here
     try:
@@ -253,7 +259,7 @@ def marks_deferred() -> Iterator[None]:
             del torch._dynamo  # noqa: SLF001
 
 
-class _Bare(ModuleType):
+class _PackageStub(ModuleType):
     """A package whose `__init__` has not run; after the block it speaks for the real one."""
 
     def __init__(self, name: str) -> None:
@@ -277,17 +283,17 @@ class _Bare(ModuleType):
 
 
 @contextmanager
-def bare(*packages: str) -> Iterator[None]:
+def without_init(*packages: str) -> Iterator[None]:
     """Let modules of `packages` be imported without running the packages' `__init__`.
 
     The one of transformers reads all its 2,000 files to learn which names there
     are. It still does when somebody imports it after the block.
     """
-    stand_ins: list[_Bare] = []
+    stand_ins: list[_PackageStub] = []
     try:
         for name in packages:
             if name not in sys.modules:
-                stand_ins.append(_Bare(name))
+                stand_ins.append(_PackageStub(name))
                 sys.modules[name] = stand_ins[-1]
         yield
     finally:
@@ -297,7 +303,7 @@ def bare(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_collecting() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """Imports make many objects and no garbage; looking for it took a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
@@ -316,10 +322,10 @@ def transformers_classes() -> SimpleNamespace:
     before = set(sys.modules)
     try:
         with (
-            _without_collecting(),
-            bare("transformers", "transformers.models"),
+            _garbage_collection_paused(),
+            without_init("transformers", "transformers.models"),
             deferred(*NOT_FOR_JUDGING, by="transformers"),
-            marks_deferred(),
+            allow_in_graph_deferred(),
         ):
             return _import_classes()
     except Exception:  # noqa: BLE001 - a version that this does not fit: slow is better than not at all

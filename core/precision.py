@@ -3,7 +3,7 @@
     graphics card    fp16, as the weights were released; where they do not fit, the language model
                      in int8, then in nf4, which a person is told of; else the processor
     Apple's GPU      fp16, else the language model in int8; else the processor
-    processor        bf16 where it is really faster than fp32 (race.py), else fp32;
+    processor        bf16 where it is really faster than fp32 (dtype_benchmark.py), else fp32;
                      the language model in int8 where that would not leave room for others
 
 A "half" that the processor has to emulate is five times slower than fp32 (measured, AVX2).
@@ -16,7 +16,7 @@ from typing import Self
 import psutil
 import torch
 
-from .dtype_benchmark import Race
+from .dtype_benchmark import DtypeBenchmark
 from .quantization import Weights, has_nf4
 
 SHARE = {"cuda": 0.8, "mps": 0.55, "cpu": 0.65}
@@ -87,25 +87,27 @@ def choose(
     needs: Needs = lambda _dtype, _weights: 0,
     device: str | None = None,
     *,
-    race: Race | None = None,
+    benchmark: DtypeBenchmark | None = None,
     machine: Machine | None = None,
 ) -> Precision:
     """The best precision for a model that needs so many bytes.
 
-    A named device is kept to, whatever fits there. `race` knows in which dtype this processor
+    A named device is kept to, whatever fits there. `benchmark` knows in which dtype this processor
     is faster.
     """
     machine = machine or Machine.here()
     place = torch.device(device or machine.gpu or "cpu")
     if place.type == "cpu":
-        return _on_cpu(needs, race or Race(), machine)
+        return _on_cpu(needs, benchmark or DtypeBenchmark(), machine)
     tried = list(_on_gpu(place, machine))
     for found in tried:
         if needs(found.dtype, found.weights) <= machine.room(place):
             return found
     if device:
         return tried[-1]
-    return replace(_on_cpu(needs, race or Race(), machine), note=_why_not(place, machine))
+    return replace(
+        _on_cpu(needs, benchmark or DtypeBenchmark(), machine), note=_why_not(place, machine)
+    )
 
 
 def _on_gpu(place: torch.device, machine: Machine) -> Iterator[Precision]:
@@ -120,9 +122,9 @@ def _on_gpu(place: torch.device, machine: Machine) -> Iterator[Precision]:
         yield Precision(place, torch.float16, "nf4", note)
 
 
-def _on_cpu(needs: Needs, race: Race, machine: Machine) -> Precision:
+def _on_cpu(needs: Needs, benchmark: DtypeBenchmark, machine: Machine) -> Precision:
     place = torch.device("cpu")
-    dtype = torch.bfloat16 if race.bfloat16_wins() else torch.float32
+    dtype = torch.bfloat16 if benchmark.prefers_bfloat16() else torch.float32
     fits = needs(dtype, "plain") <= machine.room(place)
     return Precision(place, dtype, "plain" if fits else "int8")
 

@@ -33,7 +33,7 @@ from .files import need_space
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lazy_imports import transformers_classes
 from .prompt_file import QUESTION
-from .quantization import may_be_quantised, quantised
+from .quantization import is_quantizable, quantize
 
 SHARD_BYTES = 10**9
 TABLES = {
@@ -317,8 +317,8 @@ class ShardWriter:
 
 def stored_as(name: str, tensor: Tensor, dtype: str) -> dict[str, Tensor]:
     """How a tensor lies in a bundle of that dtype: itself cast, or int8 with a scale a row."""
-    if dtype == "int8" and may_be_quantised(name, tensor.shape):
-        codes, scale = quantised(tensor)
+    if dtype == "int8" and is_quantizable(name, tensor.shape):
+        codes, scale = quantize(tensor)
         return {name: codes, f"{name}.scale": scale}
     return {name: tensor.to(run_dtype(name, DTYPES.get(dtype, torch.float16)))}
 

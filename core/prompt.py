@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .errors import ModelError
 from .files import read_capped, write_atomically
-from .prompt_file import MAX_PROMPT_BYTES, RGB, Circumstances, read_header
+from .prompt_file import MAX_PROMPT_BYTES, RGB, PromptMetadata, read_header
 
 # Key of each side in an official checkpoint, as its save code names them.
 OFFICIAL_KEYS = {
@@ -43,7 +43,7 @@ class SoftPrompt:
     """float32 [P, Hq]"""
     llm: Tensor
     """float32 [P, Hl]"""
-    about: Circumstances
+    about: PromptMetadata
 
     def __post_init__(self) -> None:
         for side, rows in (("Q-Former", self.qformer), ("language model", self.llm)):
@@ -86,7 +86,7 @@ def load_prompt(path: Path) -> SoftPrompt:
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedPrompt:
     """An official checkpoint, and in words what was taken and what was assumed."""
 
     prompt: SoftPrompt
@@ -94,7 +94,7 @@ class Imported:
     assumed: list[str]
 
 
-def import_official(path: Path) -> Imported:
+def import_official(path: Path) -> ImportedPrompt:
     """Read an official AntifakePrompt checkpoint (COCO_150k_*.pth and its like).
 
     Source: the save code of nctu-eva-lab/AntifakePrompt@957c1e1. Tensors are
@@ -111,7 +111,7 @@ def import_official(path: Path) -> Imported:
             f"{path.name} is not an AntifakePrompt checkpoint: neither {OFFICIAL_KEYS['qformer']} "
             f"nor {OFFICIAL_KEYS['llm']} is in it."
         )
-    about, notes, assumed = _official_circumstances(checkpoint)
+    about, notes, assumed = _official_metadata(checkpoint)
     took = [
         f"{OFFICIAL_KEYS[side]} {list(rows.shape)}" for side, rows in sides.items() if len(rows)
     ]
@@ -119,7 +119,7 @@ def import_official(path: Path) -> Imported:
         f"no learned word on the {side} side" for side, rows in sides.items() if not len(rows)
     ]
     about = replace(about, made={"imported_from": path.name, "took": took, "assumed": assumed})
-    return Imported(SoftPrompt(sides["qformer"], sides["llm"], about), took + notes, assumed)
+    return ImportedPrompt(SoftPrompt(sides["qformer"], sides["llm"], about), took + notes, assumed)
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
@@ -158,11 +158,11 @@ def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:
     return rows.detach().to(torch.float32).clone()
 
 
-def _official_circumstances(
+def _official_metadata(
     checkpoint: dict[str, Any],
-) -> tuple[Circumstances, list[str], list[str]]:
+) -> tuple[PromptMetadata, list[str], list[str]]:
     """What the checkpoint's own config says, and what has to be assumed."""
-    about = Circumstances(base_name="instructblip-vicuna-7b")
+    about = PromptMetadata(base_name="instructblip-vicuna-7b")
     took, assumed = [], []
     if "epoch" in checkpoint:
         took.append(f"epoch {checkpoint['epoch']}")

@@ -32,7 +32,7 @@ OFFICIAL_STD: RGB = (0.2780, 0.2713, 0.2872)
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class PromptMetadata:
     """What the two tensors were tuned with. Everything here is plain JSON."""
 
     before: str = QUESTION[0]
@@ -78,7 +78,7 @@ class PromptFile:
     """One prompt on disk, its header read and its bytes hashed."""
 
     path: Path
-    about: Circumstances
+    about: PromptMetadata
     shapes: dict[str, list[int]]
     sha256: str
 
@@ -94,8 +94,8 @@ def open_prompt(path: Path) -> PromptFile:
     return PromptFile(path, about, shapes, hashlib.sha256(data).hexdigest())
 
 
-def read_header(data: bytes, name: str) -> tuple[Circumstances, dict[str, list[int]]]:
-    """Circumstances and shapes out of a prompt's bytes. Raises ModelError."""
+def read_header(data: bytes, name: str) -> tuple[PromptMetadata, dict[str, list[int]]]:
+    """Metadata and shapes out of a prompt's bytes. Raises ModelError."""
     if data[:2] == b"PK" or data[:1] == b"\x80":
         raise ModelError(
             f"{name} is a PyTorch checkpoint, not a prompt: try `antifake prompt import {name}`."
@@ -106,7 +106,7 @@ def read_header(data: bytes, name: str) -> tuple[Circumstances, dict[str, list[i
     try:
         header = json.loads(data[8 : 8 + length])
         shapes = {side: [int(n) for n in header[side]["shape"]] for side in ("qformer", "llm")}
-        return Circumstances.from_json(header["__metadata__"]["antifake_prompt"]), shapes
+        return PromptMetadata.from_json(header["__metadata__"]["antifake_prompt"]), shapes
     except KeyError:
         raise ModelError(f"{name} is a safetensors file, but not an antifake prompt.") from None
     # RecursionError: a header nested ten thousand deep.
@@ -114,7 +114,7 @@ def read_header(data: bytes, name: str) -> tuple[Circumstances, dict[str, list[i
         raise ModelError(f"{name} is not a readable prompt: its header is damaged.") from None
 
 
-def check_fits(about: Circumstances, shapes: dict[str, list[int]], manifest: Manifest) -> None:
+def check_fits(about: PromptMetadata, shapes: dict[str, list[int]], manifest: Manifest) -> None:
     """Raises ModelError where a prompt was tuned for another model."""
     if about.base and about.base != manifest.fingerprint:
         raise ModelError(

@@ -23,7 +23,7 @@ SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ActivePrompt:
     """The prompt that answers, and what had to be passed over to find it."""
 
     name: str
@@ -74,7 +74,7 @@ class Promptbook:
         history = [entry for entry in self._history(model) if entry != [name, file.sha256]]
         self._write(model, [*history, [name, file.sha256]])
 
-    def roll_back(self, bundle: Bundle) -> Chosen:
+    def roll_back(self, bundle: Bundle) -> ActivePrompt:
         """Take back the last `use`. Raises UsageError where there is nothing before it."""
         model = bundle.manifest.name
         history = self._history(model)
@@ -83,7 +83,7 @@ class Promptbook:
         self._write(model, history[:-1])
         return self.active(bundle)
 
-    def active(self, bundle: Bundle) -> Chosen:
+    def active(self, bundle: Bundle) -> ActivePrompt:
         """The newest prompt in use that is what it was and fits the model. Raises ModelError."""
         warning = None
         for name, sha256 in reversed(self._history(bundle.manifest.name)):
@@ -91,7 +91,7 @@ class Promptbook:
                 file = self.open(name, bundle)
                 check_fits(file.about, file.shapes, bundle.manifest)
                 if file.sha256 == sha256:
-                    return Chosen(name, file, warning)
+                    return ActivePrompt(name, file, warning)
                 why = "is damaged"
             except ModelError as error:
                 why = f"cannot be used ({error})"
@@ -101,7 +101,7 @@ class Promptbook:
                 f"{bundle.manifest.name} has no prompt yet: `antifake prompt import FILE.pth`, "
                 f"then `antifake prompt use NAME`."
             )
-        return Chosen(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
+        return ActivePrompt(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
 
     def _history(self, model: str) -> list[list[str]]:
         try:

@@ -30,7 +30,7 @@ BYTES: dict[Weights, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64}
 """A number, with its share of the scales: of a row, or of 64 numbers."""
 
 
-def may_be_quantised(name: str, shape: torch.Size) -> bool:
+def is_quantizable(name: str, shape: torch.Size) -> bool:
     """Whether a tensor of that name is one of the language model's big matrices."""
     return name.startswith("language_model.layers.") and len(shape) == 2
 
@@ -40,14 +40,14 @@ def has_nf4() -> bool:
     return find_spec("bitsandbytes") is not None
 
 
-def quantised(matrix: Tensor) -> tuple[Tensor, Tensor]:
+def quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """A matrix [out, in] as int8 codes and one float32 scale a row, symmetric."""
     scale = matrix.float().abs().amax(dim=1).clamp(min=1e-12) / 127
     codes = (matrix.float() / scale[:, None]).round().to(torch.int8)
     return codes, scale
 
 
-def dequantised(codes: Tensor, scale: Tensor) -> Tensor:
+def dequantize(codes: Tensor, scale: Tensor) -> Tensor:
     """float32 [out, in]"""
     return codes * scale[:, None]
 
@@ -55,8 +55,8 @@ def dequantised(codes: Tensor, scale: Tensor) -> Tensor:
 def linear(matrix: Tensor, scale: Tensor | None, weights: Weights, dtype: torch.dtype) -> nn.Module:
     """A product without bias in `dtype`, by a matrix stored plain or int8 (then with its scale)."""
     if weights == "nf4":
-        return Nf4Linear(matrix if scale is None else dequantised(matrix, scale), dtype)
-    codes, scale = quantised(matrix) if scale is None else (matrix, scale)
+        return Nf4Linear(matrix if scale is None else dequantize(matrix, scale), dtype)
+    codes, scale = quantize(matrix) if scale is None else (matrix, scale)
     return Int8Linear(codes, scale, dtype)
 
 

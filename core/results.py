@@ -12,7 +12,7 @@ from .verdict import Label, Verdict
 
 
 @dataclass(frozen=True)
-class Row:
+class Result:
     """One picture of a check or a scan: a verdict, or why there is none."""
 
     path: str
@@ -70,7 +70,7 @@ class Row:
 
 
 TEXT_HEADER = f"{'VERDICT':<22} PICTURE"
-CSV_FIELDS = [field.name for field in fields(Row)]
+CSV_FIELDS = [field.name for field in fields(Result)]
 
 
 def csv_line(values: list[Any]) -> str:

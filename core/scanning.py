@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
-from .results import CSV_FIELDS, TEXT_HEADER, Row, csv_line
-from .walk import Wanted, done_before, path_digest, pictures
+from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line
+from .walk import FileFilter, done_before, path_digest, pictures
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -26,7 +26,7 @@ class Tally:
     unsure: int = 0
     failed: int = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Result) -> None:
         kind = row.label or "failed"
         setattr(self, kind, getattr(self, kind) + 1)
 
@@ -50,7 +50,7 @@ class Scan:
     """One run over some folders."""
 
     folders: Sequence[Path]
-    wanted: Wanted
+    wanted: FileFilter
     tally: Tally = field(default_factory=Tally)
 
     def paths(self, done: set[bytes]) -> Iterator[Path]:
@@ -63,7 +63,7 @@ class Scan:
         """How many there are to do: a walk of its own, only worth it for a progress bar."""
         return sum(1 for _ in self.paths(done))
 
-    def rows(self, detector: "Detector", decoder: "Decoder", done: set[bytes]) -> Iterator[Row]:
+    def rows(self, detector: "Detector", decoder: "Decoder", done: set[bytes]) -> Iterator[Result]:
         from .pipeline import judge_all  # noqa: PLC0415 - brings torch
 
         for row in judge_all(detector, decoder, self.paths(done)):
@@ -89,7 +89,7 @@ class Writer:
     percent: bool
     done: set[bytes]
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         line = {"jsonl": row.to_json, "csv": row.to_csv}.get(self.style)
         self.line(line() if line else row.to_text(percent=self.percent))
 

@@ -20,7 +20,7 @@ TOLERANCE = 0.05
 """Of p_fake: float32 against bfloat16 stays under 0.02, a wrong weight file does not."""
 
 
-class Trusted(TypedDict):
+class Baseline(TypedDict):
     """What is on record of one model with one prompt."""
 
     scores: dict[str, float]
@@ -73,7 +73,7 @@ def check_if_changed(detector: Detector, record: Path) -> str | None:
     if entry and now in entry["passed"]:
         return None
     found = scores(detector)
-    entry = entry or Trusted(scores=found, passed=[])
+    entry = entry or Baseline(scores=found, passed=[])
     drift = SelfCheck(entry["scores"], found).drift
     if drift:
         return (
@@ -88,11 +88,11 @@ def check_if_changed(detector: Detector, record: Path) -> str | None:
 def trust(detector: Detector, expected: dict[str, float], record: Path) -> None:
     """Enter the scores that were known when the model was made."""
     key = f"{detector.model.manifest.version} {detector.prompt_version}"
-    entry = Trusted(scores=expected, passed=[environment(detector)])
+    entry = Baseline(scores=expected, passed=[environment(detector)])
     write_atomically(record, json.dumps(_read(record) | {key: entry}, indent=1).encode())
 
 
-def _read(record: Path) -> dict[str, Trusted]:
+def _read(record: Path) -> dict[str, Baseline]:
     try:
         book = json.loads(record.read_bytes())
     except (OSError, ValueError):

@@ -15,7 +15,7 @@ import click
 from .errors import AntifakeError
 
 if TYPE_CHECKING:
-    from .results import Row
+    from .results import Result
 
 EXIT_SOME_FAILED = 1
 EXIT_FLAGGED = 10
@@ -82,9 +82,9 @@ prompt_option = click.option("--prompt", metavar="NAME", help="A prompt other th
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def echo_results(found: Iterable["Row"], *, as_json: bool, percent: bool) -> None:
+def echo_results(found: Iterable["Result"], *, as_json: bool, percent: bool) -> None:
     """Print them as they come, or as one array; ends with 1 where some were not judged."""
-    rows: list[Row] = []
+    rows: list[Result] = []
     for row in found:
         if not as_json and not rows:
             from .results import TEXT_HEADER
@@ -99,7 +99,7 @@ def echo_results(found: Iterable["Row"], *, as_json: bool, percent: bool) -> Non
         sys.exit(EXIT_SOME_FAILED)
 
 
-def echo_result(row: "Row", *, percent: bool) -> None:
+def echo_result(row: "Result", *, percent: bool) -> None:
     colour = {"fake": "red", "real": "green", "unsure": "yellow"}.get(row.label or "", "magenta")
     text = row.to_text(percent=percent)
     click.echo(click.style(text[:22], fg=colour) + text[22:])

@@ -31,7 +31,7 @@ SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FileFilter:
     """What to take from the folders. Globs match the name, or the path below the folder."""
 
     recursive: bool = False
@@ -55,7 +55,7 @@ def _matches(globs: Sequence[str], name: str, below: str) -> bool:
     return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in globs)
 
 
-def pictures(folder: Path, wanted: Wanted) -> Iterator[Path]:
+def pictures(folder: Path, wanted: FileFilter) -> Iterator[Path]:
     """Every wanted file, as the disk lists them: no list of files is sorted or kept in memory.
 
     Links to folders are not followed, so there are no circles. A folder that

@@ -11,7 +11,7 @@ from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
 from antifake.core.catalog import Home
 from antifake.core.prepare import Source, prepare
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 
 torch.set_num_threads(2)
 
@@ -59,7 +59,7 @@ def tiny_prompt(seed: int, words: int = 1, **about) -> SoftPrompt:
     return SoftPrompt(
         torch.randn(words, QFORMER_WIDTH, generator=random),
         torch.randn(words, LLM_WIDTH, generator=random),
-        Circumstances(base_name="tiny", **about),
+        PromptMetadata(base_name="tiny", **about),
     )
 
 

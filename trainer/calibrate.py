@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from antifake.core.errors import UsageError
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 Truth = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -42,8 +42,8 @@ def enough(is_fake: Truth) -> bool:
 
 
 def calibrated(
-    about: Circumstances, margins: Numbers, is_fake: Truth, false_alarms: float | None = None
-) -> Circumstances:
+    about: PromptMetadata, margins: Numbers, is_fake: Truth, false_alarms: float | None = None
+) -> PromptMetadata:
     """The circumstances with threshold and temperature fitted to margins [n].
 
     `false_alarms` puts the threshold where at most that share of the real pictures
@@ -101,7 +101,7 @@ def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, flo
     return float(w[0]), float(w[1])
 
 
-def quality(about: Circumstances, margins: Numbers, is_fake: Truth) -> Quality:
+def quality(about: PromptMetadata, margins: Numbers, is_fake: Truth) -> Quality:
     """How good p_fake is on pictures whose truth is known."""
     logits = (margins - about.threshold) / about.temperature
     p, weight = _sigmoid(logits), balance(is_fake)

@@ -11,7 +11,7 @@ from antifake.core.errors import NoScoreError, UsageError
 from antifake.core.images import Pixels
 from antifake.core.pipeline import BATCH
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 
 from .calibrate import ENOUGH, Numbers, Truth, calibrated, enough, quality
 from .examples import Example
@@ -74,7 +74,7 @@ def _margins(detector: Detector, decoder: Decoder, pictures: Sequence[Surveyed])
 
 
 def _table(
-    old: Circumstances, new: Circumstances, margins: Numbers, is_fake: Truth
+    old: PromptMetadata, new: PromptMetadata, margins: Numbers, is_fake: Truth
 ) -> Iterator[str]:
     """A header and a line for every number."""
     yield f"{'':<20}{'before':>10}{'after':>10}"

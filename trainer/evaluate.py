@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_s
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.pipeline import judge_all
-from antifake.core.results import Row
+from antifake.core.results import Result
 
 from .examples import Example
 
@@ -26,7 +26,7 @@ THRESHOLD = 0.5
 class Judged:
     """One picture whose truth is known, and what was said of it."""
 
-    row: Row
+    row: Result
     example: Example
 
     @property

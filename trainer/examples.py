@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from antifake.core.errors import UsageError
-from antifake.core.walk import Wanted, pictures
+from antifake.core.walk import FileFilter, pictures
 
 LABELS = {"real": False, "fake": True}
 
@@ -34,7 +34,7 @@ def from_folders(real: Path | None, fake: Path | None) -> list[Example]:
     return [
         Example(path, is_fake)
         for folder, is_fake in ((real, False), (fake, True))
-        for path in (sorted(pictures(folder, Wanted(recursive=True))) if folder else [])
+        for path in (sorted(pictures(folder, FileFilter(recursive=True))) if folder else [])
     ]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from antifake.core.errors import AntifakeError, UsageError
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import QUESTION, Circumstances
+from antifake.core.prompt_file import QUESTION, PromptMetadata
 
 START_STD = 0.02
 """Of the official random start."""
@@ -52,7 +52,7 @@ class Learner:
                 tensor.copy_(values[name])
 
 
-def random_start(model: InstructBlip, shape: Shape, like: Circumstances, seed: int) -> SoftPrompt:
+def random_start(model: InstructBlip, shape: Shape, like: PromptMetadata, seed: int) -> SoftPrompt:
     """N(0, 0.02) rows for the sides that learn; pictures are normalised as `like` has it."""
     widths = {
         "qformer": model.query_tokens.shape[-1],
@@ -65,7 +65,7 @@ def random_start(model: InstructBlip, shape: Shape, like: Circumstances, seed: i
         drawn = START_STD * torch.randn(shape.tokens or 1, width, generator=random)
         rows[side] = drawn if learns else torch.zeros(0, width)
     before, after = POSITIONS[shape.position or "suffix"]
-    about = Circumstances(before=before, after=after, mean=like.mean, std=like.std)
+    about = PromptMetadata(before=before, after=after, mean=like.mean, std=like.std)
     return SoftPrompt(rows["qformer"], rows["llm"], about)
 
 

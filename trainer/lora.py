@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from antifake.core.errors import UsageError
 from antifake.core.instructblip import InstructBlip
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 
 from .learner import Learner
 
@@ -40,7 +40,7 @@ def lora_learner(model: InstructBlip, rank: int, seed: int) -> Learner:
     for tensor in tensors.values():
         tensor.data = tensor.data.float()  # peft takes the model's own, and half is no optimiser's
         tensor.requires_grad_(True)
-    about = Circumstances()
+    about = PromptMetadata()
     widths = model.query_tokens.shape[-1], model.language_projection.out_features
     nothing = [torch.zeros(0, width, device=model.device) for width in widths]
     question = model.ask(about.before, about.after, *nothing)

@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from antifake.core.errors import UsageError
 from antifake.core.instructblip import InstructBlip, Question
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 
 Objective = Callable[[Tensor, Question, Tensor], tuple[Tensor, Tensor]]
 """Features [B, N, Hv], the question, is_fake bool [B] -> losses [B], margins l_no - l_yes [B]."""
 
 
-def objective(name: str, model: InstructBlip, about: Circumstances) -> Objective:
+def objective(name: str, model: InstructBlip, about: PromptMetadata) -> Objective:
     """The loss of that name. Raises UsageError where the model lacks what it needs."""
     return OfficialLoss(model) if name == "official" else PairLoss(model, about)
 
@@ -26,7 +26,7 @@ class PairLoss:
     its prompt knows of already.
     """
 
-    def __init__(self, model: InstructBlip, about: Circumstances) -> None:
+    def __init__(self, model: InstructBlip, about: PromptMetadata) -> None:
         self._model, self._about = model, about
 
     def __call__(

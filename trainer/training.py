@@ -16,7 +16,7 @@ from antifake.core.files import write_atomically
 from antifake.core.instructblip import InstructBlip, load
 from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 from antifake.core.promptbook import Promptbook
 
 from .batches import truth
@@ -98,7 +98,7 @@ def starting_word(order: Order, place: Place, model: InstructBlip) -> SoftPrompt
     used = _used_prompt(order, place)
     manifest = model.manifest
     if not order.settings.warm or order.lora:
-        like = used.about if used else Circumstances()
+        like = used.about if used else PromptMetadata()
         start, id_ = random_start(model, order.shape, like, order.settings.seed), "random"
     elif used is None:
         raise ModelError(
@@ -182,7 +182,7 @@ def account(task: Task, run: Run, start_id: str) -> dict[str, Any]:
     }
 
 
-def _recalibrated(about: Circumstances, loop: Loop, say: Say) -> Circumstances:
+def _recalibrated(about: PromptMetadata, loop: Loop, say: Say) -> PromptMetadata:
     """Threshold and temperature for the new word, where there are pictures enough."""
     pictures = loop.task.validate
     is_fake = truth(pictures).numpy()

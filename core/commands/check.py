@@ -11,7 +11,7 @@ from antifake.core.loading import loaded
 from antifake.core.terminal import echo_results, json_option, model_option, prompt_option
 
 if TYPE_CHECKING:
-    from antifake.core.results import Row
+    from antifake.core.results import Result
 
 
 @click.command()
@@ -42,7 +42,7 @@ def _source(path: str) -> Path | bytes:
 
 def judged_here(
     sources: list[Path | bytes], model: str | None, prompt: str | None
-) -> Iterator["Row"]:
+) -> Iterator["Result"]:
     """Judge them in this process."""
     with loaded(model, prompt) as (detector, decoder):
         from antifake.core.pipeline import judge_all

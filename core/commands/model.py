@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from antifake.core.catalog import KNOWN, MINI, Home, checked_name, user_home
+from antifake.core.catalog import CATALOG, MINI, Home, checked_name, user_home
 from antifake.core.errors import ModelError, UsageError
 from antifake.core.loading import is_outdated, pull_embedded
 from antifake.core.terminal import Commands, json_option, progress_bar, say
@@ -23,9 +23,9 @@ def model_list(as_json: bool) -> None:
     where = user_home()
     installed, active = where.installed(), where.active()
     rows = []
-    for name in sorted({*installed, *KNOWN}):
+    for name in sorted({*installed, *CATALOG}):
         bundle = installed.get(name)
-        about = KNOWN[name].what if name in KNOWN else bundle.manifest.source if bundle else ""
+        about = CATALOG[name].what if name in CATALOG else bundle.manifest.source if bundle else ""
         rows.append(
             {
                 "name": name,
@@ -63,15 +63,15 @@ def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: s
     if name == MINI:
         pull_embedded(user_home(), Path(source) if source else None, by_pip=by_pip)
         return
-    if name not in KNOWN:
-        raise UsageError(f"{name} is not known; there are: {', '.join(KNOWN)}.")
+    if name not in CATALOG:
+        raise UsageError(f"{name} is not known; there are: {', '.join(CATALOG)}.")
     if source is None:
         from antifake.core.files import need_space
 
-        needed = KNOWN[name].hub_bytes
+        needed = CATALOG[name].hub_bytes
         say(f"{name}: {needed / 1e9:.0f} GB are fetched from the Hugging Face hub, once.")
         need_space(user_home().root, needed)
-    _prepare(source or KNOWN[name].hub, None, dtype, name, full_tables=False)
+    _prepare(source or CATALOG[name].hub, None, dtype, name, full_tables=False)
 
 
 def _is_whole(where: Home, name: str) -> bool:
@@ -137,7 +137,7 @@ def plan(name: str, dtype: str, full_tables: bool, as_json: bool) -> None:
 
     from antifake.core.prepare import Source, plan, read_config, true_size_config
 
-    config = true_size_config() if name in KNOWN and name != MINI else None
+    config = true_size_config() if name in CATALOG and name != MINI else None
     if config is None:
         bundle = user_home().installed().get(name)
         config = bundle.manifest.config if bundle else read_config(Source(Path(name)))

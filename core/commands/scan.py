@@ -50,14 +50,14 @@ def scan(
 ) -> None:
     """Judge every picture of folders, of any size."""
     from antifake.core.scanning import Output, Scan, open_output
-    from antifake.core.walk import Wanted
+    from antifake.core.walk import FileFilter
 
     places = [Path(folder) for folder in folders]
     for place in places:
         if not place.is_dir():
             raise UsageError(f"{place} is not a folder.")
     target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
-    run = Scan(places, Wanted(recursive, include, exclude))
+    run = Scan(places, FileFilter(recursive, include, exclude))
     with open_output(target, resume=resume, percent=verbose) as out, progress_bar("scan") as show:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from antifake.core.commands.check import judged_here
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import read_file
-from antifake.core.results import Row
+from antifake.core.results import Result
 from antifake.core.terminal import say
 from antifake.daemon.client import Client, DaemonError
 
@@ -30,7 +30,7 @@ WAIT_S = 5
 Source = Path | bytes
 
 
-def judged_there(client: Client, sources: list[Source]) -> Iterator[Row]:
+def judged_there(client: Client, sources: list[Source]) -> Iterator[Result]:
     """In order. Where the daemon cannot go on, the rest is judged here."""
     done = 0
     rows = _rows(client, sources)
@@ -44,7 +44,7 @@ def judged_there(client: Client, sources: list[Source]) -> Iterator[Row]:
         yield from judged_here(sources[done:], None, None)
 
 
-def _rows(client: Client, sources: list[Source]) -> Generator[Row]:
+def _rows(client: Client, sources: list[Source]) -> Generator[Result]:
     priority = "batch" if len(sources) > MANY else "person"
     errand = _Errand(replace(client, timeout_s=WAIT_S + 10.0), priority)
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check")
@@ -54,7 +54,7 @@ def _rows(client: Client, sources: list[Source]) -> Generator[Row]:
         pool.shutdown(cancel_futures=True)
 
 
-class AskedRow(Row):
+class AskedResult(Result):
     """A row whose words may be the person's own, on which no model puts a percentage."""
 
     def to_text(self, *, percent: bool) -> str:
@@ -66,7 +66,7 @@ class _Errand:
     client: Client
     priority: str
 
-    def row(self, source: Source) -> Row:
+    def row(self, source: Source) -> Result:
         """Raises DaemonError where it is not the picture that is to blame."""
         name = "-" if isinstance(source, bytes) else str(source)
         try:
@@ -137,8 +137,8 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _judged(name: str, check: dict[str, Any]) -> Row:
-    return AskedRow(
+def _judged(name: str, check: dict[str, Any]) -> Result:
+    return AskedResult(
         name, check["sha256"], check["label"], check["p_fake"],
         check["word"] if check["label"] else None,
         check["model"], check["prompt"], check["ms"],
@@ -146,8 +146,8 @@ def _judged(name: str, check: dict[str, Any]) -> Row:
     )  # fmt: skip
 
 
-def _failed(name: str, sha256: str | None, error: str, code: str, check: dict[str, Any]) -> Row:
-    return AskedRow(
+def _failed(name: str, sha256: str | None, error: str, code: str, check: dict[str, Any]) -> Result:
+    return AskedResult(
         name, check.get("sha256") or sha256, None, None, None,
         check.get("model") or "", check.get("prompt") or "", check.get("ms") or 0.0, error, code,
     )  # fmt: skip

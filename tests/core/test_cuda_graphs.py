@@ -8,7 +8,7 @@ import logging
 import pytest
 import torch
 
-from antifake.core.cuda_graphs import LARGEST, Captured
+from antifake.core.cuda_graphs import MAX_BATCH, CudaGraphRunner
 from antifake.core.detector import load_detector
 
 
@@ -39,7 +39,7 @@ class Recorder:
 
 def test_a_size_is_recorded_when_it_comes_again_and_replayed_from_then_on():
     recorder = Recorder()
-    captured = Captured(work, recorder)
+    captured = CudaGraphRunner(work, recorder)
     for seed in range(4):
         assert torch.equal(captured(batch(1, seed)), work(batch(1, seed)))
         assert recorder.recorded == ([1] if seed else [])
@@ -48,16 +48,16 @@ def test_a_size_is_recorded_when_it_comes_again_and_replayed_from_then_on():
 
 def test_each_small_size_has_its_own_recording_and_a_large_one_has_none():
     recorder = Recorder()
-    captured = Captured(work, recorder)
+    captured = CudaGraphRunner(work, recorder)
     for _ in range(3):
-        for size in (1, 3, LARGEST, LARGEST + 1, 64):
+        for size in (1, 3, MAX_BATCH, MAX_BATCH + 1, 64):
             assert torch.equal(captured(batch(size)), work(batch(size)))
-    assert recorder.recorded == [1, 3, LARGEST]
+    assert recorder.recorded == [1, 3, MAX_BATCH]
 
 
 def test_a_recording_that_differs_is_said_once_and_never_used(caplog):
     recorder = Recorder(lambda margins: margins + 1)
-    captured = Captured(work, recorder)
+    captured = CudaGraphRunner(work, recorder)
     with caplog.at_level(logging.WARNING):
         for size in (2, 2, 2, 3, 3, 3):
             assert torch.equal(captured(batch(size)), work(batch(size)))
@@ -71,7 +71,7 @@ def test_a_recording_with_the_picture_baked_in_is_found_out(caplog):
         margins = what(example)
         return lambda _pixels: margins
 
-    captured = Captured(work, frozen)
+    captured = CudaGraphRunner(work, frozen)
     with caplog.at_level(logging.WARNING):
         for seed in range(3):
             assert torch.equal(captured(batch(2, seed)), work(batch(2, seed)))
@@ -86,7 +86,7 @@ def test_a_recording_that_fails_is_said_once_and_all_goes_on_without(caplog, err
         tries.append(len(example))
         raise error("operation not permitted when stream is capturing\nmore")
 
-    captured = Captured(work, failing)
+    captured = CudaGraphRunner(work, failing)
     with caplog.at_level(logging.WARNING):
         for size in (1, 1, 1, 2, 2, 2):
             assert torch.equal(captured(batch(size)), work(batch(size)))
@@ -104,7 +104,7 @@ def test_a_later_failure_drops_earlier_recordings_too():
             raise RuntimeError("no memory")
         return recorder(what, example)
 
-    captured = Captured(work, second_fails)
+    captured = CudaGraphRunner(work, second_fails)
     for size in (1, 1, 1, 2, 2):
         captured(batch(size))
     played = recorder.replayed
@@ -113,11 +113,11 @@ def test_a_later_failure_drops_earlier_recordings_too():
 
 
 def test_rounding_is_no_difference_and_what_is_no_number_stays_none():
-    captured = Captured(work, recorder := Recorder(lambda margins: margins + 1e-4))
+    captured = CudaGraphRunner(work, recorder := Recorder(lambda margins: margins + 1e-4))
     for _ in range(3):
         captured(batch(2))
     assert recorder.replayed == 2
-    captured = Captured(lambda pixels: work(pixels) * torch.nan, recorder := Recorder())
+    captured = CudaGraphRunner(lambda pixels: work(pixels) * torch.nan, recorder := Recorder())
     for _ in range(3):
         assert captured(batch(2)).isnan().all()
     assert recorder.replayed == 2
@@ -125,7 +125,7 @@ def test_rounding_is_no_difference_and_what_is_no_number_stays_none():
 
 def test_a_processor_is_never_recorded(tiny_home):
     detector, _ = load_detector(tiny_home)
-    assert not isinstance(detector._judged, Captured)
+    assert not isinstance(detector._judged, CudaGraphRunner)
 
 
 def test_a_detectors_pass_can_be_replayed_as_it_is(tiny_home):
@@ -134,7 +134,7 @@ def test_a_detectors_pass_can_be_replayed_as_it_is(tiny_home):
     size = detector.model.image_size
     crops = [torch.full((size, size, 3), 40 * i, dtype=torch.uint8).numpy() for i in range(5)]
     plain = [detector.margins(crops[:n]) for n in (1, 2, 5)]
-    detector._judged = Captured(detector._pass, recorder := Recorder())
+    detector._judged = CudaGraphRunner(detector._pass, recorder := Recorder())
     for _ in range(3):
         assert all(
             torch.equal(detector.margins(crops[:n]), margins)

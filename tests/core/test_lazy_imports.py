@@ -29,13 +29,13 @@ def outputs(c):
     return [t.double().sum().item() for t in (seen, asked, said)]
 """
 
-LEAN = (
+LAZY = (
     TINY
     + """
 import builtins, sys
-from antifake.core import lean
+from antifake.core import lazy_imports
 ordinary_import = builtins.__import__
-c = lean.transformers_classes()
+c = lazy_imports.transformers_classes()
 assert builtins.__import__ is ordinary_import
 """
 )
@@ -63,7 +63,7 @@ def run(program: str) -> Any:
 
 def test_judging_imports_nothing_it_does_not_need_and_says_nothing() -> None:
     heavy, said = run(
-        LEAN
+        LAZY
         + """
 import json
 outputs(c)
@@ -78,7 +78,7 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
 
 def test_a_lean_model_computes_what_an_ordinary_one_does() -> None:
     show = "\nimport json; print(json.dumps(outputs(c)))"
-    assert run(LEAN + show)[0] == run(ORDINARY + show)[0]
+    assert run(LAZY + show)[0] == run(ORDINARY + show)[0]
 
 
 AFTERWARDS = {
@@ -123,13 +123,13 @@ assert not utils.is_dtensor(plain)
 
 @pytest.mark.parametrize("use", AFTERWARDS.values(), ids=AFTERWARDS.keys())
 def test_everything_else_still_works_in_the_same_process(use: str) -> None:
-    run(LEAN + use + "\nprint('null')")
+    run(LAZY + use + "\nprint('null')")
 
 
 def test_a_placeholder_is_the_thing_at_its_first_use() -> None:
     run("""
 import sys
-from antifake.core.lazy_imports import Later, deferred
+from antifake.core.lazy_imports import LazyObject, deferred
 with deferred("fractions", "decimal", "no.such.module", by="__main__"):
     from fractions import Fraction
     from decimal import Decimal, DivisionByZero
@@ -137,14 +137,14 @@ with deferred("fractions", "decimal", "no.such.module", by="__main__"):
     optional = Fraction | None
 assert "fractions" not in sys.modules
 later = Fraction
-assert isinstance(later, Later)
+assert isinstance(later, LazyObject)
 assert not isinstance(1, Fraction) and not issubclass(int, Fraction)
 assert "fractions" not in sys.modules
 assert Fraction(1, 2) + Fraction(1, 2) == 1
 import fractions
 assert Fraction is fractions.Fraction and later == Fraction and hash(later) == hash(Fraction)
 assert isinstance(Fraction(1), later) and later.from_float(0.5) == Fraction(1, 2)
-assert isinstance(Fraction(1), optional.real_())
+assert isinstance(Fraction(1), optional.resolve_())
 class Mine(later): pass
 assert Mine.__mro__[1] is Fraction
 assert whole.Decimal("1") == Decimal("1")
@@ -155,10 +155,10 @@ print("null")
 def test_an_error_inside_restores_everything() -> None:
     run("""
 import builtins, sys
-from antifake.core.lazy_imports import bare, deferred
+from antifake.core.lazy_imports import without_init, deferred
 before = builtins.__import__
 try:
-    with bare("transformers"), deferred("fractions", by="__main__"):
+    with without_init("transformers"), deferred("fractions", by="__main__"):
         raise KeyError
 except KeyError: pass
 assert builtins.__import__ is before and "transformers" not in sys.modules
@@ -171,16 +171,16 @@ def test_where_the_lean_way_fails_the_ordinary_one_is_taken() -> None:
         TINY
         + """
 import json
-from antifake.core import lean
-real, calls = lean._import_classes, []
+from antifake.core import lazy_imports
+real, calls = lazy_imports._import_classes, []
 def fails_once():
     calls.append(1)
     found = real()
     if len(calls) == 1:
         raise TypeError("a version this does not fit")
     return found
-lean._import_classes = fails_once
-outputs(lean.transformers_classes())
+lazy_imports._import_classes = fails_once
+outputs(lazy_imports.transformers_classes())
 import transformers
 assert len(calls) == 2 and transformers.LlamaModel is not None
 print("null")

@@ -17,7 +17,7 @@ from kit.shared import shared_data
 from antifake.core import clip_weights
 from antifake.core.catalog import Home
 from antifake.core.detector import load_detector
-from antifake.core.embedded import PIECE, piece
+from antifake.core.embedded import MODEL_FOLDER, embedded_model
 from antifake.core.errors import ModelError
 from antifake.core.images import decode
 from antifake.core.loading import pull_embedded
@@ -135,7 +135,9 @@ def test_check_without_the_model_says_what_it_fetches_and_answers(tmp_path):
     assert mended.returncode == 0, mended.stderr
     assert "damaged" in mended.stderr
     manifest = home.models / "mini" / "bundle.json"
-    manifest.write_text(manifest.read_text().replace(piece().manifest.fingerprint, "0" * 64))
+    manifest.write_text(
+        manifest.read_text().replace(embedded_model().manifest.fingerprint, "0" * 64)
+    )
     renewed = offline(home, "check", photographs()[0], "--json")
     assert renewed.returncode == 0, renewed.stderr
     assert "newer mini" in renewed.stderr
@@ -151,9 +153,9 @@ def test_real_photographs_are_not_called_ai_made(mini_home):
 def test_the_bundle_is_small_and_pinned(mini_home):
     bundle = mini_home.bundle("mini")
     assert bundle.manifest.total_bytes < 100_000_000
-    assert bundle.manifest.fingerprint == piece().manifest.fingerprint
-    assert bundle.manifest.files == piece().manifest.files
-    assert sum(path.stat().st_size for path in PIECE.iterdir()) <= 16_000_000
+    assert bundle.manifest.fingerprint == embedded_model().manifest.fingerprint
+    assert bundle.manifest.files == embedded_model().manifest.files
+    assert sum(path.stat().st_size for path in MODEL_FOLDER.iterdir()) <= 16_000_000
 
 
 def test_bfloat16_and_float32_tell_the_same(mini_home):
@@ -162,7 +164,7 @@ def test_bfloat16_and_float32_tell_the_same(mini_home):
         for d in (torch.float32, torch.bfloat16)
     ]
     assert SelfCheck(*found).drift is None
-    assert SelfCheck(piece().samples, found[0]).drift is None
+    assert SelfCheck(embedded_model().samples, found[0]).drift is None
 
 
 def test_the_pseudo_word_is_what_makes_it_a_detector(mini_home):
@@ -193,7 +195,7 @@ def test_the_tower_can_come_from_clips_own_safetensors(mini_home, tmp_path):
         clip |= as_clip(name, value.numpy())
     (tmp_path / "clip").mkdir()
     save_file(clip, tmp_path / "clip" / "model.safetensors")
-    found = clip_weights.from_clip(tmp_path / "clip" / "model.safetensors", piece().layers)
+    found = clip_weights.from_clip(tmp_path / "clip" / "model.safetensors", embedded_model().layers)
     for name, array in found.items():
         if name.endswith(".scale"):
             assert np.allclose(array, stored[name.removesuffix(".scale")][1].numpy(), rtol=1e-5)
@@ -201,7 +203,7 @@ def test_the_tower_can_come_from_clips_own_safetensors(mini_home, tmp_path):
             assert np.array_equal(array, stored[name][0].numpy()), name
     home = Home(tmp_path / "home")
     bundle = pull_embedded(home, tmp_path / "clip")
-    assert bundle.manifest.fingerprint == piece().manifest.fingerprint
+    assert bundle.manifest.fingerprint == embedded_model().manifest.fingerprint
 
 
 def as_clip(name, value):
@@ -236,9 +238,9 @@ def test_a_model_that_scores_otherwise_does_not_replace_the_old_one(
 
     home = Home(tmp_path / "home")
     shutil.copytree(mini_home.models / "mini", home.models / "mini")
-    wrong = {name: 1 - score for name, score in piece().samples.items()}
-    good = piece()
-    monkeypatch.setattr(embedded, "piece", lambda: type(good)(good.manifest, wrong))
+    wrong = {name: 1 - score for name, score in embedded_model().samples.items()}
+    good = embedded_model()
+    monkeypatch.setattr(embedded, "embedded_model", lambda: type(good)(good.manifest, wrong))
     monkeypatch.setattr(embedded, "_tower", lambda *_: first_shard(home))
     with pytest.raises(ModelError, match="the old one was kept"):
         pull_embedded(home, Path("anything"))

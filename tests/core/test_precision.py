@@ -13,7 +13,7 @@ import torch
 
 from antifake.core.bundle import Manifest, Tokens
 from antifake.core.detector import detector_of, load_detector
-from antifake.core.dtype_benchmark import FILE, Race, Times, processor, run_race
+from antifake.core.dtype_benchmark import FILE, DtypeBenchmark, Times, measure, processor
 from antifake.core.instructblip import InstructBlip
 from antifake.core.precision import SHARE, Machine, Precision, choose, use_physical_cores
 from antifake.core.prepare import cut_vocabularies, true_size_config
@@ -81,14 +81,16 @@ def test_a_graphics_card_holds_the_best_that_fits(needs, card, weights):
 
 
 def test_a_card_that_is_too_small_leaves_it_to_the_processor_and_says_so(needs):
-    chosen = choose(needs, race=Race(run=Racing(SLOW)), machine=machine(card=6))
+    chosen = choose(needs, benchmark=DtypeBenchmark(run=Racing(SLOW)), machine=machine(card=6))
     assert chosen == Precision(CPU, torch.float32)
     assert "the processor judges" in chosen.note
     assert "pip" not in chosen.note
 
 
 def test_without_bitsandbytes_a_small_card_is_not_used_and_the_person_learns_how(needs):
-    chosen = choose(needs, race=Race(run=Racing(SLOW)), machine=machine(card=8, has_nf4=False))
+    chosen = choose(
+        needs, benchmark=DtypeBenchmark(run=Racing(SLOW)), machine=machine(card=8, has_nf4=False)
+    )
     assert chosen.device == CPU
     assert "pip install 'antifake[gpu]'" in chosen.note
 
@@ -124,15 +126,15 @@ def test_apples_gpu_shares_the_computers_memory(needs, ram, device, weights):
 def test_a_processor_multiplies_in_what_is_faster_and_keeps_what_fits(
     needs, times, ram, dtype, weights
 ):
-    chosen = choose(needs, race=Race(run=Racing(times)), machine=machine(ram))
+    chosen = choose(needs, benchmark=DtypeBenchmark(run=Racing(times)), machine=machine(ram))
     assert chosen == Precision(CPU, dtype, weights)
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
 def test_a_half_that_is_hardly_faster_is_not_worth_its_rounding():
-    assert not Race(run=Racing(Times(1.1, 1.0))).bfloat16_wins()
-    assert not Race(run=Racing(SLOW)).bfloat16_wins()
-    assert Race(run=Racing(Times(1.3, 1.0))).bfloat16_wins()
+    assert not DtypeBenchmark(run=Racing(Times(1.1, 1.0))).prefers_bfloat16()
+    assert not DtypeBenchmark(run=Racing(SLOW)).prefers_bfloat16()
+    assert DtypeBenchmark(run=Racing(Times(1.3, 1.0))).prefers_bfloat16()
 
 
 def test_a_precision_reads_as_words_and_its_note_does_not_tell_it_apart():
@@ -147,8 +149,8 @@ STARTED = """
 import sys, torch
 from pathlib import Path
 from antifake.core.precision import choose
-from antifake.core.dtype_benchmark import Race
-print(choose(device="cpu", race=Race.at(Path(sys.argv[1]))).dtype)
+from antifake.core.dtype_benchmark import DtypeBenchmark
+print(choose(device="cpu", benchmark=DtypeBenchmark.at(Path(sys.argv[1]))).dtype)
 print(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 """
 
@@ -178,20 +180,20 @@ def test_a_processor_that_is_kept_from_bfloat16_computes_in_float32_whatever_it_
 @pytest.mark.usefixtures("claims_bfloat16")
 def test_the_second_start_does_not_race(tmp_path):
     first, second = Racing(FAST), Racing(SLOW)
-    assert Race(tmp_path / FILE, first).bfloat16_wins()
-    assert Race(tmp_path / FILE, second).bfloat16_wins()
+    assert DtypeBenchmark(tmp_path / FILE, first).prefers_bfloat16()
+    assert DtypeBenchmark(tmp_path / FILE, second).prefers_bfloat16()
     assert (first.count, second.count) == (1, 0)
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
 def test_another_torch_or_a_limit_races_again(tmp_path, monkeypatch):
     racing = Racing(FAST)
-    Race(tmp_path / FILE, racing).bfloat16_wins()
+    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
-    Race(tmp_path / FILE, racing).bfloat16_wins()
+    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     monkeypatch.setattr(torch, "__version__", "9.9")
-    Race(tmp_path / FILE, racing).bfloat16_wins()
+    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
     assert racing.count == 3
 
 
@@ -204,8 +206,8 @@ def test_another_torch_or_a_limit_races_again(tmp_path, monkeypatch):
 def test_an_unreadable_answer_is_raced_for_again_and_replaced(tmp_path, lying):
     (tmp_path / FILE).write_bytes(lying)
     racing = Racing(FAST)
-    assert Race(tmp_path / FILE, racing).bfloat16_wins()
-    assert Race(tmp_path / FILE, racing).bfloat16_wins()
+    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
+    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
     assert racing.count == 1
 
 
@@ -214,11 +216,11 @@ def test_a_home_that_cannot_be_written_costs_a_race_and_no_error(tmp_path):
     file = tmp_path / "home"
     file.write_bytes(b"not a folder")
     racing = Racing(FAST)
-    assert Race.at(file)._file == file / FILE
-    assert Race(file / FILE, racing).bfloat16_wins()
-    assert Race(file / FILE, racing).bfloat16_wins()
+    assert DtypeBenchmark.at(file)._file == file / FILE
+    assert DtypeBenchmark(file / FILE, racing).prefers_bfloat16()
+    assert DtypeBenchmark(file / FILE, racing).prefers_bfloat16()
     (tmp_path / FILE).mkdir()
-    assert Race(tmp_path / FILE, racing).bfloat16_wins()
+    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
     assert racing.count == 3
     assert file.read_bytes() == b"not a folder"
 
@@ -227,13 +229,13 @@ def test_a_processor_without_bfloat16_never_races(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
     racing = Racing(FAST)
-    assert not Race(run=racing).bfloat16_wins()
+    assert not DtypeBenchmark(run=racing).prefers_bfloat16()
     assert racing.count == 0
 
 
 def test_a_race_measures_both_and_leaves_the_threads_as_they_were():
     threads = torch.get_num_threads()
-    times = run_race()
+    times = measure()
     assert times.float32_ms > 0 < times.bfloat16_ms
     assert torch.get_num_threads() == threads
 
@@ -242,7 +244,7 @@ def test_a_busy_machine_does_not_change_who_wins():
     spinning = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(spinning) for _ in range(2 * (os.cpu_count() or 1))]
     try:
-        ratios = [times.float32_ms / times.bfloat16_ms for times in (run_race() for _ in range(5))]
+        ratios = [times.float32_ms / times.bfloat16_ms for times in (measure() for _ in range(5))]
     finally:
         for other in others:
             other.kill()

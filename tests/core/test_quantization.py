@@ -16,7 +16,7 @@ from antifake.core.errors import ModelError
 from antifake.core.instructblip import fill, load, run_dtype, stored_tensors
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
-from antifake.core.quantization import Int8Linear, Nf4Linear, linear, quantised
+from antifake.core.quantization import Int8Linear, Nf4Linear, linear, quantize
 
 CPU = torch.device("cpu")
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -187,7 +187,7 @@ def test_backward_keeps_the_codes_and_not_the_expanded_matrix(dtype, weights, by
     expected = matrix.sum(dim=0)
     assert cosine_similarity(x.grad[0, 0].float(), expected, dim=0) > 0.97
     # The naive way, to see that the count sees it.
-    codes, scale = quantised(matrix)
+    codes, scale = quantize(matrix)
     x.grad = None
     with counted() as saved:
         nn.functional.linear(x, (codes * scale[:, None]).to(dtype))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from antifake.core.prompt_file import Circumstances
-from antifake.core.results import Row
+from antifake.core.prompt_file import PromptMetadata
+from antifake.core.results import Result
 from antifake.core.verdict import Bands, Verdict, word
 
 
@@ -30,16 +30,16 @@ def test_bands_must_hold_the_decision_between_them():
     for edges in ((0.6, 0.7), (0.2, 0.4), (-0.1, 0.6), (0.4, 1.1)):
         with pytest.raises(ValueError, match="bands"):
             Bands(*edges)
-    assert Circumstances().bands == Bands()
+    assert PromptMetadata().bands == Bands()
 
 
 def test_a_percentage_never_stands_alone_and_is_never_0_or_100():
     for p_fake in (0.0, 0.05, 0.5, 0.55, 0.7, 0.999, 1.0):
         verdict = Verdict(p_fake, Bands().label(p_fake), "m@1", "p@1")
-        text = Row.judged("a.png", None, verdict, 1).to_text(percent=True)
+        text = Result.judged("a.png", None, verdict, 1).to_text(percent=True)
         assert text.startswith(verdict.word)
         assert "fake" not in text
         assert "100 %" not in text
         assert "(0 %)" not in text
         assert ("%" in text) == (verdict.label != "unsure")
-        assert "%" not in Row.judged("a.png", None, verdict, 1).to_text(percent=False)
+        assert "%" not in Result.judged("a.png", None, verdict, 1).to_text(percent=False)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from antifake.core.errors import UsageError
-from antifake.core.walk import Wanted, done_before, path_digest, pictures
+from antifake.core.walk import FileFilter, done_before, path_digest, pictures
 
 
 def test_folders_deeper_than_pythons_stack_are_walked(tmp_path):
@@ -20,7 +20,7 @@ def test_folders_deeper_than_pythons_stack_are_walked(tmp_path):
     os.close(os.open("a.png", os.O_CREAT, dir_fd=here))
     os.close(here)
     try:
-        assert len(list(pictures(tmp_path, Wanted(recursive=True)))) == 1
+        assert len(list(pictures(tmp_path, FileFilter(recursive=True)))) == 1
     finally:
         # Python's own rmtree, which pytest would use, does not get so deep.
         subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
@@ -28,9 +28,9 @@ def test_folders_deeper_than_pythons_stack_are_walked(tmp_path):
 
 def test_a_folder_that_cannot_be_read_stops_nothing(tmp_path):
     (tmp_path / "a.png").touch()
-    assert [path.name for path in pictures(tmp_path, Wanted())] == ["a.png"]
+    assert [path.name for path in pictures(tmp_path, FileFilter())] == ["a.png"]
     with pytest.raises(UsageError, match="is not a folder"):
-        list(pictures(tmp_path / "a.png", Wanted()))
+        list(pictures(tmp_path / "a.png", FileFilter()))
 
 
 def test_a_list_of_what_is_done_remembers_any_name(tmp_path):

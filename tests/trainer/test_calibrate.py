@@ -10,7 +10,7 @@ from kit.toy import toy_pictures
 
 from antifake.core.errors import UsageError
 from antifake.core.prompt import load_prompt
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 from antifake.trainer.calibrate import calibrated, fit, quality, threshold_within
 
 
@@ -39,17 +39,17 @@ def test_how_many_of_each_class_there_are_moves_nothing():
 def test_it_is_the_likeliest():
     rng = np.random.default_rng(1)
     margins, is_fake = drawn(1.0, 2.0, n=300)
-    best = quality(calibrated(Circumstances(), margins, is_fake), margins, is_fake).log_loss
+    best = quality(calibrated(PromptMetadata(), margins, is_fake), margins, is_fake).log_loss
     for _ in range(50):
         threshold, temperature = fit(margins, is_fake) * rng.uniform(0.7, 1.4, 2)
-        near = Circumstances(threshold=threshold, temperature=temperature)
+        near = PromptMetadata(threshold=threshold, temperature=temperature)
         assert quality(near, margins, is_fake).log_loss > best - 1e-3
 
 
 def test_calibration_makes_a_wrong_scale_right():
     margins, is_fake = drawn(3.0, 0.5)
-    before = quality(Circumstances(), margins, is_fake)
-    after = quality(calibrated(Circumstances(), margins, is_fake), margins, is_fake)
+    before = quality(PromptMetadata(), margins, is_fake)
+    after = quality(calibrated(PromptMetadata(), margins, is_fake), margins, is_fake)
     assert after.calibration_error < 0.02 < before.calibration_error
     assert after.brier < before.brier
     assert after.log_loss < before.log_loss
@@ -63,7 +63,7 @@ def test_classes_that_do_not_overlap_get_a_finite_temperature():
 
 
 def test_numbers_by_hand():
-    about = Circumstances(threshold=0.0, temperature=1.0)
+    about = PromptMetadata(threshold=0.0, temperature=1.0)
     found = quality(about, np.array([-2.0, 2.0, 2.0, -2.0]), np.array([False, False, True, True]))
     p = 1 / (1 + np.exp(2.0))
     assert found.brier == pytest.approx((p**2 + (1 - p) ** 2) / 2)
@@ -75,7 +75,7 @@ def test_numbers_by_hand():
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
 def test_false_alarms_are_at_most_what_was_asked_for(share):
     margins, is_fake = drawn(0.0, 1.0, n=999)
-    about = calibrated(Circumstances(), margins, is_fake, share)
+    about = calibrated(PromptMetadata(), margins, is_fake, share)
     found = quality(about, margins, is_fake).false_alarms
     assert share - 0.005 <= found <= share
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.results import Row
+from antifake.core.results import Result
 from antifake.core.verdict import Bands, Verdict
 from antifake.trainer.evaluate import Judged, metrics
 from antifake.trainer.examples import Example
@@ -13,12 +13,12 @@ from antifake.trainer.examples import Example
 
 def judged(p_fake, is_fake):
     verdict = Verdict(p_fake, Bands().label(p_fake), "m@1", "p@1")
-    return Judged(Row.judged("x", None, verdict, 1), Example(Path("x"), is_fake))
+    return Judged(Result.judged("x", None, verdict, 1), Example(Path("x"), is_fake))
 
 
 def failed(is_fake):
     signed = Verdict(0.5, "unsure", "m@1", "p@1")
-    row = Row.failed("x", None, UnreadableImageError("Broken."), signed, 1)
+    row = Result.failed("x", None, UnreadableImageError("Broken."), signed, 1)
     return Judged(row, Example(Path("x"), is_fake))
 
 

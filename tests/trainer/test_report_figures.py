@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, roc_auc_score
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.results import Row
+from antifake.core.results import Result
 from antifake.core.verdict import Bands, Verdict
 from antifake.trainer.evaluate import Judged
 from antifake.trainer.examples import from_manifest
@@ -36,7 +36,7 @@ def judged_by(examples, p_fake_of):
     """As the detector would: every example gets a verdict."""
     return [
         Judged(
-            Row.judged(str(one.path), None,
+            Result.judged(str(one.path), None,
                        Verdict(p_fake_of(one), Bands().label(p_fake_of(one)), "m@1", "p@1"), 1),
             one,
         )
@@ -168,7 +168,7 @@ def test_one_class_has_no_blind_classifier_but_everything_else(tmp_path):
 def test_nothing_judged_is_no_failure(tmp_path):
     example = from_manifest(plain_pictures(tmp_path, n=2))[0]
     signed = Verdict(0.5, "unsure", "m@1", "p@1")
-    row = Row.failed("x", None, UnreadableImageError("Broken."), signed, 1)
+    row = Result.failed("x", None, UnreadableImageError("Broken."), signed, 1)
     compared = compare([Judged(row, example)], Bands())
     json.dumps(compared.to_dict(), allow_nan=False)
     assert confusion(compared.ours)[0][:2] == ("real", 0)

@@ -34,7 +34,7 @@ from antifake.core.instructblip import InstructBlip, load, stored_tensors
 from antifake.core.precision import Precision, choose
 from antifake.core.prepare import fingerprint, tensor_digest
 from antifake.core.promptbook import Promptbook
-from antifake.core.quantization import quantised
+from antifake.core.quantization import quantize
 from antifake.core.selfcheck import scores
 from antifake.core.terminal import progress_bar
 from antifake.core.verdict import Bands
@@ -222,7 +222,7 @@ def round_to_int8(bridge: Bridge) -> None:
     with torch.no_grad():
         for parameter in bridge.weights.values():
             if parameter.ndim == 2:
-                codes, scale = quantised(parameter)
+                codes, scale = quantize(parameter)
                 parameter.copy_(codes * scale[:, None])
 
 
@@ -271,8 +271,13 @@ def _write_piece(bundle: Bundle, out: Path) -> None:
     """mini.json: the pinned manifest, and how the samples score in exact arithmetic."""
     exact = Precision(torch.device("cpu"), torch.float32)
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=exact)
-    piece = {"manifest": json.loads(bundle.manifest.to_json()), "samples": scores(detector)}
-    write_atomically(out / "mini.json", json.dumps(piece, indent=1, sort_keys=True).encode())
+    embedded_model = {
+        "manifest": json.loads(bundle.manifest.to_json()),
+        "samples": scores(detector),
+    }
+    write_atomically(
+        out / "mini.json", json.dumps(embedded_model, indent=1, sort_keys=True).encode()
+    )
 
 
 def _stored(model: InstructBlip) -> dict[str, torch.Tensor]:
@@ -283,7 +288,7 @@ def _stored(model: InstructBlip) -> dict[str, torch.Tensor]:
             continue
         name = name.replace("word_embeddings.words.", "word_embeddings.")  # noqa: PLW2901
         if value.ndim == 2 and not name.startswith("lm_head"):
-            tensors[name], tensors[f"{name}.scale"] = quantised(value)
+            tensors[name], tensors[f"{name}.scale"] = quantize(value)
         else:
             tensors[name] = value.float().contiguous()
     return tensors

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
-from antifake.core.prompt_file import QUESTION, Circumstances
+from antifake.core.prompt_file import QUESTION, PromptMetadata
 from antifake.trainer.examples import Example
 
 from .bridge import is_trained, look_at_cls
@@ -170,7 +170,7 @@ class Bridge:
 
     def prompt(self) -> SoftPrompt:
         qformer, llm = (part.detach().clone() for part in self.word)
-        return SoftPrompt(qformer, llm, Circumstances(mean=CLIP_MEAN, std=CLIP_STD))
+        return SoftPrompt(qformer, llm, PromptMetadata(mean=CLIP_MEAN, std=CLIP_STD))
 
 
 def train(bridge: Bridge, lessons: Lessons, plan: Schedule, seed: int, report: Report) -> None:

@@ -21,7 +21,7 @@ from antifake.core.detector import Detector
 from antifake.core.instructblip import InstructBlip, fill, run_dtype
 from antifake.core.precision import Precision
 from antifake.core.prepare import cut_vocabularies, true_size_config
-from antifake.core.prompt_file import Circumstances
+from antifake.core.prompt_file import PromptMetadata
 from antifake.trainer.learner import Shape, random_start
 
 WORDS = {"Is": 1317, "this": 445, "photo": 15373, "real": 1855, "?": 1577}
@@ -107,4 +107,4 @@ def words_of(vocabulary: dict[str, int]) -> Tokenizer:
 
 
 def detector_of(model: InstructBlip) -> Detector:
-    return Detector(model, random_start(model, Shape(), Circumstances(), seed=0), "random")
+    return Detector(model, random_start(model, Shape(), PromptMetadata(), seed=0), "random")
