@@ -13,7 +13,6 @@ import errno
 import os
 import sys
 import threading
-import time
 from contextlib import suppress
 
 from watchdog.events import (
@@ -50,19 +49,12 @@ class Trouble:
 
     def __init__(self) -> None:
         self.overflows = 0
-        """Events were lost so many times."""
-        self.first_at = self.last_at = 0.0
-        """When it began and ceased to be unsure of its folders; 0: it is sure."""
+        """How many times events were lost."""
         self.is_short = False
         """Some folders are not watched: the computer's limit is reached."""
 
     def overflowed(self) -> None:
         self.overflows += 1
-        self.doubted()
-
-    def doubted(self) -> None:
-        self.last_at = time.monotonic()
-        self.first_at = self.first_at or self.last_at
 
 
 if sys.platform == "linux":

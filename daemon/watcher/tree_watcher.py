@@ -79,7 +79,9 @@ class Patrol:
         self._listen_at = 0.0
         self._lengthen_at = 0.0
         self._renew_at = 0.0
+        self._overflows = 0
         self._has_lost = False
+        self._doubted_at = self._doubted_since = 0.0
         self._was_bare = False
         self._is_mute = False
         self._is_resting = False
@@ -130,6 +132,7 @@ class Patrol:
 
     def step(self, now: float) -> float:
         """A little of everything; gives for how many seconds there is nothing to do."""
+        self._note_overflows(now)
         self._visit(now)
         if self._is_paused() or self._root is None:
             self._let_go()
@@ -219,7 +222,8 @@ class Patrol:
         except OSError as error:
             self._listen_at = now + (RETRY_S if is_limit(error) else VISIT_S)
             return
-        self._has_lost = False
+        self._overflows, self._has_lost = 0, False
+        self._doubted_at = self._doubted_since = 0.0
         self._lengthen_at = now + RETRY_S
         took = max(time.perf_counter() - began, self._round_took)
         self._renew_at = now + RENEW_SHARE * took
@@ -233,9 +237,19 @@ class Patrol:
             self._rescan.set()  # at once; the next one comes with the new ear
         if not ear.is_well() or (trouble.is_short and now >= self._lengthen_at):
             return True
-        is_time = now - trouble.last_at > QUIET_S or now - trouble.first_at > LONGEST_DOUBT_S
+        is_time = now - self._doubted_at > QUIET_S or now - self._doubted_since > LONGEST_DOUBT_S
         may = now >= self._renew_at or trouble.overflows > 0
-        return trouble.first_at > 0 and is_time and may
+        return self._doubted_since > 0 and is_time and may
+
+    def _note_overflows(self, now: float) -> None:
+        if self._ear is not None and self._ear.trouble.overflows > self._overflows:
+            self._overflows = self._ear.trouble.overflows
+            self._doubt(now)
+
+    def _doubt(self, now: float) -> None:
+        """The observer may not hear from all folders any more."""
+        self._doubted_at = now
+        self._doubted_since = self._doubted_since or now
 
     # Files: waited for, looked at, handed over.
 
@@ -248,7 +262,7 @@ class Patrol:
             self._settling.changed(path, now)
         self._places |= {folder for folder in taken.folders if ground.enters(folder)}
         if taken.has_moves and self._ear is not None:
-            self._ear.trouble.doubted()
+            self._doubt(now)
         if taken.is_lossy or len(self._places) > MOST_PLACES:
             self._rescan.set()
 

@@ -1,0 +1,94 @@
+"""The watcher as the daemon runs it: a thread for each tree, and the real clock."""
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from kit.pace import within
+from kit.waiting import eventually
+from kit.watching import PICTURE, QUIET_S, NotingSink, is_listening, settings, trees
+
+from antifake.daemon.config.settings import Folder
+from antifake.daemon.store import open_store
+from antifake.daemon.watcher import Watcher
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def sink(tmp_path):
+    with open_store(tmp_path / "log" / "app.db", NOW) as store:
+        yield NotingSink(store)
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def watching(sink, *folders):
+    with Watcher(sink, settings(*folders)) as watcher:
+        eventually(lambda: all(map(is_listening, trees(watcher))))
+        yield watcher
+
+
+def test_a_new_picture_is_handed_over_soon(sink, root):
+    with watching(sink, root):
+        began = time.monotonic()
+        (root / "a.png").write_bytes(PICTURE)
+        eventually(lambda: sink.paths() == [str(root / "a.png")])
+        assert time.monotonic() - began < within(2 * QUIET_S + 1)
+
+
+def test_new_settings_need_no_new_start(sink, root, tmp_path):
+    (tmp_path / "other").mkdir()
+    with watching(sink, root) as watcher:
+        watcher.apply(settings(root, tmp_path / "other"))
+        (tmp_path / "other" / "a.png").write_bytes(PICTURE)
+        eventually(lambda: sink.paths() == [str(tmp_path / "other" / "a.png")])
+
+
+def test_a_sink_that_fails_loses_nothing(sink, root):
+    with watching(sink, root) as watcher:
+        sink.error = OSError("the disk is full")
+        (root / "a.png").write_bytes(PICTURE)
+        eventually(lambda: sink.failed)
+        assert watcher.state()[0].pending
+        assert sink.handed == []
+        sink.error = None
+        eventually(lambda: sink.paths() == [str(root / "a.png")])
+
+
+def test_it_ends_at_once_and_leaves_no_thread(sink, root, tmp_path):
+    (tmp_path / "other").mkdir()
+    before = set(threading.enumerate())
+    with watching(sink, root, tmp_path / "other"):
+        began = time.monotonic()
+    assert time.monotonic() - began < within(2)
+    eventually(lambda: set(threading.enumerate()) == before)
+
+
+def test_it_ends_at_once_in_the_middle_of_much_work(sink, root):
+    sink.is_full = True
+    for n in range(500):
+        (root / f"{n}.png").write_bytes(PICTURE)
+    with watching(sink, root):
+        eventually(lambda: sink.asked)
+        began = time.monotonic()
+    assert time.monotonic() - began < within(2)
+
+
+def test_where_nothing_is_to_do_it_sleeps(sink, root):
+    (root / "a.png").write_bytes(PICTURE)
+    watcher = Watcher(sink, settings(Folder(root, polling=True)))
+    (tree,) = trees(watcher)
+    for n in range(5):
+        watcher.step(100 + n * QUIET_S)
+    watcher.close()
+    assert sink.paths() == [str(root / "a.png")]
+    assert tree.step(103.5) >= 0.5
