@@ -1,5 +1,7 @@
 """What waits to be judged, which files were dealt with, and who may ask."""
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -136,6 +138,30 @@ def test_a_moved_file_is_known_by_what_stayed_the_same(session, tmp_path):
     assert (known.stamp.path, known.sha256, known.check_id) == (str(old), SHA, check.id)
     assert ledger.drop(session, [str(old)]) == 1
     assert ledger.known_elsewhere(session, moved) is None
+
+
+def test_a_file_that_another_one_replaced_is_unknown_though_size_and_date_are_the_same(
+    session, tmp_path
+):
+    """As programs save: they write beside the file, and rename. Only the identity tells."""
+    path, other = tmp_path / "a.png", tmp_path / "b.part"
+    path.write_bytes(b"one")
+    ledger.note(session, before := Stamp.of(str(path), path.stat()))
+    other.write_bytes(b"two")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+    after = Stamp.of(str(path), path.stat())
+    assert (after.size, after.mtime_ns) == (before.size, before.mtime_ns)
+    assert list(ledger.unknown(session, [after])) == [after]
+
+
+@pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 9}, {"identity": "1-8"}])
+def test_a_file_that_differs_in_one_thing_is_not_the_one_that_was_moved(session, change):
+    """A number of a file that was deleted is given to a new one: it alone says nothing."""
+    old = Stamp("/a/old.png", 7, 7, "1-7")
+    ledger.note(session, old, sha256=SHA)
+    assert ledger.known_elsewhere(session, replace(old, path="/a/new.png")) is not None
+    assert ledger.known_elsewhere(session, replace(old, path="/a/new.png", **change)) is None
 
 
 def test_the_files_of_a_folder_are_those_in_it_and_no_neighbours(session):
