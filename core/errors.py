@@ -1,7 +1,8 @@
 """Errors whose text is a sentence for the person who sees it.
 
-A door (command line, HTTP, page) shows `str(error)` as it is. The exit codes
-are the command line's: 1 some pictures failed, 2 wrong use, 3 no model.
+Command line, API and page show `str(error)` as it is. Each class says once how programs are told:
+`exit_code` is the command line's (1 some pictures failed, 2 wrong use, 3 no model), `status` is
+the status of HTTP, and `code` is a word that programs can rely on.
 """
 
 
@@ -9,12 +10,19 @@ class AntifakeError(Exception):
     """Something a person can be told in one sentence."""
 
     exit_code = 1
+    status = 409
+    code = "refused"
+    retry_after_s: int | None = None
+    """Seconds after which the same may work, where that is known."""
 
 
 class UnreadableImageError(AntifakeError):
-    """A picture that gets no verdict. `code` is for programs, the text for people."""
+    """A picture that gets no verdict; `code` says which kind of trouble it is."""
 
-    def __init__(self, sentence: str, code: str = "unreadable") -> None:
+    status = 422
+    code = "unreadable"
+
+    def __init__(self, sentence: str, code: str = code) -> None:
         super().__init__(sentence)
         self.code = code
 
@@ -30,12 +38,16 @@ class UsageError(AntifakeError):
     """What was asked for cannot be done as it was asked."""
 
     exit_code = 2
+    status = 400
+    code = "bad_request"
 
 
 class ModelError(AntifakeError):
     """A model or a prompt is missing, damaged or does not fit."""
 
     exit_code = 3
+    status = 503
+    code = "no_model"
 
 
 class DamagedModelError(ModelError):

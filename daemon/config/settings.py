@@ -14,6 +14,9 @@ from antifake.core.errors import UsageError
 class ConfigError(UsageError):
     """A setting that cannot be; the sentence names it, the file, and what can be."""
 
+    status = 422
+    code = "bad_setting"
+
 
 @dataclass(frozen=True)
 class Allowed:

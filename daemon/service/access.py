@@ -49,6 +49,9 @@ Decision = Literal["waiting", "accepted", "rejected", "expired"]
 class TooManyError(AntifakeError):
     """Asked more often than a person could mean it."""
 
+    status = 429
+    code = "too_many"
+
     def __init__(self, sentence: str, retry_after_s: int) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s

@@ -43,9 +43,15 @@ _DISK_FULL = "53100"  # as PostgreSQL says it
 class StoreError(AntifakeError):
     """The log cannot be read or written now. What was acknowledged before is still there."""
 
+    status = 503
+    code = "store"
+
 
 class StorageFullError(StoreError):
     """No room on the disk: nothing of this write was kept; it works again when there is room."""
+
+    status = 507
+    code = "storage_full"
 
 
 class StoreDamagedError(StoreError):
@@ -62,6 +68,9 @@ class StoreNewerError(StoreError):
 
 class NotThereError(AntifakeError):
     """Asked for by a name that nothing has, or nothing has any more."""
+
+    status = 404
+    code = "not_found"
 
 
 class Database:

@@ -10,32 +10,12 @@ from apiflask import APIFlask, HTTPError
 from flask import Response
 
 from antifake.core import AntifakeError
-from antifake.core.errors import ModelError, UnreadableImageError, UsageError
-from antifake.daemon.config import ConfigError
-from antifake.daemon.service.access import TooManyError
-from antifake.daemon.store import NotThereError, StorageFullError, StoreError
-from antifake.daemon.worker.model_process import ModelDiedError
-from antifake.daemon.worker.queue import QueueFullError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 10
 _OWN_ACCOUNT = "Something went wrong inside antifake; its log says more."
-
-_SAID_OF: list[tuple[type[AntifakeError], int, str]] = [
-    (StorageFullError, 507, "storage_full"),
-    (StoreError, 503, "store"),
-    (QueueFullError, 503, "queue_full"),
-    (ModelError, 503, "no_model"),
-    (ModelDiedError, 503, "model_died"),
-    (NotThereError, 404, "not_found"),
-    (TooManyError, 429, "too_many"),
-    (ConfigError, 422, "bad_setting"),
-    (UsageError, 400, "bad_request"),
-    (UnreadableImageError, 422, "unreadable"),
-    (AntifakeError, 409, "refused"),
-]
-"""Of our own errors the first that fits."""
 
 _SAID_BY_HTTP = {
     400: ("bad_request", "This request cannot be understood."),
@@ -81,12 +61,10 @@ def answer(problem: Problem) -> Response:
 
 
 def of_error(error: AntifakeError) -> Problem:
-    status, code = next((s, c) for kind, s, c in _SAID_OF if isinstance(error, kind))
-    code = error.code if isinstance(error, UnreadableImageError) else code
     headers = {}
-    if status in (429, 503):
-        headers["Retry-After"] = str(getattr(error, "retry_after_s", 10))
-    return Problem(status, code, str(error), headers)
+    if error.status in (429, 503):
+        headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S)
+    return Problem(error.status, error.code, str(error), headers)
 
 
 def of_http(error: HTTPError) -> Problem:

@@ -67,6 +67,9 @@ _nonsense = suppress(
 class ModelDiedError(AntifakeError):
     """The process with the model ended or hung; other pictures, or a later time, may do better."""
 
+    status = 503
+    code = "model_died"
+
 
 class NoMemoryError(NoScoreError):
     """Judging even this one picture takes more memory than there is."""

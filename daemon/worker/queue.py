@@ -42,6 +42,8 @@ _PROBE_BYTES = 2**18
 class QueueFullError(AntifakeError):
     """Too many wait already."""
 
+    status = 503
+    code = "queue_full"
     retry_after_s = 2
 
     def __init__(self, waiting: int) -> None:

@@ -14,14 +14,9 @@ from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
 from playwright.sync_api import Page, expect, sync_playwright
 
-from antifake.core.errors import AntifakeError, ModelError, UnreadableImageError
-from antifake.daemon.store import StorageFullError, StoreError
 from antifake.daemon.store.history import Filter
 from antifake.daemon.web.guards import MAX_FILE_BYTES
-from antifake.daemon.web.pages.errors import status_of
 from antifake.daemon.web.pages.sessions import COOKIE
-from antifake.daemon.worker.model_process import ModelDiedError
-from antifake.daemon.worker.queue import QueueFullError
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -185,19 +180,6 @@ def test_the_page_keeps_its_own_limit_where_nobody_guards_it(tmp_path, mini_home
 def test_a_name_that_was_never_given_is_not_there(me):
     answer = me.get("/given/0000000000000")
     assert answer.status == 404
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (QueueFullError(100), 503), (ModelError("There is no model."), 503),
-        (ModelDiedError("It stopped."), 503), (StoreError("It is locked."), 503),
-        (StorageFullError("The disk is full."), 507), (UnreadableImageError("It is blank."), 422),
-        (AntifakeError("No."), 409),
-    ],
-)  # fmt: skip
-def test_every_reason_has_its_status(error, status):
-    assert status_of(error) == status
 
 
 # --- In a browser -------------------------------------------------------------------------

@@ -3,25 +3,10 @@
 from flask import Blueprint, Response, jsonify, request
 
 from antifake.core import AntifakeError
-from antifake.core.errors import ModelError, UnreadableImageError, UsageError
-from antifake.daemon.store import NotThereError, StorageFullError, StoreError
-from antifake.daemon.worker.model_process import ModelDiedError
-from antifake.daemon.worker.queue import QueueFullError
 
 from .context import House
-from .sessions import OPEN, NobodyError, RefusedError
+from .sessions import OPEN, NobodyError
 
-_STATUSES: list[tuple[type[AntifakeError], int]] = [
-    (NotThereError, 404),
-    (UsageError, 422),
-    (StorageFullError, 507),
-    (StoreError, 503),
-    (QueueFullError, 503),
-    (ModelError, 503),
-    (ModelDiedError, 503),
-    (UnreadableImageError, 422),
-    (AntifakeError, 409),
-]
 TITLES = {
     400: "That cannot be read",
     403: "That is not allowed",
@@ -35,7 +20,7 @@ TITLES = {
 def handle(pages: Blueprint, house: House) -> None:
     @pages.errorhandler(AntifakeError)
     def explain(error: AntifakeError) -> Response:
-        status = status_of(error)
+        status = error.status
         if request.method == "POST" or request.headers.get("X-Requested-By"):
             response = jsonify(error=str(error).encode("utf-8", "replace").decode())
             response.status_code = status
@@ -49,9 +34,3 @@ def handle(pages: Blueprint, house: House) -> None:
         if status == 503:
             response.headers["Retry-After"] = "10"
         return response
-
-
-def status_of(error: AntifakeError) -> int:
-    if isinstance(error, RefusedError):
-        return error.status
-    return next(status for kind, status in _STATUSES if isinstance(error, kind))
