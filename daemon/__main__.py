@@ -1,4 +1,4 @@
-"""`python -m antifake.daemon` is the command `antifake`, where no script was installed."""
+"""Runs the command `antifake` as `python -m antifake.daemon`, without an installed script."""
 
 from .cli import main
 

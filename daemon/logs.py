@@ -1,7 +1,8 @@
-"""What the daemon writes about itself: five files of a megabyte, one line for each thing told.
+"""The daemon's log files: five of at most one megabyte each, one line for each message.
 
-Names of files stand in it at level debug only, pictures and secrets never. That is kept where
-things are told; what slips into the text of an error is taken out here once more.
+File names appear in them at level debug only, pictures and secrets never. The callers are
+responsible for that; as a second line of defence, secrets and the file names in tracebacks are
+removed here.
 """
 
 import logging
@@ -23,6 +24,7 @@ from types import TracebackType
 from antifake.core.errors import AntifakeError
 
 from .places import Places
+from .redaction import message_without_files, traceback_without_files, without_secrets
 
 MAX_BYTES = 1_000_000
 FILES = 5
@@ -31,27 +33,25 @@ DEFAULT = "info"
 
 log = logging.getLogger(__name__)
 _OURS = logging.getLogger("antifake")
-_SECRETS = re.compile(
-    r"(?i)(\bbearer\s+|\bcode=|\b(?:token|secret|password|session|authorization|cookie)"
-    r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s\"'&,;)}\]]+"
-)
 _LINE = re.compile(r"(\S+Z) (DEBUG|INFO|WARNING|ERROR|CRITICAL) (\S+): (.*)")
 
 
-def set_up(where: Places, level: str | None = None) -> Callable[[], None]:
-    """Let everything that is told from now on go to the log; gives what undoes it.
+def set_up(
+    where: Places, level: str | None = None, max_bytes: int = MAX_BYTES
+) -> Callable[[], None]:
+    """Writes all log records to the log files from now on. Returns a function that undoes this.
 
-    `level` is one of LEVELS, the one of the settings for None. Raises OSError.
+    `level` is one of LEVELS; None takes the level of the settings. Raises OSError.
     """
     where.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handler = _PrivateFile(where.log, maxBytes=MAX_BYTES, backupCount=FILES - 1, encoding="utf-8")
+    handler = _PrivateFile(where.log, maxBytes=max_bytes, backupCount=FILES - 1, encoding="utf-8")
     handler.setFormatter(_Lines())
-    # On a full disk nobody is helped by a trace on a standard error that nobody reads.
+    # If the disk is full, do not print a traceback for every record to standard error.
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.addHandler(handler)
     logging.captureWarnings(True)
-    # That somebody waits a moment for a thread is no warning.
+    # A request that waits a moment for a free thread is no reason for a warning.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     set_level(level or level_of_settings(where))
     forget_hooks = _hook_uncaught()
@@ -66,34 +66,34 @@ def set_up(where: Places, level: str | None = None) -> Callable[[], None]:
 
 
 def set_level(level: str) -> None:
-    """From now on. Of others' loggers only what went wrong is of interest."""
+    """Sets the level of our loggers. Libraries only get to log warnings and errors."""
     _OURS.setLevel(level.upper())
     logging.getLogger().setLevel("WARNING" if level != "error" else "ERROR")
 
 
 def level_of_settings(where: Places) -> str:
-    from .config import load  # noqa: PLC0415  # the command line starts without it
+    from .config import load  # noqa: PLC0415  # slow to import
 
     try:
         return str(load(where.config).logs.level)
     except AntifakeError:
-        return DEFAULT  # whoever reads the settings next says what is wrong with them
+        return DEFAULT  # the error is reported where the settings are used
 
 
 class _PrivateFile(RotatingFileHandler):
-    """Of this user alone. Where the system does not let an open file be renamed, it grows on."""
+    """Readable by this user only. Keeps growing if the system cannot rename an open file."""
 
     def _open(self) -> TextIOWrapper:
         handle = _private(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         if hasattr(os, "fchmod"):
-            os.fchmod(handle, 0o600)  # it may be of an older version
+            os.fchmod(handle, 0o600)  # an older version may have created it
         return os.fdopen(handle, "a", encoding="utf-8")
 
     def rotate(self, source: str, dest: str) -> None:
         try:
             super().rotate(source, dest)
         except PermissionError:
-            return  # on Windows, while somebody reads it
+            return  # on Windows, while another program has it open
 
 
 def _private(path: str, flags: int) -> int:
@@ -101,47 +101,40 @@ def _private(path: str, flags: int) -> int:
 
 
 class _Lines(logging.Formatter):
-    """Time in UTC, level, logger, message: one line; below it, indented, a trace."""
+    """One line: time in UTC, level, logger, message. A traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         name = record.name.removeprefix("antifake.daemon.").removeprefix("antifake.")
-        message = one_line(record.getMessage())
+        message = one_line(_message(record))
         text = f"{at.replace('+00:00', 'Z')} {record.levelname} {name}: {message}"
         if record.exc_info:
             text += "\n" + _indented(self.formatException(record.exc_info))
-        return redacted(text)
+        return without_secrets(text)
 
-    def formatException(self, ei: "ExcInfo") -> str:  # noqa: N802  # its name in the library
+    def formatException(self, ei: "ExcInfo") -> str:  # noqa: N802  # overrides the library's name
         text = super().formatException(ei)
-        if _OURS.isEnabledFor(logging.DEBUG):
+        if ei[1] is None or _OURS.isEnabledFor(logging.DEBUG):
             return text
-        for error in _chain(ei[1]):
-            for name in filter(None, (error.filename, error.filename2)):
-                text = text.replace(repr(name), "(a file)").replace(str(name), "(a file)")
-        return text
+        return traceback_without_files(ei[1], text)
 
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-def _chain(error: BaseException | None) -> Iterator[OSError]:
-    """Every OSError that a trace tells of."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError):
-            yield error
-        error = error.__cause__ or error.__context__
-
-
-def redacted(text: str) -> str:
-    """Without the secrets that a header or an address may hold."""
-    return _SECRETS.sub(r"\1***", text)
+def _message(record: logging.LogRecord) -> str:
+    """Returns the message, above level debug without the file names in its exceptions."""
+    if isinstance(record.args, tuple) and not _OURS.isEnabledFor(logging.DEBUG):
+        args = tuple(
+            message_without_files(arg) if isinstance(arg, BaseException) else arg
+            for arg in record.args
+        )
+        return str(record.msg) % args if args else str(record.msg)
+    return record.getMessage()
 
 
 def one_line(text: str) -> str:
-    """A name in it with a line end must not look like a second message."""
+    """Escapes unprintable characters, so that a line break cannot forge a second message."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
@@ -150,47 +143,53 @@ def _indented(text: str) -> str:
 
 
 def _hook_uncaught() -> Callable[[], None]:
-    """What nobody caught, in main and in threads, is told with its trace; gives what undoes it."""
-    main, of_threads, unraisable = sys.excepthook, threading.excepthook, sys.unraisablehook
+    """Logs uncaught exceptions of all threads. Returns a function that undoes this."""
+    former = sys.excepthook, threading.excepthook, sys.unraisablehook
 
-    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def log_main_exception(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
         if not issubclass(kind, KeyboardInterrupt | SystemExit):
-            log.critical("nobody caught this", exc_info=(kind, error, trace))
-        main(kind, error, trace)
+            log.critical("uncaught exception", exc_info=(kind, error, trace))
+        former[0](kind, error, trace)
 
-    def told_of_thread(args: threading.ExceptHookArgs) -> None:
+    def log_thread_exception(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is SystemExit or args.exc_value is None:
             return
         name = args.thread.name if args.thread else "a thread"
         trace = (args.exc_type, args.exc_value, args.exc_traceback)
-        log.critical("the thread %s ended, nobody caught this", name, exc_info=trace)
+        log.critical("uncaught exception in thread %s", name, exc_info=trace)
 
-    def told_of_end(args: "sys.UnraisableHookArgs") -> None:
+    def log_unraisable(args: "sys.UnraisableHookArgs") -> None:
         error = args.exc_value
         trace = (args.exc_type, error, args.exc_traceback) if error else None
         log.error("ignored: %s", args.err_msg or args.exc_type.__name__, exc_info=trace)
 
-    sys.excepthook, threading.excepthook, sys.unraisablehook = told, told_of_thread, told_of_end
+    sys.excepthook, threading.excepthook, sys.unraisablehook = (
+        log_main_exception,
+        log_thread_exception,
+        log_unraisable,
+    )
 
     def undo() -> None:
-        sys.excepthook, threading.excepthook, sys.unraisablehook = main, of_threads, unraisable
+        sys.excepthook, threading.excepthook, sys.unraisablehook = former
 
     return undo
 
 
-# --- Reading it ---------------------------------------------------------------------------------
+# --- Reading ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class End:
-    """How far the newest file was read."""
+    """Position up to which the newest file was read."""
 
     bytes: int = 0
     inode: int = 0
 
 
 def last_lines(where: Places, n: int) -> tuple[list[str], End]:
-    """The newest, oldest of them first, out of as many files as that takes; and where they end."""
+    """Returns the last `n` lines of all files, oldest first, and the position after them."""
     found: deque[str] = deque()
     end = End()
     for path in _files(where):
@@ -204,7 +203,7 @@ def last_lines(where: Places, n: int) -> tuple[list[str], End]:
 
 
 def _files(where: Places) -> list[Path]:
-    """Newest first."""
+    """Returns the paths of all log files, newest first."""
     older = (where.log.with_name(f"{where.log.name}.{n}") for n in range(1, FILES))
     return [where.log, *older]
 
@@ -212,7 +211,7 @@ def _files(where: Places) -> list[Path]:
 def follow(
     where: Places, end: End, pause: Callable[[], None] = lambda: time.sleep(0.3)
 ) -> Iterator[str]:
-    """Lines behind that end as they come, for ever; also across the change to a new file."""
+    """Yields new lines after `end` for ever, also across a rotation of the files."""
     former = where.log.with_name(f"{where.log.name}.1")
     while True:
         lines, now = _read(where.log, end)
@@ -225,7 +224,10 @@ def follow(
 
 
 def _read(path: Path, after: End | None = None) -> tuple[list[str], End]:
-    """The whole lines behind that end, or all of them where it is of another file; and theirs."""
+    """Returns the complete lines after `after` and the new position.
+
+    If `after` belongs to another file, the whole file is read.
+    """
     start = 0
     try:
         with path.open("rb") as file:
@@ -240,7 +242,7 @@ def _read(path: Path, after: End | None = None) -> tuple[list[str], End]:
 
 
 def to_records(lines: list[str]) -> list[dict[str, str]]:
-    """For programs: {at, level, logger, message}, a trace with the message above it."""
+    """Returns {at, level, logger, message} for each message; a traceback joins its message."""
     found: list[dict[str, str]] = []
     for line in lines:
         if match := _LINE.fullmatch(line):

@@ -1,6 +1,6 @@
-"""Where the daemon keeps what is the person's: one folder of ours on each of the system's shelves.
+"""Where the daemon keeps the user's data: the platform's folders for config, data, state and logs.
 
-ANTIFAKE_HOME names one folder for everything instead, as tests and portable installs want it.
+If ANTIFAKE_HOME is set, everything is in that one folder, for tests and portable installations.
 """
 
 import os
@@ -14,15 +14,15 @@ from .config import config_path
 
 @dataclass(frozen=True)
 class Places:
-    """Folders and files; none of them need be there yet."""
+    """Paths of folders and files. They need not exist yet."""
 
     home: Home
     """Models and prompts."""
     config: Path
     data: Path
-    """What must not be lost: the log of verdicts."""
+    """What must not be lost: the history."""
     state: Path
-    """What is of this run: who is running, and bytes that wait to be judged."""
+    """Runtime state: which daemon runs, and pictures that wait to be judged."""
     logs: Path
 
     @property
@@ -31,7 +31,7 @@ class Places:
 
     @property
     def spool(self) -> Path:
-        """Pictures that were sent, until they are judged."""
+        """Holds uploaded pictures until they are judged."""
         return self.state / "spool"
 
     @property
@@ -44,7 +44,7 @@ class Places:
 
     @property
     def local_token(self) -> Path:
-        """The token of the programs on this computer: command line and tray."""
+        """The token that the command line and the tray authenticate with."""
         return self.state / "local.token"
 
     @property
@@ -52,7 +52,7 @@ class Places:
         return self.logs / "antifake.log"
 
     def make(self) -> None:
-        """Make the folders, readable by this user only. Raises OSError."""
+        """Creates the folders, readable by this user only. Raises OSError."""
         for folder in (self.home.root, self.data, self.state, self.spool, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.state, self.spool):
@@ -60,10 +60,11 @@ class Places:
 
 
 def places() -> Places:
+    """Returns the places of this user."""
     if chosen := os.environ.get("ANTIFAKE_HOME"):
         root = Path(chosen).absolute()
         return Places(Home(root), config_path(), root, root / "run", root / "logs")
-    import platformdirs  # noqa: PLC0415  # the command line starts without it
+    import platformdirs  # noqa: PLC0415  # slow to import
 
     ours = platformdirs.PlatformDirs("antifake", appauthor=False)
     data = ours.user_data_path

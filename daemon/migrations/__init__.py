@@ -1,4 +1,4 @@
-"""How the database came to look as it does; alembic reads this folder.
+"""Changes of the database schema, in the order in which Alembic applies them.
 
-A change of the tables is a new file in versions/ and the new `HEAD` in store/opening.py.
+To change a table, add a file to versions/ and set `HEAD` in store/opening.py to its revision.
 """

@@ -1,7 +1,7 @@
-"""Runs the versions on the connection that the store hands over, each in a transaction of its own.
+"""Runs the migrations on the store's connection, each in a transaction of its own.
 
-SQLite can roll back a changed table, but alembic only lets it when told so; else a crash in
-the middle leaves half a change, and every later try fails on it.
+SQLite can roll back a change of a table, but Alembic uses that only if `transactional_ddl` is set.
+Without it, a crash leaves half a migration behind, and every later attempt fails.
 """
 
 from alembic import context

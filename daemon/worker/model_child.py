@@ -13,7 +13,6 @@ in the frames of core.framing. This module imports no torch; `serve` does, in th
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from antifake.core.errors import (
 from antifake.core.framing import Deadline, receive, send
 from antifake.core.images import Pixels
 from antifake.core.verdict import Label, Verdict
+from antifake.daemon.redaction import without_paths
 
 from .active_model import Signature
 
@@ -249,12 +249,6 @@ def _found(said: dict[str, Any], loaded: Loaded) -> Found:
     if not 0 <= p_fake <= 1 or label not in get_args(Label):
         raise ValueError("this is no verdict")
     return Verdict(p_fake, label, loaded.model, loaded.prompt)
-
-
-def without_paths(line: str) -> str:
-    """A line that may be logged: what looks like a path or file is left out of it."""
-    quoted = r"\"[^\"]*[/\\][^\"]*\"|'[^']*[/\\][^']*'"
-    return re.sub(rf"{quoted}|(?<!\S)\(?(?:[A-Za-z]:|~|\.+)?[/\\]\S+", "...", line)
 
 
 def _ending(code: int | None) -> str:

@@ -119,7 +119,7 @@ class WaitingRoom:
         """Who waits for a verdict need not wait for the disk as well."""
         refusal = _in_words(error)
         if self._refusal is None:
-            log.warning("pictures are judged without being written down: %s", refusal)
+            log.warning("pictures are judged without being written down: %s", error)
         self._refusal = refusal
         return self._put_private(order, data)
 

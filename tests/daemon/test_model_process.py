@@ -27,8 +27,9 @@ from antifake.core.images import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict
+from antifake.daemon.redaction import without_paths
 from antifake.daemon.worker.active_model import Answering, Signature
-from antifake.daemon.worker.model_child import judged, without_paths
+from antifake.daemon.worker.model_child import judged
 from antifake.daemon.worker.model_process import (
     BackOff,
     ModelChangedError,

@@ -1,1 +1,1 @@
-"""One file for each change of the tables; a released one is never edited."""
+"""One file for each schema change. A released file is never edited."""
