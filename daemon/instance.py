@@ -1,15 +1,18 @@
-"""Which daemon is running: there is one at a time, and it says where it is to be asked.
+"""Which daemon is running. There is one at a time, and it writes down where it can be asked.
 
-The lock is the truth: the system lets go of it whichever way a process ends. The file beside it
-only says what whoever holds the lock has written.
+The lock is what counts: the system releases it however a process ends. The file beside it may be
+left over from a daemon that was killed, so it is believed only while the lock is held and the
+process that wrote it is alive.
 """
 
 import json
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -20,7 +23,7 @@ from .places import Places
 
 
 class AlreadyRunningError(AntifakeError):
-    """Somebody else is the daemon."""
+    """Another process is the daemon."""
 
     exit_code = 5
 
@@ -34,6 +37,8 @@ class Running:
     version: str
     started: str
     """When, in ISO 8601 with its zone."""
+    process_started: str = ""
+    """When the system started its process; a later process with the same number has another."""
 
     @property
     def address(self) -> str:
@@ -45,7 +50,7 @@ def only_one(where: Places) -> Iterator[None]:
     """Be the daemon. Raises AlreadyRunningError where another one is."""
     lock = FileLock(where.lock, mode=0o600)
     try:
-        # Not 0: a client that looks whether somebody is there holds it for a moment, too.
+        # Not 0: a client that probes the lock keeps others from it for a moment.
         lock.acquire(timeout=0.5)
     except Timeout:
         other = find(where)
@@ -60,32 +65,79 @@ def only_one(where: Places) -> Iterator[None]:
 
 
 def announce(where: Places, port: int, version: str, now: datetime) -> Running:
-    """Say where this process is to be asked; readable by this user only."""
-    running = Running(os.getpid(), port, version, now.isoformat(timespec="seconds"))
+    """Write down where this process can be asked; readable by this user only."""
+    pid = os.getpid()
+    running = Running(
+        pid, port, version, now.isoformat(timespec="seconds"), _start_of_process(pid) or ""
+    )
     write_atomically(where.running, json.dumps(asdict(running)).encode())
     return running
 
 
 def is_running(where: Places) -> bool:
-    """Whether somebody holds the lock, ready to be asked or not."""
-    if not where.lock.exists():
-        return False
-    lock = FileLock(where.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    """Returns whether a daemon holds the lock, ready to be asked or not."""
+    is_locked = _is_locked(where.lock)
+    return _written(where) is not None if is_locked is None else is_locked
 
 
 def find(where: Places) -> Running | None:
-    """The daemon that can be asked now."""
+    """Returns the daemon that can be asked now."""
+    # The file is read first: if the daemon changes in between, the process in it is not alive.
+    found = _written(where)
+    return found if found is not None and is_running(where) else None
+
+
+def _written(where: Places) -> Running | None:
+    """What the file says, if the process that wrote it is alive."""
     try:
         said = json.loads(where.running.read_bytes())
         found = Running(
-            int(said["pid"]), int(said["port"]), str(said["version"]), str(said["started"])
+            int(said["pid"]),
+            int(said["port"]),
+            str(said["version"]),
+            str(said["started"]),
+            str(said["process_started"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if is_running(where) else None
+    return found if found.process_started == _start_of_process(found.pid) else None
+
+
+def _is_locked(path: Path) -> bool | None:
+    """Returns whether a process holds the lock; None where that cannot be seen without taking it.
+
+    The shared lock that this takes for a moment does not disturb others that look as well.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl  # noqa: PLC0415  # Windows has none
+
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return None
+    finally:
+        os.close(handle)
+    return False
+
+
+def _start_of_process(pid: int) -> str | None:
+    """Returns when a process was started, in words that never change; None if it has ended."""
+    with suppress(OSError, IndexError):
+        # In ticks since boot: the time of day would change with the clock. The name, which is
+        # in brackets, may have spaces.
+        return (
+            Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+        )
+    import psutil  # noqa: PLC0415  # slow to import, and not needed on Linux
+
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except (psutil.Error, ValueError, OverflowError):
+        return None

@@ -1,14 +1,17 @@
 """Asking the daemon from another program of ours on this computer: command line and tray.
 
-Every failure is one sentence. The port is known from a file that only this user can write, so
-the token goes to no other program.
+Every failure is one sentence. Each connection begins with `POST /hello`: what listens there has
+to prove that it knows this computer's token before it is sent the token.
 """
 
+import hashlib
+import hmac
 import http.client
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from antifake.core.errors import AntifakeError
@@ -17,6 +20,9 @@ from antifake.daemon.places import Places
 
 API = "/api/v1"
 PIECE = 2**16
+LOCAL_TOKEN_ID = 0
+"""In /hello: the token of the programs on this computer."""
+_LARGEST_PROOF = 4096
 _EXIT_CODES = {
     "bad_setting": 2, "bad_request": 2, "invalid": 2, "watched_already": 2, "no_model": 3,
 }  # fmt: skip
@@ -49,7 +55,8 @@ class Client:
     """A daemon that was running a moment ago."""
 
     port: int
-    token: str
+    token: str = field(repr=False)
+    """Empty: ask as a stranger does."""
     timeout_s: float = 30.0
 
     def get(self, path: str, **query: str) -> Any:
@@ -86,9 +93,14 @@ class Client:
     def _asked(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Iterator[http.client.HTTPResponse]:
-        sent = {"Authorization": f"Bearer {self.token}", **headers}
+        sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
         try:
+            connection.connect()
+            # What follows goes to the program that has proved itself, or nowhere.
+            connection.auto_open = 0
+            if self.token:
+                self._prove(connection)
             connection.request(method, API + path, body, sent)
             yield connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
@@ -97,6 +109,29 @@ class Client:
             ) from error
         finally:
             connection.close()
+
+    def _prove(self, connection: http.client.HTTPConnection) -> None:
+        """Raises DaemonError where this is not the daemon that has given us the token."""
+        nonce = secrets.token_hex(16)
+        body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
+        connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse().read(_LARGEST_PROOF)
+        # The port is part of it: a program that passes the question on to the daemon fails.
+        key = hashlib.sha256(self.token.encode()).hexdigest().encode()
+        proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
+        if not hmac.compare_digest(_proof_in(answer), proof.encode()):
+            raise DaemonError(
+                f"What answers on port {self.port} cannot prove that it is your antifake daemon, "
+                "so it was not asked.",
+                code="unproved",
+            )
+
+
+def _proof_in(answer: bytes) -> bytes:
+    try:
+        return str(json.loads(answer)["proof"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b""
 
 
 def _read(status: int, body: bytes) -> Any:

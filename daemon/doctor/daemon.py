@@ -81,6 +81,9 @@ class DaemonChecks:
 
 
 def _of_refusal(error: DaemonError) -> Finding:
+    if error.code == "unproved":
+        sentence = "The daemon does not know the token in this computer's file."
+        return Finding("token", False, sentence, RESTART)
     if error.status == 401:
         sentence = "The daemon does not accept this computer's token: it was revoked."
         return Finding("token", False, sentence, RESTART)

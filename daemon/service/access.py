@@ -35,6 +35,8 @@ SCOPES = {
 
 THIS_COMPUTER = "this computer"
 """Name of the token that the command line and the tray have."""
+LOCAL_TOKEN_ID = 0
+"""Stands for the id of that token, which those programs do not know. No token has it."""
 
 PAIRING_FOR = timedelta(seconds=60)
 PAIRINGS_A_MINUTE = 5
@@ -109,6 +111,7 @@ class Access:
         # A file is one daemon's; of a server's log another daemon may revoke tokens.
         self._is_alone = store.database.is_sqlite
         self._no_key = secrets.token_bytes()
+        self._local_key: bytes | None = None
 
     # --- Tokens -----------------------------------------------------------------------------
 
@@ -169,26 +172,33 @@ class Access:
         self._known.clear()
         secret = _private_text(path)
         known = self.who(secret) if secret else None
-        if secret and known and "admin" in known.scopes and known.origin is None:
-            return secret
-        for token in self.tokens():
-            if token.name == THIS_COMPUTER and token.revoked is None:
-                self.revoke(token.id)
-        _, secret = self.issue(THIS_COMPUTER, ["admin"])
-        write_atomically(path, secret.encode("ascii"))
+        if secret is None or known is None or not _is_local(known):
+            for token in self.tokens():
+                if token.name == THIS_COMPUTER and token.revoked is None:
+                    self.revoke(token.id)
+            _, secret = self.issue(THIS_COMPUTER, ["admin"])
+            write_atomically(path, secret.encode("ascii"))
+        self._local_key = _hash(secret).encode("ascii")
         return secret
 
     def proof(self, token_id: int, nonce: str, port: int) -> str:
         """That whoever listens on `port` knows a token, without telling it: HMAC-SHA256 in hex.
 
         A program on another port that passes the question on gets a proof of the wrong port.
-        Of no token it is as long and means nothing.
+        Of no token it is as long and means nothing. LOCAL_TOKEN_ID is this computer's token.
         """
-        with self._store.reading() as session:
-            known = tokens.hash_of(session, token_id)
-        key = known.encode("ascii") if known else self._no_key + str(token_id).encode()
+        key = self._key_of(token_id) or self._no_key + str(token_id).encode()
         message = f"{nonce}:{port}".encode("utf-8", "surrogatepass")
         return hmac.digest(key, message, "sha256").hex()
+
+    def _key_of(self, token_id: int) -> bytes | None:
+        if token_id == LOCAL_TOKEN_ID:
+            # Not read from the log: our own programs are to learn from the daemon that the log
+            # cannot be read. A revoked one is refused when it is used.
+            return self._local_key
+        with self._store.reading() as session:
+            known = tokens.hash_of(session, token_id)
+        return known.encode("ascii") if known else None
 
     # --- Pairing ----------------------------------------------------------------------------
 
@@ -348,6 +358,10 @@ def _scopes(scopes: Collection[str]) -> frozenset[str]:
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise UsageError(f"A token is for some of: {', '.join(SCOPES)}.")
     return frozenset(scopes)
+
+
+def _is_local(token: Token) -> bool:
+    return "admin" in token.scopes and token.origin is None
 
 
 def _private_text(path: Path) -> str | None:

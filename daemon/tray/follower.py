@@ -54,7 +54,7 @@ class Follower:
             is_there = self._turn()
         except DaemonError as error:
             log.debug("the daemon is away: %s", error)
-            return self._away(shortened(str(error), 80) if error.status else OFFLINE)
+            return self._away(OFFLINE if error.code == "unreachable" else shortened(str(error), 80))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             log.warning("The daemon's answer has another form than expected: %r", error)
             return self._away("The daemon is of another version")

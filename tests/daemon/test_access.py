@@ -9,7 +9,13 @@ import pytest
 
 from antifake.core.errors import UsageError
 from antifake.daemon.service import Events
-from antifake.daemon.service.access import SCOPES, THIS_COMPUTER, Access, TooManyError
+from antifake.daemon.service.access import (
+    LOCAL_TOKEN_ID,
+    SCOPES,
+    THIS_COMPUTER,
+    Access,
+    TooManyError,
+)
 from antifake.daemon.store import NotThereError, open_store
 
 ORIGIN = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
@@ -123,6 +129,16 @@ def test_the_proof_can_be_made_by_who_has_the_token_and_by_nobody_else(access):
     assert access.proof(token.id, "a nonce!", 8765) == expected
     assert access.proof(token.id, "another!", 8765) != expected
     assert access.proof(token.id, "a nonce!", 8766) != expected
+
+
+def test_the_programs_of_this_computer_get_a_proof_without_knowing_an_id(access, tmp_path):
+    assert len(access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765)) == 64
+    secret = access.local_secret(tmp_path / "local.token")
+    key = hashlib.sha256(secret.encode()).hexdigest().encode()
+    expected = hmac.new(key, b"a nonce!:8765", "sha256").hexdigest()
+    assert access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765) == expected
+    token = access.who(secret)
+    assert access.proof(token.id, "a nonce!", 8765) == expected
 
 
 def test_of_a_token_that_is_not_there_the_proof_looks_the_same(access):

@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from kit.pictures import png
+from kit.standin import HELLO, proof
 from kit.waiting import eventually
 
 from antifake.core.errors import UsageError
@@ -206,12 +207,12 @@ def test_one_that_says_nothing_is_not_waited_for_for_ever(where):
 HANGING = """
 import sys, time, socket
 from datetime import UTC, datetime
-from antifake.daemon import running
+from antifake.daemon import instance
 from antifake.daemon.places import places
 where = places()
-with running.only_one(where), socket.create_server(("127.0.0.1", 0)) as hole:
+with instance.only_one(where), socket.create_server(("127.0.0.1", 0)) as hole:
     where.local_token.write_text("x")
-    running.announce(where, hole.getsockname()[1], "0", datetime.now(UTC))
+    instance.announce(where, hole.getsockname()[1], "0", datetime.now(UTC))
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -578,21 +579,29 @@ class Door:
 
 def handler_of(door):
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == HELLO:
+                self.say(200, proof(body, "secret", self.server.server_address[1]))
+                return
             door.posted.append((dict(self.headers), body))
             if (said := door.answer()) is not None:
                 self.say(*said)
+            else:
+                self.close_connection = True
 
         def do_GET(self):
             self.say(200, door.waiting[self.path.split("?")[0].rpartition("/")[2]])
 
         def say(self, status, body, headers=()):
             self.send_response(status)
-            for name, value in dict(headers).items():
-                self.send_header(name, value)
+            data = json.dumps(body).encode()
+            for name, value in {"Content-Length": len(data), **dict(headers)}.items():
+                self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
+            self.wfile.write(data)
 
         def log_message(self, *_):
             pass

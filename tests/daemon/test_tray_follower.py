@@ -137,10 +137,19 @@ def test_another_programs_answers_do_not_end_the_loop(where, follower, board, an
 
 
 def test_a_token_that_is_refused_is_said(where, follower, board):
-    with StandIn(where):
-        where.local_token.write_text("another")
+    with StandIn(where) as daemon:
+        daemon.answer = lambda *_: (401, {"detail": "Who are you?", "code": "unauthorized"})
         follower.step()
     assert (board.view.mode, board.view.line) == ("offline", "Who are you?")
+
+
+def test_a_daemon_that_cannot_prove_itself_is_said(where, follower, board):
+    with StandIn(where) as daemon:
+        where.local_token.write_text("another")
+        follower.step()
+        assert daemon.asked == []
+    assert board.view.mode == "offline"
+    assert "cannot prove" in board.view.line
 
 
 def test_the_thread_ends_when_it_is_told_to(where, board):

@@ -1,5 +1,6 @@
 """The whole daemon as a person starts it: its own process, found and asked as our programs do."""
 
+import json
 import os
 import signal
 import subprocess
@@ -48,6 +49,11 @@ class Running:
     @property
     def said(self) -> str:
         return self.log.read_text("utf-8", "replace")
+
+    @property
+    def port(self) -> int:
+        """As it has written down itself."""
+        return int(json.loads(self.places.running.read_bytes())["port"])
 
     def ready(self, within_s: float = 20) -> Client:
         def look() -> Client | None:

@@ -1,6 +1,8 @@
 """A small daemon for the tests of its clients: real HTTP on 127.0.0.1, the real lock and the real
 file that says where it is; what it answers is set by the test."""
 
+import hashlib
+import hmac
 import json
 import threading
 from contextlib import ExitStack, suppress
@@ -11,10 +13,18 @@ from urllib.parse import parse_qs, urlsplit
 from antifake.daemon import instance
 
 TOKEN = "of-this-computer"  # noqa: S105
+HELLO = "/api/v1/hello"
 READY = {
     "mode": "ready", "model": {"phase": "ready"}, "waiting": {}, "paused_until": None,
     "notices": [], "version": "0",
 }  # fmt: skip
+
+
+def proof(body, token, port):
+    """The answer to a POST /hello."""
+    key = hashlib.sha256(token.encode()).hexdigest().encode()
+    message = f"{json.loads(body)['nonce']}:{port}".encode()
+    return {"proof": hmac.digest(key, message, "sha256").hex()}
 
 
 class StandIn:
@@ -29,6 +39,7 @@ class StandIn:
         self.answer_to_check = (201, {})
         self.asked = []
         """Each (method, path with query, body) in order, without the long polls."""
+        self.hangs_up_after_hello = False
         self._events, self._first = [], 1000
         self._changed = threading.Condition()
         self._is_closed = False
@@ -108,10 +119,16 @@ class StandIn:
 
 def _handler_of(standin):
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def _serve(self):
             parts = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path == HELLO:
+                self.close_connection = standin.hangs_up_after_hello
+                self._send(200, proof(body, TOKEN, standin.port))
+                return
             if self.headers["Authorization"] != f"Bearer {TOKEN}":
                 self._send(401, {"detail": "Who are you?", "code": "no_token"})
                 return
@@ -124,6 +141,8 @@ def _handler_of(standin):
             data = b"" if said is None else json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
             with suppress(OSError):  # who has quit in the middle of a long poll
                 self.end_headers()
                 self.wfile.write(data)

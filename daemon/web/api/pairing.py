@@ -29,7 +29,8 @@ def hello(body: dict[str, Any]) -> Response:
     """Prove that this is the program which a token is for
 
     HMAC-SHA256 of the nonce, a colon and the port; the key is the sha256 of the token in hex.
-    Whoever else listens on the port cannot know it.
+    Another program that listens on the port cannot know it. The token_id 0 means the token of
+    the programs on this computer.
     """
     return jsonify(proof=access().proof(body["token_id"], body["nonce"], behind().port))
 
