@@ -11,9 +11,9 @@ from antifake.daemon import autostart
 from antifake.daemon.autostart import Session
 from antifake.daemon.config import Config
 from antifake.daemon.tray.backend import TrayError, surroundings
-from antifake.daemon.watcher.mounts import is_mute
+from antifake.daemon.watcher.mounts import lacks_events
 from antifake.daemon.watcher.roots import objection_to
-from antifake.daemon.watcher.tree import Ground, grounds_of
+from antifake.daemon.watcher.tree import WatchedTree, trees_of
 
 from .finding import Finding
 
@@ -34,7 +34,7 @@ class EnvironmentChecks:
             if objection := objection_to(str(folder.path)):
                 fix = f"Bring it back, or: antifake watch remove '{folder.path}'"
                 return Finding("watched folders", False, objection, fix)
-        mute = [str(one.path) for one in folders if is_mute(str(one.path)) and not one.polling]
+        mute = [str(one.path) for one in folders if lacks_events(str(one.path)) and not one.polling]
         if mute:
             sentence = (
                 f"{mute[0]} is on a drive that tells of no changes: it is looked through every "
@@ -53,7 +53,7 @@ class EnvironmentChecks:
         except (OSError, ValueError):
             return None
         most = int(_SHARE * allowed)
-        needed = sum(1 for _ in islice(_all_folders(grounds_of(config.watch.folders)), most + 1))
+        needed = sum(1 for _ in islice(_all_folders(trees_of(config.watch.folders)), most + 1))
         if needed <= most:
             sentence = f"{needed:,} folders are watched, the kernel allows {allowed:,}."
             return Finding("kernel's watches", True, sentence)
@@ -94,13 +94,13 @@ class EnvironmentChecks:
         return Finding("autostart", True, sentence, "antifake autostart on")
 
 
-def _all_folders(grounds: tuple[Ground, ...]) -> Iterator[str]:
-    return chain.from_iterable(_folders(ground) for ground in grounds)
+def _all_folders(trees: tuple[WatchedTree, ...]) -> Iterator[str]:
+    return chain.from_iterable(_folders(tree) for tree in trees)
 
 
-def _folders(ground: Ground) -> Iterator[str]:
-    """Yields every folder of a ground that needs a watch of its own."""
-    waiting = [ground.root]
+def _folders(tree: WatchedTree) -> Iterator[str]:
+    """Yields every folder of a tree that needs a watch of its own."""
+    waiting = [tree.root]
     while waiting:
         folder = waiting.pop()
         yield folder
@@ -109,4 +109,4 @@ def _folders(ground: Ground) -> Iterator[str]:
                 below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:
             continue
-        waiting += [path for path in below if ground.enters(path)]
+        waiting += [path for path in below if tree.enters(path)]

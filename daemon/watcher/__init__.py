@@ -1,14 +1,14 @@
-"""Watched folders: new and changed pictures, each handed over once, none left out.
+"""Watched folders: new and changed pictures, each handed over once, none missed.
 
-    with Watcher(service, config.watch) as watcher:
+    with Watcher(sink, config.watch) as watcher:
         watcher.state()
 
-Events are hints. They get lost, come twice, come too early; what is true is what lies on the
-disk and what the ledger says of it, and a walk compares the two: at the start, after every loss,
-and every few minutes.
+Events are hints only. They get lost, come twice or come too early. What counts is what is on the
+disk and what the ledger says about it. A walk compares the two: at the start, after every loss
+of events, and every few minutes.
 """
 
-from .sink import Desk
+from .sink import Sink
 from .watcher import FolderState, Watcher
 
-__all__ = ["Desk", "FolderState", "Watcher"]
+__all__ = ["FolderState", "Sink", "Watcher"]

@@ -1,6 +1,6 @@
-"""Which folders lie on a file system that tells of no changes, as the kernel lists them.
+"""Which folders are on a file system that sends no events, according to the kernel's mount list.
 
-On a network drive only what this computer itself changes is told; what others do is not.
+A network drive reports only what this computer changes, not what other computers change.
 """
 
 import os
@@ -8,43 +8,45 @@ import re
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_MUTE = frozenset(
+_WITHOUT_EVENTS = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vboxsf", "virtiofs", "prl_fs", "ceph", "afs"]
 )
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
-def is_mute(folder: str) -> bool:
-    """On other systems nobody can say; there the person can: `polling` in the settings."""
+def lacks_events(folder: str) -> bool:
+    """Always False outside Linux; there a person can set `polling` for the folder."""
     try:
-        listed = _MOUNTS.read_bytes()
+        mountinfo = _MOUNTS.read_bytes()
     except OSError:
         return False
-    kind = kind_of(folder, listed)
-    return kind in _MUTE or kind.split(".")[0] in ("fuse", "fuseblk")
+    kind = file_system_of(folder, mountinfo)
+    return kind in _WITHOUT_EVENTS or kind.split(".")[0] in ("fuse", "fuseblk")
 
 
-def kind_of(folder: str, mountinfo: bytes) -> str:
-    """The kind of file system a whole path is on; "" where nothing of the list holds it."""
-    wanted = os.fsencode(folder).rstrip(b"/") + b"/"
+def file_system_of(folder: str, mountinfo: bytes) -> str:
+    """Returns the type of the file system that an absolute path is on; "" if none is listed."""
+    searched = os.fsencode(folder).rstrip(b"/") + b"/"
     best, kind = b"", ""
     for line in mountinfo.splitlines():
         point, found = _read(line)
         # Of two at the same place the later one hides the earlier.
-        if point and wanted.startswith(point) and len(point) >= len(best):
+        if point and searched.startswith(point) and len(point) >= len(best):
             best, kind = point, found
     return kind
 
 
 def _read(line: bytes) -> tuple[bytes, str]:
-    """Where it is mounted, with / at the end, and what it is. See proc(5): the number of fields
-    before the lone - differs."""
+    """Returns the mount point, with / at its end, and the type; see proc(5).
+
+    The number of fields before the separator - differs.
+    """
     fields = line.split(b" ")
     if b"-" not in fields[6:]:
         return b"", ""
     kind = fields[fields.index(b"-", 6) + 1]
-    return _plain(fields[4]).rstrip(b"/") + b"/", kind.decode("ascii", "replace")
+    return _unescaped(fields[4]).rstrip(b"/") + b"/", kind.decode("ascii", "replace")
 
 
-def _plain(escaped: bytes) -> bytes:
-    return _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), escaped)
+def _unescaped(text: bytes) -> bytes:
+    return _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), text)

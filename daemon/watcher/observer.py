@@ -1,12 +1,11 @@
-"""watchdog, on one tree. It can be started, asked whether it still hears, and closed; it is never
-repaired: whoever finds it unwell opens a new one and walks the tree.
+"""watchdog's observer on one tree. It is never repaired: it is replaced, and the tree is walked.
 
-On Linux the queue of events in the kernel has an end. watchdog's own answer to a full one is to
-set up all watches again at every such message, and with many folders it does nothing else from
-then on; so the message is taken from it here, and counted.
+On Linux the kernel's queue of events can overflow. At every such message watchdog sets up all
+its watches again, and with many folders it does nothing else from then on. So the message is
+kept from it here, and counted.
 
-It loses folders without a full queue, too: of one that was made in a folder that was just being
-moved it has the old path, finds nothing there, and stays deaf to it.
+watchdog also loses folders without an overflow: when a folder is created in one that is just
+being renamed, it tries to watch it at the old path, finds nothing, and gets no events from it.
 """
 
 import errno
@@ -28,7 +27,7 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 
-from .event_buffer import Hints
+from .event_buffer import EventBuffer
 
 _KINDS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -40,18 +39,18 @@ _KINDS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,
 ]
-"""The kernel is asked for no others: our own reading must not fill its queue."""
+"""The kernel is asked for no others, so that our own reading does not fill its queue."""
 _LIMITS = (errno.ENOSPC, errno.EMFILE)
 
 
 class Trouble:
-    """What an observer of ours met since it was started. Written by its threads."""
+    """What went wrong with an observer since it was opened. Written by its threads."""
 
     def __init__(self) -> None:
         self.overflows = 0
         """How many times events were lost."""
-        self.is_short = False
-        """Some folders are not watched: the computer's limit is reached."""
+        self.is_incomplete = False
+        """Some folders send no events: the computer's limit of watches is reached."""
 
     def overflowed(self) -> None:
         self.overflows += 1
@@ -69,7 +68,7 @@ if sys.platform == "linux":
     )
 
     class _Reader(InotifyFD):
-        """The thread that reads from the kernel."""
+        """The thread that reads events from the kernel."""
 
         def __init__(self, trouble: Trouble) -> None:
             super().__init__()
@@ -81,26 +80,26 @@ if sys.platform == "linux":
                 return
             try:
                 super().handle_event(event)
-            except Exception:  # noqa: BLE001 - it knows its folders no longer; a new one will
+            except Exception:  # noqa: BLE001 - its list of folders may be wrong now; a new reader has a right one
                 self._trouble.overflowed()
 
         def add_callback(
             self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
         ) -> WatchDescriptor:
             if not os.access(path, os.R_OK):
-                # watchdog would go on with a watch of number -1, shared by all such folders.
+                # watchdog would go on with watch number -1, which all such folders would share.
                 raise PermissionError(errno.EACCES, "Permission denied")
             try:
                 return super().add_callback(path, mask, callback, id_)
             except OSError as error:
-                # Of a folder inside watchdog tells nobody.
-                self._trouble.is_short |= error.errno == errno.ENOSPC
+                # For folders inside the tree watchdog ignores this error.
+                self._trouble.is_incomplete |= error.errno == errno.ENOSPC
                 raise
 
         def _add_callback(
             self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
         ) -> WatchDescriptor:
-            # As watchdog's own, which warns where a folder came back under another name.
+            # Like watchdog's own method, without its warning when a folder has been renamed.
             watch = self._get_or_create_watch(path, mask)
             watch.callbacks[id_] = callback
             return watch.wd
@@ -116,7 +115,7 @@ if sys.platform == "linux":
             self._reader.join()
 
     def _observe(trouble: Trouble) -> tuple[BaseObserver, list[threading.Thread]]:
-        """An observer, and the threads that it does not know of itself."""
+        """Returns an observer, and the threads that it does not list itself."""
         reader = _Reader(trouble)
         reader.start()
         return _Observer(reader), [reader]
@@ -128,23 +127,24 @@ else:
         return Observer(), []
 
 
-class Ear:
-    """Hears from the moment it is made. Raises OSError where it cannot be."""
+class TreeObserver:
+    """Open from the moment it is made. Raises OSError if that is not possible."""
 
-    def __init__(self, root: str, hints: Hints, *, recursive: bool) -> None:
+    def __init__(self, root: str, events: EventBuffer, *, recursive: bool) -> None:
         self.trouble = Trouble()
-        self._observer, self._others = _observe(self.trouble)
+        self._observer, self._more_threads = _observe(self.trouble)
         try:
-            self._observer.schedule(hints, root, recursive=recursive, event_filter=_KINDS)
+            self._observer.schedule(events, root, recursive=recursive, event_filter=_KINDS)
             self._observer.start()
         except BaseException:
             self.close()
             raise
 
     def threads(self) -> list[threading.Thread]:
-        return [self._observer, *self._observer.emitters, *self._others]
+        return [self._observer, *self._observer.emitters, *self._more_threads]
 
-    def is_well(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether all of its threads run."""
         return len(self._observer.emitters) > 0 and all(one.is_alive() for one in self.threads())
 
     def close(self) -> None:
@@ -154,4 +154,5 @@ class Ear:
 
 
 def is_limit(error: OSError) -> bool:
+    """Whether the computer allows no more observers or watches."""
     return error.errno in _LIMITS

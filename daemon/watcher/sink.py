@@ -1,4 +1,4 @@
-"""What the watcher asks of the one whose folders it watches."""
+"""What takes the files that the watcher finds, and knows which files it already has."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
@@ -6,25 +6,25 @@ from typing import Protocol
 from antifake.daemon.store.ledger import Stamp
 
 
-class Desk(Protocol):
-    """Asked from several threads, about one path never from two at once."""
+class Sink(Protocol):
+    """Called from several threads, but never from two at once about the same path."""
 
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
-        """Those that look different from what the ledger has."""
+        """Returns the stamps that differ from what the ledger has."""
         ...
 
     def found(self, stamp: Stamp) -> bool:
-        """A whole file. True: it is taken care of; False: not now, ask again.
+        """Takes a file that is complete. Returns False if it cannot now; it is offered again.
 
-        Whoever reads it later must see that it still looks so, before and after: if not, it is
-        handed over again as soon as it is whole.
+        The file may change again at any time. Who reads it must compare its stamp before and
+        after reading. If it has changed, it is handed over again as soon as it is complete.
         """
         ...
 
     def noted(self, folder: str) -> Iterator[str]:
-        """Every path in the ledger below a folder."""
+        """Returns every path below a folder that is in the ledger."""
         ...
 
     def gone(self, paths: Collection[str]) -> None:
-        """Nothing is there any more."""
+        """These files do not exist any more."""
         ...

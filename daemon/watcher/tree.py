@@ -1,8 +1,8 @@
-"""The watched folders, put together so that no place is watched twice.
+"""The watched folders, grouped into trees, so that no folder is watched twice.
 
-A folder inside another one, or the same folder under two names, makes one ground with it: one
-observer, one walk, each file once. A file is wanted if any of its folders wants it; what one
-folder excludes, another that holds it as well may still take.
+A folder inside another one, or the same folder under two names, belongs to the same tree: one
+observer, one walk, each file once. A file is accepted if any folder of the tree accepts it. What
+one folder excludes, another one that contains it may still accept.
 """
 
 import os
@@ -11,74 +11,74 @@ from dataclasses import dataclass
 
 from antifake.daemon.config import Folder
 
-from .patterns import Wanted
+from .patterns import PatternFilter
 
 
 @dataclass(frozen=True)
-class Place:
-    """A watched folder where it really lies."""
+class ResolvedFolder:
+    """A watched folder, with its links resolved."""
 
     folder: Folder
     root: str
-    wanted: Wanted
+    filter: PatternFilter
 
-    def takes(self, path: str) -> bool:
-        names = below(self.root, path)
-        return names is not None and self.wanted.takes(names)
+    def accepts(self, path: str) -> bool:
+        names = names_below(self.root, path)
+        return names is not None and self.filter.accepts(names)
 
     def enters(self, path: str) -> bool:
-        names = below(self.root, path)
+        names = names_below(self.root, path)
         if names is not None:
-            return self.wanted.enters(names)
-        return below(path, self.root) is not None  # on the way to it
+            return self.filter.enters(names)
+        return names_below(path, self.root) is not None  # a folder above it
 
 
 @dataclass(frozen=True)
-class Ground:
-    """One tree on the disk, and all the folders that are in it."""
+class WatchedTree:
+    """One tree on the disk, and all the watched folders in it."""
 
     root: str
-    places: tuple[Place, ...]
+    folders: tuple[ResolvedFolder, ...]
 
     @property
     def is_recursive(self) -> bool:
-        return self.places[0].wanted.recursive
+        return self.folders[0].filter.recursive
 
     @property
     def is_polled(self) -> bool:
-        return any(place.folder.polling for place in self.places)
+        return any(one.folder.polling for one in self.folders)
 
-    def takes(self, path: str) -> bool:
-        return any(place.takes(path) for place in self.places)
+    def accepts(self, path: str) -> bool:
+        return any(one.accepts(path) for one in self.folders)
 
     def enters(self, folder: str) -> bool:
-        return any(place.enters(folder) for place in self.places)
+        return any(one.enters(folder) for one in self.folders)
 
 
-def grounds_of(folders: Iterable[Folder]) -> tuple[Ground, ...]:
-    """Reads the disk, for links: a link to a folder is watched where it leads to."""
-    together: list[list[Place]] = []
-    # The outer ones first; of two at one place the recursive one, which decides for both.
-    for place in sorted(map(_place, folders), key=lambda p: (len(p.root), not p.wanted.recursive)):
-        home = next((places for places in together if _holds(places[0], place)), None)
-        if home is None:
-            together.append([place])
+def trees_of(folders: Iterable[Folder]) -> tuple[WatchedTree, ...]:
+    """Groups folders. Reads the disk for links: a link to a folder is watched at its target."""
+    groups: list[list[ResolvedFolder]] = []
+    # Outer folders first. Of two at the same place the recursive one: it decides for both.
+    for one in sorted(map(_resolve, folders), key=lambda f: (len(f.root), not f.filter.recursive)):
+        group = next((group for group in groups if _contains(group[0], one)), None)
+        if group is None:
+            groups.append([one])
         else:
-            home.append(place)
-    return tuple(Ground(places[0].root, tuple(places)) for places in together)
+            group.append(one)
+    return tuple(WatchedTree(group[0].root, tuple(group)) for group in groups)
 
 
-def _holds(outer: Place, inner: Place) -> bool:
-    names = below(outer.root, inner.root)
-    return names == [] or (names is not None and outer.wanted.recursive)
+def _contains(outer: ResolvedFolder, inner: ResolvedFolder) -> bool:
+    names = names_below(outer.root, inner.root)
+    return names == [] or (names is not None and outer.filter.recursive)
 
 
-def _place(folder: Folder) -> Place:
-    return Place(folder, os.path.realpath(folder.path), Wanted.by(folder))
+def _resolve(folder: Folder) -> ResolvedFolder:
+    return ResolvedFolder(folder, os.path.realpath(folder.path), PatternFilter.of(folder))
 
 
-def below(root: str, path: str) -> list[str] | None:
-    """The names of the way from the one to the other; None where it does not lead there."""
+def names_below(root: str, path: str) -> list[str] | None:
+    """Returns the names on the way from root to path, or None if path is not below root."""
     if path == root:
         return []
     start = root.rstrip(os.sep) + os.sep

@@ -1,7 +1,6 @@
-"""What is there: one file at a look, or a whole tree, folder by folder. Nothing is opened.
+"""What is on the disk: one file at a look, or a whole tree, folder by folder. Opens no file.
 
-reconcile() compares a tree with the ledger. Both are the truth about it, where events are only
-hints.
+reconcile() compares a tree with the ledger.
 """
 
 import os
@@ -12,16 +11,16 @@ from itertools import islice
 
 from antifake.daemon.store.ledger import Stamp
 
-from .sink import Desk
-from .tree import Ground
+from .sink import Sink
+from .tree import WatchedTree
 
-AT_ONCE = 256
+BATCH = 256
 
 
 def look(path: str) -> Stamp | None:
-    """The regular file of that name, if there is one; links, pipes and devices are none.
+    """Returns the stamp of the regular file at a path; None for anything else, such as a link.
 
-    Raises OSError where that cannot be said.
+    Raises OSError if that cannot be found out.
     """
     try:
         info = os.lstat(path)
@@ -31,52 +30,53 @@ def look(path: str) -> Stamp | None:
 
 
 def reconcile(
-    ground: Ground, start: str, desk: Desk, may_forget: Callable[[], bool]
+    tree: WatchedTree, start: str, sink: Sink, may_forget: Callable[[], bool]
 ) -> Iterator[list[str]]:
-    """The paths that want a look, some at a time, often none: at every step the caller may rest.
+    """Returns the paths to look at, in batches that are often empty: the caller may pause at each.
 
-    `may_forget`, asked when all is read: of files that are in the ledger and not on the disk, too.
+    When the disk has been read, `may_forget` is asked. If it returns True, the paths of files
+    that are in the ledger and no longer on the disk follow.
     """
     some: list[Stamp] = []
-    for stamps in walk(ground, start):
+    for stamps in walk(tree, start):
         some += stamps
-        if len(some) >= AT_ONCE:
-            yield [stamp.path for stamp in desk.unknown(some)]
+        if len(some) >= BATCH:
+            yield [stamp.path for stamp in sink.unknown(some)]
             some = []
         else:
             yield []
-    yield [stamp.path for stamp in desk.unknown(some)]
+    yield [stamp.path for stamp in sink.unknown(some)]
     if may_forget():
-        yield from _missing(start, desk)
+        yield from _missing(start, sink)
 
 
-def walk(ground: Ground, start: str) -> Iterator[list[Stamp]]:
-    """All wanted files that hold something. Folders that cannot be read are passed over."""
-    # watchdog calls a link to a folder a folder, where one comes in with another folder.
-    waiting = [start] if ground.enters(start) and is_no_link(start) else []
+def walk(tree: WatchedTree, start: str) -> Iterator[list[Stamp]]:
+    """Returns all accepted files that are not empty. Skips folders that cannot be read."""
+    # watchdog calls a link to a folder a folder if it arrives inside another folder.
+    waiting = [start] if tree.enters(start) and is_reached_without_links(start) else []
     while waiting:
-        folders, files = _entries(ground, waiting.pop())
+        folders, files = _entries(tree, waiting.pop())
         waiting += folders
         names = iter(files)
-        while some := list(islice(names, AT_ONCE)):
+        while some := list(islice(names, BATCH)):
             yield list(_stamps(some))
         yield []
 
 
-def is_no_link(folder: str) -> bool:
-    """Nor is any folder on the way to it: below a root, which is none, all can be said so."""
+def is_reached_without_links(folder: str) -> bool:
+    """Whether neither the folder nor any folder above it is a link."""
     return os.path.realpath(folder) == folder
 
 
-def _entries(ground: Ground, folder: str) -> tuple[list[str], list[str]]:
-    """Read at once: a folder that is held open while one waits keeps its drive from unmounting."""
+def _entries(tree: WatchedTree, folder: str) -> tuple[list[str], list[str]]:
+    """Reads the folder at once: while it is open, its drive cannot be unmounted."""
     folders, files = [], []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if ground.enters(entry.path):
+                if tree.enters(entry.path):
                     folders.append(entry.path)
-            elif ground.takes(entry.path):
+            elif tree.accepts(entry.path):
                 files.append(entry.path)
     return folders, files
 
@@ -89,14 +89,14 @@ def _stamps(paths: list[str]) -> Iterator[Stamp]:
                 yield stamp
 
 
-def _missing(start: str, desk: Desk) -> Iterator[list[str]]:
+def _missing(start: str, sink: Sink) -> Iterator[list[str]]:
     missing = []
-    noted = desk.noted(start)
-    for n, path in enumerate(noted):
-        with suppress(OSError):  # who may not look does not know
+    for n, path in enumerate(sink.noted(start)):
+        with suppress(OSError):  # it cannot be read, so it may exist
             if look(path) is None:
                 missing.append(path)
-        if n % AT_ONCE == 0:
+        if n % BATCH == 0:
             yield []
-    # Only now, when the database was read to its end: whoever takes them may take hours.
-    yield from (missing[n : n + AT_ONCE] for n in range(0, len(missing), AT_ONCE))
+    # Only after the last row was read: the caller may take hours between two batches, and the
+    # database should not be kept open so long.
+    yield from (missing[n : n + BATCH] for n in range(0, len(missing), BATCH))

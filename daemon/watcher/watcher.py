@@ -1,4 +1,4 @@
-"""The watcher: one patrol, in one thread, for each ground of the settings."""
+"""The watcher: a tree watcher, in a thread of its own, for each tree of the settings."""
 
 import os
 import threading
@@ -11,161 +11,168 @@ from typing import Self
 from antifake.daemon.config import Folder
 from antifake.daemon.config.settings import Watch
 
-from .sink import Desk
-from .tree import Ground, below, grounds_of
-from .tree_watcher import VISIT_S, Patrol
+from .sink import Sink
+from .tree import ResolvedFolder, WatchedTree, names_below, trees_of
+from .tree_watcher import CHECK_S, TreeWatcher
 
 _END_S = 1.8
+"""How long the threads may take to end. A thread whose drive does not answer is left behind; it
+ends with the process."""
 
 
 @dataclass(frozen=True)
 class FolderState:
     folder: Folder
     polling: bool
-    """It is looked through again and again; no events come from it, or not from all of it."""
+    """The folder is walked again and again, because no events come from all or part of it."""
     problem: str | None
-    """In a sentence; None: it is watched as it should be."""
+    """A sentence, or None if the folder is watched as it should be."""
     pending: int
-    """Files that were seen and are not handed over yet."""
+    """How many files were seen and are not handed over yet."""
 
 
 class Watcher:
-    """Watches from `with` to its end. Overlapping folders hand each file over once; a file is
-    wanted if any of its folders wants it.
+    """Watches while its `with` block runs. Overlapping folders hand each file over once.
 
-    Nothing here is lasting: whatever was on its way when all was killed is found again by the
-    walk at the start.
+    It stores nothing. What was pending when the process was killed is found again by the walk
+    at the next start.
     """
 
     def __init__(
         self,
-        service: Desk,
+        sink: Sink,
         watch: Watch,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._service = service
+        self._sink = sink
         self._watch = watch
         self._clock = clock
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._patrols: dict[str, Patrol] = {}
+        self._trees: dict[str, TreeWatcher] = {}
+        """Replaced at each change, so that other threads may read it without the lock."""
         self._threads: dict[str, threading.Thread] = {}
         self._is_running = False
-        self._minder = threading.Thread(target=self._mind, name="watcher", daemon=True)
+        self._caretaker = threading.Thread(target=self._take_care, name="watcher", daemon=True)
         self._adopt(watch)
 
     def __enter__(self) -> Self:
         with self._lock:
             self._is_running = True
             self._start_all()
-        self._minder.start()
+        self._caretaker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         with self._lock:
             self._is_running = False
-            self._end(list(self._patrols))
-        self._minder.join(timeout=0.2)
+            self._end(list(self._trees))
+        self._caretaker.join(timeout=0.2)
+
+    @property
+    def trees(self) -> list[TreeWatcher]:
+        return list(self._trees.values())
 
     def apply(self, watch: Watch) -> None:
-        """New settings. At most one file that is being handed over just now still follows the
-        old ones."""
+        """Takes new settings. At most one file, which is just being handed over, still follows
+        the old ones."""
         with self._lock:
             self._adopt(watch)
             self._start_all()
 
     def rescan(self) -> None:
-        for patrol in list(self._patrols.values()):
-            patrol.rescan()
+        for tree in self.trees:
+            tree.rescan()
 
     def state(self) -> list[FolderState]:
-        """In the order of the settings."""
-        patrols = list(self._patrols.values())
-        return [self._state_of(folder, patrols) for folder in self._watch.folders]
+        """Returns one state for each folder, in the order of the settings."""
+        trees = self.trees
+        return [_state_of(folder, trees) for folder in self._watch.folders]
 
     def step(self, now: float) -> None:
-        """One turn of everything, for a test that starts no threads."""
-        self._notice_links()
-        for patrol in self._patrols.values():
-            patrol.step(now)
+        """Does one step of everything, for a test that starts no threads."""
+        self._follow_links()
+        for tree in self.trees:
+            tree.step(now)
 
     def close(self) -> None:
-        """For whoever called step(); `with` does it itself."""
-        for patrol in self._patrols.values():
-            patrol.close()
+        """Ends what step() began; `with` needs no such call."""
+        for tree in self.trees:
+            tree.close()
 
     def _is_paused(self) -> bool:
         until = self._watch.paused_until
         return until is not None and self._clock() < until
 
-    # Under the lock.
+    # These need the lock.
 
     def _adopt(self, watch: Watch) -> None:
         self._watch = watch
-        wanted = {_key(ground): ground for ground in grounds_of(watch.folders)}
+        trees = {_key(tree): tree for tree in trees_of(watch.folders)}
         # The old ones end first: a file must not be handed over by two.
-        self._end([key for key in self._patrols if key not in wanted])
-        for key, ground in wanted.items():
-            if key in self._patrols:
-                self._patrols[key].adopt(ground, watch.quiet_s)
+        self._end([key for key in self._trees if key not in trees])
+        for key, tree in trees.items():
+            if key in self._trees:
+                self._trees[key].adopt(tree, watch.quiet_s)
             else:
-                patrol = Patrol(self._service, ground, watch.quiet_s, self._is_paused)
-                self._patrols = {**self._patrols, key: patrol}
+                new = TreeWatcher(self._sink, tree, watch.quiet_s, self._is_paused)
+                self._trees = {**self._trees, key: new}
 
     def _start_all(self) -> None:
-        """Those that do not run, or no longer do."""
-        for key, patrol in self._patrols.items() if self._is_running else ():
+        """Starts the threads that do not run, or have ended."""
+        for key, tree in self._trees.items() if self._is_running else ():
             thread = self._threads.get(key)
             if thread is None or not thread.is_alive():
-                thread = threading.Thread(target=patrol.run, name="watcher-folder", daemon=True)
+                thread = threading.Thread(target=tree.run, name="watcher-folder", daemon=True)
                 self._threads[key] = thread
                 thread.start()
 
     def _end(self, keys: list[str]) -> None:
-        patrols = [self._patrols[key] for key in keys]
-        self._patrols = {key: one for key, one in self._patrols.items() if key not in keys}
+        trees = [self._trees[key] for key in keys]
+        self._trees = {key: one for key, one in self._trees.items() if key not in keys}
         threads = [self._threads.pop(key) for key in keys if key in self._threads]
-        for patrol in patrols:
-            patrol.stop()
+        for tree in trees:
+            tree.stop()
             if not threads:
-                patrol.close()
+                tree.close()
         end = time.monotonic() + _END_S
         for thread in threads:
             if thread is not threading.current_thread():
-                # One whose drive does not answer is left behind; it ends with the process.
                 thread.join(max(0.0, end - time.monotonic()))
 
     # The watcher's own thread.
 
-    def _mind(self) -> None:
-        while not self._stop.wait(VISIT_S):
-            self._notice_links()
+    def _take_care(self) -> None:
+        while not self._stop.wait(CHECK_S):
+            self._follow_links()
             with self._lock:
                 self._start_all()
 
-    def _notice_links(self) -> None:
-        """A link to a watched folder that leads elsewhere now."""
+    def _follow_links(self) -> None:
+        """Watches another folder if a link to a watched folder has a new target."""
         watch = self._watch
-        places = [
-            place for patrol in list(self._patrols.values()) for place in patrol.ground.places
-        ]
-        if any(os.path.realpath(place.folder.path) != place.root for place in places):
+        folders = [one for tree in self.trees for one in tree.tree.folders]
+        if any(os.path.realpath(one.folder.path) != one.root for one in folders):
             with self._lock:
                 if watch is self._watch and not self._stop.is_set():
                     self._adopt(watch)
                     self._start_all()
 
-    def _state_of(self, folder: Folder, patrols: list[Patrol]) -> FolderState:
-        for patrol in patrols:
-            for place in patrol.ground.places:
-                if place.folder == folder:
-                    inside = [p for p in patrol.pending() if below(place.root, p) is not None]
-                    problem = patrol.problems.get(place.root)
-                    return FolderState(folder, patrol.is_polling, problem, len(inside))
-        return FolderState(folder, folder.polling, None, 0)
+
+def _key(tree: WatchedTree) -> str:
+    """A tree watcher lasts as long as this is the same: its events and walks depend on it."""
+    return f"{tree.root}\0{tree.is_recursive}"
 
 
-def _key(ground: Ground) -> str:
-    """A patrol lasts as long as this: its events and walks are of this tree."""
-    return f"{ground.root}\0{ground.is_recursive}"
+def _state_of(folder: Folder, trees: list[TreeWatcher]) -> FolderState:
+    for tree in trees:
+        for one in tree.tree.folders:
+            if one.folder == folder:
+                return _state_in(tree, one)
+    return FolderState(folder, folder.polling, None, 0)
+
+
+def _state_in(tree: TreeWatcher, one: ResolvedFolder) -> FolderState:
+    inside = [path for path in tree.pending() if names_below(one.root, path) is not None]
+    return FolderState(one.folder, tree.is_polling, tree.problems.get(one.root), len(inside))

@@ -6,7 +6,7 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kit.watching import PICTURE, QUIET_S, NotingSink, is_listening, settings, stepped, trees
+from kit.watching import PICTURE, QUIET_S, NotingSink, settings, stepped
 
 from antifake.daemon.config.settings import Folder
 from antifake.daemon.store import open_store
@@ -261,7 +261,7 @@ def test_a_drive_that_was_pulled_out_does_not_empty_the_ledger(sink, root, tmp_p
         root.mkdir()  # where it was mounted
         watched.until(lambda: not watched.problem)
         watched.watcher.rescan()
-        watched.until(lambda: is_listening(watched.tree))
+        watched.until(lambda: watched.tree.is_watching)
         root.rmdir()
         (tmp_path / "pulled out").rename(root)
         watched.until(lambda: watched.observer is not None)
@@ -311,7 +311,7 @@ def test_a_link_to_a_folder_is_watched_where_it_leads_to_and_when_it_leads_elsew
         watched.handed(root / "a.png")
         link.unlink()
         link.symlink_to(outside)
-        watched.until(lambda: watched.tree.ground.root == str(outside))
+        watched.until(lambda: watched.tree.tree.root == str(outside))
         (outside / "b.png").write_bytes(PICTURE)
         watched.handed(root / "a.png", outside / "b.png")
         assert watched.watcher.state()[0].folder == Folder(link)
@@ -326,7 +326,7 @@ def test_folders_in_one_another_hand_over_each_file_once(sink, root):
         (root / "c.png").write_bytes(PICTURE)
         watched.handed(root / "in" / "a.png", root / "in" / "b.gif", root / "c.png")
         watched.nothing_more(root)
-        assert len(trees(watched.watcher)) == 1
+        assert len(watched.watcher.trees) == 1
         assert [state.folder for state in watched.watcher.state()] == folders
 
 
@@ -371,9 +371,9 @@ def test_new_settings_need_no_new_start(sink, root, outside):
         (outside / "a.png").write_bytes(PICTURE)
         watched.watcher.apply(settings(root, outside))
         watched.handed(outside / "a.png")
-        kept = next(tree for tree in trees(watched.watcher) if tree.ground.root == str(root))
+        kept = next(tree for tree in watched.watcher.trees if tree.tree.root == str(root))
         watched.watcher.apply(settings(Folder(root, exclude=("b*",))))
-        assert trees(watched.watcher) == [kept]
+        assert watched.watcher.trees == [kept]
         (outside / "c.png").write_bytes(PICTURE)
         (root / "b.png").write_bytes(PICTURE)
         watched.nothing_more(root)

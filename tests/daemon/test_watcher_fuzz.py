@@ -70,7 +70,7 @@ def content_of(stamp):
     return content if before == after == stamp else None
 
 
-class Desk:
+class JudgingSink:
     def __init__(self, store):
         self.store = store
 
@@ -111,7 +111,7 @@ with open_store(database, datetime.now(UTC)) as store:
     with store.writing() as session:
         columns = "path BLOB, looks TEXT, sha256 TEXT"
         session.execute(text(f"CREATE TABLE IF NOT EXISTS judged ({columns})"))
-    with Watcher(Desk(store), Watch(folders=(Folder(path=root),), quiet_s=0.25)):
+    with Watcher(JudgingSink(store), Watch(folders=(Folder(path=root),), quiet_s=0.25)):
         print("watching", flush=True)
         sys.stdin.read()
 """

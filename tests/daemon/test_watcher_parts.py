@@ -1,4 +1,4 @@
-"""The watcher's pure parts: which files are wanted, when one is whole, where no events come."""
+"""The watcher's pure parts: which files are accepted, when one is complete, and mounts."""
 
 from pathlib import Path
 
@@ -8,26 +8,26 @@ from hypothesis import strategies as st
 
 from antifake.daemon.config import Folder
 from antifake.daemon.store.ledger import Stamp
-from antifake.daemon.watcher.mounts import is_mute, kind_of
-from antifake.daemon.watcher.patterns import Wanted
-from antifake.daemon.watcher.stability import Settled, Settling
-from antifake.daemon.watcher.tree import grounds_of
+from antifake.daemon.watcher.mounts import file_system_of, lacks_events
+from antifake.daemon.watcher.patterns import PatternFilter
+from antifake.daemon.watcher.stability import StabilityTracker, StableFile
+from antifake.daemon.watcher.tree import trees_of
 
 
-def wanted(include=(), exclude=(), recursive=True):
+def pattern_filter(include=(), exclude=(), recursive=True):
     folder = Folder(Path("/x"), tuple(include), tuple(exclude), recursive=recursive)
-    return Wanted.by(folder)
+    return PatternFilter.of(folder)
 
 
-def takes(path, **about):
-    return wanted(**about).takes(path.split("/"))
+def accepts(path, **about):
+    return pattern_filter(**about).accepts(path.split("/"))
 
 
 # Which files.
 
 
 @pytest.mark.parametrize(
-    ("path", "is_taken"),
+    ("path", "is_accepted"),
     [
         ("a.png", True),
         ("A.JPEG", True),
@@ -49,8 +49,8 @@ def takes(path, **about):
         ("a.part/a.png", True),
     ],
 )
-def test_pictures_are_known_by_their_names_and_halves_and_dots_are_passed_over(path, is_taken):
-    assert takes(path) == is_taken
+def test_pictures_are_known_by_their_names_and_halves_and_dots_are_passed_over(path, is_accepted):
+    assert accepts(path) == is_accepted
 
 
 @pytest.mark.parametrize(
@@ -71,33 +71,33 @@ def test_pictures_are_known_by_their_names_and_halves_and_dots_are_passed_over(p
 )
 def test_a_pattern_means_the_same_for_including_and_excluding(pattern, fits, fits_not):
     for path in fits:
-        assert takes(path, include=[pattern])
-        assert not takes(path, exclude=[pattern])
+        assert accepts(path, include=[pattern])
+        assert not accepts(path, exclude=[pattern])
     for path in fits_not:
-        assert not takes(path, include=[pattern])
+        assert not accepts(path, include=[pattern])
 
 
 def test_exclude_is_stronger_and_takes_what_is_below_with_it():
-    assert not takes("b/a.png", include=["*.png"], exclude=["b/**"])
-    assert not takes("c/b/d/a.png", exclude=["b"])
-    assert not takes("b/c/a.png", exclude=["b/*"])
-    assert takes("bb/a.png", exclude=["b"])
-    assert not wanted(exclude=["b/**"]).enters(["b"])
-    assert not wanted(exclude=["b"]).enters(["c", "b", "d"])
-    assert wanted(exclude=["b/*.png"]).enters(["b"])
+    assert not accepts("b/a.png", include=["*.png"], exclude=["b/**"])
+    assert not accepts("c/b/d/a.png", exclude=["b"])
+    assert not accepts("b/c/a.png", exclude=["b/*"])
+    assert accepts("bb/a.png", exclude=["b"])
+    assert not pattern_filter(exclude=["b/**"]).enters(["b"])
+    assert not pattern_filter(exclude=["b"]).enters(["c", "b", "d"])
+    assert pattern_filter(exclude=["b/*.png"]).enters(["b"])
 
 
 def test_other_files_are_wanted_only_where_a_pattern_names_them():
-    assert not takes("a.psd")
-    assert takes("a.psd", include=["*.psd"])
-    assert not takes("a.psd.part", include=["*"])
-    assert not takes(".a.psd", include=["*"])
+    assert not accepts("a.psd")
+    assert accepts("a.psd", include=["*.psd"])
+    assert not accepts("a.psd.part", include=["*"])
+    assert not accepts(".a.psd", include=["*"])
 
 
 def test_a_folder_that_is_not_recursive_has_only_its_own_files():
-    assert takes("a.png", recursive=False)
-    assert not takes("b/a.png", recursive=False)
-    assert not takes("b/a.png", include=["b/*"], recursive=False)
+    assert accepts("a.png", recursive=False)
+    assert not accepts("b/a.png", recursive=False)
+    assert not accepts("b/a.png", include=["b/*"], recursive=False)
 
 
 names = st.lists(st.sampled_from(["a", "b.png", ".c", "d.part", "e"]), min_size=1, max_size=5)
@@ -111,15 +111,15 @@ patterns = st.lists(
 
 @given(names, patterns, patterns)
 def test_no_wanted_file_is_in_a_folder_that_is_not_entered(path, include, exclude):
-    one = wanted(include, exclude)
-    if one.takes(path):
+    one = pattern_filter(include, exclude)
+    if one.accepts(path):
         assert all(one.enters(path[:n]) for n in range(len(path)))
 
 
 # Where.
 
 
-def test_folders_in_one_another_make_one_ground_and_the_wish_of_any_counts(tmp_path):
+def test_folders_in_one_another_make_one_tree_and_each_may_accept_a_file(tmp_path):
     inner, link = tmp_path / "in" / ".hidden", tmp_path / "link"
     inner.mkdir(parents=True)
     link.symlink_to(tmp_path / "in")
@@ -129,21 +129,21 @@ def test_folders_in_one_another_make_one_ground_and_the_wish_of_any_counts(tmp_p
         Folder(link, include=("*.psd",)),
         Folder(tmp_path, include=("*.x",), recursive=False),
     ]
-    (ground,) = grounds_of(folders)
-    assert ground.root == str(tmp_path)
-    assert ground.is_recursive
-    assert ground.takes(f"{inner}/a.png")
-    assert ground.takes(f"{tmp_path}/in/a.psd")
-    assert ground.takes(f"{tmp_path}/a.x")
-    assert not ground.takes(f"{tmp_path}/in/a.png")
-    assert not ground.takes(f"{tmp_path}/b/a.x")
-    assert ground.enters(f"{tmp_path}/in")
-    assert not ground.takes(f"{tmp_path}2/a.png")
+    (tree,) = trees_of(folders)
+    assert tree.root == str(tmp_path)
+    assert tree.is_recursive
+    assert tree.accepts(f"{inner}/a.png")
+    assert tree.accepts(f"{tmp_path}/in/a.psd")
+    assert tree.accepts(f"{tmp_path}/a.x")
+    assert not tree.accepts(f"{tmp_path}/in/a.png")
+    assert not tree.accepts(f"{tmp_path}/b/a.x")
+    assert tree.enters(f"{tmp_path}/in")
+    assert not tree.accepts(f"{tmp_path}2/a.png")
 
 
-def test_below_a_folder_that_is_not_recursive_another_one_is_its_own_ground(tmp_path):
+def test_below_a_folder_that_is_not_recursive_another_one_is_its_own_tree(tmp_path):
     folders = [Folder(tmp_path, recursive=False), Folder(tmp_path / "b"), Folder(tmp_path / "bb")]
-    roots = [ground.root for ground in grounds_of(folders)]
+    roots = [tree.root for tree in trees_of(folders)]
     assert roots == [str(tmp_path), str(tmp_path / "b"), str(tmp_path / "bb")]
 
 
@@ -176,12 +176,12 @@ a line that nobody understands
     ],
 )
 def test_the_file_system_of_a_folder_is_that_of_the_innermost_mount(folder, kind):
-    assert kind_of(folder, MOUNTS) == kind
+    assert file_system_of(folder, MOUNTS) == kind
 
 
 def test_the_disk_of_the_tests_tells_of_changes(tmp_path):
-    assert not is_mute(str(tmp_path))
-    assert kind_of("/", b"") == ""
+    assert not lacks_events(str(tmp_path))
+    assert file_system_of("/", b"") == ""
 
 
 # When.
@@ -194,20 +194,20 @@ def stamp(n=1, path="/a.png"):
 
 
 def test_a_file_is_whole_when_two_looks_a_while_apart_are_the_same():
-    waiting = Settling(QUIET)
+    waiting = StabilityTracker(QUIET)
     waiting.changed("/a.png", 0)
     assert waiting.due(0.4) == []
     assert waiting.due(0.5) == ["/a.png"]
     assert waiting.seen("/a.png", stamp(1), 0.5) is None
     assert waiting.due(0.9) == []
     assert waiting.seen("/a.png", stamp(2), 1.0) is None
-    assert waiting.seen("/a.png", stamp(2), 1.5) == Settled("/a.png", stamp(2), is_fresh=True)
+    assert waiting.seen("/a.png", stamp(2), 1.5) == StableFile("/a.png", stamp(2), is_fresh=True)
     assert len(waiting) == 0
     assert waiting.next_due() is None
 
 
 def test_a_change_begins_anew_and_a_walk_does_not():
-    waiting = Settling(QUIET)
+    waiting = StabilityTracker(QUIET)
     waiting.changed("/a.png", 0)
     waiting.seen("/a.png", stamp(), 0.5)
     for n in range(10):
@@ -221,12 +221,12 @@ def test_a_change_begins_anew_and_a_walk_does_not():
 
 
 def test_that_nothing_is_there_wants_two_looks_too():
-    waiting = Settling(QUIET)
+    waiting = StabilityTracker(QUIET)
     waiting.came_upon("/a.png", 0)
     assert waiting.seen("/a.png", None, 0) is None
     assert waiting.seen("/a.png", stamp(), 0.5) is None
     assert waiting.seen("/a.png", None, 1.0) is None
-    assert waiting.seen("/a.png", None, 1.5) == Settled("/a.png", None, is_fresh=False)
+    assert waiting.seen("/a.png", None, 1.5) == StableFile("/a.png", None, is_fresh=False)
     assert waiting.seen("/b.png", None, 1.5) is None
 
 
@@ -241,7 +241,7 @@ happenings = st.lists(
 
 @given(happenings)
 def test_what_is_settled_was_the_same_and_quiet_for_long_enough(what):
-    waiting, now, version, at_looks = Settling(QUIET), 0.0, 0, []
+    waiting, now, version, at_looks = StabilityTracker(QUIET), 0.0, 0, []
     for happened, later in what:
         now += later
         if happened.startswith("write"):
@@ -263,7 +263,7 @@ def test_what_is_settled_was_the_same_and_quiet_for_long_enough(what):
 
 @given(happenings)
 def test_once_all_is_quiet_it_is_settled_however_often_one_walks(what):
-    waiting, now = Settling(QUIET), 0.0
+    waiting, now = StabilityTracker(QUIET), 0.0
     for happened, later in what:
         now += later
         if happened in ("write", "event"):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from kit.pace import within
 from kit.waiting import eventually
-from kit.watching import PICTURE, QUIET_S, NotingSink, is_listening, settings, trees
+from kit.watching import PICTURE, QUIET_S, NotingSink, is_watching, settings
 
 from antifake.daemon.config.settings import Folder
 from antifake.daemon.store import open_store
@@ -33,7 +33,7 @@ def root(tmp_path):
 @contextmanager
 def watching(sink, *folders):
     with Watcher(sink, settings(*folders)) as watcher:
-        eventually(lambda: all(map(is_listening, trees(watcher))))
+        eventually(lambda: is_watching(watcher))
         yield watcher
 
 
@@ -86,7 +86,7 @@ def test_it_ends_at_once_in_the_middle_of_much_work(sink, root):
 def test_where_nothing_is_to_do_it_sleeps(sink, root):
     (root / "a.png").write_bytes(PICTURE)
     watcher = Watcher(sink, settings(Folder(root, polling=True)))
-    (tree,) = trees(watcher)
+    (tree,) = watcher.trees
     for n in range(5):
         watcher.step(100 + n * QUIET_S)
     watcher.close()

@@ -14,7 +14,7 @@ from kit.watching import PICTURE, QUIET_S, NotingSink, stepped
 
 from antifake.daemon.config.settings import Folder
 from antifake.daemon.store import open_store
-from antifake.daemon.watcher.tree_watcher import BACKLOG
+from antifake.daemon.watcher.scanner import BACKLOG
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ def test_a_full_queue_in_the_kernel_loses_no_file(sink, root):
         renewed = watched.until_renewed(first)
         (root / "in" / "b.png").write_bytes(PICTURE)
         watched.handed(root / "in" / "a.png", root / "in" / "b.png")
-        assert renewed.is_well()
+        assert renewed.is_alive()
 
 
 @pytest.mark.parametrize("which", ["observer", "emitter", "reader"])

@@ -83,12 +83,12 @@ class SteppedWatcher:
 
     @property
     def tree(self):
-        (tree,) = trees(self.watcher)
+        (tree,) = self.watcher.trees
         return tree
 
     @property
     def observer(self):
-        return observer(self.tree)
+        return self.tree.supervisor.observer
 
     def step(self) -> None:
         self.now += STEP_S
@@ -144,23 +144,11 @@ def stepped(
     watched = SteppedWatcher(sink, Watcher(sink, settings(*folders, **about), clock))
     try:
         if "paused_until" not in about:
-            watched.until(lambda: all(map(is_listening, trees(watched.watcher))))
+            watched.until(lambda: is_watching(watched.watcher))
         yield watched
     finally:
         watched.watcher.close()
 
 
-def trees(watcher: Watcher):
-    return list(watcher._patrols.values())
-
-
-def observer(tree):
-    return tree._ear
-
-
-def is_listening(tree) -> bool:
-    return (
-        (observer(tree) is not None and not tree._rescan.is_set())
-        or any(tree.problems.values())
-        or (tree._root is not None and tree.is_polling)
-    )
+def is_watching(watcher: Watcher) -> bool:
+    return all(tree.is_watching for tree in watcher.trees)
