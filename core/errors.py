@@ -34,6 +34,15 @@ class NoScoreError(UnreadableImageError):
         super().__init__("The model came to no number for this picture.", "no_score")
 
 
+class NoMemoryError(NoScoreError):
+    """Judging even this one picture takes more memory than there is."""
+
+    def __init__(self) -> None:
+        UnreadableImageError.__init__(
+            self, "There is too little free memory to judge this picture.", "no_memory"
+        )
+
+
 class UsageError(AntifakeError):
     """What was asked for cannot be done as it was asked."""
 

@@ -1,41 +1,49 @@
-"""The pipeline of every batch: decoders ahead in their own processes, the model behind them."""
+"""Judges pictures in batches: decoders work ahead in their own processes, the model follows.
+
+Imports no torch.
+"""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .decoder import Decoded, Decoder
-from .detector import Detector
-from .errors import NoScoreError
+from .errors import NoMemoryError, NoScoreError
 from .images import Pixels
 from .results import Result
 from .verdict import Verdict
 
+if TYPE_CHECKING:
+    from .detector import Detector
+
 BATCH = 8
 
 Source = Path | bytes
+Judge = Callable[[Sequence[Pixels]], list[Verdict]]
+"""uint8 crops [S, S, 3] -> a verdict for each, as `Detector.judge`."""
 
 
 def judge_all(
-    detector: Detector, decoder: Decoder, sources: Iterable[Source], batch: int = BATCH
+    detector: "Detector", decoder: Decoder, sources: Iterable[Source], batch: int = BATCH
 ) -> Iterator[Result]:
-    """A row for every source, in order. One bad picture is a row like any other."""
+    """Yields a result for every source, in order. A bad picture yields a result with an error."""
     waiting: list[tuple[Source, Decoded]] = []
     started = time.perf_counter()
     for item in decoder.decode_many(sources, ahead=batch):
         waiting.append(item)
         if len(waiting) == batch:
-            yield from _rows(detector, waiting, started)
+            yield from _results(detector, waiting, started)
             waiting, started = [], time.perf_counter()
     if waiting:
-        yield from _rows(detector, waiting, started)
+        yield from _results(detector, waiting, started)
 
 
-def _rows(
-    detector: Detector, items: list[tuple[Source, Decoded]], started: float
+def _results(
+    detector: "Detector", items: list[tuple[Source, Decoded]], started: float
 ) -> Iterator[Result]:
     crops = [decoded.picture.crop for _, decoded in items if decoded.picture]
-    verdicts = iter(_judged(detector, crops))
+    verdicts = iter(judge_in_parts(detector.judge, crops))
     ms = 1000 * (time.perf_counter() - started) / len(items)
     signed = Verdict(0.5, "unsure", detector.model.manifest.version, detector.prompt_version)
     for source, decoded in items:
@@ -47,11 +55,35 @@ def _rows(
             yield Result.failed(path, decoded.sha256, found, signed, ms)
 
 
-def _judged(detector: Detector, crops: list[Pixels]) -> list[Verdict | NoScoreError]:
-    """All at once; where that comes to no number, one by one, to know whose fault it is."""
+def judge_in_parts(judge: Judge, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
+    """Judges all crops in one batch, or in smaller ones where that fails.
+
+    A batch that needs too much memory is halved. A batch with a score that is not a number is
+    judged one by one, so that only the picture at fault gets the error.
+    """
+    if not crops:
+        return []
     try:
-        return list(detector.judge(crops)) if crops else []
+        return list(judge(crops))
     except NoScoreError as error:
-        if len(crops) == 1:
-            return [error]
-        return [found for crop in crops for found in _judged(detector, [crop])]
+        failure: NoScoreError = error
+        part = 1
+    except (MemoryError, RuntimeError) as error:
+        if not _is_short_of_memory(error):
+            raise
+        failure = NoMemoryError()
+        part = (len(crops) + 1) // 2
+    if len(crops) == 1:
+        return [failure]
+    starts = range(0, len(crops), part)
+    return [found for at in starts for found in judge_in_parts(judge, crops[at : at + part])]
+
+
+def _is_short_of_memory(error: Exception) -> bool:
+    """Torch has a class for graphics cards; for the CPU and Apple's GPU only the text tells."""
+    says = ("out of memory", "allocate memory", "not enough memory")
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error).lower() for words in says)
+    )

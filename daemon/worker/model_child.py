@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,11 +33,12 @@ from antifake.core.errors import (
     AntifakeError,
     DamagedModelError,
     ModelError,
+    NoMemoryError,
     NoScoreError,
-    UnreadableImageError,
 )
 from antifake.core.framing import Deadline, receive, send
 from antifake.core.images import Pixels
+from antifake.core.pipeline import judge_in_parts
 from antifake.core.verdict import Label, Verdict
 from antifake.daemon.redaction import without_paths
 
@@ -69,15 +70,6 @@ class ModelDiedError(AntifakeError):
 
     status = 503
     code = "model_died"
-
-
-class NoMemoryError(NoScoreError):
-    """Judging even this one picture takes more memory than there is."""
-
-    def __init__(self) -> None:
-        UnreadableImageError.__init__(
-            self, "There is too little free memory to judge this picture.", "no_memory"
-        )
 
 
 # --- The parent's end ---------------------------------------------------------------------
@@ -282,7 +274,11 @@ def serve(home: str, model: str, prompt: str) -> None:
     ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
     _say(answers, b"R", ready)
     while True:
-        _say(answers, b"V", [_row(found) for found in judged(detector.judge, list(batches.get()))])
+        _say(
+            answers,
+            b"V",
+            [_row(found) for found in judge_in_parts(detector.judge, list(batches.get()))],
+        )
 
 
 def _listen(batches: "SimpleQueue[Pixels]") -> None:
@@ -318,36 +314,6 @@ def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
     except MemoryError:
         raise ModelError("There is too little free memory to load the model.") from None
     return detector, " ".join(filter(None, (warning, drift))) or None
-
-
-def judged(
-    judge: Callable[[Sequence[Pixels]], list[Verdict]], crops: Sequence[Pixels]
-) -> list[Found]:
-    """All at once; in parts where that comes to no number or takes too much memory."""
-    try:
-        return list(judge(crops))
-    except NoScoreError as error:
-        failure: NoScoreError = error
-        part = 1  # to know whose fault it is
-    except (MemoryError, RuntimeError) as error:
-        if not _is_short_of_memory(error):
-            raise
-        failure = NoMemoryError()
-        part = (len(crops) + 1) // 2
-    if len(crops) == 1:
-        return [failure]
-    starts = range(0, len(crops), part)
-    return [found for at in starts for found in judged(judge, crops[at : at + part])]
-
-
-def _is_short_of_memory(error: Exception) -> bool:
-    """Torch has a class for graphics cards; the CPU and Apple's say it in words only."""
-    says = ("out of memory", "allocate memory", "not enough memory")
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(words in str(error).lower() for words in says)
-    )
 
 
 def _row(found: Found) -> dict[str, float | str]:

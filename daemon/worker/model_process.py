@@ -19,7 +19,7 @@ from antifake.core.images import Pixels
 from antifake.core.verdict import Verdict
 
 from .active_model import Answering, Signature, Stamps
-from .model_child import Child, ModelDiedError, NoMemoryError, log
+from .model_child import Child, ModelDiedError, log
 
 __all__ = [
     "BackOff",
@@ -29,7 +29,6 @@ __all__ = [
     "ModelProcess",
     "ModelRestingError",
     "ModelState",
-    "NoMemoryError",
 ]
 
 PATIENCE_S = 2.0

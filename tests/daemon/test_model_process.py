@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,20 +22,18 @@ from kit.waiting import eventually
 from antifake.core.bundle import Bundle
 from antifake.core.catalog import Home
 from antifake.core.detector import load_detector
-from antifake.core.errors import AntifakeError, DamagedModelError, ModelError, NoScoreError
+from antifake.core.errors import AntifakeError, DamagedModelError, ModelError
 from antifake.core.images import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict
 from antifake.daemon.redaction import without_paths
 from antifake.daemon.worker.active_model import Answering, Signature
-from antifake.daemon.worker.model_child import judged
 from antifake.daemon.worker.model_process import (
     BackOff,
     ModelChangedError,
     ModelDiedError,
     ModelProcess,
-    NoMemoryError,
 )
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
@@ -542,62 +540,6 @@ def test_what_it_complains_of_is_logged_without_paths(
 )
 def test_paths_are_left_out(line: str, expected: str) -> None:
     assert without_paths(line) == expected
-
-
-# --- In the child -------------------------------------------------------------------------
-
-
-def brightness(fails: Callable[[Sequence[Pixels]], Exception | None]) -> Callable[..., object]:
-    def judge(batch: Sequence[Pixels]) -> list[Verdict]:
-        if error := fails(batch):
-            raise error
-        return [Verdict(float(crop.mean()) / 255, "unsure", "m", "p") for crop in batch]
-
-    return judge
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] can't allocate memory: 9 bytes"),
-        type("OutOfMemoryError", (RuntimeError,), {})("HIP"),
-    ],
-)
-def test_a_batch_too_large_for_the_memory_is_halved(error: Exception) -> None:
-    sizes = []
-
-    def fails(batch: Sequence[Pixels]) -> Exception | None:
-        sizes.append(len(batch))
-        return error if len(batch) > 2 else None
-
-    batch = crops(7)
-    assert judged(brightness(fails), batch) == brightness(lambda _: None)(batch)
-    assert sizes == [7, 4, 2, 2, 3, 2, 1]
-
-
-def test_one_picture_too_large_for_the_memory_has_a_sentence() -> None:
-    (found,) = judged(brightness(lambda _: MemoryError()), crops(1))
-    assert isinstance(found, NoMemoryError)
-    assert isinstance(found, NoScoreError)
-    assert found.code == "no_memory"
-    assert "too little free memory" in str(found)
-
-
-def test_one_picture_without_a_number_costs_the_others_nothing() -> None:
-    batch = crops(5)
-    batch[3][:] = 0
-
-    def fails(some: Sequence[Pixels]) -> Exception | None:
-        return NoScoreError() if any(not crop.any() for crop in some) else None
-
-    found = judged(brightness(fails), batch)
-    assert [type(one) for one in found] == [Verdict, Verdict, Verdict, NoScoreError, Verdict]
-
-
-def test_another_fault_is_not_taken_for_lack_of_memory() -> None:
-    with pytest.raises(RuntimeError, match="device-side assert"):
-        judged(brightness(lambda _: RuntimeError("device-side assert")), crops(2))
 
 
 def test_the_daemon_imports_no_torch() -> None:
