@@ -14,6 +14,7 @@ import builtins
 import gc
 import importlib
 import importlib.util
+import logging
 import operator
 import re
 import sys
@@ -49,7 +50,10 @@ NOT_FOR_JUDGING = (
 )
 """What to defer. A name that a version lacks, or does not import, does no harm."""
 
+log = logging.getLogger(__name__)
+
 _one_at_a_time = RLock()
+_fallback_reason: str | None = None
 
 
 def _through(operation: Callable[..., Any]) -> Callable[..., Any]:
@@ -328,11 +332,29 @@ def transformers_classes() -> SimpleNamespace:
             allow_in_graph_deferred(),
         ):
             return _import_classes()
-    except Exception:  # noqa: BLE001 - a version that this does not fit: slow is better than not at all
+    except Exception as error:  # noqa: BLE001 - an unknown version: slow is better than not at all
+        _fall_back(error)
         for name in set(sys.modules) - before:
             if _is_in(name, "transformers"):
                 del sys.modules[name]
         return _import_classes()
+
+
+def fallback_reason() -> str | None:
+    """Returns why this process imports transformers whole; None if it does not."""
+    return _fallback_reason
+
+
+def _fall_back(error: Exception) -> None:
+    global _fallback_reason  # noqa: PLW0603 - like the imports themselves, a fact of the process
+    if _fallback_reason is None:
+        text = (str(error).strip().splitlines() or [""])[0][:200]
+        _fallback_reason = f"{type(error).__name__}: {text}"
+        log.warning(
+            "Lazy imports do not fit this version of transformers (%s). Loading the model takes "
+            "some seconds longer.",
+            _fallback_reason,
+        )
 
 
 def _import_classes() -> SimpleNamespace:

@@ -10,7 +10,7 @@ from antifake.daemon.places import Places
 from .daemon import DaemonChecks
 from .environment import INOTIFY, EnvironmentChecks
 from .finding import Finding
-from .installation import DiskUsage, InstallationChecks, disk_usage
+from .installation import DiskUsage, InstallationChecks, TryImports, disk_usage, try_imports
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,19 @@ class System:
     session: Session = field(default_factory=Session.of_this_process)
     disk_usage: DiskUsage = disk_usage
     inotify: Path = INOTIFY
+    try_imports: TryImports = try_imports
 
 
 def examine(system: System) -> Iterator[Finding]:
     """Yields each finding as soon as it is known, since some checks take a second."""
-    installation = InstallationChecks(system.where, system.disk_usage)
+    installation = InstallationChecks(system.where, system.disk_usage, system.try_imports)
     daemon = DaemonChecks(system.where)
     environment = EnvironmentChecks(system.session, system.inotify)
     yield installation.folders()
     settings, config = installation.settings()
     yield settings
     yield installation.space()
+    yield installation.libraries()
     model = installation.model(config)
     yield model
     if model.ok:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from antifake.daemon.worker.active_model import Answering
 from .finding import Finding
 
 LITTLE_BYTES = 500_000_000
+IMPORT_S = 120
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -36,6 +39,41 @@ class Free(NamedTuple):
 DiskUsage = Callable[[Path], Free]
 
 
+@dataclass(frozen=True)
+class ImportTrial:
+    """What importing the model's libraries in a process of its own came to."""
+
+    error: str | None
+    """The last line of the traceback; None: they were imported."""
+    fallback_reason: str | None
+    """Why they are not imported lazily; None: they are."""
+
+
+TryImports = Callable[[], ImportTrial]
+
+
+def try_imports() -> ImportTrial:
+    """Imports torch and transformers' model classes in a child process, as a check does."""
+    code = (
+        "from antifake.core.lazy_imports import fallback_reason, transformers_classes as classes\n"
+        "classes(); print(fallback_reason() or '')"
+    )
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=IMPORT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ImportTrial(f"they are not imported within {IMPORT_S} seconds", None)
+    if done.returncode:
+        return ImportTrial((done.stderr.strip() or "no reason").splitlines()[-1], None)
+    return ImportTrial(None, (done.stdout.strip().splitlines() or [""])[-1] or None)
+
+
 def disk_usage(folder: Path) -> Free:
     return Free(*shutil.disk_usage(folder))
 
@@ -44,6 +82,7 @@ def disk_usage(folder: Path) -> Free:
 class InstallationChecks:
     where: Places
     disk_usage: DiskUsage = disk_usage
+    try_imports: TryImports = try_imports
 
     def folders(self) -> Finding:
         """Checks that folders can be written and that only this user can read what is secret."""
@@ -75,6 +114,19 @@ class InstallationChecks:
         sentence = f"{megabytes(free)} are free where {folder} is."
         fix = f"Make room on that disk: antifake wants {megabytes(LITTLE_BYTES)}."
         return Finding("disk", free >= LITTLE_BYTES, sentence, fix if free < LITTLE_BYTES else None)
+
+    def libraries(self) -> Finding:
+        trial = self.try_imports()
+        if trial.error:
+            sentence = f"The model's libraries cannot be imported: {trial.error}"
+            return Finding("libraries", False, sentence, "pip install --force-reinstall antifake")
+        if trial.fallback_reason:
+            sentence = (
+                "Lazy imports do not fit this version of transformers "
+                f"({trial.fallback_reason}): loading the model takes some seconds longer."
+            )
+            return Finding("libraries", True, sentence, "pip install --upgrade antifake")
+        return Finding("libraries", True, "torch and transformers can be imported.")
 
     def model(self, config: Config) -> Finding:
         home = self.where.home

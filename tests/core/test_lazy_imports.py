@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from kit.imports import unfitting_transformers
 
 TINY = """
 import torch
@@ -76,7 +77,7 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
     assert said == ""
 
 
-def test_a_lean_model_computes_what_an_ordinary_one_does() -> None:
+def test_a_lazily_imported_model_computes_what_an_ordinary_one_does() -> None:
     show = "\nimport json; print(json.dumps(outputs(c)))"
     assert run(LAZY + show)[0] == run(ORDINARY + show)[0]
 
@@ -166,23 +167,27 @@ print("null")
 """)
 
 
-def test_where_the_lean_way_fails_the_ordinary_one_is_taken() -> None:
-    run(
+def test_where_lazy_imports_do_not_fit_ordinary_ones_are_made_and_the_log_says_so_once(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(unfitting_transformers(tmp_path / "site")))
+    reason, said = run(
         TINY
         + """
 import json
 from antifake.core import lazy_imports
-real, calls = lazy_imports._import_classes, []
-def fails_once():
-    calls.append(1)
-    found = real()
-    if len(calls) == 1:
-        raise TypeError("a version this does not fit")
-    return found
-lazy_imports._import_classes = fails_once
+assert lazy_imports.fallback_reason() is None
 outputs(lazy_imports.transformers_classes())
+lazy_imports.transformers_classes()
 import transformers
-assert len(calls) == 2 and transformers.LlamaModel is not None
-print("null")
+assert transformers.LlamaModel is not None
+print(json.dumps(lazy_imports.fallback_reason()))
 """
     )
+    assert reason == "TypeError: made for this test"
+    assert said.count("Lazy imports do not fit this version of transformers") == 1
+
+
+def test_where_lazy_imports_fit_there_is_no_reason_to_fall_back() -> None:
+    show = "\nimport json; print(json.dumps(lazy_imports.fallback_reason()))"
+    assert run(LAZY + show)[0] is None

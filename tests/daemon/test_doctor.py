@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kit.imports import unfitting_transformers
 from kit.tiny import LLM_WIDTH
 from sqlalchemy import text
 
@@ -21,7 +22,7 @@ from antifake.daemon import app, client, instance
 from antifake.daemon.autostart import Session, turn_on
 from antifake.daemon.config import Folder, add_folder, put
 from antifake.daemon.doctor import System, examine, first_trouble
-from antifake.daemon.doctor.installation import Free
+from antifake.daemon.doctor.installation import Free, ImportTrial, try_imports
 from antifake.daemon.places import places
 from antifake.daemon.store import open_store
 
@@ -40,7 +41,7 @@ def system(tiny_home, tmp_path, monkeypatch) -> System:
     put(where.config, "server.port", free_port())
     session = Session("linux", sys.executable, tmp_path / "person", os.environ)
     assert tiny_home.root == where.data
-    return System(where, session, lambda _: MUCH)
+    return System(where, session, lambda _: MUCH, try_imports=lambda: ImportTrial(None, None))
 
 
 def free_port() -> int:
@@ -76,8 +77,8 @@ def test_who_is_well_is_told_so(system):
         found = list(examine(system))
     assert first_trouble(found) is None, found
     assert [finding.name for finding in found] == [
-        "folders", "settings", "disk", "model", "prompt", "history", "daemon", "port", "token",
-        "version", "watched folders", "kernel's watches", "tray", "autostart",
+        "folders", "settings", "disk", "libraries", "model", "prompt", "history", "daemon",
+        "port", "token", "version", "watched folders", "kernel's watches", "tray", "autostart",
     ]  # fmt: skip
 
 
@@ -96,6 +97,26 @@ def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(system):
 
 
 # --- Without a daemon ---------------------------------------------------------------------------
+
+
+def test_libraries_that_do_not_load_are_trouble_before_the_model(system):
+    broken = replace(system, try_imports=lambda: ImportTrial("ImportError: no torch", None))
+    first = trouble(broken)
+    assert first.name == "libraries"
+    assert "no torch" in first.sentence
+
+
+def test_a_transformers_that_lazy_imports_do_not_fit_is_told_and_is_no_trouble(
+    system, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(unfitting_transformers(tmp_path / "site")))
+    found = named(replace(system, try_imports=try_imports), "libraries")
+    assert found.ok
+    assert "made for this test" in found.sentence
+
+
+def test_libraries_are_imported_lazily_here():
+    assert try_imports() == ImportTrial(None, None)
 
 
 def test_a_folder_that_is_a_file(system):
