@@ -1,8 +1,9 @@
-"""What is said of one file, as programs and people read it. Imports no torch."""
+"""The result for one file, as JSON, CSV and text. Imports no torch."""
 
 import csv
 import io
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -10,10 +11,13 @@ from . import verdict
 from .errors import UnreadableImageError
 from .verdict import Label, Verdict
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would compute, however many quotes come before it."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """One picture of a check or a scan: a verdict, or why there is none."""
+    """One picture of a check or a scan: a verdict, or the reason why there is none."""
 
     path: str
     sha256: str | None
@@ -55,8 +59,8 @@ class Result:
         return json.dumps(self.to_dict())
 
     def to_csv(self) -> str:
-        values = ["" if value is None else _csv_safe(value) for value in asdict(self).values()]
-        return csv_line(values)
+        """Returns one line of CSV; line ends in a name are escaped, so one line stays one row."""
+        return csv_line([_csv_cell(value) for value in asdict(self).values()])
 
     def to_text(self, *, percent: bool) -> str:
         """One line for people; control characters of a hostile name are made visible."""
@@ -79,9 +83,33 @@ def csv_line(values: list[Any]) -> str:
     return buffer.getvalue()
 
 
-def _csv_safe(value: Any) -> Any:
-    """Line ends in a name are escaped, so one line stays one row."""
-    return printable(value) if isinstance(value, str) else value
+def csv_name(path: str) -> str:
+    """Returns a path as the CSV output of a scan has it in its first cell."""
+    return escape_formula(printable(path))
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return csv_name(value) if isinstance(value, str) else value
+
+
+def escape_formula(text: str) -> str:
+    """Returns a text that no spreadsheet takes for a formula.
+
+    >>> escape_formula("=SUM(A1)"), escape_formula("a=b")
+    ("'=SUM(A1)", 'a=b')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unescape_formula(text: str) -> str:
+    """Undoes `escape_formula`.
+
+    >>> unescape_formula(escape_formula("'=1")), unescape_formula("'a'")
+    ("'=1", "'a'")
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def printable(text: str) -> str:

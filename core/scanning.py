@@ -1,16 +1,19 @@
-"""Folders of any size, judged one row at a time into one output."""
+"""Judges folders of any size into one output, which a later scan can resume."""
 
 import csv
+import hashlib
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
-from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line
-from .walk import FileFilter, done_before, path_digest, pictures
+from .pipeline import judge_all
+from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line, csv_name
+from .walk import FileFilter, pictures
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -19,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """How many of each."""
+    """Counts of results by label."""
 
     fake: int = 0
     real: int = 0
     unsure: int = 0
     failed: int = 0
 
-    def add(self, row: Result) -> None:
-        kind = row.label or "failed"
+    def add(self, result: Result) -> None:
+        kind = result.label or "failed"
         setattr(self, kind, getattr(self, kind) + 1)
 
     @property
@@ -35,7 +38,7 @@ class Tally:
         return self.fake + self.real + self.unsure + self.failed
 
     def flagged(self, label: str) -> bool:
-        """Whether there is anything to fail on; "unsure" includes what is AI-made."""
+        """Returns whether `--fail-on label` applies; "unsure" includes "fake"."""
         return bool(self.fake or (label == "unsure" and self.unsure))
 
     def __str__(self) -> str:
@@ -46,34 +49,58 @@ class Tally:
 
 
 @dataclass
+class DoneBefore:
+    """The files that an earlier scan has judged.
+
+    Keeps eight bytes a path: a million files take some 60 MB.
+    """
+
+    written_as: Callable[[str], str] = str
+    """How the output of that scan writes a path."""
+    _digests: set[bytes] = field(default_factory=set)
+
+    def add(self, name: str) -> None:
+        """Adds a path, written as the output has it."""
+        self._digests.add(_digest(name))
+
+    def __contains__(self, path: Path) -> bool:
+        return bool(self._digests) and _digest(self.written_as(str(path))) in self._digests
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+@dataclass
 class Scan:
     """One run over some folders."""
 
     folders: Sequence[Path]
-    wanted: FileFilter
+    file_filter: FileFilter
     tally: Tally = field(default_factory=Tally)
 
-    def paths(self, done: set[bytes]) -> Iterator[Path]:
+    def paths(self, done: DoneBefore) -> Iterator[Path]:
+        """Yields the files that are still to be judged."""
         for folder in self.folders:
-            for path in pictures(folder, self.wanted):
-                if not done or path_digest(str(path)) not in done:
+            for path in pictures(folder, self.file_filter):
+                if path not in done:
                     yield path
 
-    def count(self, done: set[bytes]) -> int:
-        """How many there are to do: a walk of its own, only worth it for a progress bar."""
+    def count(self, done: DoneBefore) -> int:
+        """Counts the files to judge by a walk of its own: only worth it for a progress bar."""
         return sum(1 for _ in self.paths(done))
 
-    def rows(self, detector: "Detector", decoder: "Decoder", done: set[bytes]) -> Iterator[Result]:
-        from .pipeline import judge_all  # noqa: PLC0415 - brings torch
-
-        for row in judge_all(detector, decoder, self.paths(done)):
-            self.tally.add(row)
-            yield row
+    def results(
+        self, detector: "Detector", decoder: "Decoder", done: DoneBefore
+    ) -> Iterator[Result]:
+        for result in judge_all(detector, decoder, self.paths(done)):
+            self.tally.add(result)
+            yield result
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where rows go, and how they are written."""
+    """Where results go, and in which format."""
 
     style: str
     """text, jsonl or csv"""
@@ -82,16 +109,16 @@ class Output:
 
 @dataclass
 class Writer:
-    """An open output. Every row is on its way to the disk before the next is judged."""
+    """An open output. Every result is handed to the system before the next is judged."""
 
     file: TextIO
     style: str
     percent: bool
-    done: set[bytes]
+    done: DoneBefore
 
-    def write(self, row: Result) -> None:
-        line = {"jsonl": row.to_json, "csv": row.to_csv}.get(self.style)
-        self.line(line() if line else row.to_text(percent=self.percent))
+    def write(self, result: Result) -> None:
+        line = {"jsonl": result.to_json, "csv": result.to_csv}.get(self.style)
+        self.line(line() if line else result.to_text(percent=self.percent))
 
     def line(self, text: str) -> None:
         # One write a line: a kill leaves at most one torn line, which a resume cuts off.
@@ -101,18 +128,18 @@ class Writer:
 
 @contextmanager
 def open_output(output: Output, *, resume: bool, percent: bool) -> Iterator[Writer]:
-    """Open the output for a new scan, or to go on with an earlier one. Raises UsageError."""
+    """Opens the output for a new scan, or to resume an earlier one. Raises UsageError."""
     if resume and (output.path is None or output.style == "text"):
         raise UsageError("--resume goes on with an output file: name it with -o FILE.")
     if output.path is None:
-        writer = Writer(sys.stdout, output.style, percent, set())
+        writer = Writer(sys.stdout, output.style, percent, DoneBefore())
         _header(writer)
         yield writer
         return
     exists = output.path.exists() and output.path.stat().st_size > 0
     if exists and not resume:
         raise UsageError(f"{output.path} exists already: add --resume, or name another file.")
-    done = _done(output) if exists else set()
+    done = _read_done(output) if exists else DoneBefore()
     with output.path.open("a", encoding="utf-8", newline="") as file:
         writer = Writer(file, output.style, percent, done)
         if not exists:
@@ -126,15 +153,34 @@ def _header(writer: Writer) -> None:
         writer.line(header)
 
 
-def _done(output: Output) -> set[bytes]:
+def _read_done(output: Output) -> DoneBefore:
+    """Reads which files an earlier scan has judged. Raises UsageError."""
     if output.path is None:
-        return set()
-    return done_before(output.path) if output.style == "jsonl" else _done_csv(output.path)
+        return DoneBefore()
+    return _done_in_jsonl(output.path) if output.style == "jsonl" else _done_in_csv(output.path)
 
 
-def _done_csv(path: Path) -> set[bytes]:
-    """As `done_before`, of a CSV output; a row is one line, because names are escaped."""
-    done, kept = set(), 0
+def _done_in_jsonl(path: Path) -> DoneBefore:
+    """A torn last line is cut off the file."""
+    done, kept = DoneBefore(), 0
+    with path.open("rb+") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                done.add(json.loads(line)["path"])
+            except (ValueError, KeyError, TypeError):
+                raise UsageError(
+                    f"{path} is not the JSONL output of an earlier scan; it was left as it is."
+                ) from None
+            kept += len(line)
+        file.truncate(kept)
+    return done
+
+
+def _done_in_csv(path: Path) -> DoneBefore:
+    """A row is one line, because line ends in names are escaped. A torn last line is cut off."""
+    done, kept = DoneBefore(csv_name), 0
     with path.open("rb+") as file:
         for number, line in enumerate(file):
             if not line.endswith(b"\n"):
@@ -142,7 +188,7 @@ def _done_csv(path: Path) -> set[bytes]:
             cells = next(csv.reader([line.decode("utf-8")]))
             if len(cells) != len(CSV_FIELDS) or (number == 0 and cells != CSV_FIELDS):
                 raise UsageError(f"{path} is not the CSV output of a scan; it was left as it is.")
-            done.add(path_digest(cells[0]))
+            done.add(cells[0])
             kept += len(line)
         file.truncate(kept)
     return done

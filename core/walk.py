@@ -1,7 +1,5 @@
-"""Which files of a folder are pictures, and which of them were done before."""
+"""Finds the pictures of a folder."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,11 +30,11 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class FileFilter:
-    """What to take from the folders. Globs match the name, or the path below the folder."""
+    """Which files to take. Globs match the name, or the path below the folder."""
 
     recursive: bool = False
     include: Sequence[str] = ()
-    """Empty: files that are named like pictures, in upper or lower case."""
+    """If empty, files with a picture's suffix are taken, in upper or lower case."""
     exclude: Sequence[str] = ()
 
     def takes(self, name: str, below: str) -> bool:
@@ -47,7 +45,7 @@ class FileFilter:
         return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a million times
 
     def leaves_out(self, name: str, below: str) -> bool:
-        """Of a folder: it is not entered at all."""
+        """Returns whether a file is excluded, or a folder is not entered."""
         return _matches(self.exclude, name, below)
 
 
@@ -55,11 +53,11 @@ def _matches(globs: Sequence[str], name: str, below: str) -> bool:
     return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in globs)
 
 
-def pictures(folder: Path, wanted: FileFilter) -> Iterator[Path]:
-    """Every wanted file, as the disk lists them: no list of files is sorted or kept in memory.
+def pictures(folder: Path, file_filter: FileFilter) -> Iterator[Path]:
+    """Yields every file of a folder that passes the filter, in the order of the disk.
 
-    Links to folders are not followed, so there are no circles. A folder that
-    cannot be read is passed over. Raises UsageError where `folder` itself is none.
+    No list of files is kept in memory. Links to folders are not followed, so the walk ends. A
+    folder that cannot be read is skipped. Raises UsageError if `folder` itself is not a folder.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.")
@@ -70,9 +68,9 @@ def pictures(folder: Path, wanted: FileFilter) -> Iterator[Path]:
             for entry in entries:
                 path = f"{below}{entry.name}"
                 if _is_folder(entry):
-                    if wanted.recursive and not wanted.leaves_out(entry.name, path):
+                    if file_filter.recursive and not file_filter.leaves_out(entry.name, path):
                         waiting.append((here / entry.name, f"{path}/"))
-                elif wanted.takes(entry.name, path):
+                elif file_filter.takes(entry.name, path):
                     yield here / entry.name
 
 
@@ -81,29 +79,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
-
-
-def done_before(output: Path) -> set[bytes]:
-    """Digests of the paths that a JSONL output has already; its torn last line is cut off.
-
-    Eight bytes a path: a million files are some 60 MB.
-    """
-    done = set()
-    kept = 0
-    with output.open("rb+") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            try:
-                done.add(path_digest(json.loads(line)["path"]))
-            except (ValueError, KeyError, TypeError):
-                raise UsageError(
-                    f"{output} is not the JSONL output of an earlier scan; it was left as it is."
-                ) from None
-            kept += len(line)
-        file.truncate(kept)
-    return done
-
-
-def path_digest(path: str) -> bytes:
-    return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=8).digest()

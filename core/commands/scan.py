@@ -62,8 +62,8 @@ def scan(
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
             with loaded(model, prompt, jobs) as (detector, decoder):
-                for row in run.rows(detector, decoder, out.done):
-                    out.write(row)
+                for result in run.results(detector, decoder, out.done):
+                    out.write(result)
                     show(run.tally.total, total)
         except KeyboardInterrupt:
             say(f"Stopped. {run.tally}")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from antifake.core import AntifakeError, Label
+from antifake.core.results import escape_formula, unescape_formula
 
 from .checks import Finding
 from .columns import as_it_was, storable
@@ -16,8 +17,6 @@ from .tables import Source
 
 FIELDS = ["id", "at", *(one.name for one in fields(Finding)), "said", "said_at", "said_at_door",
           "note"]  # fmt: skip
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would compute, however many quotes were put before it."""
 
 
 class RefusedRowError(AntifakeError):
@@ -54,12 +53,11 @@ def to_cell(value: Any) -> str:
     if value is None:
         return ""
     text = storable(value) if isinstance(value, str) else repr(value)
-    return f"'{text}" if _FORMULA.match(text) else text
+    return escape_formula(text)
 
 
 def from_cell(text: str) -> str | None:
-    text = text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-    return as_it_was(text) or None
+    return as_it_was(unescape_formula(text)) or None
 
 
 def read(values: dict[str, Any] | None, now: datetime) -> Row:
