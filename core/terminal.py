@@ -4,8 +4,10 @@ Data goes to standard output, everything else to standard error.
 """
 
 import json
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,25 +31,42 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AntifakeError as error:
+            _show_traceback(ctx)
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             fail("Stopped.", EXIT_INTERRUPTED)
         except BrokenPipeError:
-            # Whoever read us has seen enough; Python must not try to flush what is left.
+            # The reader has seen enough. Python must not try to flush the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except OSError as error:
+            _show_traceback(ctx)
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
 
 
+def _show_traceback(ctx: click.Context) -> None:
+    """Prints the traceback of the error being handled, under `antifake --debug` only."""
+    if ctx.find_root().params.get("debug"):
+        click.echo(traceback.format_exc(), err=True)
+
+
+def log_to_stderr() -> None:
+    """Shows every log record of antifake, and the warnings of libraries."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("antifake").setLevel(logging.DEBUG)
+
+
 def fail(sentence: str, code: int) -> NoReturn:
+    """Prints a sentence to standard error and ends the process."""
     say(sentence, err="red")
     sys.exit(code)
 
 
 def say(sentence: str, err: str | None = None) -> None:
-    """A message to the person, on standard error; a hostile name in it commands nothing."""
+    """Prints a message to standard error, without control characters that a name may contain."""
     from .results import printable
 
     text = "\n".join(map(printable, sentence.split("\n")))
@@ -56,7 +75,7 @@ def say(sentence: str, err: str | None = None) -> None:
 
 @contextmanager
 def progress_bar(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Gives `progress(done, total)`; draws a bar on a terminal only."""
+    """Yields `progress(done, total)`, which draws a bar if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -83,7 +102,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def echo_results(found: Iterable["Result"], *, as_json: bool, percent: bool) -> None:
-    """Print them as they come, or as one array; ends with 1 where some were not judged."""
+    """Prints results as they come, or as one JSON array. Exits with 1 if any has an error."""
     rows: list[Result] = []
     for row in found:
         if not as_json and not rows:

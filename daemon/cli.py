@@ -10,7 +10,7 @@ from importlib.metadata import version
 import click
 
 from antifake.core import commands as core
-from antifake.core.terminal import Commands
+from antifake.core.terminal import Commands, log_to_stderr
 from antifake.trainer import cli as trainer
 
 from .commands import COMMANDS
@@ -21,7 +21,8 @@ from .commands import COMMANDS
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(version("antifake"), prog_name="antifake")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show log messages and Python tracebacks.")
+def main(debug: bool) -> None:
     """Tell AI-made pictures from real ones, on your own computer. No picture leaves it.
 
     Exit codes: 0 done, 1 done but some files failed, 2 wrong use, 3 no model, 4 no daemon,
@@ -31,6 +32,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal cannot write must not stop a run.
             stream.reconfigure(errors="backslashreplace")
+    if debug:
+        log_to_stderr()
 
 
 # Ours come last: `check` here is core's, and asks a running daemon first.
