@@ -55,8 +55,13 @@ def percent(label: Label, p_fake: float) -> int:
     return min(99, max(1, round(100 * sure)))
 
 
+def is_sure(label: Label, p_fake: float) -> bool:
+    """Whether the words leave out "likely"."""
+    return label == "fake" and p_fake >= SURE
+
+
 def word(label: Label, p_fake: float) -> str:
     """The words for a label; "fake" itself is an accusation and never shown."""
     if label == "fake":
-        return "AI-made" if p_fake >= SURE else "likely AI-made"
+        return "AI-made" if is_sure(label, p_fake) else "likely AI-made"
     return "likely real" if label == "real" else "cannot tell"

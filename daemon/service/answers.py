@@ -1,13 +1,14 @@
 """What is answered about one picture, in words: the person's word first, then the model's.
 
-Words and colours of every door (page, API, tray, command line) come from here.
+This is the one place that writes a verdict for people: page, API, tray and command line show what
+stands here. A program reads `label`, `is_sure`, `said` and `percent`, never the words.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from antifake.core import Label
-from antifake.core.verdict import percent, word
+from antifake.core.verdict import is_sure, percent, word
 from antifake.daemon.store.corrections import Said
 from antifake.daemon.store.history import Entry
 
@@ -47,6 +48,25 @@ class Answer:
         if check.label is None or check.p_fake is None:
             return NOT_CHECKED
         return word(check.label, check.p_fake)
+
+    @property
+    def headline(self) -> str:
+        """The same words to begin a line with."""
+        return self.word[0].upper() + self.word[1:]
+
+    @property
+    def summary(self) -> str:
+        """One line: "Likely AI-made (83 %)"."""
+        sure = "" if self.percent is None else f" ({self.percent} %)"
+        return f"{self.headline}{sure}"
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is said without "likely": by the person, or by a model that is sure."""
+        check = self.entry.check
+        if self.said or check.label is None or check.p_fake is None:
+            return self.said is not None
+        return is_sure(check.label, check.p_fake)
 
     @property
     def percent(self) -> int | None:
@@ -89,6 +109,17 @@ class Answer:
             f"The model ({whose}) finds no sign of a generator; it is {sure} % sure.",
             "That proves nothing: newer generators leave fewer signs.",
         ]
+
+
+def verdict_of(answer: Answer) -> dict[str, Any]:
+    """What an event tells of an answer, as JSON has it."""
+    return {
+        "id": answer.id,
+        "label": answer.label,
+        "word": answer.word,
+        "summary": answer.summary,
+        "is_sure": answer.is_sure,
+    }
 
 
 @dataclass(frozen=True)

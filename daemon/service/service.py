@@ -38,7 +38,7 @@ from antifake.daemon.worker.active_model import Answering
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
 from antifake.daemon.worker.worker import Done, Line
 
-from .answers import Answer, Ticket
+from .answers import Answer, Ticket, verdict_of
 from .events import Events
 from .settings import Settings
 
@@ -197,9 +197,12 @@ class Service:
             return  # and nobody else hears of it
         check = done.check
         self.events.tell(
-            "check", id=check.id, label=answer.label, word=answer.word, source=check.source,
-            name=checks.file_name(check.path) if check.path else None, error=check.error,
-        )  # fmt: skip
+            "check",
+            **verdict_of(answer),
+            source=check.source,
+            name=checks.file_name(check.path) if check.path else None,
+            error=check.error,
+        )
 
     def _hand_over(self, done: Done, answer: Answer) -> None:
         """To those who wait for it; and keep what is in no log for those who come back."""
@@ -301,7 +304,7 @@ class Service:
     def _corrected(self, found: Sequence[Check]) -> list[Answer]:
         answers = [self._answer(check) for check in found]
         for answer in answers:
-            self.events.tell("correction", id=answer.id, label=answer.label, word=answer.word)
+            self.events.tell("correction", **verdict_of(answer))
         return answers
 
     # --- What the watcher asks ----------------------------------------------------------------

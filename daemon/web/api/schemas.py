@@ -183,6 +183,8 @@ class Check(Schema):
     state = String()
     label = _maybe(String)
     word = String()
+    summary = String(metadata={"description": "One line for people"})
+    is_sure = Boolean(metadata={"description": "Whether the words leave out “likely”"})
     percent = _maybe(Integer)
     p_fake = _maybe(Float)
     error = _maybe(String)

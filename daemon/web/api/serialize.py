@@ -39,6 +39,8 @@ def check(answer: Answer, whose: Whose) -> Json:
         "state": "done",
         "label": answer.label,
         "word": answer.word,
+        "summary": answer.summary,
+        "is_sure": answer.is_sure,
         "percent": answer.percent,
         "said": said(answer.said, with_note=may_read),
         "alike": answer.entry.alike is not None,

@@ -98,16 +98,6 @@ def shape(answer: Answer) -> str:
     return SHAPES[answer.label]
 
 
-def headline(answer: Answer) -> str:
-    """The verdict's words, to begin a line with."""
-    return answer.word[0].upper() + answer.word[1:]
-
-
-def is_sure(answer: Answer) -> bool:
-    """Drawn filled: the person said so, or the words leave "likely" out."""
-    return answer.said is not None or answer.word == "AI-made"
-
-
 def local(moment: datetime) -> datetime:
     """On the clock of this computer."""
     return moment.astimezone()
