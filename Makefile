@@ -19,7 +19,7 @@ check: .venv/test types
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/house/test_house.py
+	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
 build/wheels: .venv/run

@@ -17,8 +17,8 @@ from .printing import echo_json, echo_table, local
 if TYPE_CHECKING:
     from .book import Check, Query
 
-LABELS = {"real": "real", "ai": "fake", "unsure": "unsure", "failed": "failed"}
-"""The words for people, and those of programs: nobody is to be told "fake"."""
+LABELS = {"real": "real", "ai": "fake", "fake": "fake", "unsure": "unsure", "failed": "failed"}
+"""From the words that people type to those of the API. `fake`, which is in our JSON, works, too."""
 SOURCES = ("watch", "extension", "tray", "cli", "api", "page", "import")
 
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -373,6 +373,7 @@ def test_the_history_is_filtered(ids, way):
     assert shown() == [ids[2], ids[1], ids[0]]
     assert shown("--limit", "1") == [ids[2]]
     assert shown("--label", "ai") == [ids[1]]
+    assert shown("--label", "fake") == [ids[1]]
     assert shown("--label", "failed") == [ids[2]]
     assert shown("--search", "bÄR[") == [ids[1]]
     assert shown("--folder", "/home/anna") == [ids[1], ids[0]]
