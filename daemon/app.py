@@ -14,18 +14,18 @@ from importlib.metadata import version
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.daemon.service.access import Access
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.judge import Judge
 from antifake.daemon.worker.model_process import ModelProcess
-from antifake.daemon.worker.queue import WaitingRoom
-from antifake.daemon.worker.worker import Around, Line
+from antifake.daemon.worker.queue import JobQueue
+from antifake.daemon.worker.worker import Callbacks, Worker
 
 from . import autostart, logs, web
 from .config import Config, load
 from .instance import Running, announce, only_one
 from .places import Places
 from .schedule import scheduled
-from .service import Events, Parts, Service, Settings
+from .service import Dependencies, Events, Service, Settings
 from .store import open_store
 from .watcher import Watcher
 
@@ -76,31 +76,31 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         clock = _now
         place = config.history.database or where.database
         store = parts.enter_context(open_store(place, clock(), keep_backups=config.history.backups))
-        answering = Answering(where.home, config.worker.model, config.worker.prompt)
-        decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(answering)))
+        active_model = ActiveModel(where.home, config.worker.model, config.worker.prompt)
+        decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(active_model)))
         model = parts.enter_context(
             ModelProcess(where.home, config.worker.model, config.worker.prompt)
         )
         model.wake()
         settings = Settings(where.config, config)
-        service = Service(Parts(store, settings, answering, model, Events(), clock))
-        judge = Judge(decoder, model, answering, store)
-        around = Around(
+        service = Service(Dependencies(store, settings, active_model, model, Events(), clock))
+        judge = Judge(decoder, model, active_model, store)
+        callbacks = Callbacks(
             lambda: settings.config, clock, service.done, service.trouble, service.paced
         )
-        room = WaitingRoom(store, where.spool, lambda: settings.config.worker.queue, clock)
-        line = parts.enter_context(Line(store, judge, room, around))
+        queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
+        worker = parts.enter_context(Worker(store, judge, queue, callbacks))
         watcher = Watcher(service, config.watch)
-        service.serve(line, watcher)
+        service.serve(worker, watcher)
         parts.enter_context(watcher)
-        settings.listen(_follow(service, line, watcher))
+        settings.listen(_follow(service, worker, watcher))
         settings.listen(_keep_autostart_in_step(service))
         parts.enter_context(scheduled(service))
         access = Access(store, service.events, clock)
         access.local_secret(where.local_token)
         service.after_mending(lambda: access.local_secret(where.local_token))
         server = parts.enter_context(_serving(where, service, access, stop))
-        parts.callback(room.let_go)
+        parts.callback(queue.let_go)
         parts.callback(service.events.close)
         running = announce(where, server.port, version("antifake"), clock())
         yield Daemon(running, service, access)
@@ -116,11 +116,11 @@ def _serving(
         yield server
 
 
-def _follow(service: Service, line: Line, watcher: Watcher) -> Callable[[Config], None]:
+def _follow(service: Service, worker: Worker, watcher: Watcher) -> Callable[[Config], None]:
     def follow(config: Config) -> None:
         logs.set_level(config.logs.level)
         watcher.apply(config.watch)
-        line.wake()
+        worker.wake()
         service.events.tell("settings")
 
     return follow
@@ -144,9 +144,9 @@ def _keep_autostart_in_step(service: Service) -> Callable[[Config], None]:
     return follow
 
 
-def _image_size(answering: Answering) -> int:
+def _image_size(active_model: ActiveModel) -> int:
     try:
-        return answering.now().image_size
+        return active_model.now().image_size
     except ModelError:
         return CROP
 

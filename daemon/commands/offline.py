@@ -12,13 +12,13 @@ from antifake.core import Label
 from antifake.core.errors import UsageError
 from antifake.daemon.config import load
 from antifake.daemon.places import Places
-from antifake.daemon.service import Answer, Events, Parts, Service, Settings
+from antifake.daemon.service import Answer, Dependencies, Events, Service, Settings
 from antifake.daemon.store import Store, open_store
 from antifake.daemon.store.exchange import Form
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.tables import Source
 from antifake.daemon.web.api import serialize
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.model_process import ModelProcess
 
 from .book import Check, Query
@@ -39,8 +39,8 @@ def at_rest(where: Places) -> Iterator[tuple["AtRest", tuple[str, ...]]]:
     with open_log(where) as store:
         settings = Settings(where.config, load(where.config))
         # Nobody starts this one: it is there because the verbs are made with one.
-        model, answering = ModelProcess(where.home), Answering(where.home)
-        parts = Parts(store, settings, answering, model, Events(), _now)
+        model, active_model = ModelProcess(where.home), ActiveModel(where.home)
+        parts = Dependencies(store, settings, active_model, model, Events(), _now)
         yield AtRest(Service(parts)), store.notices
 
 

@@ -19,7 +19,7 @@ from antifake.daemon.store import StoreError
 from antifake.daemon.store.files import Backups, Condition
 from antifake.daemon.store.files import examine as examine_database
 from antifake.daemon.store.opening import OURS
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 
 from .finding import Finding
 
@@ -146,7 +146,7 @@ class InstallationChecks:
     def prompt(self, config: Config) -> Finding:
         worker = config.worker
         try:
-            signature = Answering(self.where.home, worker.model, worker.prompt).now()
+            signature = ActiveModel(self.where.home, worker.model, worker.prompt).now()
         except AntifakeError as error:
             fix = "antifake prompt list, then antifake prompt use NAME"
             if worker.prompt:

@@ -5,15 +5,15 @@ Every door (HTTP, pages, watcher, schedule) calls these and decides nothing itse
 
 from .answers import Answer, Ticket
 from .events import Event, Events
-from .service import Asked, Parts, Service, State
+from .service import CheckRequest, Dependencies, Service, State
 from .settings import Settings
 
 __all__ = [
     "Answer",
-    "Asked",
+    "CheckRequest",
+    "Dependencies",
     "Event",
     "Events",
-    "Parts",
     "Service",
     "Settings",
     "State",

@@ -30,13 +30,13 @@ from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import Word
 from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Entry, Filter
-from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
-from antifake.daemon.worker.worker import Done, Line
+from antifake.daemon.worker.worker import Done, Worker
 
 from .answers import Answer, Ticket, verdict_of
 from .events import Events
@@ -47,7 +47,7 @@ KEPT_PRIVATE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class CheckRequest:
     """Who wants a picture checked, and what is known of it."""
 
     source: Source
@@ -81,12 +81,12 @@ class Watching(Protocol):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """What the verbs work on."""
 
     store: Store
     settings: Settings
-    answering: Answering
+    active_model: ActiveModel
     model: ModelProcess
     events: Events
     clock: Callable[[], datetime]
@@ -102,11 +102,11 @@ class _Handed:
 class Service:
     """Usable from many threads."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self.store, self.settings, self.events = parts.store, parts.settings, parts.events
         self.clock = parts.clock
-        self._answering, self._model = parts.answering, parts.model
-        self._line: Line | None = None
+        self._active_model, self._model = parts.active_model, parts.model
+        self._worker: Worker | None = None
         self._watching: Watching | None = None
         self._after_mending: Callable[[], object] | None = None
         self._lock = threading.Lock()
@@ -116,19 +116,19 @@ class Service:
         self._notices: list[str] = list(parts.store.notices)
         self._trouble: str | None = None
 
-    def serve(self, line: Line, watching: Watching) -> None:
+    def serve(self, worker: Worker, watching: Watching) -> None:
         """The line that judges, and the watcher: made after the service, which they call."""
-        self._line, self._watching = line, watching
+        self._worker, self._watching = worker, watching
 
     def after_mending(self, call: Callable[[], object]) -> None:
         """`call` is called when another log is in the place of one that was damaged."""
         self._after_mending = call
 
     @property
-    def line(self) -> Line:
-        if self._line is None:
+    def worker(self) -> Worker:
+        if self._worker is None:
             raise AntifakeError("antifake is starting; try again in a moment.")
-        return self._line
+        return self._worker
 
     @property
     def config(self) -> Config:
@@ -136,35 +136,35 @@ class Service:
 
     # --- Checks -----------------------------------------------------------------------------
 
-    def check(self, data: bytes, asked: Asked) -> Ticket:
+    def check(self, data: bytes, asked: CheckRequest) -> Ticket:
         """Have the bytes of a picture judged, or answered from the log.
 
         Raises ModelError where nobody can judge, QueueFullError, StoreError.
         """
-        signature = self._answering.now()
+        version = self._active_model.now()
         sha256 = hashlib.sha256(data).hexdigest()
         if not asked.is_private:
             with suppress(StoreError):  # whose log cannot be read gets a verdict all the same
                 with self.store.reading() as session:
-                    known = checks.earlier(session, sha256, signature.model, signature.prompt)
+                    known = checks.earlier(session, sha256, version.model, version.prompt)
                     if known is not None:
                         return Ticket(known.id, "done", Answer(history.entry(session, known)))
                     same = jobs.in_flight(session, sha256)
                 if same is not None:
                     return self.ticket(same.id)
-        order = Order(
+        new_job = NewJob(
             source=asked.source, priority=asked.priority, sha256=sha256,
             path=asked.path if self.config.history.paths else None,
             page=self._page(asked.page),
         )  # fmt: skip
-        return Ticket(self.line.room.put(order, data, is_private=asked.is_private), "queued")
+        return Ticket(self.worker.queue.put(new_job, data, is_private=asked.is_private), "queued")
 
     def ticket(self, name: str) -> Ticket:
         """How far a check has come. Raises NotThereError."""
         with self._lock:
             if name in self._unlogged:
                 return Ticket(name, "done", self._unlogged[name])
-        if self.line.room.is_open(name):
+        if self.worker.queue.is_open(name):
             return Ticket(name, "running")
         with self.store.reading() as session:
             try:
@@ -181,7 +181,7 @@ class Service:
         """As `ticket`, after waiting at most so long for its end."""
         with self._lock:
             handed = self._waiters.setdefault(name, _Handed())
-        self.line.room.wait(name, seconds)
+        self.worker.queue.wait(name, seconds)
         if handed.answer is not None:
             return Ticket(handed.answer.id, "done", handed.answer)
         return self.ticket(name)
@@ -322,7 +322,7 @@ class Service:
         if noted is not None and noted.stamp == stamp:
             return True
         if moved is None:
-            return self.line.room.put_file(stamp)
+            return self.worker.queue.put_file(stamp)
         with self.store.writing() as session:
             ledger.note(session, stamp, sha256=moved.sha256, check_id=moved.check_id)
             if moved.check_id is not None and not os.path.lexists(moved.stamp.path):
@@ -372,7 +372,7 @@ class Service:
     ) -> Literal["ready", "working", "paused", "attention"]:
         if notices:
             return "attention"
-        if self._line is not None and self._line.n_working:
+        if self._worker is not None and self._worker.n_working:
             return "working"
         return "paused" if until else "ready"
 
@@ -406,7 +406,7 @@ class Service:
         """Every half minute: edited settings, and a model that nobody has needed for long."""
         self._mend_log()
         self.settings.reload_if_changed()
-        if not self.line.n_working:
+        if not self.worker.n_working:
             self._model.sleep_if_idle(60 * self.config.worker.idle_minutes)
 
     def _mend_log(self) -> None:
@@ -416,8 +416,8 @@ class Service:
         if told:  # who waited may not be in it any more, nor the tokens
             if self._after_mending:
                 self._after_mending()
-            self.line.room.open()
-            self.line.wake()
+            self.worker.queue.open()
+            self.worker.wake()
             self.rescan()
 
     def tidy(self) -> None:

@@ -25,7 +25,7 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class NewJob:
     """A picture that is to be judged."""
 
     source: Source
@@ -39,7 +39,7 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Order):
+class Job(NewJob):
     """One on its way to a verdict."""
 
     id: str
@@ -53,7 +53,7 @@ class Job(Order):
 
 def add(
     session: Session,
-    order: Order,
+    new_job: NewJob,
     now: datetime,
     random: Randomness = token_bytes,
     *,
@@ -64,7 +64,7 @@ def add(
     while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
     state: State = "running" if is_begun else "queued"
-    about = {**asdict(order), "state": state, "attempts": int(is_begun)}
+    about = {**asdict(new_job), "state": state, "attempts": int(is_begun)}
     session.execute(_INSERT, {"id": number, **about})
     return Job(id=to_text(number), check_id=None, error=None, **about)
 

@@ -20,7 +20,7 @@ Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True)
-class Signature:
+class ModelVersion:
     """What a verdict of now would be signed with, and the size of picture it is given for."""
 
     model: str
@@ -31,7 +31,7 @@ class Signature:
     """Side of the square picture that the model sees, in pixels."""
 
 
-class Answering:
+class ActiveModel:
     """Reads who answers; usable from several threads."""
 
     def __init__(self, home: Home, model: str = "", prompt: str = "") -> None:
@@ -40,15 +40,15 @@ class Answering:
         self._lock = Lock()
         self._files: Sequence[Path] = ()
         self._seen: Stamps = ()
-        self._signature: Signature | None = None
+        self._version: ModelVersion | None = None
 
-    def now(self) -> Signature:
+    def now(self) -> ModelVersion:
         """Raises ModelError where there is no model or no prompt, or one that is damaged."""
         with self._lock:
-            if self._signature is None or _stamps(self._files) != self._seen:
-                self._signature = None
-                self._signature = self._read()
-            return self._signature
+            if self._version is None or _stamps(self._files) != self._seen:
+                self._version = None
+                self._version = self._read()
+            return self._version
 
     @property
     def seen(self) -> Stamps:
@@ -56,17 +56,17 @@ class Answering:
         with self._lock:
             return self._seen
 
-    def _read(self) -> Signature:
+    def _read(self) -> ModelVersion:
         while True:
             # Before reading: a change in between is then seen the next time.
             seen = _stamps(self._files)
-            signature, files = self._look()
+            version, files = self._look()
             if files == self._files:
                 self._seen = seen
-                return signature
+                return version
             self._files = files
 
-    def _look(self) -> tuple[Signature, Sequence[Path]]:
+    def _look(self) -> tuple[ModelVersion, Sequence[Path]]:
         """Who answers, and the files that say so."""
         book = Promptbook(self._home.prompts)
         try:
@@ -84,7 +84,7 @@ class Answering:
             book.folder / "active.json",
             file.path,
         )
-        return Signature(manifest.version, prompt, manifest.image_size), files
+        return ModelVersion(manifest.version, prompt, manifest.image_size), files
 
     def _chosen(self, book: Promptbook, bundle: Bundle) -> tuple[str, PromptFile]:
         if not self._prompt:

@@ -11,7 +11,7 @@ from antifake.daemon.store.ledger import Stamp
 
 
 @dataclass(frozen=True)
-class Work:
+class QueuedJob:
     """A picture whose turn it is."""
 
     job: Job
@@ -49,10 +49,10 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """What came of one work; without a finding its file has gone or is still being written."""
 
-    work: Work
+    work: QueuedJob
     finding: Finding | None = None
     known: Check | None = None
     """What the log had of the same bytes by the same model."""

@@ -16,18 +16,18 @@ from antifake.daemon.store import Store, StoreError, checks
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.ledger import Stamp
 
-from .active_model import Answering, Signature
-from .job import Outcome, Work
+from .active_model import ActiveModel, ModelVersion
+from .job import JobResult, QueuedJob
 from .model_process import ModelLoadingError, ModelProcess
 
 _QUALITIES = (70, 50, 30, 10)
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Prepared:
     """A work, and what is known of it before the model is asked."""
 
-    work: Work
+    work: QueuedJob
     stamp: Stamp | None
     """Of a folder's file, before it was read."""
     decoded: Decoded
@@ -47,21 +47,21 @@ class Judge:
     """Judges a few pictures at a time. One thread only."""
 
     def __init__(
-        self, decoder: Decoder, model: ModelProcess, answering: Answering, store: Store
+        self, decoder: Decoder, model: ModelProcess, active_model: ActiveModel, store: Store
     ) -> None:
-        self._decoder, self._model, self._answering = decoder, model, answering
+        self._decoder, self._model, self._active_model = decoder, model, active_model
         self._store = store
 
-    def judge(self, works: Sequence[Work], config: Config) -> list[Outcome]:
+    def judge(self, works: Sequence[QueuedJob], config: Config) -> list[JobResult]:
         """In the order of `works`.
 
         Raises ModelError, ModelDiedError, ModelLoadingError (try again when is_loading is over),
         ModelChangedError (try again at once), StoreError.
         """
-        signature = self._answering.now()
+        version = self._active_model.now()
         started = time.perf_counter()
-        self._decoder.fit(signature.image_size)
-        seen = self._see(works, signature)
+        self._decoder.fit(version.image_size)
+        seen = self._see(works, version)
         crops = [
             one.decoded.picture.crop
             for one in seen
@@ -71,14 +71,14 @@ class Judge:
             raise ModelLoadingError("The model is being loaded.")
         # Meanwhile, as the model is another process.
         with ThreadPoolExecutor(1) as aside:
-            sketches = [aside.submit(_sketch, one, config) for one in seen]
+            futures = [aside.submit(_derive, one, config) for one in seen]
             verdicts = iter(self._model.judge(crops) if crops else [])
-        outcomes = []
-        for one, sketch in zip(seen, sketches, strict=True):
+        results = []
+        for one, found_of in zip(seen, futures, strict=True):
             found = one.decoded.error or (next(verdicts) if one.known is None else None)
-            outcomes.append(_outcome(one, found, sketch.result(), signature, config))
+            results.append(_outcome(one, found, found_of.result(), version, config))
         ms = round(1000 * (time.perf_counter() - started) / len(works), 1)
-        return [_timed(outcome, ms) for outcome in outcomes]
+        return [_timed(result, ms) for result in results]
 
     def is_starting(self) -> bool:
         """Whether the model is on its way already."""
@@ -95,85 +95,85 @@ class Judge:
         """Nobody comes for a while: free the memory of the decoders."""
         self._decoder.rest()
 
-    def _see(self, works: Sequence[Work], signature: Signature) -> list[_Seen]:
+    def _see(self, works: Sequence[QueuedJob], version: ModelVersion) -> list[_Prepared]:
         stamps = [work.look() for work in works]
         decoded = [
             self._once_more(work, one)
             for work, one in zip(works, self._decoded(works), strict=True)
         ]
         return [
-            _Seen(work, stamp, one, self._known(one, work, signature))
+            _Prepared(work, stamp, one, self._known(one, work, version))
             for work, stamp, one in zip(works, stamps, decoded, strict=True)
         ]
 
-    def _decoded(self, works: Sequence[Work]) -> list[Decoded]:
+    def _decoded(self, works: Sequence[QueuedJob]) -> list[Decoded]:
         if len(works) == 1:  # a person waits, and threads take a moment to start
             return [self._decoder.decode(works[0].source)]
         return [one for _, one in self._decoder.decode_many([work.source for work in works])]
 
-    def _once_more(self, work: Work, decoded: Decoded) -> Decoded:
+    def _once_more(self, work: QueuedJob, decoded: Decoded) -> Decoded:
         """A decoder may have been killed from outside: one death says nothing of a picture."""
         if decoded.error is None or decoded.error.code != "crashed":
             return decoded
         return self._decoder.decode(work.source)
 
-    def _known(self, decoded: Decoded, work: Work, signature: Signature) -> Check | None:
+    def _known(self, decoded: Decoded, work: QueuedJob, version: ModelVersion) -> Check | None:
         if decoded.picture is None or decoded.sha256 is None or work.is_private:
             return None
         if work.job.sha256 is not None:
             return None  # its bytes were sent, and looked for then
         try:
             with self._store.reading() as session:
-                return checks.earlier(session, decoded.sha256, signature.model, signature.prompt)
+                return checks.earlier(session, decoded.sha256, version.model, version.prompt)
         except StoreError:
             return None  # a verdict need not wait for the log
 
 
 @dataclass(frozen=True)
-class _Sketch:
+class _Derived:
     """What the log keeps of a picture's looks."""
 
     phash: int | None = None
     thumbnail: bytes | None = None
 
 
-def _sketch(seen: _Seen, config: Config) -> _Sketch:
+def _derive(seen: _Prepared, config: Config) -> _Derived:
     picture = seen.decoded.picture
     if picture is None or seen.known is not None:
-        return _Sketch()
+        return _Derived()
     keeps = config.history.thumbnails > 0 and not seen.work.is_private
-    return _Sketch(dhash(picture.crop), thumbnail(picture.crop) if keeps else None)
+    return _Derived(dhash(picture.crop), thumbnail(picture.crop) if keeps else None)
 
 
 def _outcome(
-    seen: _Seen,
+    seen: _Prepared,
     found: Verdict | UnreadableImageError | None,
-    sketch: _Sketch,
-    signature: Signature,
+    derived: _Derived,
+    version: ModelVersion,
     config: Config,
-) -> Outcome:
+) -> JobResult:
     if seen.is_gone:
-        return Outcome(seen.work)
+        return JobResult(seen.work)
     if seen.known is not None:
-        return Outcome(seen.work, known=seen.known, stamp=seen.stamp)
-    finding = _finding(seen, found, sketch, signature, config)
-    return Outcome(seen.work, finding, stamp=seen.stamp, thumbnail=sketch.thumbnail)
+        return JobResult(seen.work, known=seen.known, stamp=seen.stamp)
+    finding = _finding(seen, found, derived, version, config)
+    return JobResult(seen.work, finding, stamp=seen.stamp, thumbnail=derived.thumbnail)
 
 
 def _finding(
-    seen: _Seen,
+    seen: _Prepared,
     found: Verdict | UnreadableImageError | None,
-    sketch: _Sketch,
-    signature: Signature,
+    derived: _Derived,
+    version: ModelVersion,
     config: Config,
 ) -> Finding:
     job, picture = seen.work.job, seen.decoded.picture
     finding = Finding(
         source=job.source,
-        model=signature.model,
-        prompt=signature.prompt,
+        model=version.model,
+        prompt=version.prompt,
         sha256=seen.decoded.sha256,
-        phash=sketch.phash,
+        phash=derived.phash,
         width=picture.width if picture else None,
         height=picture.height if picture else None,
         format=picture.format if picture else None,
@@ -189,8 +189,8 @@ def _finding(
     return replace(finding, error=str(error), code=error.code)
 
 
-def _timed(outcome: Outcome, ms: float) -> Outcome:
-    return replace(outcome, finding=outcome.finding and replace(outcome.finding, ms=ms))
+def _timed(result: JobResult, ms: float) -> JobResult:
+    return replace(result, finding=result.finding and replace(result.finding, ms=ms))
 
 
 def thumbnail(crop: Pixels) -> bytes | None:

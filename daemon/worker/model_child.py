@@ -42,7 +42,7 @@ from antifake.core.pipeline import judge_in_parts
 from antifake.core.verdict import Label, Verdict
 from antifake.daemon.redaction import without_paths
 
-from .active_model import Signature
+from .active_model import ModelVersion
 
 if TYPE_CHECKING:
     from antifake.core.detector import Detector
@@ -88,7 +88,7 @@ class Child:
     """One child process. Who judges with it takes care to be the only one."""
 
     def __init__(
-        self, home: Home, names: tuple[str, str], asked: Signature, start_s: float
+        self, home: Home, names: tuple[str, str], asked: ModelVersion, start_s: float
     ) -> None:
         """Start loading the model and the prompt of these names. Raises ModelDiedError."""
         self.asked = asked

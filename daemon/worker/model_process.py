@@ -18,7 +18,7 @@ from antifake.core.errors import AntifakeError, ModelError, NoScoreError
 from antifake.core.images import Pixels
 from antifake.core.verdict import Verdict
 
-from .active_model import Answering, Signature, Stamps
+from .active_model import ActiveModel, ModelVersion, Stamps
 from .model_child import Child, ModelDiedError, log
 
 __all__ = [
@@ -100,7 +100,7 @@ class ModelProcess:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home, self._names = home, (model, prompt)
-        self._answering = Answering(home, model, prompt)
+        self._active_model = ActiveModel(home, model, prompt)
         self._deadline_s, self._start_s, self._clock = deadline_s, start_s, clock
         self._back_off = BackOff(clock)
         self._turn = Lock()  # of whoever judges; the only one to replace a living child
@@ -121,7 +121,7 @@ class ModelProcess:
         """Start loading, unless that has been done or is to be waited with; returns at once."""
         with self._lock:
             try:
-                wanted = self._answering.now()
+                wanted = self._active_model.now()
                 self._forgive()
                 if not self._living() and not self._back_off.wait_s():
                     self._start(wanted)
@@ -134,7 +134,7 @@ class ModelProcess:
         Raises as judge does. One that died of loading is started again, so there is no telling
         how often this must be asked.
         """
-        wanted = self._answering.now()
+        wanted = self._active_model.now()
         with self._turn:
             self._be_patient()
             with self._lock:
@@ -145,7 +145,7 @@ class ModelProcess:
         return child.ready() is None
 
     def judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
-        """Judge uint8 crops [S, S, 3], S being Signature.image_size, loading the model first.
+        """Judge uint8 crops [S, S, 3], S being ModelVersion.image_size, loading the model first.
 
         Raises ModelError where it cannot be loaded, ModelDiedError where its process ended
         or hung, or did so before and is tried again only later, and ModelChangedError.
@@ -186,7 +186,7 @@ class ModelProcess:
     def state(self) -> ModelState:
         with self._lock:
             try:
-                wanted = self._answering.now()
+                wanted = self._active_model.now()
             except ModelError as error:
                 return ModelState("broken", None, None, why=str(error))
             child = self._living()
@@ -209,7 +209,7 @@ class ModelProcess:
 
     def _awake(self, crops: Sequence[Pixels]) -> Child:
         """The child that is to judge these crops, perhaps still loading."""
-        wanted = self._answering.now()
+        wanted = self._active_model.now()
         size = wanted.image_size
         if any(crop.shape != (size, size, 3) for crop in crops):
             raise ModelChangedError(
@@ -246,7 +246,7 @@ class ModelProcess:
 
     def _forgive(self) -> None:
         """Files that were changed since it failed deserve to be tried at once."""
-        if self._failure and self._answering.seen != self._failed_with:
+        if self._failure and self._active_model.seen != self._failed_with:
             self._failure = None
             self._back_off.reset()
 
@@ -256,7 +256,7 @@ class ModelProcess:
             self._bury(self._child, error)
         return self._child
 
-    def _start(self, wanted: Signature) -> Child:
+    def _start(self, wanted: ModelVersion) -> Child:
         self._check_open()
         self._last_used = self._clock()
         try:
@@ -278,7 +278,7 @@ class ModelProcess:
             self._note(error)
 
     def _note(self, error: AntifakeError) -> None:
-        self._failure, self._failed_with = error, self._answering.seen
+        self._failure, self._failed_with = error, self._active_model.seen
         self._back_off.failed()
         if isinstance(error, ModelDiedError):  # the sentence of a ModelError may name folders
             log.warning("%s", error)

@@ -18,10 +18,10 @@ from secrets import token_hex
 from antifake.core.errors import AntifakeError
 from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
-from antifake.daemon.store.jobs import Job, Order, Priority
+from antifake.daemon.store.jobs import Job, NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 
-from .job import Work
+from .job import QueuedJob
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class QueueFullError(AntifakeError):
         super().__init__(f"{waiting} pictures are waiting already; try again in a moment.")
 
 
-class WaitingRoom:
+class JobQueue:
     """Usable from many threads; one of them takes."""
 
     def __init__(
@@ -61,8 +61,8 @@ class WaitingRoom:
         self._changed = threading.Condition()
         # One at a time: of two who see the last free seat only one may take it.
         self._door = threading.Lock()
-        self._private: deque[Work] = deque()
-        self._ahead: deque[Work] = deque()
+        self._private: deque[QueuedJob] = deque()
+        self._ahead: deque[QueuedJob] = deque()
         self._open: set[str] = set()
         self._paths: set[str] = set()
         self._news = 0
@@ -87,41 +87,41 @@ class WaitingRoom:
 
     # --- Whoever comes ----------------------------------------------------------------------
 
-    def put(self, order: Order, data: bytes, *, is_private: bool = False) -> str:
+    def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:
         """Bytes that somebody sent; gives the name that its check will have.
 
         Raises QueueFullError, and StoreError where it cannot be written down.
         """
         with self._door:
             try:
-                self._make_sure_of_room(order.priority)
+                self._make_sure_of_room(new_job.priority)
             except StoreError as error:
-                return self._put_unwritten(order, data, error)
-            return self._let_in(order, data, is_private=is_private)
+                return self._put_unwritten(new_job, data, error)
+            return self._let_in(new_job, data, is_private=is_private)
 
-    def _let_in(self, order: Order, data: bytes, *, is_private: bool) -> str:
+    def _let_in(self, new_job: NewJob, data: bytes, *, is_private: bool) -> str:
         if is_private:
-            return self._put_private(order, data)
+            return self._put_private(new_job, data)
         copy = self._spool / token_hex(16)
         try:
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            return self._put(replace(order, copy=str(copy)))
+            return self._put(replace(new_job, copy=str(copy)))
         except (StoreError, OSError) as error:
             copy.unlink(missing_ok=True)
-            return self._put_unwritten(order, data, error)
+            return self._put_unwritten(new_job, data, error)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
 
-    def _put_unwritten(self, order: Order, data: bytes, error: StoreError | OSError) -> str:
+    def _put_unwritten(self, new_job: NewJob, data: bytes, error: StoreError | OSError) -> str:
         """Who waits for a verdict need not wait for the disk as well."""
         refusal = _in_words(error)
         if self._refusal is None:
             log.warning("pictures are judged without being written down: %s", error)
         self._refusal = refusal
-        return self._put_private(order, data)
+        return self._put_private(new_job, data)
 
     @property
     def refuses(self) -> bool:
@@ -134,8 +134,8 @@ class WaitingRoom:
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
             with self._store.writing() as session:
-                order = Order(source="api", priority=Priority.BATCH)
-                jobs.drop(session, jobs.add(session, order, self._clock()).id)
+                new_job = NewJob(source="api", priority=Priority.BATCH)
+                jobs.drop(session, jobs.add(session, new_job, self._clock()).id)
         except OSError as error:
             raise _in_words(error) from error
         finally:
@@ -151,19 +151,19 @@ class WaitingRoom:
         try:
             with self._door:
                 self._make_sure_of_room(Priority.FOLDER)
-                self._put(Order(source="watch", priority=Priority.FOLDER, path=stamp.path))
+                self._put(NewJob(source="watch", priority=Priority.FOLDER, path=stamp.path))
         except (QueueFullError, StoreError):
             with self._changed:
                 self._paths.discard(stamp.path)
             return False
         return True
 
-    def _put(self, order: Order) -> str:
+    def _put(self, new_job: NewJob) -> str:
         job = None
-        begins = order.priority == Priority.PERSON and self._catch_taker()
+        begins = new_job.priority == Priority.PERSON and self._catch_taker()
         try:
             with self._store.writing() as session:
-                job = jobs.add(session, order, self._clock(), is_begun=begins)
+                job = jobs.add(session, new_job, self._clock(), is_begun=begins)
                 # Before anybody can take it, and with that finish it.
                 self._enter(job.id)
         except BaseException:
@@ -171,7 +171,7 @@ class WaitingRoom:
                 self._exit(job.id)
             raise
         if begins:
-            self._ahead.append(Work(job))
+            self._ahead.append(QueuedJob(job))
         self.ring()
         return job.id
 
@@ -181,12 +181,14 @@ class WaitingRoom:
             was_idle, self._is_taker_idle = self._is_taker_idle, False
             return was_idle
 
-    def _put_private(self, order: Order, data: bytes) -> str:
+    def _put_private(self, new_job: NewJob, data: bytes) -> str:
         name = to_text(new_number(self._clock()))
-        job = Job(**asdict(order), id=name, state="running", attempts=1, check_id=None, error=None)
+        job = Job(
+            **asdict(new_job), id=name, state="running", attempts=1, check_id=None, error=None
+        )
         self._enter(name)
         with self._changed:
-            self._private.append(Work(job, data))
+            self._private.append(QueuedJob(job, data))
         self.ring()
         return name
 
@@ -253,9 +255,9 @@ class WaitingRoom:
             finally:
                 self._is_taker_idle = False
 
-    def take(self, lowest: Priority) -> list[Work]:
+    def take(self, lowest: Priority) -> list[QueuedJob]:
         """Begin the next few. Whoever was begun before, and died of it, comes alone."""
-        works: list[Work] = []
+        works: list[QueuedJob] = []
         try:
             self._fill(works, lowest)
         except StoreError:
@@ -263,7 +265,7 @@ class WaitingRoom:
                 raise
         return works
 
-    def _fill(self, works: list[Work], lowest: Priority) -> None:
+    def _fill(self, works: list[QueuedJob], lowest: Priority) -> None:
         while not _are_enough(works) and (work := self._next(lowest)) is not None:
             if work.job.attempts > 1 and works:
                 self._ahead.append(work)
@@ -272,7 +274,7 @@ class WaitingRoom:
             if work.is_person:
                 lowest = Priority.PERSON  # who does not wait for a folder's pictures beside it
 
-    def _next(self, lowest: Priority) -> Work | None:
+    def _next(self, lowest: Priority) -> QueuedJob | None:
         if self._ahead and self._ahead[0].job.priority <= lowest:
             return self._ahead.popleft()
         with self._changed:
@@ -282,7 +284,7 @@ class WaitingRoom:
             return None
         with self._store.writing() as session:
             job = jobs.take_next(session, lowest)
-        return Work(job) if job else None
+        return QueuedJob(job) if job else None
 
     def _somebody_waits(self, lowest: Priority) -> bool:
         """Asked first, since to write is to keep all others from it for a moment."""
@@ -290,7 +292,7 @@ class WaitingRoom:
             waiting = jobs.waiting(session)
         return any(n for priority, n in waiting.items() if priority <= lowest)
 
-    def put_back(self, works: list[Work]) -> None:
+    def put_back(self, works: list[QueuedJob]) -> None:
         """They were begun, and it was not their fault that they were not finished."""
         with self._changed:
             self._private.extendleft(work for work in reversed(works) if work.is_private)
@@ -304,7 +306,7 @@ class WaitingRoom:
             self.keep_ahead(in_log)
             raise
 
-    def keep_ahead(self, works: list[Work]) -> None:
+    def keep_ahead(self, works: list[QueuedJob]) -> None:
         """The log has them as begun, and cannot be told otherwise just now."""
         self._ahead.extend(works)
 
@@ -314,7 +316,7 @@ class WaitingRoom:
         self._ahead.clear()
         self.put_back(waiting)
 
-    def leave(self, work: Work) -> None:
+    def leave(self, work: QueuedJob) -> None:
         """It is done: the copy of its bytes goes, and who waits for it is woken."""
         if work.job.copy is not None:
             Path(work.job.copy).unlink(missing_ok=True)
@@ -323,7 +325,7 @@ class WaitingRoom:
         self._exit(work.job.id)
 
 
-def _are_enough(works: list[Work]) -> bool:
+def _are_enough(works: list[QueuedJob]) -> bool:
     """Whoever was begun before, and died of it, is judged alone."""
     if not works:
         return False

@@ -19,10 +19,10 @@ from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.jobs import Priority
 
-from .job import Outcome, Work
+from .job import JobResult, QueuedJob
 from .judge import Judge
 from .model_process import ModelChangedError, ModelDiedError, ModelLoadingError, ModelRestingError
-from .queue import WaitingRoom
+from .queue import JobQueue
 from .record import record
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Around:
+class Callbacks:
     """What the line needs of its surroundings."""
 
     config: Callable[[], Config]
@@ -55,12 +55,12 @@ class Around:
     """Told when there is work again, and when there is none any more."""
 
 
-class Line:
-    """A context manager: inside it there is a thread that judges who is in the room."""
+class Worker:
+    """A context manager: inside it there is a thread that judges who is in the queue."""
 
-    def __init__(self, store: Store, judge: Judge, room: WaitingRoom, around: Around) -> None:
-        self._store, self._judge, self.room, self._around = store, judge, room, around
-        self._unwritten: list[Outcome] = []
+    def __init__(self, store: Store, judge: Judge, queue: JobQueue, callbacks: Callbacks) -> None:
+        self._store, self._judge, self.queue, self._callbacks = store, judge, queue, callbacks
+        self._unwritten: list[JobResult] = []
         self._held_until = 0.0
         self._n_working = 0
         self._is_busy = False
@@ -76,7 +76,7 @@ class Line:
     def wake(self) -> None:
         """Something may have changed for those who wait: settings, a model, the disk."""
         self._held_until = 0.0
-        self.room.ring()
+        self.queue.ring()
 
     # --- Life -------------------------------------------------------------------------------
 
@@ -88,25 +88,25 @@ class Line:
     def __exit__(self, *_: object) -> None:
         """The pictures at hand are finished; who still waits is in the log."""
         self._is_closing = True
-        self.room.let_go()
+        self.queue.let_go()
         self._thread.join(8)
         if not self._thread.is_alive():
             with suppress(StoreError):  # the next start takes up what was begun
-                self.room.put_back_ahead()
+                self.queue.put_back_ahead()
 
     def _recover(self) -> None:
         """Take up what the last run was killed over."""
         with self._store.writing() as session:
             queued, failed = jobs.recover(session)
             for job in failed:
-                record(session, _given_up(Work(job)), self._around.clock())
+                record(session, _given_up(QueuedJob(job)), self._callbacks.clock())
         if queued or failed:
             log.info("%d pictures are taken up again, %d were given up", queued, len(failed))
-        self.room.open()
+        self.queue.open()
 
     def _run(self) -> None:
         while not self._is_closing:
-            news = self.room.news
+            news = self.queue.news
             try:
                 if self.step():
                     continue
@@ -117,7 +117,7 @@ class Line:
     def _wait(self, news: int) -> None:
         """For anybody who comes after `news`; a while without is used to free memory."""
         self._pace(is_busy=False)
-        somebody_came = self.room.wait_for_news(news, self._pause_s())
+        somebody_came = self.queue.wait_for_news(news, self._pause_s())
         if not somebody_came and not self._is_resting:
             self._is_resting = True
             self._judge.rest()
@@ -125,7 +125,7 @@ class Line:
     def _pace(self, *, is_busy: bool) -> None:
         if is_busy != self._is_busy:
             self._is_busy = is_busy
-            self._around.on_pace()
+            self._callbacks.on_pace()
 
     def _pause_s(self) -> float:
         held = self._held_until - time.monotonic()
@@ -139,7 +139,7 @@ class Line:
         self._try_the_disk()
         if self._judge.is_starting():
             self._wait_for_model()  # nobody is begun whom a death of now would be counted against
-        works = self.room.take(self._lowest())
+        works = self.queue.take(self._lowest())
         if not works:
             return False
         self._is_resting = False
@@ -151,7 +151,7 @@ class Line:
             raise
         except Exception:
             # A fault of ours. Whoever waits must not wait for ever, nor the others behind.
-            log.exception("the line stumbled")
+            log.exception("a batch failed")
             self._after_death(works, AntifakeError("antifake stumbled over this picture."))
         finally:
             self._n_working = 0
@@ -159,18 +159,18 @@ class Line:
 
     def _lowest(self) -> Priority:
         """Who has a turn: while folders are paused, or nothing can be done for them, people."""
-        paused = self._around.config().watch.paused_until
-        if self._held_until > time.monotonic() or (paused and paused > self._around.clock()):
+        paused = self._callbacks.config().watch.paused_until
+        if self._held_until > time.monotonic() or (paused and paused > self._callbacks.clock()):
             return Priority.PERSON
         return Priority.BATCH
 
-    def _settle(self, works: list[Work]) -> None:
+    def _settle(self, works: list[QueuedJob]) -> None:
         try:
-            outcomes = self._judge.judge(works, self._around.config())
+            results = self._judge.judge(works, self._callbacks.config())
         except ModelChangedError:
-            self.room.put_back(works)
+            self.queue.put_back(works)
         except ModelLoadingError:
-            self.room.put_back(works)
+            self.queue.put_back(works)
             self._wait_for_model()
         except ModelRestingError as error:
             self._trouble(error)
@@ -182,29 +182,29 @@ class Line:
             self._trouble(error)
             self._without_model(works, error)
         except StoreError:
-            self.room.put_back(works)
+            self.queue.put_back(works)
             raise
         else:
-            if any(outcome.finding or outcome.known for outcome in outcomes):
+            if any(result.finding or result.known for result in results):
                 self._well()
-            self._finish(outcomes)
+            self._finish(results)
 
     def _wait_for_model(self) -> None:
         while not self._is_closing and self._judge.is_loading(_LOADING_S):
             pass
 
-    def _finish(self, outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            if outcome.work.is_private:
-                self._answer(outcome)
-        stored = [outcome for outcome in outcomes if not outcome.work.is_private]
+    def _finish(self, results: list[JobResult]) -> None:
+        for result in results:
+            if result.work.is_private:
+                self._answer(result)
+        stored = [result for result in results if not result.work.is_private]
         try:
             self._write(stored)
         except StoreError as error:
             self._unwritten += stored
-            for outcome in stored:
-                if outcome.work.is_person:  # who need not wait for the disk as well
-                    self._answer(outcome)
+            for result in stored:
+                if result.work.is_person:  # who need not wait for the disk as well
+                    self._answer(result)
             self._trouble(error)
 
     def _write_late(self) -> None:
@@ -216,39 +216,39 @@ class Line:
 
     def _try_the_disk(self) -> None:
         """Whether those who come can be written down again."""
-        if self.room.refuses and self._held_until <= time.monotonic():
-            self.room.try_to_write()
+        if self.queue.refuses and self._held_until <= time.monotonic():
+            self.queue.try_to_write()
             self._well()
 
-    def _write(self, outcomes: list[Outcome]) -> None:
-        if not outcomes:
+    def _write(self, results: list[JobResult]) -> None:
+        if not results:
             return
         with self._store.writing() as session:
-            made = [record(session, outcome, self._around.clock()) for outcome in outcomes]
-        for outcome, check in zip(outcomes, made, strict=True):
+            made = [record(session, result, self._callbacks.clock()) for result in results]
+        for result, check in zip(results, made, strict=True):
             if check is not None:  # before it leaves: whoever waits for it is handed the answer
-                self._around.on_done(Done(outcome.work.job.id, check, is_stored=True))
-            self.room.leave(outcome.work)
+                self._callbacks.on_done(Done(result.work.job.id, check, is_stored=True))
+            self.queue.leave(result.work)
 
-    def _answer(self, outcome: Outcome) -> None:
+    def _answer(self, result: JobResult) -> None:
         """Tell whoever waits for it, though it is in no log."""
-        if outcome.finding is not None:
-            check = Check(id=outcome.work.job.id, **asdict(outcome.finding))
-            self._around.on_done(Done(check.id, check, is_stored=False))
-        self.room.leave(outcome.work)
+        if result.finding is not None:
+            check = Check(id=result.work.job.id, **asdict(result.finding))
+            self._callbacks.on_done(Done(check.id, check, is_stored=False))
+        self.queue.leave(result.work)
 
     # --- What goes wrong --------------------------------------------------------------------
 
     def _trouble(self, error: AntifakeError) -> None:
         self._held_until = time.monotonic() + HOLD_S
-        self._around.on_trouble(str(error))
+        self._callbacks.on_trouble(str(error))
 
     def _well(self) -> None:
         """Something went well; a disk that is still full stays on the person's screen."""
-        if not self._unwritten and not self.room.refuses:
-            self._around.on_trouble(None)
+        if not self._unwritten and not self.queue.refuses:
+            self._callbacks.on_trouble(None)
 
-    def _after_death(self, works: list[Work], error: AntifakeError) -> None:
+    def _after_death(self, works: list[QueuedJob], error: AntifakeError) -> None:
         for work in works:
             if work.is_private:
                 self._answer(_failed(work, str(error), "crashed"))
@@ -258,11 +258,11 @@ class Line:
                 here = [work for work in in_log if jobs.is_there(session, work.job.id)]
                 lost = [work for work in here if not jobs.try_again(session, work.job.id)]
         except StoreError:
-            self.room.keep_ahead(in_log)
+            self.queue.keep_ahead(in_log)
             raise
         self._finish([_given_up(work) for work in lost])
 
-    def _without_model(self, works: list[Work], error: AntifakeError) -> None:
+    def _without_model(self, works: list[QueuedJob], error: AntifakeError) -> None:
         """A person is told at once; folders wait until there is one.
 
         Nothing of it goes into the log: it says nothing of the picture.
@@ -274,18 +274,18 @@ class Line:
             for work in people:
                 if not work.is_private:
                     jobs.drop(session, work.job.id)
-        self.room.put_back([work for work in works if not work.is_person])
+        self.queue.put_back([work for work in works if not work.is_person])
 
 
-def _given_up(work: Work) -> Outcome:
+def _given_up(work: QueuedJob) -> JobResult:
     return _failed(work, jobs.KILLED, "crashed")
 
 
-def _failed(work: Work, sentence: str, code: str) -> Outcome:
+def _failed(work: QueuedJob, sentence: str, code: str) -> JobResult:
     job = work.job
     finding = Finding(
         source=job.source, sha256=job.sha256, path=job.path, page=job.page,
         error=sentence, code=code,
     )  # fmt: skip
     # The ledger is to know a file that was given up, or it would be found again.
-    return Outcome(work, finding, stamp=work.look())
+    return JobResult(work, finding, stamp=work.look())

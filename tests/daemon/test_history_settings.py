@@ -13,7 +13,7 @@ from kit.waiting import eventually
 
 from antifake.daemon.store import checks, jobs
 from antifake.daemon.store.checks import Finding
-from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.jobs import NewJob, Priority
 
 PAGE = "https://anna:pw@news.example:8443/private/story?token=1#part"
 SEEDS = count(7000)
@@ -156,11 +156,11 @@ def test_what_the_person_has_a_word_on_stays_however_old_it_is(daemon, setting):
 
 def test_jobs_that_are_over_go_after_a_day_and_those_that_wait_stay(daemon):
     """Their paths and pages would outlive the history that the person had tidied up."""
-    order = Order(source="api", priority=Priority.BATCH, path="/home/anna/a.png")
+    new_job = NewJob(source="api", priority=Priority.BATCH, path="/home/anna/a.png")
     now = datetime.now(UTC)
     with daemon.service.store.writing() as session:
         long_over, lately_over = (
-            jobs.add(session, order, now - timedelta(hours=hours)).id for hours in (25, 23)
+            jobs.add(session, new_job, now - timedelta(hours=hours)).id for hours in (25, 23)
         )
         for name in (long_over, lately_over):
             jobs.fail(session, name, "It is over.")

@@ -28,7 +28,7 @@ from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict
 from antifake.daemon.redaction import without_paths
-from antifake.daemon.worker.active_model import Answering, Signature
+from antifake.daemon.worker.active_model import ActiveModel, ModelVersion
 from antifake.daemon.worker.model_process import (
     BackOff,
     ModelChangedError,
@@ -129,7 +129,7 @@ def test_the_verdicts_are_those_of_the_detector_to_the_last_bit(
 def test_who_answers_is_known_without_loading(model: ModelProcess, home: Home) -> None:
     verdict = model.judge(crops(1))[0]
     assert isinstance(verdict, Verdict)
-    assert Answering(home).now() == Signature(verdict.model, verdict.prompt, IMAGE_SIZE)
+    assert ActiveModel(home).now() == ModelVersion(verdict.model, verdict.prompt, IMAGE_SIZE)
 
 
 def test_threads_are_served_in_turn_and_each_gets_its_own(model: ModelProcess) -> None:
@@ -357,48 +357,48 @@ def test_what_answers_is_read_again_only_when_a_file_changed(
     tiny_home: Home, bundle: Bundle
 ) -> None:
     book = Promptbook(tiny_home.prompts)
-    answering = Answering(tiny_home)
-    first = answering.now()
+    active_model = ActiveModel(tiny_home)
+    first = active_model.now()
     started = time.perf_counter()
     for _ in range(100):
-        assert answering.now() is first
+        assert active_model.now() is first
     assert (time.perf_counter() - started) / 100 < 0.001
 
     book.add("second", tiny_prompt(2).to_bytes())
-    seen = answering.seen
-    assert answering.now() == first
-    assert answering.seen != seen
+    seen = active_model.seen
+    assert active_model.now() == first
+    assert active_model.seen != seen
     book.use("second", bundle)
-    second = answering.now()
+    second = active_model.now()
     assert second.prompt.startswith("second@")
     (tiny_home.prompts / "second.safetensors").unlink()
-    assert answering.now() == first
+    assert active_model.now() == first
     book.add("second", tiny_prompt(2).to_bytes())
-    assert answering.now() == second
+    assert active_model.now() == second
 
     (tiny_home.models / "active").write_text("nobody")
     with pytest.raises(ModelError, match="nobody is not on this computer"):
-        answering.now()
+        active_model.now()
     (tiny_home.models / "active").write_bytes(b"\xff")
     with pytest.raises(ModelError, match="cannot be read"):
-        answering.now()
+        active_model.now()
     tiny_home.use("tiny")
-    assert answering.now() == second
+    assert active_model.now() == second
 
 
 def test_names_in_the_settings_go_before_the_active_ones(tiny_home: Home, bundle: Bundle) -> None:
     file = tiny_home.root / "other.safetensors"
     file.write_bytes(tiny_prompt(2).to_bytes())
-    by_file = Answering(tiny_home, "tiny", str(file)).now()
+    by_file = ActiveModel(tiny_home, "tiny", str(file)).now()
     assert by_file.prompt == load_detector(tiny_home, "tiny", str(file))[0].prompt_version
     with pytest.raises(ModelError, match="cannot be a name"):
-        Answering(tiny_home, "a:b").now()
+        ActiveModel(tiny_home, "a:b").now()
     with pytest.raises(ModelError, match="There is no prompt named third"):
-        Answering(tiny_home, "", "third").now()
+        ActiveModel(tiny_home, "", "third").now()
     other = tiny_prompt(3, base="0" * 64).to_bytes()
     Promptbook(tiny_home.prompts).add("third", other)
     with pytest.raises(ModelError, match="was tuned for"):
-        Answering(tiny_home, bundle.manifest.name, "third").now()
+        ActiveModel(tiny_home, bundle.manifest.name, "third").now()
 
 
 def test_without_a_model_the_sentence_says_what_to_do(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 
 import axe_playwright_python
 import pytest
-from kit.daemon import Asked, running_daemon
+from kit.daemon import CheckRequest, running_daemon
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
@@ -26,7 +26,7 @@ WAIT_MS = 20_000
 
 
 @pytest.fixture(scope="module")
-def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
+def daemon(tiny_source, tmp_path_factory) -> Iterator[CheckRequest]:
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as made:
         yield made
 
@@ -35,7 +35,7 @@ def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
 class Person:
     """Somebody with a session."""
 
-    daemon: Asked
+    daemon: CheckRequest
     cookie: str
 
     def give(self, data: bytes, kind: str = BYTES, **headers: str):
@@ -143,7 +143,7 @@ def test_bytes_are_taken_nowhere_else(daemon, me):
     assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
 
 
-def head(daemon: Asked, me: Person, *lines: str) -> int:
+def head(daemon: CheckRequest, me: Person, *lines: str) -> int:
     asked = [
         "POST /changes/check HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}", f"Cookie: {me.cookie}",
         "X-Requested-By: antifake", f"Content-Type: {BYTES}", *lines, "Connection: close",
@@ -194,7 +194,7 @@ def chromium():
         browser.close()
 
 
-def opened(daemon: Asked, context) -> Page:
+def opened(daemon: CheckRequest, context) -> Page:
     context.set_default_timeout(within(WAIT_MS))
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{daemon.port}/open?code={daemon.access.mint_login()}")

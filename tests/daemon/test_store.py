@@ -29,7 +29,7 @@ from antifake.daemon.store import (
 )
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.database import Database, sqlite_url
-from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.opening import OURS, Migrations
 from antifake.daemon.store.tables import Base, CheckRow
@@ -365,8 +365,8 @@ def test_eight_threads_write_and_read_at_once_and_nothing_is_lost(path):
             for i in range(40):
                 made += add(store)
                 with store.writing() as session:
-                    order = Order(source="watch", priority=Priority.FOLDER, path=f"/{n}/{i}")
-                    jobs.add(session, order, NOW)
+                    new_job = NewJob(source="watch", priority=Priority.FOLDER, path=f"/{n}/{i}")
+                    jobs.add(session, new_job, NOW)
                 with store.reading() as session:
                     assert made[-1] in {
                         e.check.id for e in history.page(session, limit=500).entries
@@ -384,8 +384,8 @@ def test_no_job_is_taken_by_two_threads(path):
     with open_store(path, NOW) as store:
         with store.writing() as session:
             for n in range(100):
-                order = Order(source="watch", priority=Priority.FOLDER, path=str(n))
-                jobs.add(session, order, NOW)
+                new_job = NewJob(source="watch", priority=Priority.FOLDER, path=str(n))
+                jobs.add(session, new_job, NOW)
 
         def take(_):
             taken = []

@@ -26,8 +26,8 @@ store = open_store(Path(sys.argv[1]), datetime(2026, 11, 22, 12, tzinfo=UTC))
 while True:
     now = datetime.now(UTC)
     with store.writing() as session:
-        order = jobs.Order(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
-        jobs.add(session, order, now)
+        new_job = jobs.NewJob(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
+        jobs.add(session, new_job, now)
     with store.writing() as session:
         job = jobs.take_next(session)
     with store.writing() as session:
@@ -185,8 +185,8 @@ def test_several_that_start_at_once_make_one_log(tmp_path):
 def test_a_picture_that_was_being_judged_when_all_was_killed_is_judged_again(tmp_path):
     path = tmp_path / "app.db"
     with open_store(path, NOW) as store, store.writing() as session:
-        order = jobs.Order(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
-        job = jobs.add(session, order, NOW)
+        new_job = jobs.NewJob(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
+        job = jobs.add(session, new_job, NOW)
         jobs.take_next(session)
     with open_store(path, NOW) as store, store.writing() as session:
         assert jobs.recover(session) == (1, [])

@@ -11,7 +11,7 @@ from antifake.daemon.store import open_store as open_
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import Word
 from antifake.daemon.store.forgetting import forget, older_than_newest, retire, trim_thumbnails
-from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -36,10 +36,10 @@ def add_all(session, sha256, n, path, rng):
     corrections.correct(session, [sha256], Word("real", "cli", f"note on {path}"), NOW)
     stamp = Stamp(found.path, n, n, f"1-{n}")
     ledger.note(session, stamp, sha256=sha256, check_id=check.id)
-    order = Order(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)
-    jobs.finish(session, jobs.add(session, order, NOW).id, check.id)
+    new_job = NewJob(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)
+    jobs.finish(session, jobs.add(session, new_job, NOW).id, check.id)
     # One that failed before its bytes were known.
-    lost = Order(source="watch", priority=Priority.FOLDER, path=found.path)
+    lost = NewJob(source="watch", priority=Priority.FOLDER, path=found.path)
     jobs.fail(session, jobs.add(session, lost, NOW).id, f"{path}: no.")
     return check
 

@@ -9,7 +9,7 @@ import pytest
 from antifake.core import AntifakeError
 from antifake.daemon.store import checks, jobs, ledger, open_store, tokens
 from antifake.daemon.store.checks import Finding
-from antifake.daemon.store.jobs import Order, Priority
+from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tokens import Grant
 
@@ -31,8 +31,8 @@ def session(store):
 
 
 def queue(session, name, priority=Priority.FOLDER, seconds=0, sha256=None):
-    order = Order(source="watch", priority=priority, path=f"/a/{name}", sha256=sha256)
-    return jobs.add(session, order, NOW + seconds * SECOND)
+    new_job = NewJob(source="watch", priority=priority, path=f"/a/{name}", sha256=sha256)
+    return jobs.add(session, new_job, NOW + seconds * SECOND)
 
 
 # --- Jobs ---------------------------------------------------------------------------------
@@ -83,8 +83,8 @@ def test_a_job_that_is_put_back_has_lost_no_attempt(session):
 
 
 def test_one_that_is_begun_at_once_is_taken_by_nobody_and_comes_back_after_a_death(session):
-    order = Order(source="api", priority=Priority.PERSON)
-    begun = jobs.add(session, order, NOW, is_begun=True)
+    new_job = NewJob(source="api", priority=Priority.PERSON)
+    begun = jobs.add(session, new_job, NOW, is_begun=True)
     assert jobs.get(session, begun.id) == begun
     assert jobs.take_next(session) is None
     assert jobs.recover(session) == (1, [])

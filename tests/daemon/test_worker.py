@@ -24,17 +24,17 @@ from antifake.core.decoder import Decoder
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.config import Config
-from antifake.daemon.config.settings import Watch, Worker
-from antifake.daemon.service import Asked, Events, Parts, Service, Settings
+from antifake.daemon.config import settings as config_settings
+from antifake.daemon.service import CheckRequest, Dependencies, Events, Service, Settings
 from antifake.daemon.store import StorageFullError, checks, jobs, ledger, open_store
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.ledger import Stamp
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.judge import Judge
 from antifake.daemon.worker.model_process import ModelProcess
-from antifake.daemon.worker.queue import QueueFullError, WaitingRoom
-from antifake.daemon.worker.worker import Around, Line
+from antifake.daemon.worker.queue import JobQueue, QueueFullError
+from antifake.daemon.worker.worker import Callbacks, Worker
 
 POISON = picture(666).resize((28, 28))
 
@@ -81,19 +81,21 @@ def heavy(home):
 def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: bool = True):
     """A service with its line; gives it."""
     decoder, model = heavy
-    answering = Answering(home)
+    active_model = ActiveModel(home)
     (folder / "spool").mkdir(parents=True, exist_ok=True)
     with ExitStack() as parts:
         store = parts.enter_context(open_store(folder / "history.db", now()))
         settings = Settings(folder / "config.toml", config or Config())
-        service = Service(Parts(store, settings, answering, model, Events(), now))
-        judge = Judge(decoder, model, answering, store)
-        around = Around(lambda: settings.config, now, service.done, service.trouble, service.paced)
-        room = WaitingRoom(store, folder / "spool", lambda: settings.config.worker.queue, now)
-        line = Line(store, judge, room, around)
-        service.serve(line, Watching())
+        service = Service(Dependencies(store, settings, active_model, model, Events(), now))
+        judge = Judge(decoder, model, active_model, store)
+        callbacks = Callbacks(
+            lambda: settings.config, now, service.done, service.trouble, service.paced
+        )
+        queue = JobQueue(store, folder / "spool", lambda: settings.config.worker.queue, now)
+        worker = Worker(store, judge, queue, callbacks)
+        service.serve(worker, Watching())
         if starts:
-            parts.enter_context(line)
+            parts.enter_context(worker)
         yield service
 
 
@@ -111,8 +113,8 @@ def stamp(path: Path) -> Stamp:
     return Stamp.of(str(path), path.lstat())
 
 
-def person(**more) -> Asked:
-    return Asked(source="api", **more)
+def person(**more) -> CheckRequest:
+    return CheckRequest(source="api", **more)
 
 
 def judged(service, data: bytes, **more):
@@ -130,7 +132,7 @@ def test_a_picture_is_judged_and_the_same_bytes_again_are_answered_from_the_log(
     check = answer.entry.check
     assert (answer.id, check.source, check.width, check.format) == (first.id, "api", 96, "PNG")
     assert check.label in ("real", "fake", "unsure")
-    again = service.check(png(1), Asked(source="extension"))
+    again = service.check(png(1), CheckRequest(source="extension"))
     assert (again.state, again.id) == ("done", first.id)
     assert len(everything(service)) == 1
     assert answer.entry.has_thumbnail
@@ -154,7 +156,7 @@ def test_another_prompt_judges_anew(service, home):
 def test_what_is_no_picture_is_a_row_that_says_why(service):
     answer = judged(service, b"%PDF-1.4 not a picture")
     assert (answer.label, answer.word) == (None, "not checked")
-    assert answer.entry.check.code == "unreadable"
+    assert answer.entry.check.code == "unknown_format"
     assert answer.explanation == [
         "This is a PDF document. Accepted are JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC."
     ]
@@ -209,7 +211,7 @@ def test_a_file_that_goes_or_grows_before_its_turn_is_no_row(tmp_path, home, hea
         gone.unlink()
         link.unlink()
         link.symlink_to(grown)
-        idle.line.step()
+        idle.worker.step()
         with idle.store.reading() as session:
             known = ledger.known(session, str(grown))
             assert jobs.pending(session) == []
@@ -224,14 +226,14 @@ def test_people_do_not_wait_for_folders(home, heavy, tmp_path):
             path.write_bytes(png(10 + number))
             idle.found(stamp(path))
         ticket = idle.check(png(20), person())
-        assert idle.line.step()
+        assert idle.worker.step()
         assert [one.id for one in everything(idle)] == [ticket.id]
-        assert idle.line.step()
+        assert idle.worker.step()
         assert len(everything(idle)) == 5
 
 
 def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, tmp_path):
-    config = Config(worker=Worker(queue=2))
+    config = Config(worker=config_settings.Worker(queue=2))
     with at_work(home, heavy, tmp_path, config, starts=False) as idle:
         paths = [tmp_path / f"{number}.png" for number in range(3)]
         for path in paths:
@@ -241,7 +243,7 @@ def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, t
             idle.check(png(30 + number), person())
         with pytest.raises(QueueFullError, match="2 pictures are waiting"):
             idle.check(png(40), person())
-        while idle.line.step():
+        while idle.worker.step():
             pass
         assert idle.found(stamp(paths[2]))
 
@@ -254,7 +256,7 @@ def test_the_same_bytes_on_their_way_are_waited_for_not_judged_twice(home, heavy
         for path in paths:
             path.write_bytes(png(50))
             idle.found(stamp(path))
-        while idle.line.step():
+        while idle.worker.step():
             pass
         assert len(everything(idle)) == 1
         assert list(idle.unknown(map(stamp, paths))) == []
@@ -266,7 +268,7 @@ def test_copies_that_are_judged_at_the_same_time_are_one_row(home, heavy, tmp_pa
         for path in paths:
             path.write_bytes(png(55))
             assert idle.found(stamp(path))
-        assert idle.line.step()
+        assert idle.worker.step()
         [row] = everything(idle)
         with idle.store.reading() as session:
             noted = [ledger.known(session, str(path)).check_id for path in paths]
@@ -283,7 +285,7 @@ def test_a_picture_that_kills_the_model_three_times_is_given_up_and_its_neighbou
         paths[1].write_bytes(saved(picture(666), "PNG"))
         for path in paths:
             assert idle.found(stamp(path))
-        with idle.line:
+        with idle.worker:
             rows = eventually(lambda: len(everything(idle)) == 3 and everything(idle), 60)
         by_path = {one.entry.check.path: one.entry.check for one in rows}
         assert by_path[str(paths[1])].code == "crashed"
@@ -295,7 +297,7 @@ def test_a_picture_that_kills_the_model_three_times_is_given_up_and_its_neighbou
 
 def judged_by_hand(idle, data):
     ticket = idle.check(data, person())
-    eventually(lambda: not idle.line.step() and not idle.line.room.is_open(ticket.id), 30)
+    eventually(lambda: not idle.worker.step() and not idle.worker.queue.is_open(ticket.id), 30)
     return idle.ticket(ticket.id).answer
 
 
@@ -330,7 +332,7 @@ def test_whoever_comes_while_nobody_is_judged_is_begun_at_once(service):
 
 
 def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
-    paused = Config(watch=Watch(paused_until=now() + timedelta(hours=1)))
+    paused = Config(watch=config_settings.Watch(paused_until=now() + timedelta(hours=1)))
     with at_work(home, heavy, tmp_path, paused) as service:
         assert service.state().mode == "paused"
         path = tmp_path / "a.png"
@@ -339,7 +341,7 @@ def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
         judged(service, png(91))
         assert len(everything(service)) == 1
         service.settings.pause(None)
-        service.line.wake()
+        service.worker.wake()
         eventually(lambda: len(everything(service)) == 2)
 
 
@@ -348,18 +350,18 @@ def test_a_full_disk_costs_no_verdict_and_nothing_is_lost(home, heavy, tmp_path)
         path = tmp_path / "a.png"
         path.write_bytes(png(95))
         idle.found(stamp(path))
-        works = idle.line.room.take(Priority.BATCH)
+        works = idle.worker.queue.take(Priority.BATCH)
         full(idle, is_full=True)
-        idle.line._settle(works)
+        idle.worker._settle(works)
         assert "full" in idle.state().notices[0]
         ticket = idle.check(png(96), person())
-        assert idle.line.step()
+        assert idle.worker.step()
         answer = idle.ticket(ticket.id).answer
         assert answer.label is not None
         assert not answer.is_stored
         full(idle, is_full=False)
-        idle.line.wake()
-        idle.line.step()
+        idle.worker.wake()
+        idle.worker.step()
         assert str(path) in [one.entry.check.path for one in everything(idle)]
         assert idle.state().notices == []
 
@@ -394,16 +396,16 @@ def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path
         named = active.read_bytes()
         active.write_text("missing")
         try:
-            idle.line.step()
-            idle.line.wake()
-            idle.line.step()
+            idle.worker.step()
+            idle.worker.wake()
+            idle.worker.step()
             answer = idle.ticket(ticket.id).answer
             assert answer.entry.check.code == "no_model"
             assert "missing" in idle.state().notices[0]
         finally:
             active.write_bytes(named)
-        idle.line.wake()
-        assert idle.line.step()
+        idle.worker.wake()
+        assert idle.worker.step()
         assert idle.state().notices == []
         assert [one.entry.check.path for one in everything(idle)] == [str(path)]
 
@@ -414,20 +416,20 @@ def test_a_sent_picture_whose_copy_is_gone_after_a_kill_is_no_row(home, heavy, t
         ticket = idle.check(png(92), person())
         [copy] = (tmp_path / "spool").iterdir()
         copy.unlink()
-        assert idle.line.step()
+        assert idle.worker.step()
         assert everything(idle) == []
-        assert not idle.line.room.is_open(ticket.id)
+        assert not idle.worker.queue.is_open(ticket.id)
 
 
 def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         ticket = idle.check(png(99), person())
-        works = idle.line.room.take(Priority.BATCH)
+        works = idle.worker.queue.take(Priority.BATCH)
         with idle.store.writing() as session:
             jobs.drop(session, ticket.id)
-        idle.line._settle(works)
+        idle.worker._settle(works)
         assert everything(idle) == []
-        assert not idle.line.room.is_open(ticket.id)
+        assert not idle.worker.queue.is_open(ticket.id)
 
 
 # --- The person's word --------------------------------------------------------------------

@@ -18,14 +18,14 @@ from waitress.server import create_server
 
 from antifake.core.catalog import Home
 from antifake.daemon.config import load
-from antifake.daemon.service import Events, Parts, Service, Settings
+from antifake.daemon.service import Dependencies, Events, Service, Settings
 from antifake.daemon.service.access import Access
 from antifake.daemon.store import Store, checks, open_store
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.watcher import Watcher
 from antifake.daemon.web import pages
 from antifake.daemon.web.guards import MAX_FILE_BYTES
-from antifake.daemon.worker.active_model import Answering
+from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.model_process import ModelProcess
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -90,7 +90,9 @@ def world(folder: Path, home: Home) -> Iterator[World]:
     with open_store(folder / "history.db", NOW) as store, ModelProcess(home) as model:
         settings = Settings(folder / "config.toml", load(folder / "config.toml"))
         events = Events()
-        service = Service(Parts(store, settings, Answering(home), model, events, lambda: NOW))
+        service = Service(
+            Dependencies(store, settings, ActiveModel(home), model, events, lambda: NOW)
+        )
         yield World(store, service, Access(store, events, lambda: NOW), [], count(1))
         events.close()
 

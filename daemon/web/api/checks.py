@@ -9,7 +9,7 @@ from apiflask.schemas import FileSchema
 from flask import Response, jsonify, request
 
 from antifake.core import Label
-from antifake.daemon.service import Answer, Asked, Ticket
+from antifake.daemon.service import Answer, CheckRequest, Ticket
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.tables import Source
 from antifake.daemon.web.context import behind, service
@@ -131,8 +131,8 @@ def forget_many(body: dict[str, Any]) -> Response:
     return jsonify(forgotten=service().forget(body["ids"]))
 
 
-def _asked(form: dict[str, Any]) -> Asked:
-    return Asked(
+def _asked(form: dict[str, Any]) -> CheckRequest:
+    return CheckRequest(
         source=form.get("source") or _door(),
         priority=Priority.BATCH if form["priority"] == "batch" else Priority.PERSON,
         path=form.get("path") or None,

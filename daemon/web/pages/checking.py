@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from antifake.daemon.service import Answer, Asked, Ticket
+from antifake.daemon.service import Answer, CheckRequest, Ticket
 
 from .context import House
 from .history import DOOR, rendered
@@ -38,7 +38,7 @@ def add(pages: Blueprint, house: House) -> None:
     @takes(BYTES)
     def check() -> Response:
         data = _sent(house.max_bytes)
-        return _answered(waited(service.check(data, Asked(source=DOOR))))
+        return _answered(waited(service.check(data, CheckRequest(source=DOOR))))
 
     @pages.get("/given/<name>")
     def given(name: str) -> Response:
