@@ -1,4 +1,4 @@
-"""The doctor: every cause of trouble made for real, and named with the one thing to do first."""
+"""The doctor: each cause of trouble is made for real and named with the one thing to do first."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import tiny_prompt
 from kit.imports import unfitting_transformers
-from kit.tiny import LLM_WIDTH
 from sqlalchemy import text
 
 from antifake.core.promptbook import Promptbook
@@ -32,7 +32,7 @@ MUCH = Free(10**12, 0, 10**12)
 
 @pytest.fixture
 def system(tiny_home, tmp_path, monkeypatch) -> System:
-    """Somebody with a model and a prompt, in good health; the daemon does not run."""
+    """A model and a prompt, all in order; the daemon does not run."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "/none")  # no systemctl
@@ -51,14 +51,14 @@ def free_port() -> int:
 
 @contextmanager
 def healthy(system):
-    """Its daemon runs."""
+    """Runs the daemon of the system."""
     with ExitStack() as parts:
         parts.enter_context(instance.only_one(system.where))
         yield parts.enter_context(app.started(system.where, lambda: None))
 
 
 def trouble(system):
-    """What comes first, after seeing that everything found has a sentence."""
+    """Returns the first failure; every finding must have a sentence and every failure a fix."""
     found = list(examine(system))
     assert all(finding.sentence.strip() for finding in found)
     assert all(finding.fix for finding in found if not finding.ok)
@@ -72,14 +72,15 @@ def named(system, name):
 # --- Well ---------------------------------------------------------------------------------------
 
 
-def test_who_is_well_is_told_so(system):
+def test_a_healthy_system_is_told_so(system):
     with healthy(system):
         found = list(examine(system))
     assert first_trouble(found) is None, found
-    assert [finding.name for finding in found] == [
-        "folders", "settings", "disk", "libraries", "model", "prompt", "history", "daemon",
-        "port", "token", "version", "watched folders", "kernel's watches", "tray", "autostart",
-    ]  # fmt: skip
+    names = " ".join(finding.name.replace(" ", "-") for finding in found)
+    assert names == (
+        "folders settings disk libraries model prompt history daemon port token version "
+        "watched-folders kernel's-watches tray autostart"
+    )
 
 
 def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(system):
@@ -174,20 +175,29 @@ def test_a_model_that_is_damaged(system):
     assert "damaged" in first.sentence
 
 
-def test_a_prompt_that_is_missing_or_does_not_fit(system):
+def test_a_prompt_in_the_settings_that_is_missing(system):
     put(system.where.config, "worker.prompt", "mine")
     first = trouble(system)
     assert (first.name, first.fix) == ("prompt", "antifake config set worker.prompt ''")
-    put(system.where.config, "worker.prompt", None)
-    book = Promptbook(system.where.home.prompts)
-    book.path("first").unlink()
+
+
+def test_a_prompt_in_use_that_is_missing(system):
+    Promptbook(system.where.home.prompts).path("first").unlink()
     first = trouble(system)
     assert first.name == "prompt"
     assert "antifake prompt list" in first.fix
-    assert LLM_WIDTH
 
 
-def test_a_log_that_is_damaged(system):
+def test_a_prompt_of_another_model(system):
+    prompt = tiny_prompt(1).tuned_for("f" * 64, "some-7b")
+    Promptbook(system.where.home.prompts).add("foreign", prompt.to_bytes())
+    put(system.where.config, "worker.prompt", "foreign")
+    first = trouble(system)
+    assert (first.name, first.fix) == ("prompt", "antifake config set worker.prompt ''")
+    assert "some-7b" in first.sentence
+
+
+def test_a_history_that_is_damaged(system):
     with open_store(system.where.database, NOW) as store:
         store.back_up(NOW)
     system.where.database.write_bytes(b"no database" * 100)
@@ -198,7 +208,7 @@ def test_a_log_that_is_damaged(system):
     assert "newest backup" in first.fix
 
 
-def test_a_log_of_a_newer_version_or_of_another_program(system):
+def test_a_history_of_a_newer_version_or_of_another_program(system):
     with open_store(system.where.database, NOW) as store, store.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     first = trouble(system)
@@ -246,7 +256,7 @@ def test_one_that_has_not_said_where_it_is(system):
 
 @contextmanager
 def stranger(say: bytes, port: int = 0):
-    """A program that takes calls, says that, and hangs up; b"" says nothing and stays."""
+    """A program that accepts connections, sends `say` and closes; for b"" it sends nothing."""
     stop = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
