@@ -1,4 +1,4 @@
-"""What the person can set, and the file in which they do.
+"""The settings and the file config.toml.
 
 config = load(config_path())
 config.server.port

@@ -1,7 +1,6 @@
-"""Changes to config.toml that keep the person's comments, order and line ends.
+"""Edits config.toml and keeps the user's comments, order and line endings.
 
-The new text is read back before it replaces the file, in one step: a file that was sound stays
-so, whatever happens meanwhile.
+The new text is parsed before it atomically replaces the file, so a valid file stays valid.
 """
 
 import tomllib
@@ -22,12 +21,15 @@ from .settings import Config, ConfigError, Folder, names, unknown
 
 
 def put(path: Path, name: str, value: Any) -> Config:
-    """Set one setting, None: to its default again; gives the whole. Raises ConfigError."""
+    """Sets one setting; None resets it to its default. Returns the new config.
+
+    Raises ConfigError.
+    """
     return put_all(path, {name: value})
 
 
 def put_all(path: Path, values: Mapping[str, Any]) -> Config:
-    """As `put` with many, all or none."""
+    """Sets several settings as `put` does: all of them or none."""
     for name in values:
         _hint(name)
 
@@ -43,9 +45,10 @@ def put_all(path: Path, values: Mapping[str, Any]) -> Config:
 
 
 def from_text(name: str, text: str) -> Any:
-    """What a person typed for a setting, as `put` takes it; nothing typed is None.
+    """Converts what a person typed for a setting into a value for `put`. Empty text is None.
 
-    Words need no quotes; the rest is as in the file. Raises ConfigError.
+    Strings need no quotes; everything else is written as in TOML. Raises ConfigError if there is
+    no such setting.
     """
     if text.strip() in ("", "none"):
         return None if text.strip() == "" or type(None) in get_args(_hint(name)) else text
@@ -55,11 +58,11 @@ def from_text(name: str, text: str) -> Any:
     try:
         return tomllib.loads(f"x = {text}")["x"]
     except (tomllib.TOMLDecodeError, KeyError):
-        return text  # what is wrong with it, reading it back says
+        return text  # `put` will say what is wrong with it
 
 
 def add_folder(path: Path, folder: Folder) -> Config:
-    """Watch a folder. Raises ConfigError where it is watched already."""
+    """Adds a watched folder. Raises ConfigError if it is watched already."""
 
     def change(document: tomlkit.TOMLDocument) -> None:
         watch = _part(document, "watch")
@@ -78,7 +81,7 @@ def add_folder(path: Path, folder: Folder) -> Config:
 
 
 def remove_folder(path: Path, folder: Path) -> Config:
-    """Watch a folder no more. Raises ConfigError where it is not watched."""
+    """Removes a watched folder. Raises ConfigError if it is not watched."""
 
     def change(document: tomlkit.TOMLDocument) -> None:
         folders = document.get("watch", {}).get("folders", [])
@@ -94,7 +97,7 @@ def remove_folder(path: Path, folder: Path) -> Config:
 
 
 def to_toml(config: Config) -> str:
-    """Every setting as it is in force."""
+    """Returns all settings as TOML, defaults included."""
     return tomlkit.dumps(_plain(config))
 
 
@@ -107,7 +110,7 @@ def _rewrite(path: Path, change: Callable[[tomlkit.TOMLDocument], None]) -> Conf
     change(document)
     text = tomlkit.dumps(document)
     config = parse(text, path)
-    # Where the file is a link, as into a folder of dotfiles, what it leads to is written.
+    # If the file is a link, for example into a folder of dotfiles, write to its target.
     write_atomically(path.resolve(), _encoded(text))
     return config
 
@@ -126,7 +129,7 @@ def _part(document: tomlkit.TOMLDocument, name: str) -> Any:
 
 
 def _path_of(table: Any) -> Path | None:
-    """None where it is no path; parsing the whole file then says which setting is wrong."""
+    """Returns None if it is not a path; parsing the file will report the error."""
     try:
         return whole_path(str(table.get("path", "")))
     except PathError:
@@ -141,7 +144,7 @@ def _hint(name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """As TOML has it: no dataclasses, paths or None."""
+    """Returns the value in types that TOML has: no dataclasses, paths or None."""
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A whole path, made of what a person typed."""
+"""Parses the path of a folder that a person typed."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,14 @@ _SHOWN = 200
 
 
 class PathError(ConfigError):
-    """What was typed is not the path of a folder."""
+    """The text is not the path of a folder."""
 
 
 def whole_path(text: str, base: Path | None = None) -> Path:
-    """The path from the root on, `~` expanded, without `.` and `..`. Links stay as they are.
+    """Returns an absolute path with `~` expanded and without `.` and `..`.
 
-    A relative path is taken from `base`, and refused without one. Raises PathError.
+    Links are not resolved. A relative path is relative to `base`. Raises PathError, also for a
+    relative path without `base`.
     """
     if not text.strip():
         raise PathError("Say which folder: its whole path.")
@@ -43,5 +44,5 @@ def _from_root(text: str, base: Path | None) -> Path:
 
 def _normal(path: Path) -> Path:
     text = os.path.normpath(path)
-    # POSIX lets two slashes at the start mean something else; no system that we run on does so.
+    # POSIX allows two leading slashes to mean something else, but our systems do not use that.
     return Path(text[1:] if os.name == "posix" and text.startswith("//") else text)

@@ -1,7 +1,7 @@
-"""The person's config.toml over the defaults.
+"""Reads the user's config.toml over the defaults.
 
-A misspelt key is an error that names it, never ignored: who writes `exclud` believes from then on
-that those files are left alone.
+An unknown key is an error that names it. If it were ignored, a user who misspells `exclude` would
+believe that those files are left alone.
 """
 
 import os
@@ -15,26 +15,26 @@ from .paths import PathError, whole_path
 from .settings import Config, ConfigError, Folder, unknown
 
 T = TypeVar("T")
-_UNFIT = object()
+_WRONG_TYPE = object()
 
 
 def config_path() -> Path:
-    """Where it is looked for; ANTIFAKE_HOME has it, if that names a folder."""
+    """Returns the path of config.toml: in ANTIFAKE_HOME if that is set."""
     if chosen := os.environ.get("ANTIFAKE_HOME"):
         return Path(chosen) / "config.toml"
-    import platformdirs  # noqa: PLC0415  # the command line starts without it
+    import platformdirs  # noqa: PLC0415  # slow to import
 
     return platformdirs.user_config_path("antifake", appauthor=False) / "config.toml"
 
 
 def load(path: Path) -> Config:
-    """The defaults where there is no file. Raises ConfigError."""
+    """Returns the settings; the defaults if there is no file. Raises ConfigError."""
     return parse(read_text(path), path)
 
 
 def read_text(path: Path) -> str:
     try:
-        # Not read_text: line ends are kept as they are.
+        # Path.read_text() would change line endings.
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return ""
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, path: Path) -> Config:
-    """`path` is for the sentences. Raises ConfigError."""
+    """Parses `text`. Error messages mention `path`. Raises ConfigError."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -52,7 +52,7 @@ def parse(text: str, path: Path) -> Config:
     try:
         return _build(Config, table, "")
     except ConfigError as error:
-        raise ConfigError(f"{error} It stands in {path}.") from None
+        raise ConfigError(error.reason, path) from None
 
 
 def _build(kind: type[T], table: Any, where: str) -> T:
@@ -75,31 +75,31 @@ def _setting(hint: Any, raw: Any, name: str) -> Any:
         return _build(hint, raw, name)
     of, allowed = get_args(hint)
     value = _value(of, raw, name)
-    if value is _UNFIT or not allowed.test(value):
-        raise ConfigError(f"{name} cannot be {raw!r}: allowed is {allowed.words}.")
+    if value is _WRONG_TYPE or not allowed.test(value):
+        raise ConfigError(f"{name} cannot be {raw!r}: it must be {allowed.words}.")
     return value
 
 
 def _value(of: Any, raw: Any, name: str) -> Any:
-    """What TOML has, as the setting has it; _UNFIT where it is of another kind."""
+    """Converts a TOML value to type `of`. Returns _WRONG_TYPE if that is impossible."""
     if is_dataclass(of):
         return _build(of, raw, name)  # type: ignore[arg-type]
     if get_origin(of) is tuple and isinstance(raw, list):
         inner = get_args(of)[0]
         values = tuple(_value(inner, one, f"{name}[{i}]") for i, one in enumerate(raw))
-        return _UNFIT if _UNFIT in values else values
+        return _WRONG_TYPE if _WRONG_TYPE in values else values
     if get_origin(of) is Literal:
-        return raw if raw in get_args(of) else _UNFIT
+        return raw if raw in get_args(of) else _WRONG_TYPE
     if of is Path and isinstance(raw, str):
         return _path(raw)
     if of is float and type(raw) is int:
         return float(raw)
     kinds = get_args(of) if isinstance(of, UnionType) else (of,)
-    return raw if type(raw) in kinds else _UNFIT  # not isinstance: true is an int, too
+    return raw if type(raw) in kinds else _WRONG_TYPE  # not isinstance: True is an int, too
 
 
 def _path(raw: str) -> Any:
     try:
         return whole_path(raw)
     except PathError:  # the caller says which setting it is and what is allowed
-        return _UNFIT
+        return _WRONG_TYPE

@@ -1,4 +1,4 @@
-"""Every setting, its default, and what it may be."""
+"""Every setting with its default and its allowed values."""
 
 import difflib
 from collections.abc import Callable
@@ -12,15 +12,20 @@ from antifake.core.errors import UsageError
 
 
 class ConfigError(UsageError):
-    """A setting that cannot be; the sentence names it, the file, and what can be."""
+    """A wrong setting. The message names the setting, the file and the allowed values."""
 
     status = 422
     code = "bad_setting"
 
+    def __init__(self, reason: str, file: Path | None = None) -> None:
+        super().__init__(f"{reason} It is set in {file}." if file else reason)
+        self.reason = reason
+        """The message without the file."""
+
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a setting may be, in words and as a test of the value."""
+    """The allowed values of a setting, in words and as a test."""
 
     words: str
     test: Callable[[Any], bool] = lambda _: True
@@ -31,7 +36,7 @@ def from_to(low: float, high: float) -> Allowed:
 
 
 def _is_pattern(pattern: str) -> bool:
-    """Relative to its folder, with / between names, brackets closed."""
+    """Returns whether it is relative, separated by / and has balanced brackets."""
     return (
         pattern.strip("/") != ""
         and not pattern.startswith("/")
@@ -70,12 +75,12 @@ class Folder:
 
     path: Whole = Path()
     include: Patterns = ()
-    """Only these files; none named: every picture."""
+    """Only these files; if empty, every picture."""
     exclude: Patterns = ()
-    """Never these; stronger than include."""
+    """Never these files; takes precedence over `include`."""
     recursive: Flag = True
     polling: Flag = False
-    """Look again and again, where a drive tells of no changes, as on a network."""
+    """List the folder periodically, for drives that report no changes, such as network drives."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,14 @@ class Watch:
     folders: Annotated[tuple[Folder, ...], Allowed("tables that begin [[watch.folders]]")] = ()
     paused_until: Moment = None
     quiet_s: Annotated[float, from_to(0.1, 600)] = 0.6
-    """How long a file must not change before it is looked at."""
+    """How long a file must stay unchanged before it is checked."""
     rescan_minutes: Annotated[float, from_to(1, 1440)] = 15.0
 
 
 @dataclass(frozen=True)
 class Server:
     port: Annotated[int, from_to(1024, 65535)] = 8765
-    """On 127.0.0.1; where it is taken, the next free one."""
+    """On 127.0.0.1. If it is in use, the next free port is taken."""
 
 
 @dataclass(frozen=True)
@@ -98,25 +103,25 @@ class Worker:
     model: Name = ""
     prompt: Name = ""
     idle_minutes: Annotated[float, from_to(0.1, 10_080)] = 10.0
-    """After so long without a picture the model leaves the memory."""
+    """After this time without a picture the model is unloaded."""
     queue: Annotated[int, from_to(1, 100_000)] = 64
-    """So many may wait; whoever comes then is told to come again."""
+    """At most this many pictures may wait; further ones are refused."""
 
 
 @dataclass(frozen=True)
 class History:
     database: Annotated[str, Allowed("an address for SQLAlchemy, or nothing for a file here")] = ""
     keep_days: Annotated[int, from_to(0, 36_500)] = 0
-    """Older checks are dropped; 0: none are."""
+    """Older checks are deleted; 0 keeps all."""
     keep_checks: Annotated[int, from_to(0, 100_000_000)] = 0
-    """So many of the newest are kept; 0: all are."""
+    """Only this many of the newest checks are kept; 0 keeps all."""
     backups: Annotated[int, from_to(1, 365)] = 7
     paths: Flag = True
-    """Keep where a checked file lies."""
+    """Whether to keep the path of a checked file."""
     pages: Annotated[Literal["no", "host", "all"], Allowed('"no", "host" or "all"')] = "host"
-    """What is kept of the address of the page that a picture was on."""
+    """How much is kept of the address of the page that a picture was on."""
     thumbnails: Annotated[int, from_to(0, 1_000_000)] = 5_000
-    """So many small pictures are kept; 0: none."""
+    """This many thumbnails are kept; 0 keeps none."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +135,14 @@ class Notifications:
 @dataclass(frozen=True)
 class Login:
     start: Flag = False
-    """Start with the person's session."""
+    """Start with the user's session."""
 
 
 @dataclass(frozen=True)
 class Logs:
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Allowed('"debug" (names of files stand in the log then), "info", "warning" or "error"'),
+        Allowed('"debug" (the log then contains file names), "info", "warning" or "error"'),
     ] = "info"
 
 
@@ -154,7 +159,7 @@ class Config:
     logs: Logs = field(default_factory=Logs)
 
     def get(self, name: str) -> Any:
-        """The value of `server.port`, or a part, of `server`. Raises ConfigError."""
+        """Returns a value ("server.port") or a whole section ("server"). Raises ConfigError."""
         known = names()
         parts = {one.partition(".")[0] for one in known}
         if name not in parts and name not in known:
@@ -163,7 +168,7 @@ class Config:
 
 
 def names() -> list[str]:
-    """Every setting by its dotted name."""
+    """Returns the dotted name of every setting."""
     return [
         f"{part.name}.{one.name}"
         for part in fields(Config)
@@ -172,6 +177,7 @@ def names() -> list[str]:
 
 
 def unknown(name: str, known: list[str]) -> ConfigError:
+    """Returns the error for a name that is not in `known`."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return ConfigError(f"{name} is not a setting; {hint}There are: {', '.join(known)}.")
+    return ConfigError(f"{name} is not a setting; {hint}The settings are: {', '.join(known)}.")

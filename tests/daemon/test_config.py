@@ -1,4 +1,4 @@
-"""The settings file as a person writes it, and as the program changes it."""
+"""The settings file as a person writes it and as the program edits it."""
 
 import subprocess
 import sys
@@ -229,7 +229,7 @@ def test_the_file_lies_in_the_named_home_or_at_the_platforms_place(tmp_path, mon
     assert config_path().parent.name == "antifake"
 
 
-def test_settings_and_the_log_import_nothing_heavy():
+def test_settings_and_the_store_import_nothing_heavy():
     code = "import antifake.daemon.config, antifake.daemon.store, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"torch", "numpy", "PIL", "alembic", "transformers"}

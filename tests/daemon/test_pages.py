@@ -296,7 +296,7 @@ def test_a_setting_is_changed_and_goes_back_to_its_default(here, me):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("server.port", "80", "server.port cannot be 80: allowed is from 1,024 to 65,535."),
+        ("server.port", "80", "server.port cannot be 80: it must be from 1,024 to 65,535."),
         ("history.pages", "some", "history.pages cannot be 'some'"),
         ("server.prot", "80", "server.prot is not a setting"),
         ("watch.folders", "[]", "watch.folders is not a setting"),
@@ -307,7 +307,7 @@ def test_a_setting_that_cannot_be_is_refused_with_what_can_be(here, me, name, va
     answer = change(me, "setting", name=name, value=value)
     assert answer.status_code == 422
     assert answer.json["error"].startswith(sentence)
-    assert "It stands in" not in answer.json["error"]
+    assert "It is set in" not in answer.json["error"]
     assert here.service.config == before
 
 

@@ -379,7 +379,7 @@ def test_a_setting_says_what_is_wrong_beside_it(here, desk):
     port.fill("80")
     port.press("Enter")
     error = page.locator("#server-port-error")
-    expect(error).to_have_text("server.port cannot be 80: allowed is from 1,024 to 65,535.")
+    expect(error).to_have_text("server.port cannot be 80: it must be from 1,024 to 65,535.")
     expect(port).to_be_focused()
     expect(port).to_have_attribute("aria-invalid", "true")
     port.fill("8800")

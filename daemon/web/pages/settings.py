@@ -137,9 +137,8 @@ def _known(name: str) -> str:
 
 
 def _about_this_change(error: ConfigError, name: str) -> ConfigError:
-    """Nothing was written, so nothing of it stands in the file, as the sentence says."""
-    sentence, _, _ = str(error).partition(" It stands in ")
-    return ConfigError(sentence) if sentence.startswith(name) else error
+    """Leaves out the file: nothing was written, so this setting is not in it."""
+    return ConfigError(error.reason) if error.reason.startswith(name) else error
 
 
 def _settings(config: Config, part: str) -> list[Setting]:
