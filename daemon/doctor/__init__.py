@@ -1,5 +1,7 @@
 """Diagnoses this installation and names the one thing to do first.
 
+    from antifake.daemon.places import places
+
     findings = list(examine(System(places())))
     first = first_trouble(findings)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from kit.pace import within
 
 from antifake.core.bundle import Manifest, Tokens
 from antifake.core.detector import detector_of, load_detector
@@ -42,8 +44,8 @@ def machine(ram=64, card=None, gpu="cuda", has_nf4=True):
     return Machine(gpu if card else None, lambda place: memory[place.type], has_nf4)
 
 
-class Racing:
-    """Races that take no time, and how many there were."""
+class Measured:
+    """Known times instead of a measurement, and how often they were asked for."""
 
     def __init__(self, times):
         self.times, self.count = times, 0
@@ -81,7 +83,7 @@ def test_a_graphics_card_holds_the_best_that_fits(needs, card, weights):
 
 
 def test_a_card_that_is_too_small_leaves_it_to_the_processor_and_says_so(needs):
-    chosen = choose(needs, benchmark=DtypeBenchmark(run=Racing(SLOW)), machine=machine(card=6))
+    chosen = choose(needs, benchmark=DtypeBenchmark(run=Measured(SLOW)), machine=machine(card=6))
     assert chosen == Precision(CPU, torch.float32)
     assert "the processor judges" in chosen.note
     assert "pip" not in chosen.note
@@ -89,7 +91,7 @@ def test_a_card_that_is_too_small_leaves_it_to_the_processor_and_says_so(needs):
 
 def test_without_bitsandbytes_a_small_card_is_not_used_and_the_person_learns_how(needs):
     chosen = choose(
-        needs, benchmark=DtypeBenchmark(run=Racing(SLOW)), machine=machine(card=8, has_nf4=False)
+        needs, benchmark=DtypeBenchmark(run=Measured(SLOW)), machine=machine(card=8, has_nf4=False)
     )
     assert chosen.device == CPU
     assert "pip install 'antifake[gpu]'" in chosen.note
@@ -126,15 +128,15 @@ def test_apples_gpu_shares_the_computers_memory(needs, ram, device, weights):
 def test_a_processor_multiplies_in_what_is_faster_and_keeps_what_fits(
     needs, times, ram, dtype, weights
 ):
-    chosen = choose(needs, benchmark=DtypeBenchmark(run=Racing(times)), machine=machine(ram))
+    chosen = choose(needs, benchmark=DtypeBenchmark(run=Measured(times)), machine=machine(ram))
     assert chosen == Precision(CPU, dtype, weights)
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
 def test_a_half_that_is_hardly_faster_is_not_worth_its_rounding():
-    assert not DtypeBenchmark(run=Racing(Times(1.1, 1.0))).prefers_bfloat16()
-    assert not DtypeBenchmark(run=Racing(SLOW)).prefers_bfloat16()
-    assert DtypeBenchmark(run=Racing(Times(1.3, 1.0))).prefers_bfloat16()
+    assert not DtypeBenchmark(run=Measured(Times(1.1, 1.0))).prefers_bfloat16()
+    assert not DtypeBenchmark(run=Measured(SLOW)).prefers_bfloat16()
+    assert DtypeBenchmark(run=Measured(Times(1.3, 1.0))).prefers_bfloat16()
 
 
 def test_a_precision_reads_as_words_and_its_note_does_not_tell_it_apart():
@@ -160,7 +162,7 @@ def started(home: Path, **environment) -> list[str]:
     plain = {name: value for name, value in os.environ.items() if name not in LIMITED}
     done = subprocess.run(
         [sys.executable, "-c", STARTED, str(home)],
-        env=plain | environment, capture_output=True, text=True, check=True, timeout=60,
+        env=plain | environment, capture_output=True, text=True, check=True, timeout=within(60),
     )  # fmt: skip
     return done.stdout.split()
 
@@ -169,32 +171,31 @@ def test_a_processor_that_is_kept_from_bfloat16_computes_in_float32_whatever_it_
     free, limited = started(tmp_path), started(tmp_path, **LIMITED)
     assert limited[0] == "torch.float32"
     assert free[1] == limited[1], "the processor's own claim knows of no limits"
-    # Which one wins without limits is this machine's affair; one without bfloat16 does not race.
+    # Which one wins without limits depends on the machine; one without bfloat16 is not measured.
     if free[1] == "True":
-        assert free[0] == "torch.bfloat16"
         assert len(json.loads((tmp_path / FILE).read_bytes())) == 2, "one answer for each"
     else:
         assert free[0] == "torch.float32"
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
-def test_the_second_start_does_not_race(tmp_path):
-    first, second = Racing(FAST), Racing(SLOW)
+def test_the_second_start_does_not_measure(tmp_path):
+    first, second = Measured(FAST), Measured(SLOW)
     assert DtypeBenchmark(tmp_path / FILE, first).prefers_bfloat16()
     assert DtypeBenchmark(tmp_path / FILE, second).prefers_bfloat16()
     assert (first.count, second.count) == (1, 0)
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
-def test_another_torch_or_a_limit_races_again(tmp_path, monkeypatch):
-    racing = Racing(FAST)
-    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
+def test_another_torch_or_a_limit_is_measured_again(tmp_path, monkeypatch):
+    measured = Measured(FAST)
+    DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
-    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
+    DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     monkeypatch.setattr(torch, "__version__", "9.9")
-    DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
-    assert racing.count == 3
+    DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
+    assert measured.count == 3
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
@@ -203,53 +204,61 @@ def test_another_torch_or_a_limit_races_again(tmp_path, monkeypatch):
     [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"x": 1}', b"[" * 100_000]
     + [json.dumps({processor(): wrong}).encode() for wrong in ({}, {"float32_ms": "a"}, [], None)],
 )
-def test_an_unreadable_answer_is_raced_for_again_and_replaced(tmp_path, lying):
+def test_an_unreadable_answer_is_measured_again_and_replaced(tmp_path, lying):
     (tmp_path / FILE).write_bytes(lying)
-    racing = Racing(FAST)
-    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
-    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
-    assert racing.count == 1
+    measured = Measured(FAST)
+    assert DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
+    assert DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
+    assert measured.count == 1
 
 
 @pytest.mark.usefixtures("claims_bfloat16")
-def test_a_home_that_cannot_be_written_costs_a_race_and_no_error(tmp_path):
+def test_a_home_that_cannot_be_written_costs_a_benchmark_and_no_error(tmp_path):
     file = tmp_path / "home"
     file.write_bytes(b"not a folder")
-    racing = Racing(FAST)
+    measured = Measured(FAST)
     assert DtypeBenchmark.at(file)._file == file / FILE
-    assert DtypeBenchmark(file / FILE, racing).prefers_bfloat16()
-    assert DtypeBenchmark(file / FILE, racing).prefers_bfloat16()
+    assert DtypeBenchmark(file / FILE, measured).prefers_bfloat16()
+    assert DtypeBenchmark(file / FILE, measured).prefers_bfloat16()
     (tmp_path / FILE).mkdir()
-    assert DtypeBenchmark(tmp_path / FILE, racing).prefers_bfloat16()
-    assert racing.count == 3
+    assert DtypeBenchmark(tmp_path / FILE, measured).prefers_bfloat16()
+    assert measured.count == 3
     assert file.read_bytes() == b"not a folder"
 
 
-def test_a_processor_without_bfloat16_never_races(monkeypatch):
+def test_a_processor_without_bfloat16_is_never_measured(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
-    racing = Racing(FAST)
-    assert not DtypeBenchmark(run=racing).prefers_bfloat16()
-    assert racing.count == 0
+    measured = Measured(FAST)
+    assert not DtypeBenchmark(run=measured).prefers_bfloat16()
+    assert measured.count == 0
 
 
-def test_a_race_measures_both_and_leaves_the_threads_as_they_were():
+def test_the_benchmark_measures_both_and_leaves_the_threads_as_they_were():
     threads = torch.get_num_threads()
     times = measure()
     assert times.float32_ms > 0 < times.bfloat16_ms
     assert torch.get_num_threads() == threads
 
 
+def ratio(times: Times) -> float:
+    """Returns how many times faster bfloat16 is."""
+    return times.float32_ms / times.bfloat16_ms
+
+
 def test_a_busy_machine_does_not_change_who_wins():
+    quiet = statistics.median(ratio(measure()) for _ in range(5))
     spinning = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(spinning) for _ in range(2 * (os.cpu_count() or 1))]
     try:
-        ratios = [times.float32_ms / times.bfloat16_ms for times in (measure() for _ in range(5))]
+        ratios = [ratio(measure()) for _ in range(5)]
     finally:
         for other in others:
             other.kill()
             other.wait()
-    assert max(ratios) < 2.5 * min(ratios)
+    # The medians of a busy machine: one of five may meet an interruption.
+    assert statistics.median(ratios) < 2.5 * quiet
+    assert quiet < 2.5 * statistics.median(ratios)
 
 
 @pytest.mark.usefixtures("claims_bfloat16")

@@ -1,8 +1,13 @@
-"""The commands as a person types them, on the tiny model, in processes of their own."""
+"""The commands of core as a person types them, on the tiny model.
+
+Most run in this process. What depends on a process of its own (signals, pipes, the encoding of
+the terminal) has one.
+"""
 
 import csv
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,20 +17,15 @@ from pathlib import Path
 
 import pytest
 from conftest import tiny_prompt
+from kit.command_line import antifake as run
+from kit.command_line import process
 from kit.official import write_evil_pth, write_official_pth
+from kit.pace import within
 from kit.toy import toy_pictures
 
-ANTIFAKE = [sys.executable, "-m", "antifake.daemon"]
+from antifake.core.verdict import Bands
 
-
-def run(*arguments, code=0, **kwargs):
-    done = subprocess.run(
-        [*ANTIFAKE, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False, **kwargs,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
+pytestmark = pytest.mark.usefixtures("tiny_home")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def test_check_prints_one_array_with_every_field(tiny_home, pictures, tmp_path):
+def test_check_prints_one_array_with_every_field(pictures, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     good = sorted((pictures / "real").iterdir())[:2]
     done = run("check", *good, tmp_path / "broken.jpg", tmp_path / "gone.png", "--json", code=1)
@@ -53,50 +53,45 @@ def test_check_prints_one_array_with_every_field(tiny_home, pictures, tmp_path):
     for row in rows[2:]:
         assert row["label"] is row["p_fake"] is None
         assert row["error"].endswith(".")
-    assert tiny_home.root.is_dir()
 
 
-def test_check_shows_words_and_a_percentage_only_on_demand(tiny_home, pictures):
+def test_check_shows_words_and_a_percentage_only_on_demand(pictures):
     path = next((pictures / "real").iterdir())
     assert "%" not in run("check", path).stdout
     plain = run("check", path).stdout.splitlines()
     assert plain[0].split() == ["VERDICT", "PICTURE"]
     assert str(path) in plain[1]
     assert "fake" not in plain[1].replace(str(path), "")
-    assert tiny_home.root.is_dir()
 
 
-def test_check_reads_standard_input(tiny_home, pictures):
+def test_check_reads_standard_input(pictures):
     data = next((pictures / "real").glob("*.png")).read_bytes()
     done = subprocess.run(
-        [*ANTIFAKE, "check", "-", "--json"], input=data, capture_output=True, check=True
+        process("check", "-", "--json"), input=data, capture_output=True, check=True
     )
     row = json.loads(done.stdout)[0]
     assert row["path"] == "-"
     assert row["label"]
-    assert tiny_home.root.is_dir()
 
 
-def test_a_hostile_file_name_cannot_command_the_terminal(tiny_home, pictures, tmp_path):
+def test_a_hostile_file_name_cannot_command_the_terminal(pictures, tmp_path):
     evil = tmp_path / "a\x1b[31m\nlikely real b.png"
     evil.write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
     done = run("check", evil)
     assert "\x1b" not in done.stdout
     assert len(done.stdout.splitlines()) == 2
     assert json.loads(run("check", evil, "--json").stdout)[0]["path"] == str(evil)
-    assert tiny_home.root.is_dir()
 
 
-def test_a_name_that_is_not_utf8_is_judged_and_survives_in_json(tiny_home, pictures, tmp_path):
+def test_a_name_that_is_not_utf8_is_judged_and_survives_in_json(pictures, tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
     Path(os.fsdecode(name)).write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
     row = json.loads(run("check", os.fsdecode(name), "--json").stdout)[0]
     assert os.fsencode(row["path"]) == name
     assert r"\udcff" in run("check", os.fsdecode(name)).stdout
-    assert tiny_home.root.is_dir()
 
 
-def test_scan_writes_jsonl_and_csv_of_the_same_rows(tiny_home, pictures, tmp_path):
+def test_scan_writes_jsonl_and_csv_of_the_same_rows(pictures, tmp_path):
     lines = run("scan", "-r", "--jsonl", pictures).stdout.splitlines()
     rows = {row["path"]: row for row in map(json.loads, lines)}
     assert len(rows) == 8
@@ -107,10 +102,9 @@ def test_scan_writes_jsonl_and_csv_of_the_same_rows(tiny_home, pictures, tmp_pat
     assert not run("scan", "--jsonl", pictures).stdout
     run("scan", "-r", pictures, "-o", tmp_path / "out.jsonl")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
-    assert tiny_home.root.is_dir()
 
 
-def test_scan_resumes_after_a_kill_without_doing_anything_twice(tiny_home, pictures, tmp_path):
+def test_scan_resumes_after_a_kill_without_doing_anything_twice(pictures, tmp_path):
     out = tmp_path / "out.jsonl"
     run("scan", "-r", pictures, "-o", out)
     whole = out.read_bytes()
@@ -121,10 +115,9 @@ def test_scan_resumes_after_a_kill_without_doing_anything_twice(tiny_home, pictu
     assert "3 pictures" in done.stderr
     paths = [json.loads(line)["path"] for line in out.read_text().splitlines()]
     assert len(paths) == len(set(paths)) == 8
-    assert tiny_home.root.is_dir()
 
 
-def test_scan_resumes_csv_too(tiny_home, pictures, tmp_path):
+def test_scan_resumes_csv_too(pictures, tmp_path):
     out = tmp_path / "out.csv"
     run("scan", "-r", "--csv", pictures, "-o", out)
     lines = out.read_bytes().splitlines(keepends=True)
@@ -132,16 +125,14 @@ def test_scan_resumes_csv_too(tiny_home, pictures, tmp_path):
     run("scan", "-r", "--csv", pictures, "-o", out, "--resume")
     rows = list(csv.DictReader(io.StringIO(out.read_text())))
     assert len({row["path"] for row in rows}) == len(rows) == 8
-    assert tiny_home.root.is_dir()
 
 
-def test_scan_never_overwrites_and_never_appends_to_a_strangers_file(tiny_home, pictures, tmp_path):
+def test_scan_never_overwrites_and_never_appends_to_a_strangers_file(pictures, tmp_path):
     out = tmp_path / "notes.jsonl"
     out.write_text("dear diary\n")
     assert "exists already" in run("scan", pictures, "-o", out, code=2).stderr
     assert "not the JSONL output" in run("scan", pictures, "-o", out, "--resume", code=2).stderr
     assert out.read_text() == "dear diary\n"
-    assert tiny_home.root.is_dir()
 
 
 def test_scan_says_with_its_exit_code_what_it_found(tiny_home, pictures, tmp_path):
@@ -151,14 +142,36 @@ def test_scan_says_with_its_exit_code_what_it_found(tiny_home, pictures, tmp_pat
     book = Promptbook(tiny_home.prompts)
     book.add("paranoid", tiny_prompt(1, threshold=-1e6).to_bytes())
     book.add("trusting", tiny_prompt(1, threshold=1e6).to_bytes())
+    book.add("careful", tiny_prompt(1, bands=Bands(0.0, 1.0)).to_bytes())
     run("scan", "-r", pictures, "--fail-on", "fake", "--prompt", "paranoid", code=10)
     run("scan", "-r", pictures, "--fail-on", "fake", "--prompt", "trusting")
+    run("scan", "-r", pictures, "--fail-on", "unsure", "--prompt", "careful", code=10)
+    run("scan", "-r", pictures, "--fail-on", "fake", "--prompt", "careful")
     (tmp_path / "x.PNG").write_bytes(b"")
     done = run("scan", tmp_path, "--prompt", "trusting", code=1)
     assert "1 not checked" in done.stderr
 
 
-def test_scan_takes_capital_endings_and_obeys_include_and_exclude(tiny_home, pictures, tmp_path):
+def test_the_bands_of_a_prompt_decide_what_is_called_ai_made(tiny_home, pictures):
+    from antifake.core.promptbook import Promptbook
+
+    picture = next((pictures / "real").iterdir())
+    p_fake = json.loads(run("check", picture, "--json").stdout)[0]["p_fake"]
+    # The same margin, moved to a p_fake of 0.7: AI-made above 0.6, and not above 0.8.
+    moved = math.log(p_fake / (1 - p_fake)) - math.log(0.7 / 0.3)
+    book = Promptbook(tiny_home.prompts)
+    for name, fake_above in (("strict", 0.6), ("lenient", 0.8)):
+        prompt = tiny_prompt(1, threshold=moved, bands=Bands(0.4, fake_above))
+        book.add(name, prompt.to_bytes())
+    said = {}
+    for name in ("strict", "lenient"):
+        (said[name],) = json.loads(run("check", picture, "--json", "--prompt", name).stdout)
+        assert said[name]["p_fake"] == pytest.approx(0.7, abs=1e-3)
+    assert said["strict"]["label"] == "fake"
+    assert said["lenient"]["label"] == "unsure"
+
+
+def test_scan_takes_capital_endings_and_obeys_include_and_exclude(pictures, tmp_path):
     data = next((pictures / "real").glob("*.png")).read_bytes()
     for name in ("a.PNG", "b.png", "c.txt", "skip/d.png", "keep/e.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -171,19 +184,17 @@ def test_scan_takes_capital_endings_and_obeys_include_and_exclude(tiny_home, pic
     assert names() == ["a.PNG", "b.png", "d.png", "e.png"]
     assert names("--exclude", "skip") == ["a.PNG", "b.png", "e.png"]
     assert names("--include", "*.txt") == ["c.txt"]
-    assert tiny_home.root.is_dir()
 
 
-def test_a_circle_of_links_is_walked_once(tiny_home, pictures, tmp_path):
+def test_a_circle_of_links_is_walked_once(pictures, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
     (tmp_path / "in" / "loop").symlink_to(tmp_path)
     assert len(run("scan", "-r", "--jsonl", tmp_path).stdout.splitlines()) == 1
-    assert tiny_home.root.is_dir()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_keeps_what_is_done_and_ends_with_130(tiny_home, pictures, tmp_path):
+def test_ctrl_c_keeps_what_is_done_and_ends_with_130(pictures, tmp_path):
     data = next((pictures / "real").glob("*.png")).read_bytes()
     for number in range(3000):
         (tmp_path / f"{number}.png").write_bytes(data)
@@ -198,22 +209,21 @@ def test_ctrl_c_keeps_what_is_done_and_ends_with_130(tiny_home, pictures, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + within(60)
     while not (out.exists() and out.stat().st_size > 2000) and time.monotonic() < deadline:
         time.sleep(0.02)
     scan.send_signal(signal.SIGINT)
-    stderr = scan.communicate(timeout=30)[1]
+    stderr = scan.communicate(timeout=within(30))[1]
     assert scan.returncode == 130
     assert "Traceback" not in stderr
     assert "Stopped" in stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert 0 < len(rows) < 3000
-    assert tiny_home.root.is_dir()
 
 
-def test_a_reader_who_has_seen_enough_is_no_error(tiny_home, pictures):
+def test_a_reader_who_has_seen_enough_is_no_error(pictures):
     with subprocess.Popen(
-        [*ANTIFAKE, "scan", "-r", "--jsonl", str(pictures)],
+        process("scan", "-r", "--jsonl", pictures),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -221,25 +231,22 @@ def test_a_reader_who_has_seen_enough_is_no_error(tiny_home, pictures):
         assert scan.stdout.readline()
         scan.stdout.close()
         assert "Traceback" not in scan.stderr.read()
-    assert tiny_home.root.is_dir()
 
 
-def test_wrong_use_ends_with_2(tiny_home, tmp_path):
+def test_wrong_use_ends_with_2(tmp_path):
     run("check", code=2)
     run("scan", tmp_path / "nowhere", code=2)
     run("scan", tmp_path, "--jobs", "0", code=2)
     run("evaluate", code=2)
     run("model", "use", "../../etc", code=2)
-    assert tiny_home.root.is_dir()
 
 
-def test_no_model_ends_with_3_and_a_sentence(tiny_home, tmp_path, pictures):
+def test_no_model_ends_with_3_and_a_sentence(tmp_path, pictures):
     path = next((pictures / "real").iterdir())
     done = run("check", path, "--model", "nothing", code=3)
     assert len(done.stderr.strip().splitlines()) == 1
     (tmp_path / "empty").mkdir()
     assert "no bundle.json" in run("check", path, "--model", f"{tmp_path}/empty", code=3).stderr
-    assert tiny_home.root.is_dir()
 
 
 def test_a_changed_byte_in_a_model_is_noticed(tiny_home, pictures):
@@ -299,7 +306,7 @@ def test_an_evil_prompt_is_one_sentence_and_runs_nothing(tiny_home, tmp_path):
     assert not (tiny_home.prompts / "evil.safetensors").exists()
 
 
-def test_a_prompt_for_another_model_is_refused_and_the_old_one_stays(tiny_home, tmp_path):
+def test_a_prompt_for_another_model_is_refused_and_the_old_one_stays(tmp_path):
     import torch
 
     big = write_official_pth(tmp_path / "big.pth", torch.randn(1, 768), torch.randn(1, 4096))
@@ -307,7 +314,6 @@ def test_a_prompt_for_another_model_is_refused_and_the_old_one_stays(tiny_home, 
     assert "another model" in run("prompt", "use", "big", code=3).stderr
     active = [row for row in json.loads(run("prompt", "list", "--json").stdout) if row["active"]]
     assert [row["name"] for row in active] == ["first"]
-    assert tiny_home.root.is_dir()
 
 
 def test_prepare_takes_a_folder_to_a_model_that_answers(tiny_home, tiny_source, pictures, tmp_path):
@@ -334,7 +340,7 @@ def test_the_true_size_model_has_a_plan():
     assert "together" in run("model", "plan", "--dtype", "int8").stdout
 
 
-def test_evaluate_counts_as_the_official_test_does_without_its_bugs(tiny_home, pictures, tmp_path):
+def test_evaluate_counts_as_the_official_test_does_without_its_bugs(pictures, tmp_path):
     found = json.loads(
         run("evaluate", "--real", pictures / "real", "--fake", pictures / "fake", "--json",
             "--log", tmp_path / "log.jsonl").stdout
@@ -347,7 +353,6 @@ def test_evaluate_counts_as_the_official_test_does_without_its_bugs(tiny_home, p
     alone = json.loads(run("evaluate", "--fake", pictures / "fake", "--json").stdout)
     assert alone["fake_accuracy"] == found["fake_accuracy"] == alone["accuracy"]
     assert alone["auc"] is alone["balanced_accuracy"] is None
-    assert tiny_home.root.is_dir()
 
 
 def test_help_of_every_command_is_one_screen():
@@ -363,13 +368,39 @@ def test_every_request_that_was_made_is_listed(tiny_home):
     assert "1,234 bytes  something 1.0" in run("privacy").stdout
 
 
-def test_a_terminal_that_cannot_write_a_name_stops_nothing(tiny_home, pictures, tmp_path):
+def test_a_terminal_that_cannot_write_a_name_stops_nothing(pictures, tmp_path):
     path = tmp_path / "\u4e2d.png"
     path.write_bytes(next((pictures / "real").glob("*.png")).read_bytes())
     western = os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
-    assert r"\u4e2d.png" in run("check", path, env=western).stdout
-    assert tiny_home.root.is_dir()
+    done = subprocess.run(
+        process("check", path), env=western, capture_output=True, text=True, check=True
+    )
+    assert r"\u4e2d.png" in done.stdout
 
 
 def test_completion_knows_the_commands():
     assert "_ANTIFAKE_COMPLETE" in run("completion", "bash").stdout
+
+
+def test_debug_shows_the_traceback_before_the_sentence_and_log_messages():
+    done = subprocess.run(
+        process("--debug", "model", "use", "nothing"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "ModelError" in done.stderr
+    sentence = done.stderr.rstrip().splitlines()[-1]
+    assert sentence == run("model", "use", "nothing", code=3).stderr.strip()
+
+
+def test_debug_shows_what_is_logged_at_any_level():
+    code = (
+        "import logging\n"
+        "from antifake.core.terminal import log_to_stderr\n"
+        "log_to_stderr()\n"
+        "logging.getLogger('antifake.core').debug('a detail')\n"
+        "logging.getLogger('another').debug('of a library')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "DEBUG antifake.core: a detail" in done.stderr
+    assert "library" not in done.stderr
