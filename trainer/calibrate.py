@@ -93,7 +93,7 @@ def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, flo
         gradient = x.T @ (weight * (p - target))
         curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        while _loss(x @ (w - step), target, weight) > _loss(x @ w, target, weight) + 1e-12:
+        while log_loss(x @ (w - step), target, weight) > log_loss(x @ w, target, weight) + 1e-12:
             step /= 2
         w -= step
         if np.abs(step).max() < 1e-9:
@@ -109,7 +109,7 @@ def quality(about: PromptMetadata, margins: Numbers, is_fake: Truth) -> Quality:
     off = [abs(float((weight * (p - is_fake))[bins == b].sum())) for b in range(BINS)]
     return Quality(
         brier=float((weight * (p - is_fake) ** 2).sum()),
-        log_loss=_loss(logits, is_fake.astype(float), weight),
+        log_loss=log_loss(logits, is_fake.astype(float), weight),
         calibration_error=sum(off),
         false_alarms=float((p[~is_fake] > 0.5).mean()),
         missed=float((p[is_fake] <= 0.5).mean()),
@@ -128,5 +128,9 @@ def _sigmoid(x: Numbers) -> Numbers:
     return half + 0.5
 
 
-def _loss(logits: Numbers, target: Numbers, weight: Numbers) -> float:
+def log_loss(logits: Numbers, target: Numbers, weight: Numbers) -> float:
+    """Returns the weighted cross-entropy of logits [n] with targets [n] in [0, 1].
+
+    `weight` [n] sums to 1.
+    """
     return float((weight * (np.logaddexp(0, logits) - target * logits)).sum())

@@ -1,147 +1,274 @@
-"""The recipe's pieces: nothing leaks from what is left out, and nothing depends on the label."""
+"""The recipe of `mini` from end to end: small random parts, drawn pictures, a model that judges.
 
-import io
+Also every step of it that only makes sense on an assembled bundle.
+"""
+
+import json
 from dataclasses import replace
-from pathlib import Path
+from itertools import count
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from kit.pretrained import pretrained_parts
+from kit.toy import cool_checkers, noisy, warm_gradient
+from safetensors.torch import load_file
 
-from antifake.trainer.examples import Example
-from antifake.trainer.mini.pictures import (
-    changed_view,
-    folds,
-    group,
-    plain_view,
-    read_index,
-    sampling,
-)
-from antifake.trainer.mini.recipe import ACCUSED, FALSE_ALARMS, HeldOut, calibrate
-from antifake.trainer.mini.teacher import SHARPNESS, teach
-from antifake.trainer.mini.tune import Batch
+from antifake.core.bundle import Bundle
+from antifake.core.detector import detector_of
+from antifake.core.embedded import TOWER_SHARD
+from antifake.core.instructblip import load
+from antifake.core.precision import Precision
+from antifake.core.prompt import load_prompt
+from antifake.core.promptbook import Promptbook
+from antifake.core.selfcheck import scores
+from antifake.trainer.mini.augmentation import plain_view
+from antifake.trainer.mini.bridge import Sizes, assemble, attend_to_cls, is_trained
+from antifake.trainer.mini.distillation import Bridge, Schedule, TrainingData, tune_soft_prompt
+from antifake.trainer.mini.folds import read_index
+from antifake.trainer.mini.recipe import Recipe
+from antifake.trainer.mini.teacher import fit_teacher
+from antifake.trainer.mini.token_cache import TokenCache, pooled, tower_tokens
+
+SIZES = Sizes(vision_layers=1, qformer_layers=1, llm_layers=1, queries=4, positions=32)
+SCHEDULE = Schedule(steps=14, batch=8, lr=3e-3, prompt_steps=2)
+FLOAT32 = Precision(torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """On a busy machine two threads take ten times as long for small products."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
-def examples():
+def data(tmp_path_factory):
+    """Four sources of each class, the fakes of two families; four pictures a source."""
+    folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
-    made = []
-    for source in range(12):
-        reals, fakes = random.integers(20, 300, 2)
-        made += [
-            Example(Path(f"r{source}/{i}"), False, f"real{source}", "", "photo")
-            for i in range(reals)
-        ]
-        # Every tenth picture is of the next source's generator.
-        made += [
-            Example(Path(f"f{source}/{i}"), True, f"fake{source}",
-                    f"family{(source + (i % 10 == 0)) % 12}", "mixed")
-            for i in range(fakes)
-        ]  # fmt: skip
-    return made
+    lines = ["file,label,generator,family,kind,source,licence"]
+    for source in range(8):
+        label = ("real", "fake")[source % 2]
+        family = f"family{source // 4}" if label == "fake" else ""
+        (folder / "train" / label).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            name = f"train/{label}/{source}-{number}.png"
+            pixels = (warm_gradient if label == "real" else cool_checkers)(random)
+            noisy(pixels, random).save(folder / name)
+            lines.append(f"{name},{label},,{family},photo,source{source},CC0")
+    (folder / "index.csv").write_text("\n".join(lines) + "\n")
+    return folder
 
 
-def test_no_source_and_no_family_is_on_both_sides_of_a_fold(examples):
-    every = folds(examples, 5, seed=3)
-    for fold in every:
-        train, held = fold.split(examples)
-        trained, judged = ([examples[i] for i in part] for part in (train, held))
-        assert not {e.source for e in trained} & {e.source for e in judged if not e.is_fake}
-        assert not {e.family for e in trained if e.is_fake} & {
-            e.family for e in judged if e.is_fake
-        }
-        assert not {e.source for e in trained} & fold.fake_sources
-        assert {examples[i].is_fake for i in held} == {True, False}
-    reals = [source for fold in every for source in fold.real_sources]
-    assert len(reals) == len(set(reals)) == 12
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return pretrained_parts(tmp_path_factory.mktemp("parts"))
 
 
-def test_classes_are_drawn_alike_and_small_groups_more_often(examples):
-    chosen = np.arange(len(examples))
-    weights = sampling(examples, chosen)
-    fake = np.array([example.is_fake for example in examples])
-    assert weights[fake].sum() == pytest.approx(0.5)
-    assert weights.sum() == pytest.approx(1)
-    sizes = {}
-    for example in examples:
-        sizes[group(example)] = sizes.get(group(example), 0) + 1
-    by_size = sorted(
-        (sizes[group(e)], w) for e, w in zip(examples, weights, strict=True) if not e.is_fake
+@pytest.fixture(scope="module")
+def untrained(parts, tmp_path_factory):
+    return assemble(parts, tmp_path_factory.mktemp("untrained"), SIZES, seed=0)
+
+
+@pytest.fixture(scope="module")
+def built(parts, data, tmp_path_factory):
+    """The recipe, done once: its work folder, its output and what it said."""
+    folder = tmp_path_factory.mktemp("built")
+    said = []
+    recipe = Recipe(
+        data,
+        folder / "work",
+        folder / "out",
+        sizes=SIZES,
+        schedule=SCHEDULE,
+        n_folds=2,
+        fold_steps=2,
+        dtype=torch.float32,
     )
-    assert by_size[0][1] > by_size[-1][1]
+    recipe.build(parts, said.append)
+    return recipe, said
 
 
-def test_a_changed_view_is_the_same_for_the_same_seed_and_256_or_1000_pixels_look_alike():
-    noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
-    image = Image.fromarray(noise).resize((256, 256), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG")
-    data = buffer.getvalue()
-    assert np.array_equal(changed_view(data, "a"), changed_view(data, "a"))
-    assert not np.array_equal(changed_view(data, "a"), changed_view(data, "b"))
-    assert {changed_view(data, str(seed)).shape for seed in range(20)} == {(224, 224, 3)}
-    assert plain_view(data).shape == (224, 224, 3)
+def test_the_built_model_judges_pictures_by_what_they_show(built, data):
+    recipe, _ = built
+    bundle = Bundle.open(recipe.work / "final")
+    detector, warning = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
+    assert warning is None
+    examples = read_index(data, "train")
+    crops = [plain_view(one.path.read_bytes()) for one in examples]
+    margins = detector.margins(crops).numpy()
+    is_fake = np.array([one.is_fake for one in examples])
+    # How often a fake is above a real picture.
+    assert (margins[is_fake][:, None] > margins[~is_fake]).mean() > 0.9
 
 
-def test_the_teacher_in_torch_is_the_machine_of_scikit_learn():
-    random = np.random.default_rng(2)
-    pooled = random.normal(size=(80, 6)).astype(np.float32)
-    is_fake = pooled[:, 0] + pooled[:, 1] ** 2 > 0.7
-    teacher = teach(pooled, is_fake, np.full(80, 1 / 80))
-    found = teacher.logits(torch.from_numpy(pooled)).numpy()
-    scaler = StandardScaler().fit(pooled)
-    machine = SVC(C=1, gamma="scale").fit(scaler.transform(pooled), is_fake)
-    wanted = SHARPNESS * machine.decision_function(scaler.transform(pooled))
-    assert np.allclose(found, wanted, atol=1e-3)
+def test_the_package_data_is_the_bundle_without_the_tower(built):
+    recipe, _ = built
+    bundle = Bundle.open(recipe.work / "final")
+    names = {path.name for path in recipe.out.iterdir()}
+    assert names == bundle.manifest.files.keys() - {TOWER_SHARD} | {"mini.json"}
+    for name in names - {"mini.json"}:
+        assert (recipe.out / name).read_bytes() == (bundle.folder / name).read_bytes()
+    piece = json.loads((recipe.out / "mini.json").read_text())
+    assert piece["manifest"] == json.loads(bundle.manifest.to_json())
+    detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
+    assert piece["samples"] == pytest.approx(scores(detector), abs=1e-3)
 
 
-def test_a_mixture_s_pooled_features_are_those_of_its_tokens():
-    torch.manual_seed(5)
-    tokens = torch.randn(6, 9, 4)
-    pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=1)
-    labels = torch.tensor([0.0, 1, 0, 1, 1, 0])
-    batch = Batch(tokens, pooled, labels, [None] * 6, torch.rand(6), torch.rand(6))
-    mixed, features, truth = batch.mixed(slice(1, 6))
-    assert torch.allclose(
-        torch.cat([mixed[:, 0], mixed[:, 1:].mean(1)], dim=1), features, atol=1e-5
+def test_the_prompt_says_how_the_model_was_calibrated(built):
+    recipe, said = built
+    about = load_prompt(recipe.out / "prompt.safetensors").about
+    made = about.made
+    assert len(made["leave_out_auc_folds"]) == 2
+    assert made["leave_out_auc"] == pytest.approx(np.mean(made["leave_out_auc_folds"]), abs=1e-3)
+    assert f"threshold {about.threshold:.3f}, temperature {about.temperature:.3f}" in "\n".join(
+        said
     )
-    assert ((truth >= 0) & (truth <= 1)).all()
-    still = replace(batch, push=torch.zeros(6), share=torch.ones(6))
-    assert torch.equal(still.mixed(slice(0, 6))[0], tokens)
-
-
-def test_the_threshold_keeps_the_promised_share_of_false_alarms():
-    random = np.random.default_rng(4)
-    truth = np.arange(4000) % 2 == 0
-    found = random.normal(0, 2, 4000) + 2 * truth + 5
-    result = calibrate(HeldOut([(None, truth, found)]))
-    assert result.false_alarms == pytest.approx(FALSE_ALARMS, abs=0.01)
-    assert 0.5 < result.temperature < 8
-    assert (found[~truth] > result.threshold).mean() == result.false_alarms
-    edge = result.threshold + result.temperature * np.log(1 / (1 / result.bands.fake_above - 1))
-    assert (found[~truth] > edge).mean() <= ACCUSED
-
-
-@pytest.mark.parametrize("n", [11, 15, 27, 101])
-def test_few_held_out_pictures_do_not_exceed_the_budget_of_false_alarms(n):
-    random = np.random.default_rng(n)
-    truth = np.arange(2 * n) % 2 == 0
-    found = random.normal(0, 2, 2 * n) + 2 * truth
-    result = calibrate(HeldOut([(None, truth, found)]))
-    assert result.false_alarms <= FALSE_ALARMS
-    edge = result.threshold + result.temperature * np.log(1 / (1 / result.bands.fake_above - 1))
-    assert (found[~truth] > edge).mean() <= ACCUSED
-
-
-def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
-    (tmp_path / "index.csv").write_text(
-        "file,label,generator,family,kind,source,licence\n"
-        "train/fake/a.jpg,fake,x,sd1,art,one,MIT\ntest/real/b.jpg,real,,,photo,two,MIT\n"
-    )
-    assert read_index(tmp_path, "train") == [
-        Example(tmp_path / "train/fake/a.jpg", True, "one", "sd1", "art")
+    folds = [np.load(recipe.work / f"fold {number}.npz") for number in (1, 2)]
+    real = [
+        margin
+        for fold in folds
+        for index, margin in zip(fold["held"], fold["margins"], strict=True)
+        if not read_index(recipe.data, "train")[index].is_fake
     ]
-    assert [example.is_fake for example in read_index(tmp_path, "test")] == [False]
+    assert len(real) == 16
+    assert np.mean(np.array(real) > about.threshold) <= 0.10
+
+
+def test_what_is_frozen_is_stored_as_it_was(built):
+    recipe, _ = built
+    before, after = recipe.work / "untrained", recipe.work / "final"
+    assert (before / TOWER_SHARD).read_bytes() == (after / TOWER_SHARD).read_bytes()
+    old, new = (load_file(folder / "model-00002.safetensors") for folder in (before, after))
+    answers = "lm_head.weight"
+    assert torch.equal(old[answers].float(), new[answers].float())
+    for name in ("qformer.embeddings.word_embeddings", "language_model.embed_tokens"):
+        scale = new[f"{name}.weight.scale"]
+        stored = new[f"{name}.weight"] * scale[:, None]
+        assert ((stored - old[f"{name}.weight"]).abs() <= scale[:, None] / 2 + 1e-6).all()
+    assert not torch.equal(old["query_tokens"], new["query_tokens"])
+
+
+def test_a_second_run_finds_the_tokens_and_gives_the_same_bytes(built, parts, tmp_path):
+    recipe, _ = built
+    kept = {path: path.stat().st_mtime_ns for path in (recipe.work / "features").rglob("*.npy")}
+    assert len(kept) == 2
+    again = replace(recipe, out=tmp_path / "out")
+    again.build(parts, lambda _: None)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for path in recipe.out.iterdir():
+        assert (again.out / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+# --- Tokens -------------------------------------------------------------------------------
+
+
+def test_tokens_are_computed_once_and_an_interrupted_run_goes_on(untrained, data, tmp_path):
+    examples = read_index(data, "train")[:7]
+    cache = TokenCache(tmp_path, data, load(untrained, FLOAT32), batch=5)
+    whole = cache.tokens(examples, "plain", lambda _done, _total: None)
+    expected = np.array(whole.tokens)
+
+    def stop(done, _total):
+        assert done < len(examples), "it was over before it could be interrupted"
+        raise KeyboardInterrupt
+
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        cache.tokens(examples, "plain", stop)
+    done = []
+    again = cache.tokens(examples, "plain", lambda now, _total: done.append(now))
+    assert done == [7]
+    assert np.array_equal(again.tokens, expected)
+    assert np.array_equal(again.pooled, pooled(expected))
+    cache.tokens(examples, "plain", lambda *_: pytest.fail("computed again"))
+
+
+def test_tokens_of_other_pictures_are_computed_anew(untrained, data, tmp_path):
+    examples = read_index(data, "train")[:3]
+    cache = TokenCache(tmp_path, data, load(untrained, FLOAT32))
+    first = np.array(cache.tokens(examples, "plain", lambda *_: None).tokens)
+    turned = np.array(cache.tokens(examples[::-1], "plain", lambda *_: None).tokens)
+    assert np.array_equal(turned, first[::-1])
+    changed = np.array(cache.tokens(examples, "changed1", lambda *_: None).tokens)
+    assert not np.array_equal(changed, first)
+
+
+def test_cached_tokens_are_what_the_finished_detector_sees(built, data):
+    """The cache normalises without weights; the trained norm after it must give the same."""
+    recipe, _ = built
+    final = load(Bundle.open(recipe.work / "final"), FLOAT32)
+    tower = load(Bundle.open(recipe.work / "untrained"), FLOAT32)
+    crop = plain_view(read_index(data, "train")[0].path.read_bytes())
+    detector, _ = detector_of(
+        Bundle.open(recipe.work / "final"), Promptbook(recipe.work / "final"), precision=FLOAT32
+    )
+    direct = final.vision_features(detector.pixels([crop]))
+    tokens = torch.from_numpy(tower_tokens(tower, crop[None])).float()
+    assert torch.allclose(final.vision_model.post_layernorm(tokens), direct, atol=0.02)
+
+
+# --- The bridge ---------------------------------------------------------------------------
+
+
+def test_most_heads_start_at_cls_and_the_others_at_the_patches(untrained, data):
+    model = load(untrained, FLOAT32)
+    crops = np.stack([plain_view(one.path.read_bytes()) for one in read_index(data, "train")[::8]])
+    tokens = tower_tokens(model, crops)
+    weights = {name: value.data for name, value in model.named_parameters()}
+    attend_to_cls(weights, tokens)
+    norm = model.vision_model.post_layernorm(torch.from_numpy(tokens).float())
+    cross = "qformer.encoder.layer.0.crossattention.attention."
+    keys = norm @ weights[f"{cross}key.weight"].T + weights[f"{cross}key.bias"]  # [B, N, 384]
+    bias = weights[f"{cross}query.bias"]
+    for head in range(12):
+        rows = slice(32 * head, 32 * head + 1)
+        logits = (keys[..., rows] * bias[rows]).sum(-1) / 32**0.5  # [B, N]
+        is_cls = (logits.mean(0)[0] - logits.mean()).item() > 0
+        assert is_cls == (head < 9), head
+
+
+def test_tuning_the_soft_prompt_moves_nothing_else(untrained, data):
+    examples = read_index(data, "train")[::4]
+    model = load(untrained, FLOAT32)
+    crops = np.stack([plain_view(one.path.read_bytes()) for one in examples])
+    tokens = tower_tokens(model, crops)
+    bridge = Bridge(model, tokens, seed=0)
+    chosen = np.arange(len(examples))
+    weights = np.full(len(examples), 1 / len(examples))
+    is_fake = np.array([one.is_fake for one in examples])
+    view = type("View", (), {"tokens": tokens, "pooled": pooled(tokens)})
+    teacher = fit_teacher(view.pooled, is_fake, weights)
+    lessons = TrainingData(examples, chosen, weights, [view], teacher)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    start = [table.detach().clone() for table in bridge.soft_prompt]
+    numbers = count(1)
+    losses = []
+
+    def note(step, loss):
+        assert step == next(numbers)
+        losses.append(loss)
+
+    schedule = replace(SCHEDULE, batch=4, prompt_steps=20, prompt_lr=0.1)
+    tune_soft_prompt(bridge, lessons, schedule, 0, note)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(
+        not torch.equal(table, old) for table, old in zip(bridge.soft_prompt, start, strict=True)
+    )
+    assert len(losses) == 20
+    assert np.mean(losses[-6:]) < np.mean(losses[:6])
+
+
+def test_tower_and_word_tables_are_not_trained(untrained):
+    names = [name for name, _ in load(untrained, FLOAT32).named_parameters()]
+    frozen = [name for name in names if not is_trained(name)]
+    assert any("vision_model.encoder" in name for name in frozen)
+    assert any("embed_tokens" in name for name in frozen)
+    trained = set(names) - set(frozen)
+    assert {"query_tokens", "vision_model.post_layernorm.weight"} <= trained
+    assert any("crossattention" in name for name in trained)
+    assert not any(name.startswith("vision_model.e") or "lm_head" in name for name in trained)

