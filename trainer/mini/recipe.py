@@ -85,7 +85,7 @@ class Recipe:
         say(f"{self.out} is ready after {(time.perf_counter() - start) / 60:.1f} minutes.")
 
     def _tokens(self, untrained: Bundle, examples: list[Example], say: Say) -> list[Tokens]:
-        precision = self.dtype and Precision(torch.device("cpu"), self.dtype)
+        precision = Precision(torch.device("cpu"), self.dtype) if self.dtype else None
         tower = load(untrained, precision)
         cache = TokenCache(self.work / "features" / "train", self.data, tower)
         found = []
