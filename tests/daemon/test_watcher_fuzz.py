@@ -1,7 +1,7 @@
-"""Random writers, a watcher that is killed, events that are lost: in the end every picture was
-judged as it is, none twice, and no link ever.
+"""Random writers, a watcher that is killed, and lost events.
 
-The watcher runs in a process of its own, on a real log. All seeds run side by side; each test
+In the end every picture was judged as it is, none was judged twice, and no link was followed.
+The watcher runs in a process of its own, on a real log. The seeds run side by side; each test
 waits for its own.
 """
 

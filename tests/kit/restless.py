@@ -1,6 +1,6 @@
-"""Writers that do to a folder what browsers, archives, editors and people do, at random.
+"""Writers that do to a folder, at random, what browsers, archivers, editors and people do.
 
-Each writes what no other does, so that a file can be told by its content for ever.
+No two files that they write have the same content.
 """
 
 import os
@@ -19,7 +19,7 @@ SUFFIXES = (".png", ".jpg", ".webp", ".GIF")
 
 
 class Restless(threading.Thread):
-    """One writer; several may share a root and get into each other's way."""
+    """One writer. Several may write to the same root and interfere with each other."""
 
     def __init__(self, root: Path, outside: Path, seed: int, seconds: float) -> None:
         super().__init__(daemon=True)
@@ -33,13 +33,13 @@ class Restless(threading.Thread):
     def run(self) -> None:
         while time.monotonic() < self.ends:
             act = self.random.choices(*zip(*_ACTS, strict=True))[0]
-            # Somebody else moved it away just now, as happens.
+            # Another writer may just have moved the file away.
             with suppress(OSError):
                 act(self)
                 self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
             time.sleep(self.random.uniform(0, 0.03))
 
-    # What there is to take.
+    # Files and folders to act on.
 
     def picture(self) -> bytes:
         self.count += 1
@@ -70,7 +70,7 @@ class Restless(threading.Thread):
         self.count += 1
         return self.outside / f"{self.seed}-{self.count}.png"
 
-    # What is done.
+    # The acts.
 
     def copy(self) -> None:
         self.new().write_bytes(self.picture())
@@ -216,7 +216,7 @@ _ACTS: list[tuple[Callable[[Restless], None], float]] = [
 
 
 def pictures(root: Path) -> Iterator[Path]:
-    """Every file that is to be judged in the end: said again here, in other words."""
+    """Returns every file that must be judged in the end. Does not use the watcher's own rules."""
     for here, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:

@@ -1,16 +1,19 @@
-"""A watcher for tests: what it hands over is noted in a real log, and its time is the test's."""
+"""A watcher whose time is set by the test, and a sink that notes what it is handed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kit.waiting import eventually
 
 from antifake.daemon.config.settings import Folder, Watch
-from antifake.daemon.store import ledger
+from antifake.daemon.store import Store, ledger
+from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.watcher import Watcher
+from antifake.daemon.watcher.observer import TreeObserver
+from antifake.daemon.watcher.tree_watcher import TreeWatcher
 
 T = TypeVar("T")
 
@@ -22,25 +25,25 @@ PICTURE = b"\x89PNG and some more"
 class NotingSink:
     """Notes every file that is handed over, in a real log."""
 
-    def __init__(self, store):
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.handed = []
-        self.gone_paths = []
+        self.handed: list[Stamp] = []
+        self.gone_paths: list[str] = []
         self.asked = 0
         self.failed = 0
         self.is_full = False
         self.is_slow = False
-        """It takes files, but what comes of them is not noted yet."""
-        self.error = None
+        """It takes files, but does not note them yet."""
+        self.error: Exception | None = None
 
-    def unknown(self, stamps):
+    def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
         if self.error:
             self.failed += 1
             raise self.error
         with self.store.reading() as session:
             yield from ledger.unknown(session, stamps)
 
-    def found(self, stamp):
+    def found(self, stamp: Stamp) -> bool:
         self.asked += 1
         if self.is_full:
             return False
@@ -50,27 +53,27 @@ class NotingSink:
         self.handed.append(stamp)
         return True
 
-    def noted(self, folder):
+    def noted(self, folder: str) -> Iterator[str]:
         with self.store.reading() as session:
             yield from ledger.paths_in(session, folder)
 
-    def gone(self, paths):
+    def gone(self, paths: Collection[str]) -> None:
         with self.store.writing() as session:
             ledger.drop(session, paths)
         self.gone_paths += paths
 
-    def paths(self):
+    def paths(self) -> list[str]:
         return [stamp.path for stamp in self.handed]
 
-    def ledger(self):
+    def ledger(self) -> set[str]:
         return set(self.noted("/"))
 
 
 class SteppedWatcher:
-    """A watcher without threads of its own. Files and watchdog's events are real.
+    """A watcher without threads of its own. The files and watchdog's events are real.
 
-    Time goes on only in the methods here. However long the machine keeps a test waiting
-    between two writes, the file is not handed over between them.
+    Time passes only in the methods here. So a file is not handed over between two writes of the
+    test, however slow the machine is.
     """
 
     def __init__(self, sink: NotingSink, watcher: Watcher) -> None:
@@ -82,12 +85,12 @@ class SteppedWatcher:
         return self.watcher.state()[0].problem or ""
 
     @property
-    def tree(self):
+    def tree(self) -> TreeWatcher:
         (tree,) = self.watcher.trees
         return tree
 
     @property
-    def observer(self):
+    def observer(self) -> TreeObserver | None:
         return self.tree.supervisor.observer
 
     def step(self) -> None:
@@ -95,7 +98,7 @@ class SteppedWatcher:
         self.watcher.step(self.now)
 
     def until(self, look: Callable[[], T]) -> T:
-        """Time goes on until `look` gives something truthy."""
+        """Lets time pass until `look` returns something truthy."""
 
         def step_and_look() -> T:
             self.step()
@@ -108,18 +111,20 @@ class SteppedWatcher:
         while self.now < end:
             self.step()
 
-    def until_renewed(self, old):
+    def until_renewed(self, old: TreeObserver | None) -> TreeObserver:
         """Returns the observer that replaced `old`."""
-        return self.until(lambda: self.observer not in (None, old) and self.observer)
+        found = self.until(lambda: None if self.observer is old else self.observer)
+        assert found is not None
+        return found
 
     def handed(self, *paths: Path) -> None:
-        """Exactly these files were handed over, each once, in any order."""
+        """Asserts that exactly these files are handed over, each once, in any order."""
         wanted = sorted(map(str, paths))
         self.until(lambda: len(self.sink.handed) >= len(wanted))
         assert sorted(self.sink.paths()) == wanted
 
     def nothing_more(self, root: Path) -> None:
-        """A picture that comes after everything else is handed over, and nothing else is."""
+        """Asserts that a new picture, which comes last, is handed over and nothing else is."""
         before = len(self.sink.handed)
         marker = root / f"marker{before}.png"
         marker.write_bytes(PICTURE)
@@ -128,7 +133,7 @@ class SteppedWatcher:
         assert self.sink.paths()[before:] == [str(marker)]
 
 
-def settings(*folders: Folder | Path, **about) -> Watch:
+def settings(*folders: Folder | Path, **about: Any) -> Watch:
     made = [one if isinstance(one, Folder) else Folder(one) for one in folders]
     return Watch(folders=tuple(made), quiet_s=QUIET_S, **about)
 
@@ -138,9 +143,9 @@ def stepped(
     sink: NotingSink,
     *folders: Folder | Path,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    **about,
+    **about: Any,
 ) -> Iterator[SteppedWatcher]:
-    """Every folder is listened to, or has said why not; unless watching is paused."""
+    """Begins when every folder is watched, or its problem is known, unless watching is paused."""
     watched = SteppedWatcher(sink, Watcher(sink, settings(*folders, **about), clock))
     try:
         if "paused_until" not in about:
