@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from apiflask import APIFlask
+
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.daemon.service.access import Access
@@ -104,6 +106,24 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         parts.callback(service.events.close)
         running = announce(where, server.port, version("antifake"), clock())
         yield Daemon(running, service, access)
+
+
+@contextmanager
+def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
+    """The app of a daemon that does not run: it answers from the log, and judges nothing.
+
+    With it come sentences on what was done to mend the log.
+    """
+    config = load(where.config)
+    place = config.history.database or where.database
+    with open_store(place, _now(), keep_backups=config.history.backups) as store:
+        # Nobody starts this model process: the service is made with one.
+        model = ModelProcess(where.home, config.worker.model, config.worker.prompt)
+        active_model = ActiveModel(where.home, config.worker.model, config.worker.prompt)
+        settings = Settings(where.config, config)
+        service = Service(Dependencies(store, settings, active_model, model, Events(), _now))
+        about = web.About(version("antifake"), lambda: None, where.home.requests)
+        yield web.create_app(service, Access(store, service.events, _now), about), store.notices
 
 
 @contextmanager

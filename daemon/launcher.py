@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from antifake.core.errors import AntifakeError
@@ -113,7 +112,7 @@ def _ask_to_stop(where: Places, found: Running | None) -> None:
     if asked is not None:
         # Where it hangs or does not know us any more: as the system does it, below.
         with suppress(client.DaemonError):
-            replace(asked, timeout_s=ASK_S).post("/daemon:stop")
+            asked.patient(ASK_S).stop()
             return
     if found is None:
         raise LaunchError("antifake is just starting: try again in a moment.")
@@ -126,9 +125,8 @@ def _answers(where: Places) -> bool:
     try:
         if asked is None:
             return False
-        said = replace(asked, timeout_s=ASK_S).get("/health")
-        return bool(said.get("service") == "antifake")
-    except (client.DaemonError, AttributeError):
+        return bool(asked.patient(ASK_S).health().get("service") == "antifake")
+    except client.DaemonError:
         return False
 
 

@@ -1,168 +1,274 @@
-"""Asking the daemon from another program of ours on this computer: command line and tray.
+"""The API as methods, for our own programs on this computer: command line, tray and doctor."""
 
-Every failure is one sentence. Each connection begins with `POST /hello`: what listens there has
-to prove that it knows this computer's token before it is sent the token.
-"""
-
-import hashlib
-import hmac
-import http.client
 import json
+import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, urlencode
 
-from antifake.core.errors import AntifakeError
-from antifake.daemon import instance
-from antifake.daemon.places import Places
+from antifake.core.errors import UsageError
 
-API = "/api/v1"
+from .errors import DaemonError
+from .transport import Body, Socket, Transport
+
+Json = dict[str, Any]
+Check = dict[str, Any]
+"""A check object of the API."""
+Query = Mapping[str, str]
+"""What is wanted of the history, as GET /checks takes it."""
+
+MOST = 500
+"""Checks on one page of the history."""
 PIECE = 2**16
-LOCAL_TOKEN_ID = 0
-"""In /hello: the token of the programs on this computer."""
-_LARGEST_PROOF = 4096
-_EXIT_CODES = {
-    "bad_setting": 2, "bad_request": 2, "invalid": 2, "watched_already": 2, "no_model": 3,
-}  # fmt: skip
-"""Of what ends a command in the same way as without a daemon."""
-
-
-class DaemonError(AntifakeError):
-    """What the daemon answered instead of what was asked of it, or that it did not answer."""
-
-    exit_code = 4
-
-    def __init__(
-        self,
-        sentence: str,
-        status: int = 0,
-        code: str = "unreachable",
-        about: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(sentence)
-        self.status, self.code = status, code
-        """Of HTTP, 0 where there was no answer; and the API's own word for it."""
-        self.about = about or {}
-        """The whole problem as it was answered."""
-        if status:
-            self.exit_code = _EXIT_CODES.get(code, 4 if status in (401, 403, 503) else 1)
+PATIENCE_S = 120.0
+"""How long one picture may take, with all that wait before it."""
+WAIT_S = 5
+"""How long one request waits for a picture; Ctrl-C would have to wait as long."""
+_RETRY_S = 1.0
+_LONG_S = 3600.0
+_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
 @dataclass(frozen=True)
 class Client:
-    """A daemon that was running a moment ago."""
+    """Every method raises DaemonError: with the daemon's own sentence, or that it is not there."""
 
-    port: int
-    token: str = field(repr=False)
-    """Empty: ask as a stranger does."""
+    transport: Transport
     timeout_s: float = 30.0
 
-    def get(self, path: str, **query: str) -> Any:
-        from urllib.parse import urlencode  # noqa: PLC0415
+    def patient(self, timeout_s: float) -> "Client":
+        """Returns a client that waits that long for each answer."""
+        return replace(self, timeout_s=timeout_s)
 
+    @property
+    def is_daemon(self) -> bool:
+        """False where the API runs in this process, without a daemon."""
+        return isinstance(self.transport, Socket)
+
+    @property
+    def address(self) -> str:
+        """Where the pages of the daemon are; empty where none runs."""
+        socket = self.transport
+        return f"http://127.0.0.1:{socket.port}/" if isinstance(socket, Socket) else ""
+
+    # --- Pictures -------------------------------------------------------------------------------
+
+    def check(
+        self,
+        picture: bytes,
+        *,
+        source: str,
+        priority: str = "person",
+        path: Path | None = None,
+        within_s: float = PATIENCE_S,
+    ) -> Check:
+        """Returns the check of a picture once it is done.
+
+        While the queue is full it is sent again. Raises DaemonError with the code `too_slow`.
+        """
+        fields = {"source": source, "priority": priority}
+        if path is not None and _is_text(str(path)):
+            fields["path"] = str(path)
+        end = time.monotonic() + within_s
+        asked = self.patient(WAIT_S + 10.0)
+        found = asked.post_until_taken(*multipart(fields, picture), end)
+        while found["state"] != "done":
+            if time.monotonic() > end:
+                raise DaemonError("The daemon takes too long.", code="too_slow")
+            found = asked.get(f"/checks/{quote(found['id'], safe='')}", wait=str(WAIT_S))
+        return dict(found)
+
+    def post_until_taken(self, kind: str, body: bytes, end: float) -> Json:
+        """Send a picture, again and again while the queue is full."""
+        while True:
+            try:
+                return dict(self.ask("POST", "/checks", body, kind, {"Prefer": f"wait={WAIT_S}"}))
+            except DaemonError as error:
+                if error.code != "queue_full" or time.monotonic() > end:
+                    raise
+            time.sleep(_RETRY_S)
+
+    # --- History --------------------------------------------------------------------------------
+
+    def history(self, query: Query, limit: int) -> Iterator[Check]:
+        """The newest first."""
+        cursor: Json = {}
+        while limit > 0:
+            found = self.get("/checks", **query, **cursor, limit=str(min(limit, MOST)))
+            yield from found["checks"]
+            limit -= len(found["checks"])
+            if found["next"] is None:
+                return
+            cursor = {"cursor": found["next"]}
+
+    def show(self, name: str) -> Check:
+        return dict(self.get(f"/checks/{quote(name, safe='')}"))
+
+    def correct(self, names: Sequence[str], label: str, note: str = "") -> list[Check]:
+        body = {"ids": list(names), "label": label, **({"note": note} if note else {})}
+        return list(self.post("/labels:batch", body)["checks"])
+
+    def undo(self, names: Sequence[str]) -> list[Check]:
+        """Take back what the person has said last of each."""
+        return list(self.post("/labels:undo", {"ids": list(names)})["checks"])
+
+    def forget(self, names: Sequence[str]) -> int:
+        """Returns how many checks went."""
+        patient = self.patient(_LONG_S)
+        return int(patient.post("/checks:forget", {"ids": list(names)})["forgotten"])
+
+    def export(self, out: IO[bytes], form: str, query: Query) -> None:
+        path = f"/history/export?{urlencode({'form': form, **query})}"
+        with self.transport.send("GET", path, None, {}, _LONG_S) as answer:
+            if answer.status >= 400:
+                _read(answer.status, answer.read())
+            while piece := answer.read(PIECE):
+                out.write(piece)
+
+    def import_(self, file: Path, form: str) -> Json:
+        """Take in what `export` wrote. Returns how many are new, known and refused."""
+        path = f"/history/import?{urlencode({'form': form})}"
+        with file.open("rb") as lines:
+            length = {"Content-Length": str(os.fstat(lines.fileno()).st_size)}
+            try:
+                return dict(self.patient(_LONG_S).ask("POST", path, lines, _TYPES[form], length))
+            except DaemonError as error:
+                if error.status != 413:
+                    raise
+                raise UsageError(
+                    "This file is too large for the running daemon: stop it with "
+                    "`antifake daemon stop`, then import again."
+                ) from error
+
+    # --- Watched folders ------------------------------------------------------------------------
+
+    def watches(self) -> Json:
+        """The folders, and until when they are paused."""
+        return dict(self.get("/watches"))
+
+    def watch(self, folder: Mapping[str, Any]) -> None:
+        self.post("/watches", folder)
+
+    def unwatch(self, path: Path) -> None:
+        self.ask("DELETE", f"/watches?{urlencode({'path': str(path)})}")
+
+    def pause(self, minutes: float | None) -> str | None:
+        """Returns until when; None ends the pause."""
+        until = self.post("/watches:pause", {"minutes": minutes})["paused_until"]
+        return None if until is None else str(until)
+
+    # --- Who may ask ----------------------------------------------------------------------------
+
+    def tokens(self) -> list[Json]:
+        return list(self.get("/tokens")["tokens"])
+
+    def revoke(self, token_id: int) -> None:
+        self.ask("DELETE", f"/tokens/{token_id}")
+
+    def pairings(self) -> list[Json]:
+        """Programs that ask to be let in now."""
+        return list(self.get("/pairings")["pairings"])
+
+    def accept(self, pairing: str) -> None:
+        self.post(f"/pairings/{quote(pairing, safe='')}/accept")
+
+    def reject(self, pairing: str) -> None:
+        self.post(f"/pairings/{quote(pairing, safe='')}/reject")
+
+    def login(self, page: str | None = None) -> str:
+        """Returns a link that opens a page of ours once; without `page` the history."""
+        url = str(self.post("/logins", {"next": page} if page else {})["url"])
+        if not url.startswith(self.address or "http://127.0.0.1:"):
+            raise DaemonError("The daemon named an address that is not its own; it is not opened.")
+        return url
+
+    # --- The daemon -----------------------------------------------------------------------------
+
+    def health(self) -> Json:
+        return _object(self.get("/health"))
+
+    def state(self) -> Json:
+        return _object(self.get("/state"))
+
+    def settings(self) -> Json:
+        return _object(self.get("/settings"))
+
+    def reload_settings(self) -> None:
+        """Let it read the file again."""
+        self.post("/settings:reload")
+
+    def events(self, after: int, wait_s: int) -> Json:
+        """What has happened since, as soon as something has or after `wait_s`."""
+        path = f"/events?after={after}&wait={wait_s}"
+        return _object(self.ask("GET", path, headers={"Accept": "application/json"}))
+
+    def stop(self) -> None:
+        self.post("/daemon:stop")
+
+    # --- Any request ----------------------------------------------------------------------------
+
+    def get(self, path: str, **query: str) -> Any:
         return self.ask("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.ask("POST", path, json.dumps(body).encode(), "application/json")
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, kind: str | None = None,
+        self,
+        method: str,
+        path: str,
+        body: Body = None,
+        kind: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:  # fmt: skip
-        """The JSON of an answer, None where it has none; `path` is below /api/v1.
-
-        Raises DaemonError.
-        """
+    ) -> Any:
+        """Returns the JSON of an answer, None where it has none; `path` is below /api/v1."""
         sent = {**(headers or {}), **({"Content-Type": kind} if kind else {})}
-        with self._asked(method, path, body, sent) as answer:
+        with self.transport.send(method, path, body, sent, self.timeout_s) as answer:
             return _read(answer.status, answer.read())
 
-    def download(self, path: str, **query: str) -> Iterator[bytes]:
-        """An answer that is a file, piece by piece. Raises DaemonError."""
-        from urllib.parse import urlencode  # noqa: PLC0415
 
-        with self._asked("GET", f"{path}?{urlencode(query)}", None, {}) as answer:
-            if answer.status >= 400:
-                _read(answer.status, answer.read())
-            while piece := answer.read(PIECE):
-                yield piece
-
-    @contextmanager
-    def _asked(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Iterator[http.client.HTTPResponse]:
-        sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
-        try:
-            connection.connect()
-            # What follows goes to the program that has proved itself, or nowhere.
-            connection.auto_open = 0
-            if self.token:
-                self._prove(connection)
-            connection.request(method, API + path, body, sent)
-            yield connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            raise DaemonError(
-                f"The antifake daemon on port {self.port} does not answer ({error})."
-            ) from error
-        finally:
-            connection.close()
-
-    def _prove(self, connection: http.client.HTTPConnection) -> None:
-        """Raises DaemonError where this is not the daemon that has given us the token."""
-        nonce = secrets.token_hex(16)
-        body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
-        connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse().read(_LARGEST_PROOF)
-        # The port is part of it: a program that passes the question on to the daemon fails.
-        key = hashlib.sha256(self.token.encode()).hexdigest().encode()
-        proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
-        if not hmac.compare_digest(_proof_in(answer), proof.encode()):
-            raise DaemonError(
-                f"What answers on port {self.port} cannot prove that it is your antifake daemon, "
-                "so it was not asked.",
-                code="unproved",
-            )
+def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:
+    """Returns Content-Type and body of multipart/form-data; the picture is `file`, unnamed."""
+    border = secrets.token_hex(16)
+    parts = [
+        f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    ).encode()
+    body = b"".join([*parts, head, picture, f"\r\n--{border}--\r\n".encode()])
+    return f"multipart/form-data; boundary={border}", body
 
 
-def _proof_in(answer: bytes) -> bytes:
-    try:
-        return str(json.loads(answer)["proof"]).encode()
-    except (ValueError, KeyError, TypeError):
-        return b""
+def _is_text(name: str) -> bool:
+    """A name that is not UTF-8 cannot be sent; the picture can."""
+    with suppress(UnicodeEncodeError):
+        return bool(name.encode())
+    return False
+
+
+def _object(found: Any) -> Json:
+    if not isinstance(found, dict):
+        raise DaemonError("The daemon is of another version.", 200, "not_antifake")
+    return found
 
 
 def _read(status: int, body: bytes) -> Any:
     try:
-        said = json.loads(body) if body else None
+        found = json.loads(body) if body else None
     except ValueError:
         raise DaemonError(
-            "Whoever answers on the daemon's port is not antifake.", status, "not_antifake"
+            "What answers on the daemon's port is not antifake.", status, "not_antifake"
         ) from None
     if status < 400:
-        return said
-    about = said if isinstance(said, dict) else {}
+        return found
+    about = found if isinstance(found, dict) else {}
     sentence = str(about.get("detail") or about.get("title") or f"The daemon refused ({status}).")
     raise DaemonError(sentence, status, str(about.get("code", "refused")), about)
-
-
-def find(where: Places) -> Client | None:
-    """The daemon, where one is running and ready."""
-    found = instance.find(where)
-    try:
-        token = where.local_token.read_text("ascii").strip() if found else ""
-    except (OSError, ValueError):
-        return None
-    return Client(found.port, token) if found and token else None
-
-
-def need(where: Places) -> Client:
-    """As `find`. Raises DaemonError where there is none."""
-    client = find(where)
-    if client is None:
-        raise DaemonError(
-            "The antifake daemon is not running: start it with `antifake daemon start`."
-        )
-    return client

@@ -1,9 +1,9 @@
-"""`antifake check`: a running daemon has its model loaded already and keeps the log, so it is
-asked first; where none is, or it cannot go on, this process judges as core does."""
+"""`antifake check`: a running daemon has its model loaded already and keeps the history, so it is
+asked first. Where none runs, or it cannot go on, this process judges as core does."""
 
 import click
 
-from antifake.core.commands.check import check as check_here
+from antifake.core.commands.check import check as core_check
 from antifake.core.commands.check import judged_here, sources_of
 from antifake.core.terminal import echo_results
 
@@ -11,7 +11,7 @@ from antifake.core.terminal import echo_results
 @click.command(
     "check",
     params=[
-        *check_here.params,
+        *core_check.params,
         click.Option(["--no-daemon"], is_flag=True, help="Judge in this process, and log nothing."),
     ],
 )
@@ -34,7 +34,7 @@ def check(
     if asked is None:
         found = judged_here(sources, model, prompt)
     else:
-        from .asking import judged_there
+        from .check_by_daemon import judged_there
 
         found = judged_there(asked, sources)
     echo_results(found, as_json=as_json, percent=verbose)

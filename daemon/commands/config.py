@@ -76,7 +76,7 @@ def follow(sentence: str, *, at_once: bool = True) -> None:
         say(f"{sentence}.")
         return
     try:
-        asked.post("/settings:reload")
+        asked.reload_settings()
     except DaemonError as error:
         say(f"{sentence}; the running daemon does not know it yet: {error}", err="yellow")
     else:

@@ -7,6 +7,7 @@ import click
 
 from antifake.core.terminal import Commands, json_option, say
 
+from . import connection
 from .printing import echo_json
 
 
@@ -64,7 +65,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         else:
             say("antifake is just starting." if instance.is_running(where) else "Not running.")
         ctx.exit(client.DaemonError.exit_code)
-    state, folders = asked.get("/state"), asked.get("/watches")["folders"]
+    state, folders = asked.state(), asked.watches()["folders"]
     uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
     about = {
         "running": True, "pid": found.pid, "port": found.port, "version": found.version,
@@ -112,10 +113,7 @@ def open_history(only_print: bool) -> None:
     """Open history, review and settings in the browser."""
     import webbrowser
 
-    from antifake.daemon.client import need
-    from antifake.daemon.places import places
-
-    url = str(need(places()).post("/logins")["url"])
+    url = connection.daemon().login()
     if only_print or not webbrowser.open(url):
         click.echo(url)
         say("This link opens once, within a minute.")

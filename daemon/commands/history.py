@@ -12,10 +12,13 @@ import click
 from antifake.core.errors import UsageError
 from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, say
 
+from .connection import connected
 from .printing import echo_json, echo_table, local
 
 if TYPE_CHECKING:
-    from .book import Check, Query
+    from datetime import datetime
+
+    from antifake.daemon.client import Check, Query
 
 LABELS = {"real": "real", "ai": "fake", "fake": "fake", "unsure": "unsure", "failed": "failed"}
 """From the words that people type to those of the API. `fake`, which is in our JSON, works, too."""
@@ -48,8 +51,6 @@ def query_of(wanted: dict[str, Any]) -> "Query":
     """Raises UsageError."""
     from antifake.daemon.config import whole_path
 
-    from .book import moment
-
     corrected, folder = wanted["corrected"], wanted["folder"]
     found = {
         "label": LABELS.get(wanted["label"] or ""),
@@ -64,6 +65,26 @@ def query_of(wanted: dict[str, Any]) -> "Query":
     return {name: value for name, value in found.items() if value}
 
 
+def moment(text: str, now: "datetime | None" = None) -> "datetime":
+    """A point in time as people type it: 2026-01-31, with a time, or 7d and 12h ago.
+
+    Raises UsageError.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    now = now or datetime.now(UTC)
+    spans = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+    try:
+        if text[-1:] in spans and text[:-1].isdigit():
+            return now - int(text[:-1]) * spans[text[-1]]
+        # Without a zone it is meant as the clock on the wall has it.
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00, 7d or 12h."
+        ) from error
+
+
 @click.group(cls=Commands, invoke_without_command=True)
 @filters
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="So many.")
@@ -73,13 +94,9 @@ def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> 
     """What was checked, newest first, by whichever door it came."""
     if ctx.invoked_subcommand is not None:
         return
-    from antifake.daemon.places import places
-
-    from .book import newest, opened
-
     query = query_of(wanted)
-    with opened(places()) as book:
-        found = list(newest(book, query, limit))
+    with connected() as client:
+        found = list(client.history(query, limit))
     if as_json:
         echo_json(found)
     elif found:
@@ -103,12 +120,9 @@ def _where(check: "Check") -> str:
 def show(name: str, as_json: bool) -> None:
     """One check, and why it was answered so."""
     from antifake.core.results import printable
-    from antifake.daemon.places import places
 
-    from .book import opened
-
-    with opened(places()) as book:
-        found = book.show(name)
+    with connected() as client:
+        found = client.show(name)
     if as_json:
         echo_json(found)
         return
@@ -131,13 +145,9 @@ def show(name: str, as_json: bool) -> None:
 @filters
 def export(file: str, form: str | None, **wanted: Any) -> None:
     """Write the history into a new FILE, or to standard output."""
-    from antifake.daemon.places import places
-
-    from .book import opened
-
     query = query_of(wanted)
-    with opened(places()) as book, _new_file(file) as out:
-        book.export(out, form or _form_of(file), query)
+    with connected() as client, _new_file(file) as out:
+        client.export(out, form or _form_of(file), query)
     if file != "-":
         say(f"The history is in {file}.")
 
@@ -169,14 +179,10 @@ def _new_file(name: str) -> Iterator[IO[bytes]]:
 @json_option
 def import_(file: Path, form: str | None, as_json: bool) -> None:
     """Take in what `history export` wrote, or another program in such columns."""
-    from antifake.daemon.places import places
-
-    from .book import opened
-
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
-    with opened(places()) as book:
-        done = book.take_in(file, form or _form_of(str(file)))
+    with connected() as client:
+        done = client.import_(file, form or _form_of(str(file)))
     if as_json:
         echo_json(done)
     else:
@@ -197,16 +203,12 @@ def _form_of(name: str) -> str:
 @json_option
 def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Leave nothing of these pictures: all their checks, your words, thumbnails, old backups."""
-    from antifake.daemon.places import places
-
-    from .book import opened
-
     if not yes:
         click.confirm(
             f"Forget {len(names)} for ever, with the backups that know them?", abort=True, err=True
         )
-    with opened(places()) as book:
-        gone = book.forget(names)
+    with connected() as client:
+        gone = client.forget(names)
     if as_json:
         echo_json({"forgotten": gone})
     else:

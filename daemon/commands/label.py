@@ -1,17 +1,13 @@
 """The person's word on a picture: it counts more than any model's."""
 
-from typing import TYPE_CHECKING, cast
-
 import click
 
 from antifake.core.errors import UsageError
 from antifake.core.terminal import json_option, say
 
+from .connection import connected
 from .history import LABELS
 from .printing import echo_json
-
-if TYPE_CHECKING:
-    from antifake.core import Label
 
 WORDS = ("real", "ai", "unsure")
 
@@ -22,19 +18,12 @@ WORDS = ("real", "ai", "unsure")
 @json_option
 def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     """Say what pictures are, or take the last word back. IDs are those of `antifake history`."""
-    from antifake.daemon.places import places
-
-    from .book import opened
-
     is_undo = words[0] == "undo"
     names, word = (words[1:], "") if is_undo else (words[:-1], words[-1])
     if not names or (not is_undo and word not in WORDS):
         raise UsageError("Say it like this: antifake label ID ai (or real, or unsure, or undo ID).")
-    with opened(places()) as book:
-        if is_undo:
-            found = book.undo(names)
-        else:
-            found = book.correct(names, cast("Label", LABELS[word]), note)
+    with connected() as client:
+        found = client.undo(names) if is_undo else client.correct(names, LABELS[word], note)
     if as_json:
         echo_json(found)
         return

@@ -1,12 +1,10 @@
 """Browsers and programs that may ask the daemon: who they are, letting in, locking out."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 import click
 
 from antifake.core.terminal import Commands, json_option, say
 
+from .connection import connected, daemon
 from .printing import echo_json, echo_table, local
 
 
@@ -19,7 +17,8 @@ def pair() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """Who is connected, and who was."""
-    found = _tokens()
+    with connected() as client:
+        found = client.tokens()
     if as_json:
         echo_json(found)
     elif found:
@@ -33,39 +32,12 @@ def list_(as_json: bool) -> None:
         say("Nobody is connected: open the extension's page in your browser to connect it.")
 
 
-def _tokens() -> list[dict[str, Any]]:
-    from antifake.daemon.client import find
-    from antifake.daemon.places import places
-
-    asked = find(places())
-    if asked is not None:
-        return list(asked.get("/tokens")["tokens"])
-    from antifake.daemon.store import tokens
-    from antifake.daemon.web.api import serialize
-
-    from .offline import open_log
-
-    with open_log(places()) as store, store.reading() as session:
-        return [serialize.token(one) for one in tokens.all_tokens(session)]
-
-
 @pair.command("revoke")
 @click.argument("token", type=int, metavar="ID")
 def revoke(token: int) -> None:
     """Lock one out, at once."""
-    from antifake.daemon.client import find
-    from antifake.daemon.places import places
-
-    asked = find(places())
-    if asked is not None:
-        asked.ask("DELETE", f"/tokens/{token}")
-    else:
-        from antifake.daemon.store import tokens
-
-        from .offline import open_log
-
-        with open_log(places()) as store, store.writing(durable=True) as session:
-            tokens.revoke(session, token, datetime.now(UTC))
+    with connected() as client:
+        client.revoke(token)
     say(f"{token} may ask nothing any more.")
 
 
@@ -73,10 +45,7 @@ def revoke(token: int) -> None:
 @json_option
 def pending(as_json: bool) -> None:
     """Who asks to be let in just now. Compare the code with the one that it shows."""
-    from antifake.daemon.client import need
-    from antifake.daemon.places import places
-
-    found = need(places()).get("/pairings")["pairings"]
+    found = daemon().pairings()
     if as_json:
         echo_json(found)
     elif found:
@@ -93,7 +62,7 @@ def pending(as_json: bool) -> None:
 @click.argument("name", metavar="ID")
 def accept(name: str) -> None:
     """Let one in."""
-    _decide(name, "accept")
+    daemon().accept(name)
     say("It is connected.")
 
 
@@ -101,14 +70,5 @@ def accept(name: str) -> None:
 @click.argument("name", metavar="ID")
 def reject(name: str) -> None:
     """Send one away."""
-    _decide(name, "reject")
+    daemon().reject(name)
     say("It was sent away.")
-
-
-def _decide(name: str, what: str) -> None:
-    from urllib.parse import quote
-
-    from antifake.daemon.client import need
-    from antifake.daemon.places import places
-
-    need(places()).post(f"/pairings/{quote(name, safe='')}/{what}")

@@ -1,4 +1,4 @@
-"""The watched folders. A running daemon is asked; where none runs, the settings are changed."""
+"""The watched folders."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,10 @@ import click
 from antifake.core.errors import UsageError
 from antifake.core.terminal import Commands, json_option, say
 
+from .connection import connected
 from .printing import echo_json, echo_table, local
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from antifake.daemon.config import Folder
 
 
@@ -38,20 +37,15 @@ def add(
     """Watch a folder from now on."""
     from dataclasses import asdict
 
-    from antifake.daemon.client import find
-    from antifake.daemon.config import Folder, add_folder, whole_path
-    from antifake.daemon.places import places
+    from antifake.daemon.config import Folder, whole_path
 
     wanted = Folder(whole_path(folder, Path.cwd()), include, exclude, not no_recursive, polling)
     if not os.path.isdir(wanted.path):  # noqa: PTH112  # Path.is_dir() raises for a long name
         raise UsageError(f"{wanted.path} is not a folder.")
     outer = _around(wanted.path)
-    asked = find(places())
-    if asked is not None:
-        asked.post("/watches", {**asdict(wanted), "path": str(wanted.path)})
-    else:
-        add_folder(places().config, wanted)
-    say(f"{wanted.path} is watched{'' if asked else ' as soon as the daemon runs'}.")
+    with connected() as client:
+        client.watch({**asdict(wanted), "path": str(wanted.path)})
+    say(f"{wanted.path} is watched{'' if client.is_daemon else ' as soon as the daemon runs'}.")
     if outer is not None:
         say(f"It lies in {outer}, which is watched already; each file is checked once.")
 
@@ -60,21 +54,14 @@ def add(
 @click.argument("folder", metavar="DIR")
 def remove(folder: str) -> None:
     """Watch a folder no more. Its history stays."""
-    from urllib.parse import urlencode
-
-    from antifake.daemon.client import find
-    from antifake.daemon.config import remove_folder, whole_path
-    from antifake.daemon.places import places
+    from antifake.daemon.config import whole_path
 
     path = whole_path(folder, Path.cwd())
     if path not in (known := [one.path for one in _watched()]):
         there = f"Watched are: {', '.join(map(str, known))}." if known else "Nothing is."
         raise UsageError(f"{path} is not watched. {there}")
-    asked = find(places())
-    if asked is not None:
-        asked.ask("DELETE", f"/watches?{urlencode({'path': str(path)})}")
-    else:
-        remove_folder(places().config, path)
+    with connected() as client:
+        client.unwatch(path)
     say(f"{path} is watched no more.")
 
 
@@ -82,7 +69,8 @@ def remove(folder: str) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """The watched folders, and what is wrong with them."""
-    found = _state()
+    with connected() as client:
+        found = client.watches()
     if as_json:
         echo_json(found)
         return
@@ -107,28 +95,9 @@ def pause(hours: float | None, minutes: float | None, off: bool) -> None:
     if off and (hours or minutes):
         raise UsageError("--off ends a pause; it has no length.")
     span = None if off else 60 * (hours or 0) + (minutes or 0) or 60.0
-    until = _pause(span)
+    with connected() as client:
+        until = client.pause(span)
     say(f"Paused until {local(until)}." if until else "The folders are watched again.")
-
-
-def _pause(minutes: float | None) -> str | None:
-    from antifake.daemon.client import find
-    from antifake.daemon.config import put
-    from antifake.daemon.places import places
-
-    asked = find(places())
-    if asked is not None:
-        until = asked.post("/watches:pause", {"minutes": minutes})["paused_until"]
-        return None if until is None else str(until)
-    moment = None if minutes is None else _in(minutes)
-    put(places().config, "watch.paused_until", moment)
-    return None if moment is None else moment.isoformat()
-
-
-def _in(minutes: float) -> "datetime":
-    from datetime import UTC, datetime, timedelta
-
-    return (datetime.now(UTC) + timedelta(minutes=minutes)).replace(microsecond=0)
 
 
 def _watched() -> "tuple[Folder, ...]":
@@ -143,28 +112,6 @@ def _around(path: Path) -> Path | None:
     return next(
         (one.path for one in _watched() if one.recursive and one.path in path.parents), None
     )
-
-
-def _state() -> dict[str, Any]:
-    from dataclasses import asdict
-    from datetime import UTC, datetime
-
-    from antifake.daemon.client import find
-    from antifake.daemon.config import load
-    from antifake.daemon.places import places
-    from antifake.daemon.watcher.roots import objection_to
-
-    asked = find(places())
-    if asked is not None:
-        return dict(asked.get("/watches"))
-    settings = load(places().config).watch
-    until = settings.paused_until
-    folders = [
-        {**asdict(one), "path": str(one.path), "problem": objection_to(str(one.path)), "pending": 0}
-        for one in settings.folders
-    ]
-    is_paused = until is not None and until > datetime.now(UTC)
-    return {"folders": folders, "paused_until": until.isoformat() if until and is_paused else None}
 
 
 def _how(one: dict[str, Any]) -> str:

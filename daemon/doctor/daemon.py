@@ -1,11 +1,11 @@
 """Checks of the running daemon: its lock, port, token and version."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
 from antifake.daemon import client, instance
-from antifake.daemon.client import Client, DaemonError
+from antifake.daemon.client import Client, DaemonError, Socket
 from antifake.daemon.config import Config
 from antifake.daemon.places import Places
 
@@ -66,7 +66,7 @@ class DaemonChecks:
         if asked is None:
             return Finding("token", False, "The file with this computer's token is gone.", RESTART)
         try:
-            replace(asked, timeout_s=ASK_S).get("/state")
+            asked.patient(ASK_S).state()
         except DaemonError as error:
             return _of_refusal(error)
         return Finding("token", True, "The daemon knows the programs of this computer.")
@@ -94,7 +94,7 @@ def _of_refusal(error: DaemonError) -> Finding:
 
 def _who(port: int) -> Who:
     try:
-        said = Client(port, "", ASK_S).get("/health")
+        said = Client(Socket(port, ""), ASK_S).get("/health")
     except DaemonError as error:
         return _why_not(error)
     return "antifake" if isinstance(said, dict) and said.get("service") == "antifake" else "another"

@@ -34,6 +34,7 @@ from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
+from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
 from antifake.daemon.worker.worker import Done, Worker
@@ -164,7 +165,7 @@ class Service:
         with self._lock:
             if name in self._unlogged:
                 return Ticket(name, "done", self._unlogged[name])
-        if self.worker.queue.is_open(name):
+        if self._worker is not None and self._worker.queue.is_open(name):
             return Ticket(name, "running")
         with self.store.reading() as session:
             try:
@@ -340,8 +341,13 @@ class Service:
             ledger.drop(session, paths)
 
     def folders(self) -> list[FolderState]:
-        """The watched folders, and what is wrong with them."""
-        return self._watching.state() if self._watching else []
+        """The watched folders, and what is wrong with them; without a watcher as they are set."""
+        if self._watching is not None:
+            return self._watching.state()
+        return [
+            FolderState(one, one.polling, objection_to(str(one.path)), pending=0)
+            for one in self.config.watch.folders
+        ]
 
     def rescan(self) -> None:
         """Look through all of them soon."""

@@ -2,20 +2,17 @@
 and ends in words: as a notification, because the menu is closed by then."""
 
 import logging
-import secrets
 import threading
-import time
 import webbrowser
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 from antifake.core.errors import AntifakeError
 from antifake.daemon.client import Client, DaemonError
 
-from .clipboard import Copied, copied_picture
+from .clipboard import copied_picture
 from .follower import look
-from .notifications import Note, sentence_case
+from .notifications import Note
 from .view_model import Board
 
 log = logging.getLogger(__name__)
@@ -57,16 +54,16 @@ class Errands:
         self._run("clipboard", self._check_clipboard)
 
     def pause(self) -> None:
-        self._run("pause", lambda: self._post("/watches:pause", {"minutes": PAUSE_MINUTES}))
+        self._run("pause", lambda: self._pause(PAUSE_MINUTES))
 
     def go_on(self) -> None:
-        self._run("pause", lambda: self._post("/watches:pause", {"minutes": None}))
+        self._run("pause", lambda: self._pause(None))
 
     def snooze(self) -> None:
         self._board.snooze(0.0 if self._board.is_snoozed else SNOOZE_S)
 
     def stop_daemon(self) -> None:
-        self._run("life", lambda: self._need().post("/daemon:stop"))
+        self._run("life", lambda: self._need().stop())
 
     def start_daemon(self) -> None:
         self._run("life", self._start_daemon)
@@ -93,17 +90,14 @@ class Errands:
             with self._turn:
                 self._running.discard(name)
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> None:
+    def _pause(self, minutes: float | None) -> None:
         client = self._need()
-        client.post(path, body)
+        client.pause(minutes)
         self._board.show(look(client)[0])
 
     def _open(self, path: str | None) -> None:
         """Show a page of ours in the browser; none named: the history."""
-        client = self._need()
-        url = str(client.post("/logins", {"next": path} if path else {})["url"])
-        if not url.startswith(f"http://127.0.0.1:{client.port}/"):
-            raise DaemonError("The daemon named an address that is not its own; it is not opened.")
+        url = self._need().login(path)
         try:
             is_open = webbrowser.open(url)
         except webbrowser.Error:
@@ -118,37 +112,14 @@ class Errands:
 
     def _check_clipboard(self) -> None:
         client, copied = self._need(), copied_picture()
-        check = _asked(client, copied)
-        sure = f" ({check['percent']} %)" if check.get("percent") is not None else ""
+        try:
+            check = client.check(
+                copied.data, source="tray", path=copied.path, within_s=_LONGEST_WAIT_S
+            )
+        except DaemonError as error:
+            if error.code != "too_slow":
+                raise
+            sentence = "The picture still waits; its answer will be in the history."
+            raise AntifakeError(sentence) from error
         explanation = check.get("explanation") or ["It was the picture on the clipboard."]
-        self._board.tell(Note(f"{sentence_case(str(check['word']))}{sure}", str(explanation[0])))
-
-
-def _asked(client: Client, copied: Copied) -> dict[str, Any]:
-    """The check, once it is done."""
-    fields = {"source": "tray"} | ({"path": str(copied.path)} if copied.path else {})
-    body, kind = _form(fields, copied.data)
-    answer: dict[str, Any] = client.ask("POST", "/checks", body, kind, {"Prefer": "wait=15"})
-    end = time.monotonic() + _LONGEST_WAIT_S
-    while answer.get("state") != "done":
-        if time.monotonic() > end:
-            raise AntifakeError("The picture still waits; its answer will be in the history.")
-        answer = client.get(f"/checks/{answer['id']}", wait="20")
-    return answer
-
-
-def _form(fields: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
-    """multipart/form-data and its content type."""
-    border = secrets.token_hex(16)
-    parts = [
-        f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode(
-            errors="surrogateescape"
-        )
-        for name, value in fields.items()
-    ]
-    head = (
-        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="clipboard"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    body = b"".join([*parts, head.encode(), picture, f"\r\n--{border}--\r\n".encode()])
-    return body, f"multipart/form-data; boundary={border}"
+        self._board.tell(Note(str(check["summary"]), str(explanation[0])))

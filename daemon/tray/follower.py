@@ -20,9 +20,8 @@ _GATHER_S = 0.3
 
 def look(client: Client) -> tuple[View, dict[str, Any]]:
     """How things are, and the state it was read from. Raises DaemonError."""
-    state = client.get("/state")
-    checks = client.get("/checks", limit=str(RECENT))
-    return view_of(state, checks["checks"]), state
+    state = client.state()
+    return view_of(state, list(client.history({}, RECENT))), state
 
 
 class Follower:
@@ -83,15 +82,12 @@ class Follower:
     def _read_all(self, client: Client) -> None:
         view, state = look(client)
         self._last = int(state["last_event"])
-        self._board.choose(client.get("/settings").get("notifications.level", "ai"))
+        self._board.choose(client.settings().get("notifications.level", "ai"))
         self._board.show(view)
         self._ask_about_pairings(client)
 
     def _follow(self, client: Client) -> None:
-        news = client.ask(
-            "GET", f"/events?after={self._last}&wait={self._wait_s}",
-            headers={"Accept": "application/json"},
-        )  # fmt: skip
+        news = client.events(self._last, self._wait_s)
         if news["reset"]:
             self._read_all(client)
             return
@@ -102,7 +98,7 @@ class Follower:
             if event["kind"] == "check" and (heard := happening(event["data"])):
                 self._board.hear(heard)
         if "settings" in kinds:
-            self._board.choose(client.get("/settings").get("notifications.level", "ai"))
+            self._board.choose(client.settings().get("notifications.level", "ai"))
         if "pairing" in kinds:
             self._ask_about_pairings(client)
         # Without news, too: a pause ends by itself.
@@ -110,7 +106,7 @@ class Follower:
 
     def _ask_about_pairings(self, client: Client) -> None:
         """Say once of each program that it wants to be let in."""
-        pending = client.get("/pairings")["pairings"]
+        pending = client.pairings()
         for one in pending:
             if one["id"] not in self._pairings:
                 self._board.tell(

@@ -10,11 +10,13 @@ No answer to a page of the web has a CORS header, so what it sent, it cannot rea
 
 import json
 import re
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -22,6 +24,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from antifake.core.images import MAX_BYTES
+from antifake.daemon.service.access import THIS_COMPUTER
 from antifake.daemon.store.tokens import Token
 
 from .context import behind
@@ -49,6 +52,19 @@ SEALED = {
     "Cache-Control": "no-store",
 }
 """On every answer, errors too; a page may have its own Content-Security-Policy."""
+
+IN_PROCESS = "antifake.in_process"
+"""Key in the WSGI environment of a request that the person's own program makes in its own process,
+without a server. No header can set it: names of headers begin with HTTP_ there."""
+OWNER = Token(
+    id=0,
+    name=THIS_COMPUTER,
+    scopes=frozenset({"admin"}),
+    created=datetime.fromtimestamp(0, UTC),
+    last_used=None,
+    revoked=None,
+)
+"""Makes such a request: it may do everything, as it could read and write the files itself."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 _HAS_BODY = {"POST", "PUT", "PATCH"}
@@ -118,6 +134,9 @@ def guard(app: Flask) -> None:
 
     @app.before_request
     def check() -> Response | None:
+        if request.environ.get(IN_PROCESS) is True:
+            admit_owner()
+            return None
         check_host()
         is_api = request.path.startswith(API)
         check_origin(is_api=is_api)
@@ -141,6 +160,15 @@ def guard(app: Flask) -> None:
         if request.path.startswith(API):
             _answer_origin(response)
         return response
+
+
+def admit_owner() -> None:
+    """No browser and no network is between us, and only memory limits the length."""
+    if request.routing_exception is not None:
+        raise request.routing_exception
+    request.max_content_length = sys.maxsize
+    g.caller = OWNER
+    check_json()
 
 
 # --- Host ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from kit.waiting import eventually
 from antifake.core.errors import UsageError
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
-from antifake.daemon.commands.book import moment
+from antifake.daemon.commands.history import moment
 from antifake.daemon.config import Folder, add_folder, load
 from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, open_store, tokens

@@ -91,7 +91,7 @@ class StandIn:
         nothing = 404, {"title": "Not found", "detail": "There is no such thing.", "code": "none"}
         return {
             ("GET", "/state"): lambda: (200, {**self.state, "last_event": self.last}),
-            ("GET", "/checks"): lambda: (200, {"checks": self.checks[: int(query["limit"])]}),
+            ("GET", "/checks"): lambda: (200, self._page(int(query["limit"]))),
             ("GET", "/settings"): lambda: (200, self.settings),
             ("GET", "/pairings"): lambda: (200, {"pairings": self.pairings}),
             ("POST", "/logins"): lambda: (201, {"url": self.link}),
@@ -99,6 +99,9 @@ class StandIn:
             ("POST", "/watches:pause"): lambda: (200, self._paused(json.loads(body)["minutes"])),
             ("POST", "/daemon:stop"): lambda: (202, None),
         }.get((method, path), lambda: nothing)()
+
+    def _page(self, limit):
+        return {"checks": self.checks[:limit], "next": None}
 
     @property
     def link(self):

@@ -4,7 +4,7 @@ import io
 import tempfile
 from collections import Counter
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 
 from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
@@ -85,11 +85,18 @@ def import_history(query: dict[str, Any]) -> Response:
     Rows that are there already are counted and left as they are.
     """
     try:
-        text = request.get_data(cache=False).decode("utf-8-sig")
+        done = service().import_rows(_lines(), query["form"])
     except UnicodeDecodeError:
         raise Problem(400, "bad_request", "This is not UTF-8, so it is no history.") from None
-    done = service().import_rows(io.StringIO(text, newline=""), query["form"])
     return jsonify(serialize.imported(done))
+
+
+def _lines() -> io.TextIOBase:
+    """The body as text. Raises UnicodeDecodeError, at once or where the fault is read."""
+    if (request.content_length or 0) > MAX_FILE_BYTES:  # only a request in process may be so long
+        body = io.BufferedReader(cast(io.RawIOBase, request.stream))
+        return io.TextIOWrapper(body, "utf-8-sig", newline="")
+    return io.StringIO(request.get_data(cache=False).decode("utf-8-sig"), newline="")
 
 
 def stats(of: Service, days: int) -> dict[str, Any]:

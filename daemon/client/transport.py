@@ -1,0 +1,159 @@
+"""How a request reaches the API: over a socket to the daemon, or in this process without one."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from .errors import DaemonError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+API = "/api/v1"
+LOCAL_TOKEN_ID = 0
+"""In /hello: the token of the programs on this computer."""
+_LARGEST_PROOF = 4096
+
+Body = bytes | IO[bytes] | None
+"""A file needs the header Content-Length."""
+
+
+class Answer(Protocol):
+    """The answer to one request."""
+
+    @property
+    def status(self) -> int: ...
+    def read(self, size: int = ..., /) -> bytes:
+        """Returns at most that many bytes of the body, all of it without a size."""
+
+
+class Transport(Protocol):
+    """Sends one request at a time; usable from several threads."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> AbstractContextManager[Answer]:
+        """`path` is below /api/v1. Raises DaemonError where nothing answers."""
+
+
+@dataclass(frozen=True)
+class Socket:
+    """To a daemon on 127.0.0.1.
+
+    Each connection begins with `POST /hello`: what listens there has to prove that it knows this
+    computer's token before it is sent the token.
+    """
+
+    port: int
+    token: str = field(repr=False)
+    """Empty: ask as a stranger does."""
+
+    @contextmanager
+    def send(
+        self, method: str, path: str, body: Body, headers: Mapping[str, str], timeout_s: float
+    ) -> Iterator[Answer]:
+        sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.connect()
+            # What follows goes to the program that has proved itself, or nowhere.
+            connection.auto_open = 0
+            if self.token:
+                self._prove(connection)
+            connection.request(method, API + path, body, sent)
+            yield connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise DaemonError(
+                f"The antifake daemon on port {self.port} does not answer ({error})."
+            ) from error
+        finally:
+            connection.close()
+
+    def _prove(self, connection: http.client.HTTPConnection) -> None:
+        """Raises DaemonError where this is not the daemon that has given us the token."""
+        nonce = secrets.token_hex(16)
+        body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
+        connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse().read(_LARGEST_PROOF)
+        # The port is part of it: a program that passes the question on to the daemon fails.
+        key = hashlib.sha256(self.token.encode()).hexdigest().encode()
+        proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
+        if not hmac.compare_digest(_proof_in(answer), proof.encode()):
+            raise DaemonError(
+                f"What answers on port {self.port} cannot prove that it is your antifake daemon, "
+                "so it was not asked.",
+                code="unproved",
+            )
+
+
+def _proof_in(answer: bytes) -> bytes:
+    try:
+        return str(json.loads(answer)["proof"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b""
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """To the daemon's app in this process, where no daemon runs. It asks for no token."""
+
+    app: "WSGIApplication"
+
+    @contextmanager
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str],
+        timeout_s: float,  # noqa: ARG002  # nothing is waited for here
+    ) -> Iterator[Answer]:
+        from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: PLC0415
+
+        from antifake.daemon.web.guards import IN_PROCESS  # noqa: PLC0415
+
+        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"input_stream": body}
+        path, _, query = path.partition("?")
+        builder = EnvironBuilder(
+            API + path, query_string=query, method=method, headers=list(headers.items()), **sent
+        )
+        environ = {**builder.get_environ(), IN_PROCESS: True}
+        if "Content-Length" in headers:
+            environ["CONTENT_LENGTH"] = headers["Content-Length"]
+        pieces, status, _ = run_wsgi_app(self.app, environ)
+        try:
+            yield _Pieces(int(status.split()[0]), iter(pieces))
+        finally:
+            pieces.close()  # type: ignore[attr-defined]  # werkzeug's has it
+            builder.close()
+
+
+class _Pieces:
+    """An Answer whose body comes in pieces of any size."""
+
+    def __init__(self, status: int, pieces: Iterator[bytes]) -> None:
+        self.status, self._pieces, self._left = status, pieces, b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        found = [self._left]
+        length = len(self._left)
+        for piece in () if 0 <= size <= length else self._pieces:
+            found.append(piece)
+            length += len(piece)
+            if 0 <= size <= length:
+                break
+        data = b"".join(found)
+        end = len(data) if size < 0 else size
+        self._left = data[end:]
+        return data[:end]

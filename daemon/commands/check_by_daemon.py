@@ -1,0 +1,110 @@
+"""Having pictures judged by the daemon: the same results as if they were judged here."""
+
+import hashlib
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antifake.core.commands.check import judged_here
+from antifake.core.errors import UnreadableImageError
+from antifake.core.images import read_file
+from antifake.core.results import Result
+from antifake.core.terminal import say
+from antifake.daemon.client import Check, Client, DaemonError
+
+AT_ONCE = 4
+"""How many are on their way: one is judged while the next ones are decoded."""
+MANY = 8
+"""More pictures than that are a batch, and wait for those of people."""
+
+Source = Path | bytes
+
+
+def judged_there(client: Client, sources: list[Source]) -> Iterator[Result]:
+    """In order. Where the daemon cannot go on, the rest is judged here."""
+    done = 0
+    found = _results(client, sources)
+    try:
+        with closing(found):
+            for one in found:
+                yield one
+                done += 1
+    except DaemonError as error:
+        say(f"{error} This process judges instead.", err="yellow")
+        yield from judged_here(sources[done:], None, None)
+
+
+def _results(client: Client, sources: list[Source]) -> Generator[Result]:
+    judge = _RemoteJudge(client, "batch" if len(sources) > MANY else "person")
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check")
+    try:
+        yield from pool.map(judge.result, sources)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class CorrectedResult(Result):
+    """A picture on which the person has said something: no model puts a percentage on that."""
+
+    def to_text(self, *, percent: bool) -> str:  # noqa: ARG002
+        return super().to_text(percent=False)
+
+
+@dataclass(frozen=True)
+class _RemoteJudge:
+    client: Client
+    priority: str
+
+    def result(self, source: Source) -> Result:
+        """Raises DaemonError where it is not the picture that is to blame."""
+        name = "-" if isinstance(source, bytes) else str(source)
+        path = source.absolute() if isinstance(source, Path) else None
+        try:
+            data = source if isinstance(source, bytes) else read_file(source)
+        except UnreadableImageError as error:
+            return _failed(name, None, str(error), error.code, {})
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            found = self.client.check(data, source="cli", priority=self.priority, path=path)
+        except DaemonError as error:
+            about = error.about.get("check")
+            # The picture's own fault: judging it here would find the same.
+            if error.status == 413 or (error.status == 422 and about):
+                return _failed(name, sha256, str(error), error.code, about or {})
+            raise
+        return _judged(name, found)
+
+
+def _judged(name: str, found: Check) -> Result:
+    kind = CorrectedResult if found["said"] else Result
+    label = found["label"]
+    return kind(
+        path=name,
+        sha256=found["sha256"],
+        label=label,
+        p_fake=found["p_fake"],
+        word=found["word"] if label else None,
+        model=found["model"],
+        prompt=found["prompt"],
+        ms=found["ms"],
+        error=None if label else found["error"],
+        code=found["code"],
+    )
+
+
+def _failed(name: str, sha256: str | None, error: str, code: str, found: dict[str, Any]) -> Result:
+    return Result(
+        path=name,
+        sha256=found.get("sha256") or sha256,
+        label=None,
+        p_fake=None,
+        word=None,
+        model=found.get("model") or "",
+        prompt=found.get("prompt") or "",
+        ms=found.get("ms") or 0.0,
+        error=error,
+        code=code,
+    )
