@@ -12,7 +12,6 @@ from .errors import DaemonError
 from .transport import InProcess, Socket
 
 STARTS_WITHIN_S = 5.0
-"""A daemon that holds the lock and cannot be asked yet is waited for this long."""
 _LOOK_EVERY_S = 0.1
 
 
@@ -37,13 +36,19 @@ def need(where: Places) -> Client:
 
 
 @contextmanager
-def connect(where: Places, tell: Callable[[str], None] = lambda _: None) -> Iterator[Client]:
+def connect(
+    where: Places,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    within_s: float = STARTS_WITHIN_S,
+) -> Iterator[Client]:
     """Gives the daemon, or where none runs the same API in this process.
 
-    `tell` is told what was done to mend the log. Raises DaemonError where a daemon holds the lock
-    and cannot be asked, AntifakeError where the log cannot be opened.
+    A daemon that is just starting is waited for `within_s`. `tell` is told what was done to mend
+    the log. Raises DaemonError where a daemon holds the lock and cannot be asked, AntifakeError
+    where the log cannot be opened.
     """
-    client = _daemon(where)
+    client = _daemon(where, within_s)
     if client is not None:
         yield client
         return
@@ -55,9 +60,9 @@ def connect(where: Places, tell: Callable[[str], None] = lambda _: None) -> Iter
         yield Client(InProcess(app))
 
 
-def _daemon(where: Places) -> Client | None:
+def _daemon(where: Places, within_s: float) -> Client | None:
     """Returns the daemon, None where none runs. Raises DaemonError."""
-    end = time.monotonic() + STARTS_WITHIN_S
+    end = time.monotonic() + within_s
     while instance.is_running(where):
         client = find(where)
         if client is not None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from .drawing import Mode
-from .notifications import Bundle, Happening, Level, Note, sentence_case, shortened
+from .notifications import Bundle, Happening, Level, Note, shortened
 
 RECENT = 5
 OFFLINE = "antifake is not running"
@@ -68,11 +68,9 @@ def _clock_time(moment: str | None) -> str:
 
 
 def _in_one_line(check: dict[str, Any]) -> str:
-    word = sentence_case(str(check.get("word") or "Not checked"))
-    sure = f" ({check['percent']} %)" if check.get("percent") is not None else ""
     # A daemon on Windows has paths with the other stroke.
     name = str(check.get("path") or "").replace("\\", "/").rpartition("/")[2]
-    return f"{word}{sure}: {shortened(name or str(check.get('page') or '') or 'a picture')}"
+    return f"{check['summary']}: {shortened(name or str(check.get('page') or '') or 'a picture')}"
 
 
 class Board:

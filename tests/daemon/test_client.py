@@ -1,6 +1,8 @@
 """How our own programs ask the daemon: they find it, make sure that it is the daemon, and only
 then send it this computer's token."""
 
+import http.client
+import io
 import json
 import signal
 import subprocess
@@ -9,16 +11,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from kit.running import running
 from kit.standin import StandIn
 from kit.stranger import Stranger
 
+from antifake.core.errors import AntifakeError
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.client import DaemonError
 from antifake.daemon.places import Places, places
+from antifake.daemon.store import checks, open_store
+from antifake.daemon.store.checks import Finding
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT_ONCE, ROUNDS = 12, 20
@@ -166,3 +171,124 @@ def test_those_who_look_do_not_take_each_other_for_a_daemon(where):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for found in pool.map(look, range(AT_ONCE)):
             assert not any(found)
+
+
+# --- With a daemon and without one --------------------------------------------------------------
+
+
+@pytest.fixture
+def ids(where):
+    """Three checks in the log, oldest first."""
+    with open_store(where.database, NOW) as store, store.writing() as session:
+        return [
+            checks.add(
+                session,
+                Finding(
+                    source="watch",
+                    model="mini@1",
+                    prompt="p@1",
+                    path=f"/home/anna/{n}.png",
+                    label="fake",
+                    p_fake=0.9 + n / 100,
+                    sha256=f"{n:064x}",
+                ),
+                NOW + timedelta(seconds=n),
+            ).id
+            for n in range(3)
+        ]
+
+
+def everything_asked(where, ids, folder) -> list:
+    """Each verb that works without a daemon, in one order, and what it gave."""
+    with client.connect(where) as asked:
+        exported = io.BytesIO()
+        asked.export(exported, "jsonl", {"label": "fake"})
+        told = [
+            list(asked.history({}, 2)),
+            list(asked.history({"q": "1.png"}, 2)),
+            asked.show(ids[0])["path"],
+            [one["summary"] for one in asked.correct(ids[:2], "real", "it is mine")],
+            asked.show(ids[0])["said"]["note"],
+            [one["summary"] for one in asked.undo(ids[:2])],
+            asked.watch({"path": str(folder), "recursive": False}),
+            [(one["path"], one["recursive"], one["problem"]) for one in asked.watches()["folders"]],
+            asked.unwatch(folder),
+            asked.watches(),
+            asked.settings(),
+            exported.getvalue(),
+            asked.forget(ids[:1]),
+            len(list(asked.history({}, 10))),
+        ]
+        for wrong in (
+            lambda: asked.show("0" * 13),
+            lambda: asked.show("nonsense"),
+            lambda: asked.revoke(99),
+            lambda: asked.unwatch(folder),
+            lambda: asked.watch({"path": "relative"}),
+            lambda: asked.watch({"path": str(folder), "include": ["/x"]}),
+            lambda: list(asked.history({"label": "fake?"}, 1)),
+            lambda: asked.undo(ids[1:2]),
+        ):
+            with pytest.raises(AntifakeError) as error:
+                wrong()
+            told.append((str(error.value), error.value.exit_code))
+    return told
+
+
+def test_every_verb_does_the_same_with_a_daemon_and_without_one(where, ids, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    kept = where.database.read_bytes()
+    without = everything_asked(where, ids, tmp_path / "pictures")
+    for leftover in where.database.parent.glob("history.db*"):
+        leftover.unlink()
+    where.database.write_bytes(kept)
+    with instance.only_one(where), app.started(where, lambda: None):
+        with_daemon = everything_asked(where, ids, tmp_path / "pictures")
+    assert without == with_daemon
+
+
+def test_a_file_that_is_too_large_for_the_daemon_is_taken_in_without_one(where, tmp_path):
+    large = tmp_path / "large.jsonl"
+    row = {
+        "id": "3" * 13,
+        "at": NOW.isoformat(),
+        "sha256": "a" * 64,
+        "label": "real",
+        "p_fake": 0.1,
+        "model": "mini@1",
+        "prompt": "p@1",
+        "source": "cli",
+    }
+    with large.open("w") as file:
+        file.write(json.dumps(row) + "\n")
+        for _ in range(26):
+            file.write(" " * 2_000_000 + "\n")
+    with client.connect(where) as asked:
+        assert not asked.is_daemon
+        assert asked.import_(large, "jsonl")["added"] == 1
+        assert [one["id"] for one in asked.history({}, 5)] != []
+
+
+def test_no_header_makes_a_stranger_the_owner(daemon):
+    names = ("antifake.in_process", "Antifake-In-Process", "HTTP_antifake.in_process")
+    for name in names:
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.running.port, timeout=10)
+        connection.request("GET", "/api/v1/state", headers={name: "True"})
+        assert connection.getresponse().status in (400, 401)
+        connection.close()
+
+
+def test_a_daemon_that_is_just_starting_is_waited_for_and_then_said(where):
+    with (
+        instance.only_one(where),
+        pytest.raises(DaemonError, match="just starting"),
+        client.connect(where, within_s=0.2),
+    ):
+        pass
+
+
+def test_a_daemon_whose_token_file_is_gone_is_not_taken_for_none(where, daemon):
+    where.local_token.unlink()
+    with pytest.raises(DaemonError, match="token is gone"), client.connect(where):
+        pass
+    assert daemon.running.port

@@ -53,6 +53,7 @@ def notes_of(board, within_s=5.0):
 
 def check(name="c1", **about):
     return {"id": name, "state": "done", "word": "likely AI-made", "percent": 84,
+            "summary": "Likely AI-made (84 %)",
             "path": "/home/a/holiday.png", "page": None, "label": "fake",
             "explanation": ["The model finds it likely."], **about}  # fmt: skip
 
@@ -116,7 +117,7 @@ def test_a_gap_in_the_events_is_read_over(where, follower, board):
         follower.step()
         daemon._events.clear()
         daemon._first = 5000
-        daemon.checks = [check(word="cannot tell", percent=None)]
+        daemon.checks = [check(word="cannot tell", percent=None, summary="Cannot tell")]
         follower.step()
         assert [one.words for one in board.view.recent] == ["Cannot tell: holiday.png"]
         daemon.tell("check", label="real", word="likely real", source="watch", name="a.png")

@@ -65,7 +65,7 @@ def where(tmp_path):
 @pytest.fixture
 def daemon(where):
     with StandIn(where) as one:
-        one.checks = [{"id": "c1", "word": "AI-made", "percent": 97, "path": "/a/b.png"}]
+        one.checks = [{"id": "c1", "summary": "AI-made (97 %)", "path": "/a/b.png"}]
         yield one
 
 
@@ -243,9 +243,9 @@ def test_where_a_left_click_means_the_menu_it_has_the_same_entries(display, wher
 
 def test_the_menu_pauses_for_an_hour_and_goes_on(display, where, daemon, gi):
     daemon.checks = [
-        {"id": "c1", "word": "AI-made", "percent": 97, "path": "/a/Sunset over the lake.png"},
-        {"id": "c2", "word": "likely real", "percent": 81, "path": "C:\\b\\IMG_2031.jpg"},
-        {"id": "c3", "word": "cannot tell", "percent": None, "path": None, "page": "example.org"},
+        {"id": "c1", "summary": "AI-made (97 %)", "path": "/a/Sunset over the lake.png"},
+        {"id": "c2", "summary": "Likely real (81 %)", "path": "C:\\b\\IMG_2031.jpg"},
+        {"id": "c3", "summary": "Cannot tell", "path": None, "page": "example.org"},
     ]
     with gtk_tray(display, where, gi):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
@@ -282,7 +282,7 @@ def test_the_clipboards_picture_is_checked_and_the_answer_told(
 ):
     picture = tmp_path / "copied.png"
     Image.new("RGB", (80, 80), "teal").save(picture)
-    done = {"id": "c9", "state": "done", "word": "likely AI-made", "percent": 84,
+    done = {"id": "c9", "state": "done", "summary": "Likely AI-made (84 %)",
             "explanation": ["The model finds it 84 % likely."]}  # fmt: skip
     daemon.answer_to_check = (201, done)
     with (
