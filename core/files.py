@@ -1,4 +1,4 @@
-"""Reading with a cap, writing all or nothing."""
+"""Reads files up to a limit, writes files atomically, hashes files."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ CHUNK = 2**20
 
 
 def read_capped(path: Path, cap: int, what: str) -> bytes:
-    """The bytes of a small file that came from outside. Raises ModelError."""
+    """Returns the bytes of a small, untrusted file. Raises ModelError."""
     try:
         if not path.is_file():
             raise ModelError(f"There is no {what} file at {path}.")
@@ -26,7 +26,7 @@ def read_capped(path: Path, cap: int, what: str) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, or leave it as it was. Raises OSError."""
+    """Replaces the content of `path`, or leaves it as it was. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -41,7 +41,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def need_space(folder: Path, needed_bytes: int) -> None:
-    """Raises ModelError where the disk cannot hold that much more."""
+    """Raises ModelError if the disk has less free space."""
     folder.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder).free) < needed_bytes:
         raise ModelError(
@@ -55,7 +55,7 @@ def megabytes(n_bytes: int) -> str:
 
 
 def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """Hex digest of a file of any size; `progress` is told the bytes of each step."""
+    """Returns the hex digest of a file; `progress` gets the number of bytes of each step."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -1,7 +1,7 @@
-"""How a parent and the child process it started talk: frames over the child's stdin and stdout.
+"""Length-prefixed frames between a parent and its child process, over stdin and stdout.
 
-A frame is a letter, a length and that many bytes. What the bytes mean is up to the two; they
-are never unpickled, so a child that a hostile picture has taken over can say nonsense and no more.
+A frame is one letter, a length and that many bytes. The bytes are never unpickled, so a child
+that a hostile picture has taken over can send nonsense but cannot run code in the parent.
 """
 
 import struct
@@ -13,13 +13,18 @@ _HEADER = struct.Struct(">cQ")
 
 
 def send(pipe: IO[bytes], kind: bytes, payload: bytes = b"") -> None:
+    """Writes one frame and flushes it."""
     pipe.write(_HEADER.pack(kind, len(payload)))
     pipe.write(payload)
     pipe.flush()
 
 
 def receive(pipe: IO[bytes], limit: int) -> tuple[bytes, bytes]:
-    """The next frame's letter and bytes; EOFError where the other side has gone."""
+    """Returns the letter and the bytes of the next frame.
+
+    Raises EOFError if the other side has closed the pipe, ValueError if the frame is longer than
+    `limit`.
+    """
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         raise EOFError
@@ -33,9 +38,9 @@ def receive(pipe: IO[bytes], limit: int) -> tuple[bytes, bytes]:
 
 
 class Deadline:
-    """Kills a process unless the block ends in time; a pending read then sees the end.
+    """Kills a process unless the block ends in time; a pending read then sees the end of file.
 
-    A thread and not select(), which knows no pipes on Windows.
+    It uses a thread, as select() does not work with pipes on Windows.
     """
 
     def __init__(self, seconds: float, process: subprocess.Popen[bytes]) -> None:
@@ -50,7 +55,7 @@ class Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        self._timer.join()  # or it could still kill while the next picture is worked on
+        self._timer.join()  # otherwise it could still kill the process during the next block
 
     def _pass(self) -> None:
         self.is_past = True

@@ -1,16 +1,19 @@
-"""Fetching a published model from the Hugging Face hub, when a person asks for one."""
+"""Fetches a published model from the Hugging Face hub, when the user asks for one."""
 
 from pathlib import Path
 
 from .catalog import Home
 from .errors import ModelError
 
-# Weights and descriptions only: no pickles, and never a repository's code.
+# Weights and descriptions only: no pickles and no code of the repository.
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
 def snapshot(hub_id: str, home: Home) -> Path:
-    """The local folder of a hub model; resumes a fetch that was cut off. Raises ModelError."""
+    """Returns the local folder of a hub model, after fetching what is missing. Raises ModelError.
+
+    A fetch that was interrupted is resumed.
+    """
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - half a second, seldom needed
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 

@@ -1,13 +1,13 @@
-"""Importing the model's classes without what they only might need.
+"""Imports the model's classes without modules that inference never uses.
 
-The transformers modules that define InstructBLIP import scipy's optimizer,
-TorchDynamo, distributed training and template engines on their way: two thirds
-of the time a cold `antifake check` would take, for names that judging a picture
-never touches. Inside `deferred` such a `from module import name` binds a
-`LazyObject`: the real thing is imported at its first use (PEP 810, in small).
+The transformers modules that define InstructBLIP import scipy's optimizer, TorchDynamo,
+distributed training and template engines. They take two thirds of the time of a cold `antifake
+check`. Inside `deferred`, `from module import name` binds a `LazyObject` instead: the real object
+is imported at its first use, as PEP 810 proposes for the language.
 
-Nothing is faked. A `LazyObject` is not in `sys.modules`, so whoever else imports the
-module gets the module; what is not foreseen here costs time, never an answer.
+A `LazyObject` is never in `sys.modules`, so any other import of the module gets the module. If a
+version of transformers does not fit, its classes are imported in the ordinary way, which takes
+longer; see `fallback_reason`.
 """
 
 import builtins
@@ -27,7 +27,7 @@ from threading import RLock
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-NOT_FOR_JUDGING = (
+DEFERRED = (
     "jinja2",
     "scipy",
     "sklearn",
@@ -38,7 +38,7 @@ NOT_FOR_JUDGING = (
     "torch.distributed.fsdp",
     "torch.distributed.tensor",
     "torch.nn.attention.flex_attention",
-    # These use one of the above while they are imported, mostly as a decorator.
+    # These use one of the above at import time, mostly as a decorator.
     "transformers.distributed.expert_parallel",
     "transformers.distributed.tensor_parallel",
     "transformers.generation.continuous_batching.cache",
@@ -48,7 +48,7 @@ NOT_FOR_JUDGING = (
     "transformers.integrations.flex_attention",
     "transformers.integrations.sonicmoe",
 )
-"""What to defer. A name that a version lacks, or does not import, does no harm."""
+"""Modules to defer. A name that a version of transformers lacks does no harm."""
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ def _through(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LazyObject:
-    """A name from a module that is imported when the name is first used.
+    """Stands for a name of a module, which is imported when the name is first used.
 
-    `except` needs a true class and cannot wait; so `deferred` imports errors.
+    `except` needs a real class, so `deferred` imports names of errors at once.
     """
 
     def __init__(self, home: str, name: str, get: Callable[[], Any], scope: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class LazyObject:
         self._scope = scope
 
     def resolve_(self) -> Any:
-        """The thing itself, which from now on is also what the importer's name means."""
+        """Returns the real object, and binds it to the names that were bound to this one."""
         if "_real" not in vars(self):
             self._real = self._get()
             for name in [name for name, value in self._scope.items() if value is self]:
@@ -84,7 +84,7 @@ class LazyObject:
         return getattr(self.resolve_(), name)
 
     def __repr__(self) -> str:
-        return f"<later {self._name} from {self._home}>"
+        return f"<lazy {self._name} from {self._home}>"
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
         return (self.resolve_(),)
@@ -92,7 +92,7 @@ class LazyObject:
     def _exists(self) -> bool:
         return "_real" in vars(self) or self._home in sys.modules
 
-    # Nothing that exists is, or is an instance of, what was never imported.
+    # No object can be an instance of a class that was never imported.
     def __instancecheck__(self, instance: object) -> bool:
         return self._exists() and isinstance(instance, self.resolve_())
 
@@ -102,10 +102,10 @@ class LazyObject:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LazyObject):
             return (self._home, self._name) == (other._home, other._name)
-        # A constant is a value, and an equal one may well exist.
+        # A constant is compared by value, so an equal object may exist.
         return (self._exists() or self._name.isupper()) and bool(self.resolve_() == other)
 
-    # `Name | None` stands in annotations, which hardly anybody evaluates.
+    # `Name | None` occurs in annotations, which are rarely evaluated.
     def __or__(self, other: Any) -> "LazyObject":
         return LazyObject(
             self._home, f"{self._name} | {other}", lambda: self.resolve_() | other, {}
@@ -116,7 +116,7 @@ class LazyObject:
             self._home, f"{other} | {self._name}", lambda: other | self.resolve_(), {}
         )
 
-    # Python looks these up on the type, past `__getattr__`.
+    # Python looks these up on the type, not through `__getattr__`.
     __call__ = _through(operator.call)
     __bool__ = _through(bool)
     __contains__ = _through(operator.contains)
@@ -127,7 +127,7 @@ class LazyObject:
 
 
 class _Import:
-    """Stands in for `builtins.__import__`, which alone is told who imports."""
+    """Replaces `builtins.__import__`, the only hook that knows the importing module."""
 
     def __init__(self, heavy: Sequence[str], by: str) -> None:
         self._heavy = heavy
@@ -148,19 +148,19 @@ class _Import:
         if _is_in(importer, self._by):
             module = importlib.util.resolve_name("." * level + name, scope["__package__"])
             if not fromlist and self._is_heavy(module.partition(".")[0], importer):
-                return self._later_package(module, importer, scope)
-            late = [n for n in fromlist or () if self._can_wait(module, n, importer)]
-            if late:
-                now = [n for n in fromlist or () if n not in late]
+                return self._lazy_package(module, importer, scope)
+            lazy = [n for n in fromlist or () if self._can_wait(module, n, importer)]
+            if lazy:
+                now = [n for n in fromlist or () if n not in lazy]
                 found = self._import(name, globals, locals, now, level) if now else None
                 names = {n: getattr(found, n) for n in now}
                 return SimpleNamespace(
-                    **names, **{n: self._later_name(module, n, scope) for n in late}
+                    **names, **{n: self._lazy_name(module, n, scope) for n in lazy}
                 )
         return self._import(name, globals, locals, fromlist, level)
 
     def _is_heavy(self, module: str, importer: str) -> bool:
-        # A heavy module does get its own parts, once it is imported after all.
+        # Once a heavy module is imported after all, its own imports are ordinary.
         return module not in sys.modules and any(
             _is_in(module, heavy) and not _is_in(importer, heavy) for heavy in self._heavy
         )
@@ -170,14 +170,14 @@ class _Import:
             self._is_heavy(module, importer) or self._is_heavy(f"{module}.{name}", importer)
         )
 
-    def _later_name(self, module: str, name: str, scope: dict[str, Any]) -> LazyObject:
+    def _lazy_name(self, module: str, name: str, scope: dict[str, Any]) -> LazyObject:
         def get() -> Any:
             return getattr(self._import(module, fromlist=(name,)), name)
 
         return LazyObject(module, name, get, scope)
 
-    def _later_package(self, module: str, importer: str, scope: dict[str, Any]) -> LazyObject:
-        """For `import a.b`, which binds `a`: the last such line wins, with the parts of all."""
+    def _lazy_package(self, module: str, importer: str, scope: dict[str, Any]) -> LazyObject:
+        """For `import a.b`, which binds `a`. Several such lines share one name and all parts."""
         root = module.partition(".")[0]
         parts = self._plain.setdefault((importer, root), [])
         parts.append(module)
@@ -190,11 +190,11 @@ def _is_in(module: str, package: str) -> bool:
 
 @contextmanager
 def deferred(*heavy: str, by: str) -> Iterator[None]:
-    """Let imports of `heavy` modules that the package `by` makes wait for their first use.
+    """Defers imports of `heavy` modules by the package `by` to their first use.
 
-    Only imports at work inside the block, by any thread, and only of modules
-    that nobody has imported before. The block is for one thread at a time; a
-    second one waits. What a `LazyObject` stands for may be used from any thread.
+    This concerns imports inside the block, by any thread, of modules that are not imported yet.
+    Only one thread can be in the block; a second one waits. A `LazyObject` may be used from any
+    thread.
     """
     with _one_at_a_time:
         ordinary = builtins.__import__
@@ -206,10 +206,10 @@ def deferred(*heavy: str, by: str) -> Iterator[None]:
 
 
 class _AllowInGraphQueue(MetaPathFinder):
-    """Keeps what `allow_in_graph` is told until there is a TorchDynamo to tell.
+    """Queues calls of `allow_in_graph` until TorchDynamo is imported.
 
-    The decorator leaves a function as it is and notes it in TorchDynamo, which it
-    imports to do so. The only reader of the notes is TorchDynamo itself.
+    The decorator returns the function unchanged and registers it with TorchDynamo, which it
+    imports to do so. Only TorchDynamo itself reads that register.
     """
 
     def __init__(self, mark: Callable[[Any], Any]) -> None:
@@ -241,7 +241,7 @@ class _AllowInGraphQueue(MetaPathFinder):
 
 @contextmanager
 def allow_in_graph_deferred() -> Iterator[None]:
-    """Let functions be marked for TorchDynamo without importing it; the marks reach it."""
+    """Defers `allow_in_graph` until TorchDynamo is imported; see _AllowInGraphQueue."""
     if "torch._dynamo" in sys.modules:
         yield
         return
@@ -264,7 +264,7 @@ def allow_in_graph_deferred() -> Iterator[None]:
 
 
 class _PackageStub(ModuleType):
-    """A package whose `__init__` has not run; after the block it speaks for the real one."""
+    """A package whose `__init__` has not run; after the block it forwards to the real one."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -275,7 +275,7 @@ class _PackageStub(ModuleType):
         self.__file__ = spec.origin
         self.__package__ = name
         self.__path__ = list(spec.submodule_search_locations)
-        # The one name that the parts of transformers want from their root.
+        # The only name that submodules of transformers need from the package.
         source = Path(spec.origin).read_text(encoding="utf-8")
         if version := re.search(r'^__version__ = "(.+)"', source, re.MULTILINE):
             self.__version__ = version[1]
@@ -288,10 +288,10 @@ class _PackageStub(ModuleType):
 
 @contextmanager
 def without_init(*packages: str) -> Iterator[None]:
-    """Let modules of `packages` be imported without running the packages' `__init__`.
+    """Lets submodules of `packages` be imported without running the packages' `__init__`.
 
-    The one of transformers reads all its 2,000 files to learn which names there
-    are. It still does when somebody imports it after the block.
+    The `__init__` of transformers reads all its 2,000 files to find the names that it exports. It
+    still does so when the package is imported after the block.
     """
     stand_ins: list[_PackageStub] = []
     try:
@@ -308,7 +308,7 @@ def without_init(*packages: str) -> Iterator[None]:
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Imports make many objects and no garbage; looking for it took a fifth of the time."""
+    """Imports make many objects and no garbage; collecting it took a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -319,16 +319,17 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def transformers_classes() -> SimpleNamespace:
-    """The classes a detector is made of, by their own names; the same ones everybody gets.
+    """Returns the transformers classes that a detector needs, by their own names.
 
-    And `no_init_weights`, in which they are built without drawing numbers.
+    They are the same objects that an ordinary import gives. `no_init_weights` is among them: in
+    it modules are built without random initialization.
     """
     before = set(sys.modules)
     try:
         with (
             _garbage_collection_paused(),
             without_init("transformers", "transformers.models"),
-            deferred(*NOT_FOR_JUDGING, by="transformers"),
+            deferred(*DEFERRED, by="transformers"),
             allow_in_graph_deferred(),
         ):
             return _import_classes()

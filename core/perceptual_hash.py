@@ -1,4 +1,4 @@
-"""What a picture looks like in 64 bits, to find copies that were scaled or compressed again."""
+"""A 64-bit perceptual hash, which finds copies that were scaled or compressed again."""
 
 import numpy as np
 from PIL import Image
@@ -7,10 +7,11 @@ from .images import Pixels
 
 
 def dhash(crop: Pixels) -> int:
-    """The difference hash of an RGB crop [S, S, 3]: 8 rows of 8 bits, the first one highest.
+    """Returns the difference hash of a uint8 RGB crop [S, S, 3].
 
-    In 8 rows of 9 grey cells: is a cell darker than the one right of it? Two unrelated
-    photographs differ in about 32 bits, a picture and its copy in at most four.
+    The crop is reduced to 8 rows of 9 grey cells. A bit is set if a cell is darker than its right
+    neighbour; the first row is the highest byte. Two unrelated photographs differ in about 32
+    bits, a picture and its copy in at most four.
     Source: N. Krawetz, "Kind of Like That", hackerfactor.com, 2013.
     """
     image = Image.fromarray(crop).convert("L")

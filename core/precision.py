@@ -1,12 +1,12 @@
-"""Device and memory -> the numbers that the model is kept and multiplied in.
+"""Chooses device, dtype and quantization from the memory that there is.
 
-    graphics card    fp16, as the weights were released; where they do not fit, the language model
-                     in int8, then in nf4, which a person is told of; else the processor
-    Apple's GPU      fp16, else the language model in int8; else the processor
-    processor        bf16 where it is really faster than fp32 (dtype_benchmark.py), else fp32;
-                     the language model in int8 where that would not leave room for others
+    CUDA GPU     fp16, as the weights were released; if they do not fit, the language model in
+                 int8, then in nf4, with a note to the user; else the CPU
+    Apple's GPU  fp16, else the language model in int8; else the CPU
+    CPU          bf16 if it is measured to be faster than fp32 (dtype_benchmark), else fp32; the
+                 language model in int8 if it would otherwise take too much memory
 
-A "half" that the processor has to emulate is five times slower than fp32 (measured, AVX2).
+bf16 that a CPU has to emulate is five times slower than fp32 (measured with AVX2).
 """
 
 from collections.abc import Callable, Iterator
@@ -20,13 +20,16 @@ from .dtype_benchmark import DtypeBenchmark
 from .quantization import Weights, has_nf4
 
 SHARE = {"cuda": 0.8, "mps": 0.55, "cpu": 0.65}
-"""Of a device's memory, for weights. The rest: activations, the driver, all that a person runs."""
+"""The share of a device's memory for weights. Activations, drivers and other programs need more."""
 
-_WORDS: dict[Weights, str] = {"plain": "", "int8": ", language model in int8,",
-                              "nf4": ", language model in nf4,"}  # fmt: skip
+_WORDS: dict[Weights, str] = {
+    "plain": "",
+    "int8": ", language model in int8,",
+    "nf4": ", language model in nf4,",
+}
 
 Needs = Callable[[torch.dtype, Weights], float]
-"""Bytes of a model that runs in that dtype with its language model kept so."""
+"""(dtype, quantization of the language model) -> bytes that the model needs."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,13 @@ class Precision:
     dtype: torch.dtype
     """Of the matrix products. Norms, embeddings and the residual stream stay float32."""
     weights: Weights = "plain"
-    """How the language model's big matrices are kept in memory."""
+    """How the language model's large matrices are kept in memory."""
     note: str = field(default="", compare=False)
-    """What a person should know of this choice, in a sentence."""
+    """What the user should know of this choice, in a sentence."""
 
     def autocast(self) -> torch.autocast:
-        # Frozen weights are stored in their dtype, so there is nothing to keep a cast copy of,
-        # and a captured CUDA graph must not find one.
+        # Frozen weights are stored in their dtype, so no cast copies need be cached; a cached copy
+        # must not get into a captured CUDA graph.
         return torch.autocast(
             self.device.type,
             dtype=self.dtype,
@@ -55,12 +58,12 @@ class Precision:
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to choose from."""
+    """The hardware to choose from."""
 
     gpu: str | None
-    """cuda or mps, if there is one."""
+    """cuda or mps; None without a GPU."""
     room: Callable[[torch.device], float]
-    """Bytes that weights may take on a device."""
+    """Returns the bytes that weights may take on a device."""
     has_nf4: bool
 
     @classmethod
@@ -71,11 +74,11 @@ class Machine:
 
 
 def room_on(place: torch.device) -> float:
-    """Bytes that weights may take on a device of this machine.
+    """Returns the bytes that weights may take on a device of this machine.
 
-    Of a computer's memory a share of all that it has, not of what is free this minute: a machine
-    that changed its numbers from start to start would give scores that move, and what other
-    programs leave lying is paged out. A graphics card pages nothing: what is taken is taken.
+    For main memory this is a share of the total, not of what is free just now: otherwise the
+    precision, and with it the scores, would change from start to start, and unused memory of
+    other programs can be paged out. A GPU does not page, so there what is free counts.
     """
     if place.type == "cuda":
         free, total = torch.cuda.mem_get_info(place)
@@ -90,10 +93,9 @@ def choose(
     benchmark: DtypeBenchmark | None = None,
     machine: Machine | None = None,
 ) -> Precision:
-    """The best precision for a model that needs so many bytes.
+    """Returns the best precision for a model with these needs.
 
-    A named device is kept to, whatever fits there. `benchmark` knows in which dtype this processor
-    is faster.
+    A named device is used whatever fits there. `benchmark` tells which dtype is faster on this CPU.
     """
     machine = machine or Machine.here()
     place = torch.device(device or machine.gpu or "cpu")
@@ -111,7 +113,7 @@ def choose(
 
 
 def _on_gpu(place: torch.device, machine: Machine) -> Iterator[Precision]:
-    """From the best to the smallest."""
+    """Yields precisions from the best to the smallest."""
     yield Precision(place, torch.float16)
     yield Precision(place, torch.float16, "int8")
     if place.type == "cuda" and machine.has_nf4:
@@ -140,10 +142,10 @@ def _why_not(gpu: torch.device, machine: Machine) -> str:
 
 
 def use_physical_cores() -> None:
-    """Let torch compute with one thread a core, in a process that is ours.
+    """Lets torch use one thread a physical core.
 
-    Two threads of one core share what multiplies. With MKL torch counts so by itself, without it
-    does not. A smaller number was chosen by somebody and stays.
+    Two threads of one core share its multipliers. With MKL torch counts cores by itself, without
+    it does not. A smaller number of threads was set on purpose and stays.
     """
     threads = torch.get_num_threads()
     cores = psutil.cpu_count(logical=False) if threads > 1 else None

@@ -1,14 +1,17 @@
-"""Matrices kept in 8 or 4 bits: for machines short of memory. Slower than plain ones, never better.
+"""Linear layers whose weights are kept in 8 or 4 bits, for machines short of memory.
 
-Only the big matrices of the language model are kept so; they are five sixths of the numbers. A
-frozen matrix is expanded for one product and forgotten, also while a word is being learned:
-autograd would keep every expanded copy until backward, and nothing would be saved.
+Only the large matrices of the language model are quantized; they are five sixths of all weights.
+A frozen matrix is dequantized for one product and then freed. That also holds while a soft prompt
+is trained: autograd would otherwise keep every dequantized copy until backward, and no memory
+would be saved.
 
-int8 is our own, one scale a row, on any device. bitsandbytes' int8 also rounds what goes in;
-this rounds weights only, and its gradients were the closer ones (cosine .998 with float32).
-nf4 is bitsandbytes', an extra, imported when the first matrix is kept so. Its products are
-called, not its Linear4bit: on some processors that one repacks itself at the first product
-without a gradient, and gives no gradients after it.
+int8 is our own, with one scale a row, on any device. bitsandbytes' int8 also rounds activations;
+ours rounds weights only, and its gradients were closer to those of float32 (cosine 0.998).
+nf4 comes from bitsandbytes, an optional dependency, imported when the first matrix needs it. We
+call its matmul and not its Linear4bit: on some processors that class repacks itself at the first
+product without a gradient, and gives no gradients afterwards.
+
+Shapes: `out` and `in` are the features of a layer, `n` is the number of rows of its input.
 """
 
 import logging
@@ -24,36 +27,39 @@ from torch import Tensor, nn
 from .errors import ModelError
 
 Weights = Literal["plain", "int8", "nf4"]
-"""How the language model's matrices are kept in memory."""
+"""How the language model's matrices are kept in memory; "plain" is the dtype of the products."""
 
 BYTES: dict[Weights, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64}
-"""A number, with its share of the scales: of a row, or of 64 numbers."""
+"""Bytes a weight, with its share of the scale: one a row (int8), one for 64 weights (nf4)."""
 
 
 def is_quantizable(name: str, shape: torch.Size) -> bool:
-    """Whether a tensor of that name is one of the language model's big matrices."""
+    """Returns whether a tensor is one of the language model's large matrices [out, in]."""
     return name.startswith("language_model.layers.") and len(shape) == 2
 
 
 def has_nf4() -> bool:
-    """Whether bitsandbytes is installed. It is not imported."""
+    """Returns whether bitsandbytes is installed, without importing it."""
     return find_spec("bitsandbytes") is not None
 
 
 def quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix [out, in] as int8 codes and one float32 scale a row, symmetric."""
+    """matrix [out, in] -> int8 codes [out, in], float32 scale [out]; symmetric, one scale a row."""
     scale = matrix.float().abs().amax(dim=1).clamp(min=1e-12) / 127
     codes = (matrix.float() / scale[:, None]).round().to(torch.int8)
     return codes, scale
 
 
 def dequantize(codes: Tensor, scale: Tensor) -> Tensor:
-    """float32 [out, in]"""
+    """codes int8 [out, in], scale [out] -> float32 [out, in]."""
     return codes * scale[:, None]
 
 
 def linear(matrix: Tensor, scale: Tensor | None, weights: Weights, dtype: torch.dtype) -> nn.Module:
-    """A product without bias in `dtype`, by a matrix stored plain or int8 (then with its scale)."""
+    """Returns a Linear without bias that multiplies in `dtype`.
+
+    matrix is [out, in], plain or, with a scale [out], int8 codes.
+    """
     if weights == "nf4":
         return Nf4Linear(matrix if scale is None else dequantize(matrix, scale), dtype)
     codes, scale = quantize(matrix) if scale is None else (matrix, scale)
@@ -61,19 +67,20 @@ def linear(matrix: Tensor, scale: Tensor | None, weights: Weights, dtype: torch.
 
 
 class _Int8Product(torch.autograd.Function):
-    """x @ (codes * scale).T, keeping the codes for backward and not the dequantised matrix."""
+    """x @ (codes * scale).T, which saves the codes for backward and not the dequantized matrix."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
         """x [n, in], codes int8 [out, in], scale [out] -> [n, out]."""
         ctx.save_for_backward(codes, scale)
         if x.dtype == torch.float16:
-            # Codes reach 127, and float16 ends at 65504: their sums would be infinite.
+            # Codes reach 127 and float16 ends at 65504, so sums of products would overflow.
             return torch.mm(x, (codes * scale[:, None].half()).t())
         return torch.mm(x, codes.to(x.dtype).t()) * scale.to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """grads[0] is [n, out]; the gradient of x is [n, in]."""
         codes, scale = ctx.saved_tensors
         grad = grads[0]
         if grad.dtype == torch.float16:
@@ -82,10 +89,12 @@ class _Int8Product(torch.autograd.Function):
 
 
 class Int8Linear(nn.Module):
-    """A frozen Linear without bias, int8 with one scale a row."""
+    """A frozen Linear without bias, in int8 with one scale a row."""
 
     codes: Tensor
+    """int8 [out, in]"""
     scale: Tensor
+    """float32 [out]"""
 
     def __init__(self, codes: Tensor, scale: Tensor, dtype: torch.dtype) -> None:
         super().__init__()
@@ -101,9 +110,9 @@ class Int8Linear(nn.Module):
 
 
 class Nf4Linear(nn.Module):
-    """A frozen Linear without bias in nf4, its scales quantised once more.
+    """A frozen Linear without bias in nf4, whose scales are quantized, too.
 
-    It stays on the device that it was made on.
+    It stays on the device it was made on.
     """
 
     codes: Tensor
@@ -127,15 +136,15 @@ class Nf4Linear(nn.Module):
 
 
 def _bitsandbytes() -> Any:
-    """The library, imported when it is first needed. Raises ModelError where it is not there.
+    """Imports bitsandbytes. Raises ModelError if it is not installed.
 
-    Where the package `kernels` is installed it would fetch programs from a hub while it is
-    imported, and run them. Nothing here may use a network unasked.
+    If the package `kernels` is installed, bitsandbytes fetches programs from a hub while it is
+    imported, and runs them. Nothing here may use a network unasked, so `kernels` is hidden.
     """
     log = logging.getLogger("bitsandbytes.backends.cpu.ops")
     level, kernels = log.level, sys.modules.get("kernels")
     sys.modules["kernels"] = cast(ModuleType, None)  # as if it were not installed
-    log.setLevel(logging.ERROR)  # it tells that there are no kernels
+    log.setLevel(logging.ERROR)  # it warns that there are no kernels
     try:
         return import_module("bitsandbytes")
     except ImportError as error:

@@ -22,17 +22,17 @@ class Result:
     path: str
     sha256: str | None
     label: Label | None
-    """real | fake | unsure; None where the picture was not judged."""
+    """real, fake or unsure; None if the picture was not judged."""
     p_fake: float | None
     word: str | None
     model: str
     prompt: str
     ms: float
-    """Milliseconds spent on this picture; its share where a batch was judged at once."""
+    """Milliseconds spent on this picture; in a batch, its share."""
     error: str | None
     """Why there is no verdict, in a sentence."""
     code: str | None
-    """The same for programs: unreadable, too_small, timeout, ..."""
+    """The error for programs: unreadable, too_small, timeout, ..."""
 
     @classmethod
     def judged(cls, path: str, sha256: str | None, found: Verdict, ms: float) -> Self:
@@ -45,7 +45,7 @@ class Result:
     def failed(
         cls, path: str, sha256: str | None, error: UnreadableImageError, signed: Verdict, ms: float
     ) -> Self:
-        """`signed` lends its model and prompt: who it was that could not judge."""
+        """Returns the result for a picture without a verdict, with model and prompt of `signed`."""
         return cls(
             path, sha256, None, None, None,
             signed.model, signed.prompt, round(ms, 1), str(error), error.code,
@@ -55,7 +55,7 @@ class Result:
         return asdict(self)
 
     def to_json(self) -> str:
-        # ASCII: a name that is not UTF-8 survives as its escapes.
+        # ASCII: a name that is not valid UTF-8 survives as escapes.
         return json.dumps(self.to_dict())
 
     def to_csv(self) -> str:
@@ -63,7 +63,7 @@ class Result:
         return csv_line([_csv_cell(value) for value in asdict(self).values()])
 
     def to_text(self, *, percent: bool) -> str:
-        """One line for people; control characters of a hostile name are made visible."""
+        """Returns one line for people, in which control characters of a name are escaped."""
         name = printable(self.path)
         if self.error is not None:
             return f"{'not checked':<22} {name}: {self.error}"
@@ -113,7 +113,7 @@ def unescape_formula(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without anything that a terminal would obey, and that any encoding can carry."""
+    """Returns a text without control characters, so that it cannot command a terminal."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text

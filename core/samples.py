@@ -1,8 +1,8 @@
-"""The pictures that show and check the detector on any machine.
+"""The sample pictures of `demo` and of the self-check.
 
-Two photographs that scikit-learn ships, and two pictures that are drawn here.
-Their scores are known when a model is made, so a library, a driver or a
-processor that computes something else is noticed. Imports no torch.
+Two photographs come with scikit-learn, two pictures are drawn here. Their scores are known when a
+model is built, so the self-check notices a library, driver or processor that computes something
+else. Imports no torch.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 
 
 def photographs() -> list[Path]:
-    """The two photographs; found without importing scikit-learn, which takes half a second."""
+    """Returns the two photographs, without importing scikit-learn, which takes half a second."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
         return []
@@ -25,20 +25,20 @@ def photographs() -> list[Path]:
 
 
 def drawn() -> dict[str, bytes]:
-    """Two lossless pictures, the same on every machine."""
+    """Returns two lossless pictures, which are the same on every machine."""
     return {"drawn-rings": _png(_rings()), "drawn-grain": _png(_grain())}
 
 
 def samples() -> dict[str, bytes]:
-    """Every sample by name."""
+    """Returns every sample by name."""
     return {path.name: path.read_bytes() for path in photographs()} | drawn()
 
 
 def _rings(size: int = 224) -> np.ndarray:
     """Smooth colour waves, uint8 [S, S, 3]."""
     y, x = np.mgrid[0:size, 0:size] / size
-    waves = [np.hypot(x - cx, y - cy) * k for cx, cy, k in ((0.3, 0.4, 40), (0.7, 0.2, 55),
-                                                            (0.5, 0.8, 25))]  # fmt: skip
+    centres = ((0.3, 0.4, 40), (0.7, 0.2, 55), (0.5, 0.8, 25))
+    waves = [np.hypot(x - cx, y - cy) * k for cx, cy, k in centres]
     return np.stack([127.5 + 127 * np.sin(wave) for wave in waves], axis=-1).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
-"""Does this machine still compute what it should? The sample pictures tell.
+"""Checks on sample pictures that this machine computes the scores it should.
 
-Run when a model is installed, and again whenever torch, transformers, the
-device or the precision has changed since it last passed.
+It runs when a model is installed, and again whenever torch, transformers, the device or the
+precision has changed since the check last passed.
 """
 
 import json
@@ -17,27 +17,27 @@ from .images import decode
 from .samples import samples
 
 TOLERANCE = 0.05
-"""Of p_fake: float32 against bfloat16 stays under 0.02, a wrong weight file does not."""
+"""Allowed change of p_fake: between float32 and bfloat16 it is below 0.02."""
 
 
 class Baseline(TypedDict):
-    """What is on record of one model with one prompt."""
+    """The record of one model with one prompt."""
 
     scores: dict[str, float]
     passed: list[str]
-    """The environments in which it scored so."""
+    """The environments in which these scores were reached."""
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Known scores by sample, and the scores of this machine."""
+    """Known scores and the scores of this machine, by sample."""
 
     expected: dict[str, float]
     found: dict[str, float]
 
     @property
     def drift(self) -> str | None:
-        """What moved too far, in words; None: all is well."""
+        """Returns which scores moved too far, in words; None if none did."""
         moved = [
             f"{name} {self.expected[name]:.2f} -> {score:.2f}"
             for name, score in self.found.items()
@@ -48,23 +48,23 @@ class SelfCheck:
 
 
 def scores(detector: Detector) -> dict[str, float]:
-    """p_fake of every sample picture."""
+    """Returns p_fake of every sample picture."""
     crops = {name: decode(data, detector.model.image_size).crop for name, data in samples().items()}
     verdicts = detector.judge(list(crops.values()))
     return {name: round(verdict.p_fake, 4) for name, verdict in zip(crops, verdicts, strict=True)}
 
 
 def environment(detector: Detector) -> str:
-    """Everything outside the model that a score could depend on."""
+    """Returns everything outside the model that a score could depend on."""
     libraries = (f"{name} {version(name)}" for name in ("torch", "transformers", "pillow"))
     return " · ".join([*libraries, platform.machine(), str(detector.model.precision)])
 
 
 def check_if_changed(detector: Detector, record: Path) -> str | None:
-    """Judge the samples where the environment is new; gives a warning, or None.
+    """Judges the samples if the environment is new. Returns a warning, or None.
 
-    The record keeps the scores that the model had when it was first trusted,
-    and is not renewed by a machine that scores otherwise.
+    The record keeps the scores that the model had at first. A machine with other scores does not
+    change it.
     """
     key = f"{detector.model.manifest.version} {detector.prompt_version}"
     now = environment(detector)
@@ -86,7 +86,7 @@ def check_if_changed(detector: Detector, record: Path) -> str | None:
 
 
 def trust(detector: Detector, expected: dict[str, float], record: Path) -> None:
-    """Enter the scores that were known when the model was made."""
+    """Records the scores that were known when the model was built."""
     key = f"{detector.model.manifest.version} {detector.prompt_version}"
     entry = Baseline(scores=expected, passed=[environment(detector)])
     write_atomically(record, json.dumps(_read(record) | {key: entry}, indent=1).encode())

@@ -125,7 +125,7 @@ def test_rounding_is_no_difference_and_what_is_no_number_stays_none():
 
 def test_a_processor_is_never_recorded(tiny_home):
     detector, _ = load_detector(tiny_home)
-    assert not isinstance(detector._judged, CudaGraphRunner)
+    assert not isinstance(detector._forward, CudaGraphRunner)
 
 
 def test_a_detectors_pass_can_be_replayed_as_it_is(tiny_home):
@@ -134,7 +134,7 @@ def test_a_detectors_pass_can_be_replayed_as_it_is(tiny_home):
     size = detector.model.image_size
     crops = [torch.full((size, size, 3), 40 * i, dtype=torch.uint8).numpy() for i in range(5)]
     plain = [detector.margins(crops[:n]) for n in (1, 2, 5)]
-    detector._judged = CudaGraphRunner(detector._pass, recorder := Recorder())
+    detector._forward = CudaGraphRunner(detector._margins_of, recorder := Recorder())
     for _ in range(3):
         assert all(
             torch.equal(detector.margins(crops[:n]), margins)
