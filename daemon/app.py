@@ -24,7 +24,7 @@ from antifake.daemon.worker.worker import Callbacks, Worker
 
 from . import autostart, logs, web
 from .config import Config, load
-from .instance import Running, announce, only_one
+from .instance import Running, announce, single_instance
 from .places import Places
 from .schedule import scheduled
 from .service import Dependencies, Events, Service, Settings
@@ -57,7 +57,7 @@ def run(where: Places, say: Callable[[str], None]) -> None:
     sys.setswitchinterval(SWITCH_S)
     where.make()
     stop = threading.Event()
-    with _heeding_signals(stop), only_one(where):
+    with _heeding_signals(stop), single_instance(where):
         logs.set_up(where)
         with started(where, stop.set) as daemon:
             for notice in daemon.service.state().notices:

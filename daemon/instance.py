@@ -46,7 +46,7 @@ class Running:
 
 
 @contextmanager
-def only_one(where: Places) -> Iterator[None]:
+def single_instance(where: Places) -> Iterator[None]:
     """Be the daemon. Raises AlreadyRunningError where another one is."""
     lock = FileLock(where.lock, mode=0o600)
     try:

@@ -69,11 +69,16 @@ def _detached(where: Places, command: Sequence[str]) -> subprocess.Popen[bytes]:
     handle = os.open(said_at_start(where), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603  # ourselves
-            command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
             # Not where we are: that folder may be on a drive that is to be taken out.
-            cwd=where.state, env=environment,
-            start_new_session=True, creationflags=_flags(),
-        )  # fmt: skip
+            cwd=where.state,
+            env=environment,
+            start_new_session=True,
+            creationflags=_flags(),
+        )
     finally:
         os.close(handle)
 

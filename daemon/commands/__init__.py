@@ -15,5 +15,16 @@ from .pair import pair
 from .watch import watch
 
 COMMANDS = (
-    check, daemon, open_history, tray, config, watch, history, label, pair, logs, autostart, doctor,
-)  # fmt: skip
+    check,
+    daemon,
+    open_history,
+    tray,
+    config,
+    watch,
+    history,
+    label,
+    pair,
+    logs,
+    autostart,
+    doctor,
+)

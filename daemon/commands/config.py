@@ -7,8 +7,12 @@ from antifake.core.terminal import Commands, json_option, say
 from .printing import echo_json
 
 _AT_START = (
-    "server.port", "worker.model", "worker.prompt", "history.database", "history.backups",
-)  # fmt: skip
+    "server.port",
+    "worker.model",
+    "worker.prompt",
+    "history.database",
+    "history.backups",
+)
 """What a daemon looks at once only."""
 
 
@@ -92,10 +96,16 @@ def path(as_json: bool) -> None:
 
     where = places()
     found = {
-        "config": where.config, "data": where.data, "history": where.database,
-        "models": where.home.models, "prompts": where.home.prompts, "state": where.state,
-        "running": where.running, "logs": where.logs, "log": where.log,
-    }  # fmt: skip
+        "config": where.config,
+        "data": where.data,
+        "history": where.database,
+        "models": where.home.models,
+        "prompts": where.home.prompts,
+        "state": where.state,
+        "running": where.running,
+        "logs": where.logs,
+        "log": where.log,
+    }
     if as_json:
         echo_json({name: str(one) for name, one in found.items()})
         return

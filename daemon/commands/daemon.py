@@ -68,9 +68,15 @@ def status(ctx: click.Context, as_json: bool) -> None:
     state, folders = asked.state(), asked.watches()["folders"]
     uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
     about = {
-        "running": True, "pid": found.pid, "port": found.port, "version": found.version,
-        "started": found.started, "uptime_s": round(uptime_s), **state, "folders": folders,
-    }  # fmt: skip
+        "running": True,
+        "pid": found.pid,
+        "port": found.port,
+        "version": found.version,
+        "started": found.started,
+        "uptime_s": round(uptime_s),
+        **state,
+        "folders": folders,
+    }
     if as_json:
         echo_json(about)
     else:
@@ -93,9 +99,12 @@ def _show(about: dict[str, Any]) -> None:
         ("folders", f"{len(about['folders'])} watched"),
         *(("problem", one["problem"]) for one in about["folders"] if one["problem"]),
         *(("notice", notice) for notice in about["notices"]),
-        ("running", f"for {_span(about['uptime_s'])}, process {about['pid']}, "
-                    f"port {about['port']}, version {about['version']}"),
-    ]  # fmt: skip
+        (
+            "running",
+            f"for {_span(about['uptime_s'])}, process {about['pid']}, "
+            f"port {about['port']}, version {about['version']}",
+        ),
+    ]
     for name, text in lines:
         if text:
             click.echo(f"{name:<14}{printable(text)}")

@@ -130,11 +130,15 @@ def show(name: str, as_json: bool) -> None:
     size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
     said = found["said"] or {}
     for key, value in (
-        ("picture", found["path"] or ""), ("page", found["page"] or ""), ("size", size),
-        ("sha256", found["sha256"] or ""), ("checked", local(found["at"])),
-        ("by", found["source"]), ("model", f"{found['model']} {found['prompt']}"),
+        ("picture", found["path"] or ""),
+        ("page", found["page"] or ""),
+        ("size", size),
+        ("sha256", found["sha256"] or ""),
+        ("checked", local(found["at"])),
+        ("by", found["source"]),
+        ("model", f"{found['model']} {found['prompt']}"),
         ("note", said.get("note") or ""),
-    ):  # fmt: skip
+    ):
         if value:
             click.echo(f"{key:<10}{printable(value)}")
 

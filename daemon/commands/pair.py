@@ -23,10 +23,16 @@ def list_(as_json: bool) -> None:
         echo_json(found)
     elif found:
         rows = [
-            [one["id"], one["name"], " ".join(one["scopes"]), local(one["created"]),
-             local(one["last_used"]), "revoked" if one["revoked"] else "connected"]
+            [
+                one["id"],
+                one["name"],
+                " ".join(one["scopes"]),
+                local(one["created"]),
+                local(one["last_used"]),
+                "revoked" if one["revoked"] else "connected",
+            ]
             for one in found
-        ]  # fmt: skip
+        ]
         echo_table(["ID", "NAME", "MAY", "SINCE", "LAST SEEN", "STATE"], rows)
     else:
         say("Nobody is connected: open the extension's page in your browser to connect it.")

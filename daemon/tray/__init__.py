@@ -17,12 +17,12 @@ from antifake.daemon import client
 from antifake.daemon.instance import AlreadyRunningError
 from antifake.daemon.places import Places
 
-from .actions import Errands
+from .actions import Actions
 from .backend import NoHostError, TrayError, backend
 from .drawing import Mode, icon_image
 from .follower import Follower
-from .icon import Face
-from .view_model import Board
+from .icon import TrayIcon
+from .view_model import ViewModel
 
 __all__ = ["Mode", "NoHostError", "TrayError", "icon_image", "run"]
 
@@ -39,55 +39,58 @@ def run(
 ) -> None:
     """Show the icon until the person quits it. In the main thread.
 
-    `say` is told what the person should know, in sentences. `start_daemon` is called where no
-    daemon is running; without it the icon waits for one. So long a panel may still be starting.
+    `say` gets sentences for the person. `start_daemon` is called if no daemon is running; without
+    it the icon waits for one. A panel that is still starting is waited for `panel_within_s`.
 
-    Raises TrayError where there can be no icon, AlreadyRunningError where there is one.
+    Raises TrayError if no icon can be shown, AlreadyRunningError if one is shown already.
     """
-    with _only_one(where):
+    with _single_instance(where):
         pystray = backend(panel_within_s)
-        board, stop = Board(time.monotonic), threading.Event()
-        follower = Follower(lambda: client.find(where), board)
-        errands = Errands(lambda: client.need(where), board, start_daemon, follower.hurry)
+        view_model, stop = ViewModel(time.monotonic), threading.Event()
+        follower = Follower(lambda: client.find(where), view_model)
+        actions = Actions(lambda: client.need(where), view_model, start_daemon, follower.hurry)
         threading.Thread(
             target=follower.run, args=(stop,), name="tray-follower", daemon=True
         ).start()
         if start_daemon is not None and client.find(where) is None:
-            errands.start_daemon()
+            actions.start_daemon()
         try:
-            _show(lambda leave: Face(pystray, board, errands, leave), stop, say)
+            _show(lambda leave: TrayIcon(pystray, view_model, actions, leave), stop, say)
         finally:
             stop.set()
 
 
 def _show(
-    new_face: Callable[[Callable[[], None]], Face],
+    new_icon: Callable[[Callable[[], None]], TrayIcon],
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    """An icon ends with its panel, and comes back with the next one. Raises TrayError."""
+    """Show an icon until `stop`. When its panel ends it is shown in the next panel.
+
+    Raises TrayError.
+    """
 
     def leave() -> None:
         stop.set()
-        face.stop()
+        icon.stop()
 
-    face = new_face(leave)
+    icon = new_icon(leave)
     with _leaving_at_sigterm(leave):
-        if not face.has_menu:
+        if not icon.has_menu:
             say(
                 "The icon opens the history and has no menu: for one, install GTK for Python "
                 "(on Debian: python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1)."
             )
-        face.run()
+        icon.run()
         while not stop.is_set():
             say("The panel has gone and took the icon with it; waiting for the next one.")
             if _panel_is_back(stop):
-                face = new_face(leave)
-                face.run()
+                icon = new_icon(leave)
+                icon.run()
 
 
 def _panel_is_back(stop: threading.Event) -> bool:
-    """False where somebody quits meanwhile. Raises TrayError after a while."""
+    """Wait for a panel. Returns False at `stop`. Raises TrayError after a while."""
     end = time.monotonic() + _PANEL_COMES_BACK_S
     while not stop.wait(0.5):
         try:
@@ -101,7 +104,7 @@ def _panel_is_back(stop: threading.Event) -> bool:
 
 
 @contextmanager
-def _only_one(where: Places) -> Iterator[None]:
+def _single_instance(where: Places) -> Iterator[None]:
     where.make()
     lock = FileLock(where.state / "tray.lock", mode=0o600)
     try:

@@ -1,5 +1,5 @@
-"""What a click does. Each errand has a thread of its own, so the menu never waits for the daemon,
-and ends in words: as a notification, because the menu is closed by then."""
+"""What the menu's entries do. Each action runs in its own thread, so that the menu never waits for
+the daemon. Its outcome is a notification, because the menu is closed by then."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ from antifake.daemon.client import Client, DaemonError
 from .clipboard import copied_picture
 from .follower import look
 from .notifications import Note
-from .view_model import Board
+from .view_model import ViewModel
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +22,18 @@ SNOOZE_S = 3600.0
 _LONGEST_WAIT_S = 600.0
 
 
-class Errands:
+class Actions:
     """Usable from many threads."""
 
     def __init__(
         self,
         need: Callable[[], Client],
-        board: Board,
+        view_model: ViewModel,
         start: Callable[[], None] | None,
         hurry: Callable[[], None],
     ) -> None:
-        """`start` starts the daemon, `hurry` has the view read anew."""
-        self._need, self._board, self._start, self._hurry = need, board, start, hurry
+        """`start` starts the daemon, `hurry` lets the follower read the state at once."""
+        self._need, self._view_model, self._start, self._hurry = need, view_model, start, hurry
         self._running: set[str] = set()
         self._turn = threading.Lock()
 
@@ -60,7 +60,7 @@ class Errands:
         self._run("pause", lambda: self._pause(None))
 
     def snooze(self) -> None:
-        self._board.snooze(0.0 if self._board.is_snoozed else SNOOZE_S)
+        self._view_model.snooze(0.0 if self._view_model.is_snoozed else SNOOZE_S)
 
     def stop_daemon(self) -> None:
         self._run("life", lambda: self._need().stop())
@@ -69,7 +69,7 @@ class Errands:
         self._run("life", self._start_daemon)
 
     def _run(self, name: str, work: Callable[[], object]) -> None:
-        """Once at a time: whoever clicks again is impatient, and has not asked twice."""
+        """Run in a thread, unless an action of that name is running: a second click is ignored."""
         with self._turn:
             if name in self._running:
                 return
@@ -82,10 +82,12 @@ class Errands:
         try:
             work()
         except (AntifakeError, OSError) as error:
-            self._board.tell(Note("antifake", str(error)))
+            self._view_model.tell(Note("antifake", str(error)))
         except Exception:
             log.exception("%s", name)
-            self._board.tell(Note("antifake", "That did not work; the log of the icon says why."))
+            self._view_model.tell(
+                Note("antifake", "That did not work; the log of the icon says why.")
+            )
         finally:
             with self._turn:
                 self._running.discard(name)
@@ -93,10 +95,10 @@ class Errands:
     def _pause(self, minutes: float | None) -> None:
         client = self._need()
         client.pause(minutes)
-        self._board.show(look(client)[0])
+        self._view_model.show(look(client)[0])
 
     def _open(self, path: str | None) -> None:
-        """Show a page of ours in the browser; none named: the history."""
+        """Show one of the daemon's pages in the browser; None is the history."""
         url = self._need().login(path)
         try:
             is_open = webbrowser.open(url)
@@ -122,4 +124,4 @@ class Errands:
             sentence = "The picture still waits; its answer will be in the history."
             raise AntifakeError(sentence) from error
         explanation = check.get("explanation") or ["It was the picture on the clipboard."]
-        self._board.tell(Note(str(check["summary"]), str(explanation[0])))
+        self._view_model.tell(Note(str(check["summary"]), str(explanation[0])))

@@ -89,9 +89,16 @@ def _bus() -> tuple[bool, bool]:
         bus = gio.bus_get_sync(gio.BusType.SESSION, None)
         name = "org.freedesktop.DBus"
         answer = bus.call_sync(
-            name, "/org/freedesktop/DBus", name, "NameHasOwner",
-            glib.Variant("(s)", (_WATCHER,)), None, gio.DBusCallFlags.NONE, 2000, None,
-        )  # fmt: skip
+            name,
+            "/org/freedesktop/DBus",
+            name,
+            "NameHasOwner",
+            glib.Variant("(s)", (_WATCHER,)),
+            None,
+            gio.DBusCallFlags.NONE,
+            2000,
+            None,
+        )
         return True, bool(answer.unpack()[0])
     except (ImportError, RuntimeError):  # GLib's errors are RuntimeErrors
         return False, False

@@ -16,8 +16,16 @@ MAX_BYTES = 50_000_000
 """As much as the daemon takes."""
 _PATIENCE_S = 10.0
 """The program that holds the clipboard may have stopped answering."""
-_KINDS = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/heic", "image/gif",
-          "image/tiff", "image/bmp")  # fmt: skip
+_KINDS = (
+    "image/png",
+    "image/jpeg",
+    "image/webp",
+    "image/avif",
+    "image/heic",
+    "image/gif",
+    "image/tiff",
+    "image/bmp",
+)
 
 
 class ClipboardError(AntifakeError):

@@ -1,4 +1,4 @@
-"""Follows the daemon: asks what has happened, shows how things are, and outlives its restarts."""
+"""Keeps the view model in step with the daemon, also when the daemon restarts."""
 
 import logging
 import threading
@@ -7,19 +7,19 @@ from typing import Any
 
 from antifake.daemon.client import Client, DaemonError
 
-from .notifications import Note, happening, shortened
-from .view_model import OFFLINE, RECENT, Board, View, view_of
+from .notifications import Note, picture_event, shortened
+from .view_model import OFFLINE, RECENT, View, ViewModel, view_of
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 15.0
 WAIT_S = 20
 _GATHER_S = 0.3
-"""Between two questions, so that a folder of pictures does not make three for each."""
+"""Pause between two requests, so that events of many pictures come together."""
 
 
 def look(client: Client) -> tuple[View, dict[str, Any]]:
-    """How things are, and the state it was read from. Raises DaemonError."""
+    """Returns the view and the state that it was made from. Raises DaemonError."""
     state = client.state()
     return view_of(state, list(client.history({}, RECENT))), state
 
@@ -28,9 +28,9 @@ class Follower:
     """step() is one turn; run() repeats it in a thread until `stop`."""
 
     def __init__(
-        self, find: Callable[[], Client | None], board: Board, wait_s: int = WAIT_S
+        self, find: Callable[[], Client | None], view_model: ViewModel, wait_s: int = WAIT_S
     ) -> None:
-        self._find, self._board, self._wait_s = find, board, wait_s
+        self._find, self._view_model, self._wait_s = find, view_model, wait_s
         self._client: Client | None = None
         self._last = 0
         self._failures = 0
@@ -43,12 +43,12 @@ class Follower:
             self._hurry.clear()
 
     def hurry(self) -> None:
-        """Look at once instead of after the rest of a pause."""
+        """End the pause between two steps."""
         self._failures = 0
         self._hurry.set()
 
     def step(self) -> float:
-        """Gives how many seconds to pause before the next turn."""
+        """Returns the seconds to pause before the next step."""
         try:
             is_there = self._turn()
         except DaemonError as error:
@@ -63,7 +63,7 @@ class Follower:
         return _GATHER_S
 
     def _turn(self) -> bool:
-        """Whether there is a daemon."""
+        """Returns whether a daemon runs."""
         if self._client is not None:
             self._follow(self._client)
             return True
@@ -74,7 +74,7 @@ class Follower:
 
     def _away(self, line: str) -> float:
         self._client = None
-        self._board.show(View(line=line))
+        self._view_model.show(View(line=line))
         pause_s: float = min(LONGEST_PAUSE_S, 0.5 * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         return pause_s
@@ -82,8 +82,8 @@ class Follower:
     def _read_all(self, client: Client) -> None:
         view, state = look(client)
         self._last = int(state["last_event"])
-        self._board.choose(client.settings().get("notifications.level", "ai"))
-        self._board.show(view)
+        self._view_model.set_level(client.settings().get("notifications.level", "ai"))
+        self._view_model.show(view)
         self._ask_about_pairings(client)
 
     def _follow(self, client: Client) -> None:
@@ -95,21 +95,21 @@ class Follower:
         events = news["events"]
         kinds = {event["kind"] for event in events}
         for event in events:
-            if event["kind"] == "check" and (heard := happening(event["data"])):
-                self._board.hear(heard)
+            if event["kind"] == "check" and (heard := picture_event(event["data"])):
+                self._view_model.add(heard)
         if "settings" in kinds:
-            self._board.choose(client.settings().get("notifications.level", "ai"))
+            self._view_model.set_level(client.settings().get("notifications.level", "ai"))
         if "pairing" in kinds:
             self._ask_about_pairings(client)
-        # Without news, too: a pause ends by itself.
-        self._board.show(look(client)[0])
+        # Also without events: a pause ends by itself.
+        self._view_model.show(look(client)[0])
 
     def _ask_about_pairings(self, client: Client) -> None:
-        """Say once of each program that it wants to be let in."""
+        """Notify once of each program that asks to be connected."""
         pending = client.pairings()
         for one in pending:
             if one["id"] not in self._pairings:
-                self._board.tell(
+                self._view_model.tell(
                     Note(
                         f"{shortened(str(one['name']))} asks to be connected",
                         f"Its code is {one['code']}. Open the history to let it in or not.",

@@ -1,4 +1,4 @@
-"""The icon itself: a thin skin over pystray, and the one thread that paints it.
+"""The icon itself: a thin layer over pystray, and the one thread that paints it.
 
 pystray lets any thread change an icon on Linux and Windows; macOS wants its main thread.
 """
@@ -14,27 +14,32 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from .actions import Errands
+from .actions import Actions
 from .backend import has_x11_panel
 from .drawing import DARK, icon_image
 from .notifications import Note
-from .view_model import Board, View
+from .view_model import View, ViewModel
 
 log = logging.getLogger(__name__)
 
 SIDE = 64
 """Of the picture that is handed over; panels make it smaller, and smoothly."""
 _LOOK_S = 2.0
-"""How often is looked for what happens without an event: a snooze ends, a panel goes."""
+"""How often to look for changes without an event: a snooze that ends, a panel that is gone."""
 
 
-class Face:
-    """One icon, from run() to stop(). A new one is needed where a panel went and came back."""
+class TrayIcon:
+    """One icon, from run() to stop(). A panel that comes back needs a new one."""
 
     def __init__(
-        self, pystray: Any, board: Board, errands: Errands, leave: Callable[[], None]
+        self, pystray: Any, view_model: ViewModel, actions: Actions, leave: Callable[[], None]
     ) -> None:
-        self._pystray, self._board, self._errands, self._leave = pystray, board, errands, leave
+        self._pystray, self._view_model, self._actions, self._leave = (
+            pystray,
+            view_model,
+            actions,
+            leave,
+        )
         self._ready, self._end = threading.Event(), threading.Event()
         self._is_shown = True
         """False after a failure: it is tried again."""
@@ -56,7 +61,7 @@ class Face:
 
     @property
     def _background(self) -> tuple[int, int, int] | None:
-        """That backend knows nothing see-through."""
+        """The X11 backend knows no transparency."""
         return DARK if self._is_xorg else None
 
     def run(self) -> None:
@@ -70,7 +75,7 @@ class Face:
         finally:
             self._end.set()
             if not self._ready.is_set():
-                # Or the thread that waits for this would hold the process for ever.
+                # Otherwise the thread that waits for this keeps the process alive.
                 with suppress(Exception):
                     self._icon._mark_ready()  # noqa: SLF001
 
@@ -85,8 +90,8 @@ class Face:
         self._ready.wait()
         shown: tuple[View, bool] | None = None
         while not self._end.is_set():
-            view, notes = self._board.news(shown[0] if shown else None, _LOOK_S)
-            wanted = (view, self._board.is_snoozed)
+            view, notes = self._view_model.news(shown[0] if shown else None, _LOOK_S)
+            wanted = (view, self._view_model.is_snoozed)
             if wanted != shown or not self._is_shown or self._has_lost_its_panel():
                 shown = wanted
                 self._safely(partial(self._show, view))
@@ -100,7 +105,7 @@ class Face:
         return is_lost and has_x11_panel()
 
     def _safely(self, paint: Callable[[], None]) -> None:
-        """The painter must outlive whatever a desktop does to it."""
+        """Keep the painter running whatever the desktop raises."""
 
         def painted() -> None:
             try:
@@ -130,11 +135,11 @@ class Face:
     # --- The menu -----------------------------------------------------------------------------
 
     def _menu(self) -> Any:
-        return self._pystray.Menu(lambda: tuple(self._entries(self._board.view)))
+        return self._pystray.Menu(lambda: tuple(self._entries(self._view_model.view)))
 
     def _entries(self, view: View) -> Iterator[Any]:
         """At most nine; built anew whenever something in them has changed."""
-        item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._errands
+        item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._actions
         is_online = view.is_online
         yield item("Open history", do.open_history, default=True)
         yield item("Latest pictures", self._latest(view), enabled=bool(view.recent))
@@ -145,9 +150,10 @@ class Face:
         else:
             yield item("Pause for an hour", do.pause, enabled=is_online)
         yield item(
-            "No notifications for an hour", do.snooze,
-            checked=lambda _item: self._board.is_snoozed,
-        )  # fmt: skip
+            "No notifications for an hour",
+            do.snooze,
+            checked=lambda _item: self._view_model.is_snoozed,
+        )
         yield item("Folders…", do.open_folders, enabled=is_online)
         yield line
         yield item(_plain(view.line), None, enabled=False)
@@ -166,7 +172,7 @@ class Face:
         )
 
     def _opener(self, name: str) -> Callable[[], None]:
-        return lambda: self._errands.open_picture(name)
+        return lambda: self._actions.open_picture(name)
 
 
 def _plain(label: str) -> str:

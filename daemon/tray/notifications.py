@@ -1,7 +1,8 @@
-"""What is worth a notification, and how many of them: at most one in ten seconds.
+"""Which events become notifications, and when: at most one in ten seconds.
 
-The first is told at once, what comes soon after it is counted and told together, so a folder
-of 50 pictures makes two. Words only, never the picture. No clock here: `now` comes in.
+The first picture is notified at once. Those that come soon after it are counted and notified
+together, so a folder of 50 pictures makes two. Notifications have words only, never the picture.
+The time is an argument.
 """
 
 import math
@@ -39,58 +40,58 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Happening:
-    """A picture was checked without anybody waiting for the answer."""
+class PictureEvent:
+    """A picture that was checked without a person waiting for the answer."""
 
     kind: Kind
     note: Note
-    """How it is told where it is alone."""
+    """The notification if it is the only one."""
 
 
-def happening(event: dict[str, Any]) -> Happening | None:
-    """Of a check's event. None where a person asked and sees the answer elsewhere."""
+def picture_event(event: dict[str, Any]) -> PictureEvent | None:
+    """Reads the event of a check. Returns None if a person asked and sees the answer elsewhere."""
     if event.get("source") != "watch":
         return None
     kind = _KINDS.get(event.get("label"), "failed")
     name = shortened(str(event.get("name") or "A picture"))
     if kind == "failed":
         why = str(event.get("error") or "It is not known why.")
-        return Happening(kind, Note("Could not be checked", f"{name}: {why}"))
-    return Happening(kind, Note(sentence_case(str(event.get("word") or "Checked")), name))
+        return PictureEvent(kind, Note("Could not be checked", f"{name}: {why}"))
+    return PictureEvent(kind, Note(sentence_case(str(event.get("word") or "Checked")), name))
 
 
-class Bundle:
-    """What was not told yet."""
+class NotificationBundle:
+    """Events that were not notified yet."""
 
     def __init__(self, level: Level = "ai") -> None:
         self._level: Level = level
-        self._untold: list[Happening] = []
+        self._untold: list[PictureEvent] = []
         self._free_from = -math.inf
 
-    def choose(self, level: Level) -> None:
-        """What the person wants to be told of from now on."""
+    def set_level(self, level: Level) -> None:
+        """Set which events are notified from now on."""
         self._level = level
         self._untold = [one for one in self._untold if one.kind in _WANTED[level]]
 
     def snooze(self, until: float) -> None:
-        """Tell nothing before; then, once, what has come together."""
+        """Hold notifications back until then."""
         self._free_from = max(self._free_from, until)
 
     def wake(self, now: float) -> None:
         """End the snooze."""
         self._free_from = min(self._free_from, now + APART_S)
 
-    def heard(self, one: Happening) -> None:
+    def add(self, one: PictureEvent) -> None:
         if one.kind in _WANTED[self._level]:
             self._untold.append(one)
 
     @property
     def due(self) -> float:
-        """When there will be something to tell; infinity where nothing is known of."""
+        """When the next notification is due; infinity if there is none."""
         return self._free_from if self._untold else math.inf
 
     def take(self, now: float) -> Note | None:
-        """What is to be told now."""
+        """Returns the notification that is due now, if any."""
         if now < self.due:
             return None
         told, self._untold = self._untold, []
@@ -98,7 +99,7 @@ class Bundle:
         return told[0].note if len(told) == 1 else _together(told)
 
 
-def _together(told: list[Happening]) -> Note:
+def _together(told: list[PictureEvent]) -> Note:
     counted = Counter(one.kind for one in told)
     parts = []
     for kind, words in _COUNTED.items():
@@ -113,8 +114,11 @@ def sentence_case(words: str) -> str:
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
-    """A file's name for one line of a menu or a notification: both ends of it, nothing that
-    turns the line around, and no markup, which many desktops would follow."""
+    """Returns a file's name for one line of a menu or a notification.
+
+    A long name keeps both ends. Characters that change the direction of the line, and markup,
+    which many desktops would interpret, are replaced.
+    """
     shown = "".join(char if char.isprintable() else " " for char in name)
     shown = " ".join(shown.translate(_HARMLESS).split())
     if len(shown) <= longest:
@@ -122,6 +126,10 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return f"{shown[: longest // 2]}…{shown[-(longest - longest // 2 - 1) :]}"
 
 
-_HARMLESS = str.maketrans({"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
-                           ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
-                           "&": "\N{FULLWIDTH AMPERSAND}"})  # fmt: skip
+_HARMLESS = str.maketrans(
+    {
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+        "&": "\N{FULLWIDTH AMPERSAND}",
+    }
+)

@@ -1,4 +1,4 @@
-"""What the icon shows and what is to be told. Threads meet here and nowhere else."""
+"""What the icon shows, and its notifications. The only object that the threads share."""
 
 import math
 import threading
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from .drawing import Mode
-from .notifications import Bundle, Happening, Level, Note, shortened
+from .notifications import Level, Note, NotificationBundle, PictureEvent, shortened
 
 RECENT = 5
 OFFLINE = "antifake is not running"
@@ -24,11 +24,11 @@ class Recent:
 
 @dataclass(frozen=True)
 class View:
-    """All that icon and menu show of the daemon."""
+    """What icon and menu show of the daemon."""
 
     mode: Mode = "offline"
     line: str = OFFLINE
-    """How things are, in words."""
+    """The state in words."""
     recent: tuple[Recent, ...] = ()
     is_paused: bool = False
 
@@ -38,7 +38,7 @@ class View:
 
 
 def view_of(state: dict[str, Any], checks: list[dict[str, Any]]) -> View:
-    """Of the answers to GET /state and GET /checks."""
+    """Returns the view for the answers to GET /state and GET /checks."""
     mode: Mode = state["mode"]
     recent = tuple(Recent(str(one["id"]), _in_one_line(one)) for one in checks[:RECENT])
     return View(mode, _line(mode, state), recent, state.get("paused_until") is not None)
@@ -73,14 +73,14 @@ def _in_one_line(check: dict[str, Any]) -> str:
     return f"{check['summary']}: {shortened(name or str(check.get('page') or '') or 'a picture')}"
 
 
-class Board:
-    """Usable from many threads; one of them, the painter, waits for changes."""
+class ViewModel:
+    """Usable from many threads; one of them, the painter, waits for changes in `news`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._view = View()
-        self._bundle = Bundle()
+        self._bundle = NotificationBundle()
         self._notes: list[Note] = []
         self._snoozed_until = -math.inf
 
@@ -97,25 +97,25 @@ class Board:
             self._view = view
             self._changed.notify_all()
 
-    def choose(self, level: Level) -> None:
+    def set_level(self, level: Level) -> None:
         with self._changed:
-            self._bundle.choose(level)
+            self._bundle.set_level(level)
             self._changed.notify_all()
 
-    def hear(self, one: Happening) -> None:
-        """Tell it if the person wants that, at a good moment."""
+    def add(self, one: PictureEvent) -> None:
+        """Tell of it with others, if the person wants to be told."""
         with self._changed:
-            self._bundle.heard(one)
+            self._bundle.add(one)
             self._changed.notify_all()
 
     def tell(self, note: Note) -> None:
-        """At once: it is the answer to what the person has just asked."""
+        """Show a notification at once: it answers what the person has just asked."""
         with self._changed:
             self._notes.append(note)
             self._changed.notify_all()
 
     def snooze(self, seconds: float) -> None:
-        """Zero: be told again."""
+        """Show no bundled notifications for that long; 0 ends a snooze."""
         with self._changed:
             now = self._clock()
             self._snoozed_until = now + seconds
@@ -126,7 +126,10 @@ class Board:
             self._changed.notify_all()
 
     def news(self, shown: object, within_s: float) -> tuple[View, list[Note]]:
-        """As soon as the view is not `shown` or something is to be told, or after a while."""
+        """Wait until the view differs from `shown` or there is a notification, or for `within_s`.
+
+        Returns the view and the notifications to show now.
+        """
         with self._changed:
             end = self._clock() + within_s
             while self._view == shown and not self._notes and self._clock() < self._next(end):

@@ -42,7 +42,7 @@ def where(tmp_path, monkeypatch) -> Places:
 @pytest.fixture
 def daemon(where):
     """The whole daemon, in this process."""
-    with instance.only_one(where), app.started(where, lambda: None) as started:
+    with instance.single_instance(where), app.started(where, lambda: None) as started:
         yield started
 
 
@@ -78,7 +78,7 @@ def test_who_takes_the_port_of_a_killed_daemon_is_sent_no_token(where):
 
 def test_who_listens_where_the_daemon_should_is_sent_no_token(where):
     where.local_token.write_text("secret")
-    with Stranger() as stranger, instance.only_one(where):
+    with Stranger() as stranger, instance.single_instance(where):
         instance.announce(where, stranger.port, "0", NOW)
         with pytest.raises(DaemonError, match="cannot prove") as error:
             client.need(where).get("/state")
@@ -102,7 +102,7 @@ def test_who_passes_the_question_on_to_the_daemon_is_sent_no_token(where):
 )
 def test_no_other_answer_is_taken_for_a_proof(where, answer):
     where.local_token.write_text("secret")
-    with Stranger(body=answer) as stranger, instance.only_one(where):
+    with Stranger(body=answer) as stranger, instance.single_instance(where):
         instance.announce(where, stranger.port, "0", NOW)
         with pytest.raises(DaemonError, match="cannot prove"):
             client.need(where).get("/state")
@@ -140,7 +140,7 @@ def bystander():
 
 
 def test_a_process_that_was_given_the_number_of_a_dead_daemon_is_not_stopped(where, bystander):
-    with instance.only_one(where):
+    with instance.single_instance(where):
         running = instance.announce(where, 1, "0", NOW)
         where.running.write_text(json.dumps(asdict(replace(running, pid=bystander.pid))))
         assert instance.find(where) is None
@@ -150,7 +150,7 @@ def test_a_process_that_was_given_the_number_of_a_dead_daemon_is_not_stopped(whe
 
 
 def test_a_file_without_a_lock_is_believed_by_nobody(where):
-    with instance.only_one(where):
+    with instance.single_instance(where):
         instance.announce(where, 1, "0", NOW)
         said = where.running.read_bytes()
         assert instance.find(where) is not None
@@ -242,7 +242,7 @@ def test_every_verb_does_the_same_with_a_daemon_and_without_one(where, ids, tmp_
     for leftover in where.database.parent.glob("history.db*"):
         leftover.unlink()
     where.database.write_bytes(kept)
-    with instance.only_one(where), app.started(where, lambda: None):
+    with instance.single_instance(where), app.started(where, lambda: None):
         with_daemon = everything_asked(where, ids, tmp_path / "pictures")
     assert without == with_daemon
 
@@ -280,7 +280,7 @@ def test_no_header_makes_a_stranger_the_owner(daemon):
 
 def test_a_daemon_that_is_just_starting_is_waited_for_and_then_said(where):
     with (
-        instance.only_one(where),
+        instance.single_instance(where),
         pytest.raises(DaemonError, match="just starting"),
         client.connect(where, within_s=0.2),
     ):

@@ -48,7 +48,7 @@ def where(tmp_path, monkeypatch) -> Places:
 @pytest.fixture
 def asked(where):
     """The whole daemon, in this process."""
-    with instance.only_one(where), app.started(where, lambda: None):
+    with instance.single_instance(where), app.started(where, lambda: None):
         yield
 
 
@@ -113,10 +113,24 @@ def test_every_command_says_what_it_does():
 
 
 def test_the_commands_that_were_promised_are_there():
-    assert {"check", "scan", "watch", "history", "label", "train", "model", "pair", "config",
-            "autostart", "doctor", "logs", "completion", "daemon", "open", "tray"} <= set(
-        main.commands
-    )  # fmt: skip
+    assert {
+        "check",
+        "scan",
+        "watch",
+        "history",
+        "label",
+        "train",
+        "model",
+        "pair",
+        "config",
+        "autostart",
+        "doctor",
+        "logs",
+        "completion",
+        "daemon",
+        "open",
+        "tray",
+    } <= set(main.commands)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -128,12 +142,16 @@ def test_a_shell_can_complete_the_words(shell):
 def test_the_shell_is_given_the_words_of_a_group():
     done = subprocess.run(
         [sys.executable, "-m", "antifake.daemon"],
-        env=os.environ | {
-            "_ANTIFAKE_COMPLETE": "bash_complete", "COMP_WORDS": "antifake watch ",
+        env=os.environ
+        | {
+            "_ANTIFAKE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "antifake watch ",
             "COMP_CWORD": "2",
         },
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "plain,add" in done.stdout
 
 
@@ -174,8 +192,11 @@ def test_a_daemon_that_runs_already_is_named_with_5(where, asked):
 def test_it_is_started_found_and_stopped(where):
     started = subprocess.run(
         [sys.executable, "-m", "antifake.daemon", "daemon", "start", "--json"],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     try:
         assert started.returncode == 0, started.stderr
         found = json.loads(started.stdout)
@@ -210,7 +231,7 @@ from datetime import UTC, datetime
 from antifake.daemon import instance
 from antifake.daemon.places import places
 where = places()
-with instance.only_one(where), socket.create_server(("127.0.0.1", 0)) as hole:
+with instance.single_instance(where), socket.create_server(("127.0.0.1", 0)) as hole:
     where.local_token.write_text("x")
     instance.announce(where, hole.getsockname()[1], "0", datetime.now(UTC))
     print("ready", flush=True)
@@ -241,8 +262,11 @@ def test_open_gives_the_browser_a_link_that_opens_once(tmp_path):
     browser.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-m", "antifake.daemon", "open"],
-        env=os.environ | {"BROWSER": str(browser)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=os.environ | {"BROWSER": str(browser)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == ""
     opened = (tmp_path / "opened").read_text().strip()
     assert opened.startswith("http://127.0.0.1:")
@@ -423,8 +447,10 @@ def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, way, tmp_path):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
         assert "exists already" in run("history", "export", tmp_path / name, code=2).stderr
         assert run_json("history", "import", tmp_path / name) == {
-            "added": 0, "known": 3, "refused": [],
-        }  # fmt: skip
+            "added": 0,
+            "known": 3,
+            "refused": [],
+        }
     assert len(run("history", "export", "-", "--label", "ai").stdout.splitlines()) == 1
     assert run("history", "export", "-", "--form", "csv").stdout.splitlines()[0].startswith("id,at")
     (tmp_path / "torn.jsonl").write_text('{"label": "real"}\n')
@@ -566,14 +592,14 @@ class Door:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self._only_one = instance.only_one(self.where)
-        self._only_one.__enter__()
+        self._single_instance = instance.single_instance(self.where)
+        self._single_instance.__enter__()
         self.where.local_token.write_text("secret")
         instance.announce(self.where, self._server.server_address[1], "0", datetime.now(UTC))
         return self
 
     def __exit__(self, *_):
-        self._only_one.__exit__(None, None, None)
+        self._single_instance.__exit__(None, None, None)
         self._server.shutdown()
         self._server.server_close()
 
@@ -618,10 +644,20 @@ def door(where):
 
 def check(**more):
     return {
-        "id": "3" * 13, "state": "done", "label": "fake", "word": "likely AI-made", "percent": 84,
-        "p_fake": 0.84, "error": None, "code": None, "said": None, "model": "mini@1",
-        "prompt": "shipped@1", "sha256": "a" * 64, "ms": 12.5,
-    } | more  # fmt: skip
+        "id": "3" * 13,
+        "state": "done",
+        "label": "fake",
+        "word": "likely AI-made",
+        "percent": 84,
+        "p_fake": 0.84,
+        "error": None,
+        "code": None,
+        "said": None,
+        "model": "mini@1",
+        "prompt": "shipped@1",
+        "sha256": "a" * 64,
+        "ms": 12.5,
+    } | more
 
 
 @pytest.fixture
@@ -636,10 +672,17 @@ def test_a_picture_goes_to_the_daemon_with_its_path_and_door(door, picture, monk
     door.answers = [(201, check())]
     [row] = run_json("check", "cat.png")
     assert row == {
-        "path": "cat.png", "sha256": "a" * 64, "label": "fake", "p_fake": 0.84,
-        "word": "likely AI-made", "model": "mini@1", "prompt": "shipped@1", "ms": 12.5,
-        "error": None, "code": None,
-    }  # fmt: skip
+        "path": "cat.png",
+        "sha256": "a" * 64,
+        "label": "fake",
+        "p_fake": 0.84,
+        "word": "likely AI-made",
+        "model": "mini@1",
+        "prompt": "shipped@1",
+        "ms": 12.5,
+        "error": None,
+        "code": None,
+    }
     headers, body = door.posted[0]
     assert headers["Authorization"] == "Bearer secret"
     assert headers["Prefer"].startswith("wait=")
@@ -704,8 +747,10 @@ def test_standard_input_has_no_path(door, picture):
     door.answers = [(201, check())]
     done = subprocess.run(
         [sys.executable, "-m", "antifake.daemon", "check", "-", "--json"],
-        input=picture.read_bytes(), capture_output=True, check=True,
-    )  # fmt: skip
+        input=picture.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
     assert json.loads(done.stdout)[0]["path"] == "-"
     assert b'name="path"' not in door.posted[0][1]
 
@@ -736,8 +781,9 @@ def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tiny_home, t
         done = run("check", tmp_path / "0.png", tmp_path / "1.png", "--json")
     rows = json.loads(done.stdout)
     assert sorted(row["model"].partition("@")[0] for row in rows) in (
-        ["mini", "tiny"], ["tiny", "tiny"],
-    )  # fmt: skip
+        ["mini", "tiny"],
+        ["tiny", "tiny"],
+    )
     assert [row["path"] for row in rows] == [str(tmp_path / f"{n}.png") for n in range(2)]
     assert done.stderr.count("This process judges instead.") == 1
     assert tiny_home
@@ -755,7 +801,7 @@ def test_who_asks_for_another_judge_gets_that_one(tiny_home, picture, option):
 def test_the_real_daemon_gives_the_same_row_as_this_process(tiny_home, picture):
     where = places()
     where.make()
-    with instance.only_one(where), app.started(where, lambda: None):
+    with instance.single_instance(where), app.started(where, lambda: None):
         [there] = run_json("check", picture)
         [kept] = run_json("history")
     [here] = run_json("check", picture)

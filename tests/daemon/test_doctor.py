@@ -53,7 +53,7 @@ def free_port() -> int:
 def healthy(system):
     """Runs the daemon of the system."""
     with ExitStack() as parts:
-        parts.enter_context(instance.only_one(system.where))
+        parts.enter_context(instance.single_instance(system.where))
         yield parts.enter_context(app.started(system.where, lambda: None))
 
 
@@ -248,7 +248,7 @@ def test_one_that_crashed(system):
 
 
 def test_one_that_has_not_said_where_it_is(system):
-    with instance.only_one(system.where):
+    with instance.single_instance(system.where):
         first = trouble(system)
     assert first.name == "daemon"
     assert "lock" in first.sentence
@@ -284,7 +284,7 @@ SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
 
 @pytest.mark.parametrize("say", [WEB, SSH])
 def test_another_program_on_the_port_where_it_should_answer(system, say):
-    with instance.only_one(system.where), stranger(say) as port:
+    with instance.single_instance(system.where), stranger(say) as port:
         instance.announce(system.where, port, "0", NOW)
         first = trouble(system)
     assert first.name == "port"
@@ -292,7 +292,7 @@ def test_another_program_on_the_port_where_it_should_answer(system, say):
 
 
 def test_one_that_hangs(system):
-    with instance.only_one(system.where), stranger(b"") as port:
+    with instance.single_instance(system.where), stranger(b"") as port:
         instance.announce(system.where, port, "0", NOW)
         first = trouble(system)
     assert first.name == "port"
@@ -300,7 +300,7 @@ def test_one_that_hangs(system):
 
 
 def test_one_that_runs_and_listens_nowhere(system):
-    with instance.only_one(system.where):
+    with instance.single_instance(system.where):
         instance.announce(system.where, free_port(), "0", NOW)
         first = trouble(system)
     assert (first.name, "hangs" in first.sentence) == ("port", True)
@@ -318,7 +318,7 @@ def test_another_program_on_the_port_that_it_would_take(system, say):
 def test_an_antifake_of_somebody_else_on_that_port(system, tmp_path):
     theirs = replace(system.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
     theirs.make()
-    with instance.only_one(theirs), app.started(theirs, lambda: None) as daemon:
+    with instance.single_instance(theirs), app.started(theirs, lambda: None) as daemon:
         put(system.where.config, "server.port", daemon.running.port)
         assert "not yours" in named(system, "port").sentence
 

@@ -288,7 +288,7 @@ def test_a_daemon_at_work_names_no_file_in_its_log(tiny_home, tmp_path):
     where.make()
     undo = logs.set_up(where)
     try:
-        with instance.only_one(where), app.started(where, lambda: None):
+        with instance.single_instance(where), app.started(where, lambda: None):
             (folder / "name-of-anna.png").write_bytes(png(1))
             (folder / "torn-of-anna.png").write_bytes(png(2)[:100])
             asked = client.need(where)

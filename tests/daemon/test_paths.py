@@ -62,7 +62,7 @@ def where(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def daemon(where):
-    with instance.only_one(where), app.started(where, lambda: None) as made:
+    with instance.single_instance(where), app.started(where, lambda: None) as made:
         yield Asked(where, made.service, made.access, made.running.port, threading.Event())
 
 

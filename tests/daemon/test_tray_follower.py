@@ -16,9 +16,9 @@ from antifake.core.catalog import Home
 from antifake.daemon import client
 from antifake.daemon.client import DaemonError
 from antifake.daemon.places import Places
-from antifake.daemon.tray.actions import Errands
+from antifake.daemon.tray.actions import Actions
 from antifake.daemon.tray.follower import LONGEST_PAUSE_S, Follower
-from antifake.daemon.tray.view_model import OFFLINE, Board, View, view_of
+from antifake.daemon.tray.view_model import OFFLINE, View, ViewModel, view_of
 
 
 @pytest.fixture
@@ -29,70 +29,78 @@ def where(tmp_path):
 
 
 @pytest.fixture
-def board():
-    return Board(time.monotonic)
+def view_model():
+    return ViewModel(time.monotonic)
 
 
 @pytest.fixture
-def follower(where, board):
-    return Follower(lambda: client.find(where), board, wait_s=0)
+def follower(where, view_model):
+    return Follower(lambda: client.find(where), view_model, wait_s=0)
 
 
-def errands(where, board, start=None):
-    return Errands(lambda: client.need(where), board, start, lambda: None)
+def actions(where, view_model, start=None):
+    return Actions(lambda: client.need(where), view_model, start, lambda: None)
 
 
-def notes_of(board, within_s=5.0):
+def notes_of(view_model, within_s=5.0):
     """What is told next."""
     end = time.monotonic() + within(within_s)
     while time.monotonic() < end:
-        if notes := board.news(board.view, 0.2)[1]:
+        if notes := view_model.news(view_model.view, 0.2)[1]:
             return notes
     raise AssertionError("nothing was told")
 
 
 def check(name="c1", **about):
-    return {"id": name, "state": "done", "word": "likely AI-made", "percent": 84,
-            "summary": "Likely AI-made (84 %)",
-            "path": "/home/a/holiday.png", "page": None, "label": "fake",
-            "explanation": ["The model finds it likely."], **about}  # fmt: skip
+    return {
+        "id": name,
+        "state": "done",
+        "word": "likely AI-made",
+        "percent": 84,
+        "summary": "Likely AI-made (84 %)",
+        "path": "/home/a/holiday.png",
+        "page": None,
+        "label": "fake",
+        "explanation": ["The model finds it likely."],
+        **about,
+    }
 
 
-def test_no_daemon_is_said_and_asked_for_ever_more_rarely(follower, board):
+def test_no_daemon_is_said_and_asked_for_ever_more_rarely(follower, view_model):
     pauses = [follower.step() for _ in range(12)]
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
     assert pauses[-1] == LONGEST_PAUSE_S
-    assert board.view == View("offline", OFFLINE)
+    assert view_model.view == View("offline", OFFLINE)
 
 
-def test_a_daemon_that_comes_goes_and_comes_again_is_followed(where, follower, board):
+def test_a_daemon_that_comes_goes_and_comes_again_is_followed(where, follower, view_model):
     for _ in range(2):
         with StandIn(where) as daemon:
             daemon.checks = [check()]
             follower.step()
-            assert (board.view.mode, board.view.line) == ("ready", "Ready")
-            assert [one.words for one in board.view.recent] == [
+            assert (view_model.view.mode, view_model.view.line) == ("ready", "Ready")
+            assert [one.words for one in view_model.view.recent] == [
                 "Likely AI-made (84 %): holiday.png"
             ]
             daemon.set_state(mode="working", waiting={"person": 1, "folder": 2})
             follower.step()
-            assert board.view.line == "Checking, 3 more waiting"
+            assert view_model.view.line == "Checking, 3 more waiting"
         follower.step()
-        assert board.view.mode == "offline"
+        assert view_model.view.mode == "offline"
 
 
-def test_only_what_happens_after_the_start_is_told(where, follower, board):
+def test_only_what_happens_after_the_start_is_told(where, follower, view_model):
     with StandIn(where) as daemon:
         daemon.tell("check", label="fake", word="AI-made", source="watch", name="old.png")
         follower.step()
         daemon.tell("check", label="fake", word="AI-made", source="watch", name="new.png")
         daemon.tell("check", label="fake", word="AI-made", source="extension", name="mine.png")
         follower.step()
-    assert [note.text for note in notes_of(board)] == ["new.png"]
+    assert [note.text for note in notes_of(view_model)] == ["new.png"]
 
 
-def test_changed_settings_count_at_once(where, follower, board):
+def test_changed_settings_count_at_once(where, follower, view_model):
     with StandIn(where) as daemon:
         follower.step()
         daemon.settings = {"notifications.level": "none"}
@@ -103,59 +111,59 @@ def test_changed_settings_count_at_once(where, follower, board):
         daemon.pairings = [{"id": "p1", "name": "Firefox <b>", "code": "123 456"}]
         daemon.tell("pairing")
         follower.step()
-        (note,) = notes_of(board)
+        (note,) = notes_of(view_model)
         assert "Firefox" in note.title
         assert "<" not in note.title
         assert "123 456" in note.text
         daemon.tell("pairing")
         follower.step()
-        assert board.news(board.view, 0.0)[1] == [], "told once"
+        assert view_model.news(view_model.view, 0.0)[1] == [], "told once"
 
 
-def test_a_gap_in_the_events_is_read_over(where, follower, board):
+def test_a_gap_in_the_events_is_read_over(where, follower, view_model):
     with StandIn(where) as daemon:
         follower.step()
         daemon._events.clear()
         daemon._first = 5000
         daemon.checks = [check(word="cannot tell", percent=None, summary="Cannot tell")]
         follower.step()
-        assert [one.words for one in board.view.recent] == ["Cannot tell: holiday.png"]
+        assert [one.words for one in view_model.view.recent] == ["Cannot tell: holiday.png"]
         daemon.tell("check", label="real", word="likely real", source="watch", name="a.png")
         follower.step()
-        assert [note.title for note in notes_of(board)] == ["Likely real"]
+        assert [note.title for note in notes_of(view_model)] == ["Likely real"]
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"mode": "ready"}, None, "hello", {"mode": 3}])
-def test_another_programs_answers_do_not_end_the_loop(where, follower, board, answer):
+def test_another_programs_answers_do_not_end_the_loop(where, follower, view_model, answer):
     with StandIn(where) as daemon:
         real, daemon.answer = daemon.answer, lambda *_: (200, answer)
         for _ in range(3):
             assert follower.step() > 0
-        assert board.view.mode == "offline"
+        assert view_model.view.mode == "offline"
         daemon.answer = real
         follower.step()
-        assert board.view.mode == "ready"
+        assert view_model.view.mode == "ready"
 
 
-def test_a_token_that_is_refused_is_said(where, follower, board):
+def test_a_token_that_is_refused_is_said(where, follower, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (401, {"detail": "Who are you?", "code": "unauthorized"})
         follower.step()
-    assert (board.view.mode, board.view.line) == ("offline", "Who are you?")
+    assert (view_model.view.mode, view_model.view.line) == ("offline", "Who are you?")
 
 
-def test_a_daemon_that_cannot_prove_itself_is_said(where, follower, board):
+def test_a_daemon_that_cannot_prove_itself_is_said(where, follower, view_model):
     with StandIn(where) as daemon:
         where.local_token.write_text("another")
         follower.step()
         assert daemon.asked == []
-    assert board.view.mode == "offline"
-    assert "cannot prove" in board.view.line
+    assert view_model.view.mode == "offline"
+    assert "cannot prove" in view_model.view.line
 
 
-def test_the_thread_ends_when_it_is_told_to(where, board):
+def test_the_thread_ends_when_it_is_told_to(where, view_model):
     stop = threading.Event()
-    follower = Follower(lambda: client.find(where), board)
+    follower = Follower(lambda: client.find(where), view_model)
     thread = threading.Thread(target=follower.run, args=(stop,), daemon=True)
     thread.start()
     stop.set()
@@ -182,59 +190,59 @@ def test_states_are_words():
     ]
 
 
-def test_a_click_that_cannot_be_served_says_why(where, board):
-    errands(where, board).pause()
-    (note,) = notes_of(board)
+def test_a_click_that_cannot_be_served_says_why(where, view_model):
+    actions(where, view_model).pause()
+    (note,) = notes_of(view_model)
     assert note.text.startswith("The antifake daemon is not running")
 
 
-def test_pausing_shows_at_once(where, board):
+def test_pausing_shows_at_once(where, view_model):
     with StandIn(where) as daemon:
-        errands(where, board).pause()
-        eventually(lambda: board.view.mode == "paused")
+        actions(where, view_model).pause()
+        eventually(lambda: view_model.view.mode == "paused")
         assert daemon.asked_for("POST", "/watches:pause") == [b'{"minutes": 60}']
-        assert board.view.is_paused
-        errands(where, board).go_on()
-        eventually(lambda: board.view.mode == "ready")
+        assert view_model.view.is_paused
+        actions(where, view_model).go_on()
+        eventually(lambda: view_model.view.mode == "ready")
 
 
-def test_the_one_time_link_of_a_stranger_is_not_opened(where, board):
+def test_the_one_time_link_of_a_stranger_is_not_opened(where, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (201, {"url": "http://example.org/open?code=1"})
-        errands(where, board).open_history()
-        (note,) = notes_of(board)
+        actions(where, view_model).open_history()
+        (note,) = notes_of(view_model)
     assert "not its own" in note.text
 
 
-def test_the_daemon_is_started_by_whoever_knows_how(where, board):
+def test_the_daemon_is_started_by_whoever_knows_how(where, view_model):
     started = threading.Event()
-    errands(where, board, started.set).start_daemon()
+    actions(where, view_model, started.set).start_daemon()
     assert started.wait(5)
 
     def fail():
         raise DaemonError("It does not start: no port is free.")
 
-    errands(where, board, fail).start_daemon()
-    assert notes_of(board)[0].text == "It does not start: no port is free."
+    actions(where, view_model, fail).start_daemon()
+    assert notes_of(view_model)[0].text == "It does not start: no port is free."
 
 
-def test_even_a_mistake_of_ours_ends_in_a_sentence(where, board, caplog):
+def test_even_a_mistake_of_ours_ends_in_a_sentence(where, view_model, caplog):
     def fail():
         raise ZeroDivisionError
 
-    errands(where, board, fail).start_daemon()
-    assert "did not work" in notes_of(board)[0].text
+    actions(where, view_model, fail).start_daemon()
+    assert "did not work" in notes_of(view_model)[0].text
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_an_impatient_click_asks_once(where, board):
+def test_an_impatient_click_asks_once(where, view_model):
     go, calls = threading.Event(), []
 
     def start():
         calls.append(1)
         go.wait(5)
 
-    busy = errands(where, board, start)
+    busy = actions(where, view_model, start)
     for _ in range(5):
         busy.start_daemon()
     go.set()
@@ -244,14 +252,14 @@ def test_an_impatient_click_asks_once(where, board):
 
 def test_a_snooze_is_seen_and_can_be_taken_back():
     now = [0.0]
-    board = Board(lambda: now[0])
-    snoozing = Errands(lambda: None, board, None, lambda: None)
+    view_model = ViewModel(lambda: now[0])
+    snoozing = Actions(lambda: None, view_model, None, lambda: None)
     snoozing.snooze()
-    assert board.is_snoozed
+    assert view_model.is_snoozed
     now[0] = 3599
-    assert board.is_snoozed
+    assert view_model.is_snoozed
     now[0] = 3600
-    assert not board.is_snoozed
+    assert not view_model.is_snoozed
     snoozing.snooze()
     snoozing.snooze()
-    assert not board.is_snoozed
+    assert not view_model.is_snoozed

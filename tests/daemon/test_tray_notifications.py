@@ -9,16 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antifake.daemon.tray.notifications import APART_S, Bundle, happening, shortened
+from antifake.daemon.tray.notifications import APART_S, NotificationBundle, picture_event, shortened
 
 WORDS = {
-    "fake": "likely AI-made", "real": "likely real", "unsure": "cannot tell", None: "not checked",
-}  # fmt: skip
+    "fake": "likely AI-made",
+    "real": "likely real",
+    "unsure": "cannot tell",
+    None: "not checked",
+}
 
 
 def event(label="fake", source="watch", name="holiday.png", error=None):
-    return {"id": "c1", "label": label, "word": WORDS[label], "source": source, "name": name,
-            "error": error}  # fmt: skip
+    return {
+        "id": "c1",
+        "label": label,
+        "word": WORDS[label],
+        "source": source,
+        "name": name,
+        "error": error,
+    }
 
 
 def told(bundle, arrivals):
@@ -31,7 +40,7 @@ def told(bundle, arrivals):
     for at, what in sorted(arrivals, key=itemgetter(0)):
         while bundle.due < at:
             look(bundle.due)
-        bundle.heard(happening(what))
+        bundle.add(picture_event(what))
         if bundle.due <= at:
             look(at)
     while bundle.due < math.inf:
@@ -45,19 +54,20 @@ def pictures_in(note):
 
 
 def test_fifty_pictures_in_ten_seconds_make_two_notifications():
-    notes = told(Bundle("all"), [(i / 5, event()) for i in range(50)])
+    notes = told(NotificationBundle("all"), [(i / 5, event()) for i in range(50)])
     assert [(now, note.title) for now, note in notes] == [
-        (0, "Likely AI-made"), (10, "49 more pictures")
-    ]  # fmt: skip
+        (0, "Likely AI-made"),
+        (10, "49 more pictures"),
+    ]
     assert notes[1][1].text == "49 look AI-made."
 
 
 def test_the_second_one_counts_each_kind():
-    bundle = Bundle("all")
-    bundle.heard(happening(event()))
+    bundle = NotificationBundle("all")
+    bundle.add(picture_event(event()))
     assert bundle.take(0).text == "holiday.png"
     for label in ("fake", "real", "real", "unsure", None):
-        bundle.heard(happening(event(label)))
+        bundle.add(picture_event(event(label)))
     assert bundle.take(5) is None
     assert bundle.take(10).text == (
         "1 looks AI-made, 2 look real, 1 cannot be told, 1 could not be checked."
@@ -67,13 +77,14 @@ def test_the_second_one_counts_each_kind():
 moments = st.integers(0, 600).map(lambda eighths: eighths / 8)  # exact in binary
 arrivals = st.lists(
     st.tuples(moments, st.sampled_from(["fake", "real", "unsure", None])),
-    min_size=1, max_size=60,
-)  # fmt: skip
+    min_size=1,
+    max_size=60,
+)
 
 
 @given(arrivals)
 def test_each_picture_is_told_of_once_and_soon_and_never_as_fake(given_arrivals):
-    notes = told(Bundle("all"), [(at, event(label)) for at, label in given_arrivals])
+    notes = told(NotificationBundle("all"), [(at, event(label)) for at, label in given_arrivals])
     assert sum(pictures_in(note) for _, note in notes) == len(given_arrivals)
     for at, _ in given_arrivals:
         assert any(at <= now <= at + APART_S for now, _ in notes)
@@ -83,7 +94,7 @@ def test_each_picture_is_told_of_once_and_soon_and_never_as_fake(given_arrivals)
 @given(arrivals, moments)
 def test_what_happens_within_ten_seconds_is_told_in_two(given_arrivals, start):
     """Whatever else happens before and after."""
-    bundle = Bundle("all")
+    bundle = NotificationBundle("all")
     notes = told(bundle, [(at, event(label)) for at, label in given_arrivals])
     moments = [now for now, _ in notes]
     assert all(later - earlier >= APART_S for earlier, later in pairwise(moments))
@@ -94,48 +105,52 @@ def test_what_happens_within_ten_seconds_is_told_in_two(given_arrivals, start):
 
 @pytest.mark.parametrize(
     ("level", "wanted"),
-    [("none", set()), ("errors", {None}), ("ai", {None, "fake"}),
-     ("all", {None, "fake", "real", "unsure"})],
-)  # fmt: skip
+    [
+        ("none", set()),
+        ("errors", {None}),
+        ("ai", {None, "fake"}),
+        ("all", {None, "fake", "real", "unsure"}),
+    ],
+)
 def test_the_person_chooses_what_is_told(level, wanted):
     for label in WORDS:
-        bundle = Bundle(level)
-        bundle.heard(happening(event(label)))
+        bundle = NotificationBundle(level)
+        bundle.add(picture_event(event(label)))
         assert (bundle.take(0) is not None) == (label in wanted)
 
 
 def test_who_chooses_less_hears_nothing_of_what_was_waiting():
-    bundle = Bundle("all")
+    bundle = NotificationBundle("all")
     bundle.snooze(100)
-    bundle.heard(happening(event("real")))
-    bundle.choose("ai")
+    bundle.add(picture_event(event("real")))
+    bundle.set_level("ai")
     assert bundle.due == math.inf
 
 
 @pytest.mark.parametrize("source", ["extension", "tray", "cli", "api", "import"])
 def test_who_asked_sees_the_answer_and_is_not_told_again(source):
-    assert happening(event(source=source)) is None
+    assert picture_event(event(source=source)) is None
 
 
 def test_a_snooze_is_quiet_and_then_tells_all_at_once():
-    bundle = Bundle("all")
+    bundle = NotificationBundle("all")
     bundle.snooze(3600)
     for _ in range(7):
-        bundle.heard(happening(event()))
+        bundle.add(picture_event(event()))
     assert bundle.take(3599) is None
     assert bundle.take(3600).text == "7 look AI-made."
 
 
 def test_a_snooze_can_be_ended_early():
-    bundle = Bundle("all")
+    bundle = NotificationBundle("all")
     bundle.snooze(3600)
-    bundle.heard(happening(event()))
+    bundle.add(picture_event(event()))
     bundle.wake(5)
     assert bundle.take(15).title == "Likely AI-made"
 
 
 def test_what_could_not_be_checked_says_why():
-    note = happening(
+    note = picture_event(
         event(None, error="This is not an image that can be read: it is cut off.")
     ).note
     assert note.title == "Could not be checked"

@@ -97,8 +97,11 @@ class Tray:
         """Run to its end; gives the exit code and what was said."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
-            env=self.env, capture_output=True, timeout=within(30), check=False,
-        )  # fmt: skip
+            env=self.env,
+            capture_output=True,
+            timeout=within(30),
+            check=False,
+        )
         return done.returncode, done.stderr.decode()
 
     def addresses(self):
@@ -282,8 +285,12 @@ def test_the_clipboards_picture_is_checked_and_the_answer_told(
 ):
     picture = tmp_path / "copied.png"
     Image.new("RGB", (80, 80), "teal").save(picture)
-    done = {"id": "c9", "state": "done", "summary": "Likely AI-made (84 %)",
-            "explanation": ["The model finds it 84 % likely."]}  # fmt: skip
+    done = {
+        "id": "c9",
+        "state": "done",
+        "summary": "Likely AI-made (84 %)",
+        "explanation": ["The model finds it 84 % likely."],
+    }
     daemon.answer_to_check = (201, done)
     with (
         gtk_tray(display, where, gi),

@@ -15,9 +15,13 @@ from antifake.daemon import instance
 TOKEN = "of-this-computer"  # noqa: S105
 HELLO = "/api/v1/hello"
 READY = {
-    "mode": "ready", "model": {"phase": "ready"}, "waiting": {}, "paused_until": None,
-    "notices": [], "version": "0",
-}  # fmt: skip
+    "mode": "ready",
+    "model": {"phase": "ready"},
+    "waiting": {},
+    "paused_until": None,
+    "notices": [],
+    "version": "0",
+}
 
 
 def proof(body, token, port):
@@ -47,7 +51,7 @@ class StandIn:
     def __enter__(self):
         self.places.make()
         self._parts = ExitStack()
-        self._parts.enter_context(instance.only_one(self.places))
+        self._parts.enter_context(instance.single_instance(self.places))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
