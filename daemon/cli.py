@@ -11,7 +11,7 @@ import click
 
 from antifake.core import commands as core
 from antifake.core.terminal import Commands, log_to_stderr
-from antifake.trainer import cli as trainer
+from antifake.trainer import commands as trainer
 
 from .commands import COMMANDS
 

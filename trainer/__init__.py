@@ -1,1 +1,1 @@
-"""Teaching the detector, and measuring it. Knows core only."""
+"""Training and evaluating the detector. Depends on core only."""

@@ -1,8 +1,7 @@
-"""What happens to a picture on its way through the web, one thing at a time.
+"""Degradations that pictures undergo on the web, one at a time.
 
-Every function takes an RGB picture and gives the bytes of a new file: the same
-bytes for the same pixels. What does not itself re-compress is kept as PNG,
-without loss.
+Every function takes an RGB picture and returns the bytes of a new file, the same bytes for the
+same pixels. Degradations other than compression are saved as PNG, without loss.
 """
 
 import hashlib
@@ -18,28 +17,28 @@ SCREEN_PX = 1080
 
 
 def jpeg(image: Image.Image, quality: int) -> bytes:
-    """Saved once more as JPEG; `quality` in 1 .. 95, colours at half resolution."""
+    """Saves as JPEG again, with `quality` in 1 .. 95 and chroma at half resolution."""
     return _saved(image, "JPEG", quality=quality)
 
 
 def webp(image: Image.Image, quality: int) -> bytes:
-    """Saved once more as lossy WebP; `quality` in 0 .. 100."""
+    """Saves as lossy WebP again, with `quality` in 0 .. 100."""
     return _saved(image, "WEBP", quality=quality)
 
 
 def half(image: Image.Image) -> bytes:
-    """Both sides halved, each new pixel an average."""
+    """Halves both sides with bicubic resampling."""
     size = (max(1, image.width // 2), max(1, image.height // 2))
     return _png(image.resize(size, Image.Resampling.BICUBIC))
 
 
 def blur(image: Image.Image, sigma: float) -> bytes:
-    """Gaussian blur; `sigma` in pixels of the file."""
+    """Applies Gaussian blur, with `sigma` in pixels."""
     return _png(image.filter(ImageFilter.GaussianBlur(sigma)))
 
 
 def noise(image: Image.Image, sigma: float) -> bytes:
-    """Gaussian noise, each channel on its own; `sigma` of 255. The picture is its own seed."""
+    """Adds Gaussian noise to each channel, with `sigma` of 255. The pixels seed the generator."""
     digest = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
     random = np.random.default_rng(int.from_bytes(digest, "big"))
     grain = random.standard_normal((image.height, image.width, 3), np.float32)
@@ -48,14 +47,14 @@ def noise(image: Image.Image, sigma: float) -> bytes:
 
 
 def screenshot(image: Image.Image) -> bytes:
-    """Fitted to a screen, smaller or larger, as browsers scale, then sent on as JPEG."""
+    """Scales to a screen's size as browsers do, then saves as JPEG."""
     scale = SCREEN_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return jpeg(image.resize(size, Image.Resampling.BILINEAR), 85)
 
 
 def _png(image: Image.Image) -> bytes:
-    return _saved(image, "PNG", compress_level=1)  # it is read once and thrown away
+    return _saved(image, "PNG", compress_level=1)  # it is read only once
 
 
 def _saved(image: Image.Image, kind: str, **options: int) -> bytes:
@@ -72,4 +71,4 @@ DEGRADATIONS: dict[str, Callable[[Image.Image], bytes]] = {
     **{f"noise {sigma}": partial(noise, sigma=sigma) for sigma in (5, 10)},
     "screenshot": screenshot,
 }
-"""By name: quality of JPEG and WebP, sigma of blur in pixels, of noise in 255ths."""
+"""By name, with the quality of JPEG and WebP, or sigma: of blur in pixels, of noise in 255ths."""

@@ -1,8 +1,7 @@
-"""How good a detector is on pictures whose truth is known.
+"""Metrics of a detector on labelled pictures.
 
-As the official test does it for folders, without its bugs: fake folders alone
-are counted as fakes, every picture is turned to RGB, endings may be in
-capitals.
+Folders are evaluated as in the official test, without its bugs: a folder of fakes alone counts
+as fakes, every picture is converted to RGB, and file endings may be in capitals.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Judged:
-    """One picture whose truth is known, and what was said of it."""
+    """One labelled picture and its result."""
 
     row: Result
     example: Example
@@ -37,7 +36,7 @@ class Judged:
 def judge_labelled(
     detector: Detector, decoder: Decoder, examples: Sequence[Example]
 ) -> Iterator[Judged]:
-    """Judge all, in their order; unreadable pictures come as rows with an error."""
+    """Judges all in their order. Unreadable pictures give a result with an error."""
     rows = judge_all(detector, decoder, [example.path for example in examples])
     for row, example in zip(rows, examples, strict=True):
         yield Judged(row, example)
@@ -45,19 +44,19 @@ def judge_labelled(
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `antifake evaluate` prints. Shares are in [0, 1]; None where a class is absent."""
+    """What `antifake evaluate` prints. Shares are in [0, 1]; None where a class is missing."""
 
     n_real: int
     n_fake: int
     n_failed: int
-    """Pictures that could not be judged, left out of everything else."""
+    """Pictures that could not be judged. They count nowhere else."""
     accuracy: float | None
     balanced_accuracy: float | None
     auc: float | None
     real_accuracy: float | None
     fake_accuracy: float | None
     unsure: float | None
-    """Share of verdicts in the unsure band; they are counted above by the threshold."""
+    """Share of verdicts in the unsure band. The figures above count them by the threshold."""
     threshold: float
     confusion: dict[str, int]
 
@@ -66,7 +65,7 @@ class Metrics:
 
 
 def metrics(judged: Sequence[Judged]) -> Metrics:
-    """Metrics at p_fake > 0.5, the official decision (a tie is real)."""
+    """Returns the metrics at p_fake > 0.5, the official decision. A tie counts as real."""
     scored = [one for one in judged if one.row.p_fake is not None]
     truth = np.array([one.is_fake for one in scored], bool)
     scores = np.array([one.row.p_fake for one in scored], float)

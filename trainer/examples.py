@@ -1,6 +1,6 @@
-"""Pictures whose truth is known: two folders, or a table that also says where they come from.
+"""Labelled pictures: from two folders, or from a table that also says where they come from.
 
-Only names are read here. No label, format or size of a file ever reaches the model.
+Only names are read here. Neither label, format nor size of a file reaches the model.
 """
 
 import csv
@@ -17,20 +17,20 @@ LABELS = {"real": False, "fake": True}
 
 @dataclass(frozen=True)
 class Example:
-    """One picture, and what is known of it. Empty text: not known."""
+    """One labelled picture. Empty text: not known."""
 
     path: Path
     is_fake: bool
     source: str = ""
-    """Where it was taken from. Pictures of one source stay together when data is split."""
+    """Where it comes from. A split keeps the pictures of one source together."""
     family: str = ""
-    """Kind of generator, "" for a real picture."""
+    """Family of generators; "" for a real picture."""
     kind: str = ""
     """photo, art, screenshot, ..."""
 
 
 def from_folders(real: Path | None, fake: Path | None) -> list[Example]:
-    """Every picture in and below the folders, sorted by path, real ones first."""
+    """Returns every picture in and below the folders, sorted by path, real ones first."""
     return [
         Example(path, is_fake)
         for folder, is_fake in ((real, False), (fake, True))
@@ -39,7 +39,7 @@ def from_folders(real: Path | None, fake: Path | None) -> list[Example]:
 
 
 def from_manifest(path: Path, only: str = "*") -> list[Example]:
-    """The rows of a CSV file whose `file` matches the pattern `only`, in the file's order.
+    """Returns the rows of a CSV file whose `file` matches the pattern `only`, in their order.
 
     Columns: file (relative to the table's folder) and label (real or fake); source, family and
     kind where known. Raises UsageError with the line and what is wrong with it.

@@ -1,9 +1,9 @@
-"""What the frozen vision tower makes of a picture, computed once and kept on disk.
+"""Features of pictures from the frozen vision tower, computed once and cached on disk.
 
-A file of the cache is the sha256 of what follows, and a safetensors file with one tensor. It is
-named by what it depends on: the picture's bytes, how it was turned into numbers, the tower. A file
-that is not whole counts as missing. The folder stays under its size: what was used longest ago
-goes first.
+A cache file is a sha256 and then a safetensors file with one tensor, which the sha256 is of. It
+is named by all that the tensor depends on: the picture's bytes, the preprocessing and the tower.
+A damaged file counts as missing. The folder has a maximum size; the least recently used files
+are removed first.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from antifake.core.errors import AntifakeError
 from antifake.core.images import Pixels
 from antifake.core.instructblip import InstructBlip
 
-from .survey import Surveyed
+from .samples import Sample
 
 DEFAULT_BYTES = 2 * 10**9
 SUFFIX = ".features"
@@ -38,26 +38,26 @@ _DIGEST = 32  # bytes of a sha256
 
 
 class FeatureCache:
-    """A folder of features [N, Hv], bounded in size. Several processes may share it."""
+    """A folder of features [N, Hv] with a maximum size. Several processes may share it."""
 
     def __init__(self, folder: Path, max_bytes: int = DEFAULT_BYTES) -> None:
         self.folder, self.max_bytes = folder, max_bytes
         self._bytes = sum(size for _, size, _ in self._files())
 
     def get(self, key: str) -> Tensor | None:
-        """What was kept under that key, or None; a damaged file is None, too."""
+        """Returns the features [N, Hv] of that key, or None if they are missing or damaged."""
         path = self._path(key)
         try:
             data = path.read_bytes()
             if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
                 return None
-            path.touch()  # it is the time of the last use, by which files are removed
+            path.touch()  # the time of the last use decides which files are removed
             return load_safetensors(data[_DIGEST:])["features"]
         except (OSError, SafetensorError, KeyError):
             return None
 
     def put(self, key: str, features: Tensor) -> None:
-        """Keep features [N, Hv]; whatever was used longest ago makes room."""
+        """Stores features [N, Hv]. Removes the least recently used files to make room."""
         data = save_safetensors({"features": features.cpu().contiguous()})
         _replace(self._path(key), hashlib.sha256(data).digest() + data)
         self._bytes += _DIGEST + len(data)
@@ -65,7 +65,7 @@ class FeatureCache:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Remove a tenth more than needed, or every new file would list the folder again."""
+        """Removes a tenth more than needed; otherwise every new file would list the folder."""
         files = sorted(self._files())
         self._bytes = sum(size for _, size, _ in files)
         for _, size, path in files:
@@ -75,7 +75,7 @@ class FeatureCache:
             self._bytes -= size
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """Time of the last use, bytes and path of every file."""
+        """Returns the time of the last use, the size and the path of every file."""
         found = []
         for path in self.folder.glob(f"*/*{SUFFIX}"):
             with suppress(OSError):  # another process removed it
@@ -88,7 +88,7 @@ class FeatureCache:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """All or nothing, but unlike core.files' without waiting for the disk: it can be made again."""
+    """Writes atomically, but unlike core.files without fsync: the data can be computed again."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_suffix(f".{os.getpid()}")
     part.write_bytes(data)
@@ -96,7 +96,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def vision_fingerprint(bundle: Bundle) -> str:
-    """sha256 over the vision tower as it is stored: the same for two models that share one."""
+    """Returns the sha256 of the stored vision tower, the same for two models that share one."""
     digest = hashlib.sha256(json.dumps(bundle.manifest.config["vision_config"]).encode())
     for shard in bundle.manifest.shards:
         with safe_open(bundle.folder / shard, framework="pt") as file:
@@ -110,23 +110,23 @@ def vision_fingerprint(bundle: Bundle) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is looked at."""
+    """Which part of a picture is seen, and whether it is flipped."""
 
     flipped: bool = False
     at: tuple[float, float] | None = None
-    """Where the square lies in what the picture has to spare, from 0 to 1; None: in the middle,
-    as pictures are judged."""
+    """Offset of the square, as shares from 0 to 1 of the room it has. None: the centre crop, by
+    which pictures are judged."""
 
-    def turned(self, crop: Pixels) -> Pixels:
-        """A crop [S, S, 3], mirrored where this view is."""
+    def apply_flip(self, crop: Pixels) -> Pixels:
+        """Returns a crop uint8 [S, S, 3], flipped if this view is."""
         return crop[:, ::-1].copy() if self.flipped else crop
 
 
 PLAIN, FLIPPED = View(), View(flipped=True)
 
 
-class Eyes:
-    """Pictures in, features of the frozen tower out."""
+class FeatureExtractor:
+    """Computes features of the frozen tower, or finds them in the cache."""
 
     def __init__(  # noqa: PLR0913 - parts, and a setting with its default
         self,
@@ -138,66 +138,71 @@ class Eyes:
         *,
         at_once: int | None = None,
     ) -> None:
-        """`pixels` normalises crops; `depends_on` tells all that features depend on but the
-        picture and its view; None: as many `at_once` as suit the device."""
+        """`pixels` normalises crops [B, S, S, 3] to [B, 3, S, S]. `depends_on` names all that
+        features depend on, other than the picture and its view. `at_once` pictures go through
+        the tower together; None: as many as suit the device."""
         self._model, self._pixels, self._decoder, self._cache = model, pixels, decoder, cache
         self._depends_on = depends_on
-        # A processor gains little from a batch, a graphics card looks at 8 as fast as at one.
+        # A CPU gains little from a batch; a GPU computes 8 as fast as one.
         self._at_once = at_once or (1 if model.device.type == "cpu" else 8)
         self._threads = ThreadPoolExecutor(thread_name_prefix="crops")
 
-    def features(self, pictures: Sequence[Surveyed], views: Sequence[View]) -> Tensor:
-        """Features [B, N, Hv] on the model's device. Raises AntifakeError where a file changed."""
+    def features(self, pictures: Sequence[Sample], views: Sequence[View]) -> Tensor:
+        """Returns features [B, N, Hv] on the model's device.
+
+        Raises AntifakeError where a file has changed.
+        """
         if any(view.at for view in views):
             cut = self._threads.map(random_crop, pictures, views, [self._size] * len(views))
-            return self._see(list(cut))
-        found = [self._recall(*item) for item in zip(pictures, views, strict=True)]
+            return self._compute(list(cut))
+        found = [self._cached(*item) for item in zip(pictures, views, strict=True)]
         missing = [i for i, features in enumerate(found) if features is None]
         crops = self._crops([pictures[i] for i in missing], [views[i] for i in missing])
-        for i, seen in zip(missing, self._look(crops), strict=True):
+        for i, seen in zip(missing, self._batched(crops), strict=True):
             found[i] = seen
             if self._cache:
                 self._cache.put(self._key(pictures[i], views[i]), seen)
         return torch.stack([one.to(self._model.device) for one in found if one is not None])
 
-    def _crops(self, pictures: Sequence[Surveyed], views: Sequence[View]) -> Iterator[Pixels]:
+    def _crops(self, pictures: Sequence[Sample], views: Sequence[View]) -> Iterator[Pixels]:
         decoded = self._decoder.decode_many([picture.example.path for picture in pictures])
         for picture, view, (_, one) in zip(pictures, views, decoded, strict=True):
             if one.picture is None or one.sha256 != picture.sha256:
                 raise _changed(picture)
-            yield view.turned(one.picture.crop)
+            yield view.apply_flip(one.picture.crop)
 
-    def _look(self, crops: Iterator[Pixels]) -> Iterator[Tensor]:
-        """Features of each crop, [N, Hv].
+    def _batched(self, crops: Iterator[Pixels]) -> Iterator[Tensor]:
+        """Yields the features [N, Hv] of each crop [S, S, 3].
 
-        Always of as many at once: of another number the last bits would be others.
+        Batches are padded to one size: with another size the last bits would differ.
         """
         while some := list(itertools.islice(crops, self._at_once)):
             padding = [some[-1]] * (self._at_once - len(some))
-            yield from self._see(some + padding)[: len(some)]
+            yield from self._compute(some + padding)[: len(some)]
 
     @property
     def _size(self) -> int:
         return self._model.image_size
 
-    def _see(self, crops: Sequence[Pixels]) -> Tensor:
-        """Crops -> features, in the precision that the Q-Former's products take them in."""
+    def _compute(self, crops: Sequence[Pixels]) -> Tensor:
+        """Returns features [B, N, Hv] of crops [S, S, 3], in the dtype that the Q-Former uses."""
         features = self._model.vision_features(self._pixels(crops))
         return features.to(self._model.precision.dtype)
 
-    def _recall(self, picture: Surveyed, view: View) -> Tensor | None:
+    def _cached(self, picture: Sample, view: View) -> Tensor | None:
         return self._cache.get(self._key(picture, view)) if self._cache else None
 
-    def _key(self, picture: Surveyed, view: View) -> str:
+    def _key(self, picture: Sample, view: View) -> str:
         text = f"{picture.sha256} {'flipped' if view.flipped else 'plain'} {self._depends_on}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def random_crop(picture: Surveyed, view: View, size: int) -> Pixels:
-    """The official augmentation: shorter side to `size`, a square anywhere, perhaps flipped.
+def random_crop(picture: Sample, view: View, size: int) -> Pixels:
+    """Returns the official augmentation, uint8 [size, size, 3].
 
-    Runs in this process, and so only on bytes that a decoder child has survived before.
-    Raises AntifakeError where they are not the same any more.
+    The shorter side is resized to `size`, and the view's square is cut and perhaps flipped.
+    This runs in this process, so only on bytes that a decoder process has decoded before.
+    Raises AntifakeError where the file has changed since.
     """
     data = images.read_file(picture.example.path)
     if hashlib.sha256(data).hexdigest() != picture.sha256:
@@ -207,8 +212,8 @@ def random_crop(picture: Surveyed, view: View, size: int) -> Pixels:
     across, down = view.at or (0.5, 0.5)
     left, top = round(across * (width - size)), round(down * (height - size))
     crop = np.array(image.crop((left, top, left + size, top + size)))
-    return view.turned(crop)
+    return view.apply_flip(crop)
 
 
-def _changed(picture: Surveyed) -> AntifakeError:
+def _changed(picture: Sample) -> AntifakeError:
     return AntifakeError(f"{picture.example.path} has changed while it was learned from.")

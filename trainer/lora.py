@@ -1,6 +1,6 @@
-"""LoRA, to compare a learned word with: no word, low-rank additions to the frozen attention.
+"""LoRA, for comparison with prompt tuning: low-rank additions to the frozen attention.
 
-Written in peft's own format, which its PeftModel reads. Judging does not use it.
+The result is written in peft's format, which PeftModel reads. Judging does not use it.
 """
 
 from pathlib import Path
@@ -13,17 +13,17 @@ from antifake.core.errors import UsageError
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt_file import PromptMetadata
 
-from .learner import Learner
+from .trainable import Trainable
 
 LORA_TARGETS = (
     r"qformer\..*attention\.attention\.(query|value)"
     r"|language_model\..*\.self_attn\.(q_proj|v_proj)"
 )
-"""The products that give queries and values, as the paper's comparison adapts them."""
+"""The projections to queries and values, as in the paper's comparison."""
 
 
-def lora_learner(model: InstructBlip, rank: int, seed: int) -> Learner:
-    """Put the additions into the model; gives them and the question without a word.
+def trainable_lora(model: InstructBlip, rank: int, seed: int) -> Trainable:
+    """Adds LoRA's matrices [rank, in] and [out, rank] to the model; the question has no prompt.
 
     Raises UsageError where peft is missing or the model is kept in int8 or nf4.
     """
@@ -33,27 +33,27 @@ def lora_learner(model: InstructBlip, rank: int, seed: int) -> Learner:
     from peft import inject_adapter_in_model  # noqa: PLC0415 - an extra
 
     with torch.random.fork_rng():
-        torch.manual_seed(seed)  # peft draws the start from torch's own generator
+        torch.manual_seed(seed)  # peft draws the start from torch's global generator
         inject_adapter_in_model(config, model)
     model.eval()
     tensors = {name: p for name, p in model.named_parameters() if "lora_" in name}
     for tensor in tensors.values():
-        tensor.data = tensor.data.float()  # peft takes the model's own, and half is no optimiser's
+        tensor.data = tensor.data.float()  # peft takes the model's dtype, and AdamW needs float32
         tensor.requires_grad_(True)
     about = PromptMetadata()
     widths = model.query_tokens.shape[-1], model.language_projection.out_features
     nothing = [torch.zeros(0, width, device=model.device) for width in widths]
     question = model.ask(about.before, about.after, *nothing)
-    # Each is a product of two tables, the second 0 at the start: the first gets no gradient yet.
-    return Learner(dict(tensors), question, tuple(name for name in tensors if "lora_B" in name))
+    # Each addition is B @ A, and B is 0 at the start: A has no gradient in the first step.
+    return Trainable(dict(tensors), question, tuple(name for name in tensors if "lora_B" in name))
 
 
-def save_lora(folder: Path, learner: Learner, rank: int) -> None:
-    """adapter_model.safetensors and adapter_config.json, as PeftModel.save_pretrained has them."""
+def save_lora(folder: Path, trainable: Trainable, rank: int) -> None:
+    """Writes adapter_model.safetensors and adapter_config.json, which PeftModel reads."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         f"base_model.model.{name.replace('.default', '')}": value.contiguous()
-        for name, value in learner.copy().items()
+        for name, value in trainable.copy().items()
     }
     save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = _config(rank)

@@ -1,4 +1,4 @@
-"""What a word is taught by: the official loss over all words, or "yes" against "no" alone."""
+"""The losses: the official one over the whole vocabulary, or "yes" against "no" alone."""
 
 from collections.abc import Callable
 
@@ -15,15 +15,15 @@ Objective = Callable[[Tensor, Question, Tensor], tuple[Tensor, Tensor]]
 
 
 def objective(name: str, model: InstructBlip, about: PromptMetadata) -> Objective:
-    """The loss of that name. Raises UsageError where the model lacks what it needs."""
+    """Returns the loss of that name. Raises UsageError where the model lacks what it needs."""
     return OfficialLoss(model) if name == "official" else PairLoss(model, about)
 
 
 class PairLoss:
-    """Cross-entropy between the two answers, of the margin as it is calibrated.
+    """Binary cross-entropy of the calibrated margin.
 
-    Calibrated, so that a word in use does not first spend its steps on moving the threshold that
-    its prompt knows of already.
+    Without the calibration the first steps would only move the threshold, which the prompt
+    knows already.
     """
 
     def __init__(self, model: InstructBlip, about: PromptMetadata) -> None:
@@ -32,6 +32,7 @@ class PairLoss:
     def __call__(
         self, features: Tensor, question: Question, is_fake: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Returns losses [B] and margins [B] of features [B, N, Hv] and is_fake bool [B]."""
         margins = self._model.margin(features, question)
         logits = (margins - self._about.threshold) / self._about.temperature
         losses = functional.binary_cross_entropy_with_logits(
@@ -41,7 +42,10 @@ class PairLoss:
 
 
 class OfficialLoss:
-    """Cross-entropy over the whole vocabulary, mean of the answer and the </s> behind it."""
+    """Cross-entropy over the whole vocabulary, averaged over the answer and the </s> after it.
+
+    Shapes beside core's: Hl is the language model's width, V its vocabulary.
+    """
 
     def __init__(self, model: InstructBlip) -> None:
         manifest = model.manifest
@@ -60,10 +64,11 @@ class OfficialLoss:
     def __call__(
         self, features: Tensor, question: Question, is_fake: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Returns losses [B] and margins [B] of features [B, N, Hv] and is_fake bool [B]."""
         model, said = self._model, is_fake.long()  # 0 "yes", 1 "no"
         batch = len(features)
         with model.precision.autocast():
-            # The model's own queries, so that the two losses cannot see different pictures.
+            # The same queries as in PairLoss, so that both losses see the same.
             queries = model.queries(features, question)  # [B, Q, Hq]
             text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
             embeds = torch.cat(

@@ -1,6 +1,6 @@
-"""How a word is learned: the paper's way, and a way for a few hundred corrections.
+"""Hyperparameters of prompt tuning: the paper's, and those for a few hundred corrections.
 
-Everything here is plain numbers and decides, with the pictures and the model, what a run gives.
+With the pictures and the model they determine the result of a run.
 """
 
 import math
@@ -11,37 +11,37 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """One way to learn."""
+    """The hyperparameters of a run."""
 
     preset: str
     warm: bool
-    """Start from a prompt that exists; else from small random numbers."""
+    """Start from an existing prompt, not from small random numbers."""
     loss: str
-    """official: over the whole vocabulary, answer and </s>; pair: "yes" against "no"."""
+    """"official": over the whole vocabulary, answer and </s>. "pair": "yes" against "no"."""
     lr: float
     weight_decay: float
     epochs: int
     steps: int
-    """At most so many in all; 0: as many as the epochs have."""
+    """The most in all; 0: as many as the epochs have."""
     batch: int
-    """Pictures a step, over all processes together."""
+    """Pictures per step, over all processes together."""
     eval_batch: int
     seed: int
     dropout: bool
-    """Whether the Q-Former's is active while it learns."""
+    """Whether the Q-Former's dropout is active during training."""
     random_crop: bool
-    """The official augmentation, which needs the vision tower each time; else flips only."""
+    """Use the official augmentation, which needs the vision tower each time; else only flips."""
     official_schedule: bool
-    """The official cosine, one value an epoch; else the rate stays."""
+    """Use the official cosine with one rate per epoch; else a constant rate."""
     patience: int
     """Epochs without a better validation loss before the run ends; 0: never."""
-    tether: float
-    """Weight of the squared distance from the start, as a share of the start's own length."""
+    l2_sp: float
+    """Weight of the L2-SP penalty: the squared distance from the start, relative to its length."""
     balanced: bool
-    """Both classes weigh the same, however many pictures each has."""
+    """Give both classes the same weight, however many pictures each has."""
 
     def lr_at(self, epoch: int, step: int) -> float:
-        """The learning rate of a step of an epoch, both from 0."""
+        """Returns the learning rate of a step of an epoch, both counted from 0."""
         if not self.official_schedule:
             return self.lr
         if epoch == 0:  # the official warm-up of 0 steps: one step at its initial 1e-8
@@ -71,7 +71,7 @@ PAPER = Settings(
     random_crop=True,
     official_schedule=True,
     patience=0,
-    tether=0.0,
+    l2_sp=0.0,
     balanced=False,
 )
 """As nctu-eva-lab/AntifakePrompt@957c1e1 trains, for some 100,000 pictures."""
@@ -91,25 +91,25 @@ CORRECTIONS = Settings(
     random_crop=False,
     official_schedule=False,
     patience=4,
-    tether=0.3,
+    l2_sp=0.3,
     balanced=True,
 )
-"""For 10 to 1000 pictures that the word in use gets wrong, or that are new to it.
+"""For 10 to 1000 pictures that the prompt in use gets wrong, or that are new to it.
 
-Rate and tether were measured on `mini`: 50 real and 50 AI-made pictures of new sources, three
+Rate and L2-SP were measured on `mini`: 50 real and 50 AI-made pictures of new sources, three
 seeds, balanced loss on 200 pictures of other new sources, 0.537 before.
-With tether 0.3, rate 3e-4: 0.518, 1e-3: 0.496, 3e-3: 0.491, 1e-2: 0.501.
-At rate 3e-3, tether 0: 0.527, 0.03: 0.520, 0.1: 0.503, 0.3: 0.491, 1: 0.526.
-The next `mini`, tether 0.3: 0.496 before, 1e-3: 0.402, 3e-3: 0.401.
+With L2-SP 0.3, rate 3e-4: 0.518, 1e-3: 0.496, 3e-3: 0.491, 1e-2: 0.501.
+At rate 3e-3, L2-SP 0: 0.527, 0.03: 0.520, 0.1: 0.503, 0.3: 0.491, 1: 0.526.
+The next `mini`, L2-SP 0.3: 0.496 before, 1e-3: 0.402, 3e-3: 0.401.
 """
 
 PRESETS = {settings.preset: settings for settings in (PAPER, CORRECTIONS)}
 
 
 def chosen(preset: str, given: Mapping[str, Any]) -> Settings:
-    """A preset's settings with what a person gave instead; None: not given."""
+    """Returns a preset's settings with the given values in their place. None: not given."""
     settings = PRESETS[preset]
     changes = {name: value for name, value in given.items() if value is not None}
     if "steps" in changes and "epochs" not in changes and not settings.official_schedule:
-        changes["epochs"] = changes["steps"]  # so that only the steps count
+        changes["epochs"] = changes["steps"]  # so that only the number of steps limits the run
     return replace(settings, **changes)

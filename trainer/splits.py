@@ -1,7 +1,7 @@
-"""Which pictures are learned from and which only validated on; near-duplicates never part.
+"""The split into training and validation. Near-duplicates always stay together.
 
-Two pictures are near-duplicates if their 64-bit dhashes differ in at most 4 bits and
-their thumbnails by at most 3 grey levels on average: a copy that was scaled or compressed again.
+Two pictures are near-duplicates if their 64-bit dhashes differ in at most 4 bits and their
+thumbnails by at most 3 grey levels on average: copies that were scaled or compressed again.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from antifake.core.errors import UsageError
 
-from .survey import Surveyed
+from .samples import Sample
 
 VALIDATION_SHARE = 0.2
 MAX_BITS = 4
@@ -21,8 +21,8 @@ BLOCK = 1024
 """Pictures compared at a time with all others: 8 MB of distances a thousand others."""
 
 
-def near_duplicates(a: Sequence[Surveyed], b: Sequence[Surveyed]) -> list[tuple[int, int]]:
-    """Pairs of positions (in a, in b) that show the same picture."""
+def near_duplicates(a: Sequence[Sample], b: Sequence[Sample]) -> list[tuple[int, int]]:
+    """Returns pairs of positions (in a, in b) that show the same picture."""
     hashes_b = np.array([one.dhash for one in b], np.uint64)
     thumbs_a, thumbs_b = _thumbs(a), _thumbs(b)
     found: list[tuple[int, int]] = []
@@ -36,16 +36,16 @@ def near_duplicates(a: Sequence[Surveyed], b: Sequence[Surveyed]) -> list[tuple[
     return found
 
 
-def _thumbs(pictures: Sequence[Surveyed]) -> np.ndarray:
-    """int16 [n, 192]"""
+def _thumbs(pictures: Sequence[Sample]) -> np.ndarray:
+    """Returns thumbnails, int16 [n, 192]."""
     raw = np.frombuffer(b"".join(one.thumb for one in pictures), np.uint8)
     return raw.reshape(len(pictures), -1).astype(np.int16)
 
 
 def without_leaks(
-    learn: Sequence[Surveyed], validate: Sequence[Surveyed]
-) -> tuple[list[Surveyed], list[str]]:
-    """Validation pictures that training does not see, and what was left out, in words."""
+    learn: Sequence[Sample], validate: Sequence[Sample]
+) -> tuple[list[Sample], list[str]]:
+    """Returns the validation pictures that training does not see, and notes on the others."""
     known = {one.sha256 for one in learn}
     near = {position for position, _ in near_duplicates(validate, learn)} if learn else set()
     kept = [
@@ -61,12 +61,10 @@ def without_leaks(
     return kept, [note] if lost else []
 
 
-def split(
-    pictures: Sequence[Surveyed], seed: int
-) -> tuple[list[Surveyed], list[Surveyed], list[str]]:
-    """A fifth of each class for validation: whole sources if they allow it, never half a group.
+def split(pictures: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sample], list[str]]:
+    """Holds back a fifth of each class for validation, in whole sources if possible.
 
-    Gives the two parts and what there is to say. Raises UsageError where either part
+    Near-duplicates stay together. Returns both parts and notes. Raises UsageError where a part
     would lack a class.
     """
     pairs = near_duplicates(pictures, pictures)
@@ -86,15 +84,15 @@ def split(
     )
 
 
-def _same_source(pictures: Sequence[Surveyed]) -> list[tuple[int, int]]:
-    """A link from each picture of a known source to the source's first."""
+def _same_source(pictures: Sequence[Sample]) -> list[tuple[int, int]]:
+    """Returns a link from each picture of a known source to the first of that source."""
     first: dict[str, int] = {}
     sources = [(i, one.example.source) for i, one in enumerate(pictures) if one.example.source]
     return [(first.setdefault(source, i), i) for i, source in sources]
 
 
 def _groups(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """The connected parts of 0 .. n - 1."""
+    """Returns the connected components of 0 .. n - 1."""
     leader = list(range(n))
 
     def find(i: int) -> int:
@@ -111,8 +109,8 @@ def _groups(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
     return list(members.values())
 
 
-def _choose(pictures: Sequence[Surveyed], groups: list[list[int]], seed: int) -> set[int]:
-    """Groups in random order, as long as neither class gets more than its share."""
+def _choose(pictures: Sequence[Sample], groups: list[list[int]], seed: int) -> set[int]:
+    """Takes groups in random order as long as neither class gets more than its share."""
     fakes = np.array([one.is_fake for one in pictures])
     room = {is_fake: _share(int((fakes == is_fake).sum())) for is_fake in (False, True)}
     chosen: set[int] = set()
@@ -127,5 +125,5 @@ def _choose(pictures: Sequence[Surveyed], groups: list[list[int]], seed: int) ->
 
 
 def _share(n: int) -> int:
-    """One at least, and a little more than the share so that a group may fit."""
+    """Returns how many of n pictures to hold back, at least one."""
     return max(1, round(VALIDATION_SHARE * n))

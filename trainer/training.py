@@ -1,4 +1,4 @@
-"""`antifake train` from end to end: pictures, start, the loop, calibration, the file."""
+"""`antifake train` from end to end: pictures, start, training loop, calibration, output file."""
 
 import hashlib
 import json
@@ -19,23 +19,23 @@ from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.prompt_file import PromptMetadata
 from antifake.core.promptbook import Promptbook
 
-from .batches import truth
-from .calibrate import ENOUGH, calibrated, enough, quality
-from .crew import Crew
+from .calibration import ENOUGH, calibrated, enough, quality
+from .checkpoint import CheckpointFolder
+from .dataset import SampleReader, Say, counts, load_dataset
+from .distributed import ProcessGroup
 from .examples import Example
-from .features import Eyes, FeatureCache, vision_fingerprint
-from .journal import Journal
-from .learner import Learner, Shape, random_start, warm_start, word_learner, word_of
-from .lessons import Look, Say, counts, gather
-from .lora import lora_learner, save_lora
+from .features import FeatureCache, FeatureExtractor, vision_fingerprint
+from .lora import save_lora, trainable_lora
 from .objective import objective
 from .presets import Settings
-from .telling import Show, teller, what_begins, what_came_out
-from .tune import Loop, Run, Task, tune
+from .progress import ShowProgress, progress_report, result_summary, start_summary
+from .sampler import truth
+from .trainable import Shape, Trainable, random_start, trainable_prompt, trained_prompt, warm_start
+from .tune import Run, Task, TrainingLoop, tune
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """What a person asked for."""
 
     out: Path
@@ -45,61 +45,71 @@ class Order:
     settings: Settings
     shape: Shape
     start: str | None = None
-    """Prompt to start from, by name or file; None: the one in use."""
+    """Name or file of the prompt to start from; None: the one in use."""
     lora: int = 0
-    """Rank; 0: a word is learned."""
+    """Rank of LoRA; 0: a soft prompt is trained."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where it is done: with which model and prompts, and where features are kept, if at all."""
+class Workspace:
+    """The model, the prompts, and the cache of features if there is one."""
 
     bundle: Bundle
     book: Promptbook
     cache: FeatureCache | None
     precision: Precision | None = None
-    """None: the best of the device."""
+    """None: the best for the device."""
 
 
-def train(order: Order, place: Place, say: Say, show: Show) -> None:
-    """Learn a word (or LoRA) and write it to order.out. Raises AntifakeError."""
-    crew = Crew()
-    say = say if crew.is_first else _silently
-    with Decoder(jobs=2, size=place.bundle.manifest.image_size) as decoder:
-        model = load(place.bundle, place.precision, str(crew.device))
-        start = starting_word(order, place, model)
-        settings, look = order.settings, Look(decoder, say)
-        lessons = gather(order.learn, order.validate, settings.seed, crew, look)
+def train(request: TrainingRequest, workspace: Workspace, say: Say, show: ShowProgress) -> None:
+    """Trains a soft prompt (or LoRA) and writes it to request.out. Raises AntifakeError."""
+    process_group = ProcessGroup()
+    say = say if process_group.is_first else _silently
+    with Decoder(jobs=2, size=workspace.bundle.manifest.image_size) as decoder:
+        model = load(workspace.bundle, workspace.precision, str(process_group.device))
+        start = starting_prompt(request, workspace, model)
+        settings, reader = request.settings, SampleReader(decoder, say)
+        dataset = load_dataset(
+            request.learn, request.validate, settings.seed, process_group, reader
+        )
         task = Task(
             model=model,
-            learner=_learner(order, model, start),
+            trainable=_trainable(request, model, start),
             objective=objective(settings.loss, model, start.about),
-            eyes=_eyes(place, model, start, decoder),
-            learn=lessons.learn,
-            validate=lessons.validate,
+            extractor=_feature_extractor(workspace, model, start, decoder),
+            learn=dataset.learn,
+            validate=dataset.validate,
             settings=settings,
             threshold=start.about.threshold,
         )
-        journal = Journal(order.out, digest_of(order, task, start), say, writes=crew.is_first)
-        say(what_begins(lessons, model))
-        run = tune(task, crew, journal, teller(task.total_steps, say, show))
-        task.learner.put(run.values)
-        about = replace(start.about, made=account(task, run, str(start.about.made["id"])))
-        about = _recalibrated(about, Loop(task, crew), say) if run.best_step else about
-        if crew.is_first:
-            _write(order, task.learner, run, replace(start, about=about))
-            journal.finish()
-        crew.wait()
-    say(what_came_out(run, order.out, is_prompt=not order.lora))
+        checkpoints = CheckpointFolder(
+            request.out, inputs_digest(request, task, start), say, writes=process_group.is_first
+        )
+        say(start_summary(dataset, model))
+        run = tune(task, process_group, checkpoints, progress_report(task.total_steps, say, show))
+        task.trainable.put(run.values)
+        about = replace(start.about, made=provenance(task, run, str(start.about.made["id"])))
+        if run.best_step:
+            about = _recalibrated(about, TrainingLoop(task, process_group), say)
+        if process_group.is_first:
+            _write(request, task.trainable, run, replace(start, about=about))
+            checkpoints.finish()
+        process_group.wait()
+    say(result_summary(run, request.out, is_prompt=not request.lora))
 
 
-def starting_word(order: Order, place: Place, model: InstructBlip) -> SoftPrompt:
-    """The word before the first step; `made` names the prompt it is from, if any."""
-    used = _used_prompt(order, place)
+def starting_prompt(
+    request: TrainingRequest, workspace: Workspace, model: InstructBlip
+) -> SoftPrompt:
+    """Returns the prompt before the first step. Its `made` names the prompt that it starts from.
+
+    Raises ModelError where there is none to start from.
+    """
+    used = _used_prompt(request, workspace)
     manifest = model.manifest
-    if not order.settings.warm or order.lora:
+    if not request.settings.warm or request.lora:
         like = used.about if used else PromptMetadata()
-        start, id_ = random_start(model, order.shape, like, order.settings.seed), "random"
+        start, id_ = random_start(model, request.shape, like, request.settings.seed), "random"
     elif used is None:
         raise ModelError(
             f"{manifest.name} has no prompt to start from: name one with --from, or begin anew "
@@ -107,49 +117,53 @@ def starting_word(order: Order, place: Place, model: InstructBlip) -> SoftPrompt
         )
     else:
         model.question(used)  # raises where it is another model's
-        start, id_ = warm_start(used, order.shape), used.id
+        start, id_ = warm_start(used, request.shape), used.id
     about = replace(
         start.about, base=manifest.fingerprint, base_name=manifest.name, made={"id": id_}
     )
     return replace(start, about=about)
 
 
-def _used_prompt(order: Order, place: Place) -> SoftPrompt | None:
-    """The prompt that was named, or the one in use, if there is one."""
+def _used_prompt(request: TrainingRequest, workspace: Workspace) -> SoftPrompt | None:
+    """Returns the named prompt, or the one in use if there is one."""
     try:
-        if order.start:
-            return load_prompt(place.book.open(order.start, place.bundle).path)
-        return load_prompt(place.book.active(place.bundle).file.path)
+        if request.start:
+            return load_prompt(workspace.book.open(request.start, workspace.bundle).path)
+        return load_prompt(workspace.book.active(workspace.bundle).file.path)
     except ModelError:
-        if order.start:
+        if request.start:
             raise
         return None
 
 
-def _learner(order: Order, model: InstructBlip, start: SoftPrompt) -> Learner:
-    if order.lora:
-        return lora_learner(model, order.lora, order.settings.seed)
-    return word_learner(model, start)
+def _trainable(request: TrainingRequest, model: InstructBlip, start: SoftPrompt) -> Trainable:
+    if request.lora:
+        return trainable_lora(model, request.lora, request.settings.seed)
+    return trainable_prompt(model, start)
 
 
-def _eyes(place: Place, model: InstructBlip, start: SoftPrompt, decoder: Decoder) -> Eyes:
-    """Pictures normalised as this prompt has it, seen by this tower in this precision."""
+def _feature_extractor(
+    workspace: Workspace, model: InstructBlip, start: SoftPrompt, decoder: Decoder
+) -> FeatureExtractor:
+    """Returns an extractor that normalises pictures as the prompt says."""
     depends_on = {
         "size": model.image_size,
         "mean": start.about.mean,
         "std": start.about.std,
-        "tower": vision_fingerprint(place.bundle) if place.cache else "",
+        "tower": vision_fingerprint(workspace.bundle) if workspace.cache else "",
         "precision": str(model.precision),
     }
     pixels: Callable[..., Any] = Detector(model, start, "").pixels
-    return Eyes(model, pixels, decoder, place.cache, json.dumps(depends_on, sort_keys=True))
+    return FeatureExtractor(
+        model, pixels, decoder, workspace.cache, json.dumps(depends_on, sort_keys=True)
+    )
 
 
-def digest_of(order: Order, task: Task, start: SoftPrompt) -> str:
-    """sha256 over all that the result depends on."""
+def inputs_digest(request: TrainingRequest, task: Task, start: SoftPrompt) -> str:
+    """Returns the sha256 over everything that the result depends on."""
     parts: dict[str, Any] = {
-        "settings": asdict(order.settings),
-        "lora": order.lora,
+        "settings": asdict(request.settings),
+        "lora": request.lora,
         "start": start.to_bytes().hex(),
         "model": task.model.manifest.fingerprint,
         "precision": str(task.model.precision.dtype),
@@ -160,8 +174,8 @@ def digest_of(order: Order, task: Task, start: SoftPrompt) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def account(task: Task, run: Run, start_id: str) -> dict[str, Any]:
-    """How the word came to be; nothing in it tells whose pictures they were."""
+def provenance(task: Task, run: Run, start_id: str) -> dict[str, Any]:
+    """Returns how the prompt was trained. Nothing in it identifies the pictures."""
     settings = task.settings
     return {
         "by": "antifake train",
@@ -182,8 +196,8 @@ def account(task: Task, run: Run, start_id: str) -> dict[str, Any]:
     }
 
 
-def _recalibrated(about: PromptMetadata, loop: Loop, say: Say) -> PromptMetadata:
-    """Threshold and temperature for the new word, where there are pictures enough."""
+def _recalibrated(about: PromptMetadata, loop: TrainingLoop, say: Say) -> PromptMetadata:
+    """Returns threshold and temperature for the new prompt, if there are enough pictures."""
     pictures = loop.task.validate
     is_fake = truth(pictures).numpy()
     if not enough(is_fake):
@@ -202,14 +216,14 @@ def _recalibrated(about: PromptMetadata, loop: Loop, say: Say) -> PromptMetadata
     return replace(new, made=new.made | {"calibration": found})
 
 
-def _write(order: Order, learner: Learner, run: Run, start: SoftPrompt) -> None:
-    if not order.lora:
-        word_of(run.values, start).save(order.out)
+def _write(request: TrainingRequest, trainable: Trainable, run: Run, start: SoftPrompt) -> None:
+    if not request.lora:
+        trained_prompt(run.values, start).save(request.out)
         return
-    save_lora(order.out, learner, order.lora)
-    metrics = json.dumps(asdict(start.about) | {"rank": order.lora}, indent=1, sort_keys=True)
-    write_atomically(order.out / "metrics.json", metrics.encode())
+    save_lora(request.out, trainable, request.lora)
+    metrics = json.dumps(asdict(start.about) | {"rank": request.lora}, indent=1, sort_keys=True)
+    write_atomically(request.out / "metrics.json", metrics.encode())
 
 
 def _silently(_: str) -> None:
-    """Only the first of several processes speaks."""
+    """Says nothing: only the first of several processes speaks."""

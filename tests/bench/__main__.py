@@ -24,9 +24,9 @@ from antifake.tests.bench import daemon
 from antifake.tests.bench.measure import by_turns, process, row
 from antifake.trainer.examples import from_folders
 from antifake.trainer.features import FeatureCache
-from antifake.trainer.learner import Shape
 from antifake.trainer.presets import CORRECTIONS
-from antifake.trainer.training import Order, Place, train
+from antifake.trainer.trainable import Shape
+from antifake.trainer.training import TrainingRequest, Workspace, train
 from tests.kit.toy import toy_pictures
 
 
@@ -104,8 +104,10 @@ def correcting(home: Home, count: int = 32, epochs: int = 10) -> None:
         numbers = itertools.count()
 
         def learn(cache: FeatureCache | None) -> None:
-            order = Order(folder / f"{next(numbers)}.safetensors", pictures, [], settings, Shape())
-            place = Place(home.bundle("mini"), Promptbook(home.prompts), cache)
+            order = TrainingRequest(
+                folder / f"{next(numbers)}.safetensors", pictures, [], settings, Shape()
+            )
+            place = Workspace(home.bundle("mini"), Promptbook(home.prompts), cache)
             train(order, place, lambda _: None, lambda _done, _total: None)
 
         cached, uncached = by_turns(

@@ -15,11 +15,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 from kit.daemon import tiny_home_in
-from kit.lessons import school, toy_examples
 from kit.official import write_official_pth
 from kit.pictures import png
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, llama_tokenizer
 from kit.toy import toy_pictures
+from kit.training import school, toy_examples
 from kit.wheels import ROOT
 from transformers import InstructBlipForConditionalGeneration
 

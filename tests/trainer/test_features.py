@@ -14,8 +14,15 @@ from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
 from antifake.trainer.examples import from_folders
-from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache, View, vision_fingerprint
-from antifake.trainer.survey import survey
+from antifake.trainer.features import (
+    FLIPPED,
+    PLAIN,
+    FeatureCache,
+    FeatureExtractor,
+    View,
+    vision_fingerprint,
+)
+from antifake.trainer.samples import read_samples
 
 FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 
@@ -24,17 +31,17 @@ FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 def pictures(tmp_path):
     real, fake = toy_pictures(tmp_path / "toys", n=4)
     with Decoder(size=28) as decoder:
-        found, complaints = survey(from_folders(real, fake), decoder)
+        found, complaints = read_samples(from_folders(real, fake), decoder)
     assert complaints == []
     return found
 
 
 @pytest.fixture
-def eyes_with(tiny_bundle):
+def extractor_with(tiny_bundle):
     model = load(tiny_bundle, FLOAT32)
     with Decoder(size=28) as decoder:
         pixels = Detector(model, tiny_prompt(1), "").pixels
-        yield lambda cache, depends_on="", at_once=None: Eyes(
+        yield lambda cache, depends_on="", at_once=None: FeatureExtractor(
             model, pixels, decoder, cache, depends_on, at_once=at_once
         )
 
@@ -43,44 +50,44 @@ def files_in(cache):
     return sorted(cache.folder.rglob("*.features"))
 
 
-def test_what_was_kept_is_what_would_be_computed(eyes_with, pictures, tmp_path):
+def test_what_was_kept_is_what_would_be_computed(extractor_with, pictures, tmp_path):
     cache = FeatureCache(tmp_path / "cache")
     views = [PLAIN, FLIPPED, PLAIN, FLIPPED]
-    fresh = eyes_with(None).features(pictures, views)
-    assert torch.equal(eyes_with(cache).features(pictures, views), fresh)
+    fresh = extractor_with(None).features(pictures, views)
+    assert torch.equal(extractor_with(cache).features(pictures, views), fresh)
     assert len(files_in(cache)) == 4
     for one in pictures:
         one.example.path.unlink()
-    assert torch.equal(eyes_with(cache).features(pictures, views), fresh)
+    assert torch.equal(extractor_with(cache).features(pictures, views), fresh)
 
 
-def test_in_a_batch_a_picture_looks_as_it_does_in_another_batch(eyes_with, pictures):
-    eyes = eyes_with(None, at_once=3)
-    all_of_them = eyes.features(pictures, [PLAIN] * len(pictures))
-    one = eyes_with(None).features(pictures, [PLAIN] * len(pictures))
+def test_in_a_batch_a_picture_looks_as_it_does_in_another_batch(extractor_with, pictures):
+    extractor = extractor_with(None, at_once=3)
+    all_of_them = extractor.features(pictures, [PLAIN] * len(pictures))
+    one = extractor_with(None).features(pictures, [PLAIN] * len(pictures))
     assert torch.allclose(all_of_them, one, atol=1e-5)
-    alone = [eyes.features([picture], [PLAIN])[0] for picture in pictures]
+    alone = [extractor.features([picture], [PLAIN])[0] for picture in pictures]
     assert torch.equal(torch.stack(alone), all_of_them)
 
 
-def test_both_views_differ_and_have_a_file_each(eyes_with, pictures, tmp_path):
+def test_both_views_differ_and_have_a_file_each(extractor_with, pictures, tmp_path):
     cache = FeatureCache(tmp_path / "cache")
-    plain, flipped = eyes_with(cache).features([pictures[0]] * 2, [PLAIN, FLIPPED])
+    plain, flipped = extractor_with(cache).features([pictures[0]] * 2, [PLAIN, FLIPPED])
     assert not torch.equal(plain, flipped)
     assert len(files_in(cache)) == 2
 
 
-def test_another_model_or_normalisation_is_another_file(eyes_with, pictures, tmp_path):
+def test_another_model_or_normalisation_is_another_file(extractor_with, pictures, tmp_path):
     cache = FeatureCache(tmp_path / "cache")
     for depends_on in ("one tower", "another tower"):
-        eyes_with(cache, depends_on).features(pictures[:1], [PLAIN])
+        extractor_with(cache, depends_on).features(pictures[:1], [PLAIN])
     assert len(files_in(cache)) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped bit", "emptied", "a folder"])
-def test_a_damaged_file_is_computed_again(eyes_with, pictures, tmp_path, damage):
+def test_a_damaged_file_is_computed_again(extractor_with, pictures, tmp_path, damage):
     cache = FeatureCache(tmp_path / "cache")
-    fresh = eyes_with(cache).features(pictures[:1], [PLAIN])
+    fresh = extractor_with(cache).features(pictures[:1], [PLAIN])
     (path,) = files_in(cache)
     data = bytearray(path.read_bytes())
     if damage == "cut":
@@ -93,7 +100,7 @@ def test_a_damaged_file_is_computed_again(eyes_with, pictures, tmp_path, damage)
     else:
         path.unlink()
         (path.parent / "stray").mkdir()
-    assert torch.equal(eyes_with(cache).features(pictures[:1], [PLAIN]), fresh)
+    assert torch.equal(extractor_with(cache).features(pictures[:1], [PLAIN]), fresh)
     assert hash(files_in(cache)[0].read_bytes()) != hash(b"")
 
 
@@ -111,10 +118,10 @@ def test_the_folder_keeps_what_was_used_last(tmp_path):
     assert [path.stem[0] for path in files_in(cache)] == ["a", "d", "e", "f"]
 
 
-def test_a_cache_that_is_too_small_for_anything_does_no_harm(eyes_with, pictures, tmp_path):
+def test_a_cache_that_is_too_small_for_anything_does_no_harm(extractor_with, pictures, tmp_path):
     cache = FeatureCache(tmp_path / "cache", max_bytes=1)
-    fresh = eyes_with(None).features(pictures, [PLAIN] * 4)
-    assert torch.equal(eyes_with(cache).features(pictures, [PLAIN] * 4), fresh)
+    fresh = extractor_with(None).features(pictures, [PLAIN] * 4)
+    assert torch.equal(extractor_with(cache).features(pictures, [PLAIN] * 4), fresh)
     assert files_in(cache) == []
 
 
@@ -127,21 +134,23 @@ def test_two_models_with_one_tower_share_their_features(tiny_bundle, tiny_source
     assert vision_fingerprint(other) != vision_fingerprint(tiny_bundle)
 
 
-def test_random_squares_lie_where_they_are_told_and_are_never_kept(eyes_with, pictures, tmp_path):
+def test_random_squares_lie_where_they_are_told_and_are_never_kept(
+    extractor_with, pictures, tmp_path
+):
     cache = FeatureCache(tmp_path / "cache")
-    eyes = eyes_with(cache)
-    left = eyes.features(pictures[3:], [View(at=(0.0, 0.0))])
-    right = eyes.features(pictures[3:], [View(at=(1.0, 0.0))])
+    extractor = extractor_with(cache)
+    left = extractor.features(pictures[3:], [View(at=(0.0, 0.0))])
+    right = extractor.features(pictures[3:], [View(at=(1.0, 0.0))])
     assert not torch.equal(left, right)
     assert files_in(cache) == []
-    middle = eyes.features(pictures[3:], [View(at=(0.5, 0.5))])
-    plain = eyes.features(pictures[3:], [PLAIN])
+    middle = extractor.features(pictures[3:], [View(at=(0.5, 0.5))])
+    plain = extractor.features(pictures[3:], [PLAIN])
     assert torch.allclose(middle, plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("view", [PLAIN, View(at=(0.0, 0.0))])
-def test_a_picture_that_changes_meanwhile_ends_the_run(eyes_with, pictures, view):
+def test_a_picture_that_changes_meanwhile_ends_the_run(extractor_with, pictures, view):
     path = pictures[0].example.path
     path.write_bytes(pictures[1].example.path.read_bytes())
     with pytest.raises(AntifakeError, match="has changed"):
-        eyes_with(None).features(pictures[:1], [view])
+        extractor_with(None).features(pictures[:1], [view])

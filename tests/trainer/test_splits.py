@@ -8,8 +8,8 @@ from PIL import Image
 
 from antifake.core.errors import UsageError
 from antifake.trainer.examples import Example
+from antifake.trainer.samples import Sample, appearance, without_duplicates
 from antifake.trainer.splits import near_duplicates, split, without_leaks
-from antifake.trainer.survey import Surveyed, look, without_copies
 
 
 def crop(seed, size=224):
@@ -31,7 +31,7 @@ def compressed(pixels, tmp_path, quality=40):
 def picture(number, is_fake, source="", pixels=None):
     example = Example(Path(f"{number}.png"), is_fake, source)
     shown = crop(number, 64) if pixels is None else pixels
-    return Surveyed(example, f"{number:064}", *look(shown))
+    return Sample(example, f"{number:064}", *appearance(shown))
 
 
 def test_a_copy_that_was_scaled_and_compressed_is_known_again(tmp_path):
@@ -118,9 +118,9 @@ def test_what_is_learned_from_is_not_validated_on(tmp_path):
 
 def test_the_same_bytes_count_once_and_never_bear_two_labels():
     one = picture(1, False)
-    kept, notes = without_copies([one, one, picture(2, True)])
+    kept, notes = without_duplicates([one, one, picture(2, True)])
     assert len(kept) == 2
     assert notes == ["1 copies of pictures that are there already are left out."]
-    twice = Surveyed(Example(Path("x.png"), True), one.sha256, one.dhash, one.thumb)
+    twice = Sample(Example(Path("x.png"), True), one.sha256, one.dhash, one.thumb)
     with pytest.raises(UsageError, match=r"1\.png and x\.png are the same picture"):
-        without_copies([one, twice])
+        without_duplicates([one, twice])

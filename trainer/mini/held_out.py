@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from antifake.core.verdict import Bands
-from antifake.trainer.calibrate import Numbers, Truth, balance, log_loss, threshold_within
+from antifake.trainer.calibration import Numbers, Truth, balance, log_loss, threshold_within
 
 from .folds import Fold
 

@@ -22,7 +22,7 @@ from antifake.core.instructblip import InstructBlip, fill, run_dtype
 from antifake.core.precision import Precision
 from antifake.core.prepare import cut_vocabularies, true_size_config
 from antifake.core.prompt_file import PromptMetadata
-from antifake.trainer.learner import Shape, random_start
+from antifake.trainer.trainable import Shape, random_start
 
 WORDS = {"Is": 1317, "this": 445, "photo": 15373, "real": 1855, "?": 1577}
 QFORMER_WORDS = {"Is": 2003, "this": 2023, "photo": 6302, "real": 2613, "?": 1029}

@@ -12,16 +12,15 @@ from antifake.tests.bench.gpu.files import photographs
 from antifake.tests.bench.gpu.floors import Products, only
 from antifake.tests.bench.gpu.setting import Bench
 from antifake.tests.bench.gpu.table import Aim, Line
-from antifake.trainer.crew import Crew
+from antifake.trainer.checkpoint import CheckpointFolder, StepRecord
+from antifake.trainer.distributed import ProcessGroup
 from antifake.trainer.examples import Example
-from antifake.trainer.features import FLIPPED, PLAIN, Eyes, FeatureCache
-from antifake.trainer.journal import Journal
-from antifake.trainer.journal import Line as Step
-from antifake.trainer.learner import word_learner
+from antifake.trainer.features import FLIPPED, PLAIN, FeatureCache, FeatureExtractor
 from antifake.trainer.objective import PairLoss
 from antifake.trainer.presets import CORRECTIONS
-from antifake.trainer.survey import Surveyed, survey
-from antifake.trainer.tune import Loop, Run, Score, Task, tune
+from antifake.trainer.samples import Sample, read_samples
+from antifake.trainer.trainable import trainable_prompt
+from antifake.trainer.tune import Run, Score, Task, TrainingLoop, tune
 from bench.measure import seconds
 
 JOBS = 2
@@ -42,7 +41,7 @@ def tuning(bench: Bench) -> None:
         pictures = surveyed(bench, folder, decoder, bench.scale.pictures)
         keeping = task_of(detector, decoder, pictures, FeatureCache(folder / "kept"))
         anew = task_of(detector, decoder, pictures, None)
-        look_s = fill(keeping.eyes, pictures)
+        look_s = fill(keeping.extractor, pictures)
         kept = Products(only(bench.products, AFTER_TOWER), batch, bench.precision, teaching=True)
         tower = Products(only(bench.products, ["vision_model"]), batch, bench.precision)
         say("tuning, with kept features and without")
@@ -72,15 +71,15 @@ def long_tuning(bench: Bench) -> None:
         folder = Path(name)
         pictures = surveyed(bench, folder, decoder, count + held)
         task = task_of(detector, decoder, pictures, FeatureCache(folder / "kept"), held)
-        journal = Journal(folder / "word.safetensors", "", say, writes=True)
+        checkpoints = CheckpointFolder(folder / "word.safetensors", "", say, writes=True)
         say(f"tuning for {task.total_steps} steps")
-        took_s = seconds(lambda: tune(task, Crew(), journal, tell))
-        shutil.rmtree(journal.folder)
+        took_s = seconds(lambda: tune(task, ProcessGroup(), checkpoints, tell))
+        shutil.rmtree(checkpoints.folder)
     what = f"{count} pictures x {SETTINGS.epochs} epochs, really"
     add_seconds(bench, what, took_s, f"the aim for {MANY}, with validation on {held}")
 
 
-def tell(_: Run, step: Step) -> None:
+def tell(_: Run, step: StepRecord) -> None:
     if step.validation_loss != "":
         say(f"epoch {step.epoch + 1}: validation loss {step.validation_loss:.4f}")
 
@@ -94,18 +93,18 @@ def decoding(bench: Bench) -> Decoder:
     return Decoder(JOBS, bench.image_size)
 
 
-def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Surveyed]:
+def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Sample]:
     """Pictures as `antifake train` takes them; every other is called AI-made."""
     paths = photographs(folder, count, bench.scale.side)
     examples = [Example(path, is_fake=number % 2 == 1) for number, path in enumerate(paths)]
     say("surveying them")
-    return survey(examples, decoder)[0]
+    return read_samples(examples, decoder)[0]
 
 
 def task_of(
     detector: Detector,
     decoder: Decoder,
-    pictures: list[Surveyed],
+    pictures: list[Sample],
     cache: FeatureCache | None,
     held: int = 0,
 ) -> Task:
@@ -114,9 +113,9 @@ def task_of(
     parted = len(pictures) - held
     return Task(
         model=model,
-        learner=word_learner(model, detector.prompt),
+        trainable=trainable_prompt(model, detector.prompt),
         objective=PairLoss(model, about),
-        eyes=Eyes(model, detector.pixels, decoder, cache, "random weights"),
+        extractor=FeatureExtractor(model, detector.pixels, decoder, cache, "random weights"),
         learn=pictures[:parted],
         validate=pictures[parted:],
         settings=SETTINGS,
@@ -124,15 +123,15 @@ def task_of(
     )
 
 
-def fill(eyes: Eyes, pictures: list[Surveyed]) -> float:
-    """Look at all pictures in both views; gives the seconds of one look."""
+def fill(extractor: FeatureExtractor, pictures: list[Sample]) -> float:
+    """SampleReader at all pictures in both views; gives the seconds of one look."""
     say(f"looking at {len(pictures)} pictures, plain and flipped")
 
     def look() -> None:
         for view in (PLAIN, FLIPPED):
             for start in range(0, len(pictures), SETTINGS.batch):
                 some = pictures[start : start + SETTINGS.batch]
-                eyes.features(some, [view] * len(some))
+                extractor.features(some, [view] * len(some))
 
     return seconds(look) / (2 * len(pictures))
 
@@ -141,7 +140,7 @@ class Steps:
     """A run that goes a step further each time."""
 
     def __init__(self, task: Task) -> None:
-        self._loop = Loop(task, Crew())
+        self._loop = TrainingLoop(task, ProcessGroup())
         nothing = Score(loss=float("inf"), accuracy=0.0)
         self._run = Run(start=nothing, best=nothing, values={})
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 from kit.command_line import antifake
-from kit.lessons import school, toy_examples
 from kit.toy import toy_pictures
+from kit.training import tiny_trainer, toy_examples
 
 from antifake.core.errors import UsageError
 from antifake.core.prompt import load_prompt
 from antifake.core.prompt_file import PromptMetadata
-from antifake.trainer.calibrate import calibrated, fit, quality, threshold_within
+from antifake.trainer.calibration import calibrated, fit, quality, threshold_within
 
 
 def drawn(threshold, temperature, n=40_000, seed=0):
@@ -100,7 +100,7 @@ def test_answers_that_are_the_wrong_way_round_are_refused():
 
 def test_the_command_writes_a_prompt_that_decides_as_asked(tiny_home, tmp_path):
     real, fake = toy_pictures(tmp_path / "toys", n=60)
-    school(tiny_home).teach(tmp_path / "taught.safetensors", toy_examples(tmp_path / "toys"))
+    tiny_trainer(tiny_home).train(tmp_path / "taught.safetensors", toy_examples(tmp_path / "toys"))
     taught = ("--prompt", tmp_path / "taught.safetensors")
     out = tmp_path / "calibrated.safetensors"
     folders = ("--real", real, "--fake", fake)

@@ -1,4 +1,4 @@
-"""What learns: the word's two tensors, or for comparison LoRA's. All else is frozen."""
+"""The trainable tensors: the two tables of a soft prompt, or LoRA's. All else is frozen."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import QUESTION, PromptMetadata
 
 START_STD = 0.02
-"""Of the official random start."""
+"""Standard deviation of the official random start."""
 
 POSITIONS = {
     "suffix": QUESTION,
@@ -25,7 +25,7 @@ SIDES = {"both": ("qformer", "llm"), "qformer": ("qformer",), "llm": ("llm",)}
 
 @dataclass(frozen=True)
 class Shape:
-    """Which word is learned. None: as the word it starts from, or the paper's."""
+    """The form of the soft prompt. None: that of the prompt it starts from, or the paper's."""
 
     position: str | None = None
     tokens: int | None = None
@@ -33,27 +33,30 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Learner:
-    """The tensors that an optimiser moves, and the question that they are part of."""
+class Trainable:
+    """The tensors that the optimiser changes, and the question that they are part of."""
 
     tensors: dict[str, Tensor]
     question: Question
     moved_at_once: tuple[str, ...]
-    """Those that must get a gradient in the very first step."""
+    """Names of those that must have a gradient in the first step."""
 
     def copy(self) -> dict[str, Tensor]:
-        """The tensors as they are now, on the CPU."""
+        """Returns copies of the tensors on the CPU."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}
 
     def put(self, values: dict[str, Tensor]) -> None:
-        """Let the tensors be `values`, of the same names and shapes."""
+        """Sets the tensors to `values`, of the same names and shapes."""
         with torch.no_grad():
             for name, tensor in self.tensors.items():
                 tensor.copy_(values[name])
 
 
 def random_start(model: InstructBlip, shape: Shape, like: PromptMetadata, seed: int) -> SoftPrompt:
-    """N(0, 0.02) rows for the sides that learn; pictures are normalised as `like` has it."""
+    """Returns a prompt with rows from N(0, 0.02) for the trained sides, [P, Hq] and [P, Hl].
+
+    Pictures are normalised as in `like`.
+    """
     widths = {
         "qformer": model.query_tokens.shape[-1],
         "llm": model.language_projection.out_features,
@@ -70,7 +73,7 @@ def random_start(model: InstructBlip, shape: Shape, like: PromptMetadata, seed: 
 
 
 def warm_start(prompt: SoftPrompt, shape: Shape) -> SoftPrompt:
-    """A prompt that exists, cut to the sides that are to learn. Raises UsageError."""
+    """Returns an existing prompt, cut to the trained sides. Raises UsageError."""
     if shape.tokens not in (None, max(len(prompt.qformer), len(prompt.llm))):
         raise UsageError("A word that exists keeps its number of tokens: leave out --tokens.")
     keep = SIDES[shape.sides or "both"]
@@ -85,8 +88,11 @@ def warm_start(prompt: SoftPrompt, shape: Shape) -> SoftPrompt:
     return SoftPrompt(rows["qformer"], rows["llm"], about)
 
 
-def word_learner(model: InstructBlip, start: SoftPrompt) -> Learner:
-    """The word's tables as leaves that take a gradient; a side without rows is left alone."""
+def trainable_prompt(model: InstructBlip, start: SoftPrompt) -> Trainable:
+    """Returns the prompt's tables [P, Hq] and [P, Hl] as leaves with gradients.
+
+    A side without rows is not trained.
+    """
     tables = {
         side: table.detach().to(model.device, copy=True).requires_grad_(len(table) > 0)
         for side, table in (("qformer", start.qformer), ("llm", start.llm))
@@ -94,31 +100,33 @@ def word_learner(model: InstructBlip, start: SoftPrompt) -> Learner:
     about = start.about
     question = model.ask(about.before, about.after, tables["qformer"], tables["llm"])
     learning = {side: table for side, table in tables.items() if len(table)}
-    return Learner(learning, question, tuple(learning))
+    return Trainable(learning, question, tuple(learning))
 
 
-def word_of(values: dict[str, Tensor], start: SoftPrompt) -> SoftPrompt:
-    """The prompt of learned values; a side that does not learn stays empty."""
+def trained_prompt(values: dict[str, Tensor], start: SoftPrompt) -> SoftPrompt:
+    """Returns the prompt with trained tables. A side that is not trained stays empty."""
     return SoftPrompt(
         values.get("qformer", start.qformer), values.get("llm", start.llm), start.about
     )
 
 
-def versions(model: nn.Module, learner: Learner) -> dict[str, int]:
-    """How often each frozen tensor was written to, by torch's own count."""
-    ours = {id(tensor) for tensor in learner.tensors.values()}
+def tensor_versions(model: nn.Module, trainable: Trainable) -> dict[str, int]:
+    """Returns how often each frozen tensor was written to, by torch's own count."""
+    ours = {id(tensor) for tensor in trainable.tensors.values()}
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     return {
-        name: tensor._version  # noqa: SLF001 - documented for exactly this
+        name: tensor._version  # noqa: SLF001 - documented for this use
         for name, tensor in tensors.items()
         if id(tensor) not in ours
     }
 
 
-def check_frozen(model: nn.Module, learner: Learner, before: dict[str, int]) -> None:
-    """Raises AntifakeError where a frozen tensor was written to or got a gradient."""
-    ours = {id(tensor) for tensor in learner.tensors.values()}
-    changed = [name for name, count in versions(model, learner).items() if before[name] != count]
+def check_frozen(model: nn.Module, trainable: Trainable, before: dict[str, int]) -> None:
+    """Raises AntifakeError where a frozen tensor was written to or has a gradient."""
+    ours = {id(tensor) for tensor in trainable.tensors.values()}
+    changed = [
+        name for name, count in tensor_versions(model, trainable).items() if before[name] != count
+    ]
     pulled = [
         name
         for name, parameter in model.named_parameters()

@@ -1,6 +1,6 @@
-"""Which pictures a step learns from, how each is looked at, and what it counts.
+"""The batch of each step, the view of each picture in it, and class weights.
 
-All of it follows from the seed and the step, so nothing of it has to be kept.
+All of it follows from the seed and the step, so a checkpoint holds nothing of it.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,19 @@ from torch import Tensor
 
 from .features import View
 from .presets import Settings
-from .survey import Surveyed
+from .samples import Sample
 
 
-def truth(pictures: Sequence[Surveyed]) -> Tensor:
-    """is_fake, bool [n]"""
+def truth(pictures: Sequence[Sample]) -> Tensor:
+    """Returns is_fake, bool [n]."""
     return torch.tensor([one.is_fake for one in pictures])
 
 
-def class_weights(pictures: Sequence[Surveyed], settings: Settings) -> Tensor:
-    """What each picture counts [n], 1 on average; balanced: both classes count the same."""
+def class_weights(pictures: Sequence[Sample], settings: Settings) -> Tensor:
+    """Returns the weight of each picture, float32 [n], 1 on average.
+
+    With balanced settings both classes have the same sum.
+    """
     is_fake = truth(pictures)
     if not settings.balanced:
         return torch.ones(len(is_fake))
@@ -29,14 +32,14 @@ def class_weights(pictures: Sequence[Surveyed], settings: Settings) -> Tensor:
 
 
 def batch_of(n: int, epoch: int, within: int, settings: Settings) -> list[tuple[int, View]]:
-    """The pictures of one step of an epoch and how each is looked at: always the same."""
+    """Returns indices and views of the pictures of one step of an epoch, always the same ones."""
     order = np.random.default_rng([settings.seed, epoch]).permutation(n)
     chosen = order[within * settings.batch : (within + 1) * settings.batch]
     return [(int(i), view_of(int(i), epoch, settings)) for i in chosen]
 
 
 def view_of(picture: int, epoch: int, settings: Settings) -> View:
-    """Flipped every other time; with the official augmentation also a square anywhere."""
+    """Returns a picture's view in an epoch: perhaps flipped, with random_crop a random square."""
     draw = np.random.default_rng([settings.seed, epoch, picture]).uniform(size=3)
     at = (float(draw[1]), float(draw[2])) if settings.random_crop else None
     return View(flipped=bool(draw[0] < 0.5), at=at)

@@ -1,4 +1,4 @@
-"""`antifake calibrate` from end to end: judge labelled pictures, fit, say what changed."""
+"""`antifake calibrate` from end to end: judge labelled pictures, fit, and say what changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,22 +13,22 @@ from antifake.core.pipeline import BATCH
 from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import PromptMetadata
 
-from .calibrate import ENOUGH, Numbers, Truth, calibrated, enough, quality
+from .calibration import ENOUGH, Numbers, Truth, calibrated, enough, quality
+from .dataset import Say, counts
 from .examples import Example
-from .lessons import Say, counts
-from .survey import Surveyed, both_classes, survey, without_copies
+from .samples import Sample, read_samples, require_both_classes, without_duplicates
 
 
-def calibrate_on(
+def recalibrate(
     detector: Detector,
     decoder: Decoder,
     examples: Sequence[Example],
     false_alarms: float | None,
     say: Say,
 ) -> tuple[SoftPrompt, list[str]]:
-    """The detector's prompt calibrated on these pictures, and a table of what that changed.
+    """Returns the detector's prompt, calibrated on these pictures, and a table of the changes.
 
-    Raises UsageError where the pictures cannot tell.
+    Raises UsageError where the pictures are too few or do not allow it.
     """
     pictures = _checked(examples, decoder, say)
     is_fake = np.array([one.is_fake for one in pictures])
@@ -42,16 +42,16 @@ def calibrate_on(
         "false_alarms_wanted": false_alarms,
         **quality(new, margins, is_fake).to_dict(),
     }
-    word = replace(detector.prompt, about=replace(new, made=old.made | {"calibration": made}))
-    return word, list(_table(old, new, margins, is_fake))
+    prompt = replace(detector.prompt, about=replace(new, made=old.made | {"calibration": made}))
+    return prompt, list(_table(old, new, margins, is_fake))
 
 
-def _checked(examples: Sequence[Example], decoder: Decoder, say: Say) -> list[Surveyed]:
-    found, complaints = survey(examples, decoder)
-    pictures, notes = without_copies(found)
+def _checked(examples: Sequence[Example], decoder: Decoder, say: Say) -> list[Sample]:
+    found, complaints = read_samples(examples, decoder)
+    pictures, notes = without_duplicates(found)
     for sentence in complaints + notes:
         say(sentence)
-    both_classes(pictures, "to calibrate on")
+    require_both_classes(pictures, "to calibrate on")
     if not enough(np.array([one.is_fake for one in pictures])):
         raise UsageError(
             f"There are too few pictures: {ENOUGH} real and {ENOUGH} AI-made ones are the least, "
@@ -60,8 +60,8 @@ def _checked(examples: Sequence[Example], decoder: Decoder, say: Say) -> list[Su
     return pictures
 
 
-def _margins(detector: Detector, decoder: Decoder, pictures: Sequence[Surveyed]) -> Iterator[float]:
-    """l_no - l_yes of each picture."""
+def _margins(detector: Detector, decoder: Decoder, pictures: Sequence[Sample]) -> Iterator[float]:
+    """Yields l_no - l_yes of each picture."""
     decoded = decoder.decode_many(one.example.path for one in pictures)
     crops: list[Pixels] = []
     for number, (path, one) in enumerate(decoded, 1):
@@ -76,7 +76,7 @@ def _margins(detector: Detector, decoder: Decoder, pictures: Sequence[Surveyed])
 def _table(
     old: PromptMetadata, new: PromptMetadata, margins: Numbers, is_fake: Truth
 ) -> Iterator[str]:
-    """A header and a line for every number."""
+    """Yields a header and a line for each number."""
     yield f"{'':<20}{'before':>10}{'after':>10}"
     before, after = quality(old, margins, is_fake), quality(new, margins, is_fake)
     rows = {"threshold": (old.threshold, new.threshold)}

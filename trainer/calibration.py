@@ -1,7 +1,7 @@
-"""One threshold and one temperature, so that p_fake means what it says and 0.5 decides.
+"""Calibration (Platt scaling): a threshold and a temperature that turn margins into p_fake.
 
-Fitted by maximum likelihood on held-out pictures: p = sigmoid((margin - threshold) / temperature).
-Both classes weigh the same, so how many of each there are says nothing.
+p = sigmoid((margin - threshold) / temperature), fitted by maximum likelihood on held-out pictures.
+Both classes have the same weight, so their sizes do not matter.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -15,18 +15,18 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 Truth = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 ENOUGH = 25
-"""Of each class. With fewer, two more fitted numbers say more of the pictures than of the word."""
+"""Pictures needed of each class. With fewer, the two numbers would be overfitted."""
 BINS = 10
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How well probabilities fit the truth; lower is better, classes weigh the same."""
+    """How well p_fake fits the truth. Lower is better; both classes have the same weight."""
 
     brier: float
     log_loss: float
     calibration_error: float
-    """Expected calibration error over ten equal bins: by how much p_fake is off, in [0, 1]."""
+    """Expected calibration error over ten equal bins, in [0, 1]."""
     false_alarms: float
     """Share of the real pictures with p_fake above 0.5."""
     missed: float
@@ -37,17 +37,17 @@ class Quality:
 
 
 def enough(is_fake: Truth) -> bool:
-    """Whether there are pictures enough of both classes to calibrate on."""
+    """Returns whether is_fake, bool [n], has enough pictures of both classes to calibrate on."""
     return min(int(is_fake.sum()), int((~is_fake).sum())) >= ENOUGH
 
 
 def calibrated(
     about: PromptMetadata, margins: Numbers, is_fake: Truth, false_alarms: float | None = None
 ) -> PromptMetadata:
-    """The circumstances with threshold and temperature fitted to margins [n].
+    """Returns the metadata with threshold and temperature fitted to margins [n] and is_fake [n].
 
-    `false_alarms` puts the threshold where at most that share of the real pictures
-    lies above it. Raises UsageError where the margins do not tell the classes apart.
+    `false_alarms` puts the threshold where at most that share of the real pictures lies above
+    it. Raises UsageError where the margins do not tell the classes apart.
     """
     threshold, temperature = fit(margins, is_fake)
     if false_alarms is not None:
@@ -67,10 +67,10 @@ def threshold_within(false_alarms: float, real_margins: Numbers) -> float:
 
 
 def fit(margins: Numbers, is_fake: Truth) -> tuple[float, float]:
-    """Threshold and temperature of greatest likelihood.
+    """Returns the threshold and temperature of maximum likelihood for margins [n], is_fake [n].
 
-    The targets are Platt's, (n + 1) / (n + 2) instead of 1: classes that do not
-    overlap would else ask for a temperature of 0.
+    The targets are Platt's, (n + 1) / (n + 2) instead of 1. With 1, classes that do not overlap
+    would need a temperature of 0.
     """
     fakes, reals = int(is_fake.sum()), int((~is_fake).sum())
     target = np.where(is_fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
@@ -86,7 +86,10 @@ def fit(margins: Numbers, is_fake: Truth) -> tuple[float, float]:
 
 
 def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, float]:
-    """Logistic regression in two numbers. Convex, so halving steps that overshoot is enough."""
+    """Fits logistic regression with x [n, 2], target [n] and weight [n]; returns slope and bias.
+
+    The loss is convex, so it is enough to halve steps that overshoot.
+    """
     w = np.zeros(2)
     for _ in range(100):
         p = _sigmoid(x @ w)
@@ -102,7 +105,7 @@ def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, flo
 
 
 def quality(about: PromptMetadata, margins: Numbers, is_fake: Truth) -> Quality:
-    """How good p_fake is on pictures whose truth is known."""
+    """Returns how good p_fake is for margins [n] with known truth is_fake, bool [n]."""
     logits = (margins - about.threshold) / about.temperature
     p, weight = _sigmoid(logits), balance(is_fake)
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
@@ -117,7 +120,7 @@ def quality(about: PromptMetadata, margins: Numbers, is_fake: Truth) -> Quality:
 
 
 def balance(is_fake: Truth) -> Numbers:
-    """Weights [n] that sum to 1, half of it for each class."""
+    """Returns weights [n] for is_fake, bool [n], that sum to 0.5 in each class."""
     fakes, reals = max(1, int(is_fake.sum())), max(1, int((~is_fake).sum()))
     weights: Numbers = np.where(is_fake, 0.5 / fakes, 0.5 / reals)
     return weights

@@ -1,9 +1,10 @@
-"""What a run leaves on the way: where it was, and a table of how it went.
+"""The files of an unfinished run.
 
-    OUT.partial/checkpoint.pt   the newest state, all or nothing
-    OUT.partial/log.csv         a line a step, and one more where it was validated
+    OUT.partial/checkpoint.pt   the newest state, written atomically
+    OUT.partial/log.csv         a row for each step, with the validation at the end of an epoch
 
-The same command goes on from there. At the end the folder is gone and the table lies beside OUT.
+The same command resumes from there. At the end the folder is removed, and the log is kept as
+OUT.log.csv.
 """
 
 import csv
@@ -21,12 +22,12 @@ from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
 
 CHECKPOINT_S = 60.0
-"""Within an epoch; each epoch's end is kept anyway."""
+"""Between checkpoints within an epoch. The end of each epoch is always saved."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One step of the log. Empty: not known at this step."""
+class StepRecord:
+    """One row of the log. Empty: not known at this step."""
 
     step: int
     epoch: int
@@ -38,11 +39,11 @@ class Line:
     validation_accuracy: float | str = ""
 
 
-class Journal:
-    """The folder of one unfinished run. Only the first process writes."""
+class CheckpointFolder:
+    """The folder of one unfinished run. Only the first process writes to it."""
 
     def __init__(self, out: Path, inputs: str, say: Callable[[str], None], *, writes: bool) -> None:
-        """`inputs` is a digest of all that the result depends on."""
+        """`inputs` is a digest of everything that the result depends on."""
         self.folder = out.with_name(f"{out.name}.partial")
         self._log_at_end = out.with_name(f"{out.stem}.log.csv")
         self._inputs, self._say, self._writes = inputs, say, writes
@@ -53,20 +54,20 @@ class Journal:
         return self.folder / "checkpoint.pt"
 
     @property
-    def _log(self) -> Path:
+    def _log_file(self) -> Path:
         return self.folder / "log.csv"
 
     def load(self) -> dict[str, Any] | None:
-        """The state to go on from; None: there is none that is whole.
+        """Returns the state to resume from, or None if there is none or it is damaged.
 
-        Raises UsageError where it is that of a run with other inputs.
+        Raises UsageError where it belongs to a run with other inputs.
         """
         try:
             state = torch.load(io.BytesIO(self._checkpoint.read_bytes()), weights_only=True)
             inputs = state["inputs"]
         except FileNotFoundError:
             return None
-        except Exception:  # noqa: BLE001 - a damaged file raises whatever it likes
+        except Exception:  # noqa: BLE001 - a damaged file may raise anything
             self._say(f"{self._checkpoint} is damaged, so the run begins anew.")
             return None
         if inputs != self._inputs:
@@ -77,8 +78,8 @@ class Journal:
         self._say(f"Going on with the unfinished run in {self.folder}.")
         return dict(state)
 
-    def keep(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint."""
+    def save(self, state: dict[str, Any]) -> None:
+        """Replaces the checkpoint."""
         if self._writes:
             data = io.BytesIO()
             torch.save(state | {"inputs": self._inputs}, data)
@@ -86,34 +87,36 @@ class Journal:
             self._written_s = time.monotonic()
 
     def is_due(self) -> bool:
+        """Returns whether the last checkpoint is old enough to be replaced."""
         return time.monotonic() - self._written_s > CHECKPOINT_S
 
-    def begin(self, step: int) -> None:
-        """Start the log, or cut it to what was before `step`."""
+    def start_log(self, step: int) -> None:
+        """Starts the log, or cuts the rows after `step` from an earlier one."""
         if not self._writes:
             return
-        lines = []
-        if step and self._log.is_file():
-            with self._log.open(newline="") as file:
-                lines = [row for row in csv.DictReader(file) if _is_before(row, step)]
+        rows = []
+        if step and self._log_file.is_file():
+            with self._log_file.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if _is_before(row, step)]
         text = io.StringIO()
-        table = csv.DictWriter(text, [field.name for field in fields(Line)])
+        table = csv.DictWriter(text, [field.name for field in fields(StepRecord)])
         table.writeheader()
-        table.writerows(lines)
-        write_atomically(self._log, text.getvalue().encode())
+        table.writerows(rows)
+        write_atomically(self._log_file, text.getvalue().encode())
 
-    def write(self, line: Line) -> None:
+    def log(self, record: StepRecord) -> None:
+        """Appends a row to the log."""
         if self._writes:
-            with self._log.open("a", newline="") as file:
-                csv.writer(file).writerow(asdict(line).values())
+            with self._log_file.open("a", newline="") as file:
+                csv.writer(file).writerow(asdict(record).values())
 
     def finish(self) -> None:
-        """The result is safe: keep the table, drop the rest."""
+        """Keeps the log and removes the rest. Call it once the result is written."""
         if self._writes:
-            self._log.replace(self._log_at_end)
+            self._log_file.replace(self._log_at_end)
             shutil.rmtree(self.folder)
 
 
 def _is_before(row: dict[str, Any], step: int) -> bool:
-    """Whether a line is of a step up to `step`; a torn last line is not."""
+    """Returns whether a row is of a step up to `step`. A torn last row is not."""
     return None not in row.values() and str(row["step"]).isdigit() and int(row["step"]) <= step

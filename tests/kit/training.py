@@ -7,24 +7,25 @@ import torch
 
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
+from antifake.trainer import training
 from antifake.trainer.examples import Example, from_folders
 from antifake.trainer.features import FeatureCache
-from antifake.trainer.learner import Shape
 from antifake.trainer.presets import CORRECTIONS, Settings
-from antifake.trainer.training import Order, Place, train
+from antifake.trainer.trainable import Shape
+from antifake.trainer.training import TrainingRequest, Workspace
 
-QUICK = replace(CORRECTIONS, lr=0.05, epochs=5, batch=8, patience=0, tether=0.0)
+QUICK = replace(CORRECTIONS, lr=0.05, epochs=5, batch=8, patience=0, l2_sp=0.0)
 """20 steps on 32 pictures."""
 
 
 @dataclass
-class School:
+class TinyTrainer:
     """A place to train in, and what was said there."""
 
-    place: Place
+    place: Workspace
     said: list[str] = field(default_factory=list)
 
-    def teach(
+    def train(
         self,
         out: Path,
         learn: list[Example],
@@ -43,11 +44,11 @@ class School:
                 raise KeyboardInterrupt
 
         known = {"validate": [], "shape": Shape()} | order
-        asked = Order(out=out, learn=learn, settings=settings, **known)
+        asked = TrainingRequest(out=out, learn=learn, settings=settings, **known)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # on a busy machine two take ten times as long for tiny products
         try:
-            train(asked, self.place, self.said.append, show)
+            training.train(asked, self.place, self.said.append, show)
         finally:
             torch.set_num_threads(threads)
         return load_prompt(out) if out.is_file() else None
@@ -57,10 +58,10 @@ class School:
         return "\n".join(self.said)
 
 
-def school(home, bundle=None, *, cached: bool = True, precision=None) -> School:
+def tiny_trainer(home, bundle=None, *, cached: bool = True, precision=None) -> TinyTrainer:
     bundle = bundle or home.bundle()
     cache = FeatureCache(home.root / "cache" / "features") if cached else None
-    return School(Place(bundle, Promptbook(home.prompts), cache, precision))
+    return TinyTrainer(Workspace(bundle, Promptbook(home.prompts), cache, precision))
 
 
 def toy_examples(folder: Path) -> list[Example]:

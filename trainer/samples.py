@@ -1,7 +1,7 @@
-"""Every picture looked at once before anything is learned: is it readable, is it there twice?
+"""Samples: pictures that were read once before training, to find unreadable and double ones.
 
-Decoding is core.decoder's, in child processes. What is kept of a picture is its hash and a
-look of 200 bytes, so a hundred thousand of them fit.
+core.decoder decodes them in child processes. Of each picture only hashes and a thumbnail of 192
+bytes are kept, so a hundred thousand fit into memory.
 """
 
 from collections.abc import Sequence
@@ -21,43 +21,43 @@ THUMB = 8
 
 
 @dataclass(frozen=True)
-class Surveyed:
-    """A readable picture."""
+class Sample:
+    """A readable picture with its label."""
 
     example: Example
     sha256: str
-    """Of the file's bytes."""
+    """Hash of the file's bytes."""
     dhash: int
     thumb: bytes
-    """RGB of 8 x 8 cells. Smooth pictures share a dhash; this tells them apart."""
+    """RGB of 8 x 8 cells, 192 bytes. It tells smooth pictures apart that share a dhash."""
 
     @property
     def is_fake(self) -> bool:
         return self.example.is_fake
 
 
-def survey(examples: Sequence[Example], decoder: Decoder) -> tuple[list[Surveyed], list[str]]:
-    """The readable pictures in their order, and a sentence for each of the others."""
-    found: list[Surveyed] = []
+def read_samples(examples: Sequence[Example], decoder: Decoder) -> tuple[list[Sample], list[str]]:
+    """Returns the readable pictures in their order, and a sentence for each of the others."""
+    found: list[Sample] = []
     complaints: list[str] = []
     decoded = decoder.decode_many(example.path for example in examples)
     for example, (path, one) in zip(examples, decoded, strict=True):
         if one.picture is None or one.sha256 is None:
             complaints.append(f"{path}: {one.error} It is left out.")
         else:
-            found.append(Surveyed(example, one.sha256, *look(one.picture.crop)))
+            found.append(Sample(example, one.sha256, *appearance(one.picture.crop)))
     return found, complaints
 
 
-def look(crop: Pixels) -> tuple[int, bytes]:
-    """The dhash and the thumbnail of a crop [S, S, 3]."""
+def appearance(crop: Pixels) -> tuple[int, bytes]:
+    """Returns the dhash and the thumbnail of a crop uint8 [S, S, 3]."""
     thumb = Image.fromarray(crop).resize((THUMB, THUMB), Image.Resampling.BOX)
     return dhash(crop), thumb.tobytes()
 
 
-def without_copies(pictures: Sequence[Surveyed]) -> tuple[list[Surveyed], list[str]]:
-    """Each file's bytes once. Raises UsageError where the same bytes bear both labels."""
-    first: dict[str, Surveyed] = {}
+def without_duplicates(pictures: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
+    """Returns each file once, and notes. Raises UsageError where one file has both labels."""
+    first: dict[str, Sample] = {}
     for one in pictures:
         other = first.setdefault(one.sha256, one)
         if other.is_fake != one.is_fake:
@@ -70,8 +70,8 @@ def without_copies(pictures: Sequence[Surveyed]) -> tuple[list[Surveyed], list[s
     return list(first.values()), notes
 
 
-def both_classes(pictures: Sequence[Surveyed], what: str) -> None:
-    """Raises UsageError where there is nothing to tell apart."""
+def require_both_classes(pictures: Sequence[Sample], what: str) -> None:
+    """Raises UsageError where a class is missing. `what` completes the sentence."""
     fakes = sum(one.is_fake for one in pictures)
     if not pictures:
         raise UsageError(f"There are no readable pictures {what}.")

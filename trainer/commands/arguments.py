@@ -1,0 +1,36 @@
+"""Files and pictures that several commands take from the command line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antifake.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from antifake.trainer.examples import Example
+
+
+def prompt_file(out: str) -> Path:
+    """Returns the file to write a prompt to. Its ending may be left out."""
+    return Path(out if out.endswith(".safetensors") else f"{out}.safetensors")
+
+
+def new_file(path: Path) -> Path:
+    """Returns the path. Raises UsageError where it exists."""
+    if path.exists():
+        raise UsageError(f"{path} exists already; nothing was overwritten.")
+    return path
+
+
+def labelled_pictures(
+    real: str | None, fake: str | None, manifest: str | None, only: str
+) -> "list[Example]":
+    """Returns the pictures of two folders and of a table. Raises UsageError."""
+    from antifake.trainer.examples import from_folders, from_manifest
+
+    if not (real or fake or manifest):
+        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
+    found = from_folders(Path(real) if real else None, Path(fake) if fake else None)
+    found += from_manifest(Path(manifest), only) if manifest else []
+    if not found:
+        raise UsageError("There are no pictures in what was named.")
+    return found

@@ -1,0 +1,171 @@
+"""`antifake evaluate`: measure the detector on labelled pictures."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from antifake.core.errors import UsageError
+from antifake.core.files import write_atomically
+from antifake.core.loading import loaded
+from antifake.core.terminal import (
+    EXIT_SOME_FAILED,
+    json_option,
+    model_option,
+    progress_bar,
+    prompt_option,
+    say,
+)
+
+from .arguments import new_file
+
+if TYPE_CHECKING:
+    from antifake.core.decoder import Decoder
+    from antifake.core.detector import Detector
+    from antifake.trainer.evaluate import Judged
+    from antifake.trainer.examples import Example
+    from antifake.trainer.report.comparison import Comparison
+
+
+@click.command()
+@click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
+@click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
+@click.option(
+    "--manifest", metavar="FILE", help="Table instead: file, label, source, family, kind."
+)
+@click.option("--only", metavar="GLOB", help="Of the table, only files of such names.")
+@click.option("--log", metavar="FILE", help="Also write a JSON line for every picture.")
+@click.option("--report", metavar="FILE", help="Also write a page for people, in HTML.")
+@click.option("--robustness/--no-robustness", help="Judge degraded copies, too, for the report.")
+@click.option(
+    "--sample", default=200, show_default=True, type=click.IntRange(2), help="How many of these."
+)
+@json_option
+@model_option
+@prompt_option
+def evaluate(
+    real: str | None,
+    fake: str | None,
+    manifest: str | None,
+    only: str | None,
+    log: str | None,
+    report: str | None,
+    robustness: bool,
+    sample: int,
+    as_json: bool,
+    model: str | None,
+    prompt: str | None,
+) -> None:
+    """Measure the detector on known pictures: folders, either alone is fine, or a table."""
+    if robustness and not report:
+        raise UsageError("--robustness is shown in the report: name it with --report FILE.")
+    _refuse_to_overwrite(log, report)
+    wanted = _wanted(real, fake, manifest, only)
+    with loaded(model, prompt) as (detector, decoder):
+        from antifake.trainer.evaluate import metrics
+
+        judged = _judged(detector, decoder, wanted)
+        if log:
+            _write_log(Path(log), judged)
+        found = metrics(judged).to_dict()
+        if as_json or report:
+            from antifake.trainer.report.comparison import compare
+
+            comparison = compare(judged, detector.prompt.about.bands)
+            found |= comparison.to_dict() if as_json else {}
+        if report:
+            degraded = sample if robustness else 0
+            page = _page(wanted, judged, comparison, (detector, decoder), degraded)
+            write_atomically(Path(report), page)
+            say(f"The report is in {report}.")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _print_table(found)
+    if found["n_failed"]:
+        for one in judged:
+            if one.row.error:
+                say(one.row.to_text(percent=False))
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _refuse_to_overwrite(*outputs: str | None) -> None:
+    for output in filter(None, outputs):
+        new_file(Path(output))
+
+
+class _Wanted(NamedTuple):
+    """What was named on the command line."""
+
+    examples: "list[Example]"
+    what: str
+    """In words, without the way to it on this computer."""
+    roots: list[Path]
+
+
+def _wanted(real: str | None, fake: str | None, manifest: str | None, only: str | None) -> _Wanted:
+    from antifake.trainer.examples import from_folders, from_manifest
+
+    if manifest and not (real or fake):
+        table = Path(manifest)
+        what = f"{table.name}, {only}" if only else table.name
+        found = _Wanted(from_manifest(table, only or "*"), what, [table.parent])
+    elif manifest or only:
+        raise UsageError("Name either folders, or a table with --manifest FILE [--only GLOB].")
+    elif real or fake:
+        places = [(label, Path(name)) for label, name in (("real", real), ("fake", fake)) if name]
+        what = ", ".join(f"{path.resolve().name} (labelled {label})" for label, path in places)
+        folders = dict(places)
+        examples = from_folders(folders.get("real"), folders.get("fake"))
+        found = _Wanted(examples, what, [path for _, path in places])
+    else:
+        raise UsageError("Name at least one folder, --real DIR or --fake DIR, or --manifest FILE.")
+    if not found.examples:
+        raise UsageError(
+            f"There are no pictures in {'this table' if manifest else 'these folders'}."
+        )
+    return found
+
+
+def _judged(detector: "Detector", decoder: "Decoder", wanted: _Wanted) -> "list[Judged]":
+    from antifake.trainer.evaluate import judge_labelled
+
+    judged = []
+    with progress_bar("evaluate") as show:
+        for one in judge_labelled(detector, decoder, wanted.examples):
+            judged.append(one)
+            show(len(judged), len(wanted.examples))
+    return judged
+
+
+def _page(
+    wanted: _Wanted,
+    judged: "list[Judged]",
+    comparison: "Comparison",
+    judges: "tuple[Detector, Decoder]",
+    degraded: int,
+) -> bytes:
+    from antifake.trainer.report.making import Request, make_page
+
+    today = datetime.now().astimezone().date()
+    request = Request(wanted.what, wanted.roots, today, degraded)
+    with progress_bar("report") as show:
+        return make_page(request, judged, comparison, judges, show)
+
+
+def _write_log(path: Path, judged: "list[Judged]") -> None:
+    lines = (json.dumps({**one.row.to_dict(), "is_fake": one.is_fake}) for one in judged)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _print_table(found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if isinstance(value, dict):
+            for name, count in value.items():
+                click.echo(f"  {name.replace('_', ' '):<22}{count:>8,}")
+            continue
+        shown = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value
+        click.echo(f"{key.replace('_', ' '):<24}{shown!s:>8}")
