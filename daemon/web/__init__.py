@@ -1,12 +1,11 @@
-"""HTTP on 127.0.0.1: a thin skin over Service. No decision is made here but who gets in.
+"""HTTP on 127.0.0.1: one app for the API and the pages, over the service. It decides nothing.
 
     app = create_app(service, access, About(version, stop))
     with Server(app, port) as server:
         server.port
 
-guards asks everybody the same questions before any view runs; checks, history, watches, settings,
-pairing, events and standing are the views; problems makes every error one shape; wire is what
-answers look like as JSON, forms what is taken in; serving is the server around it.
+guards checks every request before its view; api and pages have the views; errors turns every error
+into an answer; events has the streams that both share; server is the HTTP server around the app.
 """
 
 from .app import About, create_app

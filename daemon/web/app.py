@@ -1,33 +1,42 @@
-"""The app: guards in front, then the views, and one shape of error behind all of them."""
+"""The app: guards, then the views of the API and the page, and one translator of errors."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 from apiflask import APIFlask
-from flask import Request
 
 from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
 from . import errors, guards, openapi, pages
 from .api import checks, events, history, pairing, settings, status, watches
-from .context import NAME, About, Behind
+from .context import NAME, About, Context
 
 __all__ = ["About", "create_app"]
 
-_PARTS = (status, checks, history, watches, settings, events, pairing, openapi)
+_BLUEPRINTS = (
+    status.routes,
+    checks.routes,
+    history.routes,
+    watches.routes,
+    settings.routes,
+    events.routes,
+    pairing.routes,
+    openapi.routes,
+    pages.routes,
+)
 _HERE = str(Path(__file__).parent)
 _MAX_PARTS = 16
 _MAX_FIELD_BYTES = 500_000
-"""Well above the 64 KiB that Werkzeug reads at once: it also holds a file's bytes against this
-while it looks for their end."""
+"""Well above the 64 KiB that Werkzeug reads at once: it also counts the bytes of a file while it
+looks for their end."""
 
 
-class _Request(Request):
+class _Request(guards.JsonRequest):
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        """In memory: it is read as a whole in a moment, and no second copy of a picture that may
-        be private is to lie on the disk."""
+        """In memory: it is read as a whole at once, and no copy of a picture that may be private
+        is to lie on the disk."""
         return BytesIO()
 
 
@@ -39,12 +48,12 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
         spec_path=None,
         docs_path=None,
         static_folder=None,  # type: ignore[arg-type]  # as Flask takes it: no files are served
-        # Not looked for: a namespace package has no one place. Nothing is read from there.
+        # Given, since a namespace package has no one place to look for. Nothing is read there.
         root_path=_HERE,
         instance_path=_HERE,
     )
     app.request_class = _Request
-    app.extensions[NAME] = Behind(service, access, about)
+    app.extensions[NAME] = Context(service, access, about)
     app.url_map.merge_slashes = False
     app.config.update(
         PROVIDE_AUTOMATIC_OPTIONS=False,
@@ -53,12 +62,9 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
         MAX_FORM_MEMORY_SIZE=_MAX_FIELD_BYTES,
     )
     guards.guard(app)
-    errors.handle(app)
-    for part in _PARTS:
-        app.register_blueprint(part.routes)
-    seen = pages.blueprint(service, access, guards.MAX_FILE_BYTES, about.requests)
-    vars(seen)["enable_openapi"] = False  # APIFlask asks every blueprint, also Flask's own
-    app.register_blueprint(seen)
-    guards.door(max_bytes=guards.MAX_FILE_BYTES)(app.view_functions[pages.CHECK])
+    errors.handle(app, pages.explain)
+    for routes in _BLUEPRINTS:
+        app.register_blueprint(routes)
+    guards.requires()(app.view_functions[pages.STATIC])
     openapi.describe(app)
     return app

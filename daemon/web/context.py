@@ -1,4 +1,4 @@
-"""What the views work on, and how many of them may wait at once."""
+"""What the views work on, and how many requests may keep a thread waiting at once."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from flask import current_app
 from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
-from .errors import Problem
-
-STREAMS = 8
-WAITING = 5
+STREAMS = 16
+"""Event streams and long polls, of API and page together. Each keeps a thread of the server."""
+WAITING = 6
+"""Requests that wait for a verdict. Each keeps a thread of the server."""
 NAME = "antifake"
 
 
@@ -29,52 +29,51 @@ class About:
     """Every request that ever left this computer, a line each."""
 
 
-class Room:
-    """So many may be inside; whoever waits inside holds one of the server's threads."""
+class Seats:
+    """A limited number of places for requests that wait."""
 
-    def __init__(self, seats: int) -> None:
-        self._seats = threading.BoundedSemaphore(seats)
+    def __init__(self, n: int) -> None:
+        self._free = threading.BoundedSemaphore(n)
 
-    def enter(self) -> bool:
-        return self._seats.acquire(blocking=False)
+    def take(self) -> bool:
+        """Returns whether there was a free one."""
+        return self._free.acquire(blocking=False)
 
-    def leave(self) -> None:
-        self._seats.release()
+    def give_back(self) -> None:
+        self._free.release()
 
     @contextmanager
     def seat(self) -> Iterator[bool]:
-        """Gives whether there was one."""
-        has_one = self.enter()
+        """Takes a seat for the time inside. Gives whether there was a free one."""
+        has_one = self.take()
         try:
             yield has_one
         finally:
             if has_one:
-                self.leave()
+                self.give_back()
 
 
 @dataclass
-class Behind:
+class Context:
+    """One for each app; API and page share it."""
+
     service: Service
     access: Access
     about: About
     port: int = 0
-    """Known once it is served."""
-    streams: Room = field(default_factory=lambda: Room(STREAMS))
-    waiting: Room = field(default_factory=lambda: Room(WAITING))
+    """Known once the app is served. It stays 0 where only this process calls the app."""
+    streams: Seats = field(default_factory=lambda: Seats(STREAMS))
+    waiting: Seats = field(default_factory=lambda: Seats(WAITING))
 
 
-def behind() -> Behind:
-    """Of the app that answers now."""
-    return cast(Behind, current_app.extensions[NAME])
+def context() -> Context:
+    """Of the app that handles the current request."""
+    return cast(Context, current_app.extensions[NAME])
 
 
 def service() -> Service:
-    return behind().service
+    return context().service
 
 
 def access() -> Access:
-    return behind().access
-
-
-def no_room(what: str) -> Problem:
-    return Problem(503, "too_many_open", f"Too many {what} are open already.", {"Retry-After": "5"})
+    return context().access

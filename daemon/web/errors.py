@@ -1,23 +1,29 @@
-"""Every error as one shape, RFC 9457: a sentence for people and a code for programs."""
+"""Turns every error into an answer: the only place that does.
+
+Programs get RFC 9457 (problem+json), the scripts of our page get {"error": ...}, and a person gets
+a page. Status, code and sentence are the same in all three; the class of the error says them.
+"""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from json import dumps
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response
+from flask import Response, request
 
 from antifake.core import AntifakeError
 
 log = logging.getLogger(__name__)
 
+API = "/api/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
-_OWN_ACCOUNT = "Something went wrong inside antifake; its log says more."
+SCRIPT_HEADER = "X-Requested-By"
+"""The scripts of our page send it; no form can."""
 
-_SAID_BY_HTTP = {
+_OF_HTTP = {
     400: ("bad_request", "This request cannot be understood."),
     401: ("unauthorized", "This takes a token."),
     404: ("not_found", "There is nothing at this address."),
@@ -26,10 +32,11 @@ _SAID_BY_HTTP = {
     415: ("media_type", "This kind of body is not taken here."),
     422: ("invalid", "Something in this request cannot be as it is."),
 }
+"""Code and sentence for what Flask and the schemas refuse."""
 
 
 class Problem(Exception):  # noqa: N818  # its name in the RFC
-    """What a view or a guard answers instead; not an AntifakeError, since only HTTP has it."""
+    """An error that exists only in HTTP. All others are AntifakeErrors."""
 
     def __init__(
         self,
@@ -39,9 +46,62 @@ class Problem(Exception):  # noqa: N818  # its name in the RFC
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
+        """`members` are further fields of the JSON."""
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.headers, self.members = dict(headers or {}), members
+
+
+def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
+    """Register the handlers of all errors. `page` renders a problem for a person."""
+
+    def answer(problem: Problem) -> Response:
+        if request.path.startswith(API):
+            return problem_json(problem)
+        response = _script_json(problem) if _is_from_script() else page(problem)
+        response.headers.extend(problem.headers)
+        return response
+
+    def unexpected(error: Exception) -> Response:
+        log.error("a request failed", exc_info=error)
+        sentence = "Something went wrong inside antifake; its log says more."
+        return answer(Problem(500, "internal_error", sentence))
+
+    app.error_processor(lambda error: answer(of_http(error)))
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(AntifakeError, lambda error: answer(of_error(error)))
+    app.register_error_handler(Exception, unexpected)
+
+
+def of_error(error: AntifakeError) -> Problem:
+    headers = {}
+    if error.status in (429, 503):
+        headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S)
+    return Problem(error.status, error.code, str(error), headers)
+
+
+def of_http(error: HTTPError) -> Problem:
+    """For what Flask, Werkzeug and the checking of parameters refuse."""
+    default = ("refused", HTTPStatus(error.status_code).phrase)
+    code, detail = _OF_HTTP.get(error.status_code, default)
+    members = {"errors": list(_errors(error.detail))} if error.detail else {}
+    headers = {name: str(value) for name, value in dict(error.headers).items()}
+    return Problem(error.status_code, code, detail, headers, **members)
+
+
+def _errors(found: Any, where: str = "") -> Iterator[dict[str, str]]:
+    """Flatten {"json": {"name": ["Missing."]}} into pairs of where and what."""
+    if isinstance(found, dict):
+        for name, inside in found.items():
+            yield from _errors(inside, f"{where}.{name}" if where else str(name))
+    else:
+        for sentence in found if isinstance(found, list) else [found]:
+            yield {"where": where, "detail": str(sentence)}
+
+
+def problem_json(problem: Problem) -> Response:
+    body = body_of(problem)
+    return Response(body, problem.status, problem.headers, content_type=MEDIA_TYPE)
 
 
 def body_of(problem: Problem) -> bytes:
@@ -56,44 +116,12 @@ def body_of(problem: Problem) -> bytes:
     return dumps(members).encode("ascii")
 
 
-def answer(problem: Problem) -> Response:
-    return Response(body_of(problem), problem.status, problem.headers, content_type=MEDIA_TYPE)
+def _script_json(problem: Problem) -> Response:
+    # A script cannot show half a character.
+    sentence = problem.detail.encode("utf-8", "replace").decode()
+    body = dumps({"error": sentence, "code": problem.code, **problem.members})
+    return Response(body, problem.status, content_type="application/json")
 
 
-def of_error(error: AntifakeError) -> Problem:
-    headers = {}
-    if error.status in (429, 503):
-        headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S)
-    return Problem(error.status, error.code, str(error), headers)
-
-
-def of_http(error: HTTPError) -> Problem:
-    """What Flask and the checking of parameters refuse."""
-    plain = ("refused", HTTPStatus(error.status_code).phrase)
-    code, detail = _SAID_BY_HTTP.get(error.status_code, plain)
-    members = {"errors": list(_errors(error.detail))} if error.detail else {}
-    headers = {name: str(value) for name, value in dict(error.headers).items()}
-    return Problem(error.status_code, code, detail, headers, **members)
-
-
-def _errors(found: Any, where: str = "") -> Iterator[dict[str, str]]:
-    """{"json": {"name": ["Missing."]}} -> where and what, flat."""
-    if isinstance(found, dict):
-        for name, inside in found.items():
-            yield from _errors(inside, f"{where}.{name}" if where else str(name))
-    else:
-        for sentence in found if isinstance(found, list) else [found]:
-            yield {"where": where, "detail": str(sentence)}
-
-
-def handle(app: APIFlask) -> None:
-    """Nothing leaves the app as anything else."""
-    app.error_processor(lambda error: answer(of_http(error)))
-    app.register_error_handler(Problem, answer)
-    app.register_error_handler(AntifakeError, lambda error: answer(of_error(error)))
-
-    def unexpected(error: Exception) -> Response:
-        log.error("a request failed", exc_info=error)
-        return answer(Problem(500, "internal_error", _OWN_ACCOUNT))
-
-    app.register_error_handler(Exception, unexpected)
+def _is_from_script() -> bool:
+    return request.method not in ("GET", "HEAD") or SCRIPT_HEADER in request.headers

@@ -1,11 +1,15 @@
-"""Who gets through to a view: every request is asked the same, in this order.
+"""Who may call a view. Every request passes the same checks, in this order, before any view runs.
 
-Host: is it meant for us, or for a name that somebody has pointed here (DNS rebinding)?
-Origin, Sec-Fetch-Site: does a page of the web send it, behind the person's back?
-Method, type, length: could a form have sent it, or is it more than is taken here?
-Token: who is it, and may they do this?
+Host: is the request meant for us, or for a name that points here by DNS rebinding?
+Origin, Sec-Fetch-Site: does a page of the web send it without the person knowing?
+Type, length: could a form have sent it, or is it larger than what is accepted?
+Identity: the API takes a token in a header; the page takes the cookie of a session, and for
+changes also a header that no form can send.
+JSON: is the body well-formed?
 
-No answer to a page of the web has a CORS header, so what it sent, it cannot read.
+Answers to pages of the web have no CORS headers, so they cannot read them.
+
+Code of this process may call the app as WSGI, without a socket: see IN_PROCESS.
 """
 
 import json
@@ -16,158 +20,208 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
-from flask import Flask, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from flask import Flask, Request, Response, current_app, g, request
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
 from antifake.core.images import MAX_BYTES
-from antifake.daemon.service.access import THIS_COMPUTER
-from antifake.daemon.store.tokens import Token
 
-from .context import behind
-from .errors import Problem
+from .context import access, context
+from .errors import API, SCRIPT_HEADER, Problem
 
-API = "/api/"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 EXTENSION = re.compile(r"(?:chrome|moz)-extension://[a-z0-9-]{1,64}")
-"""The person is shown it when it asks to be let in, so it is to be what a browser writes."""
+"""What a browser sends as the origin of an extension. The person is shown it when pairing."""
 MAX_JSON_BYTES = 2**20
 MAX_FILE_BYTES = min(MAX_BYTES, 50_000_000)
 LARGEST_INT = 2**63 - 1
-MOST_MISSES = 20
-"""Wrong tokens in a minute, whoever they are from: after that they are not looked up."""
+MAX_WRONG_TOKENS = 20
+"""In a minute, from all callers together. After that no token is looked up for a while."""
+
+COOKIE = "antifake_session"
+SCRIPT = "antifake"
+"""The value of SCRIPT_HEADER."""
+PAGES = "pages."
+"""How the names of the page's endpoints begin."""
+
+IN_PROCESS = "antifake.in_process"
+"""The key of the WSGI environment that is True where this process itself calls the app.
+
+Such a caller has opened the history and the settings already, so it needs no token, and there is
+no host or origin. No request over a socket can have the key: the server makes keys of headers
+with HTTP_ in front, and their values are texts, never True.
+"""
 
 ALLOWED_HEADERS = "Authorization, Content-Type, Prefer, X-Pairing-Secret"
 EXPOSED_HEADERS = "Location, Retry-After"
-SEALED = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
-"""On every answer, errors too; a page may have its own Content-Security-Policy."""
-
-IN_PROCESS = "antifake.in_process"
-"""Key in the WSGI environment of a request that the person's own program makes in its own process,
-without a server. No header can set it: names of headers begin with HTTP_ there."""
-OWNER = Token(
-    id=0,
-    name=THIS_COMPUTER,
-    scopes=frozenset({"admin"}),
-    created=datetime.fromtimestamp(0, UTC),
-    last_used=None,
-    revoked=None,
-)
-"""Makes such a request: it may do everything, as it could read and write the files itself."""
+"""On every answer, errors too. A view may set its own value, as pages do for their CSP."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 _HAS_BODY = {"POST", "PUT", "PATCH"}
+_READS = {"GET", "HEAD", "OPTIONS"}
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
-class Door:
-    """What a view asks of whoever comes."""
+class Requirement:
+    """What a view requires of a request."""
 
+    identity: Literal["token", "session", "none"] = "token"
     scopes: frozenset[str] = frozenset({"admin"})
-    """One of them is needed; none: nobody is asked who they are."""
+    """The token needs one of them; admin always does."""
     types: tuple[str, ...] = (JSON,)
-    """Of the body."""
+    """Allowed types of the body."""
     max_bytes: int = MAX_JSON_BYTES
-    is_for_strangers: bool = False
-    """Extensions may come that are not paired yet."""
+    allows_unpaired: bool = False
+    """Whether extensions may call it that are not paired yet."""
 
 
-CLOSED = Door()
+ADMIN = Requirement()
+SESSION = Requirement(identity="session", scopes=frozenset())
 
 
-def door(
+def requires(
     *scopes: str,
     types: tuple[str, ...] = (JSON,),
     max_bytes: int = MAX_JSON_BYTES,
-    is_for_strangers: bool = False,
+    allows_unpaired: bool = False,
 ) -> Callable[[View], View]:
-    """Mark a view; one without a mark is for admin alone."""
+    """Declare what a view of the API requires; without scopes no token is needed.
 
+    A view without this mark requires admin, or a session if it belongs to the page.
+    """
+    identity: Literal["token", "none"] = "token" if scopes else "none"
+    return _mark(Requirement(identity, frozenset(scopes), types, max_bytes, allows_unpaired))
+
+
+def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[View], View]:
+    """Declare that a view of the page takes another body than a little JSON.
+
+    No type that a form can send may be among `types`.
+    """
+    return _mark(Requirement("session", frozenset(), types, max_bytes))
+
+
+def _mark(requirement: Requirement) -> Callable[[View], View]:
     def mark(view: View) -> View:
-        view.__dict__["door"] = Door(frozenset(scopes), types, max_bytes, is_for_strangers)
+        view.__dict__["requirement"] = requirement
         return view
 
     return mark
 
 
-class Misses:
-    """Wrong tokens of the last minute."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at: deque[float] = deque(maxlen=MOST_MISSES)
-        self._lock = threading.Lock()
-
-    def one_more(self) -> bool:
-        """Note one; gives whether there were too many before it."""
-        with self._lock:
-            now = self._clock()
-            is_full = len(self._at) == MOST_MISSES and now - self._at[0] < 60
-            if not is_full:
-                self._at.append(now)
-            return is_full
+def requirement_of(endpoint: str | None) -> Requirement:
+    view = current_app.view_functions.get(endpoint or "")
+    default = SESSION if (endpoint or "").startswith(PAGES) else ADMIN
+    return cast(Requirement, getattr(view, "requirement", default))
 
 
-def caller() -> Token:
-    """Who asks, in a view with scopes."""
-    return cast(Token, g.caller)
+@dataclass(frozen=True)
+class Caller:
+    """The program that sends the request, as its token says."""
+
+    token_id: int | None
+    """None for this process itself."""
+    scopes: frozenset[str]
+    origin: str | None
+    """Of a paired browser."""
+
+
+_OURSELVES = Caller(None, frozenset({"admin"}), None)
+
+
+def caller() -> Caller:
+    """In a view of the API that requires a token."""
+    return cast(Caller, g.caller)
 
 
 def may(scope: str) -> bool:
     return bool({scope, "admin"} & caller().scopes)
 
 
+def has_session() -> bool:
+    """Whether the request has the cookie of a session of the page."""
+    return access().is_session(request.cookies.get(COOKIE, ""))
+
+
+def access_ended() -> Callable[[], bool]:
+    """Returns a check for long answers: was the token revoked, or the session ended, meanwhile?"""
+    of = access()
+    if "caller" not in g:
+        secret = request.cookies.get(COOKIE, "")
+        return lambda: not of.is_session(secret)
+    token_id = caller().token_id
+    return lambda: token_id is not None and of.is_revoked(token_id)
+
+
+class WrongTokens:
+    """Counts wrong tokens of the last minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._times: deque[float] = deque(maxlen=MAX_WRONG_TOKENS)
+        self._lock = threading.Lock()
+
+    def add(self) -> bool:
+        """Count one more. Returns whether there were too many before it."""
+        with self._lock:
+            now = self._clock()
+            is_full = len(self._times) == MAX_WRONG_TOKENS and now - self._times[0] < 60
+            if not is_full:
+                self._times.append(now)
+            return is_full
+
+
 def guard(app: Flask) -> None:
-    misses = Misses()
+    """Check every request before its view, and put the security headers on every answer."""
+    wrong_tokens = WrongTokens()
 
     @app.before_request
     def check() -> Response | None:
         if request.environ.get(IN_PROCESS) is True:
-            admit_owner()
+            admit_ourselves()
             return None
-        check_host()
         is_api = request.path.startswith(API)
+        check_host()
         check_origin(is_api=is_api)
         if is_api and request.method == "OPTIONS":
             return preflight()
         if request.routing_exception is not None:
             raise request.routing_exception
-        place = door_of(request.endpoint)
-        if is_api:
-            check_kind(place)
-        check_length(place)
-        if is_api:
-            check_token(place, misses)
+        required = requirement_of(request.endpoint)
+        check_type(required)
+        check_length(required)
+        check_identity(required, wrong_tokens)
         check_json()
         return None
 
     @app.after_request
-    def seal(response: Response) -> Response:
-        for name, value in SEALED.items():
+    def secure(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if request.path.startswith(API):
             _answer_origin(response)
         return response
 
 
-def admit_owner() -> None:
-    """No browser and no network is between us, and only memory limits the length."""
+def admit_ourselves() -> None:
+    """Without a browser or a network between us, only memory limits the length of a body."""
     if request.routing_exception is not None:
         raise request.routing_exception
     request.max_content_length = sys.maxsize
-    g.caller = OWNER
+    g.caller = _OURSELVES
     check_json()
 
 
@@ -175,10 +229,10 @@ def admit_owner() -> None:
 
 
 def check_host() -> None:
-    """The name that the sender knows us by; several of them reach us joined, and are refused."""
+    """The name that the sender knows us by. Several names arrive joined, and are refused."""
     host = request.environ.get("HTTP_HOST", "").lower()
     found = _HOST.fullmatch(host)
-    if found is None or int(found[2]) != behind().port:
+    if found is None or int(found[2]) != context().port:
         raise Problem(421, "misdirected", "This is antifake, and nobody of that name.")
 
 
@@ -187,7 +241,7 @@ def check_host() -> None:
 
 def check_origin(*, is_api: bool) -> None:
     origin = request.headers.get("Origin")
-    is_known = origin is not None and (_is_welcome(origin) if is_api else _is_ours(origin))
+    is_known = origin is not None and (_is_paired(origin) if is_api else _is_ours(origin))
     if origin is not None and not is_known:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
     is_extension = is_known and origin is not None and bool(EXTENSION.fullmatch(origin))
@@ -195,21 +249,21 @@ def check_origin(*, is_api: bool) -> None:
     if site not in ("none", "same-origin") and not is_extension:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
     if is_api and origin is not None:
-        g.welcome_origin = origin
+        g.allowed_origin = origin
 
 
 def _is_ours(origin: str) -> bool:
     return origin.lower() == f"http://{request.environ['HTTP_HOST']}".lower()
 
 
-def _is_welcome(origin: str) -> bool:
-    if EXTENSION.fullmatch(origin) and door_of(_wanted_endpoint()).is_for_strangers:
+def _is_paired(origin: str) -> bool:
+    if EXTENSION.fullmatch(origin) and requirement_of(_wanted_endpoint()).allows_unpaired:
         return True
-    return origin in behind().access.origins()
+    return origin in access().origins()
 
 
 def _wanted_endpoint() -> str | None:
-    """Of a preflight: where the request that it asks for would go."""
+    """The endpoint of the request; for a preflight, of the request that it asks about."""
     if request.method != "OPTIONS":
         return request.endpoint
     wanted = request.headers.get("Access-Control-Request-Method", "")
@@ -221,12 +275,12 @@ def _wanted_endpoint() -> str | None:
 
 
 def preflight() -> Response:
-    """A browser asks whether an extension may send what a form could not."""
+    """Answer a browser that asks whether an extension may send what a form could not."""
     adapter = current_app.create_url_adapter(request)
     methods = sorted(adapter.allowed_methods()) if adapter else []
     if not methods:
         raise NotFound
-    if "welcome_origin" not in g or "Access-Control-Request-Method" not in request.headers:
+    if "allowed_origin" not in g or "Access-Control-Request-Method" not in request.headers:
         raise MethodNotAllowed(methods)
     response = Response(status=HTTPStatus.NO_CONTENT)
     response.headers["Access-Control-Allow-Methods"] = ", ".join(methods)
@@ -237,46 +291,53 @@ def preflight() -> Response:
 
 def _answer_origin(response: Response) -> None:
     response.headers.add("Vary", "Origin")
-    if "welcome_origin" in g:
-        response.headers["Access-Control-Allow-Origin"] = g.welcome_origin
+    if "allowed_origin" in g:
+        response.headers["Access-Control-Allow-Origin"] = g.allowed_origin
         response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
 
 # --- Body ---------------------------------------------------------------------------------
 
 
-def door_of(endpoint: str | None) -> Door:
-    view = current_app.view_functions.get(endpoint or "")
-    return cast(Door, getattr(view, "door", CLOSED))
-
-
-def check_length(place: Door) -> None:
-    length = request.content_length
-    if length is None and request.method in _HAS_BODY:
-        raise Problem(411, "length_required", "Say how long the body is.")
-    if (length or 0) > place.max_bytes:
-        raise Problem(413, "too_large", f"At most {place.max_bytes:,} bytes are taken here.")
-
-
-def check_kind(place: Door) -> None:
+def check_type(required: Requirement) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(415, "media_type", "Bodies are taken as they are, not compressed.")
-    if not request.content_length and not request.content_type:
+    if request.method in ("GET", "HEAD"):
         return
-    if request.mimetype not in place.types and request.method not in ("GET", "HEAD"):
-        raise Problem(415, "media_type", f"The body must be {' or '.join(place.types)}.")
+    # A change of the page always names its type: no form of another page can send that one.
+    has_body = bool(request.content_length or request.content_type)
+    if (has_body or required.identity == "session") and request.mimetype not in required.types:
+        raise Problem(415, "media_type", f"The body must be {' or '.join(required.types)}.")
     if request.mimetype == MULTIPART and "Authorization" not in request.headers:
         # A form of any page could send the rest.
         raise Problem(415, "media_type", "A form is taken only with the header Authorization.")
 
 
+def check_length(required: Requirement) -> None:
+    length = request.content_length
+    if length is None and request.method in _HAS_BODY:
+        raise Problem(411, "length_required", "Say how long the body is.")
+    if (length or 0) > required.max_bytes:
+        raise Problem(413, "too_large", f"At most {required.max_bytes:,} bytes are taken here.")
+
+
+class StrictJson:
+    """The parser of request bodies: JSON as its standard says, with numbers that can be kept."""
+
+    @staticmethod
+    def loads(body: bytes, **_: Any) -> Any:
+        return json.loads(body.decode(), parse_constant=_no_number, parse_int=_small_int)
+
+    dumps = staticmethod(json.dumps)
+
+
 def check_json() -> None:
-    """Sound JSON, strictly; how it is put together, the forms say."""
+    """Parse the body. The view gets the same object, and its schema checks what is in it."""
     if request.mimetype != JSON or not request.content_length:
         return
     try:
-        json.loads(request.get_data().decode(), parse_constant=_no_number, parse_int=_small_int)
-    except (ValueError, RecursionError):
+        request.get_json()
+    except (BadRequest, RecursionError):
         raise Problem(400, "bad_json", "The body is not JSON that can be read.") from None
 
 
@@ -291,19 +352,24 @@ def _small_int(digits: str) -> int:
     return number
 
 
-# --- Token --------------------------------------------------------------------------------
+# --- Identity -----------------------------------------------------------------------------
 
 
-def check_token(place: Door, misses: Misses) -> None:
-    """Only the header counts: addresses and cookies get around."""
-    if not place.scopes:
-        return
+def check_identity(required: Requirement, wrong_tokens: WrongTokens) -> None:
+    if required.identity == "token":
+        check_token(required, wrong_tokens)
+    elif required.identity == "session":
+        check_session()
+
+
+def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:
+    """Only the header counts: addresses end up in logs, and cookies reach other ports."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         raise _unauthorized("This takes a token.", 'Bearer realm="antifake"')
-    token = behind().access.who(secret)
+    token = access().who(secret)
     if token is None:
-        if misses.one_more():
+        if wrong_tokens.add():
             raise Problem(429, "too_many", "Too many wrong tokens.", {"Retry-After": "60"})
         raise _unauthorized(
             "This token is not valid (any more).", 'Bearer realm="antifake", error="invalid_token"'
@@ -311,11 +377,29 @@ def check_token(place: Door, misses: Misses) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and token.origin is not None and origin != token.origin:
         raise Problem(403, "wrong_origin", "This token is another browser's.")
-    if not (place.scopes | {"admin"}) & token.scopes:
-        needed = " or ".join(sorted(place.scopes))
+    if not (required.scopes | {"admin"}) & token.scopes:
+        needed = " or ".join(sorted(required.scopes))
         raise Problem(403, "scope", f"This token is not for that: it takes {needed}.")
-    g.caller = token
+    g.caller = Caller(token.id, token.scopes, token.origin)
 
 
 def _unauthorized(sentence: str, challenge: str) -> Problem:
     return Problem(401, "unauthorized", sentence, {"WWW-Authenticate": challenge})
+
+
+def check_session() -> None:
+    """Browsers send cookies to every port of 127.0.0.1, where other programs listen. So the
+    cookie alone changes nothing: that takes a header that no form of another page can send.
+    """
+    if not has_session():
+        raise Problem(
+            401, "no_session", "This page is shown only to you: open it from antifake itself."
+        )
+    if request.method not in _READS and request.headers.get(SCRIPT_HEADER) != SCRIPT:
+        raise Problem(403, "no_script", f"A change needs the header {SCRIPT_HEADER}: {SCRIPT}.")
+
+
+class JsonRequest(Request):
+    """A request whose body is parsed strictly, and once."""
+
+    json_module = StrictJson

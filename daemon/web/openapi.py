@@ -1,4 +1,4 @@
-"""The API described by itself: the OpenAPI document, and a page to read it."""
+"""The OpenAPI document of the API, and a page to read it."""
 
 import base64
 import hashlib
@@ -11,9 +11,9 @@ from flask import Response, current_app, jsonify, render_template_string
 
 from .api import schemas
 from .errors import MEDIA_TYPE
-from .guards import Door, door, door_of
+from .guards import Requirement, requirement_of, requires
 
-routes = APIBlueprint("document", __name__, url_prefix="/api", enable_openapi=False)
+routes = APIBlueprint("openapi", __name__, url_prefix="/api", enable_openapi=False)
 
 _STYLE = "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -34,13 +34,13 @@ _turn = threading.Lock()
 
 
 @routes.get("/v1/openapi.json")
-@door()
+@requires()
 def openapi() -> Response:
     return jsonify(_document())
 
 
 @routes.get("/docs")
-@door()
+@requires()
 def docs() -> Response:
     found = _document()
     page = render_template_string(
@@ -50,7 +50,7 @@ def docs() -> Response:
 
 
 def _document() -> dict[str, Any]:
-    """Put together once, by whoever asks first."""
+    """Made at the first request, then kept."""
     app = cast(APIFlask, current_app)
     with _turn:
         if "document" not in app.extensions:
@@ -59,7 +59,7 @@ def _document() -> dict[str, Any]:
 
 
 def describe(app: APIFlask) -> None:
-    """What the document says that the views cannot: tokens, scopes, the shape of errors."""
+    """Add to the document what the views cannot say: tokens, scopes, the shape of errors."""
     app.servers = [{"url": "/"}]
     app.description = _ABOUT
     app.config["HTTP_ERROR_SCHEMA"] = app.config["VALIDATION_ERROR_SCHEMA"] = schemas.Problem
@@ -68,16 +68,17 @@ def describe(app: APIFlask) -> None:
     @app.spec_processor
     def finish(found: dict[str, Any] | str) -> dict[str, Any] | str:
         assert isinstance(found, dict)  # noqa: S101  # it would be text where it was YAML
-        doors = _doors(app)
+        requirements = _requirements(app)
         for path, methods in found["paths"].items():
             for method, one in methods.items():
-                _finish(one, doors[path, method])
+                _finish(one, requirements[path, method])
         return found
 
 
-def _doors(app: APIFlask) -> dict[tuple[str, str], Door]:
+def _requirements(app: APIFlask) -> dict[tuple[str, str], Requirement]:
+    """By path and method, as the document writes them."""
     return {
-        (re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule), method.lower()): door_of(
+        (re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule), method.lower()): requirement_of(
             rule.endpoint
         )
         for rule in app.url_map.iter_rules()
@@ -85,13 +86,13 @@ def _doors(app: APIFlask) -> dict[tuple[str, str], Door]:
     }
 
 
-def _finish(operation: dict[str, Any], place: Door) -> None:
+def _finish(operation: dict[str, Any], required: Requirement) -> None:
     responses = operation["responses"]
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
-    if place.scopes:
+    if required.scopes:
         operation["security"] = [{"token": []}]
-        needed = " or ".join(sorted(place.scopes))
+        needed = " or ".join(sorted(required.scopes))
         operation["description"] = f"{operation.get('description', '')}\nScope: {needed}.".strip()
         for status, words in (("401", "No valid token"), ("403", "The token is not for that")):
             responses.setdefault(status, {"description": words})

@@ -1,7 +1,7 @@
 """The server: waitress in a thread of its own, on 127.0.0.1 and nowhere else.
 
-It reads a request wholly before a thread is spent on it, so slow senders cost none. What it
-refuses itself, before the app hears of it, gets the same shape and seal as everything else.
+It reads a whole request before a thread works on it, so slow senders cost no thread. What it
+refuses itself, before the app sees it, has the same JSON and security headers as all errors.
 """
 
 import errno
@@ -25,15 +25,15 @@ from antifake.core import AntifakeError
 
 from .context import NAME
 from .errors import MEDIA_TYPE, Problem, body_of
-from .guards import MAX_FILE_BYTES, SEALED
+from .guards import MAX_FILE_BYTES, SECURITY_HEADERS
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 MORE_PORTS = 20
 THREADS = 24
-"""The page and the API may keep 8 each for their streams, waiting for verdicts takes 5 and 1:
-there are always some for whoever asks now."""
+"""Streams take up to 16 of them and requests that wait for a verdict 6 (see context): two are left
+for all others."""
 DRAIN_S = 8.0
 _SETTINGS: dict[str, Any] = {
     "threads": THREADS,
@@ -45,23 +45,23 @@ _SETTINGS: dict[str, Any] = {
     "ident": None,
     "expose_tracebacks": False,
     "clear_untrusted_proxy_headers": True,
-    # So that it sees when whoever waits has gone.
+    # So that it notices when a client that waits has gone.
     "channel_request_lookahead": 1,
 }
 
 
 class NoPortError(AntifakeError):
-    """Nothing could be listened on."""
+    """No port was free to listen on."""
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
-        """Also refuse two ways of saying how long the body is: others might choose the other."""
+        """Also refuse two headers that say how long the body is: proxies may read the other."""
         try:
             super().parse_header(header_plus)
         except ValueError:
-            # An address or a number that Python itself cannot read; waitress would hang up
-            # without a word, and write the whole of it into our log.
+            # An address or a number that Python cannot parse. Waitress would close the connection
+            # without an answer, and write all of it into our log.
             raise ParsingError("this cannot be read") from None
         says_length = "CONTENT_LENGTH" in self.headers
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and says_length):
@@ -75,7 +75,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         # Nothing of the request is repeated.
         body = body_of(Problem(code, words.get(code, "refused"), "This request is refused."))
         self.status = f"{code} {self.request.error.reason}"
-        self.response_headers += [("Content-Type", MEDIA_TYPE), *SEALED.items()]
+        self.response_headers += [("Content-Type", MEDIA_TYPE), *SECURITY_HEADERS.items()]
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -86,17 +86,17 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = _Refusal
 
     def handle_close(self) -> None:
-        """Also let go of the half of a body that came: else its file keeps the disk for a while."""
+        """Also close a body that came only in part: its temporary file would stay for a while."""
         super().handle_close()
         if self.request is not None:
             self.request.close()
 
 
 class Server:
-    """A context manager: inside it the app is served on `port`, or on one of the next."""
+    """A context manager. Inside it, the app is served on `port` or one of the next ports."""
 
     def __init__(self, app: Flask, port: int, temporary: Path | None = None) -> None:
-        """`temporary` is a folder that only this user can read, for large bodies on their way."""
+        """`temporary` is a folder that only this user can read, for large request bodies."""
         self._app, self._wanted, self._temporary = app, port, temporary
         self._map: dict[int, Any] = {}
         self._is_stopping = threading.Event()
@@ -116,11 +116,11 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nobody new is let in; who is inside is answered, within DRAIN_S."""
+        """Accept no new requests; those that are being handled get DRAIN_S to finish."""
         self._is_stopping.set()
         self._server.pull_trigger()
         self._thread.join(DRAIN_S + 2)
-        # Not by the thread itself: the pipe that wakes it must be there until nobody does.
+        # Not in the thread itself: the pipe that wakes it is needed until nobody writes to it.
         close_all(self._map, ignore_all=True)
         tempfile.tempdir = self._former_tempdir
 
@@ -143,7 +143,7 @@ class Server:
         )
 
     def _busy(self) -> bool:
-        """Whether anybody is still to be answered; the others are let go."""
+        """Whether a request is still being answered. Closes idle connections."""
         channels = list(self._server.active_channels.values())
         for channel in channels:
             if not channel.requests and not channel.total_outbufs_len:
@@ -152,13 +152,13 @@ class Server:
 
 
 def listen(wanted: int) -> socket.socket:
-    """On that port or the next free one; 0: on any. Raises NoPortError."""
+    """Listen on that port or the next free one; on any for 0. Raises NoPortError."""
     for port in range(wanted, wanted + (MORE_PORTS + 1 if wanted else 1)):
         if port > 65_535:
             break
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            _keep_to_ourselves(listening)
+            _claim_alone(listening)
             listening.bind((HOST, port))
             listening.listen(1024)
         except OSError as error:
@@ -170,9 +170,11 @@ def listen(wanted: int) -> socket.socket:
     raise NoPortError(f"Port {wanted} and the {MORE_PORTS} behind it are taken.")
 
 
-def _keep_to_ourselves(listening: socket.socket) -> None:
-    """Elsewhere SO_REUSEADDR is for ports of the last run; on Windows it would let any program
-    listen on the same port beside us."""
+def _claim_alone(listening: socket.socket) -> None:
+    """Let no other program listen on the same port.
+
+    On Windows SO_REUSEADDR would allow that; elsewhere it only frees the port of the last run.
+    """
     if sys.platform == "win32":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:

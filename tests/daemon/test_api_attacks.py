@@ -23,7 +23,7 @@ from kit.waiting import eventually
 from playwright.sync_api import sync_playwright
 
 from antifake.daemon.web import About, create_app
-from antifake.daemon.web.guards import door_of
+from antifake.daemon.web.guards import requirement_of
 
 COOKIE = "antifake_session"
 
@@ -293,15 +293,15 @@ def routes(app) -> Iterator[tuple[str, str, str]]:
 def test_every_address_of_the_api_asks_for_what_it_should(app):
     with app.app_context():
         found = {
-            f"{method} {path}": door_of(endpoint)
+            f"{method} {path}": requirement_of(endpoint)
             for method, path, endpoint in routes(app)
             if path.startswith("/api/")
         }
     assert SCOPES.keys() <= found.keys()
-    assert {name: door.scopes for name, door in found.items()} == {
+    assert {name: one.scopes for name, one in found.items()} == {
         name: SCOPES.get(name, ADMIN) for name in found
     }
-    open_to_all = {name for name, door in found.items() if door.is_for_strangers}
+    open_to_all = {name for name, one in found.items() if one.allows_unpaired}
     assert open_to_all == {name for name in found if SCOPES.get(name) == ANYBODY
                            and name.split()[1] in FOR_EXTENSIONS}  # fmt: skip
 

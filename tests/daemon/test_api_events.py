@@ -13,8 +13,8 @@ from kit.pictures import png
 from kit.waiting import eventually
 
 from antifake.daemon.service import Events
-from antifake.daemon.web.api.events import stream
 from antifake.daemon.web.context import STREAMS
+from antifake.daemon.web.events import FIRST, stream
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_so_many_may_listen_and_whoever_goes_makes_room(daemon):
 def test_a_quiet_stream_has_a_heartbeat_and_ends_with_its_listener():
     events, gone = Events(), []
     lines = stream(events, events.last, lambda: bool(gone), heartbeat_s=0.0)
-    assert next(lines) == b": antifake\n\n"
+    assert next(lines) == FIRST
     assert next(lines) == b": still here\n\n"
     gone.append(True)
     assert list(lines) == []

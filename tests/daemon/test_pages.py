@@ -4,21 +4,28 @@ import json
 from pathlib import Path
 
 import pytest
-from kit.pages import NOW, ago, scene, world
+from kit.daemon import tiny_home_in
+from kit.pages import ADDRESS, HOST, NOW, ago, scene, world
 from kit.waiting import eventually
 
 from antifake.daemon.config import names
+from antifake.daemon.web.context import STREAMS
+from antifake.daemon.web.events import FIRST
+from antifake.daemon.web.guards import COOKIE
 from antifake.daemon.web.pages import settings, wording
-from antifake.daemon.web.pages.live import STREAMS
-from antifake.daemon.web.pages.sessions import COOKIE
 
 PAGES = ["/", "/review", "/folders", "/browsers", "/settings", "/privacy"]
 SENDER = {"X-Requested-By": "antifake"}
 
 
+@pytest.fixture(scope="module")
+def home(tiny_source, tmp_path_factory):
+    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
+
+
 @pytest.fixture
-def here(tmp_path, mini_home):
-    with world(tmp_path, mini_home) as made:
+def here(tmp_path, home):
+    with world(tmp_path, home) as made:
         yield made
 
 
@@ -70,7 +77,7 @@ def test_without_a_session_nothing_is_shown_but_how_to_get_one(here, stranger, p
 
 
 def test_logging_out_ends_the_session_everywhere(here, me):
-    secret = me.get_cookie(COOKIE).value
+    secret = me.get_cookie(COOKIE, HOST).value
     assert change(me, "leave").status_code == 204
     assert not here.access.is_session(secret)
     assert me.get("/").status_code == 401
@@ -105,7 +112,7 @@ def test_every_answer_is_sealed(here, me):
         (SENDER | {"Origin": "null"}, 403),
         (SENDER | {"Origin": "http://localhost:3000"}, 403),
         (SENDER | {"Origin": "http://localhost.evil.example"}, 403),
-        (SENDER | {"Origin": "http://localhost"}, 200),
+        (SENDER | {"Origin": ADDRESS}, 200),
         (SENDER, 200),
     ],
 )
@@ -317,7 +324,7 @@ def test_a_folder_is_added_and_removed(here, me, tmp_path):
     assert answer.status_code == 200
     (folder,) = here.service.config.watch.folders
     assert (folder.path, folder.include) == (tmp_path, ("*.png", "*.jpg"))
-    assert change(me, "folder", path=str(tmp_path), **about).status_code == 422
+    assert change(me, "folder", path=str(tmp_path), **about).status_code == 409
     assert change(me, "folder/remove", folder=0, path="/else").status_code == 409
     assert change(me, "folder/remove", folder=0, path=str(tmp_path)).status_code == 200
     assert here.service.config.watch.folders == ()
@@ -414,7 +421,7 @@ def test_a_stream_tells_what_happens_and_jumps_where_it_was_away_too_long(here, 
     last = here.service.events.last
     with me.get(f"/live?after={last - 1}") as answer:
         lines = iter(answer.response)
-        assert next(lines) == b"retry: 3000\n\n"
+        assert next(lines) == FIRST
         told = next(lines).decode()
     assert told == f'id: {last}\nevent: check\ndata: {{"id": "x", "word": "a\\nb"}}\n\n'
     with me.get("/live?after=5") as answer:
@@ -427,8 +434,8 @@ def test_a_stream_tells_what_happens_and_jumps_where_it_was_away_too_long(here, 
 def test_a_stream_ends_with_its_session(here, me):
     with me.get("/live") as answer:
         lines = iter(answer.response)
-        assert next(lines) == b"retry: 3000\n\n"
-        here.access.logout(me.get_cookie(COOKIE).value)
+        assert next(lines) == FIRST
+        here.access.logout(me.get_cookie(COOKIE, HOST).value)
         assert list(lines) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from kit.daemon import tiny_home_in
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, World, ago, scene, serving, world
 from kit.waiting import eventually
@@ -81,9 +82,14 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def home(tiny_source, tmp_path_factory):
+    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
+
+
 @pytest.fixture
-def here(tmp_path, mini_home) -> Iterator[World]:
-    with world(tmp_path, mini_home) as made:
+def here(tmp_path, home) -> Iterator[World]:
+    with world(tmp_path, home) as made:
         yield made
 
 
@@ -427,13 +433,13 @@ def test_hostile_names_do_nothing_in_a_browser(here, desk):
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def shown(request, chromium, mini_home, tmp_path_factory) -> Iterator[Shown]:
+def shown(request, chromium, home, tmp_path_factory) -> Iterator[Shown]:
     """Every page with something on it, for eyes and axe; the latter is put in from outside, which
     the page's own policy forbids, as it should."""
     folder = tmp_path_factory.mktemp("shown")
     options = {"bypass_csp": True, "color_scheme": request.param}
     with (
-        world(folder, mini_home) as made,
+        world(folder, home) as made,
         serving(made.app()) as url,
         chromium.new_context(**options) as context,
     ):

@@ -12,11 +12,11 @@ from kit.daemon import CheckRequest, running_daemon
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
+from kit.waiting import eventually
 from playwright.sync_api import Page, expect, sync_playwright
 
 from antifake.daemon.store.history import Filter
-from antifake.daemon.web.guards import MAX_FILE_BYTES
-from antifake.daemon.web.pages.sessions import COOKIE
+from antifake.daemon.web.guards import COOKIE, MAX_FILE_BYTES
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -28,6 +28,7 @@ WAIT_MS = 20_000
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory) -> Iterator[CheckRequest]:
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as made:
+        eventually(lambda: made.check(png(0)).status == 201, 60)  # the model is awake from here on
         yield made
 
 
@@ -140,7 +141,7 @@ def test_bytes_are_taken_nowhere_else(daemon, me):
     about = {"Cookie": me.cookie, "X_Requested_By": "antifake", "Content_Type": BYTES}
     assert daemon.ask("POST", "//changes/notices", b"x", token=None, **about).status == 415
     large = bytes(2_000_000)
-    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
+    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 415
 
 
 def head(daemon: CheckRequest, me: Person, *lines: str) -> int:
@@ -161,8 +162,8 @@ def test_a_file_of_the_largest_size_is_read(me):
     assert me.give(bytes(MAX_FILE_BYTES)).status == 422
 
 
-def test_the_page_keeps_its_own_limit_where_nobody_guards_it(tmp_path, mini_home):
-    with world(tmp_path, mini_home) as here:
+def test_a_picture_that_is_too_large_or_of_unknown_size_is_refused(tmp_path, tiny_home):
+    with world(tmp_path, tiny_home) as here:
         client = here.app().test_client()
         client.get(f"/open?code={here.access.mint_login()}")
         sender = {"X-Requested-By": "antifake"}

@@ -18,7 +18,7 @@ from kit.pictures import png
 from kit.waiting import eventually
 
 from antifake.daemon.web import About
-from antifake.daemon.web.context import NAME, Behind
+from antifake.daemon.web.context import NAME, Context
 from antifake.daemon.web.server import MORE_PORTS, NoPortError, Server, listen
 
 
@@ -31,7 +31,7 @@ def daemon(tiny_source, tmp_path_factory):
 def small_app(view) -> Flask:
     """An app of one address, without anything that is ours."""
     app = Flask("small", root_path="/", instance_path="/", static_folder=None)
-    app.extensions[NAME] = Behind(None, None, About("0", lambda: None))
+    app.extensions[NAME] = Context(None, None, About("0", lambda: None))
     app.add_url_rule("/", view_func=view)
     return app
 

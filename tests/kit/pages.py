@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 from flask import Flask
-from kit.pace import within
+from flask.testing import FlaskClient
 from PIL import Image
-from waitress import wasyncore
-from waitress.server import create_server
 
 from antifake.core.catalog import Home
 from antifake.daemon.config import load
@@ -23,12 +21,15 @@ from antifake.daemon.service.access import Access
 from antifake.daemon.store import Store, checks, open_store
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.watcher import Watcher
-from antifake.daemon.web import pages
-from antifake.daemon.web.guards import MAX_FILE_BYTES
+from antifake.daemon.web import About, Server, create_app
+from antifake.daemon.web.context import NAME
 from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.model_process import ModelProcess
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PORT = 8765
+HOST = "127.0.0.1"
+ADDRESS = f"http://{HOST}:{PORT}"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--no-sandbox",
@@ -71,9 +72,11 @@ class World:
         )
 
     def app(self) -> Flask:
-        app = Flask("pages_test", static_folder=None)
-        seen = pages.blueprint(self.service, self.access, MAX_FILE_BYTES, lambda: self.requests)
-        app.register_blueprint(seen)
+        """The whole app, as on port PORT."""
+        about = About("0", lambda: None, lambda: self.requests)
+        app = create_app(self.service, self.access, about)
+        app.extensions[NAME].port = PORT
+        app.test_client_class = _Browser
         return app
 
     @contextmanager
@@ -97,29 +100,18 @@ def world(folder: Path, home: Home) -> Iterator[World]:
         events.close()
 
 
+class _Browser(FlaskClient):
+    """Sends the name of the host as a browser does."""
+
+    def open(self, *args: Any, **about: Any) -> Any:
+        return super().open(*args, **{"base_url": ADDRESS} | about)
+
+
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:
     """The address that it is served under."""
-    sockets: dict = {}
-    server = create_server(
-        app, host="127.0.0.1", port=0, threads=16, map=sockets, channel_request_lookahead=1
-    )
-    is_over = Event()
-    thread = Thread(target=_serve, args=(sockets, is_over), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        is_over.set()
-        server.pull_trigger()
-        thread.join(within(5))
-        server.task_dispatcher.shutdown(cancel_pending=True, timeout=within(5))
-        wasyncore.close_all(sockets, ignore_all=True)
-
-
-def _serve(sockets: dict, is_over: Event) -> None:
-    while not is_over.is_set():
-        wasyncore.loop(timeout=1, map=sockets, count=1)
+    with Server(app, 0) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 def webp(picture: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""Having pictures checked, and asking what came of it."""
+"""Send pictures to be checked, get the results, correct and forget them."""
 
 import re
 import time
@@ -9,28 +9,31 @@ from apiflask.schemas import FileSchema
 from flask import Response, jsonify, request
 
 from antifake.core import Label
+from antifake.core.errors import ModelError, UnreadableImageError
 from antifake.daemon.service import Answer, CheckRequest, Ticket
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.tables import Source
-from antifake.daemon.web.context import behind, service
-from antifake.daemon.web.errors import Problem, answer
-from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, door, may
+from antifake.daemon.web.context import context, service
+from antifake.daemon.web.errors import RETRY_AFTER_S, Problem, problem_json
+from antifake.daemon.web.events import hung_up_check
+from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, may, requires
 
 from . import schemas, serialize
 
 routes = APIBlueprint("checks", __name__, url_prefix="/api/v1", tag="Checks")
 
 DEFAULT_WAIT_S = 8.0
-_LOOK_S = 1.0
-"""So often it is looked whether whoever waits is still there."""
-_STANDING_S = 0.2
-"""Where there is no seat: enough that whoever asks again at once does not keep us busy."""
+_POLL_S = 1.0
+"""How often it is checked whether the client still waits."""
+_NO_SEAT_S = 0.2
+"""How long a request waits that got no seat: long enough that a client which asks again at once
+does not keep us busy."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})\b")
 _OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": {}}}
 
 
 @routes.post("/checks")
-@door("check", types=(MULTIPART,), max_bytes=MAX_FILE_BYTES + 4096)
+@requires("check", types=(MULTIPART,), max_bytes=MAX_FILE_BYTES + 4096)
 @routes.input(schemas.CheckForm, location="form_and_files", arg_name="form")
 @routes.output(schemas.Check, 201)
 @routes.doc(responses=_OTHERS | {413: "Too large", 415: "Not a form", 503: "Come again"})
@@ -45,12 +48,12 @@ def post_check(form: dict[str, Any]) -> Response:
     data = form["file"].read()
     ticket = service().check(data, _asked(form))
     if ticket.state != "done":
-        ticket = _wait(ticket, _preferred_wait_s())
+        ticket = wait_for(ticket, _preferred_wait_s())
     return _done(ticket.answer) if ticket.answer else _not_yet(ticket)
 
 
 @routes.get("/checks/<name>")
-@door("check", "read")
+@requires("check", "read")
 @routes.input(schemas.Waiting, location="query", arg_name="query")
 @routes.output(schemas.Check)
 @routes.doc(responses=_OTHERS)
@@ -59,14 +62,14 @@ def get_check(name: str, query: dict[str, Any]) -> Response:
 
     By its own id, or by the one that was given when it was not done.
     """
-    ticket = _wait(service().ticket(name), query["wait"])
+    ticket = wait_for(service().ticket(name), query["wait"])
     if ticket.answer is None:
         return _not_yet(ticket)
     return jsonify(serialize.check(ticket.answer, caller()))
 
 
 @routes.get("/checks/<name>/thumbnail")
-@door("read")
+@requires("read")
 @routes.output(FileSchema(type="string", format="binary"), content_type="image/webp")
 def get_thumbnail(name: str) -> Response:
     """A small picture, made anew from the pixels"""
@@ -78,7 +81,7 @@ def get_thumbnail(name: str) -> Response:
 
 
 @routes.put("/checks/<name>/label")
-@door("correct")
+@requires("correct")
 @routes.input(schemas.Word, arg_name="body")
 @routes.output(schemas.Check)
 def put_label(name: str, body: dict[str, Any]) -> Response:
@@ -87,7 +90,7 @@ def put_label(name: str, body: dict[str, Any]) -> Response:
 
 
 @routes.delete("/checks/<name>/label")
-@door("correct")
+@requires("correct")
 @routes.output(schemas.Check)
 def delete_label(name: str) -> Response:
     """Take back what was said of it"""
@@ -95,25 +98,25 @@ def delete_label(name: str) -> Response:
 
 
 @routes.post("/labels:batch")
-@door("correct")
+@requires("correct")
 @routes.input(schemas.Words, arg_name="body")
 @routes.output(schemas.Checks)
 def label_many(body: dict[str, Any]) -> Response:
     """Say what many pictures are, all or none"""
-    return _many(service().correct(body["ids"], body["label"], _door(), body["note"]))
+    return _many(service().correct(body["ids"], body["label"], _source(), body["note"]))
 
 
 @routes.post("/labels:undo")
-@door("correct")
+@requires("correct")
 @routes.input(schemas.Ids, arg_name="body")
 @routes.output(schemas.Checks)
 def undo_labels(body: dict[str, Any]) -> Response:
     """Take the last word on each back; the one before it counts again"""
-    return _many(service().undo(body["ids"], _door()))
+    return _many(service().undo(body["ids"], _source()))
 
 
 @routes.delete("/checks/<name>")
-@door("admin")
+@requires("admin")
 @routes.output({}, 204)
 def forget_check(name: str) -> Response:
     """Leave nothing of this picture"""
@@ -123,7 +126,7 @@ def forget_check(name: str) -> Response:
 
 
 @routes.post("/checks:forget")
-@door("admin")
+@requires("admin")
 @routes.input(schemas.Ids, arg_name="body")
 @routes.output(schemas.Forgotten)
 def forget_many(body: dict[str, Any]) -> Response:
@@ -133,7 +136,7 @@ def forget_many(body: dict[str, Any]) -> Response:
 
 def _asked(form: dict[str, Any]) -> CheckRequest:
     return CheckRequest(
-        source=form.get("source") or _door(),
+        source=form.get("source") or _source(),
         priority=Priority.BATCH if form["priority"] == "batch" else Priority.PERSON,
         path=form.get("path") or None,
         page=form.get("page") or None,
@@ -141,7 +144,7 @@ def _asked(form: dict[str, Any]) -> CheckRequest:
     )
 
 
-def _door() -> Source:
+def _source() -> Source:
     return "extension" if caller().origin else "api"
 
 
@@ -150,26 +153,35 @@ def _preferred_wait_s() -> float:
     return min(float(found[1]), schemas.WAIT_S) if found else DEFAULT_WAIT_S
 
 
-def _wait(ticket: Ticket, seconds: float) -> Ticket:
-    """At most so long; hardly where too many wait already, each holding a thread."""
-    is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
-    with behind().waiting.seat() as has_one:
-        end = time.monotonic() + (seconds if has_one else min(seconds, _STANDING_S))
+def wait_for(ticket: Ticket, seconds: float) -> Ticket:
+    """Wait at most so long for a check to be done; API and page share the seats.
+
+    Without a free seat it hardly waits, since each request that waits holds a thread.
+    """
+    is_gone = hung_up_check()
+    with context().waiting.seat() as has_one:
+        end = time.monotonic() + (seconds if has_one else min(seconds, _NO_SEAT_S))
         while ticket.answer is None and (left := end - time.monotonic()) > 0:
             if is_gone() or service().events.is_closed:
                 break
-            ticket = service().wait(ticket.id, min(left, _LOOK_S))
+            ticket = service().wait(ticket.id, min(left, _POLL_S))
     return ticket
+
+
+def failed(found: Answer, **members: Any) -> Problem:
+    """The answer for a picture that could not be judged."""
+    check = found.entry.check
+    is_ours = check.code == ModelError.code
+    status = ModelError.status if is_ours else UnreadableImageError.status
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if is_ours else {}
+    code = check.code or UnreadableImageError.code
+    return Problem(status, code, check.error or "It could not be checked.", headers, **members)
 
 
 def _done(found: Answer) -> Response:
     check = serialize.check(found, caller())
-    code = found.entry.check.code
     if found.entry.check.label is None:
-        status = 503 if code == "no_model" else 422
-        sentence = found.entry.check.error or "It could not be checked."
-        headers = {"Retry-After": "10"} if status == 503 else {}
-        return answer(Problem(status, code or "unreadable", sentence, headers, check=check))
+        return problem_json(failed(found, check=check))
     response = jsonify(check)
     response.status_code = 201
     response.headers["Location"] = f"/api/v1/checks/{found.id}"
@@ -185,7 +197,7 @@ def _not_yet(ticket: Ticket) -> Response:
 
 
 def _corrected(names: list[str], label: Label | None, note: str = "") -> Response:
-    (found,) = service().correct(names, label, _door(), note)
+    (found,) = service().correct(names, label, _source(), note)
     return jsonify(serialize.check(found, caller()))
 
 

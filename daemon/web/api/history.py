@@ -14,7 +14,7 @@ from antifake.daemon.service import Service
 from antifake.daemon.store.history import Filter
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import MAX_FILE_BYTES, caller, door
+from antifake.daemon.web.guards import MAX_FILE_BYTES, caller, requires
 
 from . import schemas, serialize
 
@@ -26,7 +26,7 @@ _NAMES = ("label", "source", "since", "until", "corrected", "folder", "model")
 
 
 @routes.get("/checks")
-@door("read")
+@requires("read")
 @routes.input(schemas.WantedPage, location="query", arg_name="query")
 @routes.output(schemas.CheckPage)
 def get_checks(query: dict[str, Any]) -> Response:
@@ -39,7 +39,7 @@ def get_checks(query: dict[str, Any]) -> Response:
 
 
 @routes.get("/stats")
-@door("read")
+@requires("read")
 @routes.input(schemas.Days, location="query", arg_name="query")
 @routes.output(schemas.Stats)
 def get_stats(query: dict[str, Any]) -> Response:
@@ -51,7 +51,7 @@ def get_stats(query: dict[str, Any]) -> Response:
 
 
 @routes.get("/history/export")
-@door("admin")
+@requires("admin")
 @routes.input(schemas.WantedExport, location="query", arg_name="query")
 @routes.output(FileSchema(type="string", format="binary"), content_type="text/csv")
 @routes.doc(responses=_AS_JSONL)
@@ -76,7 +76,7 @@ def export(query: dict[str, Any]) -> Response:
 
 
 @routes.post("/history/import")
-@door("admin", types=tuple(_TYPES.values()), max_bytes=MAX_FILE_BYTES)
+@requires("admin", types=tuple(_TYPES.values()), max_bytes=MAX_FILE_BYTES)
 @routes.input(schemas.ImportForm, location="query", arg_name="query")
 @routes.output(schemas.Imported)
 def import_history(query: dict[str, Any]) -> Response:

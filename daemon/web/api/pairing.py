@@ -9,9 +9,9 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from antifake.daemon.store import NotThereError
-from antifake.daemon.web.context import access, behind
+from antifake.daemon.web.context import access, context
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import door
+from antifake.daemon.web.guards import requires
 
 from . import schemas, serialize
 
@@ -22,7 +22,7 @@ _PAGE = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+){0,7}/?)?")
 
 
 @routes.post("/hello")
-@door(is_for_strangers=True)
+@requires(allows_unpaired=True)
 @routes.input(schemas.Hello, arg_name="body")
 @routes.output(schemas.Proof)
 def hello(body: dict[str, Any]) -> Response:
@@ -32,11 +32,11 @@ def hello(body: dict[str, Any]) -> Response:
     Another program that listens on the port cannot know it. The token_id 0 means the token of
     the programs on this computer.
     """
-    return jsonify(proof=access().proof(body["token_id"], body["nonce"], behind().port))
+    return jsonify(proof=access().proof(body["token_id"], body["nonce"], context().port))
 
 
 @routes.post("/pairings")
-@door(is_for_strangers=True)
+@requires(allows_unpaired=True)
 @routes.input(schemas.PairingWish, arg_name="body")
 @routes.output(schemas.NewPairing, 201)
 @routes.doc(responses={429: "One at a time, five a minute"})
@@ -54,7 +54,7 @@ def ask(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
 
 
 @routes.get("/pairings/<name>")
-@door(is_for_strangers=True)
+@requires(allows_unpaired=True)
 @routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
 @routes.output(schemas.PairingState)
 def poll(name: str, headers: dict[str, Any]) -> Response:
@@ -67,7 +67,7 @@ def poll(name: str, headers: dict[str, Any]) -> Response:
 
 
 @routes.delete("/pairings/<name>")
-@door(is_for_strangers=True)
+@requires(allows_unpaired=True)
 @routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
 @routes.output({}, 204)
 def give_up(name: str, headers: dict[str, Any]) -> Response:
@@ -77,7 +77,7 @@ def give_up(name: str, headers: dict[str, Any]) -> Response:
 
 
 @routes.get("/pairings")
-@door("admin")
+@requires("admin")
 @routes.output(schemas.Pairings)
 def get_pairings() -> Response:
     """Who waits to be let in"""
@@ -85,7 +85,7 @@ def get_pairings() -> Response:
 
 
 @routes.post("/pairings/<name>/accept")
-@door("admin")
+@requires("admin")
 @routes.output({}, 204)
 def accept(name: str) -> Response:
     """Let it in"""
@@ -94,7 +94,7 @@ def accept(name: str) -> Response:
 
 
 @routes.post("/pairings/<name>/reject")
-@door("admin")
+@requires("admin")
 @routes.output({}, 204)
 def reject(name: str) -> Response:
     """Keep it out"""
@@ -103,7 +103,7 @@ def reject(name: str) -> Response:
 
 
 @routes.get("/tokens")
-@door("admin")
+@requires("admin")
 @routes.output(schemas.Tokens)
 def get_tokens() -> Response:
     """Who was let in, and when they last asked"""
@@ -111,7 +111,7 @@ def get_tokens() -> Response:
 
 
 @routes.delete("/tokens/<name>")
-@door("admin")
+@requires("admin")
 @routes.output({}, 204)
 def revoke(name: str) -> Response:
     """Let it in no more, from this moment on"""
@@ -120,7 +120,7 @@ def revoke(name: str) -> Response:
 
 
 @routes.post("/logins")
-@door("admin")
+@requires("admin")
 # Not validated by the form: it may be left out, and our own programs then send null.
 @routes.input(schemas.LoginWish, arg_name="body", validation=False)
 @routes.output(schemas.Login)
@@ -130,7 +130,7 @@ def login(body: Any) -> Response:
     if page is not None and not (isinstance(page, str) and _PAGE.fullmatch(page)):
         raise Problem(422, "invalid", "A page is named by its path on this server, as /review.")
     code = {"code": access().mint_login()} | ({"next": page} if page else {})
-    return jsonify(url=f"http://127.0.0.1:{behind().port}/open?{urlencode(code)}")
+    return jsonify(url=f"http://127.0.0.1:{context().port}/open?{urlencode(code)}")
 
 
 def _token_id(name: str) -> int:

@@ -1,4 +1,4 @@
-"""What answers look like as JSON, in this one place. Times are ISO 8601 in UTC."""
+"""How answers are written as JSON. Times are ISO 8601 in UTC."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -17,22 +17,32 @@ from antifake.daemon.watcher import FolderState
 Json = dict[str, Any]
 
 _OF_CHECK = (
-    "p_fake", "error", "code", "model", "prompt", "sha256", "width", "height", "format",
-    "source", "ms",
-)  # fmt: skip
+    "p_fake",
+    "error",
+    "code",
+    "model",
+    "prompt",
+    "sha256",
+    "width",
+    "height",
+    "format",
+    "source",
+    "ms",
+)
+"""Fields that are answered as they are kept."""
 
 
-class Whose(Protocol):
-    """Who is told."""
+class Reader(Protocol):
+    """The one who gets the answer; it depends on what they may see."""
 
     @property
     def scopes(self) -> frozenset[str]: ...
 
 
-def check(answer: Answer, whose: Whose) -> Json:
-    """Where a picture lies, and what the person noted, only those hear who may read the history."""
+def check(answer: Answer, reader: Reader) -> Json:
+    """Paths, addresses and notes only go to those who may read the history."""
     found = answer.entry.check
-    may_read = bool({"read", "admin"} & whose.scopes)
+    may_read = bool({"read", "admin"} & reader.scopes)
     return {
         "id": answer.id,
         "at": moment(found.at),
@@ -69,14 +79,17 @@ def state(now: State, version: str, last_event: int) -> Json:
     return {
         "mode": now.mode,
         "model": {
-            "phase": model.phase, "model": model.model, "prompt": model.prompt, "why": model.why,
+            "phase": model.phase,
+            "model": model.model,
+            "prompt": model.prompt,
+            "why": model.why,
         },
         "waiting": now.waiting,
         "paused_until": moment(now.paused_until),
         "notices": now.notices,
         "version": version,
         "last_event": last_event,
-    }  # fmt: skip
+    }
 
 
 def event(one: Event) -> Json:
@@ -101,10 +114,10 @@ def _folder(one: Folder) -> Json:
     }
 
 
-def settings(config: Config, whose: Whose) -> Json:
-    """By their dotted names; passwords only to who may change them."""
+def settings(config: Config, reader: Reader) -> Json:
+    """By their dotted names. Passwords only go to those who may change settings."""
     found = {name: _plain(config.get(name)) for name in names()}
-    if "admin" not in whose.scopes:
+    if "admin" not in reader.scopes:
         found["history.database"] = _without_password(found["history.database"])
     return found
 

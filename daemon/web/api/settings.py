@@ -8,7 +8,7 @@ from flask import Response, jsonify
 
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import caller, door
+from antifake.daemon.web.guards import caller, requires
 
 from . import schemas, serialize
 
@@ -18,7 +18,7 @@ _MOMENT = "watch.paused_until"
 
 
 @routes.get("/settings")
-@door("read")
+@requires("read")
 @routes.output(schemas.Settings)
 def get_settings() -> Response:
     """Every setting as it is in force"""
@@ -26,7 +26,7 @@ def get_settings() -> Response:
 
 
 @routes.patch("/settings")
-@door("admin")
+@requires("admin")
 # Not validated by the form, which would take a dotted name for a path into something nested.
 @routes.input(schemas.Settings, arg_name="body", validation=False)
 @routes.output(schemas.Settings)
@@ -39,7 +39,7 @@ def patch_settings(body: Any) -> Response:
 
 
 @routes.post("/settings:reload")
-@door("admin")
+@requires("admin")
 @routes.output(schemas.Settings)
 def reload() -> Response:
     """Read the file again"""

@@ -3,35 +3,35 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from antifake.daemon.web.context import behind, service
-from antifake.daemon.web.guards import door
+from antifake.daemon.web.context import context, service
+from antifake.daemon.web.guards import requires
 
 from . import schemas, serialize
 
-routes = APIBlueprint("standing", __name__, url_prefix="/api/v1", tag="The daemon")
+routes = APIBlueprint("status", __name__, url_prefix="/api/v1", tag="The daemon")
 
 
 @routes.get("/health")
-@door()
+@requires()
 @routes.output(schemas.Health)
 def health() -> Response:
     """Whether this is antifake; nothing of the person's is in it"""
-    version = behind().about.version
+    version = context().about.version
     return jsonify(service="antifake", api="v1", version=version, ready=True)
 
 
 @routes.get("/state")
-@door("read")
+@requires("read")
 @routes.output(schemas.State)
 def get_state() -> Response:
     """How things are"""
     # The number first: what happens in between is then told again, not lost.
     last = service().events.last
-    return jsonify(serialize.state(service().state(), behind().about.version, last))
+    return jsonify(serialize.state(service().state(), context().about.version, last))
 
 
 @routes.post("/notices:dismiss")
-@door("admin")
+@requires("admin")
 @routes.output({}, 204)
 def dismiss() -> Response:
     """The notices were read"""
@@ -40,9 +40,9 @@ def dismiss() -> Response:
 
 
 @routes.post("/daemon:stop")
-@door("admin")
+@requires("admin")
 @routes.output({}, 202)
 def stop() -> Response:
     """Stop; what is being judged is finished first"""
-    behind().about.stop()
+    context().about.stop()
     return Response(status=202)

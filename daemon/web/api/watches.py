@@ -1,6 +1,7 @@
 """The watched folders."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from antifake.daemon.config import Folder, whole_path
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import door
+from antifake.daemon.web.guards import requires
 
 from . import schemas, serialize
 
@@ -19,7 +20,7 @@ routes = APIBlueprint("watches", __name__, url_prefix="/api/v1", tag="Watched fo
 
 
 @routes.get("/watches")
-@door("read")
+@requires("read")
 @routes.output(schemas.Watches)
 def get_watches() -> Response:
     """The watched folders, and what is wrong with them"""
@@ -29,27 +30,29 @@ def get_watches() -> Response:
 
 
 @routes.post("/watches")
-@door("admin")
+@requires("admin")
 @routes.input(schemas.FolderForm, arg_name="body")
 @routes.output(schemas.FolderForm, 201)
 def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Watch a folder"""
-    path = whole_path(body["path"])
-    if path in _watched():
-        raise Problem(409, "watched_already", f"{path} is watched already.")
-    folder = Folder(
-        path=path,
-        include=tuple(body["include"]),
-        exclude=tuple(body["exclude"]),
-        recursive=body["recursive"],
-        polling=body["polling"],
+    return body | {"path": str(watch(**body))}, 201
+
+
+def watch(
+    path: str, include: Sequence[str], exclude: Sequence[str], *, recursive: bool, polling: bool
+) -> Path:
+    """Watch a folder that a person typed. Returns its whole path. Raises Problem, ConfigError."""
+    whole = whole_path(path)
+    if whole in _watched():
+        raise Problem(409, "watched_already", f"{whole} is watched already.")
+    service().settings.watch(
+        Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling)
     )
-    service().settings.watch(folder)
-    return body | {"path": str(path)}, 201
+    return whole
 
 
 @routes.delete("/watches")
-@door("admin")
+@requires("admin")
 @routes.input(schemas.FolderPath, location="query", arg_name="query")
 @routes.output({}, 204)
 def delete_watch(query: dict[str, Any]) -> Response:
@@ -62,19 +65,22 @@ def delete_watch(query: dict[str, Any]) -> Response:
 
 
 @routes.post("/watches:pause")
-@door("admin")
+@requires("admin")
 @routes.input(schemas.Pause, arg_name="body")
 @routes.output(schemas.Paused)
 def pause(body: dict[str, Any]) -> Response:
     """Leave folders alone for some minutes; null: go on"""
-    minutes = body["minutes"]
+    return jsonify(paused_until=serialize.moment(pause_for(body["minutes"])))
+
+
+def pause_for(minutes: float | None) -> datetime | None:
+    """Pause all folders; None ends a pause. Returns when it ends."""
     until = None if minutes is None else service().clock() + timedelta(minutes=minutes)
-    config = service().settings.pause(until)
-    return jsonify(paused_until=serialize.moment(config.watch.paused_until))
+    return service().settings.pause(until).watch.paused_until
 
 
 @routes.post("/watches:rescan")
-@door("admin")
+@requires("admin")
 @routes.output({}, 202)
 def rescan() -> Response:
     """Look through all of them soon"""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from antifake.daemon.store.history import Filter
+from antifake.daemon.web.errors import Problem
 
-from .sessions import RefusedError
 from .wording import SOURCES, VERDICTS, inert, short
 
 FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until")
@@ -16,27 +16,27 @@ _LONGEST = 4_096
 
 @dataclass(frozen=True)
 class Chip:
-    """A part of the filter, in words, and the filter without it."""
+    """A part of the filter in words, and the rest of the filter."""
 
     words: str
     rest: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked for, as typed."""
+class HistoryQuery:
+    """Which part of the history is asked for, as typed."""
 
     values: dict[str, str]
     after: str | None
     """The last check of the page before."""
 
     @classmethod
-    def of(cls, args: Mapping[str, str]) -> "Wanted":
+    def of(cls, args: Mapping[str, str]) -> "HistoryQuery":
         typed = {name: args.get(name, "").strip()[:_LONGEST] for name in FIELDS}
         return cls({k: v for k, v in typed.items() if v}, args.get("after") or None)
 
     def filter(self) -> Filter:
-        """Raises RefusedError."""
+        """Raises Problem."""
         since, until = self._day("since"), self._day("until")
         said = self._one_of("corrected", CORRECTED)
         return Filter(
@@ -82,7 +82,8 @@ class Wanted:
     def _one_of(self, name: str, known: Mapping[str, str]) -> str | None:
         value = self.values.get(name)
         if value is not None and value not in known:
-            raise RefusedError(f"{name} can be {', '.join(known)}, not {value[:40]}.", 400)
+            sentence = f"{name} can be {', '.join(known)}, not {value[:40]}."
+            raise Problem(400, "bad_request", sentence)
         return value
 
     def _day(self, name: str) -> date | None:
@@ -93,7 +94,7 @@ class Wanted:
         except ValueError:
             day = date.min
         if not 1970 < day.year < 9000:
-            raise RefusedError(f"{typed[:40]} is not a day like 2026-01-31.", 400)
+            raise Problem(400, "bad_request", f"{typed[:40]} is not a day like 2026-01-31.")
         return day
 
 

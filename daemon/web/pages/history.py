@@ -1,27 +1,28 @@
-"""The history, newest first, and what is said of the pictures in it."""
+"""The history, newest first, and the person's word on the pictures in it."""
 
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any, cast
 
-from flask import Blueprint, Response, get_template_attribute, jsonify, request
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response, get_template_attribute, jsonify, request
 
 from antifake.core import Label
 from antifake.daemon.service import Answer
 from antifake.daemon.store import NotThereError
 from antifake.daemon.store.tables import Source
+from antifake.daemon.web.context import service
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import MAX_FILE_BYTES
 
-from . import wording
-from .context import House
-from .filters import CORRECTED, Wanted
-from .sessions import RefusedError, said, said_list
+from . import body, wording
+from .filters import CORRECTED, HistoryQuery
+from .render import routes, show
 
 PAGE = 50
 LONGEST_NOTE = 2_000
-DOOR: Source = "page"
-"""Under which the person's word from here, and the pictures, stand in the log."""
+SOURCE: Source = "page"
+"""The source of corrections and pictures from here."""
 
 
 @dataclass(frozen=True)
@@ -31,69 +32,61 @@ class Day:
     answers: list[Answer]
 
 
-def add(pages: Blueprint, house: House) -> None:
-    service = house.service
-
-    @pages.get("/")
-    def history() -> Response:
-        wanted = Wanted.of(request.args)
-        which = wanted.filter()
-        answers, older = service.page(which, wanted.after, PAGE)
-        newest = service.page(which, None, 1)[0] if wanted.after else answers[:1]
-        return house.show(
-            "history.html", wanted=wanted,
-            days=_days(answers, wording.local(service.clock()).date()),
-            older=older, n=service.count(which), corrected_words=CORRECTED,
-            max_bytes=house.max_bytes,
-            newest=newest[0].id if newest else "",
-            folders=[str(one.path) for one in service.config.watch.folders],
-        )  # fmt: skip
-
-    @pages.get("/newer")
-    def newer() -> Response:
-        """How many came since the page was made, counted as far as one page goes."""
-        answers, _ = service.page(Wanted.of(request.args).filter(), None, PAGE)
-        n = sum(answer.id > request.args.get("than", "") for answer in answers)
-        return jsonify(n=n, is_all=n < PAGE)
-
-    @pages.get("/verdicts")
-    def verdicts() -> Response:
-        """The verdicts of some rows as they are now; those that are gone are left out."""
-        names = [name for name in request.args.get("ids", "").split(",")[:500] if name]
-        return jsonify({name: html for name in names if (html := _verdict(house, name))})
-
-    _add_changes(pages, house)
+@routes.get("/")
+def history() -> Response:
+    query = HistoryQuery.of(request.args)
+    wanted = query.filter()
+    answers, older = service().page(wanted, query.after, PAGE)
+    newest = service().page(wanted, None, 1)[0] if query.after else answers[:1]
+    return show(
+        "history.html",
+        query=query,
+        days=_days(answers, wording.local(service().clock()).date()),
+        older=older,
+        n=service().count(wanted),
+        corrected_words=CORRECTED,
+        max_bytes=MAX_FILE_BYTES,
+        newest=newest[0].id if newest else "",
+        folders=[str(one.path) for one in service().config.watch.folders],
+    )
 
 
-def _add_changes(pages: Blueprint, house: House) -> None:
-    service = house.service
+@routes.get("/newer")
+def newer() -> Response:
+    """How many came since the page was made, counted as far as one page goes."""
+    answers, _ = service().page(HistoryQuery.of(request.args).filter(), None, PAGE)
+    n = sum(answer.id > request.args.get("than", "") for answer in answers)
+    return jsonify(n=n, is_all=n < PAGE)
 
-    @pages.post("/changes/label")
-    def label() -> Response:
-        names, note = said_list("ids"), said("note", str)[:LONGEST_NOTE].strip()
-        value = said("label", str)
-        if value not in ("real", "fake", "unsure", "nothing"):
-            raise RefusedError("label can be real, fake, unsure or nothing.", 400)
-        what = None if value == "nothing" else cast(Label, value)
-        answers = service.correct(names, what, DOOR, note)
-        return jsonify(verdicts=_all_rendered(answers), said=_said(answers, what))
 
-    @pages.post("/changes/undo")
-    def undo() -> Response:
-        answers = service.undo(said_list("ids"), DOOR)
-        return jsonify(verdicts=_all_rendered(answers), said=_undone(answers))
+@routes.get("/verdicts")
+def verdicts() -> Response:
+    """The verdicts of some rows as they are now. Rows that are gone are left out."""
+    names = [name for name in request.args.get("ids", "").split(",")[:500] if name]
+    return jsonify({name: html for name in names if (html := _verdict(name))})
 
-    @pages.post("/changes/forget")
-    def forget() -> Response:
-        n = service.forget(said_list("ids"))
-        return jsonify(said=f"Forgotten: {wording.several(n, 'check')}.")
 
-    @pages.get("/thumb/<name>")
-    def thumb(name: str) -> AnyResponse:
-        picture = service.thumbnail(name)
-        if picture is None:
-            raise NotThereError("There is no small picture of it (any more).")
-        return Response(picture, content_type="image/webp")
+@routes.post("/changes/label")
+def label() -> Response:
+    names, note = body.texts("ids"), body.value("note", str)[:LONGEST_NOTE].strip()
+    chosen = body.value("label", str)
+    if chosen not in ("real", "fake", "unsure", "nothing"):
+        raise Problem(400, "bad_request", "label can be real, fake, unsure or nothing.")
+    what = None if chosen == "nothing" else cast(Label, chosen)
+    answers = service().correct(names, what, SOURCE, note)
+    return jsonify(verdicts=_all_rendered(answers), said=_said(answers, what))
+
+
+@routes.post("/changes/undo")
+def undo() -> Response:
+    answers = service().undo(body.texts("ids"), SOURCE)
+    return jsonify(verdicts=_all_rendered(answers), said=_undone(answers))
+
+
+@routes.post("/changes/forget")
+def forget() -> Response:
+    n = service().forget(body.texts("ids"))
+    return jsonify(said=f"Forgotten: {wording.several(n, 'check')}.")
 
 
 def _days(answers: list[Answer], today: date) -> list[Day]:
@@ -103,9 +96,9 @@ def _days(answers: list[Answer], today: date) -> list[Day]:
     ]
 
 
-def _verdict(house: House, name: str) -> str | None:
+def _verdict(name: str) -> str | None:
     try:
-        return rendered(house.service.get(name))
+        return rendered(service().get(name))
     except NotThereError:
         return None
 
@@ -115,7 +108,7 @@ def _all_rendered(answers: list[Answer]) -> dict[str, str]:
 
 
 def rendered(answer: Answer) -> str:
-    """The verdict as every row shows it, HTML."""
+    """The verdict as every row shows it, as HTML."""
     verdict: Any = get_template_attribute("_verdict.html", "verdict")
     return str(verdict(answer, wording))
 

@@ -1,16 +1,16 @@
-"""Every setting: what it is for, what it may be, what it is; each is changed by itself."""
+"""Every setting with its meaning, changed one by one; and the page about privacy."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 
 from antifake.daemon.config import Config, ConfigError, from_text, names
 from antifake.daemon.config.settings import unknown
+from antifake.daemon.web.context import context, service
 
-from . import wording
-from .context import House
-from .sessions import said
+from . import body, wording
+from .render import piece, routes, show
 
 GROUPS = {
     "notifications": "Notifications",
@@ -49,7 +49,7 @@ HINTS = {
     "worker.model": "Which one answers.",
     "worker.prompt": "Which one it is asked with.",
     "worker.idle_minutes": "After so long without a picture the model leaves the memory.",
-    "worker.queue": "Whoever comes when so many wait is told to come again.",
+    "worker.queue": "When so many wait, further ones are told to come again.",
     "history.database": "A team's server can keep the history; from the next start on.",
     "history.keep_days": "Older checks are dropped, but not what you had a word on; 0: none are.",
     "history.keep_checks": "So many of the newest are kept; 0: all are.",
@@ -103,30 +103,44 @@ class Setting:
         return self.choices.get(self.default, self.default) or "empty"
 
 
-def add(pages: Blueprint, house: House) -> None:
-    service = house.service
+@routes.get("/settings")
+def settings() -> Response:
+    parts = dict.fromkeys([*GROUPS, *(name.partition(".")[0] for name in names())])
+    groups = [(GROUPS.get(one, one), _settings(service().config, one)) for one in parts]
+    return show("settings.html", groups=groups, file=str(service().settings.path))
 
-    @pages.get("/settings")
-    def settings() -> Response:
-        parts = dict.fromkeys([*GROUPS, *(name.partition(".")[0] for name in names())])
-        groups = [(GROUPS.get(one, one), _settings(service.config, one)) for one in parts]
-        return house.show("settings.html", groups=groups, file=str(service.settings.path))
 
-    @pages.get("/pieces/setting/<name>")
-    def setting_piece(name: str) -> Response:
-        return house.piece("_setting.html", one=_setting(service.config, _known(name)))
+@routes.get("/pieces/setting/<name>")
+def setting_piece(name: str) -> Response:
+    return piece("_setting.html", one=_setting(service().config, _known(name)))
 
-    @pages.post("/changes/setting")
-    def change() -> Response:
-        name, text = _known(said("name", str)), said("value", str)
-        try:
-            service.settings.put(name, from_text(name, text))
-        except ConfigError as error:
-            raise _about_this_change(error, name) from error
-        service.events.tell("settings")
-        one = _setting(service.config, name)
-        value = one.choices.get(one.value, one.value) or "empty"
-        return jsonify(said=f"{one.title}: {wording.inert(value)}.")
+
+@routes.post("/changes/setting")
+def change() -> Response:
+    name, text = _known(body.value("name", str)), body.value("value", str)
+    try:
+        service().settings.put(name, from_text(name, text))
+    except ConfigError as error:
+        raise _about_this_change(error, name) from error
+    service().events.tell("settings")
+    one = _setting(service().config, name)
+    value = one.choices.get(one.value, one.value) or "empty"
+    return jsonify(said=f"{one.title}: {wording.inert(value)}.")
+
+
+@routes.get("/privacy")
+def privacy() -> Response:
+    """What has left this computer, ever, and what is kept on it, where."""
+    requests = context().about.requests
+    backups = service().store.backups
+    return show(
+        "privacy.html",
+        requests=None if requests is None else requests()[::-1],
+        config=service().config,
+        file=str(service().settings.path),
+        database=service().store.database.name,
+        backups=str(backups.folder) if backups else None,
+    )
 
 
 def _known(name: str) -> str:
@@ -153,9 +167,14 @@ def _setting(config: Config, name: str) -> Setting:
     if get_origin(of) is Literal:
         choices = {one: CHOICES.get(name, {}).get(one, one) for one in get_args(of)}
     return Setting(
-        name, TITLES.get(name, name), HINTS.get(name, ""), "" if choices else allowed.words,
-        choices, _text(config.get(name)), _text(Config().get(name)),
-    )  # fmt: skip
+        name=name,
+        title=TITLES.get(name, name),
+        hint=HINTS.get(name, ""),
+        allowed="" if choices else allowed.words,
+        choices=choices,
+        value=_text(config.get(name)),
+        default=_text(Config().get(name)),
+    )
 
 
 def _text(value: Any) -> str:

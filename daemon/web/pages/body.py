@@ -1,0 +1,31 @@
+"""Values of the JSON that the page's scripts send."""
+
+from typing import Any, TypeVar
+
+from flask import request
+
+from antifake.daemon.web.errors import Problem
+
+T = TypeVar("T")
+
+
+def value(name: str, kind: type[T]) -> T:
+    """Raises Problem where it is missing or of another kind."""
+    body: Any = request.get_json(silent=True)
+    found = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+        raise Problem(400, "bad_request", f"{name} is missing, or it is not what it should be.")
+    return found
+
+
+def texts(name: str, at_most: int = 500) -> list[str]:
+    """A list of texts, not empty. Raises Problem."""
+    found = value(name, list)
+    if not 0 < len(found) <= at_most or not all(isinstance(one, str) for one in found):
+        raise Problem(400, "bad_request", f"{name} must be 1 to {at_most} texts.")
+    return found
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a text that are not empty."""
+    return [line.strip() for line in value(name, str).splitlines() if line.strip()]

@@ -1,0 +1,100 @@
+"""How pages are made: the blueprint they belong to, the frame around them, and error pages."""
+
+import mimetypes
+from importlib.metadata import version
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, g, render_template, request
+
+from antifake.core import AntifakeError
+from antifake.daemon.service import State
+from antifake.daemon.web.context import access, service
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import PAGES, has_session
+
+from . import wording
+
+STATIC = f"{PAGES}static"
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_TITLES = {
+    400: "That cannot be read",
+    403: "That is not allowed",
+    404: "It is not there",
+    405: "That is not possible",
+    503: "Not just now",
+    507: "The disk is full",
+}
+_WITHOUT_FRAME = {403, 421, 500}
+"""Of requests that were refused before they were known, and where the frame might fail, too."""
+
+# Windows takes these from its registry, where other programs change them; a browser that is told
+# not to guess would then run nothing.
+for _suffix, _kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
+    mimetypes.add_type(_kind, _suffix)
+
+routes = APIBlueprint(
+    PAGES.rstrip("."),
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/assets",
+    enable_openapi=False,
+)
+
+
+@routes.before_request
+def note_last_event() -> None:
+    """Before the page is made: what happens meanwhile is then told again, not lost."""
+    g.last_event = service().events.last
+
+
+@routes.after_request
+def allow_own_scripts(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _CSP
+    if request.endpoint == STATIC:
+        response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def show(template: str, status: int = 200, **values: Any) -> Response:
+    """A whole page, with header, navigation and footer."""
+    frame = {"state": state(), "pending": access().pending(), "here": request.endpoint}
+    return piece(template, status, **frame | values)
+
+
+def piece(template: str, status: int = 200, **values: Any) -> Response:
+    """A part of a page, or a page without the navigation."""
+    common = {
+        "words": wording,
+        "version": version("antifake"),
+        "last_event": g.get("last_event", 0),
+        "is_local": service().store.database.is_sqlite,
+    }
+    # Encoded here: half a character in some file's name must not be an error 500.
+    page = render_template(template, **common | values).encode("utf-8", "replace")
+    return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+def state() -> State | None:
+    """None where not even that can be known; the page then says why itself."""
+    try:
+        return service().state()
+    except AntifakeError:
+        return None
+
+
+def explain(problem: Problem) -> Response:
+    """The page for an error. The state of the daemon is shown only to a session."""
+    if problem.status == 401:
+        response = piece("away.html", 401, was_link=False)
+    else:
+        title = _TITLES.get(problem.status, "That did not work")
+        is_bare = problem.status in _WITHOUT_FRAME or not has_session()
+        render = piece if is_bare else show
+        response = render("error.html", problem.status, title=title, sentence=problem.detail)
+    # Of an address that is no page's, the blueprint does not see the answer.
+    return allow_own_scripts(response)
