@@ -262,12 +262,25 @@ def test_a_drive_that_was_pulled_out_does_not_empty_the_ledger(sink, root, tmp_p
         watched.until(lambda: not watched.problem)
         watched.watcher.rescan()
         watched.until(lambda: watched.tree.is_watching)
+        watched.let_pass(6 * QUIET_S)
         root.rmdir()
         (tmp_path / "pulled out").rename(root)
         watched.until(lambda: watched.observer is not None)
         watched.nothing_more(root)
     assert sink.gone_paths == []
     assert len(sink.ledger()) == 6
+
+
+def test_an_empty_folder_may_be_a_lost_drive_until_there_is_something_in_it(sink, root):
+    (root / "a.png").write_bytes(PICTURE)
+    with stepped(sink, root) as watched:
+        watched.handed(root / "a.png")
+    (root / "a.png").unlink()
+    with stepped(sink, root) as watched:
+        watched.let_pass(10)
+        assert sink.ledger() == {str(root / "a.png")}
+        (root / "b.txt").touch()
+        watched.until(lambda: sink.ledger() == set())
 
 
 # The folder itself.

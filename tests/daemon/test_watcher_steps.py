@@ -185,6 +185,47 @@ def test_a_sink_that_takes_nothing_is_asked_after_longer_and_longer_pauses(parts
     assert sorted(parts.sink.paths()) == [str(root / "a.png"), str(root / "b.png")]
 
 
+def test_a_file_that_just_changed_comes_before_what_a_walk_found(parts, root):
+    found, fresh = picture(root, "found.png"), picture(root, "fresh.png")
+    parts.sink.is_full = True
+    parts.delivery.came_upon(str(found), START)
+    parts.delivery.changed(str(fresh), START)
+    for n in range(4):
+        parts.delivery.step(START + n)
+    parts.sink.is_full = False
+    parts.delivery.step(START + 10)
+    assert parts.sink.paths() == [str(fresh), str(found)]
+
+
+def test_what_was_taken_but_is_not_noted_yet_is_offered_again_only_on_request(parts, root):
+    path = str(picture(root, "a.png"))
+    parts.sink.is_slow = True
+    for n in range(3):
+        parts.delivery.changed(path, START + 10 * n)
+        for seconds in (1, 2, 3):
+            parts.delivery.step(START + 10 * n + seconds)
+    assert parts.sink.paths() == [path]
+    parts.delivery.offer_again()
+    parts.delivery.changed(path, START + 40)
+    for seconds in (41, 42, 43):
+        parts.delivery.step(START + seconds)
+    assert parts.sink.paths() == [path, path]
+
+
+def test_while_the_ledger_cannot_be_read_files_stay_pending(parts, root):
+    path = str(picture(root, "a.png"))
+    parts.delivery.changed(path, START)
+    parts.delivery.step(START + 1)
+    parts.sink.error = OSError("the disk is full")
+    with pytest.raises(OSError, match="full"):
+        parts.delivery.step(START + 2)
+    assert parts.delivery.pending() == [path]
+    parts.sink.error = None
+    for seconds in (3, 4, 5):
+        parts.delivery.step(START + seconds)
+    assert parts.sink.paths() == [path]
+
+
 def test_a_file_that_changes_before_it_is_handed_over_waits_again(parts, root):
     path = picture(root, "a.png")
     parts.make_ready(path)
