@@ -62,6 +62,9 @@ def threshold_within(false_alarms: float, real_margins: Numbers) -> float:
     "higher" gives one of the margins and never exceeds the budget. NumPy's default
     interpolates between two margins and can let one picture too many pass: 2 of 15 for a
     budget of 10 %.
+
+    >>> threshold_within(0.1, np.arange(15.0))
+    13.0
     """
     return float(np.quantile(real_margins, 1 - false_alarms, method="higher"))
 

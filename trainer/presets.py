@@ -49,10 +49,16 @@ class Settings:
         return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
     def total_steps(self, n_pictures: int) -> int:
+        """Returns the largest number of steps that a run can have."""
         total = self.epochs * self.steps_per_epoch(n_pictures)
         return min(total, self.steps) if self.steps else total
 
     def steps_per_epoch(self, n_pictures: int) -> int:
+        """Returns the number of batches in an epoch; the last one may be smaller.
+
+        >>> CORRECTIONS.batch, CORRECTIONS.steps_per_epoch(50)
+        (8, 7)
+        """
         return math.ceil(n_pictures / self.batch)
 
 

@@ -34,7 +34,7 @@ def test_examples_give_what_they_say(package, tmp_path, monkeypatch):
         for test in finder.find(module, module=module):
             runner.run(test, out=told.append)
     assert runner.failures == 0, "".join(told)
-    if package == "core":
+    if package != "daemon":
         assert runner.tries > 0, "no example was found at all"
 
 

@@ -1,12 +1,13 @@
-"""The page that `antifake evaluate --report` writes: figures, what they are worth, and mistakes.
+"""The HTML report of `antifake evaluate --report`: figures, their uncertainty, and mistakes.
 
-estimates   a number with its 95 % interval, by drawing sources or pictures again
-measures    what is counted, on scores whose truth is known
-headers     what a file says of itself before a pixel is decoded
-blind       a classifier of headers alone
-comparison  the detector and the blind classifier on the same pictures
-tables      the same by source, generator and kind
-mistakes    the worst of them, as thumbnails
-robustness  the same pictures after what the web does to them
+estimates   numbers with 95 % intervals, by bootstrap over sources or pictures
+measures    the metrics of scores with known truth
+headers     metadata of a file, read before a pixel is decoded
+blind       a baseline that classifies headers alone
+comparison  the detector and the baseline on the same pictures
+tables      results by source, generator and kind
+mistakes    the worst mistakes, as thumbnails
+robustness  results on degraded copies
 charts, drawing, page    how it looks
+making      all of it in order
 """

@@ -1,8 +1,8 @@
-"""A classifier that sees no pixels: only what a file says of itself.
+"""A baseline that sees no pixels: a random forest on the files' headers.
 
-Where it does well, the files give their label away by how they were stored, and
-no detector's figures on them mean much. Every picture is judged by a forest
-that did not see it, nor any other of its source where sources are known.
+Where it does well, the way that files were stored gives their label away, and no detector's
+figures on them mean much. Every picture is judged by a forest that was not fitted to it, nor to
+any other picture of its source where sources are known.
 
 Shapes: n pictures, F = 10 features.
 """
@@ -20,11 +20,11 @@ from .headers import FORMATS, Header
 FOLDS = 5
 TREES = 100
 MOST_PER_TREE = 5000
-"""Pictures that one tree learns from; more would only take longer."""
+"""Pictures per tree. More would only take longer."""
 
 
 def blind_p_fake(headers: Sequence[Header], truth: Flags, groups: Groups) -> Numbers | None:
-    """[n] in [0, 1]: how AI-made each file looks from outside; None: too few to learn from."""
+    """Returns the baseline's p_fake [n] of headers [n], or None if there are too few to fit it."""
     if min(truth.sum(), (~truth).sum()) < 2:
         return None
     features = np.array([_features(header) for header in headers], float)  # [n, F]
@@ -37,7 +37,7 @@ def blind_p_fake(headers: Sequence[Header], truth: Flags, groups: Groups) -> Num
 
 
 def _folds(truth: Flags, groups: Groups) -> Iterator[tuple[Ids, Ids]]:
-    """Indices to learn from and to judge."""
+    """Yields indices to fit to and indices to judge."""
     places = np.zeros((len(truth), 1))
     if groups.are_sources:
         grouped = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
@@ -51,7 +51,7 @@ def _forest(n: int) -> RandomForestClassifier:
     return RandomForestClassifier(
         TREES,
         min_samples_leaf=2,
-        class_weight="balanced",  # else it would call everything by the larger class
+        class_weight="balanced",  # otherwise it would predict the larger class only
         max_samples=min(n, MOST_PER_TREE),
         random_state=0,
         n_jobs=1,
@@ -59,7 +59,7 @@ def _forest(n: int) -> RandomForestClassifier:
 
 
 def _features(header: Header) -> list[float]:
-    """[F]; what is missing stays NaN, which trees can use as it is."""
+    """Returns features [F]. Missing ones are NaN, which the trees can handle."""
     pixels = header.width * header.height
     return [
         FORMATS.index(header.format),

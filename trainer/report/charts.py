@@ -1,4 +1,4 @@
-"""The figures of the page. Lines differ in colour, in style and in name."""
+"""The charts of the report. Lines differ in colour, style and name."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,13 +18,13 @@ from .measures import BINS, Scores
 from .robustness import Degraded
 
 MOST_POINTS = 400
-"""On one curve; more cannot be seen."""
+"""Points on one curve. More cannot be seen."""
 
 Curve = Callable[[Scores], tuple[Numbers, Numbers]]
 
 
 def roc(ours: Scores, blind: Scores | None) -> Markup:
-    """False alarms against catches, over all thresholds."""
+    """Draws the ROC curve."""
     names = ("Share of real pictures above the threshold", "Share of AI-made ones above it")
     title = "ROC curve: real pictures above each threshold against AI-made ones"
     with mpl.rc_context(STYLE):
@@ -38,7 +38,7 @@ def roc(ours: Scores, blind: Scores | None) -> Markup:
 
 
 def precision_recall(ours: Scores, blind: Scores | None) -> Markup:
-    """How many of what is above a threshold is AI-made, against how much is caught."""
+    """Draws precision against recall."""
     names = ("Share of AI-made pictures above the threshold", "Share AI-made above it")
     with mpl.rc_context(STYLE):
         figure = new_figure(4.2)
@@ -51,7 +51,7 @@ def precision_recall(ours: Scores, blind: Scores | None) -> Markup:
 
 
 def histogram(ours: Scores) -> Markup:
-    """Scores of each class in 25 bins, with the decision and the band around it."""
+    """Draws the scores of each class in 25 bins, with the threshold and the unsure band."""
     classes = ((~ours.truth, "real pictures", "real", ""), (ours.truth, "AI-made", "made", "///"))
     with mpl.rc_context(STYLE):
         figure = new_figure(3.6)
@@ -59,9 +59,14 @@ def histogram(ours: Scores) -> Markup:
         for axes, (members, name, colour, hatch) in zip(panels, classes, strict=True):
             _mark_decision(axes, ours)
             axes.hist(
-                ours.p_fake[members], bins=25, range=(0, 1), color=COLOUR[colour],
-                edgecolor=COLOUR["paper"], linewidth=0.5, hatch=hatch,
-            )  # fmt: skip
+                ours.p_fake[members],
+                bins=25,
+                range=(0, 1),
+                color=COLOUR[colour],
+                edgecolor=COLOUR["paper"],
+                linewidth=0.5,
+                hatch=hatch,
+            )
             axes.set_title(f"{name}, {members.sum():,}")
             axes.set_ylabel("pictures")
             axes.set_xlim(0, 1)
@@ -70,7 +75,7 @@ def histogram(ours: Scores) -> Markup:
 
 
 def reliability(ours: Scores) -> Markup:
-    """Mean score of each tenth against how many of it are AI-made, with Wilson's intervals."""
+    """Draws the reliability diagram of ten bins, with Wilson's intervals."""
     found = [wilson(float(here.sum()), len(here)) for here in _by_bin(ours, ours.truth)]
     means = [float(here.mean()) if len(here) else np.nan for here in _by_bin(ours, ours.p_fake)]
     bars = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
@@ -79,15 +84,23 @@ def reliability(ours: Scores) -> Markup:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=COLOUR["ink"], linewidth=0.8, linestyle=":")
         axes.errorbar(
-            means, [one.value for one in found], yerr=bars, color=COLOUR["ours"], marker="o",
-            markersize=5, linewidth=1.5, elinewidth=1, capsize=2, clip_on=False,
-        )  # fmt: skip
+            means,
+            [one.value for one in found],
+            yerr=bars,
+            color=COLOUR["ours"],
+            marker="o",
+            markersize=5,
+            linewidth=1.5,
+            elinewidth=1,
+            capsize=2,
+            clip_on=False,
+        )
         _unit_square(axes, "Mean p_fake of a tenth", "Share AI-made in it")
     return inline_svg(figure, "reliability", "Reliability: mean score against share of AI-made")
 
 
 def robustness(rows: Sequence[Degraded]) -> Markup:
-    """AUC and balanced accuracy of every degradation, beside those of the pictures as they are."""
+    """Draws AUC and balanced accuracy after each degradation, beside those without one."""
     shown = (("auc", "AUC", "ours", "o"), ("balanced_accuracy", "balanced accuracy", "made", "s"))
     places = np.arange(len(rows))[::-1]
     with mpl.rc_context(STYLE):
@@ -98,9 +111,16 @@ def robustness(rows: Sequence[Degraded]) -> Markup:
             bars = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
             axes.axvline(found[0].value, color=COLOUR[colour], linewidth=0.8, linestyle="--")
             axes.errorbar(
-                [one.value for one in found], places + offset, xerr=bars, color=COLOUR[colour],
-                marker=marker, markersize=4.5, linestyle="none", elinewidth=1, label=name,
-            )  # fmt: skip
+                [one.value for one in found],
+                places + offset,
+                xerr=bars,
+                color=COLOUR[colour],
+                marker=marker,
+                markersize=4.5,
+                linestyle="none",
+                elinewidth=1,
+                label=name,
+            )
         axes.set_yticks(places, [row.name for row in rows])
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
@@ -126,7 +146,7 @@ def _roc_points(scores: Scores) -> tuple[Numbers, Numbers]:
 
 def _precision_points(scores: Scores) -> tuple[Numbers, Numbers]:
     precision, recall, _ = precision_recall_curve(scores.truth, scores.p_fake)
-    # The last point is there by definition, above a threshold that nothing reaches.
+    # The last point exists by definition only, above a threshold that no score reaches.
     return _thinned(recall[:-1]), _thinned(precision[:-1])
 
 

@@ -1,4 +1,4 @@
-"""The detector and the blind classifier on the same pictures, figure by figure."""
+"""The metrics of the detector and of the blind baseline on the same pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from .measures import Scores, measured
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is known of the n pictures that could be judged."""
+    """Results on the n pictures that could be judged."""
 
     judged: Sequence[Judged]
-    """Those only, in the order of the arrays [n]."""
+    """Only these, in the order of the arrays [n]."""
     groups: Groups
     ours: Scores
     blind: Scores | None
-    """None: a class is absent, or has a single picture."""
+    """None: a class is missing, or has a single picture."""
     figures: dict[str, Estimate]
     blind_figures: dict[str, Estimate]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `--json` says beside the metrics."""
+        """Returns what `--json` adds to the metrics."""
         return {
             "intervals_over": "sources" if self.groups.are_sources else "pictures",
             "intervals": {
@@ -45,7 +45,7 @@ class Comparison:
 
 
 def compare(judged: Sequence[Judged], bands: Bands) -> Comparison:
-    """Measure both. The files are opened once more, for their headers only."""
+    """Measures both. Opens the files again to read their headers."""
     scored = [one for one in judged if one.row.p_fake is not None]
     truth = np.array([one.is_fake for one in scored], bool)
     groups = groups_of(truth, [one.example.source for one in scored])

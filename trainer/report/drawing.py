@@ -1,7 +1,7 @@
-"""matplotlib figures -> SVG that lives inside a page, in the page's own colours.
+"""Turns matplotlib figures into inline SVG in the colours of the page.
 
-Figures are drawn in colours that stand for a meaning and are replaced by the
-page's variables, so one drawing serves light, dark and paper.
+Figures are drawn in placeholder colours, which are replaced by the page's CSS variables. So one
+drawing works in light mode, in dark mode and on paper.
 """
 
 import io
@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 
 MEANINGS = ("ink", "rule", "paper", "ours", "blind", "real", "made", "band")
 COLOUR = {name: f"#0101{number:02x}" for number, name in enumerate(MEANINGS, start=1)}
-"""Nobody else draws in these. Not black, which matplotlib leaves out of the SVG."""
+"""Placeholders that no other part of a figure uses. Not black, which matplotlib omits."""
 
 STYLE: Any = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "antifake",  # ids are random without
+    "svg.hashsalt": "antifake",  # otherwise ids are random
     "font.size": 9,
-    "font.family": "DejaVu Sans",  # matplotlib brings it, so every machine measures text alike
+    "font.family": "DejaVu Sans",  # shipped with matplotlib, so the same everywhere
     "text.color": COLOUR["ink"],
     "axes.edgecolor": COLOUR["rule"],
     "axes.labelcolor": COLOUR["ink"],
@@ -46,12 +46,12 @@ FONT = "font-family: system-ui, 'DejaVu Sans', 'Segoe UI', Arial, sans-serif"
 
 
 def new_figure(height: float = 3.4) -> Figure:
-    """A figure as wide as a phone's page, `height` in inches. Draw in it within `STYLE`."""
+    """Returns a figure as wide as a phone's page, `height` in inches. Draw in it within `STYLE`."""
     return Figure(figsize=(4.8, height), layout="constrained")
 
 
 def inline_svg(figure: Figure, key: str, title: str) -> Markup:
-    """The figure as an <svg> element; `key` makes its ids unique on the page."""
+    """Returns the figure as an <svg> element. `key` makes its ids unique on the page."""
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))
     with mpl.rc_context(STYLE):
@@ -65,7 +65,7 @@ def inline_svg(figure: Figure, key: str, title: str) -> Markup:
     for name, colour in COLOUR.items():
         body = body.replace(colour, f"var(--{name})")
     width, height = 72 * figure.get_size_inches()
-    # Title and ids are escaped; the rest is what matplotlib wrote of numbers and our words.
+    # Title and ids are escaped. matplotlib wrote the rest, from numbers and our own texts.
     head = Markup(
         '<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-labelledby="{}-title">'
         '<title id="{}-title">{}</title>'

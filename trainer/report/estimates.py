@@ -1,7 +1,7 @@
-"""Numbers with 95 % intervals.
+"""Numbers with 95 % bootstrap intervals.
 
-Pictures of one source resemble each other, so 500 of them are worth less than
-500 of as many sources. Where sources are known it is they that are drawn again.
+Pictures of one source resemble each other, so 500 of them tell less than 500 pictures of as many
+sources. Where sources are known, whole sources are resampled.
 
 Shapes: n pictures, R resamples at once.
 """
@@ -18,17 +18,17 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 
 TIMES = 1000
 MOST_WEIGHTS = 4_000_000
-"""In memory at once: 32 MB."""
+"""Weights in memory at once: 32 MB."""
 MIN_SOURCES = 5
-"""Of each class. With fewer, drawing sources again would say more of luck than of spread."""
+"""Sources needed of each class to resample them. With fewer, intervals would be unreliable."""
 
 Statistic = Callable[[Numbers], Numbers]
-"""Weights [R, n], how often each picture counts, to numbers [R]; NaN where there is none."""
+"""Maps weights [R, n], how often each picture counts, to numbers [R]; NaN where undefined."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and where it lies with 95 % confidence; all NaN where it is not defined."""
+    """A number with its 95 % interval. All are NaN where it is not defined."""
 
     value: float
     low: float
@@ -39,22 +39,22 @@ class Estimate:
         return not np.isnan(self.value)
 
     def widened(self, other: "Estimate") -> "Estimate":
-        """The same number; the interval holds both."""
+        """Returns the same number with an interval that contains both intervals."""
         return Estimate(self.value, min(self.low, other.low), max(self.high, other.high))
 
 
 @dataclass(frozen=True)
 class Groups:
-    """What may be drawn again, or left out, only as a whole."""
+    """Groups of pictures that are resampled, or left out, as a whole."""
 
     ids: Ids
     """[n], numbered from 0."""
     are_sources: bool
-    """False: every picture is a group of its own."""
+    """False: every picture is its own group."""
 
 
 def groups_of(truth: Flags, sources: Sequence[str]) -> Groups:
-    """Sources, if all are named and each class has at least five; single pictures otherwise."""
+    """Groups by source if all are named and each class has at least five, else by picture."""
     per_class = [
         {source for source, is_fake in zip(sources, truth, strict=True) if is_fake == kind}
         for kind in set(truth.tolist())
@@ -65,10 +65,10 @@ def groups_of(truth: Flags, sources: Sequence[str]) -> Groups:
 
 
 def resamples(truth: Flags, groups: Groups, seed: int = 0) -> Iterator[Numbers]:
-    """Weights [R, n], some resamples at a time and TIMES in all.
+    """Yields weights [R, n] of some resamples at a time, TIMES in all.
 
-    Groups that hold the same classes are drawn among themselves, so that no draw
-    lacks a class.
+    Groups are resampled separately by the classes they contain, so that no resample lacks a
+    class.
     """
     random = np.random.default_rng(seed)
     n_groups = int(groups.ids.max(initial=-1)) + 1
@@ -87,7 +87,7 @@ def resamples(truth: Flags, groups: Groups, seed: int = 0) -> Iterator[Numbers]:
 def estimates(
     statistics: Mapping[str, Statistic], truth: Flags, groups: Groups
 ) -> dict[str, Estimate]:
-    """Each statistic of the pictures as they are, and its spread over the same resamples."""
+    """Returns each statistic with its interval, all over the same resamples."""
     if not len(truth):
         return {name: Estimate(np.nan, np.nan, np.nan) for name in statistics}
     everything = np.ones((1, len(truth)))
@@ -106,13 +106,18 @@ def _estimate(value: float, draws: Numbers) -> Estimate:
     if np.isnan(value) or not len(defined):
         return Estimate(np.nan, np.nan, np.nan)
     low, high = np.quantile(defined, (0.025, 0.975)).tolist()
-    # Skewed statistics can lie beyond the quantiles of their draws; the interval
-    # then reaches to them.
+    # A skewed statistic can lie outside the quantiles of its resamples. The interval is then
+    # extended to contain it.
     return Estimate(value, min(low, value), max(high, value))
 
 
 def wilson(hits: float, n: float) -> Estimate:
-    """A share with Wilson's interval, which is honest at 0, at 1 and for few pictures."""
+    """Returns a share with Wilson's interval, which is accurate at 0, at 1 and for few pictures.
+
+    >>> found = wilson(0, 10)
+    >>> found.value, round(found.low, 2), round(found.high, 2)
+    (0.0, 0.0, 0.28)
+    """
     if not n:
         return Estimate(np.nan, np.nan, np.nan)
     z, share = 1.96, hits / n

@@ -1,8 +1,7 @@
-"""What a picture file says of itself before a pixel is decoded.
+"""Metadata of a picture file, read without decoding a pixel.
 
-Read by hand in a few lines for each format, and not by a codec, so a hostile
-file can do nothing here: at most its first quarter of a megabyte is looked at,
-and what is not understood is missing.
+A few lines for each format read it, and no codec, so a hostile file can do no harm here. At most
+the first 256 KB are read. What is not understood counts as missing.
 """
 
 import math
@@ -18,7 +17,7 @@ UNKNOWN = math.nan
 
 @dataclass
 class Header:
-    """Numbers are NaN where the file does not say, or says it in an unknown way."""
+    """Metadata of a file. Numbers are NaN where the file does not have them."""
 
     format: str = ""
     n_bytes: float = UNKNOWN
@@ -27,11 +26,11 @@ class Header:
     has_exif: bool = False
     has_icc: bool = False
     quantisation: float = UNKNOWN
-    """Sum of a JPEG's quantisation tables: the coarser, the larger."""
+    """Sum of a JPEG's quantisation tables. A coarser JPEG has a larger one."""
 
 
 def read_header(path: Path) -> Header:
-    """Never raises for what is in the file, nor where it is gone."""
+    """Reads the header of a file. Never raises, even if the file is missing."""
     try:
         n_bytes = path.stat().st_size
         with path.open("rb") as file:
@@ -44,11 +43,11 @@ def read_header(path: Path) -> Header:
 
 
 def parse_header(data: bytes) -> Header:
-    """The same of the beginning of a file, without its length."""
+    """Returns the header of a file that starts with `data`, without its length."""
     for magic, at, name, parse in _FORMATS:
         if data[at : at + len(magic)] == magic:
             header = Header(name)
-            # Whatever was found before the file ended or made no sense is kept.
+            # Keeps what was found before the data ended or made no sense.
             with suppress(struct.error, IndexError):
                 parse(data, header)
             return header
@@ -72,7 +71,7 @@ def _jpeg(data: bytes, header: Header) -> None:
 
 
 def _table_sum(body: bytes) -> int:
-    """Of all tables in one segment: a byte that says how wide the 64 numbers are, then they."""
+    """Returns the sum of all tables in a segment: a byte with their width, then 64 numbers."""
     total = at = 0
     while at < len(body):
         is_wide = body[at] >> 4
@@ -115,11 +114,11 @@ def _bmp(data: bytes, header: Header) -> None:
 
 
 def _tiff(_data: bytes, _header: Header) -> None:
-    """Its directory may lie anywhere in the file."""
+    """Reads nothing: the directory may be anywhere in the file."""
 
 
 def _iso(data: bytes, header: Header) -> None:
-    """AVIF and HEIC: the first item's size; the boxes around it are not followed."""
+    """Reads AVIF and HEIC: the size of the first item, found by its box's name."""
     header.has_exif, header.has_icc = b"Exif" in data, b"colrprof" in data
     if (at := data.find(b"ispe")) >= 0:
         header.width, header.height = struct.unpack_from(">II", data, at + 8)

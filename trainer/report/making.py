@@ -1,4 +1,4 @@
-"""Judged pictures in, a page out: what the command calls, in the order it takes time."""
+"""Makes the report from judged pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What the page is to be about."""
+    """What the report is about."""
 
     what: str
-    """The pictures, in words for people."""
+    """The pictures, in words."""
     roots: Sequence[Path]
-    """The folders that names are shown below."""
+    """Names are shown relative to these folders."""
     day: date
     degraded: int = 0
-    """How many pictures to degrade and judge again, at most; 0: none."""
+    """The most pictures to degrade and judge again; 0: none."""
 
 
 def make_page(
@@ -37,7 +37,7 @@ def make_page(
     judges: tuple[Detector, Decoder],
     progress: Progress,
 ) -> bytes:
-    """The finished page; `progress` is told of the degraded pictures, which take minutes."""
+    """Returns the HTML page. `progress` counts the degraded pictures, which take minutes."""
     detector, decoder = judges
     trial = (
         robustness(detector, decoder, comparison, request.degraded, progress)

@@ -1,8 +1,7 @@
-"""What is counted, on scores whose truth is known.
+"""Metrics of scores with known truth.
 
-Every measure takes weights, how often a picture counts, so that the same code
-gives the figure and its interval. Shapes: n pictures, R resamples; every
-measure turns weights [R, n] into [R].
+Every metric takes weights, how often each picture counts, so that the same code gives the
+figure and its interval. Shapes: n pictures, R resamples; a metric maps weights [R, n] to [R].
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +16,12 @@ from antifake.trainer.evaluate import THRESHOLD
 from .estimates import Estimate, Flags, Groups, Ids, Numbers, Statistic, estimates, wilson
 
 BINS = 10
-"""Of p_fake, for calibration."""
+"""Bins of p_fake for the calibration error."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One classifier's p_fake of n pictures, beside the truth."""
+    """The p_fake of one classifier for n pictures, and the truth."""
 
     truth: Flags
     """[n]: made by a generator."""
@@ -48,28 +47,30 @@ class Scores:
 
     @cached_property
     def bins(self) -> Ids:
-        """[n]: the tenth of [0, 1] that each score lies in, 0 .. 9."""
+        """The tenth of [0, 1] that each score is in, [n] in 0 .. 9."""
         return np.minimum((self.p_fake * BINS).astype(np.int64), BINS - 1)
 
     def where(self, kept: Flags | Ids) -> "Scores":
+        """Returns the scores of some pictures only."""
         return Scores(self.truth[kept], self.p_fake[kept], self.bands)
 
 
 def share(hits: Flags, among: Flags, weights: Numbers) -> Numbers:
+    """Returns the share [R] of `among` [n] that is also in `hits` [n], with weights [R, n]."""
     return _ratio(weights @ (hits & among), weights @ among)
 
 
 def _ratio(part: Numbers, whole: Numbers) -> Numbers:
-    """[R]; NaN where there is nothing to have a part of."""
+    """Returns part / whole, [R]; NaN where the whole is 0."""
     found = np.full(len(whole), np.nan)
     np.divide(part, whole, out=found, where=whole > 0)
     return found
 
 
 def auc(scores: Scores, weights: Numbers) -> Numbers:
-    """How often an AI-made picture scores above a real one; a tie is half."""
+    """Returns how often an AI-made picture scores above a real one, [R]. A tie counts half."""
     order = np.argsort(scores.p_fake, kind="stable")
-    # Where each different score begins; what ties is summed up before it is compared.
+    # Where each distinct score starts: ties are summed before they are compared.
     starts = np.flatnonzero(np.diff(scores.p_fake[order], prepend=-1.0))
     made = np.add.reduceat((weights * scores.truth)[:, order], starts, axis=1)
     real = np.add.reduceat((weights * ~scores.truth)[:, order], starts, axis=1)
@@ -78,25 +79,26 @@ def auc(scores: Scores, weights: Numbers) -> Numbers:
 
 
 def balanced_accuracy(scores: Scores, weights: Numbers) -> Numbers:
+    """Returns the mean of the accuracies on both classes, [R]."""
     real = share(scores.is_right, ~scores.truth, weights)
     return (real + share(scores.is_right, scores.truth, weights)) / 2
 
 
 def brier(scores: Scores, weights: Numbers) -> Numbers:
-    """Mean squared distance of p_fake from the truth: 0 is perfect, an even chance gives 0.25."""
+    """Returns the mean squared error of p_fake, [R]: 0 is perfect, always 0.5 gives 0.25."""
     return _ratio(weights @ (scores.p_fake - scores.truth) ** 2, weights.sum(axis=1))
 
 
 def calibration_error(scores: Scores, weights: Numbers) -> Numbers:
-    """ECE: how far p_fake lies from the share of AI-made pictures, on average over ten bins."""
-    gaps = np.zeros((len(scores.truth), BINS))  # [n, bins], each picture's in its own
+    """Returns the expected calibration error over ten bins, [R]."""
+    gaps = np.zeros((len(scores.truth), BINS))  # [n, bins], zero outside a picture's own bin
     gaps[np.arange(len(gaps)), scores.bins] = scores.p_fake - scores.truth
     return _ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
 
 
 Measure = Callable[[Scores, Numbers], Numbers]
 Share = Callable[[Scores], tuple[Flags, Flags]]
-"""Of the second pictures [n], those that are also among the first."""
+"""Returns hits [n] and the pictures [n] among which they are counted."""
 
 SHARES: dict[str, Share] = {
     "real_accuracy": lambda scores: (scores.is_right, ~scores.truth),
@@ -116,7 +118,7 @@ MEASURES = (*SHARES, *OTHERS)
 
 
 def bound(name: str, scores: Scores) -> Statistic:
-    """One measure of these scores, of which only the weights are left open."""
+    """Returns a metric of these scores as a function of the weights."""
     if name in OTHERS:
         return lambda weights: OTHERS[name](scores, weights)
     hits, among = SHARES[name](scores)
@@ -126,10 +128,9 @@ def bound(name: str, scores: Scores) -> Statistic:
 def measured(
     scores: Scores, groups: Groups, names: Sequence[str] = MEASURES
 ) -> dict[str, Estimate]:
-    """Measures with their intervals; a share's is never narrower than Wilson's.
+    """Returns metrics with their intervals. A share's is never narrower than Wilson's.
 
-    Drawing the same few pictures again cannot know that a share of 0 or 1 might
-    be another one.
+    Resampling a few pictures cannot show that a share of 0 or 1 might be different.
     """
     found = estimates({name: bound(name, scores) for name in names}, scores.truth, groups)
     for name in set(names) & set(SHARES):

@@ -1,4 +1,4 @@
-"""The worst mistakes, small enough to be looked at side by side."""
+"""The worst mistakes, as thumbnails."""
 
 import base64
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ class Mistake:
     """One picture on the wrong side of the threshold."""
 
     name: str
-    """Below the folder that was named; never the place on this computer."""
+    """Relative to the named folder, so it does not show where it is on this computer."""
     word: str
     p_fake: float
     thumbnail: str
-    """A data: address of what the model saw, encoded anew; "" where it is gone by now."""
+    """A data: URL of what the model saw, encoded again; "" if the file is missing by now."""
 
 
 def worst(judged: Sequence[Judged], *, is_fake: bool) -> list[Judged]:
-    """The surest mistakes of one class, the worst first."""
+    """Returns the mistakes of one class with the most extreme scores, the worst first."""
     wrong = [
         one
         for one in judged
@@ -42,7 +42,7 @@ def worst(judged: Sequence[Judged], *, is_fake: bool) -> list[Judged]:
 
 
 def mistakes(wrong: Sequence[Judged], decoder: Decoder, roots: Sequence[Path]) -> list[Mistake]:
-    """Decode them once more, in the decoder's child."""
+    """Decodes the pictures again, in the decoder's process, and makes thumbnails of them."""
     found = []
     for one, decoded in zip(
         wrong, decoder.decode_many(one.example.path for one in wrong), strict=True
@@ -60,7 +60,7 @@ def mistakes(wrong: Sequence[Judged], decoder: Decoder, roots: Sequence[Path]) -
 
 
 def name_below(path: Path, roots: Sequence[Path]) -> str:
-    """The path as seen from whichever root it lies in; else the bare name."""
+    """Returns the path relative to the root that contains it, or else the bare name."""
     for root in roots:
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
@@ -68,7 +68,7 @@ def name_below(path: Path, roots: Sequence[Path]) -> str:
 
 
 def data_address(crop: Pixels) -> str:
-    """A crop [S, S, 3] as a small JPEG inside a page."""
+    """Returns a crop uint8 [S, S, 3] as the data: URL of a small JPEG."""
     image = Image.fromarray(crop).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=80)

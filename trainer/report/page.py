@@ -1,4 +1,4 @@
-"""Everything that was measured -> one page that needs nothing else: no file, network or script."""
+"""Renders the report as one HTML page without other files, network access or scripts."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .tables import confusion, part_tables
 
 HERE = Path(__file__).parent
 BLIND_IS_HIGH = 0.7
-"""AUC of the classifier without pixels, from where on the page warns."""
+"""The page warns if the AUC of the baseline without pixels is above this."""
 MOST_FAILED = 100
 WHAT = {
     "auc": ("AUC", "how often an AI-made picture scores above a real one"),
@@ -40,24 +40,24 @@ CARDS = ("auc", "balanced_accuracy", "real_accuracy", "fake_accuracy", "unsure",
 
 @dataclass(frozen=True)
 class Contents:
-    """What the page is about."""
+    """The content of the page."""
 
     what: str
-    """The folders or the table that were named, in words, without the way to them."""
+    """The named folders or table, in words, without their location."""
     model: str
     prompt: str
     comparison: Comparison
     failed: Sequence[tuple[str, str]]
-    """Name and sentence of each picture that could not be judged."""
+    """Name and error of each picture that could not be judged."""
     accused: Sequence[Mistake]
-    """Real pictures on the wrong side, the worst first."""
+    """Real pictures above the threshold, the worst first."""
     missed: Sequence[Mistake]
     robustness: Robustness | None
-    """None: it was not asked for."""
+    """None: not requested."""
 
 
 def render(contents: Contents, day: date) -> bytes:
-    """The page in UTF-8; the same bytes for the same contents and day."""
+    """Returns the page in UTF-8, the same bytes for the same contents and day."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -117,7 +117,7 @@ def _charts(contents: Contents, *, both: bool) -> dict[str, Markup]:
 
 
 def constants(n_real: int, n_fake: int) -> dict[str, tuple[float, float]]:
-    """What always saying "AI-made", and always "likely real", would get on these pictures."""
+    """Returns the metrics of always saying "AI-made", and of always saying "likely real"."""
     fakes = n_fake / (n_real + n_fake) if n_real + n_fake else math.nan
     both = bool(n_real and n_fake)
     return {
@@ -147,7 +147,7 @@ def share(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of shares in points, with its sign."""
+    """Returns a difference of shares in percentage points, with its sign."""
     if math.isnan(value):
         return NONE
     written = f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
@@ -155,7 +155,7 @@ def points(value: float) -> str:
 
 
 def span(found: Estimate, how: str = "share") -> str:
-    """The interval; the unit is beside the figure already."""
+    """Returns the interval without its unit, which stands beside the figure."""
     if not found.is_known:
         return ""
     write = {"share": share, "number": number, "points": points}[how]
@@ -164,5 +164,5 @@ def span(found: Estimate, how: str = "share") -> str:
 
 
 def _shown(value: object) -> object:
-    """Every text on the page passes here: names come from strangers' files and tables."""
+    """Makes every text on the page printable: names come from other people's files."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

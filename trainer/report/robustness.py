@@ -1,6 +1,6 @@
-"""The same pictures after what the web does to them.
+"""Results on degraded copies of the pictures.
 
-Degraded in memory; the new bytes then go the way of any picture.
+Copies are degraded in memory; their bytes are then judged like any picture.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ Degrade = Callable[[Image.Image], bytes]
 
 @dataclass(frozen=True)
 class Degraded:
-    """One degradation; the first row of all is "as they are"."""
+    """Results of one degradation. The first row, "as they are", has none."""
 
     name: str
     n: int
-    """Pictures that could be judged so; the change is against these same ones."""
+    """Pictures that could be judged. Changes compare the same pictures."""
     figures: dict[str, Estimate]
     changes: dict[str, Estimate]
-    """Against the pictures as they are, in shares; empty for those themselves."""
+    """Differences from the first row, as shares; empty in that row."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Robustness:
     n_real: int
     n_fake: int
     n_left_out: int
-    """Drawn for the sample, but larger or stranger than what is degraded here."""
+    """Drawn for the sample, but too large or of a format that is not degraded."""
 
 
 def sample(judged: Sequence[Judged], most: int, seed: int = 0) -> list[int]:
-    """Places of at most `most` pictures, half of each class where there are enough.
+    """Returns indices of at most `most` pictures, half of each class if there are enough.
 
-    Each class is shuffled, sorted by source and generator, and every k-th taken:
-    so every source sends its share.
+    Each class is shuffled and sorted by source and generator, and every k-th picture is taken.
+    So every source has its share of the sample.
     """
     random = np.random.default_rng(seed)
     chosen: list[int] = []
@@ -65,7 +65,7 @@ def sample(judged: Sequence[Judged], most: int, seed: int = 0) -> list[int]:
 
 @dataclass
 class Trial:
-    """Some pictures of a comparison, degraded in every way and judged again."""
+    """Degrades pictures of a comparison in every way and judges them again."""
 
     detector: Detector
     decoder: Decoder
@@ -73,7 +73,7 @@ class Trial:
     degradations: Mapping[str, Degrade]
 
     def run(self, places: Sequence[int], progress: Callable[[int, int], None]) -> Robustness:
-        """Judge len(places) x len(degradations) new files; `progress` is told of each."""
+        """Judges len(places) x len(degradations) new files. `progress` counts them."""
         kept: list[int] = []
         scores: list[float] = []
         total = len(places) * len(self.degradations)
@@ -84,7 +84,7 @@ class Trial:
         return self._robustness(np.array(kept, int), table, len(places))
 
     def _files(self, places: Sequence[int], kept: list[int]) -> Iterator[bytes]:
-        """Every degradation of each picture in turn; notes in `kept` whose they are."""
+        """Yields every degradation of each picture. Appends the picture's index to `kept`."""
         for at in places:
             if image := unpacked(self.comparison.judged[at]):
                 kept.append(at)
@@ -113,7 +113,7 @@ def robustness(
     most: int,
     progress: Callable[[int, int], None],
 ) -> Robustness:
-    """Degrade and judge a sample of at most `most` pictures in every known way."""
+    """Degrades and judges a sample of at most `most` pictures in every known way."""
     places = sample(comparison.judged, most)
     return Trial(detector, decoder, comparison, DEGRADATIONS).run(places, progress)
 
@@ -123,7 +123,7 @@ def _figures(scores: Scores, sources: Sequence[str]) -> dict[str, Estimate]:
 
 
 def _changes(before: Scores, after: Scores, sources: Sequence[str]) -> dict[str, Estimate]:
-    """Picture by picture, so their intervals are narrower than those of the two figures."""
+    """Returns paired differences. Their intervals are narrower than those of the figures."""
     statistics = {name: _difference(bound(name, after), bound(name, before)) for name in COMPARED}
     return estimates(statistics, before.truth, groups_of(before.truth, sources))
 
@@ -133,7 +133,10 @@ def _difference(after: Statistic, before: Statistic) -> Statistic:
 
 
 def _degraded(image: Image.Image, degrade: Degrade) -> bytes:
-    """Nothing, which the decoder then refuses, where a format cannot hold so wide a picture."""
+    """Returns the degraded file, or b"" where the format cannot hold so large a picture.
+
+    The decoder refuses the latter.
+    """
     try:
         return degrade(image)
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""The same pictures by source, by generator and by kind.
+"""Results by source, by generator and by kind.
 
-Each row holds pictures of one class only: an accuracy over both would flatter
-where one of them prevails.
+Each row has pictures of one class only. An accuracy over both would look too good where one
+class is larger.
 """
 
 from collections import defaultdict
@@ -21,29 +21,29 @@ MOST_ROWS = 60
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures of one class that have one thing in common."""
+    """The pictures of one class in one source, family or kind."""
 
     name: str
     is_fake: bool
     n: int
     accuracy: Estimate
-    """By the threshold, with Wilson's interval, which takes pictures for independent."""
+    """At the threshold, with Wilson's interval, which assumes independent pictures."""
     mean: float
-    """p_fake"""
+    """Mean p_fake."""
     unsure: float
     blind: float
-    """Accuracy of the classifier that sees no pixels; NaN where there is none."""
+    """Accuracy of the baseline without pixels; NaN if there is none."""
 
 
 @dataclass(frozen=True)
 class PartTable:
-    """The largest parts first; none where nothing is known."""
+    """The largest parts first. Empty if nothing is known."""
 
     title: str
     column: str
     parts: list[Part]
     n_left_out: int
-    """Parts too many to show."""
+    """Number of parts that are not shown."""
 
 
 def part_tables(comparison: Comparison) -> list[PartTable]:
@@ -55,13 +55,16 @@ def part_tables(comparison: Comparison) -> list[PartTable]:
 
 
 def confusion(ours: Scores) -> list[tuple[str, int, list[Estimate]]]:
-    """Of each class, how many, and the share with each of the three verdicts."""
+    """Returns of each class its name, its size, and the share with each of the three verdicts."""
     verdicts = (ours.called_real, ours.is_unsure, ours.called_fake)
     return [
-        (name, int(members.sum()), [wilson(int((members & said).sum()), int(members.sum()))
-                                    for said in verdicts])
+        (
+            name,
+            int(members.sum()),
+            [wilson(int((members & said).sum()), int(members.sum())) for said in verdicts],
+        )
         for name, members in (("real", ~ours.truth), ("AI-made", ours.truth))
-    ]  # fmt: skip
+    ]
 
 
 def _example(comparison: Comparison, at: int) -> Example:
@@ -69,7 +72,7 @@ def _example(comparison: Comparison, at: int) -> Example:
 
 
 def _family(comparison: Comparison, at: int) -> str:
-    """Real pictures have none, and need no row here."""
+    """Returns the generator's family. Real pictures have none, and no row in this table."""
     example = _example(comparison, at)
     return example.family if example.is_fake else ""
 

@@ -1,7 +1,7 @@
-"""The whole of a picture that was judged, to be degraded.
+"""Decodes a whole picture that was judged, to degrade it.
 
-It is unpacked in this process. That is only done with bytes that the decoder's
-child, which may be killed, has decoded before.
+This happens in this process. It is only done with bytes that the decoder's process has decoded
+before.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from antifake.trainer.evaluate import Judged
 
 MAX_PIXELS = 16_000_000
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-"""Those that need no stretching to become 8-bit RGB."""
+"""Pillow's modes that convert to 8-bit RGB without rescaling."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def unpacked(one: Judged) -> Image.Image | None:
-    """The whole picture, upright, in RGB; None: it is not what was judged, or not for here."""
+    """Returns the whole picture, upright, in RGB. None: it has changed, or is not supported."""
     try:
         data = read_file(one.example.path)
     except UnreadableImageError:
         return None
     if hashlib.sha256(data).hexdigest() != one.row.sha256:
         return None
-    # As in core.images: Pillow's plugins raise nearly anything, and a run of
-    # minutes must not end with one of thousands of pictures.
+    # As in core.images: Pillow's plugins may raise anything, and one picture must not end a run
+    # of minutes.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -41,7 +41,7 @@ def unpacked(one: Judged) -> Image.Image | None:
 def _rgb(data: bytes) -> Image.Image | None:
     image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
-        image.draft("RGB", (image.width // 2, image.height // 2))  # a JPEG gets smaller
+        image.draft("RGB", (image.width // 2, image.height // 2))  # decodes a JPEG at half its size
     if image.width * image.height > MAX_PIXELS or image.mode not in MODES:
         return None
     image = ImageOps.exif_transpose(image)
