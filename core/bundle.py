@@ -6,7 +6,7 @@
     qformer_tokenizer.json   of the Q-Former
     prompt.safetensors       the prompt it was shipped with, if any
 
-This module knows the folder, not the tensors, and imports no torch.
+This module knows the files, not the tensors, and imports no torch.
 """
 
 import json
@@ -26,15 +26,15 @@ QFORMER_TOKENIZER = "qformer_tokenizer.json"
 FORMAT = 1
 
 ALWAYS_VERIFIED_BYTES = 256 * 2**20
-"""Up to here every load hashes every file: a tenth of a second for `mini`."""
+"""Up to this size every load hashes every file, which takes 0.1 s for `mini`."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Ids, in the tokenizers' own numbering, around the question and of the two answers."""
+    """Token ids around the question and of the two answers, in the tokenizers' numbering."""
 
     leading: int
-    """First id of the language model's text; the official 2, "</s>", not the usual 1."""
+    """The first id of the language model's text: 2, "</s>", as in the official code, not 1."""
     yes: int
     no: int
     cls: int
@@ -49,7 +49,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """bundle.json. Weights and shape come from one file, so they cannot disagree."""
+    """The content of bundle.json."""
 
     name: str
     dtype: str
@@ -57,15 +57,15 @@ class Manifest:
     fingerprint: str
     """sha256 over the source tensors; the same for every dtype prepared from them."""
     config: dict[str, Any]
-    """An InstructBlipConfig as a dict, vocabularies at their stored size."""
+    """An InstructBlipConfig as a dict, with the vocabulary sizes of the stored tables."""
     tokens: Tokens
     files: dict[str, FileEntry]
     rows: dict[str, list[int]]
-    """Of a table cut to a few rows: the ids of its rows. Not named: the whole table is there."""
+    """For each table that was cut: the token ids of its rows. Other tables are complete."""
     pre_layernorm: bool = False
-    """The vision tower normalises its embeddings once more, as CLIP's does."""
+    """Whether the vision encoder normalizes its embeddings, as CLIP's does."""
     source: str = ""
-    """Where the weights came from, for people."""
+    """Where the weights come from, for people."""
 
     @property
     def shards(self) -> list[str]:
@@ -77,17 +77,17 @@ class Manifest:
 
     @property
     def is_small(self) -> bool:
-        """Whether hashing and allocating it whole is a matter of moments."""
+        """Whether hashing and allocating all of it is quick."""
         return self.total_bytes <= ALWAYS_VERIFIED_BYTES
 
     @property
     def image_size(self) -> int:
-        """Side of the square picture that the model sees, in pixels."""
+        """The side of the square picture that the model gets, in pixels."""
         return int(self.config["vision_config"]["image_size"])
 
     @property
     def version(self) -> str:
-        """`mini@1f3a90c2`: what a verdict is signed with."""
+        """Name and fingerprint, such as `mini@1f3a90c2`; verdicts name the model so."""
         return f"{self.name}@{self.fingerprint[:8]}"
 
     def to_json(self) -> bytes:
@@ -95,7 +95,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Raises ValueError, TypeError or KeyError where it is not a manifest of ours."""
+        """Raises ValueError, TypeError or KeyError if it is not a valid manifest."""
         raw = json.loads(data)
         if raw.pop("format") != FORMAT:
             raise ValueError("it was made by another version of antifake")
@@ -115,7 +115,7 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Read the manifest and check that every file is there at its size. Raises ModelError."""
+        """Reads the manifest and checks the size of every file. Raises ModelError."""
         path = folder / MANIFEST
         if not path.is_file():
             raise ModelError(f"There is no model in {folder}: it has no {MANIFEST}.")
@@ -134,13 +134,13 @@ class Bundle:
             raise self._damaged(name)
 
     def verify(self, progress: Callable[[int], None] | None = None) -> None:
-        """Hash every file. Raises DamagedModelError naming the first that is not what it was."""
+        """Hashes every file. Raises DamagedModelError naming the first that has changed."""
         for name, entry in self.manifest.files.items():
             if sha256_of(self.folder / name, progress) != entry.sha256:
                 raise self._damaged(name)
 
     def verify_if_small(self) -> None:
-        """What every load does; a 15 GB model is verified when it is prepared and on request."""
+        """Verifies a small model, at every load. A large one is verified on request only."""
         if self.manifest.is_small:
             self.verify()
 
@@ -157,7 +157,7 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def seal(folder: Path, manifest: Manifest) -> Bundle:
-    """Write the manifest beside the files it describes. Raises ModelError where they are not so."""
+    """Writes the manifest beside its files. Raises ModelError if they do not match."""
     write_atomically(folder / MANIFEST, manifest.to_json())
     bundle = Bundle.open(folder)
     bundle.verify_if_small()
@@ -165,7 +165,7 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def put_in_place(bundle: Bundle, dest: Path) -> Bundle:
-    """Move a sealed bundle to `dest`; an older one there goes once the new one is in."""
+    """Moves a sealed bundle to `dest`; an older one is removed once the new one is there."""
     retired = dest.with_name(f".{dest.name}.old")
     shutil.rmtree(retired, ignore_errors=True)
     if dest.exists():

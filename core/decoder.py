@@ -1,15 +1,14 @@
-"""core.images in child processes that can be killed.
+"""Runs core.images in child processes that can be killed.
 
-A picture from the web may be made to hang a codec, to fill the memory or to
-crash it. In a child that costs one picture: the child has a limit of memory, a
-deadline ends it, and a new one takes its place.
+A hostile picture may hang a codec, exhaust memory or crash the process. In a child that costs
+only this picture: the child has a memory limit, a deadline kills it, and a new child replaces it.
 
-Parent and child talk in frames (see frames). The child is not trusted, so nothing of
-its is unpickled.
+Parent and child exchange frames (see core.framing). The child is not trusted.
 
     parent   P path | B bytes
-    child    R (once, ready)   then per picture   H {"sha256", "n_bytes"}
-             and after it      E {"sentence", "code"} | I {"width", "height", "format"}, C crop
+    child    R once when ready; then, for each picture,
+             H {"sha256", "n_bytes"}, followed by
+             E {"sentence", "code"}, or I {"width", "height", "format"} and C crop
 """
 
 import hashlib
@@ -46,10 +45,10 @@ _MAX_JSON = 65_536
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one source; exactly one of picture and error is there."""
+    """The outcome of one source; exactly one of `picture` and `error` is set."""
 
     sha256: str | None
-    """Of the file's bytes, in hex, also if they do not decode; None: they could not be read."""
+    """Of the file's bytes, in hex, even if they do not decode; None if they cannot be read."""
     n_bytes: int
     picture: Picture | None
     error: UnreadableImageError | None
@@ -73,32 +72,35 @@ class Decoder:
         self._is_closed = False
 
     def start(self) -> Self:
-        """Start the children and return at once; they get ready while the caller goes on."""
+        """Starts the children and returns at once, before they are ready."""
         with self._lock:
             for _ in range(0 if self._children or self._is_closed else self._jobs):
                 self._add_child()
         return self
 
     def fit(self, size: int) -> None:
-        """Crop to size x size from now on. For whoever is alone in using it."""
+        """Sets the crop size. Must not be called while another thread decodes."""
         if size != self._limits.size:
             self._limits = replace(self._limits, size=size)
             self.rest()
 
     def rest(self) -> None:
-        """Free the children's memory until the next picture. For whoever is alone in using it."""
+        """Ends the children until the next picture, which frees their memory.
+
+        Must not be called while another thread decodes.
+        """
         with self._lock:
             for child in self._children:
                 child.close()
 
     def close(self) -> None:
-        """End the children, busy or not."""
+        """Ends the children, even busy ones."""
         with self._lock:
             self._is_closed = True
             for child in self._children:
                 child.close()
             self._children.clear()
-        self._idle.put(None)  # wakes whoever waits for a child
+        self._idle.put(None)  # wakes threads that wait for a child
 
     def __enter__(self) -> Self:
         return self.start()
@@ -107,7 +109,7 @@ class Decoder:
         self.close()
 
     def decode(self, source: Path | bytes) -> Decoded:
-        """Decode one file or its bytes; what is wrong with them is in the answer, not raised."""
+        """Decodes one file or its bytes. Errors of the picture are returned, not raised."""
         self.start()
         with self._child() as child:
             return child.decode(source)
@@ -115,9 +117,9 @@ class Decoder:
     def decode_many(
         self, sources: Iterable[Source], ahead: int = 0
     ) -> Iterator[tuple[Source, Decoded]]:
-        """Decode in the order of `sources`, which is read only a few pictures ahead.
+        """Decodes in the order of `sources`, of which only a few are read in advance.
 
-        `ahead` is what whoever takes them takes at once: so many more are decoded meanwhile.
+        `ahead` is the batch size of the consumer: as many pictures are decoded in advance.
         """
         begun: deque[tuple[Source, Future[Decoded]]] = deque()
         most = max(2 * self._jobs, ahead)
@@ -140,9 +142,9 @@ class Decoder:
 
     @contextmanager
     def _child(self) -> Iterator["_Child"]:
-        """Lend an idle child."""
+        """Lends an idle child."""
         while not (child := self._take()).is_usable():
-            self._give_back(child)  # it was killed from outside, while idle
+            self._give_back(child)  # it was killed from outside while idle
         try:
             yield child
         finally:
@@ -151,12 +153,12 @@ class Decoder:
     def _take(self) -> "_Child":
         child = self._idle.get()
         if child is None:
-            self._idle.put(None)  # for the next who asks
+            self._idle.put(None)  # for the next thread that waits
             raise AntifakeError("The picture decoder has been closed.")
         return child
 
     def _give_back(self, child: "_Child") -> None:
-        """Make a child available again, or another one if it did not survive."""
+        """Makes a child available again, or a new one if it is dead."""
         with self._lock:
             if child.is_usable():
                 self._idle.put(child)
@@ -180,16 +182,16 @@ class _Child:
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
         self._is_ready = False
-        self._is_asked = False
-        # -c, as -m would import this module twice. Not -I: it hides what is installed
-        # for one user. -P: files in the current folder shadow nothing.
+        self._is_busy = False
+        # -c, as -m would import this module twice. Not -I, which hides packages installed for one
+        # user. -P: files in the current folder must not shadow modules.
         code = f"from {__name__} import serve, _Limits; serve({limits})"
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-W", "ignore", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # codecs complain there about every broken file
-            # A child does no linear algebra, and each of its threads would reserve memory.
+            stderr=subprocess.DEVNULL,  # codecs print warnings about broken files
+            # A child does no linear algebra, and each thread would reserve address space.
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
@@ -197,31 +199,31 @@ class _Child:
         self._answers = cast(IO[bytes], self._process.stdout)
 
     def is_usable(self) -> bool:
-        return not self._is_asked and self._process.poll() is None
+        return not self._is_busy and self._process.poll() is None
 
     def close(self) -> None:
         self._process.kill()
         for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # what was not sent yet has nobody to go to
+            with suppress(OSError):  # unsent bytes are dropped
                 pipe.close()
-        with suppress(subprocess.TimeoutExpired):  # it hangs in a dead network disk
+        with suppress(subprocess.TimeoutExpired):  # it hangs on a dead network disk
             self._process.wait(5)
 
     def decode(self, source: Path | bytes) -> Decoded:
         self._wait_until_ready()
-        self._is_asked = True  # until all is answered: else frames would be out of step
+        self._is_busy = True  # until all is answered: otherwise frames would be out of step
         read: dict[str, Any] = {}
         picture, error = None, None
-        nonsense = suppress(
+        invalid_answer = suppress(
             OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, RecursionError
         )
-        with Deadline(self._limits.timeout_s, self._process) as deadline, nonsense:
-            self._ask(source)
-            picture, error = self._hear(read)
+        with Deadline(self._limits.timeout_s, self._process) as deadline, invalid_answer:
+            self._send_request(source)
+            picture, error = self._receive_answer(read)
         if picture is None and error is None:
             error = _too_slow(self._limits.timeout_s) if deadline.is_past else _crashed()
         else:
-            self._is_asked = deadline.is_past  # it was killed all the same
+            self._is_busy = deadline.is_past  # it was killed nevertheless
         return Decoded(read.get("sha256"), read.get("n_bytes", 0), picture, error)
 
     def _wait_until_ready(self) -> None:
@@ -232,26 +234,28 @@ class _Child:
         if not self._is_ready:
             raise AntifakeError("The process that decodes pictures does not start.")
 
-    def _ask(self, source: Path | bytes) -> None:
+    def _send_request(self, source: Path | bytes) -> None:
         if isinstance(source, bytes):
             send(self._requests, b"B", source)
         else:  # absolute: the child may have been started in another folder
             send(self._requests, b"P", os.fsencode(source.absolute()))
 
-    def _hear(self, read: dict[str, Any]) -> tuple[Picture | None, UnreadableImageError | None]:
-        """Take in the answer; `read` gets its first part as soon as that is there."""
-        kind, said = self._hear_json()
+    def _receive_answer(
+        self, read: dict[str, Any]
+    ) -> tuple[Picture | None, UnreadableImageError | None]:
+        """Reads the answer. `read` gets its first part as soon as that arrives."""
+        kind, said = self._receive_json()
         if kind == b"H":
             read.update(sha256=str(said["sha256"]), n_bytes=int(said["n_bytes"]))
-            kind, said = self._hear_json()
+            kind, said = self._receive_json()
         if kind == b"E":
             return None, UnreadableImageError(str(said["sentence"]), str(said["code"]))
         shape = self._limits.size, self._limits.size, 3
         _, crop = receive(self._answers, math.prod(shape))
-        pixels = np.frombuffer(crop, np.uint8).reshape(shape).copy()  # torch wants it writable
+        pixels = np.frombuffer(crop, np.uint8).reshape(shape).copy()  # torch needs a writable array
         return Picture(pixels, int(said["width"]), int(said["height"]), str(said["format"])), None
 
-    def _hear_json(self) -> tuple[bytes, dict[str, Any]]:
+    def _receive_json(self) -> tuple[bytes, dict[str, Any]]:
         kind, payload = receive(self._answers, _MAX_JSON)
         said: dict[str, Any] = json.loads(payload)
         return kind, said
@@ -272,10 +276,10 @@ def _crashed() -> UnreadableImageError:
 
 
 def serve(limits: _Limits) -> None:
-    """Answer until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    """Answers requests until the parent closes the pipe or ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a codec that prints must not print into the answers
+    os.dup2(2, 1)  # a codec that prints must not write into the answers
     _limit_memory(limits.memory_bytes)
     send(answers, b"R")
     with suppress(EOFError, BrokenPipeError):
@@ -288,7 +292,7 @@ def serve(limits: _Limits) -> None:
 def _answer(answers: IO[bytes], kind: bytes, payload: bytes, size: int) -> None:
     try:
         data = payload if kind == b"B" else images.read_file(Path(os.fsdecode(payload)))
-        # Sent before decoding, so that a file that ends this process is known by its hash.
+        # Sent before decoding, so that a file that kills this process is known by its hash.
         _send_json(answers, b"H", sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
         picture = images.decode(data, size)
     except UnreadableImageError as error:
@@ -303,7 +307,7 @@ def _send_json(pipe: IO[bytes], kind: bytes, **said: str | int) -> None:
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """Let this process have n_bytes of address space, and leave no core file of a picture."""
+    """Limits the address space of this process, and disables core files, which hold pictures."""
     with suppress(ImportError):
         import resource  # noqa: PLC0415 - Windows has none; there the deadline is all
 
@@ -312,9 +316,9 @@ def _limit_memory(n_bytes: int) -> None:
 
 
 def _limit_time(timeout_s: float) -> None:
-    """End by ourselves a picture that the parent, being dead, cannot end any more.
+    """Limits the CPU time of this picture, in case the parent is dead and cannot kill us.
 
-    Counted in time of all threads together, of which AVIF and HEIC use several.
+    CPU time is the sum over all threads; AVIF and HEIC use several.
     """
     with suppress(ImportError):
         import resource  # noqa: PLC0415
@@ -326,6 +330,6 @@ def _lower(limit: int, value: int) -> None:
     import resource  # noqa: PLC0415
 
     _, hard = resource.getrlimit(limit)
-    # macOS refuses some limits of memory.
+    # macOS refuses some memory limits.
     with suppress(OSError, ValueError):
         resource.setrlimit(limit, (value, hard))

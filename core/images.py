@@ -1,11 +1,11 @@
-"""Bytes of a picture file -> an upright RGB crop that is safe to judge.
+"""Decodes a picture file into an upright RGB crop that can be judged.
 
-Everything that can be wrong with a file ends in one UnreadableImageError, a
-sentence for whoever sent it: wrong kind of file, too large, damaged, or not
-suitable (tiny, one colour, pure noise), since a verdict on those means nothing.
+Whatever is wrong with a file raises UnreadableImageError with a sentence for the user: wrong
+format, too large, damaged, or unsuitable (tiny, one colour, pure noise), as a verdict on such a
+picture would mean nothing.
 
-Nothing here protects against a codec that hangs or crashes; decoder.py does,
-by running this module in a process of its own.
+This module does not protect against a codec that hangs or crashes. core.decoder does, which runs
+it in a child process.
 """
 
 import os
@@ -34,19 +34,19 @@ MIN_SIDE = 64
 
 @dataclass(frozen=True)
 class Picture:
-    """The part of a picture that is judged, and what the file said of the whole."""
+    """The part of a picture that is judged, and facts about the whole file."""
 
     crop: Pixels
     """The centre square, RGB, uint8 [size, size, 3]."""
     width: int
-    """Of the upright picture, in pixels of the file, not of the crop."""
+    """Of the upright picture in the file, not of the crop."""
     height: int
     format: str
-    """The file's real format whatever its name says, such as "JPEG"."""
+    """The real format, such as "JPEG", whatever the file name says."""
 
 
 def decode(data: bytes, size: int = 224) -> Picture:
-    """Decode the first frame and crop it to size x size; UnreadableImageError says why not."""
+    """Decodes the first frame and crops it to size x size. Raises UnreadableImageError."""
     _check_bytes(len(data), MAX_BYTES)
     kind = _kind(data)
     try:
@@ -61,16 +61,16 @@ def decode(data: bytes, size: int = 224) -> Picture:
 
 
 def resized(data: bytes, size: int = 224) -> Image.Image:
-    """The first frame, upright RGB, its shorter side `size`; UnreadableImageError says why not.
+    """Returns the first frame in upright RGB, with `size` as its shorter side.
 
-    For other crops than the middle one, as training takes them.
+    Training takes other crops of it than the centre. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
     return _resized(_read(data, _kind(data), size)[0], size)
 
 
 def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a regular file of at most max_bytes; anything else is refused before it is read."""
+    """Returns the bytes of a regular file of at most max_bytes. Raises UnreadableImageError."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             info = os.fstat(file.fileno())
@@ -89,7 +89,7 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting, as for a FIFO that nobody writes to, which would be for ever."""
+    """Opens without blocking: a FIFO without a writer would block for ever."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -103,7 +103,7 @@ def _read(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, in
             "This picture is too large: it unpacks to more pixels than it may.", "too_many_pixels"
         ) from error
     # Broken files make Pillow's plugins raise nearly anything: OSError, SyntaxError,
-    # struct.error, KeyError, RuntimeError. To the sender they all mean the same.
+    # struct.error, KeyError, RuntimeError. To the user they all mean the same.
     except Exception as error:
         raise UnreadableImageError(
             "This picture is damaged or incomplete, so it cannot be checked.", "unreadable"
@@ -111,7 +111,7 @@ def _read(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, in
 
 
 def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
-    """The picture in RGB, turned upright, and its width and height in the file."""
+    """Returns the picture in upright RGB, and its full width and height."""
     image = _open(data, kind)
     _check_sides(image, kind)
     full = _draft(image, size) if kind == "JPEG" else None
@@ -120,13 +120,13 @@ def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int,
     width, height = full or image.size
     turn = _TURNS.get(_orientation(image))
     rgb = _to_rgb(image)
-    del image  # up to 256 MB that are not needed any more
+    del image  # frees up to 256 MB
     if turn is None:
         return rgb, (width, height)
     return rgb.transpose(turn), (height, width) if turn in _SIDEWAYS else (width, height)
 
 
-# --- Which format it is -------------------------------------------------------------------
+# --- Format -------------------------------------------------------------------------------
 
 _READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -168,14 +168,14 @@ _NO_PICTURES = {
 
 
 def _kind(data: bytes) -> str:
-    """The format, by what the file begins with: names and types sent along are often wrong."""
+    """Returns the format by the first bytes, as names and declared types are often wrong."""
     for magic, kind in _MAGIC.items():
         if data.startswith(magic):
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     brands = _brands(data)
-    # mif1 and msf1 only say "some picture": AVIF and HEIC files both carry them.
+    # mif1 and msf1 only mean "some picture": both AVIF and HEIC files have them.
     for brand in sorted(brands, key=lambda brand: brand in (b"mif1", b"msf1")):
         if brand in _BRANDS:
             return _BRANDS[brand]
@@ -184,7 +184,7 @@ def _kind(data: bytes) -> str:
 
 
 def _brands(data: bytes) -> list[bytes]:
-    """The major brand and the compatible ones: size, "ftyp", major, version, compatible..."""
+    """Returns the major and the compatible brands of an ISO media file."""
     if data[4:8] != b"ftyp":
         return []
     end = min(int.from_bytes(data[:4], "big"), 256)
@@ -206,17 +206,17 @@ def _no_picture(data: bytes) -> str:
 
 
 def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
-    """Read the header, with the one class for this format.
+    """Reads the header with the reader class of this format.
 
-    Not through Image.open: it imports every plugin that Pillow has, and stops at
-    its own limit of pixels before draft() can bring a large photo below ours.
+    Image.open would import every plugin of Pillow, and refuse large JPEGs by its own pixel limit
+    before draft() can reduce them.
     """
     module, name = _READERS[kind]
     image: ImageFile.ImageFile = getattr(import_module(module), name)(BytesIO(data))
     return image
 
 
-# --- How large it is ----------------------------------------------------------------------
+# --- Size ---------------------------------------------------------------------------------
 
 
 def _check_bytes(n_bytes: int, max_bytes: int) -> None:
@@ -249,10 +249,10 @@ def _check_pixels(image: Image.Image, limit: int) -> None:
 
 
 def _draft(image: ImageFile.ImageFile, size: int) -> tuple[int, int]:
-    """Let a large JPEG be decoded at 1/2, 1/4 or 1/8; give its full size.
+    """Lets a large JPEG be decoded at 1/2, 1/4 or 1/8, and returns its full size.
 
-    That needs a fraction of the time and memory, but changes the crop by up to a
-    few grey levels, so pictures of usual size are not drafted.
+    That needs a fraction of the time and memory. It changes the crop by up to a few grey levels,
+    so pictures of usual size are decoded in full.
     """
     width, height = image.size
     scales = [s for s in (1, 2, 4, 8) if min(width, height) // s >= 2 * size] or [1]
@@ -263,9 +263,9 @@ def _draft(image: ImageFile.ImageFile, size: int) -> tuple[int, int]:
     return width, height
 
 
-# --- What it looks like -------------------------------------------------------------------
+# --- Pixels -------------------------------------------------------------------------------
 
-# EXIF orientation -> what turns the picture upright.
+# EXIF orientation -> the transposition that turns the picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -279,10 +279,10 @@ _SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 .. 8; 1 is upright.
+    """Returns the EXIF orientation, 1 .. 8; 1 is upright.
 
-    ImageOps.exif_transpose would also write the EXIF block anew, which fails for
-    blocks that are broken elsewhere.
+    ImageOps.exif_transpose would also rewrite the EXIF block, which fails if it is broken
+    elsewhere.
     """
     try:
         value = image.getexif().get(0x0112)
@@ -292,10 +292,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB; what is transparent becomes white, colour profiles are ignored."""
+    """Returns 8-bit RGB. Transparent pixels become white, colour profiles are ignored."""
     if image.mode.startswith("I;16"):
-        # convert() would clip: all above 255 white. The high byte is what Pillow
-        # takes of 16-bit RGB too.
+        # convert() would clip all values above 255. Pillow takes the high byte of 16-bit RGB, too.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         return Image.fromarray(_to_8_bits(np.array(image, np.float32))).convert("RGB")
@@ -308,7 +307,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(values: Grey) -> Pixels:
-    """Numbers without a fixed range: kept where 0 .. 255 holds them, else stretched to it."""
+    """Maps values [H, W] of any range to 0 .. 255; values within that range are kept."""
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 255:
@@ -325,9 +324,9 @@ def _centre_square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _resized(image: Image.Image, size: int) -> Image.Image:
-    """As the paper's evaluation: shorter side to `size`, bicubic, before the middle is taken.
+    """Resizes the shorter side to `size`, bicubic, as the paper's evaluation does.
 
-    Its roundings are kept to the pixel; resize(box=...) would be faster and differ.
+    Its rounding is kept to the pixel; resize(box=...) would be faster but differ.
     """
     image = _without_far_ends(image)
     width, height = image.size
@@ -339,7 +338,7 @@ def _resized(image: Image.Image, size: int) -> Image.Image:
 
 
 def _without_far_ends(image: Image.Image) -> Image.Image:
-    """The middle of a very long picture: 64 x 900,000 must not become 224 x 3,150,000."""
+    """Crops a very long picture to its middle: 64 x 900,000 must not become 224 x 3,150,000."""
     width, height = image.size
     short = min(image.size)
     if max(image.size) <= 8 * short:
@@ -349,7 +348,7 @@ def _without_far_ends(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + across, top + down))
 
 
-# --- Whether a verdict would mean anything ------------------------------------------------
+# --- Content ---------------------------------------------------------------------------------
 
 
 def _check_content(image: Image.Image, square: Image.Image) -> None:
@@ -364,15 +363,15 @@ def _check_content(image: Image.Image, square: Image.Image) -> None:
 
 
 def _is_noise(image: Image.Image, square: Image.Image) -> bool:
-    """Whether no pixel knows its neighbour and nothing is left from afar either.
+    """Returns whether neighbouring pixels are unrelated and there is no structure on a large scale.
 
-    The first alone holds for a grainy night sky and some dithering, the second
-    alone for sand and grass.
+    The first alone is true of a grainy night sky and some dithering, the second alone of sand
+    and grass.
     """
     middle = _middle(image)
-    # A small picture was enlarged into its square, and its specks with it.
-    afar = middle if min(image.size) < min(square.size) else square
-    return _neighbours(_grey(middle)) < 0.2 and _structure(_grey(afar)) < 3
+    # The square of a small picture is enlarged, so its noise is not that of single pixels.
+    coarse = middle if min(image.size) < min(square.size) else square
+    return _neighbours(_grey(middle)) < 0.2 and _structure(_grey(coarse)) < 3
 
 
 def _grey(image: Image.Image) -> Grey:
@@ -380,13 +379,13 @@ def _grey(image: Image.Image) -> Grey:
 
 
 def _middle(image: Image.Image) -> Image.Image:
-    """256 x 256 pixels as the file has them; the crop's are averages of several."""
+    """Returns the central 256 x 256 pixels of the file; pixels of the crop are averages."""
     left, top = max(0, image.width // 2 - 128), max(0, image.height // 2 - 128)
     return image.crop((left, top, min(image.width, left + 256), min(image.height, top + 256)))
 
 
 def _neighbours(grey: Grey) -> float:
-    """The larger correlation of pixels with those right of and below them; noise: 0."""
+    """Returns the larger correlation of pixels [H, W] with right or lower neighbours; noise: 0."""
     grey = grey - grey.mean()
     right = abs(float((grey[:, 1:] * grey[:, :-1]).mean()))
     below = abs(float((grey[1:] * grey[:-1]).mean()))
@@ -394,7 +393,7 @@ def _neighbours(grey: Grey) -> float:
 
 
 def _structure(grey: Grey) -> float:
-    """How much more 8 x 8 blocks differ than their pixels explain; noise: about 1."""
+    """Returns the variance of 8 x 8 block means of [H, W], relative to noise (about 1)."""
     rows, columns = grey.shape[0] // 8, grey.shape[1] // 8
     blocks = grey[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).mean(axis=(1, 3))
     return float(blocks.var() * 64 / (grey.var() or 1.0))

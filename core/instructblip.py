@@ -1,9 +1,9 @@
-"""The frozen InstructBLIP, run by hand: vision -> Q-Former -> projection -> LLM -> yes or no.
+"""The frozen InstructBLIP: vision encoder -> Q-Former -> projection -> LLM -> yes or no.
 
-The parts are transformers' own classes. Their common forward is not used: it
-finds image places by token id and pads; here every batch has one question and
-one shape, and the features of the frozen vision tower can be kept. Equal to
-transformers' forward and to the official candidate ranking (tests/core).
+The parts are transformers' own classes, but its InstructBlip forward is not used: that one finds
+image positions by token id, and pads. Here every batch has one question and one shape, and the
+features of the frozen vision encoder can be cached. Results equal those of transformers' forward
+and of the official candidate ranking (tests/core).
 
 Shapes: see antifake.core.
 """
@@ -34,31 +34,32 @@ from .prompt_file import check_fits
 from .quantization import BYTES, Weights, dequantize, is_quantizable, linear
 
 UNMASKED = "sdpa_unmasked"
-"""transformers' own "sdpa" under a name for which it makes no masks; our batches are never padded.
+"""transformers' "sdpa" attention under a name for which it makes no masks, as we never pad.
 
-To find that it needs none it would ask the GPU whether sequences are packed, and wait.
+To find out that no mask is needed, it would ask the GPU whether sequences are packed, and wait.
 """
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class PromptedEmbedding(nn.Module):
-    """A frozen embedding table with learned rows behind its last one.
+    """A frozen embedding table [V, H] with learned rows [P, H] after its last one.
 
-    Put in the place of a model's own table it makes ids V .. V + P - 1 mean
-    the learned tokens, so no line of the model has to be copied or changed.
+    It replaces a model's own table. Ids V .. V + P - 1 then mean the learned tokens, so no code of
+    the model has to be copied or changed.
     """
 
     def __init__(self, words: nn.Embedding) -> None:
         super().__init__()
         self.words = words
-        # Not a parameter of the model: whoever asks brings it, and may be tuning it.
+        # Not a parameter of the model: it comes with each question, and may be in training.
         self.learned: tuple[Tensor] = (torch.zeros(0, words.embedding_dim),)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look up ids [B, T]; gives [B, T, H].
+        """ids int64 [B, T] -> embeddings [B, T, H].
 
-        Every id is looked up in both tables: to ask which are learned would make a GPU wait.
+        Every id is looked up in both tables, as a branch on which are learned would make the CPU
+        wait for the GPU.
         """
         first_learned = self.words.num_embeddings
         embeds: Tensor = self.words(ids.clamp(max=first_learned - 1))  # [B, T, H]
@@ -71,9 +72,10 @@ class PromptedEmbedding(nn.Module):
 
 
 class NormedEmbeddings(nn.Module):
-    """CLIP normalises its patch embeddings before the first layer; InstructBLIP's tower does not.
+    """Patch embeddings with CLIP's LayerNorm before the first layer.
 
-    Wraps the stock module, so that a CLIP tower runs in InstructBlipVisionModel unchanged.
+    InstructBLIP's vision encoder has no such LayerNorm. Wrapping the stock module lets CLIP's
+    encoder run in InstructBlipVisionModel unchanged.
     """
 
     def __init__(self, stock: nn.Module, width: int, eps: float) -> None:
@@ -89,31 +91,31 @@ class NormedEmbeddings(nn.Module):
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt's question, as the two sides of one model read it."""
+    """A prompt's question, encoded for the Q-Former and for the language model."""
 
     qformer_ids: Tensor
-    """int64 [1, T]: [CLS] before [*] after [SEP], [*] as ids behind the table."""
+    """int64 [1, T]: [CLS] before [*] after [SEP], where [*] is ids after the table's last."""
     qformer_rows: Tensor
-    """float32 [P, Hq], the learned word; it may require a gradient."""
+    """float32 [P, Hq], the soft prompt; it may require a gradient."""
     before: Tensor
-    """float32 [1, T1, Hl]: the leading token and the words up to [*]."""
+    """float32 [1, T1, Hl]: the leading token and the text up to [*]."""
     llm_rows: Tensor
-    """float32 [P, Hl]; it may require a gradient."""
+    """float32 [P, Hl], the soft prompt; it may require a gradient."""
     after: Tensor
-    """float32 [1, T2, Hl]"""
+    """float32 [1, T2, Hl]: the text after [*]."""
 
 
 class InstructBlip(nn.Module):
-    """The frozen model. Everything that learns comes in with the Question."""
+    """The frozen model. Whatever is trained comes with the Question."""
 
     answer_rows: Tensor
-    """The head's rows of "yes" and "no", float32 [2, Hl], once the weights are in."""
+    """The head's rows of "yes" and "no", float32 [2, Hl], once the weights are loaded."""
 
     def __init__(self, manifest: Manifest, device: str = "meta") -> None:
-        """A skeleton: on "meta" it takes no memory, on "cpu" memory that nobody has touched.
+        """Builds the modules without weights: on "meta" without memory, on "cpu" uninitialized.
 
-        Building on meta makes torch import its compiler, 0.7 seconds of a cold
-        start; that is worth it only where the weights are gigabytes.
+        Building on meta makes torch import its compiler, which takes 0.7 seconds of a cold start.
+        That pays off only if the weights are gigabytes.
         """
         super().__init__()
         classes = transformers_classes()
@@ -141,15 +143,15 @@ class InstructBlip(nn.Module):
                 self.vision_model.embeddings = NormedEmbeddings(
                     self.vision_model.embeddings, vision.hidden_size, vision.layer_norm_eps
                 )
-        # The official ln_vision has torch's default; transformers gives it the blocks' 1e-6.
+        # The official ln_vision has torch's default eps; transformers sets 1e-6, as in the blocks.
         self.vision_model.post_layernorm.eps = 1e-5
-        # Buffers that no file holds, computed where the weights will be, not on meta.
+        # Buffers that no file holds: computed here, as on meta they would have no values.
         positions = torch.arange(qformer.max_position_embeddings)[None]
         self.qformer.embeddings.position_ids = positions
         self.language_model.rotary_emb = type(self.language_model.rotary_emb)(text)
 
     def attach_prompted_embedding(self) -> None:
-        """Once the weights are in: let the Q-Former read learned rows, and find the answers'."""
+        """Prepares the loaded model for questions: learned rows and the rows of the answers."""
         words = self.qformer.get_input_embeddings()
         self.qformer.set_input_embeddings(PromptedEmbedding(words))
         tokens = self.manifest.tokens
@@ -158,7 +160,7 @@ class InstructBlip(nn.Module):
         self.requires_grad_(False).eval()
 
     def bytes_as(self, dtype: torch.dtype, weights: Weights) -> float:
-        """What this skeleton would take in memory in that dtype, its big matrices kept so."""
+        """Returns the bytes of the model in a dtype, with its large matrices kept as `weights`."""
         return sum(
             parameter.numel()
             * (
@@ -171,7 +173,7 @@ class InstructBlip(nn.Module):
 
     @property
     def image_size(self) -> int:
-        """Side of the square picture, in pixels."""
+        """The side of the square picture, in pixels."""
         return self.manifest.image_size
 
     @property
@@ -179,14 +181,14 @@ class InstructBlip(nn.Module):
         return self.query_tokens.device
 
     def question(self, prompt: SoftPrompt) -> Question:
-        """Tokenise a prompt's question for this model. Raises ModelError where they do not fit."""
+        """Encodes a prompt's question for this model. Raises ModelError if they do not fit."""
         check_fits(prompt.about, prompt.shapes, self.manifest)
         return self.ask(prompt.about.before, prompt.about.after, prompt.qformer, prompt.llm)
 
     def ask(self, before: str, after: str, qformer_rows: Tensor, llm_rows: Tensor) -> Question:
-        """A question in plain words around learned rows [P, H], of which there may be none.
+        """Encodes a question around learned rows [P, Hq] and [P, Hl], where P may be 0.
 
-        Raises ModelError where the words are not in this model's tables.
+        Raises ModelError if this model's tables lack a token of the question.
         """
         tokens = self.manifest.tokens
         words = self.qformer.get_input_embeddings().words
@@ -196,7 +198,7 @@ class InstructBlip(nn.Module):
             *learned,
             *self._rows("qformer", [*self._encode("qformer", after), tokens.sep]),
         ]
-        # The pieces are tokenised apart, the only way that gives the ids of the official
+        # The two parts are tokenized separately: only this gives the ids of the official
         # checkpoints in every version of the tokenizer.
         llm_before = self._rows("llm", [tokens.leading, *self._encode("llm", before)])
         llm_after = self._rows("llm", self._encode("llm", after))
@@ -218,7 +220,7 @@ class InstructBlip(nn.Module):
         return ids
 
     def _rows(self, table: str, ids: list[int]) -> list[int]:
-        """Where the ids are in a table that may be cut to a few rows."""
+        """Returns the rows of token ids in a table that may be cut to a few rows."""
         kept = self.manifest.rows.get(table)
         if kept is None:
             return ids
@@ -231,19 +233,19 @@ class InstructBlip(nn.Module):
             ) from None
 
     def _embed(self, rows: list[int]) -> Tensor:
-        """Embeddings [1, T, Hl] of rows of the language model's table."""
+        """Rows of the language model's table -> float32 embeddings [1, T, Hl]."""
         table = self.language_model.get_input_embeddings()
         embeds: Tensor = table(torch.tensor([rows], dtype=torch.int64, device=self.device))
         return embeds.float()
 
     def vision_features(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels [B, 3, S, S] -> frozen features [B, N, Hv], which may be kept."""
+        """Normalized pixels [B, 3, S, S] -> frozen features [B, N, Hv], which may be cached."""
         with torch.no_grad(), self.precision.autocast():
             features: Tensor = self.vision_model(pixel_values=pixels).last_hidden_state
         return features
 
     def hidden(self, features: Tensor, question: Question) -> Tensor:
-        """The language model's last position after the question, [B, Hl]."""
+        """features [B, N, Hv] -> the language model's last hidden state [B, Hl]."""
         batch = len(features)
         with self.precision.autocast():
             words = self.language_projection(self.queries(features, question))  # [B, Q, Hl]
@@ -251,16 +253,16 @@ class InstructBlip(nn.Module):
             embeds = torch.cat([words.float(), text.expand(batch, -1, -1)], dim=1)
             output = self.language_model(inputs_embeds=embeds, use_cache=False)
             last: Tensor = output.last_hidden_state[:, -1]
-        # [B, Hl], two-dimensional on purpose: a Linear on a 3-D slice falls to a batched product
-        # that copies the head once an image on a bf16 CPU (200 times slower, measured).
+        # [B, Hl]. In three dimensions, Linear would use a batched product, which on a bf16 CPU
+        # copies the head once for each image (measured: 200 times slower).
         return last
 
     def queries(self, features: Tensor, question: Question) -> Tensor:
-        """What the query tokens have read, [B, Q, Hq]."""
+        """features [B, N, Hv] -> the Q-Former's output at its query tokens, [B, Q, Hq]."""
         batch = len(features)
         self.qformer.get_input_embeddings().learned = (question.qformer_rows,)
         half = self.qformer.encoder.layer[0].attention.attention.query.weight.dtype
-        # A Q-Former kept in fp32, as the official test runs it, must not be cast each time.
+        # A Q-Former in fp32, as in the official test, must not be cast to half by autocast.
         exact = half == torch.float32 and self.precision.dtype != torch.float32
         with torch.autocast(self.device.type, enabled=False) if exact else nullcontext():
             output = self.qformer(
@@ -272,10 +274,10 @@ class InstructBlip(nn.Module):
         return read
 
     def margin(self, features: Tensor, question: Question) -> Tensor:
-        """l_no - l_yes, float32 [B]: above 0 the official test answers "fake".
+        """features [B, N, Hv] -> l_no - l_yes, float32 [B]; above 0 the answer is "fake".
 
-        One forward pass and two rows of the head. The official test ranks the
-        losses of the two candidates, which decides the same.
+        This takes one forward pass and two rows of the head. The official test ranks the losses of
+        the two candidate answers, which gives the same decision.
         """
         logits = functional.linear(self.hidden(features, question).float(), self.answer_rows)
         return logits[:, 1] - logits[:, 0]
@@ -287,9 +289,10 @@ def load(
     device: str | None = None,
     benchmark: DtypeBenchmark | None = None,
 ) -> InstructBlip:
-    """Load a bundle by mmap onto a device, the best for None, in the precision that suits it.
+    """Loads a bundle by mmap onto a device.
 
-    `benchmark` remembers what suits this processor. Raises ModelError.
+    By default device and precision are chosen; `benchmark` knows which dtype is faster on this
+    CPU. Raises ModelError.
     """
     bundle.verify_if_small()
     try:
@@ -309,47 +312,47 @@ def load(
 
 @torch.no_grad()
 def fill(model: InstructBlip, tensors: Iterable[tuple[str, Tensor, Tensor | None]]) -> None:
-    """Put tensors into the skeleton as its precision wants them, without a second copy.
+    """Loads tensors into the model in its precision, without a second copy in memory.
 
-    They come as from `stored_tensors`, wherever they are, and are converted one at a time.
-    Raises ModelError where one is missing or unknown.
+    They come as `stored_tensors` yields them, on any device, and are converted one by one. Raises
+    ModelError if one is missing or unknown.
     """
     precision = model.precision
-    small = _to_quantise(model)
+    small = _shapes_to_quantize(model)
     state: dict[str, Tensor] = {}
     for name, stored, stored_scale in tensors:
         tensor = stored.to(precision.device)
         scale = None if stored_scale is None else stored_scale.to(precision.device)
         if name in small:
             if tensor.shape != small[name]:
-                raise _amiss(model, name)
+                raise _not_whole(model, name)
             kept = linear(tensor, scale, precision.weights, precision.dtype)
             model.set_submodule(name.removesuffix(".weight"), kept)
         else:
             exact = tensor if scale is None else dequantize(tensor, scale)
             state[name] = exact.to(run_dtype(name, precision.dtype))
     found = model.load_state_dict(state, strict=False, assign=True)
-    # What was quantised is in already.
+    # Quantized matrices were set above.
     missing = [name for name in found.missing_keys if not name.endswith((".codes", ".scale"))]
     if missing or found.unexpected_keys:
-        raise _amiss(model, [*missing, *found.unexpected_keys][0])
+        raise _not_whole(model, [*missing, *found.unexpected_keys][0])
     model.to(precision.device)
 
 
-def _to_quantise(model: InstructBlip) -> dict[str, torch.Size]:
-    """Names and shapes of the matrices that its precision does not keep plain."""
+def _shapes_to_quantize(model: InstructBlip) -> dict[str, torch.Size]:
+    """Returns the shapes of the matrices that are to be quantized, by name."""
     if model.precision.weights == "plain":
         return {}
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     return {name: shape for name, shape in shapes.items() if is_quantizable(name, shape)}
 
 
-def _amiss(model: InstructBlip, name: str) -> ModelError:
+def _not_whole(model: InstructBlip, name: str) -> ModelError:
     return ModelError(f"The model {model.manifest.name} is not whole: {name} is amiss.")
 
 
 def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """Each stored tensor by name; int8 matrices come with their float32 scale a row."""
+    """Yields (name, tensor, scale); scale is float32 [out] for int8 [out, in], else None."""
     for shard in bundle.manifest.shards:
         with safe_open(bundle.folder / shard, framework="pt") as file:
             names = set(file.keys())
@@ -364,10 +367,11 @@ def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]
 
 
 def run_dtype(name: str, half: torch.dtype) -> torch.dtype:
-    """Norms, embeddings and queries run in float32, and so does the residual stream they feed.
+    """Returns the dtype in which a tensor is kept and used.
 
-    As the official code has it; it costs next to nothing. In
-    fp16 the Q-Former is float32 too, as in the official test.
+    Norms, embeddings and queries, and so the residual stream, are float32, as in the official
+    code; that costs next to nothing. With fp16 the Q-Former is float32, too, as in the official
+    test.
     """
     exact = ("norm", "embed", "query_tokens")
     if any(word in name.lower() for word in exact):

@@ -1,6 +1,6 @@
-"""Turns a published InstructBLIP into a bundle: streamed, cast once, fingerprinted.
+"""Converts a published InstructBLIP into a bundle: streamed, cast once, fingerprinted.
 
-Never holds more than a shard: 31 GB of float32 pass through 2 GB of memory.
+It never holds more than one shard in memory: 31 GB of float32 need 2 GB.
 """
 
 import hashlib
@@ -48,13 +48,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A folder as `save_pretrained` writes it, and the language model to use instead of its own."""
+    """A folder as `save_pretrained` writes it, and optionally another language model."""
 
     folder: Path
     llm: Path | None = None
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor under its bundle name, one at a time."""
+        """Yields every tensor with its name in the bundle, one at a time."""
         for name, tensor in _tensors(self.folder):
             key = bundle_key(name)
             if key and not (self.llm and key.startswith(("language_model.", "lm_head."))):
@@ -71,10 +71,17 @@ class Source:
 
 
 def bundle_key(name: str, *, language_model: bool = False) -> str | None:
-    """Our name of a published tensor; None for what is computed and need not be stored.
+    """Returns the name of a published tensor in a bundle; None if it need not be stored.
 
-    Takes the layouts of transformers 4 and 5, and of a bare LlamaForCausalLM
+    Knows the layouts of transformers 4 and 5, and of a LlamaForCausalLM alone
     (`language_model`).
+
+    >>> bundle_key("model.language_model.model.norm.weight")
+    'language_model.norm.weight'
+    >>> bundle_key("lm_head.weight", language_model=True)
+    'lm_head.weight'
+    >>> bundle_key("model.qformer.embeddings.position_ids") is None
+    True
     """
     if language_model:
         name = f"language_model.{name}"
@@ -87,7 +94,7 @@ def bundle_key(name: str, *, language_model: bool = False) -> str | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors shards of a published model. Raises ModelError."""
+    """Returns the safetensors shards of a published model. Raises ModelError."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
@@ -118,7 +125,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def read_config(source: Source) -> dict[str, Any]:
-    """The InstructBlipConfig of a source, as a dict. Raises ModelError."""
+    """Returns the InstructBlipConfig of a source as a dict. Raises ModelError."""
     config = _json(source.folder / "config.json")
     if config.get("model_type") != "instructblip":
         raise ModelError(f"{source.folder} is not an InstructBLIP model.")
@@ -151,11 +158,11 @@ def prepare(
     full_tables: bool = False,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Write `source` as a bundle into the new folder `dest`, all or nothing. Raises ModelError.
+    """Writes `source` as a bundle into the new folder `dest`, all or nothing. Raises ModelError.
 
-    `dtype` is one of fp32, fp16, bf16, int8 (int8: the language model's
-    matrices, one scale a row; the rest fp16). Without `full_tables` the
-    vocabulary tables keep only the rows that the official question needs.
+    `dtype` is fp32, fp16, bf16 or int8. int8 concerns the matrices of the language model, with one
+    scale a row; the rest is fp16. Without `full_tables` the vocabulary tables keep only the rows
+    that the official question needs.
     """
     if dtype not in (*DTYPES, "int8"):
         raise UsageError(f"{dtype} is not one of {', '.join(DTYPES)}, int8.")
@@ -195,7 +202,7 @@ def prepare(
 
 
 def _check_complete(manifest: Manifest, stored: dict[str, str]) -> None:
-    """Refuse a source that lacks weights, before it becomes a model that cannot load."""
+    """Raises ModelError if the source lacks weights, as its bundle could not be loaded."""
     wanted = {name for name, _ in InstructBlip(manifest).named_parameters()}
     if missing := sorted(wanted - stored.keys()):
         raise ModelError(
@@ -205,7 +212,7 @@ def _check_complete(manifest: Manifest, stored: dict[str, str]) -> None:
 
 
 def cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None:
-    """Let the configuration say the stored size of each table."""
+    """Sets the vocabulary sizes in the configuration to those of the stored tables."""
     for table, part in (("llm", "text_config"), ("qformer", "qformer_config")):
         if table in rows:
             config[part]["vocab_size"] = len(rows[table])
@@ -213,7 +220,7 @@ def cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None
 
 
 def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list[int]]]:
-    """Save both tokenizers; gives the ids around the question and the rows it needs."""
+    """Saves both tokenizers. Returns the ids around the question and the rows it needs."""
     language = _tokenizer(source.llm or source.folder)
     qformer = _tokenizer(source.folder / "qformer_tokenizer")
     language.save(str(part / TOKENIZER))
@@ -239,8 +246,8 @@ def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list
         cls=only(qformer, "[CLS]"),
         sep=only(qformer, "[SEP]"),
     )
-    llm_ids = [i for piece in QUESTION for i in ids(language, piece)]
-    qformer_ids = [i for piece in QUESTION for i in ids(qformer, piece)]
+    llm_ids = [i for text in QUESTION for i in ids(language, text)]
+    qformer_ids = [i for text in QUESTION for i in ids(qformer, text)]
     rows = {
         "llm": sorted({tokens.leading, *llm_ids}),
         "qformer": sorted({tokens.cls, tokens.sep, *qformer_ids}),
@@ -272,18 +279,18 @@ def _tokenizer_entries(part: Path) -> dict[str, FileEntry]:
 
 
 def tensor_digest(tensor: Tensor) -> str:
-    """sha256 of a tensor's bytes, in hex."""
+    """Returns the sha256 of a tensor's bytes, in hex; the tensor may have any shape and dtype."""
     return hashlib.sha256(tensor.contiguous().flatten().view(torch.uint8).numpy().data).hexdigest()
 
 
 def fingerprint(digests: dict[str, str]) -> str:
-    """One hash over the sha256 of every source tensor, whatever dtype they are stored in."""
+    """Returns one hash over the sha256 of every source tensor, before they are cast."""
     text = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ShardWriter:
-    """Casts tensors and writes them in shards of at most SHARD_BYTES, or one tensor."""
+    """Casts tensors and writes them in shards of at most SHARD_BYTES (or a single tensor)."""
 
     def __init__(self, folder: Path, dtype: str, rows: dict[str, list[int]]) -> None:
         self.folder, self.dtype, self.rows = folder, dtype, rows
@@ -293,7 +300,7 @@ class ShardWriter:
         self._bytes = 0
 
     def add(self, name: str, tensor: Tensor) -> None:
-        """Take one source tensor. Raises ModelError where its numbers are not finite."""
+        """Adds one source tensor. Raises ModelError if it holds numbers that are not finite."""
         if not torch.isfinite(tensor).all():
             raise ModelError(f"{name} holds numbers that are not finite: copy the model again.")
         self.digests[name] = tensor_digest(tensor)
@@ -316,7 +323,11 @@ class ShardWriter:
 
 
 def stored_as(name: str, tensor: Tensor, dtype: str) -> dict[str, Tensor]:
-    """How a tensor lies in a bundle of that dtype: itself cast, or int8 with a scale a row."""
+    """Returns what a bundle of a dtype stores for one tensor.
+
+    That is the tensor in another dtype or, for a matrix [out, in] in int8, codes [out, in] and a
+    scale [out].
+    """
     if dtype == "int8" and is_quantizable(name, tensor.shape):
         codes, scale = quantize(tensor)
         return {name: codes, f"{name}.scale": scale}
@@ -332,10 +343,10 @@ class PlanRow:
 
 
 def plan(config: dict[str, Any], dtype: str, *, full_tables: bool = False) -> list[PlanRow]:
-    """What a bundle of that configuration would hold, computed on the meta device."""
+    """Returns what a bundle of a configuration would hold, computed on the meta device."""
     config = json.loads(json.dumps(config))
-    rows = {} if full_tables else {"llm": list(range(7)), "qformer": list(range(8)),
-                                   "lm_head": [0, 1]}  # fmt: skip
+    few = {"llm": list(range(7)), "qformer": list(range(8)), "lm_head": [0, 1]}
+    rows = {} if full_tables else few
     cut_vocabularies(config, rows)
     manifest = Manifest("plan", dtype, "", config, Tokens(0, 0, 0, 0, 0), {}, rows)
     sums: dict[tuple[str, str], list[int]] = {}
@@ -349,7 +360,7 @@ def plan(config: dict[str, Any], dtype: str, *, full_tables: bool = False) -> li
 
 
 def true_size_config() -> dict[str, Any]:
-    """The configuration of instructblip-vicuna-7b, whose sizes are transformers' own defaults."""
+    """Returns the configuration of instructblip-vicuna-7b: the defaults of transformers."""
     classes = transformers_classes()
     config = classes.InstructBlipConfig(
         vision_config=classes.InstructBlipVisionConfig().to_dict(),

@@ -1,9 +1,7 @@
-"""The learned pseudo-word, and everything that must travel with it.
+"""The soft prompt: two small tensors and their metadata, in one safetensors file.
 
-A prompt is two small tensors and the circumstances they were tuned in: the
-question around them, how pictures were normalised, which model they speak to,
-and where their score was calibrated. One safetensors file holds it all. The
-official AntifakePrompt checkpoints are imported from their .pth.
+The metadata are the question around the prompt, the normalization of pictures, the model it was
+tuned for, and the calibration. Official AntifakePrompt checkpoints are imported from .pth.
 """
 
 import hashlib
@@ -24,7 +22,7 @@ from .errors import ModelError
 from .files import read_capped, write_atomically
 from .prompt_file import MAX_PROMPT_BYTES, RGB, PromptMetadata, read_header
 
-# Key of each side in an official checkpoint, as its save code names them.
+# The key of each side in an official checkpoint, as its save code names them.
 OFFICIAL_KEYS = {
     "qformer": "Qformer.bert.embeddings.train_word_embeddings.weight",
     "llm": "llm_model.model.train_embed_tokens.weight",
@@ -33,10 +31,9 @@ OFFICIAL_KEYS = {
 
 @dataclass(frozen=True)
 class SoftPrompt:
-    """The pseudo-word [*] on both sides.
+    """The learned embeddings of [*], for the Q-Former and for the language model.
 
-    A side without learned tokens (an ablation) has 0 rows and reads the
-    question without it.
+    A side without learned tokens (an ablation) has 0 rows and reads the question without [*].
     """
 
     qformer: Tensor
@@ -56,7 +53,7 @@ class SoftPrompt:
 
     @property
     def id(self) -> str:
-        """First 8 hex digits of the sha256 of the file that `to_bytes` gives."""
+        """The first 8 hex digits of the sha256 of its file."""
         return hashlib.sha256(self.to_bytes()).hexdigest()[:8]
 
     @property
@@ -75,7 +72,7 @@ class SoftPrompt:
 
 
 def load_prompt(path: Path) -> SoftPrompt:
-    """Read one of our prompt files. Raises ModelError with a sentence for all that can be off."""
+    """Reads one of our prompt files. Raises ModelError."""
     data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
     about, _ = read_header(data, path.name)
     try:
@@ -87,7 +84,7 @@ def load_prompt(path: Path) -> SoftPrompt:
 
 @dataclass(frozen=True)
 class ImportedPrompt:
-    """An official checkpoint, and in words what was taken and what was assumed."""
+    """An imported checkpoint, and in words what was taken from it and what was assumed."""
 
     prompt: SoftPrompt
     took: list[str]
@@ -95,10 +92,10 @@ class ImportedPrompt:
 
 
 def import_official(path: Path) -> ImportedPrompt:
-    """Read an official AntifakePrompt checkpoint (COCO_150k_*.pth and its like).
+    """Reads an official AntifakePrompt checkpoint, such as COCO_150k_*.pth.
 
-    Source: the save code of nctu-eva-lab/AntifakePrompt@957c1e1. Tensors are
-    taken by their keys; nothing in the file is ever executed. Raises ModelError.
+    Source: the save code of nctu-eva-lab/AntifakePrompt@957c1e1. Tensors are found by their keys;
+    nothing in the file is ever executed. Raises ModelError.
     """
     checkpoint = _load_checkpoint(path)
     model = checkpoint.get("model", checkpoint)
@@ -127,11 +124,11 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     if data[:2] == b"PK":
         _refuse_zip_bomb(data, path.name)
     try:
-        # A raw pickle makes torch warn before it refuses; the refusal says enough.
+        # For a raw pickle torch warns before it refuses; the refusal is enough.
         with warnings.catch_warnings(action="ignore"):
-            # Explicit, and without a fallback: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD must not win.
+            # Explicit, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD has no effect.
             loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - a hostile pickle raises whatever it likes
+    except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
         raise ModelError(
             f"{path.name} is not a checkpoint that can be read safely: {_first_line(error)}"
         ) from None
@@ -151,7 +148,7 @@ def _refuse_zip_bomb(data: bytes, name: str) -> None:
 
 
 def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:
-    """One side's learned rows, float32 [P, H]; no rows where the checkpoint lacks them."""
+    """Returns the learned rows of one side, float32 [P, H]; P is 0 if there are none."""
     rows = tensors.get(key, torch.zeros(0, 0))
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
         raise ModelError(f"{name}: {key} is not a table of numbers [P, H].")
@@ -161,7 +158,7 @@ def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:
 def _official_metadata(
     checkpoint: dict[str, Any],
 ) -> tuple[PromptMetadata, list[str], list[str]]:
-    """What the checkpoint's own config says, and what has to be assumed."""
+    """Returns the metadata, what was taken from the checkpoint's config, and what was assumed."""
     about = PromptMetadata(base_name="instructblip-vicuna-7b")
     took, assumed = [], []
     if "epoch" in checkpoint:
@@ -180,7 +177,7 @@ def _official_metadata(
 
 
 def _find(config: object, key: str) -> RGB | None:
-    """The first list of three numbers under `key`, at any depth of a config."""
+    """Returns the first list of three numbers under `key`, at any depth of a config."""
     if not isinstance(config, dict):
         return None
     value = config.get(key)

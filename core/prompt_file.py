@@ -1,7 +1,7 @@
-"""A prompt's file, read without torch: what it is for, and how wide it is.
+"""The header of a prompt's file, read without torch.
 
-header   8 bytes length, then JSON: the tensors' shapes, and under
-         `antifake_prompt` the circumstances they were tuned in
+header   8 bytes length, then JSON: the shapes of the tensors, and the metadata under
+         `antifake_prompt`
 tensors  qformer [P, Hq] and llm [P, Hl], float32
 """
 
@@ -18,7 +18,7 @@ from .files import read_capped
 from .verdict import Bands
 
 MAX_PROMPT_BYTES = 16 * 2**20
-"""A prompt is some 20 KB; an official .pth with its optimizer 100 KB."""
+"""A prompt is about 20 KB, an official .pth with its optimizer state 100 KB."""
 
 QUESTION = ("Is this photo real", "?")
 """The question that the model is asked, in two parts; the soft prompt stands between them."""
@@ -33,24 +33,24 @@ OFFICIAL_STD: RGB = (0.2780, 0.2713, 0.2872)
 
 @dataclass(frozen=True)
 class PromptMetadata:
-    """What the two tensors were tuned with. Everything here is plain JSON."""
+    """How a soft prompt was tuned and calibrated. Everything here is plain JSON."""
 
     before: str = QUESTION[0]
     """The question up to the soft prompt."""
     after: str = QUESTION[1]
     mean: RGB = OFFICIAL_MEAN
-    """Of each channel, for pixels in [0, 1]."""
+    """The mean of each channel, of pixels in [0, 1]."""
     std: RGB = OFFICIAL_STD
     base: str = ""
-    """Fingerprint of the model it was tuned on; empty: not known, widths must do."""
+    """The fingerprint of the model it was tuned on; if empty, only widths are compared."""
     base_name: str = ""
     threshold: float = 0.0
     """The margin l_no - l_yes at which p_fake is 0.5."""
     temperature: float = 1.0
-    """What a margin above the threshold is divided by before the sigmoid."""
+    """The divisor of (margin - threshold) before the sigmoid."""
     bands: Bands = field(default_factory=Bands)
     made: dict[str, Any] = field(default_factory=dict)
-    """How it came to be, for people."""
+    """How it was made, for people."""
 
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.threshold, self.temperature)
@@ -66,7 +66,7 @@ class PromptMetadata:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ValueError, TypeError or KeyError where the text is not one of ours."""
+        """Raises ValueError, TypeError or KeyError if the text is not valid metadata."""
         raw = json.loads(text)
         raw["bands"] = Bands(**raw["bands"])
         raw["mean"], raw["std"] = tuple(raw["mean"]), tuple(raw["std"])
@@ -75,7 +75,7 @@ class PromptMetadata:
 
 @dataclass(frozen=True)
 class PromptFile:
-    """One prompt on disk, its header read and its bytes hashed."""
+    """One prompt on disk: its header, and the hash of the file."""
 
     path: Path
     about: PromptMetadata
@@ -88,14 +88,14 @@ class PromptFile:
 
 
 def open_prompt(path: Path) -> PromptFile:
-    """Read the header of one of our prompt files. Raises ModelError with a sentence."""
+    """Reads the header of one of our prompt files. Raises ModelError."""
     data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
     about, shapes = read_header(data, path.name)
     return PromptFile(path, about, shapes, hashlib.sha256(data).hexdigest())
 
 
 def read_header(data: bytes, name: str) -> tuple[PromptMetadata, dict[str, list[int]]]:
-    """Metadata and shapes out of a prompt's bytes. Raises ModelError."""
+    """Returns metadata and shapes from the bytes of a prompt. Raises ModelError."""
     if data[:2] == b"PK" or data[:1] == b"\x80":
         raise ModelError(
             f"{name} is a PyTorch checkpoint, not a prompt: try `antifake prompt import {name}`."
@@ -115,7 +115,7 @@ def read_header(data: bytes, name: str) -> tuple[PromptMetadata, dict[str, list[
 
 
 def check_fits(about: PromptMetadata, shapes: dict[str, list[int]], manifest: Manifest) -> None:
-    """Raises ModelError where a prompt was tuned for another model."""
+    """Raises ModelError if a prompt was tuned for another model."""
     if about.base and about.base != manifest.fingerprint:
         raise ModelError(
             f"This prompt was tuned for {about.base_name or 'another model'} "

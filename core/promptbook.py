@@ -1,8 +1,8 @@
-"""The folder of prompts: which one answers for which model, and which did before.
+"""The folder of prompts, and which prompt is active for which model.
 
     NAME.safetensors   prompts, never overwritten
-    active.json        per model, the prompts in use: the last one answers, those before it
-                       are what a roll-back or a damaged file falls back to
+    active.json        for each model the prompts that were made active, the newest last; a
+                       roll-back or a damaged file falls back to the one before
 
 Imports no torch.
 """
@@ -18,13 +18,13 @@ from .files import write_atomically
 from .prompt_file import PromptFile, check_fits, open_prompt
 
 SHIPPED = "shipped"
-"""Name of the prompt that lies in a model's own bundle."""
+"""The name of the prompt in a model's own bundle."""
 SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
 class ActivePrompt:
-    """The prompt that answers, and what had to be passed over to find it."""
+    """The active prompt, and a warning if a newer one had to be skipped."""
 
     name: str
     file: PromptFile
@@ -32,7 +32,7 @@ class ActivePrompt:
 
     @property
     def version(self) -> str:
-        """`name@1f3a90c2`: what a verdict is signed with."""
+        """Name and id, such as `name@1f3a90c2`; verdicts name the prompt so."""
         return f"{self.name}@{self.file.id}"
 
 
@@ -49,7 +49,7 @@ class Promptbook:
         return self.folder / f"{checked_name(name)}{SUFFIX}"
 
     def add(self, name: str, data: bytes) -> Path:
-        """Keep a prompt under a new name. Raises UsageError where the name is taken."""
+        """Adds a prompt under a new name. Raises UsageError if the name is taken."""
         path = self.path(name)
         if name == SHIPPED or path.exists():
             raise UsageError(f"There is a prompt named {name} already; nothing was overwritten.")
@@ -57,7 +57,7 @@ class Promptbook:
         return path
 
     def open(self, name: str, bundle: Bundle | None = None) -> PromptFile:
-        """A prompt by its name or file; "shipped" is the bundle's own. Raises ModelError."""
+        """Opens a prompt by name or file; "shipped" is the bundle's own. Raises ModelError."""
         if name == SHIPPED and bundle:
             return open_prompt(bundle.folder / PROMPT)
         if name.endswith(SUFFIX):
@@ -67,7 +67,7 @@ class Promptbook:
         return open_prompt(self.path(name))
 
     def use(self, name: str, bundle: Bundle) -> None:
-        """Let a prompt answer for a model from now on. Raises ModelError where it does not fit."""
+        """Makes a prompt active for a model. Raises ModelError if it does not fit."""
         file = self.open(name, bundle)
         check_fits(file.about, file.shapes, bundle.manifest)
         model = bundle.manifest.name
@@ -75,7 +75,7 @@ class Promptbook:
         self._write(model, [*history, [name, file.sha256]])
 
     def roll_back(self, bundle: Bundle) -> ActivePrompt:
-        """Take back the last `use`. Raises UsageError where there is nothing before it."""
+        """Undoes the last `use`. Raises UsageError if there was none."""
         model = bundle.manifest.name
         history = self._history(model)
         if not history:
@@ -84,7 +84,7 @@ class Promptbook:
         return self.active(bundle)
 
     def active(self, bundle: Bundle) -> ActivePrompt:
-        """The newest prompt in use that is what it was and fits the model. Raises ModelError."""
+        """Returns the newest active prompt that is unchanged and fits. Raises ModelError."""
         warning = None
         for name, sha256 in reversed(self._history(bundle.manifest.name)):
             try:

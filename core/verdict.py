@@ -1,4 +1,4 @@
-"""What the detector says of a picture, for programs and for people.
+"""The verdict on a picture, for programs and for people.
 
 The threshold is applied here and nowhere else.
 """
@@ -9,13 +9,13 @@ from typing import Literal
 Label = Literal["real", "fake", "unsure"]
 
 SURE = 0.9
-"""From here on the words drop "likely". A camera picture is never called surely real:
-the absence of traces proves nothing."""
+"""From this p_fake on the words leave out "likely". No picture is called surely real: that no
+trace was found proves nothing."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Where p_fake is too close to the decision, 0.5, to be called either way."""
+    """The range of p_fake around 0.5 in which the label is "unsure"."""
 
     real_below: float = 0.4
     fake_above: float = 0.6
@@ -25,7 +25,11 @@ class Bands:
             raise ValueError(f"bands must hold 0.5 between them, not {self}")
 
     def label(self, p_fake: float) -> Label:
-        """Both edges belong to the band: at the edge nobody is accused."""
+        """Returns the label; both edges of the band are "unsure".
+
+        >>> [Bands().label(p_fake) for p_fake in (0.3, 0.4, 0.6, 0.7)]
+        ['real', 'unsure', 'unsure', 'fake']
+        """
         if p_fake > self.fake_above:
             return "fake"
         return "real" if p_fake < self.real_below else "unsure"
@@ -33,7 +37,7 @@ class Bands:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One picture judged once."""
+    """The outcome of judging one picture once."""
 
     p_fake: float
     """Calibrated probability, in [0, 1], that a generator made the picture."""
@@ -50,18 +54,26 @@ class Verdict:
 
 
 def percent(label: Label, p_fake: float) -> int:
-    """How sure a verdict is, in 1 .. 99: nobody is ever wholly certain."""
+    """Returns how sure a verdict is, in 1 .. 99, as no verdict is ever certain.
+
+    >>> percent("fake", 0.87), percent("real", 0.2), percent("fake", 1.0)
+    (87, 80, 99)
+    """
     sure = p_fake if label == "fake" else 1 - p_fake
     return min(99, max(1, round(100 * sure)))
 
 
 def is_sure(label: Label, p_fake: float) -> bool:
-    """Whether the words leave out "likely"."""
+    """Returns whether the words leave out "likely"."""
     return label == "fake" and p_fake >= SURE
 
 
 def word(label: Label, p_fake: float) -> str:
-    """The words for a label; "fake" itself is an accusation and never shown."""
+    """Returns the words for a label; "fake" itself is an accusation and never shown.
+
+    >>> word("fake", 0.95), word("fake", 0.7), word("real", 0.01), word("unsure", 0.5)
+    ('AI-made', 'likely AI-made', 'likely real', 'cannot tell')
+    """
     if label == "fake":
         return "AI-made" if is_sure(label, p_fake) else "likely AI-made"
     return "likely real" if label == "real" else "cannot tell"
