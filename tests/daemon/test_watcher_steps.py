@@ -15,6 +15,7 @@ from watchdog.events import (
 
 from antifake.daemon.config import Folder
 from antifake.daemon.store import open_store
+from antifake.daemon.watcher import delivery, scanner
 from antifake.daemon.watcher.delivery import MAX_GONE, Delivery
 from antifake.daemon.watcher.event_buffer import MAX_PATHS, EventBuffer
 from antifake.daemon.watcher.roots import Root
@@ -53,6 +54,13 @@ def root(tmp_path):
     folder = tmp_path / "root"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A step does all there is to do, however slow the machine is."""
+    for module in (scanner, delivery):
+        monkeypatch.setattr(module, "TURN_S", 600)
 
 
 @pytest.fixture
