@@ -59,8 +59,9 @@ def plain_pictures(folder: Path, n: int = 60, *, fakes_as: str = "jpg", seed: in
         folder.mkdir(parents=True, exist_ok=True)
         noisy(warm_gradient(rng), rng).save(folder / name)
         source = f"{'made' if is_fake else 'taken'}-{number // 12}"
-        lines.append(f"{name},{'fake,' if is_fake else 'real,'}{source},"
-                     f"{'toy' if is_fake else ''},photo")  # fmt: skip
+        lines.append(
+            f"{name},{'fake,' if is_fake else 'real,'}{source},{'toy' if is_fake else ''},photo"
+        )
     table = folder / "table.csv"
     table.write_text("\n".join(lines) + "\n")
     return table

@@ -23,10 +23,17 @@ def failed(is_fake):
 
 
 def test_metrics_of_a_table_done_by_hand():
-    found = metrics([
-        judged(0.1, False), judged(0.2, False), judged(0.3, False), judged(0.8, False),
-        judged(0.9, True), judged(0.45, True), failed(True),
-    ])  # fmt: skip
+    found = metrics(
+        [
+            judged(0.1, False),
+            judged(0.2, False),
+            judged(0.3, False),
+            judged(0.8, False),
+            judged(0.9, True),
+            judged(0.45, True),
+            failed(True),
+        ]
+    )
     assert (found.n_real, found.n_fake, found.n_failed) == (4, 2, 1)
     assert found.accuracy == pytest.approx(4 / 6)
     assert found.real_accuracy == pytest.approx(3 / 4)
@@ -35,8 +42,11 @@ def test_metrics_of_a_table_done_by_hand():
     assert found.auc == pytest.approx(7 / 8)
     assert found.unsure == pytest.approx(1 / 6)
     assert found.confusion == {
-        "real_called_real": 3, "real_called_fake": 1, "fake_called_real": 1, "fake_called_fake": 1,
-    }  # fmt: skip
+        "real_called_real": 3,
+        "real_called_fake": 1,
+        "fake_called_real": 1,
+        "fake_called_fake": 1,
+    }
 
 
 def test_a_folder_of_fakes_alone_is_counted_as_fakes():

@@ -53,5 +53,7 @@ def test_folders_give_pictures_real_ones_first(tmp_path):
         path.write_bytes(b"")
     found = from_folders(tmp_path / "r", tmp_path / "f")
     assert [(e.path.name, e.is_fake) for e in found] == [
-        ("b.jpg", False), ("a.PNG", False), ("c.webp", True),
-    ]  # fmt: skip
+        ("b.jpg", False),
+        ("a.PNG", False),
+        ("c.webp", True),
+    ]

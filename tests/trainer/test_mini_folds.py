@@ -21,10 +21,15 @@ def examples():
         ]
         # Every tenth picture is of the next source's generator.
         made += [
-            Example(Path(f"f{source}/{i}"), True, f"fake{source}",
-                    f"family{(source + (i % 10 == 0)) % 12}", "mixed")
+            Example(
+                Path(f"f{source}/{i}"),
+                True,
+                f"fake{source}",
+                f"family{(source + (i % 10 == 0)) % 12}",
+                "mixed",
+            )
             for i in range(fakes)
-        ]  # fmt: skip
+        ]
     return made
 
 

@@ -27,8 +27,18 @@ from antifake.trainer.report.mistakes import name_below, worst
 from antifake.trainer.report.robustness import Trial, sample
 
 DAY = date(2020, 2, 29)
-SECTIONS = ["headline", "blind", "verdicts", "curves", "calibration", "parts", "robustness",
-            "mistakes", "failed", "limits"]  # fmt: skip
+SECTIONS = [
+    "headline",
+    "blind",
+    "verdicts",
+    "curves",
+    "calibration",
+    "parts",
+    "robustness",
+    "mistakes",
+    "failed",
+    "limits",
+]
 VOID = {"meta", "img", "br", "use", "path"}
 
 
@@ -94,8 +104,15 @@ def test_every_section_is_there_and_headings_are_in_order(full_page):
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(then <= now + 1 for now, then in pairwise(levels))
-    for words in ("15 real and 15 AI-made", "first@1", "2020-02-29", "screenshot", "broken.jpg",
-                  "Brier", "toy"):  # fmt: skip
+    for words in (
+        "15 real and 15 AI-made",
+        "first@1",
+        "2020-02-29",
+        "screenshot",
+        "broken.jpg",
+        "Brier",
+        "toy",
+    ):
         assert words in full_page
 
 
@@ -238,8 +255,11 @@ def test_a_degradation_is_the_same_every_time_and_decodes(tmp_path, name):
 
 def test_noise_differs_from_picture_to_picture():
     flat = [Image.new("RGB", (80, 80), (grey,) * 3) for grey in (100, 101)]
-    grains = [np.asarray(Image.open(BytesIO(DEGRADATIONS["noise 5"](one)))).astype(int)
-              - one.getpixel((0, 0))[0] for one in flat]  # fmt: skip
+    grains = [
+        np.asarray(Image.open(BytesIO(DEGRADATIONS["noise 5"](one)))).astype(int)
+        - one.getpixel((0, 0))[0]
+        for one in flat
+    ]
     assert abs(np.corrcoef(grains[0].ravel(), grains[1].ravel())[0, 1]) < 0.05
     assert grains[0].std() == pytest.approx(5, rel=0.05)
 
@@ -295,8 +315,18 @@ def evaluate(*arguments, code=0):
 def test_the_command_writes_a_report_and_more_in_json(tmp_path):
     table = plain_pictures(tmp_path / "pictures", n=20)
     out = tmp_path / "report.html"
-    done = evaluate("--manifest", table, "--only", "00*", "--report", out, "--robustness",
-               "--sample", 2, "--json")  # fmt: skip
+    done = evaluate(
+        "--manifest",
+        table,
+        "--only",
+        "00*",
+        "--report",
+        out,
+        "--robustness",
+        "--sample",
+        2,
+        "--json",
+    )
     found = json.loads(done.stdout)
     assert (found["n_real"], found["n_fake"]) == (5, 5)
     assert found["intervals"]["auc"][0] <= found["auc"] <= found["intervals"]["auc"][1]
@@ -311,8 +341,10 @@ def test_the_command_writes_a_report_and_more_in_json(tmp_path):
 def test_a_report_is_never_written_over_and_that_is_said_before_the_work(tmp_path):
     real, _ = toy_pictures(tmp_path / "pictures", n=2)
     (tmp_path / "report.html").write_text("mine")
-    assert "exists already" in evaluate("--real", real, "--report", tmp_path / "report.html",
-                                   code=2).stderr  # fmt: skip
+    assert (
+        "exists already"
+        in evaluate("--real", real, "--report", tmp_path / "report.html", code=2).stderr
+    )
     assert (tmp_path / "report.html").read_text() == "mine"
 
 

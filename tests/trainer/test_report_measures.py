@@ -36,12 +36,16 @@ def judged_by(examples, p_fake_of):
     """As the detector would: every example gets a verdict."""
     return [
         Judged(
-            Result.judged(str(one.path), None,
-                       Verdict(p_fake_of(one), Bands().label(p_fake_of(one)), "m@1", "p@1"), 1),
+            Result.judged(
+                str(one.path),
+                None,
+                Verdict(p_fake_of(one), Bands().label(p_fake_of(one)), "m@1", "p@1"),
+                1,
+            ),
             one,
         )
         for one in examples
-    ]  # fmt: skip
+    ]
 
 
 def one_each(truth):
@@ -178,16 +182,24 @@ def test_rows_of_a_table_hold_one_class_each(tmp_path):
     examples = from_manifest(plain_pictures(tmp_path, n=24))
     tables = part_tables(compare(judged_by(examples, lambda one: 0.9 * one.is_fake), Bands()))
     assert [(part.name, part.is_fake, part.n) for part in tables[2].parts] == [
-        ("photo", False, 12), ("photo", True, 12),
-    ]  # fmt: skip
+        ("photo", False, 12),
+        ("photo", True, 12),
+    ]
     assert [part.name for part in tables[1].parts] == ["toy"]
     assert all(part.accuracy.value == 1 for table in tables for part in table.parts)
 
 
 # --- Headers ------------------------------------------------------------------------------
 
-SHAPED = [("JPEG", {}), ("PNG", {}), ("GIF", {}), ("BMP", {}), ("AVIF", {}),
-          ("WEBP", {"quality": 50}), ("WEBP", {"lossless": True})]  # fmt: skip
+SHAPED = [
+    ("JPEG", {}),
+    ("PNG", {}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("AVIF", {}),
+    ("WEBP", {"quality": 50}),
+    ("WEBP", {"lossless": True}),
+]
 
 
 @pytest.mark.parametrize(("kind", "options"), SHAPED)
@@ -221,10 +233,19 @@ def test_coarser_jpegs_have_larger_tables(tmp_path):
 
 
 @given(
-    st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF1234WEBP",
-                     b"\0\0\0\x20ftypavif", b"II*\0"]),
+    st.sampled_from(
+        [
+            b"\xff\xd8\xff",
+            b"\x89PNG\r\n\x1a\n",
+            b"GIF8",
+            b"BM",
+            b"RIFF1234WEBP",
+            b"\0\0\0\x20ftypavif",
+            b"II*\0",
+        ]
+    ),
     st.binary(max_size=400),
-)  # fmt: skip
+)
 def test_no_header_makes_the_reader_fail(magic, rest):
     assert parse_header(magic + rest).format
 

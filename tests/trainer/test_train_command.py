@@ -28,9 +28,19 @@ def toys(tmp_path_factory):
 
 def command(toys, out, *more):
     return [
-        "train", "--real", toys / "real", "--fake", toys / "fake",
-        "--lr", "0.01", "--batch", "5", "-o", out, *more,
-    ]  # fmt: skip
+        "train",
+        "--real",
+        toys / "real",
+        "--fake",
+        toys / "fake",
+        "--lr",
+        "0.01",
+        "--batch",
+        "5",
+        "-o",
+        out,
+        *more,
+    ]
 
 
 def run(*command):
@@ -94,10 +104,24 @@ def test_two_processes_teach_the_same_word_as_one(tiny_home, toys, tmp_path):
     antifake(*command(toys, tmp_path / "one.safetensors", *more))
     launch = [
         sys.executable,
-        "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
-        "--main_process_ip", "127.0.0.1", "--main_process_port", "0",
-    ]  # fmt: skip
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--num_cpu_threads_per_process",
+        "1",
+        "--main_process_ip",
+        "127.0.0.1",
+        "--main_process_port",
+        "0",
+    ]
     _, *start = process(*command(toys, tmp_path / "two.safetensors", *more))
     done = run(*launch, *start)
     one, two = (load_prompt(tmp_path / f"{name}.safetensors") for name in ("one", "two"))

@@ -114,9 +114,9 @@ def _estimate(value: float, draws: Numbers) -> Estimate:
 def wilson(hits: float, n: float) -> Estimate:
     """Returns a share with Wilson's interval, which is accurate at 0, at 1 and for few pictures.
 
-    >>> found = wilson(0, 10)
+    >>> found = wilson(8, 10)
     >>> found.value, round(found.low, 2), round(found.high, 2)
-    (0.0, 0.0, 0.28)
+    (0.8, 0.49, 0.94)
     """
     if not n:
         return Estimate(np.nan, np.nan, np.nan)
