@@ -1,7 +1,7 @@
-"""All the SQL: one log for every door, and the queue, ledger and tokens that belong to it.
+"""All the SQL: the history of checks, and the jobs, ledger and tokens that belong to it.
 
-`open_store` gives a Store; its sessions go into the functions of checks, corrections, history,
-jobs, ledger and tokens. forgetting and exchange take the Store itself. Imports no torch.
+`open_store` returns a Store. The functions of checks, corrections, history, jobs, ledger and tokens
+take one of its sessions; those of forgetting and exchange take the Store itself. Imports no torch.
 """
 
 from .database import (

@@ -1,4 +1,4 @@
-"""One row for each picture that was judged, whichever door it came through."""
+"""The table of checks: one row for each picture that was judged, whoever asked for it."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -19,44 +19,44 @@ MAX_THUMBNAIL_BYTES = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found of a picture: a label, or why there is none."""
+    """The result for one picture: a label, or the reason why there is none."""
 
     source: Source
-    """The door it came through."""
+    """Which client or part of antifake asked for the check."""
     label: Label | None = None
     p_fake: float | None = None
     """Calibrated probability, in [0, 1], that a generator made the picture."""
     model: str = ""
     prompt: str = ""
-    """Versions of both, as a Verdict has them."""
+    """Versions of both, as in a Verdict."""
     sha256: str | None = None
-    """Of the file's bytes, 64 hex digits; None: they could not be read."""
+    """Of the file's bytes, 64 hex digits; None if they could not be read."""
     phash: int | None = None
     """Perceptual hash, 64 bits."""
     width: int | None = None
     height: int | None = None
-    """In pixels of the file."""
+    """In pixels, of the original file."""
     format: str | None = None
     path: str | None = None
     page: str | None = None
-    """Where it was, as far as the person wants that kept."""
+    """Where the picture was, as far as the settings allow it to be kept."""
     ms: float = 0.0
-    """Milliseconds spent on it."""
+    """Milliseconds it took."""
     error: str | None = None
-    """Why there is no label, in a sentence; `code` says it to programs."""
+    """Why there is no label, in a sentence. `code` is the same for programs."""
     code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Finding):
-    """A finding that is in the log."""
+    """A finding that is in the history."""
 
     id: str
-    """Its name for people and programs; a later one sorts behind it."""
+    """Its name for people and programs. Ids sort by time."""
 
     @property
     def at(self) -> datetime:
-        """When, in UTC, to the millisecond."""
+        """When it was made, in UTC, to the millisecond."""
         return time_of(to_number(self.id))
 
 
@@ -66,25 +66,26 @@ _COLUMNS = [field.name for field in fields(Finding)]
 def add(
     session: Session, finding: Finding, now: datetime, random: Randomness = token_bytes
 ) -> Check:
+    """Adds a check under a new id."""
     return insert(session, finding, free_number(session, new_number(now, random)))
 
 
 def insert(session: Session, finding: Finding, number: int) -> Check:
-    """Under a number that is free."""
+    """Adds a check under a free number."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
     session.execute(_INSERT, {"id": number, "name_key": _name_key(finding.path), **values})
     return Check(id=to_text(number), **values)
 
 
 def free_number(session: Session, number: int) -> int:
-    """The next that no check has; two of one millisecond may have drawn the same."""
+    """Returns the next free number: two checks of one millisecond may have drawn the same."""
     while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
     return number
 
 
 def get(session: Session, name: str) -> Check:
-    """Raises NotThereError where there is none of that name."""
+    """Returns a check by its id. Raises NotThereError."""
     row = session.get(CheckRow, to_number(name))
     if row is None:
         raise NotThereError(f"There is no check {name} (any more).")
@@ -92,14 +93,14 @@ def get(session: Session, name: str) -> Check:
 
 
 def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | None:
-    """The last verdict on the same bytes by the same model and prompt."""
+    """Returns the last verdict on the same bytes by the same model and prompt, or None."""
     wanted = {"sha256": sha256, "model": model, "prompt": prompt}
     row = session.scalars(_EARLIER, wanted).first()
     return of_row(row) if row else None
 
 
-# Put together once: that takes as long as asking. What is written for every picture goes past
-# the mapper, which takes as long again.
+# Built once, because building a statement takes as long as running it. Statements that run for
+# every picture bypass the ORM's mapper, which takes as long again.
 _INSERT = table_of(CheckRow).insert()
 _THAT = select(CheckRow.id).where(CheckRow.id == bindparam("id"))
 _KEEP_THUMBNAIL = table_of(ThumbnailRow).insert()
@@ -114,7 +115,7 @@ _EARLIER = (
 
 
 def moved(session: Session, name: str, path: str) -> None:
-    """The file that was checked lies elsewhere now."""
+    """Updates the path of a checked file that was moved."""
     row = session.get(CheckRow, to_number(name))
     if row is not None and row.path is not None:
         row.path, row.name_key = path, _name_key(path)
@@ -129,12 +130,12 @@ def _name_key(path: str | None) -> str | None:
 
 
 def file_name(path: str) -> str:
-    """Without its folders, whichever system it is of."""
+    """Returns the name without its folders, for paths of any operating system."""
     return (PureWindowsPath if "\\" in path else PurePosixPath)(path).name
 
 
 def keep_thumbnail(session: Session, sha256: str, webp: bytes, now: datetime) -> None:
-    """Raises ValueError above MAX_THUMBNAIL_BYTES."""
+    """Stores a thumbnail. Raises ValueError above MAX_THUMBNAIL_BYTES."""
     if len(webp) > MAX_THUMBNAIL_BYTES:
         raise ValueError(f"a thumbnail of {len(webp)} bytes is none")
     session.execute(_DROP_THUMBNAIL, {"picture": sha256})

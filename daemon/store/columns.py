@@ -1,24 +1,24 @@
-"""Kinds of columns: values as Python has them, stored small and so that any database can."""
+"""Column types: Python values, stored compactly and in a way that any database supports."""
 
 import re
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
-# SQLite's row numbers are INTEGER and nothing else; elsewhere that is too short.
+# SQLite requires INTEGER for row numbers; in other databases INTEGER is too short.
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
-# Prefixes are looked up by comparing, which only the order of the bytes allows.
+# Prefixes are found by comparison, which needs the order of the bytes.
 ORDERED_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
-_MARK = "\ufdd0"  # a code point that Unicode has set apart: it is no character
+_MARK = "\ufdd0"  # a code point that Unicode reserves: not a character
 _UNSTORABLE = re.compile(f"[\0\ud800-\udfff{_MARK}]")
 _ESCAPED = re.compile(f"{_MARK}([0-9a-f]{{4}})")
 
 
 def storable(text: str) -> str:
-    """The same text without null characters and surrogates; `as_it_was` takes it back.
+    """Returns the text with null characters and surrogates escaped; `as_it_was` undoes this.
 
-    A file name that is not UTF-8 reaches Python with surrogates in it, and no database takes those.
+    Python represents a file name that is not UTF-8 with surrogates, which no database accepts.
     """
     return _UNSTORABLE.sub(lambda found: f"{_MARK}{ord(found[0]):04x}", text)
 
@@ -28,7 +28,7 @@ def as_it_was(text: str) -> str:
 
 
 class AnyText(TypeDecorator[str]):
-    """Text from outside: names of files, addresses of pages."""
+    """Text from outside: file names and page addresses."""
 
     impl = ORDERED_TEXT
     cache_ok = True

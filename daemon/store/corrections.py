@@ -1,7 +1,7 @@
-"""What the person says of a picture wins over every model, for it and for its near-copies.
+"""Corrections: the user's word on a picture overrules every model, also for near-copies.
 
-Nothing is ever changed or taken away here: a later row counts more, and to undo is to add
-one that says again what was said before. Write with `durable`: this is the person's work.
+Rows are only ever added: the last one counts, and undo adds a row that repeats the one before.
+Write with `durable`, because corrections are the user's own work.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,7 +24,7 @@ AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Word:
-    """What the person says, at which door, and perhaps why."""
+    """What the user says, where, and perhaps why. No label takes back what was said."""
 
     label: Label | None
     source: Source
@@ -33,26 +33,31 @@ class Word:
 
 @dataclass(frozen=True)
 class Said:
-    """The person's word on one picture."""
+    """The user's word on one picture."""
 
     sha256: str
     label: Label
     note: str
     source: Source
-    """The door it was said at."""
+    """Where it was said."""
     at: datetime
 
 
 def correct(session: Session, sha256s: Collection[str], word: Word, now: datetime) -> None:
-    """Say what these pictures are; a word without a label takes back all that was said.
+    """Records the user's word on these pictures.
 
-    Raises NotThereError where one was never checked.
+    Raises NotThereError if one of them was never checked.
     """
     for sha256 in sha256s:
         row = CorrectionRow(
-            sha256=sha256, phash=_phash(session, sha256), label=word.label, note=word.note,
-            source=word.source, at=to_ms(now), said_at=to_ms(now),
-        )  # fmt: skip
+            sha256=sha256,
+            phash=_phash(session, sha256),
+            label=word.label,
+            note=word.note,
+            source=word.source,
+            at=to_ms(now),
+            said_at=to_ms(now),
+        )
         session.add(row)
         if row.phash is not None and similarity.is_telling(row.phash):
             for key in similarity.keys(row.phash):
@@ -70,7 +75,7 @@ def _phash(session: Session, sha256: str) -> int | None:
 
 
 def undo(session: Session, sha256: str, source: Source, now: datetime) -> Said | None:
-    """Take the last word back; gives the one before it, with its own note and time, or None."""
+    """Takes the last word back. Returns the one before it, with its note and time, or None."""
     wanted = select(CorrectionRow).where(CorrectionRow.sha256 == sha256)
     rows = session.scalars(wanted.order_by(CorrectionRow.seq)).all()
     undone = {row.undoes for row in rows}
@@ -79,23 +84,28 @@ def undo(session: Session, sha256: str, source: Source, now: datetime) -> Said |
         raise AntifakeError("There is nothing to undo for this picture.")
     former = words[-2] if len(words) > 1 else None
     restored = CorrectionRow(
-        sha256=sha256, phash=words[-1].phash, label=former.label if former else None,
-        note=former.note if former else "", source=former.source if former else source,
-        at=to_ms(now), said_at=former.said_at if former else to_ms(now), undoes=words[-1].seq,
-    )  # fmt: skip
+        sha256=sha256,
+        phash=words[-1].phash,
+        label=former.label if former else None,
+        note=former.note if former else "",
+        source=former.source if former else source,
+        at=to_ms(now),
+        said_at=former.said_at if former else to_ms(now),
+        undoes=words[-1].seq,
+    )
     session.add(restored)
     session.flush()
     return _said(restored)
 
 
 def last_act(session: Session, sha256: str) -> datetime | None:
-    """When the person last said something of a picture, or took it back."""
+    """Returns when the user last said something about a picture or took it back."""
     at = session.scalar(select(func.max(CorrectionRow.at)).where(CorrectionRow.sha256 == sha256))
     return None if at is None else from_ms(at)
 
 
 def said(session: Session, sha256s: Collection[str]) -> dict[str, Said]:
-    """The person's word on those of these pictures that have one."""
+    """Returns the user's word by sha256, for those pictures that have one."""
     found = {}
     wanted = sorted(set(sha256s))
     for start in range(0, len(wanted), AT_ONCE):
@@ -108,9 +118,9 @@ def said(session: Session, sha256s: Collection[str]) -> dict[str, Said]:
 def said_of_alike(
     session: Session, phashes: Collection[int], at_most: int = similarity.ALIKE
 ) -> dict[int, Said]:
-    """By perceptual hash, the word on the corrected picture most like it, if any is alike enough.
+    """Returns, by perceptual hash, the word on the most similar corrected picture, if any.
 
-    `at_most` bits may differ, 0 .. 7; of equals the last word counts.
+    At most `at_most` bits may differ, 0 .. 7. Among equally similar ones the last word counts.
     """
     if at_most > similarity.MAX_DISTANCE:
         raise ValueError(f"the index finds what differs in {similarity.MAX_DISTANCE} bits")
@@ -131,7 +141,7 @@ def said_of_alike(
 
 
 def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]:
-    """The last rows of all corrected pictures that have one of these keys."""
+    """Yields the last row of each corrected picture that has one of these keys."""
     wanted = sorted(keys)
     seen: set[int] = set()
     for start in range(0, len(wanted), AT_ONCE):
@@ -142,14 +152,14 @@ def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]
 
 
 def corrected() -> Select[str]:
-    """The sha256 of every picture that the person has a word on."""
+    """Selects the sha256 of every picture that the user has corrected."""
     return select(CorrectionRow.sha256).where(
         CorrectionRow.seq.in_(_last_seqs()), CorrectionRow.label.is_not(None)
     )
 
 
 def _current() -> Select[CorrectionRow]:
-    """The last row of each picture."""
+    """Selects the last row of each picture."""
     newer = CorrectionRow.__table__.alias("newer")
     return select(CorrectionRow).where(
         ~select(newer.c.seq)
@@ -162,7 +172,7 @@ def _last_seqs() -> Select[int]:
     return select(func.max(CorrectionRow.seq)).group_by(CorrectionRow.sha256)
 
 
-# Put together once: that takes as long as asking.
+# Built once, because building a statement takes as long as running it.
 _SAID = _current().where(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
 _SHARING = _current().where(
     CorrectionRow.sha256.in_(

@@ -1,8 +1,8 @@
 """One database: short sessions, one writer at a time, errors that are sentences.
 
-SQLite gets the settings that were measured to be right: WAL, so readers never wait; BEGIN
-IMMEDIATE for whoever writes, since a reader that turns writer is refused at once, however long
-it would wait; secure_delete, so what is forgotten is overwritten. Other databases keep theirs.
+The settings for SQLite were chosen by measurement: WAL, so that readers never wait; BEGIN
+IMMEDIATE for writers, because SQLite refuses a reader that becomes a writer without waiting;
+secure_delete, so that deleted data is overwritten. Other databases keep their own settings.
 """
 
 import sqlite3
@@ -34,21 +34,21 @@ _PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
     "secure_delete=ON",
-    "temp_store=MEMORY",  # what is sorted may be private: no copy of it in a temporary file
+    "temp_store=MEMORY",  # sorted data may be private: keep it out of temporary files
     "trusted_schema=OFF",
 )
-_DISK_FULL = "53100"  # as PostgreSQL says it
+_DISK_FULL = "53100"  # the SQLSTATE of PostgreSQL
 
 
 class StoreError(AntifakeError):
-    """The log cannot be read or written now. What was acknowledged before is still there."""
+    """The store cannot be read or written now. What was acknowledged before is still there."""
 
     status = 503
     code = "store"
 
 
 class StorageFullError(StoreError):
-    """No room on the disk: nothing of this write was kept; it works again when there is room."""
+    """The disk is full. Nothing of this write was kept; it works again once there is room."""
 
     status = 507
     code = "storage_full"
@@ -59,22 +59,22 @@ class StoreDamagedError(StoreError):
 
 
 class StoreBusyError(StoreError):
-    """Somebody else has been writing for too long; trying again helps."""
+    """Another program has been writing for too long. Trying again helps."""
 
 
 class StoreNewerError(StoreError):
-    """Written by a newer version; nothing was touched."""
+    """The database was written by a newer version. Nothing was touched."""
 
 
 class NotThereError(AntifakeError):
-    """Asked for by a name that nothing has, or nothing has any more."""
+    """Nothing has this name (any more)."""
 
     status = 404
     code = "not_found"
 
 
 class Database:
-    """Engine and sessions of one URL; usable from many threads."""
+    """Engine and sessions of one URL. Thread-safe."""
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -82,25 +82,25 @@ class Database:
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
         self._turn = threading.Lock()
         self.was_damaged = False
-        """It looked so to somebody since this was last set to False."""
+        """Whether it has looked damaged since this was last set to False."""
 
     @property
     def name(self) -> str:
-        """For sentences; without a password."""
+        """For messages, without a password."""
         return str(self.url.database) if self.is_sqlite else self.url.render_as_string()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A view of the log as it is now. Raises StoreError."""
+        """A consistent view of the store as it is now. Raises StoreError."""
         with self.in_words(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Session]:
-        """All of what is done in it, or nothing. Raises StoreError.
+        """A transaction: all of it is written or nothing. Raises StoreError.
 
-        After a killed process everything is still there; after a power cut only what was
-        written with `durable`, which takes a sync of the disk.
+        It survives a killed process. It survives a power cut only with `durable`, which syncs the
+        disk.
         """
         writer = self._writer(durable=durable)
         with self.alone(), self.in_words(), Session(writer) as session, session.begin():
@@ -108,9 +108,9 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait in line here: SQLite's own waiting is a sleep, and who sleeps loses its turn."""
+        """Queues writers here: SQLite waits by sleeping, and a sleeper can miss its turn."""
         if not self._turn.acquire(timeout=BUSY_S):
-            raise StoreBusyError("Another part of antifake is writing to the log for too long.")
+            raise StoreBusyError("Another part of antifake is writing to the history for too long.")
         try:
             yield
         finally:
@@ -118,18 +118,19 @@ class Database:
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
+        """Turns errors of the database into StoreError."""
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             said = sentence_for(cause, self.name)
-            # A file that was cut short gives errors of reading, like a disk that fails.
+            # A truncated file causes read errors, as a failing disk does.
             code = getattr(cause, "sqlite_errorname", "") or ""
             self.was_damaged |= isinstance(said, StoreDamagedError) or "IOERR" in code
             raise said from error
 
     def run(self, *statements: str) -> list[Any]:
-        """Statements that no transaction may be around; the last one's first row. SQLite only."""
+        """Runs statements outside a transaction. Returns the first row of the last. SQLite only."""
         connection = self.engine.raw_connection()
         try:
             with self.in_words():
@@ -142,9 +143,9 @@ class Database:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """A connection on which tables can be put together anew. Raises StoreError.
+        """A connection for changing tables. Raises StoreError.
 
-        Foreign keys sleep meanwhile: dropping the old table would count as deleting its rows.
+        Foreign keys are off meanwhile: dropping an old table would count as deleting its rows.
         """
         with self.alone(), self.in_words(), self._writer(durable=True).connect() as connection:
             raw = connection.connection
@@ -157,11 +158,11 @@ class Database:
                     raw.cursor().execute("PRAGMA foreign_keys=ON")
 
     def n_open(self) -> int:
-        """Connections that are kept for whoever comes next."""
+        """Returns the number of idle connections in the pool."""
         return cast(QueuePool, self.engine.pool).checkedin()
 
     def close(self) -> None:
-        """Whoever comes later opens it anew."""
+        """Closes all idle connections. A later session opens a new one."""
         self.engine.dispose()
 
     def _writer(self, *, durable: bool) -> Engine:
@@ -169,7 +170,7 @@ class Database:
 
 
 def changed(session: Session, statement: Update | Delete) -> int:
-    """Carry it out; gives how many rows it met."""
+    """Executes the statement. Returns the number of rows that it changed."""
     return cast(CursorResult[Any], session.execute(statement)).rowcount
 
 
@@ -187,7 +188,7 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-    # sqlite3 would begin and commit where it thinks right, and around no ALTER TABLE at all.
+    # By default, sqlite3 begins and commits by itself, and never around ALTER TABLE.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -201,14 +202,14 @@ def _begin(connection: Connection) -> None:
 
 
 def sentence_for(error: BaseException | None, name: str) -> StoreError:
-    """What the person is told of a database's own error."""
+    """Returns the error of a database as a StoreError with a sentence for people."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith("SQLITE_FULL") or getattr(error, "sqlstate", "") == _DISK_FULL:
         return StorageFullError(
-            f"The disk with {name} is full: this was not written down. Nothing older is lost."
+            f"The disk with {name} is full: this was not saved. Nothing older is lost."
         )
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreDamagedError(f"The log {name} is damaged.")
+        return StoreDamagedError(f"The history {name} is damaged.")
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreBusyError(f"The log {name} is held by another program.")
-    return StoreError(f"The log {name} cannot be used: {str(error).strip()}.")
+        return StoreBusyError(f"The history {name} is in use by another program.")
+    return StoreError(f"The history {name} cannot be used: {str(error).strip()}.")

@@ -1,7 +1,7 @@
-"""The history as a file, to keep, to count in another program, or to take to another computer.
+"""Exports the history to a file and imports it again.
 
-Out and in again gives the same rows, and in twice gives them once. Of corrections the file has
-each picture's last word; of two words on one picture the later one counts.
+An exported file that is imported gives the same rows; imported twice, it adds them once. The file
+holds the last correction of each picture. If there are two, the later one counts.
 """
 
 import csv
@@ -30,19 +30,19 @@ Form = Literal["csv", "jsonl"]
 
 @dataclass
 class Imported:
-    """What became of the rows of a file."""
+    """The result of an import, in rows."""
 
     added: int = 0
     known: int = 0
-    """Rows that are in the log already."""
+    """Rows that were in the history already."""
     refused: list[str] = field(default_factory=list)
-    """A sentence for each row that was left out; the others are in."""
+    """A sentence for each row that was left out; the others were imported."""
 
 
 def export(session: Session, out: IO[str], form: Form, wanted: history.Filter | None = None) -> int:
-    """Write the rows that a filter lets through, newest first; gives how many.
+    """Writes the matching rows, newest first. Returns their number.
 
-    `out` must be opened as UTF-8 with newline="". Names that are not text are escaped.
+    `out` must be opened as UTF-8 with newline="". Names that are not valid text are escaped.
     """
     write = _csv_writer(out) if form == "csv" else lambda row: out.write(json.dumps(row) + "\n")
     n, after = 0, None
@@ -56,17 +56,16 @@ def export(session: Session, out: IO[str], form: Form, wanted: history.Filter | 
 
 
 def _csv_writer(out: IO[str]) -> Callable[[dict[str, Any]], object]:
-    # Its own line end, \r\n, also decides which cells are put in quotes.
+    # Keep its line terminator, \r\n: it also decides which cells are quoted.
     writer = csv.DictWriter(out, FIELDS)
     writer.writeheader()
     return lambda row: writer.writerow({name: to_cell(value) for name, value in row.items()})
 
 
 def import_rows(store: Store, lines: Iterable[str], form: Form, now: datetime) -> Imported:
-    """Take in what `export` wrote, or other rows of such columns; open files with newline="".
+    """Imports what `export` wrote, or other rows with such columns. Open files with newline="".
 
-    A row that makes no sense is left out and told of. Raises UsageError where the whole file
-    is something else.
+    Invalid rows are left out and reported. Raises UsageError if the file is not a history at all.
     """
     done = Imported()
     rows = enumerate(_csv_rows(lines) if form == "csv" else _json_rows(lines), start=1)

@@ -1,7 +1,7 @@
-"""The database as a file: is it sound, copies of it, and what was put aside.
+"""The database file: whether it is sound, its backups, and damaged files that were put aside.
 
-A copy is made by SQLite itself: without its write-ahead log beside it the bare file may hold
-nothing of the last hours. Every copy is checked before it counts as one.
+Backups are made by SQLite itself, because the bare file without its write-ahead log may lack the
+last hours. Every backup is verified before it counts as one.
 """
 
 import os
@@ -20,20 +20,20 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 @dataclass(frozen=True)
 class Condition:
-    """What there is at a path."""
+    """What kind of file is at a path."""
 
     damage: str | None = None
-    """Why it cannot be used, in words; None: it is sound."""
+    """Why it cannot be used, in words; None if it is sound."""
     version: str | None = None
-    """Of the schema; None: there are no tables of ours."""
+    """Of the schema; None if it has no tables."""
     is_foreign: bool = False
-    """A sound database of another program."""
+    """Whether it is a sound database of another program."""
 
 
 def examine(path: Path, *, at_rest: bool = False) -> Condition:
-    """Read all of a file and change nothing. `at_rest`: nobody writes it, it is a copy.
+    """Verifies a whole file without changing it. `at_rest`: it is a copy that nobody writes.
 
-    Raises StoreError where it cannot be read at all, as without the right to.
+    Raises StoreError if it cannot be read at all, for example without permission.
     """
     if path.stat().st_size == 0:
         return Condition(damage="it is empty")
@@ -48,7 +48,7 @@ def _look(path: Path, mode: str) -> Condition:
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return Condition(damage=str(error))
         if code.startswith("SQLITE_READONLY") and mode == "mode=ro":
-            # Somebody was killed in a write that SQLite takes back before it reads.
+            # A writer was killed; SQLite must roll its transaction back before it can read.
             return _look(path, "mode=rw")
         raise sentence_for(error, str(path)) from error
 
@@ -68,7 +68,7 @@ def _condition(connection: sqlite3.Connection) -> Condition:
     rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     tables = {name for (name,) in rows}
     if not tables - {"alembic_version"}:
-        return Condition()  # alembic makes its own table first; somebody was killed just then
+        return Condition()  # Alembic creates its own table first; it was killed right after that
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID or "alembic_version" not in tables:
         return Condition(is_foreign=True)
@@ -78,7 +78,7 @@ def _condition(connection: sqlite3.Connection) -> Condition:
 
 @dataclass(frozen=True)
 class Backups:
-    """The copies of one database file, oldest first by name."""
+    """The backups of one database file. Their names sort by age."""
 
     database: Path
     keep: int
@@ -88,12 +88,12 @@ class Backups:
         return self.database.parent / "backups"
 
     def all(self) -> list[Path]:
-        """What a person has put there under a name of their own is none of them."""
+        """Returns all backups, oldest first, but no other files that a user has put there."""
         found = self.folder.glob(f"{self.database.stem}-*.db")
         return sorted(path for path in found if self.made(path) is not None)
 
     def newest(self, now: datetime) -> datetime | None:
-        """When the last one was made; one from the future was made by a wrong clock."""
+        """Returns when the last one was made. Backups from the future have a wrong clock."""
         times = (self.made(path) for path in self.all())
         return max((moment for moment in times if moment and moment <= now), default=None)
 
@@ -102,7 +102,7 @@ class Backups:
         return newest is None or now - newest >= BACKUP_EVERY
 
     def make(self, now: datetime) -> Path:
-        """A new, checked copy; the oldest ones beyond `keep` go. Raises StoreError."""
+        """Makes and verifies a backup and deletes the oldest beyond `keep`. Raises StoreError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self.folder / f"{self.database.stem}-{now.astimezone(UTC):{_STAMP}}.db"
         part = target.with_suffix(".part")
@@ -124,7 +124,7 @@ class Backups:
         source, target = sqlite3.connect(self.database), sqlite3.connect(part)
         try:
             source.backup(target)
-            # One file, that can be read without writing beside it.
+            # A single file that can be read without creating others beside it.
             target.execute("PRAGMA journal_mode=DELETE")
         finally:
             target.close()
@@ -135,18 +135,18 @@ class Backups:
 
     @property
     def restoring(self) -> Path:
-        """Where a copy waits while the damaged file is put aside; complete once that is gone."""
+        """Holds the backup while the damaged file is put aside. Complete once that is gone."""
         return self.database.with_suffix(".restoring")
 
     def drop_all_but(self, kept: list[Path]) -> None:
-        """Of the copies; and what a killed process left of one that it was making."""
+        """Deletes other backups, and partial ones that a killed process has left."""
         halves = self.folder.glob(f"{self.database.stem}-*.part*")
         for path in (*self.all(), *halves):
             if path not in kept:
                 path.unlink()
 
     def best(self, versions: frozenset[str]) -> Path | None:
-        """The newest sound copy of a schema that is known here."""
+        """Returns the newest sound backup whose schema is one of `versions`, or None."""
         for path in reversed(self.all()):
             try:
                 condition = examine(path, at_rest=True)
@@ -157,7 +157,7 @@ class Backups:
         return None
 
     def made(self, path: Path) -> datetime | None:
-        """When, as its name says; None: it is no copy of ours."""
+        """Returns when it was made, from its name. None if it is not one of our backups."""
         stamp = path.stem.removeprefix(f"{self.database.stem}-")
         try:
             return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
@@ -166,9 +166,9 @@ class Backups:
 
 
 def put_aside(path: Path, now: datetime) -> Path:
-    """Move a damaged database out of the way, its log with it: it fits no other file."""
+    """Moves a damaged database out of the way, with its write-ahead log. Returns its new path."""
     aside = path.with_name(f"{path.stem}.damaged-{now.astimezone(UTC):{_STAMP}}{path.suffix}")
-    # The file itself goes last: a log beside a file that it is not of would spoil that one.
+    # The database goes last: a write-ahead log must never lie beside another database.
     for side in (*_SIDES, ""):
         source = path.with_name(path.name + side)
         if source.exists():
@@ -177,7 +177,7 @@ def put_aside(path: Path, now: datetime) -> Path:
 
 
 def put_aside_before(path: Path) -> list[Path]:
-    """What `put_aside` has left beside a database."""
+    """Returns the files that `put_aside` has left beside a database."""
     return sorted(path.parent.glob(f"{path.stem}.damaged-*"))
 
 

@@ -1,4 +1,4 @@
-"""What leaves the log: one picture without a trace, or everything that has become old."""
+"""Deletes from the history: a picture without a trace, or everything that is old."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -17,11 +17,11 @@ from .tables import CheckRow, CorrectionRow, FileRow, JobRow, LikenessRow, Thumb
 
 
 def forget(store: Store, names: Collection[str], now: datetime) -> int:
-    """Forget the pictures of these checks; gives how many checks went.
+    """Deletes every trace of the pictures of these checks. Returns the number of deleted checks.
 
-    With them go all other checks of the same bytes, what was said of them, thumbnails, jobs and
-    the ledger's rows; then the bytes in free pages, and every backup but a new one, since the
-    old ones remember. A file that still lies in a watched folder is found there again.
+    This includes other checks of the same bytes, corrections, thumbnails, jobs and rows of the
+    ledger; then the contents of free pages, and all backups but a new one, because they still
+    contain the pictures. A file that is still in a watched folder will be found again.
     """
     with store.writing(durable=True) as session:
         gone = sum(_forget(session, some) for some in _some(map(to_number, names)))
@@ -35,7 +35,7 @@ def _forget(session: Session, numbers: list[int]) -> int:
     same = or_(named, CheckRow.sha256.in_(pictures))
     checks, paths = select(CheckRow.id).where(same), select(CheckRow.path).where(same)
     for table in (JobRow, FileRow):
-        # Of what was never read the path is all there is.
+        # A picture that was never read has no hash, only its path.
         at_its_path = table.path.in_(paths) & table.sha256.is_(None)
         of_it = or_(table.check_id.in_(checks), table.sha256.in_(pictures), at_its_path)
         session.execute(delete(table).where(of_it))
@@ -45,17 +45,17 @@ def _forget(session: Session, numbers: list[int]) -> int:
 
 
 def retire(store: Store, before: datetime) -> int:
-    """Drop checks older than that, with their thumbnails and old jobs; gives how many checks.
+    """Deletes checks older than `before`, their thumbnails and old jobs. Returns how many checks.
 
-    Pictures that the person has a word on stay: that was work. So does the ledger, or every old
-    file would be judged again.
+    Corrected pictures stay, because correcting was work. The ledger stays, too: without it every
+    old file would be judged again.
     """
     old = CheckRow.id < first_number(before)
     kept = CheckRow.sha256.in_(corrected())
     with store.reading() as session:
         wanted = select(CheckRow.id).where(old, or_(CheckRow.sha256.is_(None), ~kept))
         numbers = list(session.scalars(wanted))
-    # Some at a time: whoever judges a picture meanwhile need not wait for all of it.
+    # In batches, so that other writers need not wait for all of it.
     for some in _some(numbers):
         with store.writing() as session:
             session.execute(delete(CheckRow).where(CheckRow.id.in_(some)))
@@ -67,14 +67,14 @@ def retire(store: Store, before: datetime) -> int:
 
 
 def older_than_newest(session: Session, keep: int) -> datetime | None:
-    """For `retire`, where so many checks are to stay: the time of the oldest of them."""
+    """Returns the time before which `retire` must delete to keep `keep` checks, or None."""
     newest = select(CheckRow.id).order_by(CheckRow.id.desc()).offset(keep - 1).limit(1)
     number = session.scalar(newest)
     return None if number is None else time_of(number)
 
 
 def trim_thumbnails(session: Session, keep: int) -> int:
-    """Drop the oldest beyond so many; gives how many."""
+    """Deletes the oldest thumbnails beyond `keep`. Returns how many."""
     surplus = count_thumbnails(session) - keep
     if surplus <= 0:
         return 0

@@ -1,7 +1,7 @@
-"""Reading the log back: page by page, newest first, and counted.
+"""Queries of the history: page by page, newest first, and counts.
 
-A page begins behind the last row of the one before it, so page 2000 costs what page 1 does, and
-nothing shifts while new rows arrive.
+Pages use keyset pagination: a page begins after the last row of the one before, so page 2000 costs
+what page 1 does, and nothing shifts while new rows arrive.
 """
 
 from dataclasses import dataclass
@@ -24,40 +24,40 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What is wanted of the history; all of it must hold."""
+    """Which rows are wanted; all conditions must hold."""
 
     label: Label | Literal["failed"] | None = None
-    """As the model had it; "failed" are those without one."""
+    """The model's label; "failed" means rows without one."""
     source: Source | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """From the first on and before the second."""
+    """From `since` on and before `until`."""
     corrected: bool | None = None
-    """Whether the person has a word on the picture."""
+    """Whether the user has corrected the picture."""
     text: str = ""
-    """Somewhere in the file's name, in capitals or not."""
+    """Part of the file's name; case does not matter."""
     folder: str = ""
-    """In it or in a folder of it."""
+    """In this folder or below it."""
     model: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the history as it is shown."""
+    """A row of the history with what is shown beside it."""
 
     check: Check
     said: Said | None
-    """The person's word on the picture."""
+    """The user's word on the picture."""
     has_thumbnail: bool
     alike: Said | None = None
-    """The person's word on a near-copy, where there is none on the picture itself."""
+    """The user's word on a near-copy, if there is none on the picture itself."""
 
 
 @dataclass(frozen=True)
 class Page:
     entries: list[Entry]
     next: str | None
-    """Give it as `after` for the page behind this one; None: this is the last."""
+    """Pass it as `after` to get the next page; None if this is the last."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Count:
 def page(
     session: Session, wanted: Filter | None = None, after: str | None = None, limit: int = 50
 ) -> Page:
-    """At most `limit` (1 .. MAX_PAGE) rows, newest first."""
+    """Returns at most `limit` (1 .. MAX_PAGE) rows, newest first."""
     limit = min(max(1, limit), MAX_PAGE)
     rows = session.scalars(select_page(wanted or Filter(), after, limit + 1)).all()
     entries = _entries(session, [of_row(row) for row in rows[:limit]])
@@ -85,21 +85,22 @@ def select_page(wanted: Filter, after: str | None, limit: int) -> Select[CheckRo
 
 
 def count(session: Session, wanted: Filter | None = None) -> int:
-    """How many rows a filter lets through."""
+    """Returns the number of matching rows."""
     found = select(func.count(CheckRow.id)).where(*_conditions(wanted or Filter()))
     return session.scalar(found) or 0
 
 
 def entry(session: Session, check: Check) -> Entry:
+    """Adds the user's word and the thumbnail to a check."""
     return _entries(session, [check])[0]
 
 
 def count_by_day(
     session: Session, since: datetime, until: datetime, utc_offset: timedelta = timedelta()
 ) -> list[Count]:
-    """How many of each label on each day; days begin at midnight of `utc_offset`."""
+    """Counts labels by day. Days begin at midnight of `utc_offset`."""
     offset_ms = utc_offset // timedelta(milliseconds=1)
-    # The number of a check holds its time, so an index on label and number knows it all.
+    # The number of a check contains its time, so the index on label and number suffices.
     day = (CheckRow.id // 2**RANDOM_BITS + offset_ms) // _DAY_MS
     found = (
         select(day.label("day"), CheckRow.label, func.count())
@@ -164,7 +165,7 @@ def _is_corrected(*, wanted: bool) -> ColumnElement[bool]:
 
 
 def in_folder(path: Any, folder: str) -> ColumnElement[bool]:
-    """Whether a path begins with a folder; said by comparing, so that an index serves."""
+    """Whether a path is in a folder, as comparisons that can use an index."""
     separator = "\\" if "\\" in folder else "/"
     start = folder.rstrip(separator) + separator
     result: ColumnElement[bool] = (path >= start) & (path < start[:-1] + chr(ord(separator) + 1))

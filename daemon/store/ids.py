@@ -1,8 +1,8 @@
-"""The number of a check: it sorts by time, and it says when the check was made.
+"""Numbers of checks: they sort by time and contain the time.
 
-42 bits of milliseconds since 1970, then 21 random ones: 63 bits, so it is a row number of
-SQLite's own kind and every index stays small. People and programs see it as 13 letters of
-Crockford's base 32, which sort the same way.
+42 bits of milliseconds since 1970, then 21 random bits. With 63 bits it can be SQLite's row number,
+and every index stays small. People and programs see 13 letters of Crockford's base 32, which sort
+in the same order.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from secrets import token_bytes
 from .database import NotThereError
 
 Randomness = Callable[[int], bytes]
-"""Gives that many random bytes."""
+"""Returns that many random bytes."""
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LETTERS = 13
@@ -28,17 +28,17 @@ def new_number(now: datetime, random: Randomness = token_bytes) -> int:
 
 
 def first_number(moment: datetime) -> int:
-    """The smallest number that a check of that millisecond can have."""
+    """Returns the smallest number that a check of that millisecond can have."""
     return min(max(0, to_ms(moment)) << RANDOM_BITS, _LARGEST)
 
 
 def time_of(number: int) -> datetime:
-    """When it was made, in UTC, to the millisecond."""
+    """Returns when it was made, in UTC, to the millisecond."""
     return from_ms(number >> RANDOM_BITS)
 
 
 def to_ms(moment: datetime) -> int:
-    """Whole milliseconds since 1970. `moment` must know its time zone."""
+    """Returns whole milliseconds since 1970. `moment` must have a time zone."""
     return (moment - EPOCH) // _MS
 
 
@@ -51,7 +51,7 @@ def to_text(number: int) -> str:
 
 
 def to_number(text: str) -> int:
-    """Raises NotThereError where no check can have that name."""
+    """Parses an id. Raises NotThereError if no check can have it."""
     values = [ALPHABET.find(letter) for letter in text]
     number = reduce(lambda sum_, value: sum_ << 5 | value, values, 0)
     if len(text) != LETTERS or -1 in values or number > _LARGEST:

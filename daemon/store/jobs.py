@@ -1,4 +1,4 @@
-"""What waits to be judged. It is in the log, so that it outlives whoever was judging it."""
+"""Pictures that wait to be judged. They are in the database, so that they survive a crash."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; 
 
 
 class Priority(IntEnum):
-    """Whose turn comes first."""
+    """Which jobs are taken first."""
 
     PERSON = 0
     FOLDER = 1
@@ -26,28 +26,28 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A picture that is to be judged."""
+    """A picture to be judged."""
 
     source: Source
     priority: Priority
     path: str | None = None
-    """Where the file lies, as the person knows it; None: it came from nowhere on this disk."""
+    """The path of the file for the user; None if it is not a file of this computer."""
     copy: str | None = None
-    """Where the bytes that were sent wait to be judged; None: the file itself is read."""
+    """The path of the uploaded bytes; None if the file itself is to be read."""
     page: str | None = None
     sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(NewJob):
-    """One on its way to a verdict."""
+    """A job that is queued, running or over."""
 
     id: str
     state: State
     attempts: int
-    """How often it was begun."""
+    """How often it was started."""
     check_id: str | None
-    """The check that came of it, once done."""
+    """The resulting check, once it is done."""
     error: str | None
 
 
@@ -59,7 +59,7 @@ def add(
     *,
     is_begun: bool = False,
 ) -> Job:
-    """Queue it, or write down that its turn has come already."""
+    """Adds a job: queued, or running if it `is_begun`."""
     number = new_number(now, random)
     while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
@@ -74,14 +74,14 @@ def get(session: Session, name: str) -> Job:
 
 
 def is_there(session: Session, name: str) -> bool:
-    """Not any more, where its picture was forgotten meanwhile."""
+    """Returns whether it exists: its picture may have been forgotten meanwhile."""
     return session.scalar(_THAT, {"id": to_number(name)}) is not None
 
 
 def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None:
-    """Begin the one whose turn it is: people before folders before batches, oldest first.
+    """Starts the next job: people before folders before batches, oldest first.
 
-    Nobody below `lowest` has a turn now.
+    Jobs with a priority below `lowest` are not taken.
     """
     row = session.scalars(_NEXT, {"lowest": lowest}).first()
     if row is None:
@@ -101,13 +101,13 @@ def fail(session: Session, name: str, sentence: str) -> None:
 
 
 def put_back(session: Session, name: str) -> None:
-    """It was begun and not its fault that it was not finished, as when the daemon stops."""
+    """Queues it again without counting the attempt, for example when the daemon stops."""
     row = _row(session, name)
     row.state, row.attempts = "queued", max(0, row.attempts - 1)
 
 
 def try_again(session: Session, name: str) -> bool:
-    """Whoever judged it has died of it, or beside it: queue it again, or give it up as failed."""
+    """After a crash: queues it again and returns True, or marks it as failed after too many."""
     row = _row(session, name)
     if row.attempts >= MAX_ATTEMPTS:
         row.state, row.error = "failed", KILLED
@@ -117,20 +117,20 @@ def try_again(session: Session, name: str) -> bool:
 
 
 def drop(session: Session, name: str) -> None:
-    """There is nothing to judge any more, as where a file has gone again."""
+    """Deletes a job with nothing left to judge, for example if its file is gone."""
     session.delete(_row(session, name))
 
 
 def pending(session: Session) -> list[Job]:
-    """All that are queued or running."""
+    """Returns all jobs that are queued or running."""
     rows = session.scalars(select(JobRow).where(JobRow.state.in_(("queued", "running"))))
     return [_job(row) for row in rows]
 
 
 def recover(session: Session) -> tuple[int, list[Job]]:
-    """After a death of whoever was judging: what was running is queued again.
+    """After a crash of the daemon: queues running jobs again.
 
-    Gives how many, and those that were begun MAX_ATTEMPTS times, which are now failed.
+    Returns how many, and those that were started MAX_ATTEMPTS times and have now failed.
     """
     running = JobRow.state == "running"
     rows = session.scalars(select(JobRow).where(running, JobRow.attempts >= MAX_ATTEMPTS)).all()
@@ -142,25 +142,25 @@ def recover(session: Session) -> tuple[int, list[Job]]:
 
 
 def waiting(session: Session) -> dict[Priority, int]:
-    """How many are queued."""
+    """Returns how many jobs are queued, by priority."""
     counted = session.execute(_WAITING)
     return dict.fromkeys(Priority, 0) | {Priority(priority): n for priority, n in counted}
 
 
 def in_flight(session: Session, sha256: str) -> Job | None:
-    """A job for the same bytes that is not over yet, to wait for instead of a second one."""
+    """Returns an unfinished job for the same bytes, to wait for instead of adding a second."""
     row = session.scalars(_IN_FLIGHT, {"sha256": sha256}).first()
     return _job(row) if row else None
 
 
 def drop_over(session: Session, before: datetime) -> int:
-    """Forget jobs that are done or failed and were made before then; gives how many."""
+    """Deletes jobs that are done or failed and older than `before`. Returns how many."""
     is_over = JobRow.state.in_(("done", "failed"))
     return changed(session, delete(JobRow).where(is_over, JobRow.id < first_number(before)))
 
 
-# Put together once: that takes as long as asking. What is written for every picture goes past
-# the mapper, which takes as long again.
+# Built once, because building a statement takes as long as running it. Statements that run for
+# every picture bypass the ORM's mapper, which takes as long again.
 _INSERT = table_of(JobRow).insert()
 _THAT = select(JobRow.id).where(JobRow.id == bindparam("id"))
 _FINISH = (

@@ -1,7 +1,7 @@
-"""Which files of the watched folders were dealt with, and what they looked like then.
+"""The ledger: which files of the watched folders were handled, and their stamps at that time.
 
-A file that still looks so needs no second look. Events of a folder get lost; a walk over it
-and this table do not.
+A file with an unchanged stamp is not read again. Events can get lost; the ledger together with a
+walk over the folder finds what they have missed.
 """
 
 import os
@@ -21,23 +21,23 @@ from .tables import FileRow
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells a file from itself after a change."""
+    """What changes when a file changes."""
 
     path: str
     size: int
     mtime_ns: int
     identity: str
-    """Device and inode: the same after a move."""
+    """Device and inode, which stay the same when a file is moved."""
 
     @classmethod
     def of(cls, path: str, info: os.stat_result) -> "Stamp":
-        # As text: an inode may have more bits than a database's integers.
+        # As text, because an inode may have more bits than an integer of the database.
         return cls(path, info.st_size, info.st_mtime_ns, f"{info.st_dev:x}-{info.st_ino:x}")
 
 
 @dataclass(frozen=True)
 class Known:
-    """A file that was dealt with."""
+    """A file that was handled."""
 
     stamp: Stamp
     sha256: str | None
@@ -47,17 +47,21 @@ class Known:
 def note(
     session: Session, stamp: Stamp, *, sha256: str | None = None, check_id: str | None = None
 ) -> None:
-    """It was dealt with as it looks now. Belongs into the transaction of what came of it."""
+    """Notes a file as handled. Call it in the transaction that writes the result."""
     session.merge(
         FileRow(
-            path=stamp.path, size=stamp.size, mtime_ns=stamp.mtime_ns, identity=stamp.identity,
-            sha256=sha256, check_id=None if check_id is None else to_number(check_id),
+            path=stamp.path,
+            size=stamp.size,
+            mtime_ns=stamp.mtime_ns,
+            identity=stamp.identity,
+            sha256=sha256,
+            check_id=None if check_id is None else to_number(check_id),
         )
-    )  # fmt: skip
+    )
 
 
 def unknown(session: Session, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
-    """Those that are new or look different from what was noted; reads some hundred at a time."""
+    """Yields the stamps that are new or changed. Queries some hundred at a time."""
     rest = iter(stamps)
     while some := list(islice(rest, AT_ONCE)):
         columns = FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.identity
@@ -72,7 +76,7 @@ def known(session: Session, path: str) -> Known | None:
 
 
 def known_elsewhere(session: Session, stamp: Stamp) -> Known | None:
-    """The same file, unchanged, under the name that it had before it was moved."""
+    """Returns the same unchanged file under its path before it was moved, or None."""
     wanted = select(FileRow).where(
         FileRow.identity == stamp.identity,
         FileRow.size == stamp.size,
@@ -84,12 +88,12 @@ def known_elsewhere(session: Session, stamp: Stamp) -> Known | None:
 
 
 def paths_in(session: Session, folder: str) -> Iterator[str]:
-    """Every noted file of a folder and of those in it, to see which are gone."""
+    """Returns the paths of all noted files in a folder and below it."""
     return iter(session.scalars(select(FileRow.path).where(in_folder(FileRow.path, folder))))
 
 
 def drop(session: Session, paths: Iterable[str]) -> int:
-    """The files are not there any more; gives how many were noted. Checks of them stay."""
+    """Removes files that are gone. Returns how many were noted. Their checks stay."""
     dropped = 0
     rest = iter(paths)
     while some := list(islice(rest, AT_ONCE)):

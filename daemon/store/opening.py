@@ -1,6 +1,6 @@
-"""Opening the log: sound and of today's schema, or put right, or refused with a sentence.
+"""Opens the store: migrates and repairs it if necessary, or refuses with a sentence.
 
-What was done to put it right is for the person: `Store.notices`.
+`Store.notices` tells the user about repairs.
 """
 
 import re
@@ -23,20 +23,20 @@ from .store import Store
 from .tables import Base
 
 HEAD = "0001"
-"""The newest version in daemon/migrations. Here, so that opening imports no alembic."""
+"""The newest version in daemon/migrations. It is here so that opening does not import Alembic."""
 KEEP_BACKUPS = 7
 _STARTED_ANEW = "There was no backup of it, so a new one was started."
 
 
 @dataclass(frozen=True)
 class Migrations:
-    """A folder of versions as alembic has it, and the one to arrive at."""
+    """A folder of Alembic versions, and the version to migrate to."""
 
     folder: Path
     head: str
 
     def known(self) -> frozenset[str]:
-        """Every version there is, read off the files."""
+        """Returns all versions, read from the files."""
         found = (
             re.search(r'^revision = "(\w+)"', path.read_text("utf-8"), re.MULTILINE)
             for path in (self.folder / "versions").glob("*.py")
@@ -44,7 +44,7 @@ class Migrations:
         return frozenset(match[1] for match in found if match)
 
     def run(self, database: Database) -> None:
-        """Bring a database to `head`, each version wholly or not at all. Raises StoreError."""
+        """Migrates a database to `head`, one transaction a version. Raises StoreError."""
         from alembic import command  # noqa: PLC0415  # a quarter of a second, once a release
         from alembic.config import Config  # noqa: PLC0415
 
@@ -66,14 +66,14 @@ def open_store(
     keep_backups: int = KEEP_BACKUPS,
     migrations: Migrations = OURS,
 ) -> Store:
-    """Open the log at a path of SQLite's or at any URL that SQLAlchemy takes.
+    """Opens the store at the path of an SQLite file or at any URL that SQLAlchemy accepts.
 
-    Raises StoreNewerError, and StoreError where it cannot be opened; nothing is lost then.
+    Raises StoreNewerError, and StoreError if it cannot be opened. Neither loses anything.
     """
     url = sqlite_url(place) if isinstance(place, Path) else _url(place)
     if url.get_backend_name() == "sqlite":
         if url.database in (None, "", ":memory:"):
-            raise UsageError("A log in memory would be gone with the program: name a file.")
+            raise UsageError("A history in memory would be lost with the program: name a file.")
         return _open_file(Path(str(url.database)), now, keep_backups, migrations)
     try:
         database = Database(url)
@@ -88,10 +88,10 @@ def open_store(
 
 
 def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[str, ...]:
-    """Put right what befell the file of an open log since; gives what to tell of it.
+    """Repairs the file of an open store. Returns sentences to tell the user.
 
-    Damage is dealt with as at opening. Where the file was taken away, what is still open of it
-    is put back in its place. Raises StoreError.
+    Damage is repaired as at opening. If the file was removed, it is written again from what the
+    open connections still see. Raises StoreError.
     """
     database, backups = store.database, store.backups
     if backups is None or (not (is_away := store.is_away()) and not database.was_damaged):
@@ -100,9 +100,11 @@ def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[st
     with database.alone():
         try:
             if is_away and _rescue(database, backups, now):
-                told = ("The log had been taken away while antifake ran; it was written anew.",)
+                told = ("The history had been removed while antifake ran; it was written again.",)
         except OSError as error:
-            raise StoreError(f"The log cannot be mended: {error.strerror or error}.") from error
+            raise StoreError(
+                f"The history cannot be repaired: {error.strerror or error}."
+            ) from error
         database.close()
         with _open_file(backups.database, now, backups.keep, migrations) as fresh:
             told += fresh.notices
@@ -112,7 +114,7 @@ def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[st
 
 
 def _rescue(database: Database, backups: Backups, now: datetime) -> bool:
-    """Write what an open connection still sees of the lost file in its place."""
+    """Writes what an open connection still sees of the lost file. Returns False if none does."""
     part = backups.database.with_suffix(".rescued")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
@@ -129,7 +131,7 @@ def _rescue(database: Database, backups: Backups, now: datetime) -> bool:
 
 
 def _copy_what_is_open(database: Database, target: Path) -> bool:
-    """Connections made since the loss see a new and empty file; those before it, the old one."""
+    """Connections older than the loss see the old file; newer ones see a new, empty file."""
     with ExitStack() as held:
         for _ in range(database.n_open()):
             connection = held.enter_context(closing(database.engine.raw_connection()))
@@ -168,7 +170,7 @@ def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrati
 def _put_right(
     backups: Backups, now: datetime, migrations: Migrations
 ) -> tuple[Condition, tuple[str, ...]]:
-    """The file as it is after what could be mended was, and what to tell of it."""
+    """Repairs the file if possible. Returns its condition then, and sentences for the user."""
     path = backups.database
     told: tuple[str, ...] = ()
     if not path.exists() and not backups.restoring.exists():
@@ -179,17 +181,17 @@ def _put_right(
             backups.restoring.unlink(missing_ok=True)
             return condition, ()
         if path.stat().st_size == 0 and not backups.all():
-            # Nothing to put aside; and another process may be about to fill it.
-            return Condition(), (f"The log was damaged ({condition.damage}). {_STARTED_ANEW}",)
+            # There is nothing to put aside, and another process may be about to write it.
+            return Condition(), (f"The history was damaged ({condition.damage}). {_STARTED_ANEW}",)
         told = (_repair(backups, condition.damage, now, migrations),)
     elif backups.restoring.exists():
         backups.restoring.replace(path)
-        told = ("The log was damaged; its newest backup is in its place.",)
+        told = ("The history was damaged; its newest backup is in its place.",)
     return examine(path) if path.exists() else Condition(), told
 
 
 def _accept(condition: Condition, migrations: Migrations, path: Path) -> None:
-    """Raises StoreError where a sound file is not ours to change."""
+    """Raises StoreError if a sound file belongs to another program or to a newer version."""
     if condition.is_foreign:
         raise StoreError(f"{path} is a database of another program; nothing was touched.")
     _refuse_newer(condition.version, migrations, str(path))
@@ -225,19 +227,19 @@ def _note_missing(backups: Backups) -> tuple[str, ...]:
     if not backups.all():
         return ()
     return (
-        f"The log {backups.database} was not there, so a new one was started. "
+        f"The history {backups.database} was not there, so a new one was started. "
         f"Copies of an older one are in {backups.folder}.",
     )
 
 
 def _repair(backups: Backups, damage: str, now: datetime, migrations: Migrations) -> str:
-    """Put a damaged file aside and the best backup in its place; gives what to tell."""
+    """Replaces a damaged file by the best backup. Returns a sentence for the user."""
     path, best = backups.database, backups.best(migrations.known())
     if best is not None:
-        # Before anything is moved: whoever is killed from here on finds it and goes on.
+        # Before anything is moved, so that a process killed later can complete this.
         shutil.copy2(best, backups.restoring)
         sync(backups.restoring)
-    told = f"The log was damaged ({damage}) and is kept as {put_aside(path, now).name}. "
+    told = f"The history was damaged ({damage}) and is kept as {put_aside(path, now).name}. "
     if best is None:
         return told + _STARTED_ANEW
     backups.restoring.replace(path)

@@ -1,4 +1,4 @@
-"""A row of the history outside the log: its columns, and what is accepted as one."""
+"""A row of an exported history: its columns, and which values are accepted."""
 
 import re
 from dataclasses import asdict, dataclass, fields
@@ -15,20 +15,27 @@ from .history import Entry
 from .ids import time_of, to_number
 from .tables import Source
 
-FIELDS = ["id", "at", *(one.name for one in fields(Finding)), "said", "said_at", "said_at_door",
-          "note"]  # fmt: skip
+FIELDS = [
+    "id",
+    "at",
+    *(one.name for one in fields(Finding)),
+    "said",
+    "said_at",
+    "said_at_door",
+    "note",
+]
 
 
 class RefusedRowError(AntifakeError):
-    """Why a row cannot be taken in, as the end of a sentence."""
+    """Why a row cannot be imported, as the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a row says."""
+    """A parsed row."""
 
     number: int | None
-    """Of the check; None: the row was made by another program and has no name yet."""
+    """Of the check; None if another program made the row, so that it has no id yet."""
     at: datetime
     finding: Finding
     word: Word | None
@@ -49,7 +56,7 @@ def to_values(entry: Entry) -> dict[str, Any]:
 
 
 def to_cell(value: Any) -> str:
-    """A cell of CSV that no spreadsheet takes for a formula."""
+    """Returns a CSV cell that no spreadsheet interprets as a formula."""
     if value is None:
         return ""
     text = storable(value) if isinstance(value, str) else repr(value)
@@ -61,7 +68,7 @@ def from_cell(text: str) -> str | None:
 
 
 def read(values: dict[str, Any] | None, now: datetime) -> Row:
-    """`now` is when a row was made that does not say so. Raises RefusedRowError."""
+    """Parses a row; one without a time gets `now`. Raises RefusedRowError."""
     if values is None:
         raise RefusedRowError("it is not an object of JSON.")
     source = cast(Source | None, _one_of(values, "source", Source))
@@ -134,7 +141,7 @@ def _float(values: dict[str, Any], name: str) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise RefusedRowError(f"{name} must be a number.") from None
-    # Also what is not a number, and what no column can hold.
+    # This also refuses NaN, and what no column can hold.
     if isinstance(value, bool) or not 0 <= number < 2**31:
         raise RefusedRowError(f"{name} must be a number from 0 on.")
     return number

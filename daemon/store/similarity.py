@@ -1,7 +1,7 @@
-"""Which hashes are alike, without comparing with each one.
+"""Finds similar perceptual hashes without comparing with each one.
 
-A hash of 64 bits is cut into four quarters. Where two hashes differ in at most 7 bits, one
-quarter differs in at most one; so whatever is alike shares a key with one of 4 x 17.
+A hash of 64 bits is split into four quarters. If two hashes differ in at most 7 bits, at least one
+quarter differs in at most one bit. So a similar hash has one of 4 x 17 keys.
 """
 
 from collections.abc import Iterator
@@ -9,25 +9,25 @@ from collections.abc import Iterator
 BITS = 64
 QUARTER_BITS = 16
 MAX_DISTANCE = 7
-"""In bits; from the next on a pair may share no quarter."""
+"""In bits. Beyond it, a similar pair may share no key."""
 ALIKE = 4
-"""In bits: a copy that was scaled or compressed again. Unrelated photographs differ in about 32."""
+"""In bits: a copy that was rescaled or recompressed. Unrelated photographs differ in about 32."""
 _LEAST_DETAIL = 8
 _QUARTER = (1 << QUARTER_BITS) - 1
 
 
 def is_telling(phash: int) -> bool:
-    """Whether the hash says anything: all smooth pictures have nearly the same few."""
+    """Returns whether the hash is distinctive: smooth pictures all have nearly the same hash."""
     return _LEAST_DETAIL <= phash.bit_count() <= BITS - _LEAST_DETAIL
 
 
 def distance(a: int, b: int) -> int:
-    """Bits that differ, 0 .. 64."""
+    """Returns the Hamming distance, 0 .. 64."""
     return (a ^ b).bit_count()
 
 
 def keys(phash: int) -> list[int]:
-    """One for each quarter; 18 bits, the upper two say which."""
+    """Returns a key for each quarter: 18 bits, of which the upper two say which quarter."""
     return [
         place << QUARTER_BITS | phash >> place * QUARTER_BITS & _QUARTER
         for place in range(BITS // QUARTER_BITS)
@@ -35,7 +35,7 @@ def keys(phash: int) -> list[int]:
 
 
 def keys_nearby(phash: int) -> Iterator[int]:
-    """Those, and all that differ from one of them in one bit."""
+    """Yields these keys and all that differ from one of them in one bit."""
     for key in keys(phash):
         yield key
         for bit in range(QUARTER_BITS):

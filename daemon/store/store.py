@@ -1,9 +1,18 @@
-"""The open log. What is asked of it and written into it is in the modules beside this one:
-functions of a session, so that several of them can be one transaction.
+"""The open store. The modules beside this one read and write it.
 
-    with store.writing() as session:
-        check = checks.add(session, finding, now)
-        ledger.note(session, stamp, check)
+Their functions take a session, so that several of them can share one transaction:
+
+    >>> from datetime import UTC, datetime
+    >>> from antifake.daemon.places import places
+    >>> from antifake.daemon.store import checks, history, open_store
+    >>> now = datetime(2026, 1, 31, tzinfo=UTC)
+    >>> finding = checks.Finding(source="cli", label="real", p_fake=0.25)
+    >>> with open_store(places().database, now) as store:
+    ...     with store.writing() as session:
+    ...         check = checks.add(session, finding, now)
+    ...     with store.reading() as session:
+    ...         history.count(session)
+    1
 """
 
 from collections.abc import Iterator
@@ -19,7 +28,7 @@ from .files import Backups, put_aside_before
 
 
 class Store:
-    """Usable from many threads; a context manager that closes the log."""
+    """Thread-safe. A context manager that closes the database."""
 
     def __init__(
         self,
@@ -29,20 +38,20 @@ class Store:
     ) -> None:
         self.database = database
         self.backups = backups
-        """None where the database is a server's: its own backups are its owner's business."""
+        """None for a database server, whose backups are its administrator's concern."""
         self.notices = notices
-        """What was done to put the log right at opening; the person must be told."""
+        """What was repaired at opening, in sentences for the user."""
         self.note_place()
 
     def note_place(self) -> None:
-        """It is the file that lies there now."""
-        self._file = self._lying()
+        """Remembers which file is at its path now."""
+        self._file = self._file_there()
 
     def is_away(self) -> bool:
-        """Whether the file that was opened, or its log of writes, lies there no more."""
-        return self._lying() != self._file or self._has_lost_writes()
+        """Returns whether the opened file or its write-ahead log is no longer at its path."""
+        return self._file_there() != self._file or self._has_lost_writes()
 
-    def _lying(self) -> tuple[int, int] | None:
+    def _file_there(self) -> tuple[int, int] | None:
         try:
             info = self.backups.database.stat() if self.backups else None
         except OSError:
@@ -50,7 +59,7 @@ class Store:
         return (info.st_dev, info.st_ino) if info else None
 
     def _has_lost_writes(self) -> bool:
-        """While somebody has the log open there is a second file beside it."""
+        """As long as a connection is open, there is a write-ahead log beside the database."""
         if self.backups is None or not self.database.n_open():
             return False
         path = self.backups.database
@@ -58,34 +67,34 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A view of the log as it is now. Raises StoreError."""
+        """A consistent view of the store as it is now. Raises StoreError."""
         with self.database.reading() as session:
             yield session
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Session]:
-        """All of it is written, or nothing. `durable`: it survives a power cut, too.
+        """A transaction: all of it is written or nothing. `durable`: it survives a power cut.
 
-        Keep it short, and never open a second one inside. Raises StoreError.
+        Keep it short, and never open a second one inside it. Raises StoreError.
         """
         with self.database.writing(durable=durable) as session:
             yield session
 
     def back_up(self, now: datetime, *, even_if_not_due: bool = False) -> Path | None:
-        """The daily copy; None where there is none to make. Raises StoreError."""
+        """Makes the daily backup. Returns None if none is due. Raises StoreError."""
         if self.backups is None or not (even_if_not_due or self.backups.is_due(now)):
             return None
         return self.backups.make(now)
 
     def scrub(self, now: datetime) -> None:
-        """After rows were forgotten: nor are they in free pages, the log or any copy.
+        """Removes deleted rows from free pages, the write-ahead log and all backups.
 
-        Raises StoreError; the rows are gone then all the same, and it can be called again.
+        Raises StoreError. The rows are deleted all the same, and it can be called again.
         """
         if not self.database.is_sqlite:
             return
         with self.database.alone():
-            # The new file is put together on disk: it may be larger than memory we may take.
+            # The new file is built on disk, since it may be larger than the memory we may use.
             busy, *_ = self.database.run(
                 "PRAGMA temp_store=FILE",
                 "VACUUM",
@@ -93,16 +102,16 @@ class Store:
                 "PRAGMA wal_checkpoint(TRUNCATE)",
             )
         if busy:
-            raise StoreBusyError("Somebody is still reading what was forgotten; try again.")
+            raise StoreBusyError("Another process is still reading what was forgotten; try again.")
         if self.backups is not None:
             self.backups.drop_all_but([self.backups.make(now)])
             for path in put_aside_before(self.backups.database):
                 path.unlink()
 
     def close(self) -> None:
-        """Put all of it into the one file and let go of it."""
+        """Writes everything into the one file and closes it."""
         if self.database.is_sqlite:
-            # On a full disk it cannot be; then the log of writes stays beside it, and counts.
+            # This fails on a full disk. The write-ahead log then stays beside it, and still counts.
             with suppress(StoreError):
                 self.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
         self.database.close()

@@ -1,7 +1,7 @@
-"""The tables. What they look like in a file that exists already, migrations decide.
+"""The tables. A change needs a migration for existing files: see daemon/migrations.
 
-Times are whole milliseconds since 1970 in UTC. Nothing here leaves the package: callers get
-frozen values.
+Times are whole milliseconds since 1970 in UTC. Rows do not leave the package: callers get frozen
+dataclasses.
 """
 
 from typing import Literal, cast
@@ -14,21 +14,21 @@ from antifake.core import Label
 from .columns import NUMBER, AnyText, Sha256, Unsigned64
 
 APPLICATION_ID = 0x616E7466
-"""Says in the file's header whose it is: "antf"."""
+"""Marks the file as ours in its header: "antf"."""
 
 
 Source = Literal["watch", "extension", "tray", "cli", "api", "page", "import"]
-"""The door that something came through."""
+"""The client, or the part of antifake, that something came from."""
 State = Literal["queued", "running", "done", "failed"]
-"""Of a job."""
+"""The state of a job."""
 
 
 class Base(DeclarativeBase):
-    type_annotation_map = {str: AnyText}  # noqa: RUF012  # as SQLAlchemy wants it
+    type_annotation_map = {str: AnyText}  # noqa: RUF012  # as SQLAlchemy requires
 
 
 def table_of(row: type[Base]) -> Table:
-    """For statements that need no objects."""
+    """Returns the table, for statements that bypass the ORM."""
     return cast(Table, row.__table__)
 
 
@@ -56,7 +56,7 @@ class CheckRow(Base):
     path: Mapped[str | None]
     page: Mapped[str | None]
     name_key: Mapped[str | None]
-    """The file's name without its folders and without capitals, to search in."""
+    """The file name without its folders, case-folded, for searches."""
     ms: Mapped[float]
     error: Mapped[str | None]
     code: Mapped[str | None]
@@ -71,7 +71,7 @@ class ThumbnailRow(Base):
 
 
 class CorrectionRow(Base):
-    """What the person said of a picture. Rows are only added; the last one of a picture counts."""
+    """The user's word on a picture. Rows are only added; the last one of a picture counts."""
 
     __tablename__ = "corrections"
     __table_args__ = (Index("corrections_by_picture", "sha256", "seq"),)
@@ -80,12 +80,12 @@ class CorrectionRow(Base):
     sha256: Mapped[str] = mapped_column(Sha256)
     phash: Mapped[int | None] = mapped_column(Unsigned64)
     label: Mapped[Label | None] = mapped_column(String)
-    """None: nothing is said of it any more."""
+    """None if the word was taken back."""
     note: Mapped[str]
     source: Mapped[Source] = mapped_column(String)
     at: Mapped[int] = mapped_column(NUMBER)
     said_at: Mapped[int] = mapped_column(NUMBER)
-    """When the person said it first; older than `at` in a row that undoes another."""
+    """When the user said it first; older than `at` in a row that undoes another."""
     undoes: Mapped[int | None] = mapped_column(NUMBER)
 
 
@@ -122,7 +122,7 @@ class JobRow(Base):
 
 
 class FileRow(Base):
-    """The ledger: a file of a watched folder as it was when it was last dealt with."""
+    """The ledger: a file of a watched folder as it was when it was last handled."""
 
     __tablename__ = "files"
     __table_args__ = (Index("files_by_picture", "sha256"), Index("files_by_identity", "identity"))

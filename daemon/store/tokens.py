@@ -1,4 +1,4 @@
-"""Who may ask the daemon: named tokens with scopes, kept as hashes, revocable.
+"""Access tokens of the API: named, with scopes, stored as hashes, revocable.
 
 Write these with `durable`: a revoked token must not come back after a power cut.
 """
@@ -19,22 +19,22 @@ from .tables import TokenRow
 
 SECRET_BYTES = 32
 NOTED_EVERY = timedelta(minutes=1)
-"""How exactly the last use is known: not each request is worth a write."""
+"""Precision of the last use: not every request is worth a write."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """Who may do what."""
+    """What its owner may do."""
 
     name: str
     scopes: frozenset[str]
     origin: str | None = None
-    """The one that a browser must send with the token."""
+    """The origin that a browser must send with the token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Token(Grant):
-    """Everything but the secret, which only its owner has."""
+    """All about a token but its secret, which only its owner has."""
 
     id: int
     created: datetime
@@ -45,7 +45,7 @@ class Token(Grant):
 def issue(
     session: Session, grant: Grant, now: datetime, random: Randomness = token_bytes
 ) -> tuple[Token, str]:
-    """A new token and its secret, which is shown this once."""
+    """Creates a token. Returns it and its secret, which is shown only once."""
     secret = urlsafe_b64encode(random(SECRET_BYTES)).decode().rstrip("=")
     row = TokenRow(
         name=grant.name,
@@ -60,13 +60,13 @@ def issue(
 
 
 def find(session: Session, secret: str) -> Token | None:
-    """The valid token of a secret. Looked up by hash, so how long it takes tells nothing."""
+    """Returns the valid token of a secret, or None. Looked up by hash: timing reveals nothing."""
     row = session.scalars(_VALID, {"hash": _hash(secret)}).first()
     return _token(row) if row else None
 
 
 def hash_of(session: Session, token_id: int) -> str | None:
-    """The hash of a valid token's secret, 64 hex digits."""
+    """Returns the hash of a valid token's secret, 64 hex digits, or None."""
     row = session.get(TokenRow, token_id)
     return row.hash if row and row.revoked is None else None
 
@@ -85,11 +85,11 @@ def revoke(session: Session, token_id: int, now: datetime) -> None:
 
 
 def all_tokens(session: Session) -> Sequence[Token]:
-    """Revoked ones, too; oldest first."""
+    """Returns all tokens, also revoked ones, oldest first."""
     return [_token(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.id))]
 
 
-# Put together once: every request asks it.
+# Built once, because every request needs it.
 _VALID = select(TokenRow).where(TokenRow.hash == bindparam("hash"), TokenRow.revoked.is_(None))
 
 

@@ -256,8 +256,10 @@ def test_a_desktop_entry_is_read_by_glib_as_it_was_meant(home):
     subprocess.run(
         [need("/usr/bin/gio"), "launch", entry.path],
         env={**os.environ, "PATH": "/usr/bin:/bin", "HOME": str(home)},
-        check=True, timeout=20, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        timeout=20,
+        capture_output=True,
+    )
     text = eventually(lambda: told.exists() and told.read_text())
     assert text == repr([[str(script), HOSTILE], HOSTILE])
 
@@ -273,8 +275,11 @@ def test_systemd_itself_finds_nothing_wrong_with_the_unit(home, tmp_path, chosen
     done = subprocess.run(
         [verifier, "--user", "verify", path],
         env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run"), "HOME": str(home)},
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     mine = [line for line in done.stderr.splitlines() if "antifake" in line]
     assert (done.returncode, mine) == (0, []), done.stderr
 
@@ -284,11 +289,18 @@ def test_the_unit_keeps_its_promises(home):
     for line in (
         f'ExecStart="{sys.executable}" "-m" "antifake.daemon" "daemon" "run"',
         'Environment="ANTIFAKE_HOME=/srv/af"',
-        "Restart=on-failure", "RestartSec=3", "StartLimitBurst=5", "TimeoutStopSec=20",
-        "KillMode=mixed", "UMask=0077", "NoNewPrivileges=true", "LockPersonality=true",
-        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "MemoryHigh=6G",
+        "Restart=on-failure",
+        "RestartSec=3",
+        "StartLimitBurst=5",
+        "TimeoutStopSec=20",
+        "KillMode=mixed",
+        "UMask=0077",
+        "NoNewPrivileges=true",
+        "LockPersonality=true",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+        "MemoryHigh=6G",
         "WantedBy=default.target",
-    ):  # fmt: skip
+    ):
         assert line in text.splitlines()
 
 

@@ -88,7 +88,7 @@ def test_a_log_that_is_deleted_while_it_is_open_is_written_anew_with_all_that_wa
         assert mend(store, now()) == ()
         for path in tmp_path.glob("history.db*"):
             path.unlink()
-        assert "taken away" in mend(store, now())[0]
+        assert "removed" in mend(store, now())[0]
         with store.writing() as session:
             add(session, Finding(source="api", path="/b.png"), now())
     assert sorted(path for path, *_ in rows(tmp_path)) == ["/a.png", "/b.png"]

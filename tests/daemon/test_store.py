@@ -1,4 +1,4 @@
-"""The log as a file: opening, damage, backups, migrations, many threads, a full disk."""
+"""The store as a file: opening, damage, backups, migrations, many threads, a full disk."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def count(store):
 
 
 def opened(path, now=NOW, **more):
-    """Open, look, close: how many checks there are, and what is told."""
+    """Opens and closes the store; returns the number of checks and the notices."""
     with open_store(path, now, **more) as store:
         return count(store), store.notices
 
@@ -90,12 +90,12 @@ def test_an_address_of_sqlite_is_the_same_as_its_path(path):
         open_store("oracle://anna:hers@host/db", NOW)
 
 
-def test_a_log_in_memory_is_none():
+def test_a_store_in_memory_is_refused():
     with pytest.raises(UsageError, match="name a file"):
         open_store("sqlite://", NOW)
 
 
-def test_a_newer_log_is_refused_and_not_touched(path):
+def test_a_newer_store_is_refused_and_not_touched(path):
     with open_store(path, NOW) as store:
         add(store)
     with sqlite3.connect(path) as connection:
@@ -154,7 +154,7 @@ DAMAGES = pytest.mark.parametrize("damage", [emptied, overwritten_header, torn_p
 
 
 @DAMAGES
-def test_a_damaged_log_is_put_aside_and_the_newest_backup_takes_its_place(path, damage):
+def test_a_damaged_store_is_put_aside_and_the_newest_backup_takes_its_place(path, damage):
     with open_store(path, NOW) as store:
         add(store, 100)
         store.back_up(NOW)
@@ -174,7 +174,7 @@ def test_a_damaged_log_is_put_aside_and_the_newest_backup_takes_its_place(path, 
 
 
 @DAMAGES
-def test_a_damaged_log_without_a_backup_is_put_aside_and_a_new_one_started(path, damage):
+def test_a_damaged_store_without_a_backup_is_put_aside_and_a_new_one_started(path, damage):
     with open_store(path, NOW) as store:
         add(store, 100)
     damage(path)
@@ -194,8 +194,8 @@ def test_a_damaged_backup_is_passed_over_for_an_older_sound_one(path):
     assert opened(path, NOW + DAY)[0] == 5
 
 
-def test_a_log_of_writes_is_not_laid_over_another_file(path):
-    """The write-ahead log of the damaged file goes aside with it."""
+def test_a_write_ahead_log_is_not_laid_over_another_file(path):
+    """The write-ahead log of the damaged file is put aside with it."""
     with open_store(path, NOW) as store:
         add(store, 5)
         store.back_up(NOW)
@@ -222,7 +222,7 @@ def test_a_repair_that_was_killed_halfway_is_finished(path):
     assert "backup" in notice
 
 
-def test_a_log_that_was_taken_away_is_not_brought_back_unasked(path):
+def test_a_store_that_was_removed_is_not_brought_back_unasked(path):
     with open_store(path, NOW) as store:
         add(store, 5)
         store.back_up(NOW)
@@ -259,7 +259,7 @@ def test_a_backup_is_made_once_a_day_and_the_newest_few_are_kept(path):
         assert store.back_up(NOW + 5 * DAY, even_if_not_due=True)
 
 
-def test_a_backup_holds_what_is_only_in_the_log_of_writes_and_needs_nothing_beside_it(path):
+def test_a_backup_holds_what_is_only_in_the_write_ahead_log_and_needs_nothing_beside_it(path):
     with open_store(path, NOW) as store:
         add(store, 50)
         copy = store.back_up(NOW)
@@ -294,7 +294,7 @@ def test_what_a_person_put_beside_the_backups_is_left_alone(path):
 
 
 def later(folder, body):
-    """The real versions and one more."""
+    """The real migrations and one more."""
     shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / "v0002_next.py").write_text(
         'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "0002"\n'
@@ -313,7 +313,7 @@ def test_the_newest_version_is_the_one_that_opening_asks_for():
     assert OURS.head in OURS.known()
 
 
-def test_an_older_log_is_backed_up_and_brought_up_to_date(path, tmp_path):
+def test_an_older_store_is_backed_up_and_brought_up_to_date(path, tmp_path):
     with open_store(path, NOW) as store:
         add(store, 5)
     newer = later(tmp_path / "m", '    op.add_column("checks", sa.Column("mood", sa.String))')
@@ -424,7 +424,7 @@ def test_whoever_reads_sees_one_moment_while_others_write(path):
         assert count(store) == 2
 
 
-def test_another_program_that_holds_the_log_is_waited_for_and_then_a_sentence(path):
+def test_another_program_that_holds_the_store_is_waited_for_and_then_a_sentence(path):
     with open_store(path, NOW) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""A process that is killed, anywhere, loses nothing that it had acknowledged."""
+"""A process that is killed at any point loses nothing that it had acknowledged."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ while True:
 
 
 def killed_while_writing(path, after_rows):
-    """The names of all checks that a process had acknowledged when it was killed."""
+    """The ids of all checks that a process had acknowledged when it was killed."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True
     )
@@ -121,7 +121,7 @@ def test_kill_9_in_the_middle_of_a_migration_changes_nothing_and_the_retry_succe
     connection.close()
 
 
-def test_kill_9_while_the_log_is_first_made_leaves_something_that_opens(tmp_path):
+def test_kill_9_while_the_store_is_first_made_leaves_something_that_opens(tmp_path):
     for n in range(6):
         path = tmp_path / str(n) / "app.db"
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.DEVNULL)
@@ -171,7 +171,7 @@ def test_a_write_that_sqlite_must_take_back_is_no_damage(tmp_path):
         assert {entry.check.path for entry in history.page(session).entries} == {"/a.png"}
 
 
-def test_several_that_start_at_once_make_one_log(tmp_path):
+def test_several_that_start_at_once_make_one_store(tmp_path):
     path = tmp_path / "app.db"
     started = [
         subprocess.Popen([sys.executable, "-c", MIGRATE, path, OURS.folder]) for _ in range(4)

@@ -1,4 +1,4 @@
-"""The history as a file, out and in again."""
+"""The history exported to a file and imported again."""
 
 import csv
 import io
@@ -18,8 +18,25 @@ from antifake.daemon.store.rows import from_cell, to_cell
 NOW = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
 DAY = timedelta(days=1)
 FORMS = pytest.mark.parametrize("form", ["csv", "jsonl"])
-NASTY = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''@x", "'plain", "\tx", "\rx", 'a"b,c',
-         "a\nb\r\nc", "b\udcffd", "null\0", "\ufdd0", " ", "<b>", "ü"]  # fmt: skip
+NASTY = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "'=1",
+    "''@x",
+    "'plain",
+    "\tx",
+    "\rx",
+    'a"b,c',
+    "a\nb\r\nc",
+    "b\udcffd",
+    "null\0",
+    "\ufdd0",
+    " ",
+    "<b>",
+    "ü",
+]
 
 
 def sha(n):
@@ -28,15 +45,25 @@ def sha(n):
 
 @pytest.fixture
 def full(tmp_path):
-    """A log with every kind of row there is."""
+    """A history with every kind of row there is."""
     with open_store(tmp_path / "full" / "app.db", NOW) as store:
         with store.writing() as session:
             for n, text in enumerate(NASTY):
                 found = Finding(
-                    source="watch", label="fake", p_fake=0.01 + n / 17.3, model=text, prompt="p@1",
-                    sha256=sha(n), phash=2**64 - 1 - n, width=n, height=1, format="PNG",
-                    path=f"/a/{text}", page=text, ms=n / 3,
-                )  # fmt: skip
+                    source="watch",
+                    label="fake",
+                    p_fake=0.01 + n / 17.3,
+                    model=text,
+                    prompt="p@1",
+                    sha256=sha(n),
+                    phash=2**64 - 1 - n,
+                    width=n,
+                    height=1,
+                    format="PNG",
+                    path=f"/a/{text}",
+                    page=text,
+                    ms=n / 3,
+                )
                 checks.add(session, found, NOW + n * DAY)
             failed = Finding(source="cli", sha256=None, error="=Gone.", code="no_file")
             checks.add(session, failed, NOW - DAY)
@@ -127,12 +154,26 @@ GOOD = {"label": "real", "p_fake": 0.1, "sha256": sha(1), "at": "2026-01-01T00:0
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"label": "fake?"}, {"p_fake": 1.5}, {"p_fake": None}, {"p_fake": "NaN"}, {"p_fake": True},
-        {"sha256": "xyz"}, {"sha256": 7}, {"phash": "0"}, {"source": "nowhere"}, {"id": "../x"},
-        {"at": "yesterday"}, {"at": "2026-01-01T00:00:00"}, {"width": 1.5}, {"height": -1},
-        {"width": 10**400}, {"ms": []}, {"path": {}}, {"model": 3},
+        {"label": "fake?"},
+        {"p_fake": 1.5},
+        {"p_fake": None},
+        {"p_fake": "NaN"},
+        {"p_fake": True},
+        {"sha256": "xyz"},
+        {"sha256": 7},
+        {"phash": "0"},
+        {"source": "nowhere"},
+        {"id": "../x"},
+        {"at": "yesterday"},
+        {"at": "2026-01-01T00:00:00"},
+        {"width": 1.5},
+        {"height": -1},
+        {"width": 10**400},
+        {"ms": []},
+        {"path": {}},
+        {"model": 3},
     ],
-)  # fmt: skip
+)
 def test_a_row_that_makes_no_sense_is_left_out_and_told_of(empty, wrong):
     rows = [GOOD | {"sha256": sha(5)}, GOOD | wrong, GOOD | {"sha256": sha(6)}]
     done = import_(empty, "\n".join(map(json.dumps, rows)), "jsonl")

@@ -1,4 +1,4 @@
-"""What leaves the log leaves it wholly."""
+"""What is deleted from the history leaves no trace."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -28,9 +28,16 @@ def store(tmp_path):
 def add_all(session, sha256, n, path, rng):
     """A picture and everything that can be kept of it."""
     found = Finding(
-        source="watch", label="fake", p_fake=0.9, model="mini@1", prompt="p@1", sha256=sha256,
-        phash=rng.getrandbits(64), path=f"{path}-{n}.png", page=f"https://{path}/{n}",
-    )  # fmt: skip
+        source="watch",
+        label="fake",
+        p_fake=0.9,
+        model="mini@1",
+        prompt="p@1",
+        sha256=sha256,
+        phash=rng.getrandbits(64),
+        path=f"{path}-{n}.png",
+        page=f"https://{path}/{n}",
+    )
     check = checks.add(session, found, NOW + timedelta(seconds=n))
     checks.keep_thumbnail(session, sha256, b"RIFF" + path.encode() + rng.randbytes(4000), NOW)
     corrections.correct(session, [sha256], Word("real", "cli", f"note on {path}"), NOW)

@@ -1,4 +1,4 @@
-"""The log as it is read: what was checked, what was said of it, page by page."""
+"""Reading the history: what was checked, what was said of it, page by page."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -87,9 +87,14 @@ def test_two_checks_of_one_millisecond_that_draw_the_same_name_get_two(store):
 
 def test_a_check_comes_back_as_it_was_found(store):
     whole = finding(
-        phash=2**64 - 1, width=640, height=480, format="JPEG", page="https://a.example/",
-        path="/home/anna/b\udcffd\n\ufdd0\0.png", ms=46.25,
-    )  # fmt: skip
+        phash=2**64 - 1,
+        width=640,
+        height=480,
+        format="JPEG",
+        page="https://a.example/",
+        path="/home/anna/b\udcffd\n\ufdd0\0.png",
+        ms=46.25,
+    )
     (check,) = add(store, whole)
     with store.reading() as session:
         found = checks.get(session, check.id)
@@ -105,9 +110,12 @@ def test_a_check_that_is_not_there_is_a_sentence(store):
 
 def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
     first, *_ = add(
-        store, finding(), finding(model="mini@2"), finding(prompt="p@2"),
+        store,
+        finding(),
+        finding(model="mini@2"),
+        finding(prompt="p@2"),
         finding(2, label=None, p_fake=None, error="Damaged.", code="unreadable"),
-    )  # fmt: skip
+    )
     with store.reading() as session:
         assert checks.earlier(session, sha(1), "mini@1", "p@1") == first
         assert checks.earlier(session, sha(1), "mini@3", "p@1") is None
@@ -285,11 +293,14 @@ def test_days_are_counted_by_label_and_begin_where_the_person_lives(store):
         return [(str(one.day), one.label, one.n) for one in found]
 
     assert counts() == [
-        ("2026-11-22", "fake", 1), ("2026-11-22", "real", 2), ("2026-11-23", "real", 1),
-    ]  # fmt: skip
+        ("2026-11-22", "fake", 1),
+        ("2026-11-22", "real", 2),
+        ("2026-11-23", "real", 1),
+    ]
     assert counts(utc_offset=timedelta(hours=1)) == [
-        ("2026-11-23", "fake", 1), ("2026-11-23", "real", 3),
-    ]  # fmt: skip
+        ("2026-11-23", "fake", 1),
+        ("2026-11-23", "real", 3),
+    ]
 
 
 # --- A large log --------------------------------------------------------------------------
@@ -311,12 +322,21 @@ def large(tmp_path_factory):
 def _large_row(n, rng):
     name = f"holiday-{n:06d}.jpg"
     return {
-        "id": ids.new_number(NOW + timedelta(seconds=n), rng.randbytes), "source": "watch",
-        "label": rng.choice(["real", "real", "fake", "unsure"]), "p_fake": rng.random(),
-        "model": "mini@1f3a90c2", "prompt": "mini-v1@8a2bc311", "sha256": rng.randbytes(32).hex(),
-        "phash": rng.getrandbits(64), "width": 1920, "height": 1080, "format": "JPEG",
-        "path": f"/home/anna/Downloads/2026/{name}", "name_key": name, "ms": 46.2,
-    }  # fmt: skip
+        "id": ids.new_number(NOW + timedelta(seconds=n), rng.randbytes),
+        "source": "watch",
+        "label": rng.choice(["real", "real", "fake", "unsure"]),
+        "p_fake": rng.random(),
+        "model": "mini@1f3a90c2",
+        "prompt": "mini-v1@8a2bc311",
+        "sha256": rng.randbytes(32).hex(),
+        "phash": rng.getrandbits(64),
+        "width": 1920,
+        "height": 1080,
+        "format": "JPEG",
+        "path": f"/home/anna/Downloads/2026/{name}",
+        "name_key": name,
+        "ms": 46.2,
+    }
 
 
 def plan(store, wanted, after):
@@ -350,7 +370,7 @@ def test_a_page_is_found_by_an_index(large, wanted, index):
         assert "TEMP B-TREE" not in found
 
 
-def test_all_pages_of_a_large_log_are_one_walk_through_it(large):
+def test_all_pages_of_a_large_history_are_one_walk_through_it(large):
     names, after = [], None
     while True:
         one = page(large, after=after, limit=500)
@@ -361,12 +381,15 @@ def test_all_pages_of_a_large_log_are_one_walk_through_it(large):
     assert all(a > b for a, b in pairwise(names))
 
 
-def test_what_pages_of_a_large_log_take_is_printed(large):
+def test_what_pages_of_a_large_history_take_is_printed(large):
     middle = ids.to_text(ids.first_number(NOW + timedelta(seconds=ROWS // 2)))
     for what, wanted in {
-        "any": Filter(), "label": Filter(label="fake"), "name, one hit": Filter(text="050000"),
-        "name, no hit": Filter(text="nothing"), "corrected": Filter(corrected=True),
-    }.items():  # fmt: skip
+        "any": Filter(),
+        "label": Filter(label="fake"),
+        "name, one hit": Filter(text="050000"),
+        "name, no hit": Filter(text="nothing"),
+        "corrected": Filter(corrected=True),
+    }.items():
         began = time.perf_counter()
         page(large, wanted, middle if what == "any" else None)
         print(f"page of {ROWS:,}, {what}: {(time.perf_counter() - began) * 1000:.1f} ms")

@@ -1,4 +1,4 @@
-"""What waits to be judged, which files were dealt with, and who may ask."""
+"""Jobs, the ledger of files, and access tokens."""
 
 import os
 from dataclasses import replace
@@ -57,8 +57,9 @@ def test_a_finished_job_leads_to_its_check_and_a_failed_one_says_why(session):
     jobs.fail(session, failed.id, "Damaged.")
     assert jobs.get(session, done.id).check_id == check.id
     assert (jobs.get(session, failed.id).state, jobs.get(session, failed.id).error) == (
-        "failed", "Damaged.",
-    )  # fmt: skip
+        "failed",
+        "Damaged.",
+    )
     with pytest.raises(AntifakeError, match="no job"):
         jobs.get(session, check.id)
 
@@ -143,7 +144,7 @@ def test_a_moved_file_is_known_by_what_stayed_the_same(session, tmp_path):
 def test_a_file_that_another_one_replaced_is_unknown_though_size_and_date_are_the_same(
     session, tmp_path
 ):
-    """As programs save: they write beside the file, and rename. Only the identity tells."""
+    """As programs save: they write a new file and rename it. Only the identity differs."""
     path, other = tmp_path / "a.png", tmp_path / "b.part"
     path.write_bytes(b"one")
     ledger.note(session, before := Stamp.of(str(path), path.stat()))
@@ -157,7 +158,7 @@ def test_a_file_that_another_one_replaced_is_unknown_though_size_and_date_are_th
 
 @pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 9}, {"identity": "1-8"}])
 def test_a_file_that_differs_in_one_thing_is_not_the_one_that_was_moved(session, change):
-    """A number of a file that was deleted is given to a new one: it alone says nothing."""
+    """An inode of a deleted file is used again, so the identity alone proves nothing."""
     old = Stamp("/a/old.png", 7, 7, "1-7")
     ledger.note(session, old, sha256=SHA)
     assert ledger.known_elsewhere(session, replace(old, path="/a/new.png")) is not None
