@@ -1,6 +1,7 @@
-"""The detector: pictures in, verdicts out. It knows nothing of the rest.
+"""The detector: pictures in, verdicts out.
 
-No HTTP, no database, no config file. Importing this package imports no torch.
+It knows nothing of the other packages: no HTTP server, no database, no config file. Importing
+this package imports no torch.
 
 Shapes, here and wherever core and trainer hold tensors:
 
@@ -17,13 +18,13 @@ from .verdict import Label, Verdict
 
 __all__ = ["AntifakeError", "Detector", "Label", "Verdict", "load_detector"]
 
-# Torch's threads wait for each other asleep, not spinning: on a computer that has other things
-# to do a verdict takes a third of the time, on an idle one the same. Read when torch is imported.
+# Torch's threads wait for each other asleep, not spinning. On a busy computer a verdict then takes
+# a third of the time, on an idle one the same. Torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:
-    """Detector and load_detector bring torch, so they are imported when they are asked for."""
+    """Imports Detector and load_detector at their first use, as they import torch."""
     if name in ("Detector", "load_detector"):
         from . import detector  # noqa: PLC0415
 

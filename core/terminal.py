@@ -23,6 +23,8 @@ EXIT_SOME_FAILED = 1
 EXIT_FLAGGED = 10
 EXIT_INTERRUPTED = 130
 
+_COLOURS = {"fake": "red", "real": "green", "unsure": "yellow"}
+
 
 class Commands(click.Group):
     """A group whose commands end in a sentence and the documented exit code."""
@@ -103,22 +105,23 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def echo_results(found: Iterable["Result"], *, as_json: bool, percent: bool) -> None:
     """Prints results as they come, or as one JSON array. Exits with 1 if any has an error."""
-    rows: list[Result] = []
-    for row in found:
-        if not as_json and not rows:
+    results: list[Result] = []
+    for result in found:
+        if not as_json and not results:
             from .results import TEXT_HEADER
 
             click.echo(TEXT_HEADER)
-        rows.append(row)
+        results.append(result)
         if not as_json:
-            echo_result(row, percent=percent)
+            echo_result(result, percent=percent)
     if as_json:
-        click.echo(json.dumps([row.to_dict() for row in rows], indent=1))
-    if any(row.error for row in rows):
+        click.echo(json.dumps([result.to_dict() for result in results], indent=1))
+    if any(result.error for result in results):
         sys.exit(EXIT_SOME_FAILED)
 
 
-def echo_result(row: "Result", *, percent: bool) -> None:
-    colour = {"fake": "red", "real": "green", "unsure": "yellow"}.get(row.label or "", "magenta")
-    text = row.to_text(percent=percent)
+def echo_result(result: "Result", *, percent: bool) -> None:
+    """Prints one result, with the words in colour."""
+    colour = _COLOURS.get(result.label or "", "magenta")
+    text = result.to_text(percent=percent)
     click.echo(click.style(text[:22], fg=colour) + text[22:])

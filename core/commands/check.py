@@ -28,7 +28,7 @@ def check(
 
 
 def sources_of(paths: tuple[str, ...]) -> list[Path | bytes]:
-    """Files by their names; "-" is read at once."""
+    """Returns paths; for "-" the bytes of standard input, which is read at once."""
     return [_source(path) for path in paths]
 
 
@@ -43,7 +43,7 @@ def _source(path: str) -> Path | bytes:
 def judged_here(
     sources: list[Path | bytes], model: str | None, prompt: str | None
 ) -> Iterator["Result"]:
-    """Judge them in this process."""
+    """Judges pictures in this process and yields their results in order."""
     with loaded(model, prompt) as (detector, decoder):
         from antifake.core.pipeline import judge_all
 

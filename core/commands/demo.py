@@ -1,4 +1,4 @@
-"""`antifake demo`: judge the pictures that come along."""
+"""`antifake demo`: judge the sample photographs."""
 
 import click
 

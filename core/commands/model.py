@@ -117,7 +117,7 @@ def _prepare(src: str, llm: str | None, dtype: str, dest: str, *, full_tables: b
 
 
 def _local(src: str, where: Home) -> Path:
-    """A folder as it is; a hub id is fetched first."""
+    """Returns the folder of a source; a hub id is fetched first."""
     if Path(src).exists() or src.count("/") != 1 or src.startswith((".", "/", "~")):
         return Path(src)
     from antifake.core.hub import snapshot

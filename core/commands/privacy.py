@@ -1,4 +1,4 @@
-"""`antifake privacy`: what was ever asked of another computer."""
+"""`antifake privacy`: all requests that were made to other computers."""
 
 import click
 

@@ -90,8 +90,10 @@ def test_a_reduced_model_has_aims_but_does_not_miss_them(table):
 
 
 def test_the_fewer_bits_the_less_memory_and_the_less_agreement(table):
-    at_rest = [float(table[f"memory, {kind}, at rest"][0].split()[0]) for kind in
-               ("float16", "int8", "nf4")]  # fmt: skip
+    at_rest = [
+        float(table[f"memory, {kind}, at rest"][0].split()[0])
+        for kind in ("float16", "int8", "nf4")
+    ]
     assert at_rest == sorted(at_rest, reverse=True)
     off = [float(table[f"{kind}, l_no - l_yes"][0].split()[2]) for kind in ("int8", "nf4")]
     assert 0 < off[0] < off[1]
@@ -164,9 +166,14 @@ def test_an_aim_is_met_or_missed():
     table = Table([])
     said = [
         table.verdict(Line("", "", ratio, "", aim))
-        for ratio, aim in ((1.6, Aim(at_most=1 / 0.6)), (1.7, Aim(at_most=1 / 0.6)),
-                           (3.1, Aim(at_least=3)), (2.9, Aim(at_least=3)), (1.0, None))
-    ]  # fmt: skip
+        for ratio, aim in (
+            (1.6, Aim(at_most=1 / 0.6)),
+            (1.7, Aim(at_most=1 / 0.6)),
+            (3.1, Aim(at_least=3)),
+            (2.9, Aim(at_least=3)),
+            (1.0, None),
+        )
+    ]
     assert said == ["<= 1.67 met", "<= 1.67 missed", ">= 3 met", ">= 3 missed", ""]
 
 

@@ -38,8 +38,14 @@ def plain_tensors() -> dict[str, np.ndarray]:
     }
 
 
-MATRICES = ("self_attn/q_proj", "self_attn/k_proj", "self_attn/v_proj", "self_attn/out_proj",
-            "mlp/fc1", "mlp/fc2")  # fmt: skip
+MATRICES = (
+    "self_attn/q_proj",
+    "self_attn/k_proj",
+    "self_attn/v_proj",
+    "self_attn/out_proj",
+    "mlp/fc1",
+    "mlp/fc2",
+)
 
 
 def write(path, *, zero_point=0, without=""):

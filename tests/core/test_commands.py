@@ -40,8 +40,11 @@ def test_check_prints_one_array_with_every_field(pictures, tmp_path):
     good = sorted((pictures / "real").iterdir())[:2]
     done = run("check", *good, tmp_path / "broken.jpg", tmp_path / "gone.png", "--json", code=1)
     rows = json.loads(done.stdout)
-    assert [row["path"] for row in rows] == [*map(str, good), str(tmp_path / "broken.jpg"),
-                                             str(tmp_path / "gone.png")]  # fmt: skip
+    assert [row["path"] for row in rows] == [
+        *map(str, good),
+        str(tmp_path / "broken.jpg"),
+        str(tmp_path / "gone.png"),
+    ]
     for row in rows[:2]:
         assert row["label"] in ("real", "fake", "unsure")
         assert 0 <= row["p_fake"] <= 1
@@ -342,9 +345,17 @@ def test_the_true_size_model_has_a_plan():
 
 def test_evaluate_counts_as_the_official_test_does_without_its_bugs(pictures, tmp_path):
     found = json.loads(
-        run("evaluate", "--real", pictures / "real", "--fake", pictures / "fake", "--json",
-            "--log", tmp_path / "log.jsonl").stdout
-    )  # fmt: skip
+        run(
+            "evaluate",
+            "--real",
+            pictures / "real",
+            "--fake",
+            pictures / "fake",
+            "--json",
+            "--log",
+            tmp_path / "log.jsonl",
+        ).stdout
+    )
     assert (found["n_real"], found["n_fake"]) == (4, 4)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     right = [row["is_fake"] == (row["p_fake"] > 0.5) for row in log]

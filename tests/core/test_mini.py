@@ -216,8 +216,10 @@ def as_clip(name, value):
         return {name: value.reshape(-1)}
     if ".qkv." in name:
         thirds = np.split(value, 3)
-        return {name.replace("qkv", f"{s}_proj"): np.ascontiguousarray(t)
-                for s, t in zip("qkv", thirds, strict=True)}  # fmt: skip
+        return {
+            name.replace("qkv", f"{s}_proj"): np.ascontiguousarray(t)
+            for s, t in zip("qkv", thirds, strict=True)
+        }
     return {name.replace("self_attn.projection", "self_attn.out_proj"): value}
 
 

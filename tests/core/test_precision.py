@@ -162,8 +162,12 @@ def started(home: Path, **environment) -> list[str]:
     plain = {name: value for name, value in os.environ.items() if name not in LIMITED}
     done = subprocess.run(
         [sys.executable, "-c", STARTED, str(home)],
-        env=plain | environment, capture_output=True, text=True, check=True, timeout=within(60),
-    )  # fmt: skip
+        env=plain | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=within(60),
+    )
     return done.stdout.split()
 
 

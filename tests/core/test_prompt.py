@@ -168,9 +168,13 @@ def test_a_checkpoint_named_as_a_prompt_says_what_to_do(tmp_path):
 def test_circumstances_that_make_no_sense_are_refused(tmp_path):
     good = tiny_prompt(1)
     for field, value in (
-        ("temperature", 0), ("temperature", float("nan")), ("std", [0, 1, 1]),
-        ("mean", [1, 2]), ("bands", {"real_below": 0.9, "fake_above": 0.1}), ("before", None),
-    ):  # fmt: skip
+        ("temperature", 0),
+        ("temperature", float("nan")),
+        ("std", [0, 1, 1]),
+        ("mean", [1, 2]),
+        ("bands", {"real_below": 0.9, "fake_above": 0.1}),
+        ("before", None),
+    ):
         raw = json.loads(good.about.to_json()) | {field: value}
         data = save(
             {"qformer": good.qformer, "llm": good.llm}, {"antifake_prompt": json.dumps(raw)}

@@ -261,8 +261,11 @@ def loading(bundle, path):
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", LOADED, str(bundle.folder)],
         env=os.environ | {"PYTHONPATH": str(path)},
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_bitsandbytes_is_imported_for_nf4_only_and_fetches_nothing(tiny_bundle, tmp_path):
