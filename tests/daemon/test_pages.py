@@ -371,9 +371,9 @@ def test_a_browser_is_let_in_or_turned_away_and_shut_out_again(here, me):
 
 def test_every_request_that_was_made_is_shown(here, me):
     assert "has not made a single request" in me.get("/privacy").text
-    here.requests += ["2026-11-22T10:00:00  344,000,000 bytes  mini <from> pypi.org"]
+    here.requests += ["2026-11-22T10:00:00  344,000,000 bytes  mini <from> example.org"]
     shown = me.get("/privacy").text
-    assert "344,000,000 bytes  mini &lt;from&gt; pypi.org" in shown
+    assert "344,000,000 bytes  mini &lt;from&gt; example.org" in shown
 
 
 def test_it_says_where_everything_is_kept(here, me):

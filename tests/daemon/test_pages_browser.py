@@ -526,7 +526,7 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
     here.access.issue("this computer", ["admin"])
     here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "correct"])
     here.service.notice("The history was damaged and was restored from the backup of yesterday.")
-    here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from pypi.org")
+    here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from example.org")
     grandmother, portrait = next(id_of(here, "grandmother")), next(id_of(here, "portrait"))
     return {
         "history": "/", "filtered": "/?verdict=fake&source=watch&q=e", "nothing": "/?q=unknown",
