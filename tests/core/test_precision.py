@@ -250,6 +250,7 @@ def ratio(times: Times) -> float:
     return times.float32_ms / times.bfloat16_ms
 
 
+@pytest.mark.soak
 def test_a_busy_machine_does_not_change_who_wins():
     quiet = statistics.median(ratio(measure()) for _ in range(5))
     spinning = [sys.executable, "-c", "while True: pass"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from kit.daemon import running_daemon
+from kit.pace import within
 from kit.pictures import png
 
 COMMAND = Path(sys.executable).with_name("schemathesis")
@@ -18,7 +19,8 @@ def daemon(tiny_source, tmp_path_factory):
         yield daemon
 
 
-def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path):
+@pytest.mark.parametrize("examples", [3, pytest.param(50, marks=pytest.mark.soak)])
+def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path, examples):
     """All but stopping it, and the stream, which has no end."""
     done = subprocess.run(
         [
@@ -26,10 +28,10 @@ def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path):
             "--header", f"Authorization: Bearer {daemon.secret}",
             "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
             "--exclude-path", "/api/v1/daemon:stop", "--exclude-path", "/api/v1/events",
-            "--max-examples", "15", "--seed", "1", "--phases", "examples,coverage,fuzzing",
+            "--max-examples", str(examples), "--seed", "1", "--phases", "examples,coverage,fuzzing",
             "--mode", "all", "--no-color",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=within(240), check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert daemon.get("/health").status == 200

@@ -181,12 +181,12 @@ def test_status_says_how_it_is(where, tmp_path):
     assert found["model"]["why"] in shown
 
 
-def test_a_daemon_that_runs_already_is_named_with_5(where, asked):
+@pytest.mark.usefixtures("asked")
+def test_a_daemon_that_runs_already_is_named_with_5(where):
     found = instance.find(where)
     for words in (("daemon", "start"), ("daemon", "run")):
         done = run(*words, code=5)
         assert f"process {found.pid} on port {found.port}" in done.stderr
-    assert asked is None
 
 
 def test_it_is_started_found_and_stopped(where):
@@ -310,11 +310,11 @@ def test_config_path_names_every_place(where):
 
 
 @BOTH_WAYS
-def test_the_level_of_the_log_is_a_setting(where, way):
+@pytest.mark.usefixtures("way")
+def test_the_level_of_the_log_is_a_setting(where):
     run("logs", "level", "warning")
     assert load(where.config).logs.level == "warning"
     assert run_json("logs", "level") == "warning"
-    assert way
 
 
 def test_the_log_is_shown(where):
@@ -329,7 +329,8 @@ def test_the_log_is_shown(where):
 
 
 @BOTH_WAYS
-def test_a_folder_is_watched_listed_and_left_again(where, way, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("way")
+def test_a_folder_is_watched_listed_and_left_again(where, tmp_path, monkeypatch):
     (tmp_path / "pictures" / "new").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     done = run("watch", "add", "pictures", "--exclude", "private/**", "--include", "*.png")
@@ -349,22 +350,22 @@ def test_a_folder_is_watched_listed_and_left_again(where, way, tmp_path, monkeyp
     run("watch", "remove", "pictures")
     run("watch", "remove", tmp_path / "pictures" / "new")
     assert run_json("watch", "list")["folders"] == []
-    assert way
 
 
 @BOTH_WAYS
-def test_a_folder_that_cannot_be_is_refused(way, tmp_path):
+@pytest.mark.usefixtures("way")
+def test_a_folder_that_cannot_be_is_refused(tmp_path):
     assert "is not a folder" in run("watch", "add", tmp_path / "none", code=2).stderr
     run("watch", "add", tmp_path)
     assert f"Watched are: {tmp_path}" in run("watch", "remove", "/none", code=2).stderr
     (tmp_path / "pictures").mkdir()
     refused = run("watch", "add", tmp_path / "pictures", "--include", "/x", code=2)
     assert "include" in refused.stderr
-    assert way
 
 
 @BOTH_WAYS
-def test_watching_pauses_and_goes_on(where, way):
+@pytest.mark.usefixtures("way")
+def test_watching_pauses_and_goes_on(where):
     for options, minutes in ((["--minutes", "5"], 5), (["--hours", "2"], 120), ([], 60)):
         run("watch", "pause", *options)
         until = datetime.fromisoformat(run_json("watch", "list")["paused_until"])
@@ -374,7 +375,6 @@ def test_watching_pauses_and_goes_on(where, way):
     run("watch", "pause", "--off")
     assert run_json("watch", "list")["paused_until"] is None
     run("watch", "pause", "--off", "--hours", "1", code=2)
-    assert way
 
 
 # --- History ------------------------------------------------------------------------------------
@@ -386,14 +386,15 @@ def shown(*words):
 
 @pytest.mark.usefixtures("where")
 @BOTH_WAYS
-def test_an_empty_history_is_an_empty_array(way):
+@pytest.mark.usefixtures("way")
+def test_an_empty_history_is_an_empty_array():
     assert run_json("history") == []
     assert "Nothing" in run("history").stderr
-    assert way
 
 
 @BOTH_WAYS
-def test_the_history_is_filtered(ids, way):
+@pytest.mark.usefixtures("way")
+def test_the_history_is_filtered(ids):
     assert shown() == [ids[2], ids[1], ids[0]]
     assert shown("--limit", "1") == [ids[2]]
     assert shown("--label", "ai") == [ids[1]]
@@ -405,30 +406,30 @@ def test_the_history_is_filtered(ids, way):
     assert shown("--model", "mini@1", "--since", "2026-11-22T11:00+00:00") == [ids[2], ids[1]]
     assert shown("--until", "2026-11-22T11:00+00:00") == [ids[0]]
     assert "is no time" in run("history", "--since", "soon", code=2).stderr
-    assert way
 
 
 @BOTH_WAYS
-def test_the_history_is_a_table_in_which_nobody_is_called_fake(ids, way):
+@pytest.mark.usefixtures("way")
+def test_the_history_is_a_table_in_which_nobody_is_called_fake(ids):
     lines = run("history").stdout.splitlines()
     assert lines[0].split() == ["ID", "WHEN", "VERDICT", "BY", "PICTURE"]
     assert lines[2].split()[0] == ids[1]
     assert lines[2].endswith("/home/anna/Bär[b].png")
     assert "AI-made" in lines[2]
     assert "fake" not in "".join(lines)
-    assert way
 
 
-def test_more_than_a_page_is_fetched_page_by_page(where, asked):
+@pytest.mark.usefixtures("asked")
+def test_more_than_a_page_is_fetched_page_by_page(where):
     with open_store(where.database, NOW) as store, store.writing() as session:
         for n in range(620):
             checks.add(session, finding(f"/x/{n}.png"), NOW + timedelta(seconds=n))
     assert len(shown("--limit", "610")) == 610
-    assert asked is None
 
 
 @BOTH_WAYS
-def test_one_check_is_explained(ids, way):
+@pytest.mark.usefixtures("way")
+def test_one_check_is_explained(ids):
     assert run_json("history", "show", ids[1])["percent"] == 95
     text = run("history", "show", ids[1]).stdout
     assert "95 % likely" in text
@@ -436,11 +437,11 @@ def test_one_check_is_explained(ids, way):
     assert "torn" in run("history", "show", ids[2]).stdout
     assert "no check" in run("history", "show", "0" * 13, code=1).stderr
     assert "is not the name" in run("history", "show", "nonsense", code=1).stderr
-    assert way
 
 
 @BOTH_WAYS
-def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, way, tmp_path):
+@pytest.mark.usefixtures("way")
+def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, tmp_path):
     run("label", ids[0], "ai")
     for name in ("all.csv", "all.jsonl"):
         run("history", "export", tmp_path / name)
@@ -459,19 +460,19 @@ def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, way, tmp_path):
     refused = run("history", "import", tmp_path / "no.jsonl", code=2)
     assert "UTF-8" in refused.stderr
     run("history", "import", tmp_path / "none.csv", code=2)
-    assert way
     assert where.database.exists()
 
 
-def test_an_export_that_fails_leaves_no_half_file(where, ids, tmp_path):
+@pytest.mark.usefixtures("ids")
+def test_an_export_that_fails_leaves_no_half_file(where, tmp_path):
     where.config.write_text("[history]\ndatabase = 'nosuch://x'\n")
     run("history", "export", tmp_path / "all.csv", code=2)
     assert not (tmp_path / "all.csv").exists()
-    assert len(ids) == 3
 
 
 @BOTH_WAYS
-def test_the_persons_word_wins_and_can_be_taken_back(ids, way):
+@pytest.mark.usefixtures("way")
+def test_the_persons_word_wins_and_can_be_taken_back(ids):
     assert run_json("label", ids[0], "ai", "--note", "I made it")[0]["label"] == "fake"
     assert "You said: AI-made" in run("history").stdout
     assert "I made it" in run("history", "show", ids[0]).stdout
@@ -482,7 +483,6 @@ def test_the_persons_word_wins_and_can_be_taken_back(ids, way):
     run("label", "undo", ids[0])
     assert shown("--corrected") == []
     assert "nothing to undo" in run("label", "undo", ids[0], code=1).stderr
-    assert way
 
 
 @pytest.mark.usefixtures("where")
@@ -492,21 +492,21 @@ def test_a_word_that_is_none_is_a_wrong_use(words):
 
 
 @BOTH_WAYS
-def test_pictures_are_forgotten_when_the_person_means_it(ids, way):
+@pytest.mark.usefixtures("way")
+def test_pictures_are_forgotten_when_the_person_means_it(ids):
     run("history", "forget", ids[0], stdin="n\n", code=1)
     assert len(shown()) == 3
     run("history", "forget", ids[0], stdin="y\n")
     assert run_json("history", "forget", ids[1], "--yes") == {"forgotten": 1}
     assert shown() == [ids[2]]
-    assert way
 
 
-def test_what_was_done_to_a_damaged_log_is_told(where, ids):
+@pytest.mark.usefixtures("ids")
+def test_what_was_done_to_a_damaged_log_is_told(where):
     where.database.write_bytes(b"no database" * 100)
     done = run("history", "--json")
     assert "damaged" in done.stderr
     assert json.loads(done.stdout) == []
-    assert len(ids) == 3
 
 
 def test_points_in_time_as_people_type_them():
@@ -523,7 +523,8 @@ def test_points_in_time_as_people_type_them():
 
 
 @BOTH_WAYS
-def test_who_is_connected_can_be_locked_out(where, way):
+@pytest.mark.usefixtures("way")
+def test_who_is_connected_can_be_locked_out(where):
     with open_store(where.database, NOW) as store, store.writing(durable=True) as session:
         grant = Grant(name="Firefox", scopes=frozenset(["check"]))
         token, _ = tokens.issue(session, grant, NOW)
@@ -532,7 +533,6 @@ def test_who_is_connected_can_be_locked_out(where, way):
     mine = next(one for one in run_json("pair", "list") if one["id"] == token.id)
     assert mine["revoked"]
     assert "no token" in run("pair", "revoke", "99", code=1).stderr
-    assert way
 
 
 @pytest.mark.usefixtures("asked")
@@ -773,7 +773,8 @@ def test_a_name_that_is_not_utf8_is_judged_without_being_sent(door, tmp_path):
         (404, {"detail": "There is nothing at this address.", "code": "not_found"}),
     ],
 )
-def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tiny_home, tmp_path, trouble):
+@pytest.mark.usefixtures("tiny_home")
+def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tmp_path, trouble):
     for n in range(2):
         (tmp_path / f"{n}.png").write_bytes(png(n))
     with Door(places()) as door:
@@ -786,19 +787,19 @@ def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tiny_home, t
     )
     assert [row["path"] for row in rows] == [str(tmp_path / f"{n}.png") for n in range(2)]
     assert done.stderr.count("This process judges instead.") == 1
-    assert tiny_home
 
 
 @pytest.mark.parametrize("option", [["--no-daemon"], ["--model", "tiny"], ["--prompt", "first"]])
-def test_who_asks_for_another_judge_gets_that_one(tiny_home, picture, option):
+@pytest.mark.usefixtures("tiny_home")
+def test_who_asks_for_another_judge_gets_that_one(picture, option):
     with Door(places()) as door:
         [row] = run_json("check", picture, *option)
         assert door.posted == []
     assert row["model"].startswith("tiny@")
-    assert tiny_home
 
 
-def test_the_real_daemon_gives_the_same_row_as_this_process(tiny_home, picture):
+@pytest.mark.usefixtures("tiny_home")
+def test_the_real_daemon_gives_the_same_row_as_this_process(picture):
     where = places()
     where.make()
     with instance.single_instance(where), app.started(where, lambda: None):
@@ -811,4 +812,3 @@ def test_the_real_daemon_gives_the_same_row_as_this_process(tiny_home, picture):
         else:
             assert there[name] == here[name]
     assert (kept["source"], kept["path"]) == ("cli", str(picture))
-    assert tiny_home

@@ -253,13 +253,14 @@ def test_every_bad_picture_gets_an_answer_and_the_next_good_one_its_verdict(home
         assert post(asked, saved(picture(7), "JPEG"))["state"] == "done"
 
 
-def test_many_checks_in_a_row_leave_memory_flat(tiny_home):
+@pytest.mark.parametrize("pictures", [60, pytest.param(300, marks=pytest.mark.soak)])
+def test_many_checks_in_a_row_leave_memory_flat(tiny_home, pictures):
     with running(tiny_home.root) as daemon:
         asked = daemon.ready()
         for number in range(60):
             post(asked, png(1000 + number))
         before = resident(daemon.process.pid)
-        for number in range(300):
+        for number in range(pictures):
             post(asked, png(2000 + number))
         assert resident(daemon.process.pid) - before < 12e6
 

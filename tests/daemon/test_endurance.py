@@ -47,10 +47,11 @@ def all_judged(root: Path, n: int) -> bool:
 
 
 @linux
-def test_kills_while_the_model_is_being_loaded_are_no_pictures_fault(tiny_home, folder):
+@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.soak)])
+def test_kills_while_the_model_is_being_loaded_are_no_pictures_fault(tiny_home, folder, kills):
     for number in range(6):
         (folder / f"{number}.png").write_bytes(png(number))
-    for _ in range(4):
+    for _ in range(kills):
         with running(tiny_home.root) as daemon:
             daemon.ready()
             eventually(lambda: jobs_of(tiny_home.root) == 6)
@@ -69,12 +70,13 @@ def jobs_of(root: Path) -> int:
 
 
 @linux
-def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_home, folder):
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.soak)])
+def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_home, folder, kills):
     with running(tiny_home.root) as daemon:
         daemon.ready()
         for number in range(6):
             (folder / f"{number}.png").write_bytes(png(number))
-        for _ in range(5):
+        for _ in range(kills):
             eventually(lambda: kill_children(daemon.process.pid))
         eventually(lambda: all_judged(tiny_home.root, 6), 40)
 

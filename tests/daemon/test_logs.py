@@ -280,7 +280,8 @@ def test_following_in_another_process_shows_new_lines(where, tmp_path):
         process.wait()
 
 
-def test_a_daemon_at_work_names_no_file_in_its_log(tiny_home, tmp_path):
+@pytest.mark.usefixtures("tiny_home")
+def test_a_daemon_at_work_names_no_file_in_its_log(tmp_path):
     where = places()
     folder = tmp_path / "folder-of-anna"
     folder.mkdir()
@@ -300,7 +301,6 @@ def test_a_daemon_at_work_names_no_file_in_its_log(tiny_home, tmp_path):
     assert "done" in text
     assert "of-anna" not in text
     assert where.local_token.read_text() not in text
-    assert tiny_home
 
 
 _NAMES_A_FILE = re.compile(r"\b(path|file|filename|folder|root|source|stamp|page|url|title)s?\b")

@@ -162,11 +162,12 @@ def test_the_status_knows_how_much_memory_it_takes(model: ModelProcess) -> None:
 
 
 @linux
-def test_many_pictures_do_not_fill_its_memory(model: ModelProcess) -> None:
+@pytest.mark.parametrize("batches", [40, pytest.param(200, marks=pytest.mark.soak)])
+def test_many_pictures_do_not_fill_its_memory(model: ModelProcess, batches: int) -> None:
     for _ in range(20):
         model.judge(crops(64))
     before = model.state().rss_bytes or 0
-    for _ in range(200):
+    for _ in range(batches):
         model.judge(crops(64))
     assert (model.state().rss_bytes or 0) - before < 10_000_000  # they were 30 MB
 

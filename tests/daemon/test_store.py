@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -464,11 +463,3 @@ def test_on_a_full_disk_nothing_acknowledged_is_lost_and_it_works_again_with_roo
         add(store)
         assert count(store) == len(acknowledged) + 1
     assert opened(path) == (len(acknowledged) + 1, ())
-
-
-def test_opening_takes_no_time_worth_noticing(path):
-    with open_store(path, NOW) as store:
-        add(store, 1000)
-    began = time.perf_counter()
-    opened(path)
-    print(f"open, look and close: {(time.perf_counter() - began) * 1000:.0f} ms")

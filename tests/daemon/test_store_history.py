@@ -305,15 +305,15 @@ def test_days_are_counted_by_label_and_begin_where_the_person_lives(store):
 
 # --- A large log --------------------------------------------------------------------------
 
-ROWS = 100_000
+ROWS = 3_000
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     rng = Random(4)  # noqa: S311
     with open_store(tmp_path_factory.mktemp("large") / "app.db", NOW) as store:
-        for start in range(0, ROWS, 10_000):
-            rows = [_large_row(n, rng) for n in range(start, start + 10_000)]
+        for start in range(0, ROWS, 1_000):
+            rows = [_large_row(n, rng) for n in range(start, start + 1_000)]
             with store.writing() as session:
                 session.execute(insert(CheckRow), rows)
         yield store

@@ -1,7 +1,6 @@
 """The icon can be read at every size, on light and dark panels, and without seeing colours."""
 
 from itertools import combinations
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,7 +12,6 @@ from antifake.daemon.tray import Mode, icon_image
 MODES = get_args(Mode)
 PANELS = {"light": (240, 240, 240), "dark": (32, 34, 38)}
 SIZES = (16, 22, 24, 32)
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
 
 
 def greys(mode, size, panel):
@@ -48,17 +46,3 @@ def test_it_has_the_size_that_was_asked_for_and_see_through_corners(size):
 
 def test_a_background_leaves_nothing_see_through():
     assert icon_image("paused", 24, (0, 0, 0)).getextrema()[3] == (255, 255)
-
-
-def test_all_of_them_side_by_side_for_whoever_looks():
-    """Kept in build/screens."""
-    sheet = Image.new("RGB", (len(MODES) * 40, len(PANELS) * len(SIZES) * 40))
-    for row, (panel, size) in enumerate((panel, size) for panel in PANELS for size in SIZES):
-        sheet.paste(PANELS[panel], (0, row * 40, sheet.width, row * 40 + 40))
-        for column, mode in enumerate(MODES):
-            drawn = icon_image(mode, size)
-            sheet.paste(drawn, (column * 40 + 4, row * 40 + 4), drawn)
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    sheet.resize((sheet.width * 3, sheet.height * 3), Image.Resampling.NEAREST).save(
-        SCREENS / "tray-icons.png"
-    )
