@@ -24,8 +24,8 @@ check: .venv/test types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake
-	$(BIN)/mypy --platform win32 build/types/antifake
-	$(BIN)/mypy --platform darwin build/types/antifake
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 build/types/antifake
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin build/types/antifake
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
 

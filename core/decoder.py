@@ -308,7 +308,7 @@ def _send_json(pipe: IO[bytes], kind: bytes, **said: str | int) -> None:
 
 def _limit_memory(n_bytes: int) -> None:
     """Limits the address space of this process, and disables core files, which hold pictures."""
-    with suppress(ImportError):
+    if sys.platform != "win32":
         import resource  # noqa: PLC0415 - Windows has none; there the deadline is all
 
         _lower(resource.RLIMIT_CORE, 0)
@@ -320,16 +320,17 @@ def _limit_time(timeout_s: float) -> None:
 
     CPU time is the sum over all threads; AVIF and HEIC use several.
     """
-    with suppress(ImportError):
+    if sys.platform != "win32":
         import resource  # noqa: PLC0415
 
         _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 8 * timeout_s))
 
 
 def _lower(limit: int, value: int) -> None:
-    import resource  # noqa: PLC0415
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415
 
-    _, hard = resource.getrlimit(limit)
-    # macOS refuses some memory limits.
-    with suppress(OSError, ValueError):
-        resource.setrlimit(limit, (value, hard))
+        _, hard = resource.getrlimit(limit)
+        # macOS refuses some memory limits.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(limit, (value, hard))
