@@ -64,6 +64,15 @@ def test_a_sink_that_fails_loses_nothing(sink, root):
         eventually(lambda: sink.paths() == [str(root / "a.png")])
 
 
+def test_a_sink_that_fails_in_the_middle_of_a_walk_loses_nothing(sink, root):
+    (root / "a.png").write_bytes(PICTURE)
+    sink.error = OSError("the disk is full")
+    with Watcher(sink, settings(root)):
+        eventually(lambda: sink.failed)
+        sink.error = None
+        eventually(lambda: sink.paths() == [str(root / "a.png")])
+
+
 def test_it_ends_at_once_and_leaves_no_thread(sink, root, tmp_path):
     (tmp_path / "other").mkdir()
     before = set(threading.enumerate())

@@ -37,7 +37,7 @@ class NotingSink:
         self.error: Exception | None = None
 
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
-        if self.error:
+        if self.error and stamps:
             self.failed += 1
             raise self.error
         with self.store.reading() as session:
