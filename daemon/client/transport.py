@@ -5,6 +5,11 @@ import hmac
 import http.client
 import json
 import secrets
+import selectors
+import socket
+import time
+import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +24,8 @@ API = "/api/v1"
 LOCAL_TOKEN_ID = 0
 """In /hello: the token of the programs on this computer."""
 _LARGEST_PROOF = 4096
+_IDLE_S = 10.0
+"""Idle connections are used again for so long; the daemon closes them after 20 s."""
 
 Body = bytes | IO[bytes] | None
 """A file needs the header Content-Length."""
@@ -58,27 +65,61 @@ class Socket:
     port: int
     token: str = field(repr=False)
     """Empty: ask as a stranger does."""
+    _idle: "deque[tuple[float, http.client.HTTPConnection]]" = field(
+        default_factory=deque, init=False, repr=False, compare=False
+    )
+    """Proved connections that can be used again, and since when they are idle."""
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close_all, self._idle)
 
     @contextmanager
     def send(
         self, method: str, path: str, body: Body, headers: Mapping[str, str], timeout_s: float
     ) -> Iterator[Answer]:
         sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        connection: http.client.HTTPConnection | None = None
         try:
-            connection.connect()
-            # What follows goes to the program that has proved itself, or nowhere.
-            connection.auto_open = 0
-            if self.token:
-                self._prove(connection)
+            connection = self._taken(timeout_s) or self._opened(timeout_s)
             connection.request(method, API + path, body, sent)
-            yield connection.getresponse()
+            answer = connection.getresponse()
+            yield answer
+            if answer.isclosed() and connection.sock is not None:
+                self._idle.append((time.monotonic(), connection))
+                connection = None
         except (OSError, http.client.HTTPException) as error:
             raise DaemonError(
                 f"The antifake daemon on port {self.port} does not answer ({error})."
             ) from error
         finally:
+            if connection is not None:
+                connection.close()
+
+    def _taken(self, timeout_s: float) -> http.client.HTTPConnection | None:
+        """Returns an idle connection, if there is one that the daemon has not closed."""
+        while True:
+            try:
+                since, connection = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - since < _IDLE_S and not _is_readable(connection.sock):
+                connection.sock.settimeout(timeout_s)
+                return connection
             connection.close()
+
+    def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
+        """Returns a new connection to what has proved itself. Raises DaemonError, OSError."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.connect()
+            # Never another connection instead of this one: it might lead to another program.
+            connection.auto_open = 0
+            if self.token:
+                self._prove(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prove(self, connection: http.client.HTTPConnection) -> None:
         """Raises DaemonError where this is not the daemon that has given us the token."""
@@ -95,6 +136,18 @@ class Socket:
                 "so it was not asked.",
                 code="unproved",
             )
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Returns whether the other side has closed, or said something unasked."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _close_all(idle: "deque[tuple[float, http.client.HTTPConnection]]") -> None:
+    while idle:
+        idle.pop()[1].close()
 
 
 def _proof_in(answer: bytes) -> bytes:

@@ -53,7 +53,7 @@ def measure(home: Home, data: bytes) -> None:
             eventually(lambda: asked.get("/state")["model"]["phase"] == "ready", 60)
             round_trip(home, asked, data)
             together(asked)
-            under_load(asked)
+            under_load(asked, daemon.port)
             asleep(daemon, asked)
         long_history(root)
 
@@ -103,12 +103,12 @@ def judged(asked: Client, data: bytes) -> None:
         found = asked.get(f"/checks/{found['id']}", wait="20")
 
 
-def under_load(asked: Client) -> None:
+def under_load(asked: Client, port: int) -> None:
     """480 clients that never finish their request, and twelve that want a picture checked."""
     new = [png(10_000 + number, 256) for number in range(12 * 4)]
     with ExitStack() as half_open, ThreadPoolExecutor(12) as pool:
         for _ in range(480):
-            one = half_open.enter_context(socket.create_connection(("127.0.0.1", asked.port)))
+            one = half_open.enter_context(socket.create_connection(("127.0.0.1", port)))
             one.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: 127")
         busy = [pool.submit(lenient, asked, data) for data in new]
         times = []

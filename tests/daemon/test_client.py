@@ -118,6 +118,25 @@ def test_nothing_follows_on_another_connection_than_the_proved_one(where):
         assert daemon.asked == []
 
 
+def test_one_proof_is_enough_for_a_connection(where):
+    with StandIn(where) as daemon:
+        asked = client.need(where)
+        for _ in range(5):
+            asked.state()
+        assert daemon.hellos == 1
+        assert len(daemon.asked) == 5
+
+
+def test_who_takes_the_port_of_a_daemon_that_we_have_talked_to_is_sent_no_token(where):
+    """As the icon does, which goes on asking for days."""
+    with StandIn(where) as daemon:
+        asked, port = client.need(where), daemon.port
+        asked.state()
+    with Stranger(port) as stranger, pytest.raises(DaemonError, match=r"cannot prove|not answer"):
+        asked.state()
+    assert stranger.tokens == []
+
+
 # --- Which process ------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ file that says where it is; what it answers is set by the test."""
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,9 @@ class StandIn:
         self.asked = []
         """Each (method, path with query, body) in order, without the long polls."""
         self.hangs_up_after_hello = False
+        self.connections = []
+        self.hellos = 0
+        """How often it has proved itself."""
         self._events, self._first = [], 1000
         self._changed = threading.Condition()
         self._is_closed = False
@@ -65,6 +69,9 @@ class StandIn:
             self._changed.notify_all()
         self._server.shutdown()
         self._server.server_close()
+        for one in self.connections:
+            with suppress(OSError):  # it has ended already
+                one.shutdown(socket.SHUT_RDWR)
         self._parts.close()
 
     @property
@@ -128,11 +135,16 @@ def _handler_of(standin):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self):
+            standin.connections.append(self.request)
+            super().setup()
+
         def _serve(self):
             parts = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.path == HELLO:
+                standin.hellos += 1
                 self.close_connection = standin.hangs_up_after_hello
                 self._send(200, proof(body, TOKEN, standin.port))
                 return
