@@ -1,6 +1,7 @@
 """The daemon's commands as a person types them: with a daemon, without one, and against one that
 misbehaves."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from kit.pace import within
 from kit.pictures import png
 from kit.standin import HELLO, proof
 from kit.waiting import eventually
@@ -73,7 +75,7 @@ def run_json(*words, **more):
 
 
 def finding(path="/home/anna/cat.png", **more):
-    sha256 = f"{abs(hash(path)):064x}"[-64:]
+    sha256 = hashlib.sha256(path.encode()).hexdigest()
     told = {"label": "real", "p_fake": 0.1, "sha256": sha256}
     return Finding(source="watch", model="mini@1", prompt="p@1", path=path, **(told | more))
 
@@ -244,7 +246,7 @@ def test_one_that_hangs_is_ended_by_the_system(where):
     try:
         assert process.stdout.readline() == b"ready\n"
         assert "stopped" in run("daemon", "stop").stderr
-        assert process.wait(10) != 0
+        assert process.wait(within(10)) != 0
     finally:
         process.kill()
         process.wait()
@@ -369,7 +371,9 @@ def test_watching_pauses_and_goes_on(where):
     for options, minutes in ((["--minutes", "5"], 5), (["--hours", "2"], 120), ([], 60)):
         run("watch", "pause", *options)
         until = datetime.fromisoformat(run_json("watch", "list")["paused_until"])
-        assert abs(until - datetime.now(UTC) - timedelta(minutes=minutes)) < timedelta(seconds=20)
+        assert abs(until - datetime.now(UTC) - timedelta(minutes=minutes)) < timedelta(
+            seconds=within(20)
+        )
         assert "Paused until" in run("watch", "list").stderr
     assert abs(load(where.config).watch.paused_until - until) < timedelta(seconds=1)
     run("watch", "pause", "--off")

@@ -206,6 +206,22 @@ def test_pausing_shows_at_once(where, view_model):
         eventually(lambda: view_model.view.mode == "ready")
 
 
+def test_a_daemon_that_refuses_to_stop_is_quoted(where, view_model):
+    with StandIn(where) as daemon:
+        daemon.answer = lambda *_: (503, {"detail": "It is busy.", "code": "busy"})
+        actions(where, view_model).stop_daemon()
+        (note,) = notes_of(view_model)
+    assert note.text == "It is busy."
+
+
+def test_stop_asks_the_daemon_to_stop(where, view_model):
+    with StandIn(where) as daemon:
+        actions(where, view_model).stop_daemon()
+        eventually(lambda: daemon.asked_for("POST", "/daemon:stop"))
+    actions(where, view_model).stop_daemon()
+    assert notes_of(view_model)[0].text.startswith("The antifake daemon is not running")
+
+
 def test_the_one_time_link_of_a_stranger_is_not_opened(where, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (201, {"url": "http://example.org/open?code=1"})
