@@ -174,6 +174,19 @@ def test_only_programs_of_this_computer_may_say_where_a_file_lies(daemon):
     assert reply.json["path"] == "/home/x/holiday.png"
 
 
+@pytest.mark.parametrize(
+    ("setting", "kept"),
+    [("no", None), ("host", "example.org"), ("all", "https://example.org/gallery?id=7")],
+)
+def test_of_a_web_page_as_much_is_kept_as_the_person_wants(daemon, setting, kept):
+    daemon.send("PATCH", "/settings", {"history.pages": setting})
+    seed = 30 + len(setting)
+    found = daemon.check(png(seed), page="https://example.org/gallery?id=7").json
+    daemon.send("PATCH", "/settings", {"history.pages": None})
+    assert found["page"] == kept
+    assert daemon.get(f"/checks/{found['id']}").json["page"] == kept
+
+
 def test_who_may_only_check_does_not_learn_where_files_lie(daemon):
     known = daemon.check(png(9), path="/home/x/secret name.png", page="https://example.org").json
     check = daemon.token("check")

@@ -33,6 +33,11 @@ HOSTILE = [
 ]
 
 
+def later(page: Page) -> None:
+    """After everything that the page began to do has had its turn."""
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+
+
 @dataclass
 class Desk:
     """The person at the page."""
@@ -255,10 +260,15 @@ def test_keys_do_nothing_while_typing_and_can_be_switched_off(here, desk):
     expect(page.get_by_role("dialog")).to_be_visible()
     page.get_by_label("Use these keys").uncheck()
     page.get_by_role("button", name="Close").click()
+    sent = []
+    page.on("request", lambda asked: sent.append(asked.url))
     desk.keys("j r")
+    later(page)
+    assert [url for url in sent if "/changes/" in url] == []
     expect(page.locator("#toast")).to_be_empty()
     desk.open()
     desk.keys("?")
+    later(page)
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 

@@ -257,6 +257,7 @@ def test_the_place_to_drop_shows_only_while_files_are_dragged(page):
     words = page.evaluate_handle("() => { const d = new DataTransfer();"
                                  " d.setData('text/plain', 'x'); return d; }")  # fmt: skip
     page.dispatch_event("#main", "dragenter", {"dataTransfer": words})
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
     expect(zone).to_be_hidden()
 
 
