@@ -232,9 +232,13 @@ class Client:
             return _read(answer.status, answer.read())
 
 
+_BORDER = secrets.token_hex(16)
+"""One for this process: a server compiles patterns for each boundary that it has not seen yet."""
+
+
 def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:
     """Returns Content-Type and body of multipart/form-data; the picture is `file`, unnamed."""
-    border = secrets.token_hex(16)
+    border = _BORDER
     parts = [
         f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in fields.items()

@@ -108,6 +108,8 @@ class Access:
         self._sessions: OrderedDict[str, datetime] = OrderedDict()
         self._revoked: set[int] = set()
         self._known: dict[str, Token] = {}
+        self._origins: frozenset[str] | None = None
+        self._origins_lock = threading.Lock()
         # A file is one daemon's; of a server's log another daemon may revoke tokens.
         self._is_alone = store.database.is_sqlite
         self._no_key = secrets.token_bytes()
@@ -142,7 +144,9 @@ class Access:
         """A new token and its secret, which is nowhere else. Raises UsageError, StoreError."""
         grant = Grant(name=_name(name), scopes=_scopes(scopes), origin=origin)
         with self._store.writing(durable=True) as session:
-            return tokens.issue(session, grant, self._clock())
+            issued = tokens.issue(session, grant, self._clock())
+        self._forget_origins()
+        return issued
 
     def tokens(self) -> list[Token]:
         """Revoked ones, too; oldest first."""
@@ -150,14 +154,26 @@ class Access:
             return list(tokens.all_tokens(session))
 
     def origins(self) -> frozenset[str]:
-        """Those of browsers that are paired now."""
-        return frozenset(t.origin for t in self.tokens() if t.origin and t.revoked is None)
+        """Those of browsers that are paired now; every request of an extension needs them."""
+        with self._origins_lock:
+            found = self._origins
+            if found is None:
+                all_ = self.tokens()
+                found = frozenset(t.origin for t in all_ if t.origin and t.revoked is None)
+                self._origins = found if self._is_alone else None
+        return found
+
+    def _forget_origins(self) -> None:
+        """Call it after the change is stored: whoever reads meanwhile holds the lock."""
+        with self._origins_lock:
+            self._origins = None
 
     def revoke(self, token_id: int) -> None:
         """From now on it opens nothing. Raises NotThereError."""
         with self._store.writing(durable=True) as session:
             tokens.revoke(session, token_id, self._clock())
         self._revoked.add(token_id)
+        self._forget_origins()
 
     def is_revoked(self, token_id: int) -> bool:
         """For whoever was let in before and still listens: asked often, so not of the log."""
@@ -170,6 +186,7 @@ class Access:
         one in the file. Raises OSError, StoreError.
         """
         self._known.clear()
+        self._forget_origins()
         secret = _private_text(path)
         known = self.who(secret) if secret else None
         if secret is None or known is None or not _is_local(known):

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine, event
 
 from antifake.core.errors import UsageError
 from antifake.daemon.service import Events
@@ -63,6 +64,30 @@ def test_a_secret_opens_what_its_token_is_for_until_it_is_revoked(access):
     access.revoke(token.id)
     assert access.who(secret) is None
     assert [one.revoked is not None for one in access.tokens()] == [True]
+
+
+def test_a_browser_is_known_from_its_token_on_until_that_is_revoked(access):
+    assert access.origins() == frozenset()
+    token, _ = access.issue("Chrome", ["check"], ORIGIN)
+    assert access.origins() == {ORIGIN}
+    access.revoke(token.id)
+    assert access.origins() == frozenset()
+
+
+def test_asking_again_who_is_known_does_not_ask_the_log(access):
+    access.issue("Chrome", ["check"], ORIGIN)
+    assert access.origins() == {ORIGIN}
+    asked = []
+
+    def note(*about) -> None:
+        asked.append(about)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert access.origins() == {ORIGIN}
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert asked == []
 
 
 @pytest.mark.parametrize("secret", ["", "ü" * 40, "\ud800", "a\0b", "x" * 100_000])

@@ -33,7 +33,7 @@ CONTRACT = Path(__file__).parents[1] / "contract" / "check.json"
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
-        assert daemon.check(png(0)).status == 201  # the model is awake from here on
+        eventually(lambda: daemon.check(png(0)).status == 201, 60)  # the model is awake then
         yield daemon
 
 
