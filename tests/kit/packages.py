@@ -63,15 +63,24 @@ def main() -> None:
         return
     names = " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"The tests of page and tray need these Debian packages: {names}")
+        sys.exit(
+            f"The tests of page and tray need these Debian packages, and only root may install "
+            f"them:\n    apt-get install {names}"
+            if shutil.which("apt-get")
+            else f"The tests of page and tray need what Debian has in these packages; install the "
+            f"same here by hand: {names}"
+        )
     print(f"Installing for the tests of page and tray: {names}", file=sys.stderr)
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "-qq", "update"], check=True, env=quiet)
+    subprocess.run(["apt-get", "-qq", "update"], check=False, env=quiet)
     install = ["apt-get", "-qq", "-y", "--no-install-recommends", "install"]
     done = subprocess.run([*install, *packages], env=quiet, stdout=subprocess.DEVNULL, check=False)
     left = missing()
     if done.returncode or left:
-        sys.exit(f"These Debian packages could not be installed: {' '.join(left or packages)}")
+        sys.exit(
+            f"apt-get could not install these Debian packages, its messages are above: "
+            f"{' '.join(left or packages)}"
+        )
 
 
 if __name__ == "__main__":
