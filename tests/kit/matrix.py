@@ -1,0 +1,71 @@
+"""`make matrix`: a quick part of the suite on other Pythons and with the lowest declared versions.
+
+Each gets an environment in build/matrix, made by uv. A Python that is not on this machine is named
+and left out.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+
+from kit.wheels import ROOT
+
+LOWEST = "lowest-direct"
+RUNS = {"lowest": ("3.11", LOWEST), "3.12": ("3.12", "highest"), "3.13": ("3.13", "highest")}
+TOOLS = ["pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150", "peft>=0.18"]
+QUICK = [
+    "tests/core/test_verdict.py",
+    "tests/core/test_prompt.py",
+    "tests/core/test_images.py",
+    "tests/core/test_selfcheck.py",
+    "tests/trainer/test_evaluate.py",
+    "tests/trainer/test_splits.py",
+    "tests/daemon/test_config.py",
+    "tests/daemon/test_store.py",
+    "tests/daemon/test_store_history.py",
+    "tests/daemon/test_access.py",
+    "tests/daemon/test_api_checks.py",
+    "tests/daemon/test_watcher_parts.py",
+]
+
+
+def uv(*words: str) -> bool:
+    return subprocess.run([sys.executable, "-m", "uv", *words], check=False).returncode == 0
+
+
+def passes(name: str, python: str, resolution: str) -> bool:
+    folder = ROOT / "build" / "matrix" / name
+    interpreter = str(folder / "bin" / "python")
+    # pip's own setting: where a small build of torch lies, if it does.
+    links = shlex.split(os.environ.get("PIP_FIND_LINKS", ""))
+    install = ["pip", "install", "--python", interpreter, *(f"--find-links={one}" for one in links)]
+    # torch's build for graphics cards is many times as large, and tests nothing more here.
+    backend = [] if links else ["--torch-backend=cpu"]
+    ours = ["--resolution", resolution, "--editable", str(ROOT)]
+    return (
+        uv("venv", "--quiet", "--clear", "--python", python, str(folder))
+        and uv(*install, *backend, *ours)
+        and uv(*install, *TOOLS)
+        and subprocess.run(
+            [interpreter, "-m", "pytest", "-q", *QUICK], cwd=ROOT, check=False
+        ).returncode
+        == 0
+    )
+
+
+def main() -> None:
+    left_out, failed = [], []
+    for name, (python, resolution) in RUNS.items():
+        if not uv("python", "find", "--no-python-downloads", python):
+            left_out.append(name)
+        elif not passes(name, python, resolution):
+            failed.append(name)
+    if left_out:
+        print(f"Not run, as these Pythons are not on this machine: {', '.join(left_out)}")
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
