@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from kit.imports import unfitting_transformers
+from kit.imports import python_path, unfitting_transformers
 
 TINY = """
 import torch
@@ -170,7 +170,7 @@ print("null")
 def test_where_lazy_imports_do_not_fit_ordinary_ones_are_made_and_the_log_says_so_once(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(unfitting_transformers(tmp_path / "site")))
+    monkeypatch.setenv("PYTHONPATH", python_path(unfitting_transformers(tmp_path / "site")))
     reason, said = run(
         TINY
         + """

@@ -255,7 +255,7 @@ def first_shard(home):
     return load_file(home.models / "mini" / "model-00001.safetensors")
 
 
-def test_every_bad_image_gets_a_verdict_or_a_sentence_from_the_command(mini_home, tmp_path):
+def test_every_bad_image_gets_a_verdict_or_a_sentence_from_the_command(mini_home):
     folder = shared_data("badimages")
     files = sorted(path for path in folder.iterdir() if path.name != "index.csv")
     done = offline(mini_home, "check", *files, "--json")
@@ -266,7 +266,6 @@ def test_every_bad_image_gets_a_verdict_or_a_sentence_from_the_command(mini_home
         assert (row["error"] is None) == (row["label"] is not None), row
         assert row["error"] is None or row["error"].endswith("."), row
     assert "Traceback" not in done.stderr
-    assert tmp_path.is_dir()
 
 
 def test_on_the_test_pictures_it_ranks_as_well_as_its_card_says(mini_home):
@@ -276,5 +275,7 @@ def test_on_the_test_pictures_it_ranks_as_well_as_its_card_says(mini_home):
     )
     found = json.loads(done.stdout)
     assert (found["n_real"], found["n_fake"]) == (269, 269)
-    assert found["auc"] >= 0.90
-    assert found["real_accuracy"] >= 0.85
+    # The figures of MODEL_CARD.md; another processor may round a few pictures otherwise.
+    assert found["auc"] >= 0.939 - 0.01
+    assert found["real_accuracy"] >= 0.952 - 0.02
+    assert found["fake_accuracy"] >= 0.587 - 0.03

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from conftest import tiny_prompt
+from kit.imports import python_path
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cosine_similarity
@@ -260,7 +261,7 @@ def loading(bundle, path):
     """Load it in int8 and then in nf4 in a new process, with `path` before all other modules."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", LOADED, str(bundle.folder)],
-        env=os.environ | {"PYTHONPATH": str(path)},
+        env=os.environ | {"PYTHONPATH": python_path(path)},
         capture_output=True,
         text=True,
         check=False,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tiny_prompt
-from kit.imports import unfitting_transformers
+from kit.imports import python_path, unfitting_transformers
 from kit.plain_user import plain_user
 from sqlalchemy import text
 
@@ -111,7 +111,7 @@ def test_libraries_that_do_not_load_are_trouble_before_the_model(system):
 def test_a_transformers_that_lazy_imports_do_not_fit_is_told_and_is_no_trouble(
     system, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(unfitting_transformers(tmp_path / "site")))
+    monkeypatch.setenv("PYTHONPATH", python_path(unfitting_transformers(tmp_path / "site")))
     found = named(replace(system, try_imports=try_imports), "libraries")
     assert found.ok
     assert "made for this test" in found.sentence

@@ -1,5 +1,6 @@
-"""A transformers that lazy imports do not fit."""
+"""What child processes import before everything else."""
 
+import os
 from pathlib import Path
 
 SITECUSTOMIZE = """
@@ -17,7 +18,12 @@ sys.meta_path.insert(0, Refusal())
 
 
 def unfitting_transformers(folder: Path) -> Path:
-    """Returns a folder for PYTHONPATH: with it the first import of the model's classes fails."""
+    """Makes a folder for PYTHONPATH, with which the first import of the model's classes fails."""
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return folder
+
+
+def python_path(folder: Path) -> str:
+    """Returns a value for PYTHONPATH that puts a folder before those that are named already."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
