@@ -27,8 +27,17 @@ from .config import Config, load
 from .instance import Running, announce, single_instance
 from .places import Places
 from .schedule import scheduled
-from .service import Dependencies, Events, Service, Settings
-from .store import open_store
+from .service import (
+    Checks,
+    Events,
+    Intake,
+    Service,
+    Settings,
+    Status,
+    Upkeep,
+    service_at_rest,
+)
+from .store import Store, open_store
 from .watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -44,11 +53,13 @@ SWITCH_S = 0.001
 
 @dataclass(frozen=True)
 class Daemon:
-    """One that is ready."""
+    """A daemon that is ready."""
 
     running: Running
     service: Service
     access: Access
+    upkeep: Upkeep
+    intake: Intake
 
 
 def run(where: Places, say: Callable[[str], None]) -> None:
@@ -72,56 +83,64 @@ def run(where: Places, say: Callable[[str], None]) -> None:
 
 @contextmanager
 def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
-    """A daemon that runs inside; `stop` is called by whoever asks it over HTTP to stop."""
+    """Runs a daemon inside the block. `stop` is called when a client asks it to stop."""
     config = load(where.config)
     with ExitStack() as parts:
-        clock = _now
-        place = config.history.database or where.database
-        store = parts.enter_context(open_store(place, clock(), keep_backups=config.history.backups))
-        active_model = ActiveModel(where.home, config.worker.model, config.worker.prompt)
-        decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(active_model)))
-        model = parts.enter_context(
-            ModelProcess(where.home, config.worker.model, config.worker.prompt)
-        )
-        model.wake()
+        clock, events = _now, Events()
+        store = parts.enter_context(open_history(where, config))
         settings = Settings(where.config, config)
-        service = Service(Dependencies(store, settings, active_model, model, Events(), clock))
-        judge = Judge(decoder, model, active_model, store)
-        callbacks = Callbacks(
-            lambda: settings.config, clock, service.done, service.trouble, service.paced
-        )
+        names = config.worker.model, config.worker.prompt
+        active_model = ActiveModel(where.home, *names)
+        decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(active_model)))
+        model = parts.enter_context(ModelProcess(where.home, *names))
+        model.wake()
+        status = Status(store, settings, model, events, clock)
         queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
+        checks = Checks(store, settings, active_model, queue, events)
+        callbacks = Callbacks(
+            lambda: settings.config, clock, checks.done, status.set_trouble, status.set_busy
+        )
+        judge = Judge(decoder, model, active_model, store)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks))
-        watcher = Watcher(service, config.watch)
-        service.serve(worker, watcher)
-        parts.enter_context(watcher)
+        intake = Intake(store, queue.put_file)
+        watcher = parts.enter_context(Watcher(intake, config.watch))
+        service = Service(store, settings, events, clock, checks, status, watcher)
+        access = Access(store, events, clock)
+        access.local_secret(where.local_token)
+
+        def on_mended() -> None:
+            """Tokens and jobs of the damaged file may not be in the one that took its place."""
+            access.local_secret(where.local_token)
+            queue.open()
+            worker.wake()
+            watcher.rescan()
+
+        upkeep = Upkeep(store, settings, model, status, clock, on_mended)
         settings.listen(_follow(service, worker, watcher))
         settings.listen(_keep_autostart_in_step(service))
-        parts.enter_context(scheduled(service))
-        access = Access(store, service.events, clock)
-        access.local_secret(where.local_token)
-        service.after_mending(lambda: access.local_secret(where.local_token))
+        parts.enter_context(scheduled(upkeep, watcher.rescan))
         server = parts.enter_context(_serving(where, service, access, stop))
-        parts.callback(queue.let_go)
-        parts.callback(service.events.close)
+        parts.callback(queue.close)
+        parts.callback(events.close)
         running = announce(where, server.port, version("antifake"), clock())
-        yield Daemon(running, service, access)
+        yield Daemon(running, service, access, upkeep, intake)
+
+
+def open_history(where: Places, config: Config) -> Store:
+    """Returns the open database that the settings name. Raises AntifakeError."""
+    place = config.history.database or where.database
+    return open_store(place, _now(), keep_backups=config.history.backups)
 
 
 @contextmanager
 def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
-    """The app of a daemon that does not run: it answers from the log, and judges nothing.
+    """Yields the app without a daemon, which answers from the history and judges nothing.
 
-    With it come sentences on what was done to mend the log.
+    With it come sentences on what was done to mend the database.
     """
     config = load(where.config)
-    place = config.history.database or where.database
-    with open_store(place, _now(), keep_backups=config.history.backups) as store:
-        # Nobody starts this model process: the service is made with one.
-        model = ModelProcess(where.home, config.worker.model, config.worker.prompt)
-        active_model = ActiveModel(where.home, config.worker.model, config.worker.prompt)
-        settings = Settings(where.config, config)
-        service = Service(Dependencies(store, settings, active_model, model, Events(), _now))
+    with open_history(where, config) as store:
+        service = service_at_rest(store, Settings(where.config, config), where.home, _now)
         about = web.About(version("antifake"), lambda: None, where.home.requests)
         yield web.create_app(service, Access(store, service.events, _now), about), store.notices
 

@@ -1,6 +1,6 @@
-"""What is done again and again: look after settings and model, walk the folders, tidy up.
+"""What is done regularly: look after settings and model, rescan the folders, tidy up.
 
-A run that was missed, as while the computer slept, is caught up with once, not many times.
+A run that was missed, for example while the computer slept, is made up for once.
 """
 
 import logging
@@ -13,27 +13,30 @@ from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from .config import Config
-from .service import Service
+from .redaction import message_without_files
+from .service import Upkeep
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30
+TIDY_EVERY_H = 6
 ASLEEP_S = 60.0
-"""Clocks that part by more than this since the last look: the computer has slept."""
+"""If wall clock and monotonic clock differ by more than this, the computer has slept."""
 _DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": 6 * 3600}
 
 
 @contextmanager
-def scheduled(service: Service) -> Iterator[BackgroundScheduler]:
-    """Inside it everything is done in time."""
+def scheduled(upkeep: Upkeep, rescan: Callable[[], None]) -> Iterator[BackgroundScheduler]:
+    """Runs the regular jobs in threads of its own until the end of the block."""
+    settings = upkeep.settings
     scheduler = BackgroundScheduler(job_defaults=_DEFAULTS, timezone="UTC", daemon=True)
-    scheduler.add_listener(_tell(service), EVENT_JOB_ERROR)
-    look = _after_sleep(service.look_after, service.rescan)
-    scheduler.add_job(look, "interval", seconds=LOOK_EVERY_S, id="look after")
-    soon = service.clock() + timedelta(minutes=1)
-    scheduler.add_job(service.tidy, "interval", hours=6, next_run_time=soon, id="tidy")
-    minutes = service.config.watch.rescan_minutes
-    scheduler.add_job(service.rescan, "interval", minutes=minutes, id="rescan")
+    scheduler.add_listener(_report_to(upkeep), EVENT_JOB_ERROR)
+    look_after = rescanning_after_sleep(upkeep.look_after, rescan)
+    scheduler.add_job(look_after, "interval", seconds=LOOK_EVERY_S, id="look after")
+    soon = upkeep.clock() + timedelta(minutes=1)
+    scheduler.add_job(upkeep.tidy, "interval", hours=TIDY_EVERY_H, next_run_time=soon, id="tidy")
+    minutes = settings.config.watch.rescan_minutes
+    scheduler.add_job(rescan, "interval", minutes=minutes, id="rescan")
 
     def follow(config: Config) -> None:
         nonlocal minutes
@@ -41,7 +44,7 @@ def scheduled(service: Service) -> Iterator[BackgroundScheduler]:
             minutes = config.watch.rescan_minutes
             scheduler.reschedule_job("rescan", trigger="interval", minutes=minutes)
 
-    service.settings.listen(follow)
+    settings.listen(follow)
     scheduler.start()
     try:
         yield scheduler
@@ -49,26 +52,34 @@ def scheduled(service: Service) -> Iterator[BackgroundScheduler]:
         scheduler.shutdown(wait=False)
 
 
-def _after_sleep(look: Callable[[], None], rescan: Callable[[], None]) -> Callable[[], None]:
-    """`look`, and a walk where the wall's clock ran on while ours stood still."""
-    parted = time.time() - time.monotonic()
+def rescanning_after_sleep(
+    look_after: Callable[[], None],
+    rescan: Callable[[], None],
+    wall: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Callable[[], None]:
+    """Returns `look_after`, preceded by a rescan if the computer has slept since the last call.
+
+    The monotonic clock stands still meanwhile.
+    """
+    difference = wall() - monotonic()
 
     def run() -> None:
-        nonlocal parted
-        now = time.time() - time.monotonic()
-        if now - parted > ASLEEP_S:
+        nonlocal difference
+        now = wall() - monotonic()
+        if now - difference > ASLEEP_S:
             rescan()
-        parted = now
-        look()
+        difference = now
+        look_after()
 
     return run
 
 
-def _tell(service: Service) -> Callable[[JobExecutionEvent], None]:
-    """A job that failed is tried again in its time; until then the person knows of it."""
+def _report_to(upkeep: Upkeep) -> Callable[[JobExecutionEvent], None]:
+    """A job that failed runs again at its next time. Until then the user is told why."""
 
-    def told(event: JobExecutionEvent) -> None:
-        log.error("%s: %s", event.job_id, event.exception)
-        service.notice(str(event.exception))
+    def report(event: JobExecutionEvent) -> None:
+        log.error("%s failed: %s", event.job_id, message_without_files(event.exception))
+        upkeep.status.notice(str(event.exception))
 
-    return told
+    return report

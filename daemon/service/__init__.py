@@ -1,21 +1,31 @@
-"""The verbs: what can be done with pictures, history, folders and settings.
+"""What can be done with pictures, history, folders and settings.
 
-Every door (HTTP, pages, watcher, schedule) calls these and decides nothing itself.
+Service is the facade that every interface (API, pages, command line) calls. The watcher hands its
+files to Intake, and the schedule calls Upkeep.
 """
 
 from .answers import Answer, Ticket
+from .at_rest import service_at_rest
+from .checks import CheckRequest, Checks
 from .events import Event, Events
-from .service import CheckRequest, Dependencies, Service, State
+from .intake import Intake
+from .service import Service
 from .settings import Settings
+from .status import State, Status
+from .upkeep import Upkeep
 
 __all__ = [
     "Answer",
     "CheckRequest",
-    "Dependencies",
+    "Checks",
     "Event",
     "Events",
+    "Intake",
     "Service",
     "Settings",
     "State",
+    "Status",
     "Ticket",
+    "Upkeep",
+    "service_at_rest",
 ]

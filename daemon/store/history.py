@@ -73,8 +73,8 @@ def page(
     """Returns at most `limit` (1 .. MAX_PAGE) rows, newest first."""
     limit = min(max(1, limit), MAX_PAGE)
     rows = session.scalars(select_page(wanted or Filter(), after, limit + 1)).all()
-    entries = _entries(session, [of_row(row) for row in rows[:limit]])
-    return Page(entries, entries[-1].check.id if len(rows) > limit else None)
+    shown_entries = entries(session, [of_row(row) for row in rows[:limit]])
+    return Page(shown_entries, shown_entries[-1].check.id if len(rows) > limit else None)
 
 
 def select_page(wanted: Filter, after: str | None, limit: int) -> Select[CheckRow]:
@@ -92,7 +92,7 @@ def count(session: Session, wanted: Filter | None = None) -> int:
 
 def entry(session: Session, check: Check) -> Entry:
     """Adds the user's word and the thumbnail to a check."""
-    return _entries(session, [check])[0]
+    return entries(session, [check])[0]
 
 
 def count_by_day(
@@ -114,7 +114,8 @@ def count_by_day(
     ]
 
 
-def _entries(session: Session, found: list[Check]) -> list[Entry]:
+def entries(session: Session, found: list[Check]) -> list[Entry]:
+    """Returns the checks as the history shows them, in the same order."""
     shown = {check.sha256 for check in found if check.sha256 is not None}
     words = said(session, shown)
     with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))

@@ -1,4 +1,4 @@
-"""One picture on its way through the line, and what came of it."""
+"""A picture that is to be judged, and what came of it."""
 
 import os
 import stat
@@ -12,29 +12,37 @@ from antifake.daemon.store.ledger import Stamp
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A picture whose turn it is."""
+    """A job that was taken from the queue."""
 
     job: Job
-    """Of a private picture it is made up and in no log."""
+    """For a private picture it is in memory only, not in the database."""
     data: bytes | None = None
-    """The bytes of a private picture, which are nowhere else."""
+    """The bytes of a private picture, which are stored nowhere else."""
+
+    @property
+    def id(self) -> str:
+        return self.job.id
 
     @property
     def is_private(self) -> bool:
         return self.data is not None
 
     @property
+    def is_person(self) -> bool:
+        return self.job.priority == Priority.PERSON
+
+    @property
     def source(self) -> Path | bytes:
-        """What the decoder is to read."""
+        """What the decoder reads."""
         return Path(self.job.copy or self.job.path or "") if self.data is None else self.data
 
     @property
     def watched(self) -> str | None:
-        """Its path, where a folder's file itself is read: the ledger must know of it."""
+        """The path, if a file of a watched folder is read: the ledger must know about it."""
         return self.job.path if self.job.source == "watch" and self.job.copy is None else None
 
-    def look(self) -> Stamp | None:
-        """The watched file as it is now; None where there is none, or nothing that may be read."""
+    def stamp(self) -> Stamp | None:
+        """The watched file as it is now. None if it is missing or is no regular file."""
         if self.watched is None:
             return None
         try:
@@ -43,20 +51,16 @@ class QueuedJob:
             return None
         return Stamp.of(self.watched, info) if stat.S_ISREG(info.st_mode) else None
 
-    @property
-    def is_person(self) -> bool:
-        return self.job.priority == Priority.PERSON
-
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of one work; without a finding its file has gone or is still being written."""
+    """The result of one job. It has no finding if the file is missing or still being written."""
 
-    work: QueuedJob
+    job: QueuedJob
     finding: Finding | None = None
     known: Check | None = None
-    """What the log had of the same bytes by the same model."""
+    """The check in the history of the same bytes by the same model."""
     stamp: Stamp | None = None
-    """As the file of a folder looked before and after it was read."""
+    """How the watched file looked both before and after it was read."""
     thumbnail: bytes | None = None
     """WebP."""

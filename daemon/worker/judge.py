@@ -1,9 +1,9 @@
-"""Bytes -> decoder -> model: what is found of some pictures. Nothing is written here."""
+"""From files to results: decode, look up, ask the model. Nothing is written here."""
 
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 
 from antifake.core import Verdict
@@ -23,28 +23,8 @@ from .model_process import ModelLoadingError, ModelProcess
 _QUALITIES = (70, 50, 30, 10)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A work, and what is known of it before the model is asked."""
-
-    work: QueuedJob
-    stamp: Stamp | None
-    """Of a folder's file, before it was read."""
-    decoded: Decoded
-    known: Check | None
-
-    @property
-    def is_gone(self) -> bool:
-        """Or being written still: its folder's watcher will come with it again."""
-        if self.work.watched is None:
-            # A sent picture was answered in the last run, which had no room to write that down.
-            is_missing = self.decoded.error is not None and self.decoded.error.code == "no_file"
-            return self.work.job.copy is not None and is_missing
-        return self.stamp is None or self.work.look() != self.stamp
-
-
 class Judge:
-    """Judges a few pictures at a time. One thread only."""
+    """Judges a few pictures at a time. For one thread only."""
 
     def __init__(
         self, decoder: Decoder, model: ModelProcess, active_model: ActiveModel, store: Store
@@ -52,151 +32,157 @@ class Judge:
         self._decoder, self._model, self._active_model = decoder, model, active_model
         self._store = store
 
-    def judge(self, works: Sequence[QueuedJob], config: Config) -> list[JobResult]:
-        """In the order of `works`.
+    def judge(self, batch: Sequence[QueuedJob], config: Config) -> list[JobResult]:
+        """Returns the results in the order of `batch`.
 
-        Raises ModelError, ModelDiedError, ModelLoadingError (try again when is_loading is over),
-        ModelChangedError (try again at once), StoreError.
+        Raises ModelError, ModelDiedError, ModelLoadingError (try again when is_loading is over)
+        and ModelChangedError (try again at once).
         """
         version = self._active_model.now()
         started = time.perf_counter()
         self._decoder.fit(version.image_size)
-        seen = self._see(works, version)
+        stamps = [job.stamp() for job in batch]
+        decoded = self._decode(batch)
+        known = self._known(batch, decoded, version)
         crops = [
-            one.decoded.picture.crop
-            for one in seen
-            if one.decoded.picture is not None and one.known is None
+            one.picture.crop
+            for one, check in zip(decoded, known, strict=True)
+            if one.picture is not None and check is None
         ]
         if crops and self._model.is_loading():
             raise ModelLoadingError("The model is being loaded.")
-        # Meanwhile, as the model is another process.
-        with ThreadPoolExecutor(1) as aside:
-            futures = [aside.submit(_derive, one, config) for one in seen]
+        # In a thread, because the model is another process and works at the same time.
+        with ThreadPoolExecutor(1) as thread:
+            described = [
+                thread.submit(_describe, job, one, version, config) if check is None else None
+                for job, one, check in zip(batch, decoded, known, strict=True)
+            ]
             verdicts = iter(self._model.judge(crops) if crops else [])
+        ms = round(1000 * (time.perf_counter() - started) / len(batch), 1)
         results = []
-        for one, found_of in zip(seen, futures, strict=True):
-            found = one.decoded.error or (next(verdicts) if one.known is None else None)
-            results.append(_outcome(one, found, found_of.result(), version, config))
-        ms = round(1000 * (time.perf_counter() - started) / len(works), 1)
-        return [_timed(result, ms) for result in results]
+        for number, job in enumerate(batch):
+            check, one, future = known[number], decoded[number], described[number]
+            result = JobResult(job, known=check)
+            if future is not None:
+                result = _complete(future.result(), one.error or next(verdicts), ms)
+            is_gone = _is_gone(job, stamps[number], one)
+            results.append(JobResult(job) if is_gone else replace(result, stamp=stamps[number]))
+        return results
 
     def is_starting(self) -> bool:
-        """Whether the model is on its way already."""
+        """Whether the model is being loaded."""
         return self._model.state().phase == "loading"
 
     def is_loading(self, patience_s: float) -> bool:
-        """Whether the model is still not loaded after so long; False, too, where it cannot be."""
+        """Whether the model is still not loaded after so long. False also if it cannot be."""
         try:
             return self._model.is_loading(patience_s)
         except AntifakeError:
-            return False  # whoever judges next is told
+            return False  # the next judge() says why
 
     def rest(self) -> None:
-        """Nobody comes for a while: free the memory of the decoders."""
+        """Free the memory of the decoders, since nothing was to be judged for a while."""
         self._decoder.rest()
 
-    def _see(self, works: Sequence[QueuedJob], version: ModelVersion) -> list[_Prepared]:
-        stamps = [work.look() for work in works]
-        decoded = [
-            self._once_more(work, one)
-            for work, one in zip(works, self._decoded(works), strict=True)
-        ]
-        return [
-            _Prepared(work, stamp, one, self._known(one, work, version))
-            for work, stamp, one in zip(works, stamps, decoded, strict=True)
-        ]
+    def _decode(self, batch: Sequence[QueuedJob]) -> list[Decoded]:
+        if len(batch) == 1:  # a person waits, and threads take a moment to start
+            decoded = [self._decoder.decode(batch[0].source)]
+        else:
+            found = self._decoder.decode_many([job.source for job in batch])
+            decoded = [one for _, one in found]
+        return [self._retried(job, one) for job, one in zip(batch, decoded, strict=True)]
 
-    def _decoded(self, works: Sequence[QueuedJob]) -> list[Decoded]:
-        if len(works) == 1:  # a person waits, and threads take a moment to start
-            return [self._decoder.decode(works[0].source)]
-        return [one for _, one in self._decoder.decode_many([work.source for work in works])]
-
-    def _once_more(self, work: QueuedJob, decoded: Decoded) -> Decoded:
-        """A decoder may have been killed from outside: one death says nothing of a picture."""
+    def _retried(self, job: QueuedJob, decoded: Decoded) -> Decoded:
+        """Decodes once more after a crash: a decoder may have been killed from outside."""
         if decoded.error is None or decoded.error.code != "crashed":
             return decoded
-        return self._decoder.decode(work.source)
+        return self._decoder.decode(job.source)
 
-    def _known(self, decoded: Decoded, work: QueuedJob, version: ModelVersion) -> Check | None:
-        if decoded.picture is None or decoded.sha256 is None or work.is_private:
-            return None
-        if work.job.sha256 is not None:
-            return None  # its bytes were sent, and looked for then
+    def _known(
+        self, batch: Sequence[QueuedJob], decoded: Sequence[Decoded], version: ModelVersion
+    ) -> list[Check | None]:
+        """For each job the earlier check of the same bytes, read in one transaction."""
+        wanted = [
+            one.sha256 if _may_be_known(job, one) else None
+            for job, one in zip(batch, decoded, strict=True)
+        ]
+        if not any(wanted):
+            return [None] * len(wanted)
         try:
             with self._store.reading() as session:
-                return checks.earlier(session, decoded.sha256, version.model, version.prompt)
+                return [
+                    checks.earlier(session, sha256, version.model, version.prompt)
+                    if sha256
+                    else None
+                    for sha256 in wanted
+                ]
         except StoreError:
-            return None  # a verdict need not wait for the log
+            return [None] * len(wanted)  # a verdict need not wait for the database
 
 
-@dataclass(frozen=True)
-class _Derived:
-    """What the log keeps of a picture's looks."""
-
-    phash: int | None = None
-    thumbnail: bytes | None = None
+def _may_be_known(job: QueuedJob, decoded: Decoded) -> bool:
+    """Whether to look for an earlier check. Bytes with a known hash were looked up on arrival."""
+    return decoded.picture is not None and not job.is_private and job.job.sha256 is None
 
 
-def _derive(seen: _Prepared, config: Config) -> _Derived:
-    picture = seen.decoded.picture
-    if picture is None or seen.known is not None:
-        return _Derived()
-    keeps = config.history.thumbnails > 0 and not seen.work.is_private
-    return _Derived(dhash(picture.crop), thumbnail(picture.crop) if keeps else None)
-
-
-def _outcome(
-    seen: _Prepared,
-    found: Verdict | UnreadableImageError | None,
-    derived: _Derived,
-    version: ModelVersion,
-    config: Config,
-) -> JobResult:
-    if seen.is_gone:
-        return JobResult(seen.work)
-    if seen.known is not None:
-        return JobResult(seen.work, known=seen.known, stamp=seen.stamp)
-    finding = _finding(seen, found, derived, version, config)
-    return JobResult(seen.work, finding, stamp=seen.stamp, thumbnail=derived.thumbnail)
-
-
-def _finding(
-    seen: _Prepared,
-    found: Verdict | UnreadableImageError | None,
-    derived: _Derived,
-    version: ModelVersion,
-    config: Config,
-) -> Finding:
-    job, picture = seen.work.job, seen.decoded.picture
+def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: Config) -> JobResult:
+    """Returns the result without a verdict, but with perceptual hash and thumbnail."""
+    picture = decoded.picture
     finding = Finding(
-        source=job.source,
+        source=job.job.source,
         model=version.model,
         prompt=version.prompt,
-        sha256=seen.decoded.sha256,
-        phash=derived.phash,
-        width=picture.width if picture else None,
-        height=picture.height if picture else None,
-        format=picture.format if picture else None,
-        path=job.path if config.history.paths else None,
-        page=job.page,
+        sha256=decoded.sha256,
+        path=job.job.path if config.history.paths else None,
+        page=job.job.page,
     )
+    if picture is None:
+        return JobResult(job, finding)
+    finding = replace(
+        finding,
+        phash=dhash(picture.crop),
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+    )
+    is_kept = config.history.thumbnails > 0 and not job.is_private
+    return JobResult(job, finding, thumbnail=thumbnail(picture.crop) if is_kept else None)
+
+
+def _complete(result: JobResult, found: Verdict | UnreadableImageError, ms: float) -> JobResult:
+    """Returns the described result with the verdict, or with the reason why there is none."""
+    if result.finding is None:
+        return result
+    finding = replace(result.finding, ms=ms)
     if isinstance(found, Verdict):
-        return replace(
-            finding, label=found.label, p_fake=round(found.p_fake, 6),
-            model=found.model, prompt=found.prompt,
-        )  # fmt: skip
-    error = found or UnreadableImageError("It could not be judged.")
-    return replace(finding, error=str(error), code=error.code)
+        finding = replace(
+            finding,
+            label=found.label,
+            p_fake=round(found.p_fake, 6),
+            model=found.model,
+            prompt=found.prompt,
+        )
+    else:
+        finding = replace(finding, error=str(found), code=found.code)
+    return replace(result, finding=finding)
 
 
-def _timed(result: JobResult, ms: float) -> JobResult:
-    return replace(result, finding=result.finding and replace(result.finding, ms=ms))
+def _is_gone(job: QueuedJob, stamp: Stamp | None, decoded: Decoded) -> bool:
+    """Whether the file is missing or was changed while it was read.
+
+    The watcher hands a changed file over again.
+    """
+    if job.watched is None:
+        # A sent picture was answered in the last run, which had no space to record that.
+        is_missing = decoded.error is not None and decoded.error.code == "no_file"
+        return job.job.copy is not None and is_missing
+    return stamp is None or job.stamp() != stamp
 
 
 def thumbnail(crop: Pixels) -> bytes | None:
-    """A crop [S, S, 3] as a small WebP of our own making, without anything of the file's.
+    """Returns a crop [S, S, 3] as a small WebP made from the pixels, without the file's metadata.
 
-    None where it does not become small.
+    Returns None if it does not become small enough.
     """
     from PIL import Image  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Everybody who waits for a verdict: people before folders before batches.
+"""The queue of pictures that wait for a verdict: people before folders before batches.
 
-Who waits is in the log, and so outlives this process; only private pictures, and those that a
-full disk does not take, wait in memory alone.
+It is in the database, and so outlives this process. Only private pictures, and those that cannot
+be written down because the disk is full, wait in memory.
 """
 
 import logging
@@ -27,15 +27,13 @@ log = logging.getLogger(__name__)
 
 _COPY = re.compile(r"[0-9a-f]{32}")
 
-BATCH = 4
-"""Pictures of folders judged at once: what a person waits at most who comes just then."""
-TOGETHER = 8
+FOLDER_BATCH = 4
+"""Pictures of folders judged at once. A person who comes meanwhile waits for them."""
+PERSON_BATCH = 8
 """Pictures that people sent, judged at once: those that came while the last ones were judged.
 
-Nobody waits for others to come: 20 ms of that gained nothing (docs/speed.md).
+The worker does not wait for more to come: 20 ms of that gained nothing (docs/speed.md).
 """
-
-
 _PROBE_BYTES = 2**18
 
 
@@ -51,57 +49,60 @@ class QueueFullError(AntifakeError):
 
 
 class JobQueue:
-    """Usable from many threads; one of them takes."""
+    """Usable from many threads, of which one takes jobs."""
 
     def __init__(
-        self, store: Store, spool: Path, seats: Callable[[], int], clock: Callable[[], datetime]
+        self, store: Store, spool: Path, limit: Callable[[], int], clock: Callable[[], datetime]
     ) -> None:
-        """`seats`: so many may wait of each priority. `spool`: where sent bytes wait."""
-        self._store, self._spool, self._seats, self._clock = store, spool, seats, clock
+        """`limit`: how many may wait in each priority. `spool`: the folder for sent bytes."""
+        self._store, self._spool, self._limit, self._clock = store, spool, limit, clock
         self._changed = threading.Condition()
-        # One at a time: of two who see the last free seat only one may take it.
-        self._door = threading.Lock()
+        # Counting and adding are one step: two clients must not both get the last place.
+        self._adding = threading.Lock()
         self._private: deque[QueuedJob] = deque()
-        self._ahead: deque[QueuedJob] = deque()
-        self._open: set[str] = set()
+        # Begun in the database, but not judged yet.
+        self._begun: deque[QueuedJob] = deque()
+        self._unfinished: set[str] = set()
         self._paths: set[str] = set()
-        self._news = 0
-        self._is_taker_idle = False
-        self._is_letting_go = False
-        self._refusal: StoreError | None = None
+        self._changes = 0
+        self._may_have_queued = True
+        self._is_worker_idle = False
+        self._is_closing = False
+        self._failure: StoreError | None = None
 
     def open(self) -> None:
-        """Know again who waited when the last run ended; remove what nobody waits for."""
-        with self._door:
+        """Read which jobs wait in the database, and delete copies that belong to none of them."""
+        with self._adding:
             with self._store.reading() as session:
                 waiting = jobs.pending(session)
             with self._changed:
-                self._open = {job.id for job in waiting} | {one.job.id for one in self._private}
+                private = {job.id for job in self._private}
+                self._unfinished = {job.id for job in waiting} | private
                 self._paths = {job.path for job in waiting if job.path and job.copy is None}
-                self._changed.notify_all()
             kept = {job.copy for job in waiting}
             for copy in self._spool.iterdir():
-                # Only what is named as ours: somebody may have made the folder a link to theirs.
+                # Only files with names of ours: the folder may be a link to one of the user's.
                 if str(copy) not in kept and _COPY.fullmatch(copy.name):
                     copy.unlink(missing_ok=True)
+        self.notify()
 
-    # --- Whoever comes ----------------------------------------------------------------------
+    # --- Adding -----------------------------------------------------------------------------
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:
-        """Bytes that somebody sent; gives the name that its check will have.
+        """Queue the bytes of a picture. Returns the id that its check will have.
 
-        Raises QueueFullError, and StoreError where it cannot be written down.
+        If it cannot be written down it is judged all the same. Raises QueueFullError.
         """
-        with self._door:
+        with self._adding:
             try:
-                self._make_sure_of_room(new_job.priority)
+                self._check_limit(new_job.priority)
             except StoreError as error:
-                return self._put_unwritten(new_job, data, error)
-            return self._let_in(new_job, data, is_private=is_private)
+                return self._put_unstored(new_job, data, error)
+            return (
+                self._put_private(new_job, data) if is_private else self._put_stored(new_job, data)
+            )
 
-    def _let_in(self, new_job: NewJob, data: bytes, *, is_private: bool) -> str:
-        if is_private:
-            return self._put_private(new_job, data)
+    def _put_stored(self, new_job: NewJob, data: bytes) -> str:
         copy = self._spool / token_hex(16)
         try:
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -110,26 +111,25 @@ class JobQueue:
             return self._put(replace(new_job, copy=str(copy)))
         except (StoreError, OSError) as error:
             copy.unlink(missing_ok=True)
-            return self._put_unwritten(new_job, data, error)
+            return self._put_unstored(new_job, data, error)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
 
-    def _put_unwritten(self, new_job: NewJob, data: bytes, error: StoreError | OSError) -> str:
-        """Who waits for a verdict need not wait for the disk as well."""
-        refusal = _in_words(error)
-        if self._refusal is None:
+    def _put_unstored(self, new_job: NewJob, data: bytes, error: StoreError | OSError) -> str:
+        """Keep it in memory: a client that waits for a verdict need not wait for the disk."""
+        if self._failure is None:
             log.warning("pictures are judged without being written down: %s", error)
-        self._refusal = refusal
+        self._failure = _store_error(error)
         return self._put_private(new_job, data)
 
     @property
-    def refuses(self) -> bool:
-        """Whether somebody who came could not be written down, and nobody has been since."""
-        return self._refusal is not None
+    def is_failing(self) -> bool:
+        """Whether a picture could not be written down, and none has been since."""
+        return self._failure is not None
 
-    def try_to_write(self) -> None:
-        """Raises StoreError as long as nobody who comes could be written down."""
+    def probe(self) -> None:
+        """Try to write again. Raises StoreError if that still fails."""
         probe = self._spool / token_hex(16)
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
@@ -137,20 +137,20 @@ class JobQueue:
                 new_job = NewJob(source="api", priority=Priority.BATCH)
                 jobs.drop(session, jobs.add(session, new_job, self._clock()).id)
         except OSError as error:
-            raise _in_words(error) from error
+            raise _store_error(error) from error
         finally:
             probe.unlink(missing_ok=True)
-        self._refusal = None
+        self._failure = None
 
     def put_file(self, stamp: Stamp) -> bool:
-        """A file of a watched folder; False: it cannot wait here now, come again."""
+        """Queue a file of a watched folder. Returns False if it cannot be queued now."""
         with self._changed:
             if stamp.path in self._paths:
                 return True
             self._paths.add(stamp.path)
         try:
-            with self._door:
-                self._make_sure_of_room(Priority.FOLDER)
+            with self._adding:
+                self._check_limit(Priority.FOLDER)
                 self._put(NewJob(source="watch", priority=Priority.FOLDER, path=stamp.path))
         except (QueueFullError, StoreError):
             with self._changed:
@@ -160,179 +160,238 @@ class JobQueue:
 
     def _put(self, new_job: NewJob) -> str:
         job = None
-        begins = new_job.priority == Priority.PERSON and self._catch_taker()
+        is_begun = new_job.priority == Priority.PERSON and self._claim_idle_worker()
         try:
             with self._store.writing() as session:
-                job = jobs.add(session, new_job, self._clock(), is_begun=begins)
-                # Before anybody can take it, and with that finish it.
-                self._enter(job.id)
+                job = jobs.add(session, new_job, self._clock(), is_begun=is_begun)
+                # Before the commit, after which the worker could take it and finish it.
+                self._add_unfinished(job.id)
         except BaseException:
             if job is not None:
-                self._exit(job.id)
+                self._remove_unfinished(job.id)
             raise
-        if begins:
-            self._ahead.append(QueuedJob(job))
-        self.ring()
+        if is_begun:
+            self._begun.append(QueuedJob(job))
+        self.notify(has_queued=not is_begun)
         return job.id
 
-    def _catch_taker(self) -> bool:
-        """Whether whoever takes has nothing to do. The next one finds it busy."""
+    def _claim_idle_worker(self) -> bool:
+        """Returns True once if the worker waits: the job is then begun in the same transaction."""
         with self._changed:
-            was_idle, self._is_taker_idle = self._is_taker_idle, False
+            was_idle, self._is_worker_idle = self._is_worker_idle, False
             return was_idle
 
     def _put_private(self, new_job: NewJob, data: bytes) -> str:
         name = to_text(new_number(self._clock()))
-        job = Job(
-            **asdict(new_job), id=name, state="running", attempts=1, check_id=None, error=None
-        )
-        self._enter(name)
+        about = asdict(new_job)
+        job = Job(**about, id=name, state="running", attempts=1, check_id=None, error=None)
+        self._add_unfinished(name)
         with self._changed:
             self._private.append(QueuedJob(job, data))
-        self.ring()
+        self.notify(has_queued=False)
         return name
 
-    def _make_sure_of_room(self, priority: Priority) -> None:
-        """Raises QueueFullError. Each priority has its own seats: folders keep nobody out."""
+    def _check_limit(self, priority: Priority) -> None:
+        """Raises QueueFullError. Each priority has a limit of its own."""
         with self._store.reading() as session:
             waiting = jobs.waiting(session)[priority]
         if priority == Priority.PERSON:
             with self._changed:
                 waiting += len(self._private)
-        if waiting >= self._seats():
+        if waiting >= self._limit():
             raise QueueFullError(waiting)
 
-    def _enter(self, name: str) -> None:
+    def _add_unfinished(self, name: str) -> None:
         with self._changed:
-            self._open.add(name)
+            self._unfinished.add(name)
 
-    def _exit(self, name: str) -> None:
+    def _remove_unfinished(self, name: str) -> None:
         with self._changed:
-            self._open.discard(name)
+            self._unfinished.discard(name)
             self._changed.notify_all()
 
-    # --- Whoever asks for somebody ------------------------------------------------------------
+    # --- Waiting for a result -----------------------------------------------------------------
 
-    def is_open(self, name: str) -> bool:
-        """Whether it still waits or is being judged."""
+    def is_unfinished(self, name: str) -> bool:
+        """Whether the job waits or is being judged."""
         with self._changed:
-            return name in self._open
+            return name in self._unfinished
 
     def wait(self, name: str, seconds: float) -> None:
-        """Until it is done, at most so long."""
+        """Wait until the job is finished, but at most `seconds`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_letting_go or name not in self._open, seconds)
+            self._changed.wait_for(
+                lambda: self._is_closing or name not in self._unfinished, seconds
+            )
 
-    def let_go(self) -> None:
-        """Nobody is to wait here any longer: the daemon is about to stop."""
+    def close(self) -> None:
+        """End all waiting: the daemon is about to stop."""
         with self._changed:
-            self._is_letting_go = True
-            self._news += 1
-            self._changed.notify_all()
+            self._is_closing = True
+        self.notify()
 
-    # --- Whoever takes ------------------------------------------------------------------------
+    # --- Taking -------------------------------------------------------------------------------
 
     @property
-    def news(self) -> int:
-        """Becomes another number whenever somebody comes or something changes."""
+    def changes(self) -> int:
+        """A counter that grows with each new job and each notify()."""
         with self._changed:
-            return self._news
+            return self._changes
 
-    def ring(self) -> None:
-        """There are news."""
+    def notify(self, *, has_queued: bool = True) -> None:
+        """Wake the worker. `has_queued`: the database may have a job that nobody has begun."""
         with self._changed:
-            self._news += 1
+            self._changes += 1
+            self._may_have_queued |= has_queued
             self._changed.notify_all()
 
-    def wait_for_news(self, seen: int, seconds: float) -> bool:
-        """Gives whether there are other ones than those that were seen."""
+    def wait_for_change(self, seen: int, seconds: float) -> bool:
+        """Returns whether `changes` has become another number than `seen` in so many seconds."""
         with self._changed:
-            self._is_taker_idle = True
+            self._is_worker_idle = True
             try:
-                return self._changed.wait_for(
-                    lambda: bool(self._private) or self._news != seen, seconds
+                has_changed = self._changed.wait_for(
+                    lambda: bool(self._private) or self._changes != seen, seconds
                 )
             finally:
-                self._is_taker_idle = False
+                self._is_worker_idle = False
+            # Another daemon may use the same database: look into it now and then.
+            self._may_have_queued |= not has_changed
+            return has_changed
 
     def take(self, lowest: Priority) -> list[QueuedJob]:
-        """Begin the next few. Whoever was begun before, and died of it, comes alone."""
-        works: list[QueuedJob] = []
-        try:
-            self._fill(works, lowest)
-        except StoreError:
-            if not works:
-                raise
-        return works
+        """Begin the next few jobs, none of them with a priority below `lowest`.
 
-    def _fill(self, works: list[QueuedJob], lowest: Priority) -> None:
-        while not _are_enough(works) and (work := self._next(lowest)) is not None:
-            if work.job.attempts > 1 and works:
-                self._ahead.append(work)
+        A job that was begun before, and crashed the model or was beside one that did, comes alone.
+        """
+        batch: list[QueuedJob] = []
+        while not _is_full(batch):
+            job = self._next_in_memory(_lowest(batch, lowest))
+            if job is None:
                 break
-            works.append(work)
-            if work.is_person:
-                lowest = Priority.PERSON  # who does not wait for a folder's pictures beside it
+            if batch and job.job.attempts > 1:
+                self._begun.append(job)
+                return batch
+            batch.append(job)
+        if not _is_full(batch) and self._may_find(_lowest(batch, lowest)):
+            try:
+                self._take_from_database(batch, lowest)
+            except StoreError:
+                if not batch:
+                    raise
+        return batch
 
-    def _next(self, lowest: Priority) -> QueuedJob | None:
-        if self._ahead and self._ahead[0].job.priority <= lowest:
-            return self._ahead.popleft()
+    def _next_in_memory(self, lowest: Priority) -> QueuedJob | None:
+        if self._begun and self._begun[0].job.priority <= lowest:
+            return self._begun.popleft()
         with self._changed:
-            if self._private:
-                return self._private.popleft()
-        if not self._somebody_waits(lowest):
-            return None
-        with self._store.writing() as session:
-            job = jobs.take_next(session, lowest)
-        return QueuedJob(job) if job else None
+            return self._private.popleft() if self._private else None
 
-    def _somebody_waits(self, lowest: Priority) -> bool:
-        """Asked first, since to write is to keep all others from it for a moment."""
-        with self._store.reading() as session:
-            waiting = jobs.waiting(session)
+    def _may_find(self, lowest: Priority) -> bool:
+        """Whether it is worth a transaction that writes, which keeps all others from writing."""
+        with self._changed:
+            if not self._may_have_queued:
+                return False
+        if lowest == Priority.BATCH:
+            return True
+        try:
+            with self._store.reading() as session:
+                waiting = jobs.waiting(session)
+        except StoreError:
+            return True  # taking will raise it
         return any(n for priority, n in waiting.items() if priority <= lowest)
 
-    def put_back(self, works: list[QueuedJob]) -> None:
-        """They were begun, and it was not their fault that they were not finished."""
+    def _take_from_database(self, batch: list[QueuedJob], lowest: Priority) -> None:
+        """Begin jobs until the batch is full, all in one transaction."""
+        seen = self.changes
+        taken: list[QueuedJob] = []
+        alone: QueuedJob | None = None
+        job: Job | None = None
+        with self._store.writing() as session:
+            while not _is_full([*batch, *taken]):
+                wanted = _lowest([*batch, *taken], lowest)
+                job = jobs.take_next(session, wanted)
+                if job is None:
+                    break
+                if job.attempts > 1 and (batch or taken):
+                    alone = QueuedJob(job)
+                    break
+                taken.append(QueuedJob(job))
+        batch += taken
+        if alone is not None:
+            self._begun.append(alone)
+        if job is None and _lowest(batch, lowest) == Priority.BATCH:
+            with self._changed:
+                # A job that was queued meanwhile has changed the counter.
+                self._may_have_queued = self._changes != seen
+
+    def put_back(self, batch: list[QueuedJob]) -> None:
+        """Queue jobs again that were begun and could not be finished, through no fault of theirs.
+
+        Raises StoreError. They are kept in memory then.
+        """
         with self._changed:
-            self._private.extendleft(work for work in reversed(works) if work.is_private)
-        in_log = [work for work in works if not work.is_private]
+            self._private.extendleft(job for job in reversed(batch) if job.is_private)
+        stored = [job for job in batch if not job.is_private]
+        if not stored:
+            return
         try:
             with self._store.writing() as session:
-                for work in in_log:
-                    if jobs.is_there(session, work.job.id):
-                        jobs.put_back(session, work.job.id)
+                for job in stored:
+                    if jobs.is_there(session, job.id):
+                        jobs.put_back(session, job.id)
         except StoreError:
-            self.keep_ahead(in_log)
+            self._begun.extend(stored)
             raise
+        self.notify()
 
-    def keep_ahead(self, works: list[QueuedJob]) -> None:
-        """The log has them as begun, and cannot be told otherwise just now."""
-        self._ahead.extend(works)
+    def try_again(self, batch: list[QueuedJob]) -> list[QueuedJob]:
+        """Queue jobs again whose model process has died. Returns those that were tried too often.
 
-    def put_back_ahead(self) -> None:
-        """Those that were taken and whose turn did not come any more."""
-        waiting = list(self._ahead)
-        self._ahead.clear()
-        self.put_back(waiting)
+        Raises StoreError. They are kept in memory then.
+        """
+        if not batch:
+            return []
+        try:
+            with self._store.writing() as session:
+                there = [job for job in batch if jobs.is_there(session, job.id)]
+                lost = [job for job in there if not jobs.try_again(session, job.id)]
+        except StoreError:
+            self._begun.extend(batch)
+            raise
+        self.notify()
+        return lost
 
-    def leave(self, work: QueuedJob) -> None:
-        """It is done: the copy of its bytes goes, and who waits for it is woken."""
-        if work.job.copy is not None:
-            Path(work.job.copy).unlink(missing_ok=True)
+    def put_back_begun(self) -> None:
+        """Queue those again that were taken and not judged, because the daemon stops."""
+        begun = list(self._begun)
+        self._begun.clear()
+        self.put_back(begun)
+
+    def finish(self, job: QueuedJob) -> None:
+        """Delete the copy of its bytes and wake whoever waits for the job."""
+        if job.job.copy is not None:
+            Path(job.job.copy).unlink(missing_ok=True)
         with self._changed:
-            self._paths.discard(work.watched or "")
-        self._exit(work.job.id)
+            self._paths.discard(job.watched or "")
+        self._remove_unfinished(job.id)
 
 
-def _are_enough(works: list[QueuedJob]) -> bool:
-    """Whoever was begun before, and died of it, is judged alone."""
-    if not works:
+def _is_full(batch: list[QueuedJob]) -> bool:
+    if not batch:
         return False
-    return works[0].job.attempts > 1 or len(works) >= (TOGETHER if works[0].is_person else BATCH)
+    first = batch[0]
+    return first.job.attempts > 1 or len(batch) >= (
+        PERSON_BATCH if first.is_person else FOLDER_BATCH
+    )
 
 
-def _in_words(error: StoreError | OSError) -> StoreError:
+def _lowest(batch: list[QueuedJob], lowest: Priority) -> Priority:
+    """The lowest priority that may join the batch: a person does not wait for folders."""
+    return Priority.PERSON if any(job.is_person for job in batch) else lowest
+
+
+def _store_error(error: StoreError | OSError) -> StoreError:
     if isinstance(error, StoreError):
         return error
     return StoreError(f"Pictures that are sent cannot be written down: {error.strerror or error}.")

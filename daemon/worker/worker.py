@@ -1,7 +1,7 @@
-"""The one thread that serves those who wait: judge, write down, tell.
+"""The one thread that takes jobs from the queue, has them judged, and records the results.
 
-What goes wrong on the way (no model, a full disk, a picture that kills) is dealt with here, so
-that nobody waits in vain and nothing is lost.
+It also deals with what goes wrong (no model, a full disk, a picture that crashes the model), so
+that no client waits in vain and no job is lost.
 """
 
 import logging
@@ -15,8 +15,9 @@ from typing import Self
 
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.daemon.config import Config
-from antifake.daemon.store import Store, StoreError, jobs
+from antifake.daemon.store import Store, StoreError, history, jobs
 from antifake.daemon.store.checks import Check, Finding
+from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import Priority
 
 from .job import JobResult, QueuedJob
@@ -28,57 +29,44 @@ from .record import record
 log = logging.getLogger(__name__)
 
 HOLD_S = 15.0
-"""So long folders wait where no model loads or the disk is full, before it is tried again."""
+"""How long folders wait before the next attempt if no model loads or the disk is full."""
 _IDLE_S = 30.0
 _LOADING_S = 0.2
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of a work."""
-
-    id: str
-    check: Check
-    is_stored: bool
-
-
-@dataclass(frozen=True)
 class Callbacks:
-    """What the line needs of its surroundings."""
+    """What the worker asks and tells the rest of the daemon."""
 
     config: Callable[[], Config]
     clock: Callable[[], datetime]
-    on_done: Callable[[Done], None]
+    on_done: Callable[[str, Entry, bool], None]
+    """Called with the id of a job, what came of it, and whether that is in the history."""
     on_trouble: Callable[[str | None], None]
-    """Told why folders must wait, in a sentence; None: it is over."""
-    on_pace: Callable[[], None]
-    """Told when there is work again, and when there is none any more."""
+    """Called with a sentence when folders must wait, and with None when that is over."""
+    on_busy: Callable[[bool], None]
+    """Called with True when there are jobs again, and with False when there are none left."""
 
 
 class Worker:
-    """A context manager: inside it there is a thread that judges who is in the queue."""
+    """A context manager. Inside it a thread works through the queue."""
 
     def __init__(self, store: Store, judge: Judge, queue: JobQueue, callbacks: Callbacks) -> None:
-        self._store, self._judge, self.queue, self._callbacks = store, judge, queue, callbacks
+        self._store, self._judge, self._queue, self._callbacks = store, judge, queue, callbacks
         self._unwritten: list[JobResult] = []
+        self._now = 0.0
         self._held_until = 0.0
-        self._n_working = 0
         self._is_busy = False
         self._is_resting = False
         self._is_closing = False
-        self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
-
-    @property
-    def n_working(self) -> int:
-        """Pictures that are being judged just now."""
-        return self._n_working
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def wake(self) -> None:
-        """Something may have changed for those who wait: settings, a model, the disk."""
+        """Try at once what was put off: settings, the model or the disk may have changed."""
         self._held_until = 0.0
-        self.queue.ring()
+        self._queue.notify()
 
-    # --- Life -------------------------------------------------------------------------------
+    # --- The thread -------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         self._recover()
@@ -86,107 +74,109 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The pictures at hand are finished; who still waits is in the log."""
+        """Finish the current batch. The jobs that still wait are in the database."""
         self._is_closing = True
-        self.queue.let_go()
+        self._queue.close()
         self._thread.join(8)
         if not self._thread.is_alive():
-            with suppress(StoreError):  # the next start takes up what was begun
-                self.queue.put_back_ahead()
+            with suppress(StoreError):  # the next start finds jobs that were begun
+                self._queue.put_back_begun()
 
     def _recover(self) -> None:
-        """Take up what the last run was killed over."""
+        """Queue the jobs again that were begun when the last run was killed."""
         with self._store.writing() as session:
             queued, failed = jobs.recover(session)
             for job in failed:
                 record(session, _given_up(QueuedJob(job)), self._callbacks.clock())
         if queued or failed:
             log.info("%d pictures are taken up again, %d were given up", queued, len(failed))
-        self.queue.open()
+        self._queue.open()
 
     def _run(self) -> None:
         while not self._is_closing:
-            news = self.queue.news
+            seen = self._queue.changes
             try:
-                if self.step():
+                if self.step(time.monotonic()):
                     continue
             except StoreError as error:
                 self._trouble(error)
-            self._wait(news)
+            self._wait(seen)
 
-    def _wait(self, news: int) -> None:
-        """For anybody who comes after `news`; a while without is used to free memory."""
-        self._pace(is_busy=False)
-        somebody_came = self.queue.wait_for_news(news, self._pause_s())
-        if not somebody_came and not self._is_resting:
+    def _wait(self, seen: int) -> None:
+        """Wait for the next job. If none comes for a while, free memory."""
+        self._set_busy(is_busy=False)
+        has_changed = self._queue.wait_for_change(seen, self._pause_s())
+        if not has_changed and not self._is_resting:
             self._is_resting = True
             self._judge.rest()
 
-    def _pace(self, *, is_busy: bool) -> None:
+    def _set_busy(self, *, is_busy: bool) -> None:
         if is_busy != self._is_busy:
             self._is_busy = is_busy
-            self._callbacks.on_pace()
+            self._callbacks.on_busy(is_busy)
 
     def _pause_s(self) -> float:
         held = self._held_until - time.monotonic()
         return max(0.05, held) if held > 0 else _IDLE_S
 
-    # --- One turn ---------------------------------------------------------------------------
+    # --- One step ---------------------------------------------------------------------------
 
-    def step(self) -> bool:
-        """Judge the next few; False where nobody's turn has come."""
+    def step(self, now: float) -> bool:
+        """Judge the next few jobs. Returns False if there is none to judge.
+
+        `now` is in seconds and never goes back, like time.monotonic().
+        """
+        self._now = now
         self._write_late()
-        self._try_the_disk()
+        self._probe_disk()
         if self._judge.is_starting():
-            self._wait_for_model()  # nobody is begun whom a death of now would be counted against
-        works = self.queue.take(self._lowest())
-        if not works:
+            # Nothing is begun meanwhile: a kill now must not count as an attempt of a job.
+            self._wait_for_model()
+        batch = self._queue.take(self._lowest())
+        if not batch:
             return False
         self._is_resting = False
-        self._n_working = len(works)
-        self._pace(is_busy=True)
+        self._set_busy(is_busy=True)
         try:
-            self._settle(works)
+            self._process(batch)
         except StoreError:
             raise
         except Exception:
-            # A fault of ours. Whoever waits must not wait for ever, nor the others behind.
+            # A bug. Clients must not wait for ever because of it, nor the jobs after this one.
             log.exception("a batch failed")
-            self._after_death(works, AntifakeError("antifake stumbled over this picture."))
-        finally:
-            self._n_working = 0
+            self._after_death(batch, AntifakeError("antifake stumbled over this picture."))
         return True
 
+    def _is_held(self) -> bool:
+        return self._held_until > self._now
+
     def _lowest(self) -> Priority:
-        """Who has a turn: while folders are paused, or nothing can be done for them, people."""
+        """The lowest priority to take: only people while folders are paused or held."""
         paused = self._callbacks.config().watch.paused_until
-        if self._held_until > time.monotonic() or (paused and paused > self._callbacks.clock()):
+        if self._is_held() or (paused and paused > self._callbacks.clock()):
             return Priority.PERSON
         return Priority.BATCH
 
-    def _settle(self, works: list[QueuedJob]) -> None:
+    def _process(self, batch: list[QueuedJob]) -> None:
         try:
-            results = self._judge.judge(works, self._callbacks.config())
+            results = self._judge.judge(batch, self._callbacks.config())
         except ModelChangedError:
-            self.queue.put_back(works)
+            self._queue.put_back(batch)
         except ModelLoadingError:
-            self.queue.put_back(works)
+            self._queue.put_back(batch)
             self._wait_for_model()
         except ModelRestingError as error:
             self._trouble(error)
-            self._without_model(works, error)
+            self._without_model(batch, error)
         except ModelDiedError as error:
             log.warning("%s", error)
-            self._after_death(works, error)
+            self._after_death(batch, error)
         except ModelError as error:
             self._trouble(error)
-            self._without_model(works, error)
-        except StoreError:
-            self.queue.put_back(works)
-            raise
+            self._without_model(batch, error)
         else:
             if any(result.finding or result.known for result in results):
-                self._well()
+                self._end_trouble()
             self._finish(results)
 
     def _wait_for_model(self) -> None:
@@ -195,97 +185,103 @@ class Worker:
 
     def _finish(self, results: list[JobResult]) -> None:
         for result in results:
-            if result.work.is_private:
+            if result.job.is_private:
                 self._answer(result)
-        stored = [result for result in results if not result.work.is_private]
+        stored = [result for result in results if not result.job.is_private]
         try:
             self._write(stored)
         except StoreError as error:
             self._unwritten += stored
             for result in stored:
-                if result.work.is_person:  # who need not wait for the disk as well
+                if result.job.is_person:  # who need not wait for the disk as well
                     self._answer(result)
             self._trouble(error)
 
     def _write_late(self) -> None:
-        """What could not be written down when it was judged."""
-        if self._unwritten and self._held_until <= time.monotonic():
+        """Write the results that could not be written when they were found."""
+        if self._unwritten and not self._is_held():
             self._write(self._unwritten)
             self._unwritten = []
-            self._well()
+            self._end_trouble()
 
-    def _try_the_disk(self) -> None:
-        """Whether those who come can be written down again."""
-        if self.queue.refuses and self._held_until <= time.monotonic():
-            self.queue.try_to_write()
-            self._well()
+    def _probe_disk(self) -> None:
+        """Find out whether new jobs can be written down again."""
+        if self._queue.is_failing and not self._is_held():
+            self._queue.probe()
+            self._end_trouble()
 
     def _write(self, results: list[JobResult]) -> None:
+        """Record the results and read what to answer, in one transaction."""
         if not results:
             return
         with self._store.writing() as session:
             made = [record(session, result, self._callbacks.clock()) for result in results]
+            entries = iter(history.entries(session, [check for check in made if check]))
         for result, check in zip(results, made, strict=True):
-            if check is not None:  # before it leaves: whoever waits for it is handed the answer
-                self._callbacks.on_done(Done(result.work.job.id, check, is_stored=True))
-            self.queue.leave(result.work)
+            if check is not None:  # before finish(), which wakes those who wait for the answer
+                self._callbacks.on_done(result.job.id, next(entries), True)
+            self._queue.finish(result.job)
 
     def _answer(self, result: JobResult) -> None:
-        """Tell whoever waits for it, though it is in no log."""
+        """Answer a result that is not in the history."""
         if result.finding is not None:
-            check = Check(id=result.work.job.id, **asdict(result.finding))
-            self._callbacks.on_done(Done(check.id, check, is_stored=False))
-        self.queue.leave(result.work)
+            check = Check(id=result.job.id, **asdict(result.finding))
+            self._callbacks.on_done(check.id, self._entry(check), False)
+        self._queue.finish(result.job)
 
-    # --- What goes wrong --------------------------------------------------------------------
+    def _entry(self, check: Check) -> Entry:
+        try:
+            with self._store.reading() as session:
+                return history.entry(session, check)
+        except StoreError:
+            return Entry(check, None, has_thumbnail=False)
+
+    # --- Errors -----------------------------------------------------------------------------
 
     def _trouble(self, error: AntifakeError) -> None:
-        self._held_until = time.monotonic() + HOLD_S
+        self._held_until = self._now + HOLD_S
         self._callbacks.on_trouble(str(error))
 
-    def _well(self) -> None:
-        """Something went well; a disk that is still full stays on the person's screen."""
-        if not self._unwritten and not self.queue.refuses:
+    def _end_trouble(self) -> None:
+        """Something went well. A disk that is still full stays a trouble."""
+        if not self._unwritten and not self._queue.is_failing:
             self._callbacks.on_trouble(None)
 
-    def _after_death(self, works: list[QueuedJob], error: AntifakeError) -> None:
-        for work in works:
-            if work.is_private:
-                self._answer(_failed(work, str(error), "crashed"))
-        in_log = [work for work in works if not work.is_private]
-        try:
-            with self._store.writing() as session:
-                here = [work for work in in_log if jobs.is_there(session, work.job.id)]
-                lost = [work for work in here if not jobs.try_again(session, work.job.id)]
-        except StoreError:
-            self.queue.keep_ahead(in_log)
-            raise
-        self._finish([_given_up(work) for work in lost])
+    def _after_death(self, batch: list[QueuedJob], error: AntifakeError) -> None:
+        for job in batch:
+            if job.is_private:
+                self._answer(_failed(job, str(error), "crashed"))
+        lost = self._queue.try_again([job for job in batch if not job.is_private])
+        self._finish([_given_up(job) for job in lost])
 
-    def _without_model(self, works: list[QueuedJob], error: AntifakeError) -> None:
-        """A person is told at once; folders wait until there is one.
+    def _without_model(self, batch: list[QueuedJob], error: AntifakeError) -> None:
+        """Answer people at once; folders wait until there is a model.
 
-        Nothing of it goes into the log: it says nothing of the picture.
+        Nothing is recorded, since it says nothing about the pictures.
         """
-        people = [work for work in works if work.is_person]
-        for work in people:
-            self._answer(_failed(work, str(error), "no_model"))
+        people = [job for job in batch if job.is_person]
+        for job in people:
+            self._answer(_failed(job, str(error), "no_model"))
         with suppress(StoreError), self._store.writing() as session:
-            for work in people:
-                if not work.is_private:
-                    jobs.drop(session, work.job.id)
-        self.queue.put_back([work for work in works if not work.is_person])
+            for job in people:
+                if not job.is_private:
+                    jobs.drop(session, job.id)
+        self._queue.put_back([job for job in batch if not job.is_person])
 
 
-def _given_up(work: QueuedJob) -> JobResult:
-    return _failed(work, jobs.KILLED, "crashed")
+def _given_up(job: QueuedJob) -> JobResult:
+    return _failed(job, jobs.KILLED, "crashed")
 
 
-def _failed(work: QueuedJob, sentence: str, code: str) -> JobResult:
-    job = work.job
+def _failed(job: QueuedJob, sentence: str, code: str) -> JobResult:
+    about = job.job
     finding = Finding(
-        source=job.source, sha256=job.sha256, path=job.path, page=job.page,
-        error=sentence, code=code,
-    )  # fmt: skip
-    # The ledger is to know a file that was given up, or it would be found again.
-    return JobResult(work, finding, stamp=work.look())
+        source=about.source,
+        sha256=about.sha256,
+        path=about.path,
+        page=about.page,
+        error=sentence,
+        code=code,
+    )
+    # With the stamp: a file that the ledger does not know would be found again.
+    return JobResult(job, finding, stamp=job.stamp())

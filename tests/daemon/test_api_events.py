@@ -100,11 +100,11 @@ def test_a_long_answer_comes_as_soon_as_something_happens(daemon):
     nothing = daemon.get(f"/events?after={last}&wait=0.3", **accept).json
     assert nothing == {"events": [], "last": last, "reset": False}
     assert time.monotonic() - began >= 0.3
-    daemon.service.trouble("The disk is full.")
+    daemon.service.status.set_trouble("The disk is full.")
     found = daemon.get(f"/events?after={last}&wait=20", **accept).json
     assert [event["kind"] for event in found["events"]] == ["state"]
     assert found["last"] == last + 1
-    daemon.service.trouble(None)
+    daemon.service.status.set_trouble(None)
     assert time.monotonic() - began < within(10)
 
 

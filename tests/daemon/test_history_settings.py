@@ -121,7 +121,7 @@ def test_small_pictures_beyond_the_setting_go_and_the_oldest_go_first(daemon, se
     forget_all(daemon)
     ids = [old(daemon, days) for days in (4, 3, 2, 1)]
     setting("history.thumbnails", most)
-    daemon.service.tidy()
+    daemon.upkeep.tidy()
     left = [one for one in ids if daemon.get(f"/checks/{one}").json["has_thumbnail"]]
     assert left == ids[len(ids) - most :]
     assert kept(daemon) == set(ids)
@@ -132,7 +132,7 @@ def test_checks_older_than_the_days_that_are_set_go(daemon, setting, days, n_lef
     forget_all(daemon)
     ids = [old(daemon, age) for age in (1, 10, 100)]
     setting("history.keep_days", days)
-    daemon.service.tidy()
+    daemon.upkeep.tidy()
     assert kept(daemon) == set(ids[:n_left])
 
 
@@ -141,7 +141,7 @@ def test_of_more_checks_than_are_set_the_newest_stay(daemon, setting, most, n_le
     forget_all(daemon)
     ids = [old(daemon, age) for age in (1, 10, 100)]
     setting("history.keep_checks", most)
-    daemon.service.tidy()
+    daemon.upkeep.tidy()
     assert kept(daemon) == set(ids[:n_left])
 
 
@@ -150,7 +150,7 @@ def test_what_the_person_has_a_word_on_stays_however_old_it_is(daemon, setting):
     ids = [old(daemon, age) for age in (90, 100)]
     assert daemon.send("PUT", f"/checks/{ids[1]}/label", {"label": "fake"}).status == 200
     setting("history.keep_days", 7)
-    daemon.service.tidy()
+    daemon.upkeep.tidy()
     assert kept(daemon) == {ids[1]}
 
 
@@ -164,7 +164,7 @@ def test_jobs_that_are_over_go_after_a_day_and_those_that_wait_stay(daemon):
         )
         for name in (long_over, lately_over):
             jobs.fail(session, name, "It is over.")
-    daemon.service.tidy()
+    daemon.upkeep.tidy()
     with daemon.service.store.reading() as session:
         assert not jobs.is_there(session, long_over)
         assert jobs.is_there(session, lately_over)

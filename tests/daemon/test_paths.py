@@ -3,7 +3,6 @@ traceback or an error 500."""
 
 import json
 import os
-import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -63,7 +62,7 @@ def where(tmp_path_factory):
 @pytest.fixture(scope="module")
 def daemon(where):
     with instance.single_instance(where), app.started(where, lambda: None) as made:
-        yield Asked(where, made.service, made.access, made.running.port, threading.Event())
+        yield Asked(where, made.service, made.access, made.running.port, made.upkeep, made.intake)
 
 
 # Without a daemon first: the one of this module runs until its last test.

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +26,17 @@ from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.config import Config
 from antifake.daemon.config import settings as config_settings
-from antifake.daemon.service import CheckRequest, Dependencies, Events, Service, Settings
+from antifake.daemon.service import (
+    CheckRequest,
+    Checks,
+    Events,
+    Intake,
+    Service,
+    Settings,
+    Status,
+    Upkeep,
+)
+from antifake.daemon.service.at_rest import FoldersAtRest
 from antifake.daemon.store import StorageFullError, checks, jobs, ledger, open_store
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.jobs import Priority
@@ -49,14 +60,6 @@ class Killable(ModelProcess):
         return super().judge(crops)
 
 
-class Watching:
-    def state(self):
-        return []
-
-    def rescan(self):
-        pass
-
-
 @pytest.fixture(scope="module")
 def home(tiny_source, tmp_path_factory) -> Home:
     home = Home(tmp_path_factory.mktemp("line"))
@@ -77,26 +80,53 @@ def heavy(home):
         yield decoder, model
 
 
+@dataclass(frozen=True)
+class AtWork:
+    """A service, and the parts of a daemon that work for it."""
+
+    service: Service
+    queue: JobQueue
+    worker: Worker
+    intake: Intake
+    upkeep: Upkeep
+
+    def __getattr__(self, name):
+        return getattr(self.service, name)
+
+    def found(self, path: Path) -> bool:
+        """Hand a file over, as the watcher does."""
+        return self.intake.found(stamp(path))
+
+    def unknown(self, *paths: Path) -> list[Stamp]:
+        return list(self.intake.unknown(map(stamp, paths)))
+
+    def step(self, at: float = 0.0) -> bool:
+        return self.worker.step(at)
+
+
 @contextmanager
 def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: bool = True):
-    """A service with its line; gives it."""
+    """Yields a service with its worker, which starts only if asked to."""
     decoder, model = heavy
-    active_model = ActiveModel(home)
+    active_model, events = ActiveModel(home), Events()
     (folder / "spool").mkdir(parents=True, exist_ok=True)
     with ExitStack() as parts:
         store = parts.enter_context(open_store(folder / "history.db", now()))
         settings = Settings(folder / "config.toml", config or Config())
-        service = Service(Dependencies(store, settings, active_model, model, Events(), now))
-        judge = Judge(decoder, model, active_model, store)
-        callbacks = Callbacks(
-            lambda: settings.config, now, service.done, service.trouble, service.paced
-        )
+        status = Status(store, settings, model, events, now)
         queue = JobQueue(store, folder / "spool", lambda: settings.config.worker.queue, now)
-        worker = Worker(store, judge, queue, callbacks)
-        service.serve(worker, Watching())
+        checks_ = Checks(store, settings, active_model, queue, events)
+        callbacks = Callbacks(
+            lambda: settings.config, now, checks_.done, status.set_trouble, status.set_busy
+        )
+        worker = Worker(store, Judge(decoder, model, active_model, store), queue, callbacks)
+        folders = FoldersAtRest(settings)
+        service = Service(store, settings, events, now, checks_, status, folders)
+        intake = Intake(store, queue.put_file)
+        upkeep = Upkeep(store, settings, model, status, now, queue.open)
         if starts:
             parts.enter_context(worker)
-        yield service
+        yield AtWork(service, queue, worker, intake, upkeep)
 
 
 @pytest.fixture
@@ -182,24 +212,24 @@ def test_of_a_page_only_the_host_is_kept(service):
 def test_a_watched_file_gets_a_verdict_and_a_line_in_the_ledger(service, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(6))
-    assert service.found(stamp(path))
+    assert service.found(path)
     found = eventually(lambda: everything(service))[0].entry.check
     assert (found.source, found.path) == ("watch", str(path))
-    assert list(service.unknown([stamp(path)])) == []
-    assert service.found(stamp(path))
+    assert service.unknown(path) == []
+    assert service.found(path)
     assert len(everything(service)) == 1
 
 
 def test_a_moved_file_keeps_its_verdict(service, tmp_path):
     path, there = tmp_path / "a.png", tmp_path / "b.png"
     path.write_bytes(png(7))
-    service.found(stamp(path))
+    service.found(path)
     before = eventually(lambda: everything(service))[0].id
     path.rename(there)
-    assert service.found(stamp(there))
-    service.gone([str(path)])
+    assert service.found(there)
+    service.intake.gone([str(path)])
     assert [(one.id, one.entry.check.path) for one in everything(service)] == [(before, str(there))]
-    assert list(service.unknown([stamp(there)])) == []
+    assert service.unknown(there) == []
 
 
 def test_a_file_that_goes_or_grows_before_its_turn_is_no_row(tmp_path, home, heavy):
@@ -207,11 +237,11 @@ def test_a_file_that_goes_or_grows_before_its_turn_is_no_row(tmp_path, home, hea
         gone, grown, link = (tmp_path / f"{name}.png" for name in ("gone", "grown", "link"))
         for path in (gone, grown, link):
             path.write_bytes(png(8))
-            assert idle.found(stamp(path))
+            assert idle.found(path)
         gone.unlink()
         link.unlink()
         link.symlink_to(grown)
-        idle.worker.step()
+        idle.step()
         with idle.store.reading() as session:
             known = ledger.known(session, str(grown))
             assert jobs.pending(session) == []
@@ -224,11 +254,11 @@ def test_people_do_not_wait_for_folders(home, heavy, tmp_path):
         for number in range(6):
             path = tmp_path / f"{number}.png"
             path.write_bytes(png(10 + number))
-            idle.found(stamp(path))
+            idle.found(path)
         ticket = idle.check(png(20), person())
-        assert idle.worker.step()
+        assert idle.step()
         assert [one.id for one in everything(idle)] == [ticket.id]
-        assert idle.worker.step()
+        assert idle.step()
         assert len(everything(idle)) == 5
 
 
@@ -238,14 +268,14 @@ def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, t
         paths = [tmp_path / f"{number}.png" for number in range(3)]
         for path in paths:
             path.write_bytes(png(1))
-        assert [idle.found(stamp(path)) for path in paths] == [True, True, False]
+        assert [idle.found(path) for path in paths] == [True, True, False]
         for number in range(2):
             idle.check(png(30 + number), person())
         with pytest.raises(QueueFullError, match="2 pictures are waiting"):
             idle.check(png(40), person())
-        while idle.worker.step():
+        while idle.step():
             pass
-        assert idle.found(stamp(paths[2]))
+        assert idle.found(paths[2])
 
 
 def test_the_same_bytes_on_their_way_are_waited_for_not_judged_twice(home, heavy, tmp_path):
@@ -255,11 +285,11 @@ def test_the_same_bytes_on_their_way_are_waited_for_not_judged_twice(home, heavy
         paths = [tmp_path / "x.png", tmp_path / "y.png"]
         for path in paths:
             path.write_bytes(png(50))
-            idle.found(stamp(path))
-        while idle.worker.step():
+            idle.found(path)
+        while idle.step():
             pass
         assert len(everything(idle)) == 1
-        assert list(idle.unknown(map(stamp, paths))) == []
+        assert idle.unknown(*paths) == []
 
 
 def test_copies_that_are_judged_at_the_same_time_are_one_row(home, heavy, tmp_path):
@@ -267,8 +297,8 @@ def test_copies_that_are_judged_at_the_same_time_are_one_row(home, heavy, tmp_pa
         paths = [tmp_path / f"{name}.png" for name in ("x", "y", "z")]
         for path in paths:
             path.write_bytes(png(55))
-            assert idle.found(stamp(path))
-        assert idle.worker.step()
+            assert idle.found(path)
+        assert idle.step()
         [row] = everything(idle)
         with idle.store.reading() as session:
             noted = [ledger.known(session, str(path)).check_id for path in paths]
@@ -284,20 +314,20 @@ def test_a_picture_that_kills_the_model_three_times_is_given_up_and_its_neighbou
             path.write_bytes(png(60 + number))
         paths[1].write_bytes(saved(picture(666), "PNG"))
         for path in paths:
-            assert idle.found(stamp(path))
+            assert idle.found(path)
         with idle.worker:
             rows = eventually(lambda: len(everything(idle)) == 3 and everything(idle), 60)
         by_path = {one.entry.check.path: one.entry.check for one in rows}
         assert by_path[str(paths[1])].code == "crashed"
         assert "left alone" in by_path[str(paths[1])].error
         assert all(by_path[str(path)].label for path in (paths[0], paths[2]))
-        assert list(idle.unknown(map(stamp, paths))) == []
+        assert idle.unknown(*paths) == []
         assert judged_by_hand(idle, png(70)).label is not None
 
 
 def judged_by_hand(idle, data):
     ticket = idle.check(data, person())
-    eventually(lambda: not idle.worker.step() and not idle.worker.queue.is_open(ticket.id), 30)
+    eventually(lambda: not idle.step() and not idle.queue.is_unfinished(ticket.id), 30)
     return idle.ticket(ticket.id).answer
 
 
@@ -305,7 +335,7 @@ def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tm
     path = tmp_path / "a.png"
     path.write_bytes(png(80))
     with at_work(home, heavy, tmp_path, starts=False) as dead:
-        dead.found(stamp(path))
+        dead.found(path)
         sent = dead.check(png(81), person())
         with dead.store.writing() as session:
             jobs.take_next(session)
@@ -337,7 +367,7 @@ def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
         assert service.state().mode == "paused"
         path = tmp_path / "a.png"
         path.write_bytes(png(90))
-        service.found(stamp(path))
+        service.found(path)
         judged(service, png(91))
         assert len(everything(service)) == 1
         service.settings.pause(None)
@@ -349,19 +379,19 @@ def test_a_full_disk_costs_no_verdict_and_nothing_is_lost(home, heavy, tmp_path)
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         path = tmp_path / "a.png"
         path.write_bytes(png(95))
-        idle.found(stamp(path))
-        works = idle.worker.queue.take(Priority.BATCH)
+        idle.found(path)
+        batch = idle.queue.take(Priority.BATCH)
         full(idle, is_full=True)
-        idle.worker._settle(works)
+        idle.worker._process(batch)
         assert "full" in idle.state().notices[0]
         ticket = idle.check(png(96), person())
-        assert idle.worker.step()
+        assert idle.step()
         answer = idle.ticket(ticket.id).answer
         assert answer.label is not None
         assert not answer.is_stored
         full(idle, is_full=False)
         idle.worker.wake()
-        idle.worker.step()
+        idle.step()
         assert str(path) in [one.entry.check.path for one in everything(idle)]
         assert idle.state().notices == []
 
@@ -390,22 +420,22 @@ def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         path = tmp_path / "a.png"
         path.write_bytes(png(97))
-        idle.found(stamp(path))
+        idle.found(path)
         ticket = idle.check(png(98), person())
         active = home.models / "active"
         named = active.read_bytes()
         active.write_text("missing")
         try:
-            idle.worker.step()
+            idle.step()
             idle.worker.wake()
-            idle.worker.step()
+            idle.step()
             answer = idle.ticket(ticket.id).answer
             assert answer.entry.check.code == "no_model"
             assert "missing" in idle.state().notices[0]
         finally:
             active.write_bytes(named)
         idle.worker.wake()
-        assert idle.worker.step()
+        assert idle.step()
         assert idle.state().notices == []
         assert [one.entry.check.path for one in everything(idle)] == [str(path)]
 
@@ -416,20 +446,20 @@ def test_a_sent_picture_whose_copy_is_gone_after_a_kill_is_no_row(home, heavy, t
         ticket = idle.check(png(92), person())
         [copy] = (tmp_path / "spool").iterdir()
         copy.unlink()
-        assert idle.worker.step()
+        assert idle.step()
         assert everything(idle) == []
-        assert not idle.worker.queue.is_open(ticket.id)
+        assert not idle.queue.is_unfinished(ticket.id)
 
 
 def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         ticket = idle.check(png(99), person())
-        works = idle.worker.queue.take(Priority.BATCH)
+        batch = idle.queue.take(Priority.BATCH)
         with idle.store.writing() as session:
             jobs.drop(session, ticket.id)
-        idle.worker._settle(works)
+        idle.worker._process(batch)
         assert everything(idle) == []
-        assert not idle.worker.queue.is_open(ticket.id)
+        assert not idle.queue.is_unfinished(ticket.id)
 
 
 # --- The person's word --------------------------------------------------------------------
@@ -465,7 +495,7 @@ def test_tidying_up_keeps_what_the_person_wants_kept(service):
     answer = judged(service, png(220))
     service.settings.put("history.keep_checks", 1)
     judged(service, png(221))
-    service.tidy()
+    service.upkeep.tidy()
     rows = everything(service)
     assert len(rows) == 1
     assert rows[0].id > answer.id
@@ -474,18 +504,18 @@ def test_tidying_up_keeps_what_the_person_wants_kept(service):
 
 def test_edited_settings_are_read_again_and_nonsense_is_told_once(service):
     service.settings.path.write_text("[worker]\nqueue = 7\n")
-    service.look_after()
+    service.upkeep.look_after()
     assert service.config.worker.queue == 7
     service.settings.path.write_text("[worker]\nqeue = 8\n")
     with pytest.raises(Exception, match="did you mean"):
-        service.look_after()
-    service.look_after()
+        service.upkeep.look_after()
+    service.upkeep.look_after()
     assert service.config.worker.queue == 7
 
 
 def test_a_line_with_nothing_to_do_costs_nothing(service):
     judged(service, png(230))
-    (worker,) = (one.native_id for one in threading.enumerate() if one.name == "judging")
+    (worker,) = (one.native_id for one in threading.enumerate() if one.name == "worker")
     before = cpu_s(worker)
     time.sleep(0.5)  # the measured thing is the passing of time itself
     assert cpu_s(worker) - before < within(0.1)

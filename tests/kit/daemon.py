@@ -19,7 +19,7 @@ from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.app import started
 from antifake.daemon.places import Places
-from antifake.daemon.service import Service
+from antifake.daemon.service import Intake, Service, Upkeep
 from antifake.daemon.service.access import Access
 
 ADMIN = object()
@@ -54,6 +54,8 @@ class Asked:
     service: Service
     access: Access
     port: int
+    upkeep: Upkeep
+    intake: Intake
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -159,4 +161,12 @@ def running_daemon(root: Path, source: Path, settings: str = "") -> Iterator[Ask
     places.config.write_text(f"[server]\nport = {free_port()}\n{settings}")
     stopped = threading.Event()
     with started(places, stopped.set) as daemon:
-        yield Asked(places, daemon.service, daemon.access, daemon.running.port, stopped)
+        yield Asked(
+            places,
+            daemon.service,
+            daemon.access,
+            daemon.running.port,
+            daemon.upkeep,
+            daemon.intake,
+            stopped,
+        )

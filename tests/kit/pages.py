@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import count
@@ -16,15 +16,15 @@ from PIL import Image
 
 from antifake.core.catalog import Home
 from antifake.daemon.config import load
-from antifake.daemon.service import Dependencies, Events, Service, Settings
+from antifake.daemon.service import Intake, Service, Settings, service_at_rest
 from antifake.daemon.service.access import Access
+from antifake.daemon.service.at_rest import FoldersAtRest
+from antifake.daemon.service.service import Folders
 from antifake.daemon.store import Store, checks, open_store
 from antifake.daemon.store.checks import Check, Finding
-from antifake.daemon.watcher import Watcher
+from antifake.daemon.watcher import FolderState, Watcher
 from antifake.daemon.web import About, Server, create_app
 from antifake.daemon.web.context import NAME
-from antifake.daemon.worker.active_model import ActiveModel
-from antifake.daemon.worker.model_process import ModelProcess
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 PORT = 8765
@@ -51,6 +51,7 @@ class World:
     access: Access
     requests: list[str]
     numbers: Iterator[int]
+    watched: "Watched"
 
     def add(self, name: str | None = None, *, at=NOW, thumb: Image.Image | None = None, **about):
         """A check of a picture of its own; gives its Check."""
@@ -82,22 +83,35 @@ class World:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """A real watcher follows the settings meanwhile; what it finds, nobody judges."""
-        with Watcher(self.service, self.service.config.watch, lambda: NOW) as watcher:
+        intake = Intake(self.store, put_file=lambda _: False)
+        with Watcher(intake, self.service.config.watch, lambda: NOW) as watcher:
             self.service.settings.listen(lambda config: watcher.apply(config.watch))
-            self.service.serve(None, watcher)
+            self.watched.by = watcher
             yield
+
+
+@dataclass
+class Watched:
+    """The folders at rest, or with a watcher."""
+
+    by: Folders
+
+    def state(self) -> list[FolderState]:
+        return self.by.state()
+
+    def rescan(self) -> None:
+        self.by.rescan()
 
 
 @contextmanager
 def world(folder: Path, home: Home) -> Iterator[World]:
-    with open_store(folder / "history.db", NOW) as store, ModelProcess(home) as model:
+    with open_store(folder / "history.db", NOW) as store:
         settings = Settings(folder / "config.toml", load(folder / "config.toml"))
-        events = Events()
-        service = Service(
-            Dependencies(store, settings, ActiveModel(home), model, events, lambda: NOW)
-        )
-        yield World(store, service, Access(store, events, lambda: NOW), [], count(1))
-        events.close()
+        watched = Watched(FoldersAtRest(settings))
+        service = replace(service_at_rest(store, settings, home, lambda: NOW), watched=watched)
+        access = Access(store, service.events, lambda: NOW)
+        yield World(store, service, access, [], count(1), watched)
+        service.events.close()
 
 
 class _Browser(FlaskClient):

@@ -1,0 +1,61 @@
+"""The service without a daemon: it reads and changes the history, but judges nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from antifake.core import AntifakeError
+from antifake.core.catalog import Home
+from antifake.daemon.store import Store
+from antifake.daemon.store.jobs import NewJob
+from antifake.daemon.watcher import FolderState
+from antifake.daemon.watcher.roots import objection_to
+from antifake.daemon.worker.active_model import ActiveModel
+from antifake.daemon.worker.model_process import ModelProcess
+
+from .checks import Checks
+from .events import Events
+from .service import Service
+from .settings import Settings
+from .status import Status
+
+
+class NoQueue:
+    """In the place of the queue: there is no worker that would take a job."""
+
+    def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
+        raise AntifakeError("antifake is not running: start it with antifake daemon start.")
+
+    def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
+    def wait(self, name: str, seconds: float) -> None:
+        """Nothing to wait for."""
+
+
+@dataclass(frozen=True)
+class FoldersAtRest:
+    """In the place of the watcher: the folders of the settings, and what is wrong with them."""
+
+    settings: Settings
+
+    def state(self) -> list[FolderState]:
+        return [
+            FolderState(folder, folder.polling, objection_to(str(folder.path)), pending=0)
+            for folder in self.settings.config.watch.folders
+        ]
+
+    def rescan(self) -> None:
+        """The next start of the daemon looks through all folders."""
+
+
+def service_at_rest(
+    store: Store, settings: Settings, home: Home, clock: Callable[[], datetime]
+) -> Service:
+    """Returns a service over an open store. The caller closes the store."""
+    names = settings.config.worker.model, settings.config.worker.prompt
+    events = Events()
+    # It only says which model would answer: nothing starts its process.
+    status = Status(store, settings, ModelProcess(home, *names), events, clock)
+    checks = Checks(store, settings, ActiveModel(home, *names), NoQueue(), events)
+    return Service(store, settings, events, clock, checks, status, FoldersAtRest(settings))

@@ -1,0 +1,47 @@
+"""What the watcher asks and reports: the sink of the files that it finds."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from antifake.daemon.store import Store, checks, ledger
+from antifake.daemon.store.ledger import Stamp
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Usable from many threads. It is the `Sink` of the watcher."""
+
+    store: Store
+    put_file: Callable[[Stamp], bool]
+    """Queues a file. Returns False if it cannot be queued now."""
+
+    def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
+        """Yields the stamps of files that are new or changed since they were last dealt with."""
+        with self.store.reading() as session:
+            yield from ledger.unknown(session, stamps)
+
+    def found(self, stamp: Stamp) -> bool:
+        """Takes a file that is complete. Returns False if it must be offered again later."""
+        with self.store.reading() as session:
+            noted = ledger.known(session, stamp.path)
+            moved = ledger.known_elsewhere(session, stamp)
+        if noted is not None and noted.stamp == stamp:
+            return True
+        if moved is None:
+            return self.put_file(stamp)
+        with self.store.writing() as session:
+            ledger.note(session, stamp, sha256=moved.sha256, check_id=moved.check_id)
+            if moved.check_id is not None and not os.path.lexists(moved.stamp.path):
+                checks.moved(session, moved.check_id, stamp.path)
+        return True
+
+    def noted(self, folder: str) -> Iterator[str]:
+        """Yields the path of every file below a folder that the ledger knows."""
+        with self.store.reading() as session:
+            yield from ledger.paths_in(session, folder)
+
+    def gone(self, paths: Collection[str]) -> None:
+        """These files do not exist any more. Their history stays."""
+        with self.store.writing() as session:
+            ledger.drop(session, paths)

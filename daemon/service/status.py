@@ -1,0 +1,102 @@
+"""How the daemon is doing, for health, tray and page; and what the user must be told."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from antifake.daemon.store import Store, StoreError, jobs
+from antifake.daemon.store.jobs import Priority
+from antifake.daemon.worker.model_process import ModelProcess, ModelState
+
+from .events import Events
+from .settings import Settings
+
+Mode = Literal["ready", "working", "paused", "attention"]
+
+
+@dataclass(frozen=True)
+class State:
+    """How things are now."""
+
+    mode: Mode
+    model: ModelState
+    waiting: dict[str, int]
+    """How many pictures wait, by priority: person, folder, batch."""
+    paused_until: datetime | None
+    notices: list[str]
+    """What the user must know, in sentences."""
+
+
+class Status:
+    """Usable from many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        model: ModelProcess,
+        events: Events,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store, self._settings, self._model = store, settings, model
+        self._events, self._clock = events, clock
+        self._lock = threading.Lock()
+        self._notices: list[str] = list(store.notices)
+        self._trouble: str | None = None
+        self._is_busy = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether pictures are being judged."""
+        return self._is_busy
+
+    def state(self) -> State:
+        counted, trouble = dict.fromkeys(Priority, 0), None
+        try:
+            with self._store.reading() as session:
+                counted = jobs.waiting(session)
+        except StoreError as error:
+            trouble = str(error)
+        waiting = {priority.name.lower(): n for priority, n in counted.items()}
+        until = self._settings.config.watch.paused_until
+        until = until if until and until > self._clock() else None
+        model = self._model.state()
+        with self._lock:
+            broken = model.why if model.phase == "broken" else None
+            current = [self._trouble, trouble, broken, model.warning]
+            notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
+        return State(self._mode(notices, until), model, waiting, until, notices)
+
+    def _mode(self, notices: list[str], until: datetime | None) -> Mode:
+        if notices:
+            return "attention"
+        if self._is_busy:
+            return "working"
+        return "paused" if until else "ready"
+
+    def set_trouble(self, sentence: str | None) -> None:
+        """Why no pictures can be judged at the moment. None: they can be."""
+        with self._lock:
+            is_new, self._trouble = sentence != self._trouble, sentence
+        if is_new:
+            self._events.tell("state")
+
+    def set_busy(self, is_busy: bool) -> None:
+        """The worker has begun to work, or has nothing left to do."""
+        self._is_busy = is_busy
+        self._events.tell("state")
+
+    def notice(self, sentence: str) -> None:
+        """Show the user this sentence until they dismiss it."""
+        with self._lock:
+            if sentence not in self._notices:
+                self._notices.append(sentence)
+        self._events.tell("state")
+
+    def dismiss_notices(self) -> None:
+        """The user has read the notices."""
+        with self._lock:
+            self._notices.clear()
+        self._events.tell("state")

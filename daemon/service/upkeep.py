@@ -1,0 +1,53 @@
+"""What is done regularly: look after settings, model and database, and tidy the history up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from antifake.daemon.store import Store, forgetting, jobs, mend
+from antifake.daemon.worker.model_process import ModelProcess
+
+from .settings import Settings
+from .status import Status
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """Its methods are called by the schedule, each by one thread at a time."""
+
+    store: Store
+    settings: Settings
+    model: ModelProcess
+    status: Status
+    clock: Callable[[], datetime]
+    on_mended: Callable[[], object]
+    """Called when another database file has taken the place of a damaged one."""
+
+    def look_after(self) -> None:
+        """Every half minute: edited settings, a damaged database, a model that is not used."""
+        self._mend()
+        self.settings.reload_if_changed()
+        if not self.status.is_busy:
+            self.model.sleep_if_idle(60 * self.settings.config.worker.idle_minutes)
+
+    def _mend(self) -> None:
+        told = mend(self.store, self.clock())
+        for sentence in told:
+            self.status.notice(sentence)
+        if told:
+            self.on_mended()
+
+    def tidy(self) -> None:
+        """Make the daily backup, and drop what the settings do not allow to be kept longer."""
+        now, kept = self.clock(), self.settings.config.history
+        self.store.back_up(now)
+        if kept.keep_days:
+            forgetting.retire(self.store, now - timedelta(days=kept.keep_days))
+        if kept.keep_checks:
+            with self.store.reading() as session:
+                before = forgetting.older_than_newest(session, kept.keep_checks)
+            if before is not None:
+                forgetting.retire(self.store, before)
+        with self.store.writing() as session:
+            forgetting.trim_thumbnails(session, kept.thumbnails)
+            jobs.drop_over(session, now - timedelta(days=1))

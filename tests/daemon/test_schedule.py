@@ -1,0 +1,144 @@
+"""What is done regularly is done in time, made up for after a sleep, and told of where it fails."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from kit.waiting import eventually
+
+from antifake.core.catalog import Home
+from antifake.daemon import schedule
+from antifake.daemon.config import Config
+from antifake.daemon.schedule import rescanning_after_sleep, scheduled
+from antifake.daemon.service import Events, Settings, Status, Upkeep
+from antifake.daemon.store import open_store
+from antifake.daemon.worker.model_process import ModelProcess
+
+MINUTE = timedelta(minutes=1)
+
+
+class Clocks:
+    """A wall clock and a monotonic clock; the computer can be put to sleep."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = 1_000_000.0, 50.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.wall += seconds
+
+
+@pytest.fixture
+def clocks():
+    return Clocks()
+
+
+@pytest.fixture
+def done(clocks):
+    """What was done, in order, and a `look` that does it."""
+    log: list[str] = []
+    look = rescanning_after_sleep(
+        lambda: log.append("look"),
+        lambda: log.append("rescan"),
+        lambda: clocks.wall,
+        lambda: clocks.monotonic,
+    )
+    return log, look
+
+
+def test_while_the_computer_is_awake_the_folders_are_not_walked_each_time(clocks, done):
+    log, look = done
+    for _ in range(3):
+        clocks.pass_(30)
+        look()
+    clocks.sleep(schedule.ASLEEP_S - 1)  # as the wall's clock is put right
+    look()
+    assert log == ["look"] * 4
+
+
+def test_after_a_sleep_the_folders_are_walked_once_before_all_else(clocks, done):
+    log, look = done
+    clocks.sleep(8 * 3600)
+    look()
+    clocks.pass_(30)
+    look()
+    assert log == ["rescan", "look", "look"]
+    clocks.sleep(schedule.ASLEEP_S + 1)
+    look()
+    assert log[3:] == ["rescan", "look"]
+
+
+def test_a_wall_clock_that_is_put_back_is_no_sleep(clocks, done):
+    log, look = done
+    clocks.sleep(-3600)
+    look()
+    assert log == ["look"]
+
+
+@contextmanager
+def at_work(folder, rescan=lambda: None):
+    """A running schedule and the upkeep that it calls; its clock stands still."""
+    now = datetime.now(UTC)
+    with open_store(folder / "history.db", now) as store, ModelProcess(Home(folder)) as model:
+        settings = Settings(folder / "config.toml", Config())
+        status = Status(store, settings, model, Events(), lambda: now)
+        upkeep = Upkeep(store, settings, model, status, lambda: now, lambda: None)
+        with scheduled(upkeep, rescan) as scheduler:
+            yield scheduler, upkeep
+
+
+def test_each_job_has_its_time(tmp_path):
+    with at_work(tmp_path) as (scheduler, upkeep):
+        every = {job.id: job.trigger.interval for job in scheduler.get_jobs()}
+        assert every == {
+            "look after": timedelta(seconds=30),
+            "tidy": timedelta(hours=6),
+            "rescan": timedelta(minutes=15),
+        }
+        assert scheduler.get_job("tidy").next_run_time == upkeep.clock() + MINUTE
+
+
+def test_another_time_between_two_walks_counts_from_now_on(tmp_path):
+    walks = []
+    with at_work(tmp_path, lambda: walks.append(1)) as (scheduler, upkeep):
+        upkeep.settings.put("watch.rescan_minutes", 90.0)
+        assert scheduler.get_job("rescan").trigger.interval == 90 * MINUTE
+        former = scheduler.get_job("rescan").next_run_time
+        upkeep.settings.put("worker.queue", 3)
+        assert scheduler.get_job("rescan").next_run_time == former
+        scheduler.modify_job("rescan", next_run_time=datetime.now(UTC))
+        eventually(lambda: walks)
+
+
+def test_tidying_up_makes_the_backup_of_the_day(tmp_path):
+    with at_work(tmp_path) as (scheduler, upkeep):
+        scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))
+        assert eventually(upkeep.store.backups.all)
+
+
+def test_a_job_that_fails_tells_the_person_why_and_is_tried_again_in_its_time(tmp_path):
+    with at_work(tmp_path) as (scheduler, upkeep):
+        upkeep.settings.path.write_text("[worker]\nqeue = 8\n")
+        scheduler.modify_job("look after", next_run_time=datetime.now(UTC))
+        eventually(lambda: "did you mean" in "".join(upkeep.status.state().notices))
+        assert scheduler.get_job("look after").next_run_time > datetime.now(UTC)
+        upkeep.settings.path.write_text("[worker]\nqueue = 8\n")
+        scheduler.modify_job("look after", next_run_time=datetime.now(UTC))
+        eventually(lambda: upkeep.settings.config.worker.queue == 8)
+
+
+def test_no_name_of_a_file_gets_into_the_logs_with_a_failure(tmp_path, caplog):
+    """A disk that fails names the file in its error; the person may read it, the logs may not."""
+
+    def fail():
+        raise PermissionError(13, "Permission denied", "/home/anna/secret picture.png")
+
+    with at_work(tmp_path, fail) as (scheduler, upkeep):
+        scheduler.modify_job("rescan", next_run_time=datetime.now(UTC))
+        eventually(lambda: "secret picture" in "".join(upkeep.status.state().notices))
+        told = [one for one in caplog.records if one.name == schedule.__name__]
+        assert ["rescan failed" in one.getMessage() for one in told] == [True]
+        assert "anna" not in told[0].getMessage()
