@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 API = "/api/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
+_FOREIGN = {"misdirected", "wrong_origin"}
+"""A page of the web caused the request: nothing of our page is shown in its place."""
 SCRIPT_HEADER = "X-Requested-By"
 """The scripts of our page send it; no form can."""
 
@@ -56,7 +58,7 @@ def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
     """Register the handlers of all errors. `page` renders a problem for a person."""
 
     def answer(problem: Problem) -> Response:
-        if request.path.startswith(API):
+        if request.path.startswith(API) or problem.code in _FOREIGN:
             return problem_json(problem)
         response = _script_json(problem) if _is_from_script() else page(problem)
         response.headers.extend(problem.headers)

@@ -201,9 +201,12 @@ def guard(app: Flask) -> None:
         if request.routing_exception is not None:
             raise request.routing_exception
         required = requirement_of(request.endpoint)
-        check_type(required)
         check_length(required)
-        check_identity(required, wrong_tokens)
+        if required.identity == "session":
+            check_session()
+        check_type(required)
+        if required.identity == "token":
+            check_token(required, wrong_tokens)
         check_json()
         return None
 
@@ -353,13 +356,6 @@ def _small_int(digits: str) -> int:
 
 
 # --- Identity -----------------------------------------------------------------------------
-
-
-def check_identity(required: Requirement, wrong_tokens: WrongTokens) -> None:
-    if required.identity == "token":
-        check_token(required, wrong_tokens)
-    elif required.identity == "session":
-        check_session()
 
 
 def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:

@@ -141,7 +141,7 @@ def test_bytes_are_taken_nowhere_else(daemon, me):
     about = {"Cookie": me.cookie, "X_Requested_By": "antifake", "Content_Type": BYTES}
     assert daemon.ask("POST", "//changes/notices", b"x", token=None, **about).status == 415
     large = bytes(2_000_000)
-    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 415
+    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
 
 
 def head(daemon: CheckRequest, me: Person, *lines: str) -> int:

@@ -28,7 +28,7 @@ _TITLES = {
     503: "Not just now",
     507: "The disk is full",
 }
-_WITHOUT_FRAME = {403, 421, 500}
+_WITHOUT_FRAME = {403, 500}
 """Of requests that were refused before they were known, and where the frame might fail, too."""
 
 # Windows takes these from its registry, where other programs change them; a browser that is told
