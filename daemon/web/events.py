@@ -6,13 +6,13 @@ API and page use the same two, and share their seats.
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify, request
 
 from antifake.daemon.service import Event, Events
 
-from .api import serialize
 from .context import context, service
 from .errors import Problem
 from .guards import access_ended
@@ -51,7 +51,7 @@ def polled(after: int | None, wait_s: float = 0.0) -> Response:
         with context().streams.seat() as has_one:
             found = _wait(events, number, wait_s) if has_one else found
     last = events.last if found is None else found[-1].number if found else number
-    told = [serialize.event(one) for one in found or []]
+    told = [asdict(one) for one in found or []]
     return jsonify(events=told, last=last, reset=found is None)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from antifake.daemon.config import Config, Folder, names
-from antifake.daemon.service import Answer, Event, State, Ticket
+from antifake.daemon.service import Answer, State, Ticket
 from antifake.daemon.service.access import Pairing
 from antifake.daemon.store.corrections import Said
 from antifake.daemon.store.exchange import Imported
@@ -90,10 +90,6 @@ def state(now: State, version: str, last_event: int) -> Json:
         "version": version,
         "last_event": last_event,
     }
-
-
-def event(one: Event) -> Json:
-    return {"number": one.number, "kind": one.kind, "data": one.data}
 
 
 def folder(watched: FolderState) -> Json:
