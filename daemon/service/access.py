@@ -228,9 +228,13 @@ class Access:
             raise UsageError("A browser cannot be given everything: leave out admin.")
         secret = secrets.token_urlsafe(32)
         pairing = Pairing(
-            id=secrets.token_hex(8), name=name, origin=origin, scopes=wanted,
-            code=f"{secrets.randbelow(10**6):06}", expires=now + PAIRING_FOR,
-        )  # fmt: skip
+            id=secrets.token_hex(8),
+            name=name,
+            origin=origin,
+            scopes=wanted,
+            code=f"{secrets.randbelow(10**6):06}",
+            expires=now + PAIRING_FOR,
+        )
         with self._lock:
             self._make_room(now)
             self._asked[pairing.id] = _Asked(pairing, _hash(secret))

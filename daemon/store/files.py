@@ -6,6 +6,7 @@ last hours. Every backup is verified before it counts as one.
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,10 +104,10 @@ class Backups:
 
     def make(self, now: datetime) -> Path:
         """Makes and verifies a backup and deletes the oldest beyond `keep`. Raises StoreError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self.folder / f"{self.database.stem}-{now.astimezone(UTC):{_STAMP}}.db"
         part = target.with_suffix(".part")
         try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._copy_to(part)
             part.replace(target)
         except sqlite3.Error as error:
@@ -114,7 +115,8 @@ class Backups:
         except OSError as error:
             raise StoreError(f"No backup could be made: {error.strerror or error}.") from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # as where the folder is a file: there is no part then
+                part.unlink(missing_ok=True)
         self.drop_all_but([*self.all()[-self.keep :], target])
         return target
 

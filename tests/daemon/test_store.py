@@ -353,6 +353,16 @@ def test_a_migration_that_fails_changes_nothing_and_can_be_tried_again(path, tmp
     assert opened(path, migrations=later(tmp_path / "good", good))[0] == 5
 
 
+def test_where_no_backup_can_be_made_a_sentence_says_so_and_the_log_goes_on(path):
+    with open_store(path, NOW) as store:
+        add(store)
+        (path.parent / "backups").write_text("somebody's file has the folder's name")
+        with pytest.raises(StoreError, match="No backup could be made: "):
+            store.back_up(NOW)
+        add(store)
+        assert count(store) == 2
+
+
 # --- Writing ------------------------------------------------------------------------------
 
 

@@ -151,36 +151,46 @@ def test_of_two_words_on_one_picture_the_later_one_counts(full, empty, form):
 GOOD = {"label": "real", "p_fake": 0.1, "sha256": sha(1), "at": "2026-01-01T00:00:00+00:00"}
 
 
+NOT_NUMBER = "{} must be a number."
+TOGETHER = "a label and a p_fake from 0 to 1 belong together."
+TIME = "at must be a time like 2026-01-31T12:00:00+00:00."
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "sentence"),
     [
-        {"label": "fake?"},
-        {"p_fake": 1.5},
-        {"p_fake": None},
-        {"p_fake": "NaN"},
-        {"p_fake": True},
-        {"sha256": "xyz"},
-        {"sha256": 7},
-        {"phash": "0"},
-        {"source": "nowhere"},
-        {"id": "../x"},
-        {"at": "yesterday"},
-        {"at": "2026-01-01T00:00:00"},
-        {"width": 1.5},
-        {"height": -1},
-        {"width": 10**400},
-        {"ms": []},
-        {"path": {}},
-        {"model": 3},
+        ({"label": "fake?"}, None),
+        ({"p_fake": 1.5}, TOGETHER),
+        ({"p_fake": None}, TOGETHER),
+        ({"p_fake": "NaN"}, "p_fake must be a number from 0 on."),
+        ({"p_fake": True}, "p_fake must be a number from 0 on."),
+        ({"p_fake": "much"}, NOT_NUMBER.format("p_fake")),
+        ({"sha256": "xyz"}, "sha256 must be 64 hex digits."),
+        ({"sha256": 7}, "sha256 must be text."),
+        ({"sha256": None}, "it has neither an id nor a sha256."),
+        ({"phash": "0"}, "phash must be 16 hex digits."),
+        ({"source": "nowhere"}, None),
+        ({"id": "../x"}, None),
+        ({"at": "yesterday"}, TIME),
+        ({"at": "2026-01-01T00:00:00"}, "at must say its time zone."),
+        ({"width": 1.5}, "width must be a whole number."),
+        ({"height": -1}, "height must be a number from 0 on."),
+        ({"width": 10**400}, NOT_NUMBER.format("width")),
+        ({"ms": []}, NOT_NUMBER.format("ms")),
+        ({"path": {}}, "path must be text."),
+        ({"model": 3}, "model must be text."),
     ],
 )
-def test_a_row_that_makes_no_sense_is_left_out_and_told_of(empty, wrong):
+def test_a_row_that_makes_no_sense_is_left_out_and_told_of(empty, wrong, sentence):
     rows = [GOOD | {"sha256": sha(5)}, GOOD | wrong, GOOD | {"sha256": sha(6)}]
     done = import_(empty, "\n".join(map(json.dumps, rows)), "jsonl")
     assert done.added == 2
-    assert len(done.refused) == 1
-    assert done.refused[0].startswith("Row 2: ")
-    assert done.refused[0].endswith(".")
+    [refused] = done.refused
+    if sentence is None:
+        assert refused.startswith(f"Row 2: {'' if 'id' in wrong else next(iter(wrong))}")
+        assert refused.endswith(".")
+    else:
+        assert refused == f"Row 2: {sentence}"
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[]", "3", "null", "[" * 100_000, '{"a": NaN'])

@@ -45,7 +45,7 @@ from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.judge import Judge
 from antifake.daemon.worker.model_process import ModelProcess
 from antifake.daemon.worker.queue import JobQueue, QueueFullError
-from antifake.daemon.worker.worker import Callbacks, Worker
+from antifake.daemon.worker.worker import HOLD_S, Callbacks, Worker
 
 POISON = picture(666).resize((28, 28))
 
@@ -437,6 +437,24 @@ def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path
         idle.worker.wake()
         assert idle.step()
         assert idle.state().notices == []
+        assert [one.entry.check.path for one in everything(idle)] == [str(path)]
+
+
+def test_folders_that_wait_for_a_model_are_tried_again_in_their_time(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        path = tmp_path / "a.png"
+        path.write_bytes(png(101))
+        idle.found(path)
+        active = home.models / "active"
+        named = active.read_bytes()
+        active.write_text("missing")
+        try:
+            assert idle.step(at=100.0)
+        finally:
+            active.write_bytes(named)
+        assert not idle.step(at=100.0 + HOLD_S - 0.1)
+        assert everything(idle) == []
+        assert idle.step(at=100.0 + HOLD_S)
         assert [one.entry.check.path for one in everything(idle)] == [str(path)]
 
 
