@@ -20,14 +20,15 @@ from antifake.core.instructblip import load
 from antifake.core.pipeline import judge_all
 from antifake.core.promptbook import Promptbook
 from antifake.core.samples import photographs
-from antifake.tests.bench import daemon
-from antifake.tests.bench.measure import by_turns, process, row
 from antifake.trainer.examples import from_folders
 from antifake.trainer.features import FeatureCache
 from antifake.trainer.presets import CORRECTIONS
 from antifake.trainer.trainable import Shape
 from antifake.trainer.training import TrainingRequest, Workspace, train
 from tests.kit.toy import toy_pictures
+
+from . import daemon
+from .measure import by_turns, process, row
 
 
 def one_picture(detector: Detector, data: bytes) -> None:
@@ -63,8 +64,13 @@ def scanning(detector: Detector, path: Path, count: int = 96) -> None:
             lambda: [detector.judge(crops) for _ in range(count // 8)],
             runs=3,
         )
-    row(f"scan, {count / scan:.1f} pictures/s, each", scan / count, "the model alone, batch 8",
-        model / count, "aim <= 1.11")  # fmt: skip
+    row(
+        f"scan, {count / scan:.1f} pictures/s, each",
+        scan / count,
+        "the model alone, batch 8",
+        model / count,
+        "aim <= 1.11",
+    )
 
 
 def loading(home: Home) -> None:

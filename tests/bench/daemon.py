@@ -34,7 +34,8 @@ from antifake.daemon.store import open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.ids import new_number
 from antifake.daemon.store.tables import CheckRow, table_of
-from antifake.tests.bench.measure import by_turns, process, row, seconds
+
+from .measure import by_turns, process, row, seconds
 
 ROWS = 1_000_000
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
@@ -92,8 +93,12 @@ def together(asked: Client, count: int = 24, clients: int = 12) -> None:
             lambda: list(pool.map(partial(judged, asked), list(itertools.islice(new, count)))),
             runs=5,
         )
-    row(f"{clients} clients at once, each picture", at_once / count, "one after the other",
-        alone / count)  # fmt: skip
+    row(
+        f"{clients} clients at once, each picture",
+        at_once / count,
+        "one after the other",
+        alone / count,
+    )
 
 
 def judged(asked: Client, data: bytes) -> None:
@@ -117,8 +122,10 @@ def under_load(asked: Client, port: int) -> None:
             time.sleep(0.01)
     worst = sorted(times)[int(0.99 * len(times))]
     what = "health, 480 half-open + 12 checking, median"
-    print(f"{what:<44}{1000 * statistics.median(times):>9.1f} ms   99 %: {1000 * worst:.0f} ms"
-          f", worst {1000 * max(times):.0f} ms of {len(times)} (aim < 100)")  # fmt: skip
+    print(
+        f"{what:<44}{1000 * statistics.median(times):>9.1f} ms   99 %: {1000 * worst:.0f} ms"
+        f", worst {1000 * max(times):.0f} ms of {len(times)} (aim < 100)"
+    )
 
 
 def lenient(asked: Client, data: bytes) -> None:
@@ -134,16 +141,23 @@ def asleep(daemon: Running, asked: Client) -> None:
     used = processor_s(pid)
     time.sleep(20)
     share = (processor_s(pid) - used) / 20
-    print(f"{'idle: memory of the daemon':<44}{resident(pid) / 1e6:>9.0f} MB   processor "
-          f"{100 * share:.2f} %, {len(children(pid))} children (aim < 150 MB, 0 %)")  # fmt: skip
+    print(
+        f"{'idle: memory of the daemon':<44}{resident(pid) / 1e6:>9.0f} MB   processor "
+        f"{100 * share:.2f} %, {len(children(pid))} children (aim < 150 MB, 0 %)"
+    )
     new = fresh(2)
     times, torch = [], []
     for _ in range(3):
         torch.append(seconds(process("-c", "import torch")))
         times.append(seconds(lambda: post(asked, next(new))))
         eventually(lambda: asked.get("/state")["model"]["phase"] == "asleep", 90)
-    row("first verdict after idle", statistics.median(times), "import torch",
-        statistics.median(torch), "aim <= 2.5")  # fmt: skip
+    row(
+        "first verdict after idle",
+        statistics.median(times),
+        "import torch",
+        statistics.median(torch),
+        "aim <= 2.5",
+    )
 
 
 def processor_s(pid: int) -> float:
@@ -191,10 +205,19 @@ def a_check(number: int) -> dict[str, object]:
     path = f"/home/anna/Pictures/{number % 100}/IMG_{number:08d}.jpg"
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     found = Finding(
-        source="watch", label=("real", "fake", "unsure")[number % 3], p_fake=0.1, path=path,
-        model="mini@cfa69073", prompt="mini@0123abcd", sha256=digest, phash=int(digest[:16], 16),
-        width=4032, height=3024, format="JPEG", ms=51.3,
-    )  # fmt: skip
+        source="watch",
+        label=("real", "fake", "unsure")[number % 3],
+        p_fake=0.1,
+        path=path,
+        model="mini@cfa69073",
+        prompt="mini@0123abcd",
+        sha256=digest,
+        phash=int(digest[:16], 16),
+        width=4032,
+        height=3024,
+        format="JPEG",
+        ms=51.3,
+    )
     name = {"id": new_number(FIRST + number * MINUTE), "name_key": f"img_{number:08d}.jpg"}
     return asdict(found) | name
 

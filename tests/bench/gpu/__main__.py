@@ -19,14 +19,15 @@ import torch
 
 from antifake.core.instructblip import DTYPES
 from antifake.core.precision import Precision, choose
-from antifake.tests.bench.gpu.clock import say
-from antifake.tests.bench.gpu.files import files
-from antifake.tests.bench.gpu.memory import memory
-from antifake.tests.bench.gpu.model import config_of, skeleton
-from antifake.tests.bench.gpu.setting import Bench, Scale
-from antifake.tests.bench.gpu.table import Table
-from antifake.tests.bench.gpu.tuning import long_tuning, tuning
-from antifake.tests.bench.gpu.verdicts import official, verdicts
+
+from .clock import say
+from .files import files
+from .memory import memory
+from .model import config_of, skeleton
+from .setting import Bench, Scale
+from .table import Table
+from .tuning import long_tuning, tuning
+from .verdicts import official, verdicts
 
 PARTS = {
     "verdict": verdicts,
@@ -100,8 +101,10 @@ def scale(options: argparse.Namespace) -> Scale:
 def header(config: dict[str, Any], precision: Precision, *, is_whole: bool) -> list[str]:
     """Machine, versions, commit, model."""
     versions = ", ".join(map(named_version, ("torch", "transformers", "bitsandbytes", "antifake")))
-    layers = [config[part]["num_hidden_layers"] for part in
-              ("vision_config", "qformer_config", "text_config")]  # fmt: skip
+    layers = [
+        config[part]["num_hidden_layers"]
+        for part in ("vision_config", "qformer_config", "text_config")
+    ]
     numbers = sum(parameter.numel() for parameter in skeleton(config).parameters())
     reduced = "" if is_whole else " REDUCED: these figures say nothing of the true size."
     return [

@@ -14,10 +14,11 @@ from PIL import Image
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.pipeline import judge_all
-from antifake.tests.bench.gpu.clock import say, timed
-from antifake.tests.bench.gpu.setting import Bench
-from antifake.tests.bench.gpu.table import Line
 from bench.measure import seconds
+
+from .clock import say, timed
+from .setting import Bench
+from .table import Line
 
 GRAIN_STD = 8  # of 255
 

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.precision import Precision
-from antifake.tests.bench.gpu.model import QFORMER_WORDS, WORDS, skeleton
+
+from .model import QFORMER_WORDS, WORDS, skeleton
 
 
 @dataclass(frozen=True)

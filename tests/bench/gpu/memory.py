@@ -7,11 +7,12 @@ from torch import Tensor
 
 from antifake.core.detector import Detector
 from antifake.core.quantization import Weights
-from antifake.tests.bench.gpu.clock import say, timed
-from antifake.tests.bench.gpu.floors import Products
-from antifake.tests.bench.gpu.setting import Bench
-from antifake.tests.bench.gpu.table import Line
-from antifake.tests.bench.gpu.verdicts import rate
+
+from .clock import say, timed
+from .floors import Products
+from .setting import Bench
+from .table import Line
+from .verdicts import rate
 
 AT_ONCE = 8
 KINDS: tuple[Weights, ...] = ("plain", "int8", "nf4")

@@ -17,10 +17,11 @@ from antifake.core.errors import AntifakeError
 from antifake.core.images import Pixels
 from antifake.core.precision import Precision
 from antifake.core.quantization import Weights
-from antifake.tests.bench.gpu.clock import finish, say
-from antifake.tests.bench.gpu.floors import Product, products, weight_bytes
-from antifake.tests.bench.gpu.model import build, detector_of, skeleton
-from antifake.tests.bench.gpu.table import Line, Table
+
+from .clock import finish, say
+from .floors import Product, products, weight_bytes
+from .model import build, detector_of, skeleton
+from .table import Line, Table
 
 
 @dataclass(frozen=True)

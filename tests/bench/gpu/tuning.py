@@ -7,11 +7,6 @@ from tempfile import TemporaryDirectory
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
-from antifake.tests.bench.gpu.clock import say, timed
-from antifake.tests.bench.gpu.files import photographs
-from antifake.tests.bench.gpu.floors import Products, only
-from antifake.tests.bench.gpu.setting import Bench
-from antifake.tests.bench.gpu.table import Aim, Line
 from antifake.trainer.checkpoint import CheckpointFolder, StepRecord
 from antifake.trainer.distributed import ProcessGroup
 from antifake.trainer.examples import Example
@@ -22,6 +17,12 @@ from antifake.trainer.samples import Sample, read_samples
 from antifake.trainer.trainable import trainable_prompt
 from antifake.trainer.tune import Run, Score, Task, TrainingLoop, tune
 from bench.measure import seconds
+
+from .clock import say, timed
+from .files import photographs
+from .floors import Products, only
+from .setting import Bench
+from .table import Aim, Line
 
 JOBS = 2
 """Processes that decode, as `antifake train` has them."""

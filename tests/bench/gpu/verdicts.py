@@ -8,11 +8,12 @@ from torch.nn import functional
 
 from antifake.core.detector import Detector
 from antifake.core.images import Pixels
-from antifake.tests.bench.gpu.clock import say, timed
-from antifake.tests.bench.gpu.floors import Copying, Products, only, weight_bytes
-from antifake.tests.bench.gpu.model import TOKENS
-from antifake.tests.bench.gpu.setting import Bench
-from antifake.tests.bench.gpu.table import Aim
+
+from .clock import say, timed
+from .floors import Copying, Products, only, weight_bytes
+from .model import TOKENS
+from .setting import Bench
+from .table import Aim
 
 OFFICIAL_BATCH = 8
 
