@@ -217,12 +217,26 @@ def opened(daemon, code: str, wanted: str = ""):
 @pytest.mark.parametrize(
     "wanted",
     [
-        "//evil", "/%5Cevil", "%5C%5Cevil", "https://evil", "/%09/evil", "/%0d%0aX:y",
+        "//evil",
+        "/%5Cevil",
+        "%5C%5Cevil",
+        "https://evil",
+        "/%09/evil",
+        "/%0d%0aX:y",
         "javascript:x",
-        "/review/..//evil", "/review%00", "/review%0a", "/open", "/api/v1/checks", "%2F%2Fevil",
-        "/review?x=//evil", "/picture/../evil12345678", "/changes/forget", "///evil", "@evil",
+        "/review/..//evil",
+        "/review%00",
+        "/review%0a",
+        "/open",
+        "/api/v1/checks",
+        "%2F%2Fevil",
+        "/review?x=//evil",
+        "/picture/../evil12345678",
+        "/changes/forget",
+        "///evil",
+        "@evil",
     ],
-)  # fmt: skip
+)
 def test_a_link_leads_nowhere_else(daemon, wanted):
     reply = opened(daemon, daemon.access.mint_login(), wanted)
     assert (reply.status, reply.headers["Location"]) == (303, "/")
@@ -265,16 +279,27 @@ def test_a_session_is_of_our_making_and_ends_where_the_person_leaves(daemon):
 ANYBODY = frozenset()
 ADMIN = frozenset({"admin"})
 SCOPES = {
-    "GET /api/v1/health": ANYBODY, "GET /api/v1/openapi.json": ANYBODY, "GET /api/docs": ANYBODY,
-    "POST /api/v1/hello": ANYBODY, "POST /api/v1/pairings": ANYBODY,
-    "GET /api/v1/pairings/<name>": ANYBODY, "DELETE /api/v1/pairings/<name>": ANYBODY,
-    "POST /api/v1/checks": {"check"}, "GET /api/v1/checks/<name>": {"check", "read"},
-    "GET /api/v1/checks": {"read"}, "GET /api/v1/checks/<name>/thumbnail": {"read"},
-    "GET /api/v1/state": {"read"}, "GET /api/v1/stats": {"read"}, "GET /api/v1/events": {"read"},
-    "GET /api/v1/watches": {"read"}, "GET /api/v1/settings": {"read"},
-    "PUT /api/v1/checks/<name>/label": {"correct"}, "POST /api/v1/labels:batch": {"correct"},
-    "DELETE /api/v1/checks/<name>/label": {"correct"}, "POST /api/v1/labels:undo": {"correct"},
-}  # fmt: skip
+    "GET /api/v1/health": ANYBODY,
+    "GET /api/v1/openapi.json": ANYBODY,
+    "GET /api/docs": ANYBODY,
+    "POST /api/v1/hello": ANYBODY,
+    "POST /api/v1/pairings": ANYBODY,
+    "GET /api/v1/pairings/<name>": ANYBODY,
+    "DELETE /api/v1/pairings/<name>": ANYBODY,
+    "POST /api/v1/checks": {"check"},
+    "GET /api/v1/checks/<name>": {"check", "read"},
+    "GET /api/v1/checks": {"read"},
+    "GET /api/v1/checks/<name>/thumbnail": {"read"},
+    "GET /api/v1/state": {"read"},
+    "GET /api/v1/stats": {"read"},
+    "GET /api/v1/events": {"read"},
+    "GET /api/v1/watches": {"read"},
+    "GET /api/v1/settings": {"read"},
+    "PUT /api/v1/checks/<name>/label": {"correct"},
+    "POST /api/v1/labels:batch": {"correct"},
+    "DELETE /api/v1/checks/<name>/label": {"correct"},
+    "POST /api/v1/labels:undo": {"correct"},
+}
 """Whoever is not named here is for admin alone."""
 FOR_EXTENSIONS = {"/api/v1/hello", "/api/v1/pairings", "/api/v1/pairings/<name>"}
 
@@ -302,8 +327,9 @@ def test_every_address_of_the_api_asks_for_what_it_should(app):
         name: SCOPES.get(name, ADMIN) for name in found
     }
     open_to_all = {name for name, one in found.items() if one.allows_unpaired}
-    assert open_to_all == {name for name in found if SCOPES.get(name) == ANYBODY
-                           and name.split()[1] in FOR_EXTENSIONS}  # fmt: skip
+    assert open_to_all == {
+        name for name in found if SCOPES.get(name) == ANYBODY and name.split()[1] in FOR_EXTENSIONS
+    }
 
 
 def test_every_page_asks_for_a_session_and_every_change_for_our_header(daemon, app):
@@ -322,9 +348,14 @@ def test_every_page_asks_for_a_session_and_every_change_for_our_header(daemon, a
             assert daemon.send(method, path, {}, token=None, Cookie=cookie).status == 403, path
             for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
                 reply = daemon.send(
-                    method, path, {}, token=None, Cookie=cookie, Content_Type=kind,
+                    method,
+                    path,
+                    {},
+                    token=None,
+                    Cookie=cookie,
+                    Content_Type=kind,
                     X_Requested_By="antifake",
-                )  # fmt: skip
+                )
                 assert reply.status == 415, path
     assert daemon.access.is_session(secret)
 
@@ -396,10 +427,22 @@ def test_a_private_picture_leaves_no_trace(daemon):
 
 @pytest.mark.parametrize(
     "name",
-    ["this computer", " This Computer ",
-     "a\nb", "a\u202eb", "x" * 81, "", " ", "\x1b[31mred", "a\u2028b",
-     "a\u200bb", "\ufeffx", "\x9b31m", "\x7f"],
-)  # fmt: skip
+    [
+        "this computer",
+        " This Computer ",
+        "a\nb",
+        "a\u202eb",
+        "x" * 81,
+        "",
+        " ",
+        "\x1b[31mred",
+        "a\u2028b",
+        "a\u200bb",
+        "\ufeffx",
+        "\x9b31m",
+        "\x7f",
+    ],
+)
 def test_a_program_cannot_call_itself_what_misleads(daemon, name):
     reply = daemon.post("/pairings", {"name": name, "scopes": ["check"]}, token=None)
     assert reply.status in (400, 422)
@@ -408,10 +451,16 @@ def test_a_program_cannot_call_itself_what_misleads(daemon, name):
 
 @pytest.mark.parametrize(
     "origin",
-    ["chrome-extension://" + "a" * 300, "chrome-extension://a\x9b31mb", "moz-extension://",
-     "chrome-extension://abc/../x", "chrome-extension://abc def", "chrome-extension://a@evil",
-     "chrome-extension://<b>x</b>"],
-)  # fmt: skip
+    [
+        "chrome-extension://" + "a" * 300,
+        "chrome-extension://a\x9b31mb",
+        "moz-extension://",
+        "chrome-extension://abc/../x",
+        "chrome-extension://abc def",
+        "chrome-extension://a@evil",
+        "chrome-extension://<b>x</b>",
+    ],
+)
 def test_an_origin_that_no_browser_writes_is_not_shown_to_the_person(daemon, origin):
     wish = {"name": "antifake", "scopes": ["check"]}
     reply = daemon.post("/pairings", wish, token=None, Origin=origin)
@@ -424,9 +473,12 @@ def test_an_origin_that_no_browser_writes_is_not_shown_to_the_person(daemon, ori
 
 @pytest.mark.parametrize(
     "request_",
-    ["GET http://[/api HTTP/1.1\r\n", "GET http://[x]y/ HTTP/1.1\r\n",
-     "POST /api/v1/hello HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n"],
-)  # fmt: skip
+    [
+        "GET http://[/api HTTP/1.1\r\n",
+        "GET http://[x]y/ HTTP/1.1\r\n",
+        "POST /api/v1/hello HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n",
+    ],
+)
 def test_what_python_cannot_read_is_refused_with_a_word(daemon, caplog, request_):
     answer = daemon.raw(f"{request_}Host: 127.0.0.1:{daemon.port}\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 400 ")

@@ -147,13 +147,18 @@ def saved(image: Image.Image, **options) -> bytes:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"", "empty"), (b"GIF89a", "unreadable"), (png(7)[:100], "unreadable"),
+        (b"", "empty"),
+        (b"GIF89a", "unreadable"),
+        (png(7)[:100], "unreadable"),
         (saved(Image.new("RGB", (40, 40)), format="PNG"), "too_small"),
         (saved(Image.new("RGB", (96, 96), "red"), format="PNG"), "blank"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", None), (b"\x7fELF" + bytes(500), None),
-        (b"%PDF-1.4", None), (b"PK\x03\x04" + bytes(500), None), (b"<html>", None),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", None),
+        (b"\x7fELF" + bytes(500), None),
+        (b"%PDF-1.4", None),
+        (b"PK\x03\x04" + bytes(500), None),
+        (b"<html>", None),
     ],
-)  # fmt: skip
+)
 def test_a_picture_that_cannot_be_judged_is_a_problem_with_its_check(daemon, data, code):
     reply = daemon.check(data)
     assert reply.status == 422

@@ -44,10 +44,17 @@ class Listener:
 
 @contextmanager
 def listening(daemon, query: str = "", *headers: str) -> Iterator[Listener]:
-    request = "\r\n".join([
-        f"GET /api/v1/events{query} HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}",
-        f"Authorization: Bearer {daemon.secret}", "Accept: text/event-stream", *headers, "", "",
-    ])  # fmt: skip
+    request = "\r\n".join(
+        [
+            f"GET /api/v1/events{query} HTTP/1.1",
+            f"Host: 127.0.0.1:{daemon.port}",
+            f"Authorization: Bearer {daemon.secret}",
+            "Accept: text/event-stream",
+            *headers,
+            "",
+            "",
+        ]
+    )
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=within(10)) as connection:
         connection.sendall(request.encode())
         listener = Listener(connection)

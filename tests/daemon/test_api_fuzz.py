@@ -24,14 +24,32 @@ def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path, examples):
     """All but stopping it, and the stream, which has no end."""
     done = subprocess.run(
         [
-            COMMAND, "run", f"http://127.0.0.1:{daemon.port}/api/v1/openapi.json",
-            "--header", f"Authorization: Bearer {daemon.secret}",
-            "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
-            "--exclude-path", "/api/v1/daemon:stop", "--exclude-path", "/api/v1/events",
-            "--max-examples", str(examples), "--seed", "1", "--phases", "examples,coverage,fuzzing",
-            "--mode", "all", "--no-color",
+            COMMAND,
+            "run",
+            f"http://127.0.0.1:{daemon.port}/api/v1/openapi.json",
+            "--header",
+            f"Authorization: Bearer {daemon.secret}",
+            "--checks",
+            "not_a_server_error,content_type_conformance,response_schema_conformance",
+            "--exclude-path",
+            "/api/v1/daemon:stop",
+            "--exclude-path",
+            "/api/v1/events",
+            "--max-examples",
+            str(examples),
+            "--seed",
+            "1",
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--mode",
+            "all",
+            "--no-color",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=within(240), check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=within(240),
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert daemon.get("/health").status == 200

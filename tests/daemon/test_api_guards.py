@@ -49,13 +49,28 @@ def status(daemon, request: str, body: bytes = b"") -> int:
 @pytest.mark.parametrize(
     "host",
     [
-        "evil:PORT", "127.0.0.1.evil:PORT", "localhost.evil:PORT", "x@127.0.0.1:PORT",
-        "0.0.0.0:PORT", "2130706433:PORT", "127.1:PORT", "0x7f.0.0.1:PORT", "127.0.0.1:1",
-        "127.0.0.1", "localhost", ":PORT", "[::]:PORT", "[::ffff:127.0.0.1]:PORT", "",
-        "127.0.0.1:PORT/", "127.0.0.1:PORT, evil", "127.0.0.1:PORT.", "rebind.test:PORT",
+        "evil:PORT",
+        "127.0.0.1.evil:PORT",
+        "localhost.evil:PORT",
+        "x@127.0.0.1:PORT",
+        "0.0.0.0:PORT",
+        "2130706433:PORT",
+        "127.1:PORT",
+        "0x7f.0.0.1:PORT",
+        "127.0.0.1:1",
+        "127.0.0.1",
+        "localhost",
+        ":PORT",
+        "[::]:PORT",
+        "[::ffff:127.0.0.1]:PORT",
+        "",
+        "127.0.0.1:PORT/",
+        "127.0.0.1:PORT, evil",
+        "127.0.0.1:PORT.",
+        "rebind.test:PORT",
         "127.0.0.1:\xb2\xb3",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("path", ["/api/v1/health", "/", "/nothing"])
 def test_a_foreign_name_is_misdirected_whatever_it_asks_for(daemon, host, path):
     assert status(daemon, f"GET {path} HTTP/1.1\nHost: {host}") == 421
@@ -82,10 +97,14 @@ def test_our_own_names_are_heard(daemon, host):
 @pytest.mark.parametrize(
     "header",
     [
-        "X-Forwarded-Host: evil", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https",
-        "Forwarded: for=1.2.3.4;host=evil;proto=https", "X-Real-IP: 1.2.3.4", "X-Original-URL: /x",
+        "X-Forwarded-Host: evil",
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Forwarded-Proto: https",
+        "Forwarded: for=1.2.3.4;host=evil;proto=https",
+        "X-Real-IP: 1.2.3.4",
+        "X-Original-URL: /x",
     ],
-)  # fmt: skip
+)
 def test_what_a_proxy_would_add_is_ignored(daemon, header):
     request = f"GET /api/v1/health HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
     assert status(daemon, request) == 200
@@ -103,11 +122,20 @@ def test_of_a_whole_address_in_the_first_line_the_name_in_the_header_decides(dae
 @pytest.mark.parametrize(
     "origin",
     [
-        "https://example.org", "null", OTHER, FIREFOX, "http://127.0.0.1:3000",
-        "http://127.0.0.1:PORT.evil", "http://127.0.0.1:PORT", "", "file://", OURS.upper(),
-        f"{OURS}/", f"{OURS}, {OURS}",
+        "https://example.org",
+        "null",
+        OTHER,
+        FIREFOX,
+        "http://127.0.0.1:3000",
+        "http://127.0.0.1:PORT.evil",
+        "http://127.0.0.1:PORT",
+        "",
+        "file://",
+        OURS.upper(),
+        f"{OURS}/",
+        f"{OURS}, {OURS}",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("path", ["/health", "/checks"])
 def test_nobody_but_a_paired_browser_may_send_an_origin(daemon, paired, origin, path):
     origin = origin.replace("PORT", str(daemon.port))
@@ -165,9 +193,14 @@ def test_what_the_person_or_an_extension_opened_is_heard(daemon, site):
 
 def preflight(daemon, path: str, origin: str, method: str = "POST"):
     return daemon.ask(
-        "OPTIONS", path, token=None, Origin=origin, Sec_Fetch_Site="cross-site",
-        Access_Control_Request_Method=method, Access_Control_Request_Headers="authorization",
-    )  # fmt: skip
+        "OPTIONS",
+        path,
+        token=None,
+        Origin=origin,
+        Sec_Fetch_Site="cross-site",
+        Access_Control_Request_Method=method,
+        Access_Control_Request_Headers="authorization",
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,21 +329,38 @@ def test_a_revoked_token_opens_nothing_from_that_moment_on(daemon):
 
 
 NEEDS = [
-    ("POST", "/checks", {"check"}), ("GET", "/checks", {"read"}),
-    ("GET", "/checks/x", {"check", "read"}), ("GET", "/checks/x/thumbnail", {"read"}),
-    ("PUT", "/checks/x/label", {"correct"}), ("DELETE", "/checks/x/label", {"correct"}),
-    ("POST", "/labels:batch", {"correct"}), ("POST", "/labels:undo", {"correct"}),
-    ("DELETE", "/checks/x", set()), ("POST", "/checks:forget", set()),
-    ("GET", "/watches", {"read"}), ("POST", "/watches", set()), ("DELETE", "/watches", set()),
-    ("POST", "/watches:pause", set()), ("POST", "/watches:rescan", set()),
-    ("GET", "/settings", {"read"}), ("PATCH", "/settings", set()),
-    ("POST", "/settings:reload", set()), ("GET", "/state", {"read"}),
-    ("POST", "/notices:dismiss", set()), ("GET", "/stats", {"read"}), ("GET", "/events", {"read"}),
-    ("GET", "/tokens", set()), ("DELETE", "/tokens/1", set()), ("POST", "/logins", set()),
-    ("GET", "/pairings", set()), ("POST", "/pairings/x/accept", set()),
-    ("POST", "/pairings/x/reject", set()), ("GET", "/history/export", set()),
-    ("POST", "/history/import", set()), ("POST", "/daemon:stop", set()),
-]  # fmt: skip
+    ("POST", "/checks", {"check"}),
+    ("GET", "/checks", {"read"}),
+    ("GET", "/checks/x", {"check", "read"}),
+    ("GET", "/checks/x/thumbnail", {"read"}),
+    ("PUT", "/checks/x/label", {"correct"}),
+    ("DELETE", "/checks/x/label", {"correct"}),
+    ("POST", "/labels:batch", {"correct"}),
+    ("POST", "/labels:undo", {"correct"}),
+    ("DELETE", "/checks/x", set()),
+    ("POST", "/checks:forget", set()),
+    ("GET", "/watches", {"read"}),
+    ("POST", "/watches", set()),
+    ("DELETE", "/watches", set()),
+    ("POST", "/watches:pause", set()),
+    ("POST", "/watches:rescan", set()),
+    ("GET", "/settings", {"read"}),
+    ("PATCH", "/settings", set()),
+    ("POST", "/settings:reload", set()),
+    ("GET", "/state", {"read"}),
+    ("POST", "/notices:dismiss", set()),
+    ("GET", "/stats", {"read"}),
+    ("GET", "/events", {"read"}),
+    ("GET", "/tokens", set()),
+    ("DELETE", "/tokens/1", set()),
+    ("POST", "/logins", set()),
+    ("GET", "/pairings", set()),
+    ("POST", "/pairings/x/accept", set()),
+    ("POST", "/pairings/x/reject", set()),
+    ("GET", "/history/export", set()),
+    ("POST", "/history/import", set()),
+    ("POST", "/daemon:stop", set()),
+]
 """What else than admin opens it."""
 
 
@@ -334,9 +384,12 @@ def test_a_token_opens_what_it_is_for_and_nothing_else(daemon, tokens, method, p
 def test_every_operation_is_in_that_table(daemon):
     found = daemon.get("/openapi.json").json["paths"]
     open_to_all = {
-        ("GET", "/health"), ("POST", "/hello"), ("POST", "/pairings"),
-        ("GET", "/pairings/{name}"), ("DELETE", "/pairings/{name}"),
-    }  # fmt: skip
+        ("GET", "/health"),
+        ("POST", "/hello"),
+        ("POST", "/pairings"),
+        ("GET", "/pairings/{name}"),
+        ("DELETE", "/pairings/{name}"),
+    }
     said = {
         (method, path.replace("/x", "/{name}").replace("/1", "/{name}"))
         for method, path, _ in NEEDS
@@ -403,13 +456,21 @@ SEAL = {
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("GET", "/health", 200), ("GET", "/checks", 200), ("GET", "/nothing", 404),
-        ("PUT", "/health", 405), ("TRACE", "/checks", 405), ("POST", "/checks", 415),
-        ("GET", "/checks?limit=x", 422), ("GET", "///", 401), ("GET", "///nothing", 404),
-        ("GET", "/history/export", 200), ("GET", "/openapi.json", 200), ("GET", "///api/docs", 200),
+        ("GET", "/health", 200),
+        ("GET", "/checks", 200),
+        ("GET", "/nothing", 404),
+        ("PUT", "/health", 405),
+        ("TRACE", "/checks", 405),
+        ("POST", "/checks", 415),
+        ("GET", "/checks?limit=x", 422),
+        ("GET", "///", 401),
+        ("GET", "///nothing", 404),
+        ("GET", "/history/export", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "///api/docs", 200),
         ("HEAD", "/checks", 200),
     ],
-)  # fmt: skip
+)
 def test_every_answer_is_sealed(daemon, method, path, expected):
     reply = daemon.ask(method, path, b"x" if method == "POST" else None)
     assert reply.status == expected
@@ -432,14 +493,28 @@ def test_the_documentation_loads_nothing_from_anywhere(daemon):
 @pytest.mark.parametrize(
     "path",
     [
-        "/../../etc/passwd", "/%2e%2e%2f%2e%2e%2fetc/passwd", "/checks/..%2f..%2fetc%2fpasswd",
-        "/checks/%00", "/checks/x%0d%0aSet-Cookie:a=b", "/checks/..%5c..%5cwin.ini",
-        "/checks//etc/passwd", "/checks/file:%2f%2f%2fetc%2fpasswd", "/checks/C:%5cx",
-        "/checks/", "/CHECKS", "/checks/%ff%fe", "/checks/%f0%9f%98%80", "/tokens/-1",
-        "/tokens/99999999999999999999999", "/tokens/1e3", "/tokens/%d9%a3",
-        "/checks/0000000000000000000000000000000", "/checks/zzzzzzzzzzzzz", "/checks/..",
+        "/../../etc/passwd",
+        "/%2e%2e%2f%2e%2e%2fetc/passwd",
+        "/checks/..%2f..%2fetc%2fpasswd",
+        "/checks/%00",
+        "/checks/x%0d%0aSet-Cookie:a=b",
+        "/checks/..%5c..%5cwin.ini",
+        "/checks//etc/passwd",
+        "/checks/file:%2f%2f%2fetc%2fpasswd",
+        "/checks/C:%5cx",
+        "/checks/",
+        "/CHECKS",
+        "/checks/%ff%fe",
+        "/checks/%f0%9f%98%80",
+        "/tokens/-1",
+        "/tokens/99999999999999999999999",
+        "/tokens/1e3",
+        "/tokens/%d9%a3",
+        "/checks/0000000000000000000000000000000",
+        "/checks/zzzzzzzzzzzzz",
+        "/checks/..",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_is_none_is_not_found(daemon, path):
     reply = daemon.ask("DELETE" if path.startswith("/tokens") else "GET", path)
     assert (reply.status, reply.code) == (404, "not_found")

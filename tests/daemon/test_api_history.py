@@ -67,11 +67,22 @@ def test_filters_narrow_it_down(daemon):
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=501", "limit=x", "limit=1e9", "label=maybe", "source=fax", "since=x",
-        "until=2026-13-01", "corrected=perhaps", "limit=99999999999999999999999", "q=" + "x" * 201,
-        "q=%00", "folder=a%00b", "cursor=",
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=1e9",
+        "label=maybe",
+        "source=fax",
+        "since=x",
+        "until=2026-13-01",
+        "corrected=perhaps",
+        "limit=99999999999999999999999",
+        "q=" + "x" * 201,
+        "q=%00",
+        "folder=a%00b",
+        "cursor=",
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_cannot_be_is_refused(daemon, query):
     reply = daemon.get(f"/checks?{query}")
     assert (reply.status, reply.code) == (422, "invalid")
@@ -193,15 +204,29 @@ def test_settings_are_read_and_changed_by_their_names(daemon):
 @pytest.mark.parametrize(
     "change",
     [
-        {"server.prot": 1}, {"server.port": 80}, {"server.port": "x"}, {"server.port": True},
-        {"server.port": [None]}, {"worker.model": "a\0b"}, {"worker.model": {"a": None}},
-        {"history.pages": "some"}, {"watch.folders": [{"path": "relative"}]}, {"server": {}},
-        {"watch.folders": [{"path": "/x", "exclud": []}]}, {"watch.paused_until": "tomorrow"},
-        {"watch.paused_until": "2026-01-01T00:00:00"}, {"": 1}, {"watch.quiet_s": 1e300},
-        {"worker.model": [[[]]]}, {"a" * 5000: 1}, {"server.port": 9223372036854775807},
-        {"watch.folders": {"path": "/x"}}, {"watch.folders": "x"}, {"worker.model": "\ud800"},
+        {"server.prot": 1},
+        {"server.port": 80},
+        {"server.port": "x"},
+        {"server.port": True},
+        {"server.port": [None]},
+        {"worker.model": "a\0b"},
+        {"worker.model": {"a": None}},
+        {"history.pages": "some"},
+        {"watch.folders": [{"path": "relative"}]},
+        {"server": {}},
+        {"watch.folders": [{"path": "/x", "exclud": []}]},
+        {"watch.paused_until": "tomorrow"},
+        {"watch.paused_until": "2026-01-01T00:00:00"},
+        {"": 1},
+        {"watch.quiet_s": 1e300},
+        {"worker.model": [[[]]]},
+        {"a" * 5000: 1},
+        {"server.port": 9223372036854775807},
+        {"watch.folders": {"path": "/x"}},
+        {"watch.folders": "x"},
+        {"worker.model": "\ud800"},
     ],
-)  # fmt: skip
+)
 def test_a_setting_that_cannot_be_changes_nothing_not_even_its_neighbours(daemon, change):
     before = daemon.places.config.read_bytes()
     reply = daemon.send("PATCH", "/settings", {"history.keep_days": 7} | change)
@@ -213,9 +238,12 @@ def test_a_setting_that_cannot_be_changes_nothing_not_even_its_neighbours(daemon
 
 def test_folders_and_moments_come_back_as_they_went_in(daemon, tmp_path):
     folder = {
-        "path": str(tmp_path), "include": ["*.png"], "exclude": [], "recursive": False,
+        "path": str(tmp_path),
+        "include": ["*.png"],
+        "exclude": [],
+        "recursive": False,
         "polling": True,
-    }  # fmt: skip
+    }
     wanted = {"watch.folders": [folder], "watch.paused_until": "2030-01-02T03:04:05+00:00"}
     changed = daemon.send("PATCH", "/settings", wanted).json
     assert changed["watch.folders"] == [folder]
@@ -254,8 +282,14 @@ def test_a_folder_is_watched_and_no_more(daemon, tmp_path):
     (folder,) = daemon.get("/watches").json["folders"]
     assert folder["path"] == str(tmp_path)
     assert folder.keys() == {
-        "path", "include", "exclude", "recursive", "polling", "problem", "pending",
-    }  # fmt: skip
+        "path",
+        "include",
+        "exclude",
+        "recursive",
+        "polling",
+        "problem",
+        "pending",
+    }
     eventually(lambda: checks(daemon, "source=watch"))
     again = daemon.post("/watches", {"path": str(tmp_path)})
     assert (again.status, again.code) == (409, "watched_already")
@@ -269,12 +303,21 @@ def test_a_folder_is_watched_and_no_more(daemon, tmp_path):
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"path": ""}, {"path": "relative"}, {"path": "/x\0y"}, {"path": 1},
-        {"path": "/x", "include": ["../*"]}, {"path": "/x", "include": ["/abs"]},
-        {"path": "/x", "exclude": ["["]}, {"path": "/x", "exclud": []}, {"path": "\ud800"},
-        {"path": "http://example.org/x"}, {"path": "\\\\host\\share"}, {"path": "/" + "x" * 5000},
+        {},
+        {"path": ""},
+        {"path": "relative"},
+        {"path": "/x\0y"},
+        {"path": 1},
+        {"path": "/x", "include": ["../*"]},
+        {"path": "/x", "include": ["/abs"]},
+        {"path": "/x", "exclude": ["["]},
+        {"path": "/x", "exclud": []},
+        {"path": "\ud800"},
+        {"path": "http://example.org/x"},
+        {"path": "\\\\host\\share"},
+        {"path": "/" + "x" * 5000},
     ],
-)  # fmt: skip
+)
 def test_a_folder_that_cannot_be_watched_is_refused(daemon, body):
     reply = daemon.post("/watches", body)
     assert reply.status == 422
@@ -297,7 +340,13 @@ def test_watching_pauses_for_a_while(daemon):
     for minutes in (0, -1, 1e9, "x", [], True):
         assert daemon.post("/watches:pause", {"minutes": minutes}).status == 422, minutes
     assert daemon.get("/state").json["paused_until"] is None
-    assert daemon.ask(
-        "POST", "/watches:pause", json.dumps({"minutes": 1}), token=daemon.token("read"),
-        Content_Type="application/json",
-    ).status == 403  # fmt: skip
+    assert (
+        daemon.ask(
+            "POST",
+            "/watches:pause",
+            json.dumps({"minutes": 1}),
+            token=daemon.token("read"),
+            Content_Type="application/json",
+        ).status
+        == 403
+    )

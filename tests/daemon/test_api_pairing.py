@@ -117,13 +117,19 @@ def test_a_page_of_the_web_cannot_ask(daemon, origin):
 @pytest.mark.parametrize(
     "wish",
     [
-        {}, {"name": "x"}, {"name": "", "scopes": ["read"]}, {"name": "x", "scopes": []},
-        {"name": "x", "scopes": ["root"]}, {"name": "x" * 81, "scopes": ["read"]},
-        {"name": "a\nb", "scopes": ["read"]}, {"name": "x", "scopes": ["admin"]},
+        {},
+        {"name": "x"},
+        {"name": "", "scopes": ["read"]},
+        {"name": "x", "scopes": []},
+        {"name": "x", "scopes": ["root"]},
+        {"name": "x" * 81, "scopes": ["read"]},
+        {"name": "a\nb", "scopes": ["read"]},
+        {"name": "x", "scopes": ["admin"]},
         {"name": "x", "scopes": ["read"], "origin": "https://example.org"},
-        {"name": "\u202efdp", "scopes": ["read"]}, {"name": " ", "scopes": ["read"]},
+        {"name": "\u202efdp", "scopes": ["read"]},
+        {"name": " ", "scopes": ["read"]},
     ],
-)  # fmt: skip
+)
 def test_a_wish_that_cannot_be_granted_is_refused(daemon, wish):
     assert ask(daemon, wish).status in (400, 422)
     assert daemon.get("/pairings").json == {"pairings": []}

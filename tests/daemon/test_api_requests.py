@@ -49,14 +49,21 @@ def test_a_body_without_a_length_is_refused(daemon):
 @pytest.mark.parametrize(
     "lines",
     [
-        ["Content-Length: -1"], ["Content-Length: 1e3"], ["Content-Length: 0x10"],
-        ["Content-Length: +5"], ["Content-Length: 5, 5"], ["Content-Length: 5 5"],
-        ["Content-Length: 3", "Content-Length: 5"], ["Content-Length: 5", "Content-Length: 5"],
+        ["Content-Length: -1"],
+        ["Content-Length: 1e3"],
+        ["Content-Length: 0x10"],
+        ["Content-Length: +5"],
+        ["Content-Length: 5, 5"],
+        ["Content-Length: 5 5"],
+        ["Content-Length: 3", "Content-Length: 5"],
+        ["Content-Length: 5", "Content-Length: 5"],
         ["Content-Length: 3", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: chunked", "Content-Length: 3"],
-        ["Content-Length: \xb2"], ["Content Length: 3"], ["Content-Length : 3"],
+        ["Content-Length: \xb2"],
+        ["Content Length: 3"],
+        ["Content-Length : 3"],
     ],
-)  # fmt: skip
+)
 def test_a_length_that_can_be_read_in_two_ways_is_refused(daemon, lines):
     assert ask(daemon, KIND, *lines, body=b"0\r\n\r\n") == 400
 
@@ -91,12 +98,19 @@ def test_large_headers_are_refused(daemon):
 @pytest.mark.parametrize(
     "request_",
     [
-        b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"get / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nbroken\r\n\r\n", b"GET / SIP/2.0\r\n\r\n",
-        b"GET / HTTP/1.1\nHost: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0" * 20_000,
-        b"GET /\xff HTTP/1.1\r\nHost: x\xff\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"get / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbroken\r\n\r\n",
+        b"GET / SIP/2.0\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 20_000,
+        b"GET /\xff HTTP/1.1\r\nHost: x\xff\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_http_does_no_harm(daemon, request_):
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as connection:
         connection.sendall(request_)
@@ -123,12 +137,16 @@ def test_a_large_file_may_look_like_the_end_of_itself(daemon, filling):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"--x", b"--x\r\n\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--",
+        b"",
+        b"--x",
+        b"--x\r\n\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--",
         b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nnot a file\r\n--x--\r\n',
         b'--x\r\nContent-Disposition: form-data; name="\xff"; filename="\xff"\r\n\r\nx\r\n--x--',
-        b"--y\r\n" * 1000, b"\0" * 1000,
+        b"--y\r\n" * 1000,
+        b"\0" * 1000,
     ],
-)  # fmt: skip
+)
 def test_a_broken_form_is_refused(daemon, body):
     for kind in (
         "multipart/form-data; boundary=x",
@@ -146,13 +164,24 @@ DEEP = b'{"ids": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 @pytest.mark.parametrize(
     "body",
     [
-        DEEP, b"[" * 500_000, b'{"a":' * 100_000, b"", b"{", b"\xff", b"nul", b"{'ids': []}",
-        b'{"ids": [NaN]}', b'{"ids": [Infinity]}', b'{"ids": [-Infinity]}',
-        b'{"ids": [' + b"9" * 5000 + b"]}", b'{"ids": [9223372036854775808]}',
-        b'{"ids": ["\xed\xa0\x80"]}', '{"ids": ["x"]}'.encode("utf-16"),
+        DEEP,
+        b"[" * 500_000,
+        b'{"a":' * 100_000,
+        b"",
+        b"{",
+        b"\xff",
+        b"nul",
+        b"{'ids': []}",
+        b'{"ids": [NaN]}',
+        b'{"ids": [Infinity]}',
+        b'{"ids": [-Infinity]}',
+        b'{"ids": [' + b"9" * 5000 + b"]}",
+        b'{"ids": [9223372036854775808]}',
+        b'{"ids": ["\xed\xa0\x80"]}',
+        '{"ids": ["x"]}'.encode("utf-16"),
         b'\xef\xbb\xbf{"ids": ["x"]}',
     ],
-)  # fmt: skip
+)
 def test_what_is_not_sound_json_is_refused(daemon, body):
     reply = daemon.ask("POST", "/labels:undo", body, Content_Type="application/json")
     assert reply.status in (400, 422)
@@ -167,10 +196,21 @@ def test_json_of_more_than_a_megabyte_is_refused(daemon):
 @pytest.mark.parametrize(
     "value",
     [
-        None, [], "x", 1, {}, {"ids": []}, {"ids": None}, {"ids": [1]}, {"ids": ["x"], "extra": 1},
-        {"ids": ["x"] * 501}, {"ids": [""]}, {"ids": [None]}, {"ids": {"a": 1}},
+        None,
+        [],
+        "x",
+        1,
+        {},
+        {"ids": []},
+        {"ids": None},
+        {"ids": [1]},
+        {"ids": ["x"], "extra": 1},
+        {"ids": ["x"] * 501},
+        {"ids": [""]},
+        {"ids": [None]},
+        {"ids": {"a": 1}},
     ],
-)  # fmt: skip
+)
 def test_json_that_is_put_together_otherwise_is_refused_and_says_where(daemon, value):
     reply = daemon.post("/labels:undo", value)
     assert (reply.status, reply.code) == (422, "invalid")

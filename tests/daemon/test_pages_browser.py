@@ -20,8 +20,20 @@ from antifake.daemon.store.history import Filter
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 ALL = Filter()
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-SHOWN = ["history", "filtered", "nothing", "picture", "said", "review", "folders", "browsers",
-         "settings", "privacy", "error", "away"]  # fmt: skip
+SHOWN = [
+    "history",
+    "filtered",
+    "nothing",
+    "picture",
+    "said",
+    "review",
+    "folders",
+    "browsers",
+    "settings",
+    "privacy",
+    "error",
+    "away",
+]
 WAIT_MS = 5_000
 IT_IS_REAL = re.compile("^It.s real")
 HOSTILE = [
@@ -148,9 +160,14 @@ def fill(world: World) -> None:
         if name.startswith("grandmother"):
             world.service.correct([check.id], "real", "api", "scanned it myself")
     world.add(
-        None, at=ago(hours=3), thumb=scene(40), page="news.example.org", source="extension",
-        label="fake", p_fake=0.93,
-    )  # fmt: skip
+        None,
+        at=ago(hours=3),
+        thumb=scene(40),
+        page="news.example.org",
+        source="extension",
+        label="fake",
+        p_fake=0.93,
+    )
     world.add_failed("half-a-download.jpg", "The picture ends in the middle.")
 
 
@@ -539,11 +556,19 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
     here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from example.org")
     grandmother, portrait = next(id_of(here, "grandmother")), next(id_of(here, "portrait"))
     return {
-        "history": "/", "filtered": "/?verdict=fake&source=watch&q=e", "nothing": "/?q=unknown",
-        "picture": f"/picture/{portrait}", "said": f"/picture/{grandmother}", "review": "/review",
-        "folders": "/folders", "browsers": "/browsers", "settings": "/settings",
-        "privacy": "/privacy", "error": "/picture/0000000000000", "away": "/open?code=used",
-    }  # fmt: skip
+        "history": "/",
+        "filtered": "/?verdict=fake&source=watch&q=e",
+        "nothing": "/?q=unknown",
+        "picture": f"/picture/{portrait}",
+        "said": f"/picture/{grandmother}",
+        "review": "/review",
+        "folders": "/folders",
+        "browsers": "/browsers",
+        "settings": "/settings",
+        "privacy": "/privacy",
+        "error": "/picture/0000000000000",
+        "away": "/open?code=used",
+    }
 
 
 def look(page: Page, url: str) -> None:

@@ -146,9 +146,14 @@ def test_bytes_are_taken_nowhere_else(daemon, me):
 
 def head(daemon: CheckRequest, me: Person, *lines: str) -> int:
     asked = [
-        "POST /changes/check HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}", f"Cookie: {me.cookie}",
-        "X-Requested-By: antifake", f"Content-Type: {BYTES}", *lines, "Connection: close",
-    ]  # fmt: skip
+        "POST /changes/check HTTP/1.1",
+        f"Host: 127.0.0.1:{daemon.port}",
+        f"Cookie: {me.cookie}",
+        "X-Requested-By: antifake",
+        f"Content-Type: {BYTES}",
+        *lines,
+        "Connection: close",
+    ]
     return int(daemon.raw("\r\n".join(asked).encode() + b"\r\n\r\n").split(b" ", 2)[1])
 
 
@@ -254,8 +259,9 @@ def test_the_place_to_drop_shows_only_while_files_are_dragged(page):
     expect(zone).to_be_visible()
     page.dispatch_event("#main", "dragleave", {"dataTransfer": carried})
     expect(zone).to_be_hidden()
-    words = page.evaluate_handle("() => { const d = new DataTransfer();"
-                                 " d.setData('text/plain', 'x'); return d; }")  # fmt: skip
+    words = page.evaluate_handle(
+        "() => { const d = new DataTransfer(); d.setData('text/plain', 'x'); return d; }"
+    )
     page.dispatch_event("#main", "dragenter", {"dataTransfer": words})
     page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
     expect(zone).to_be_hidden()
@@ -291,8 +297,9 @@ def test_a_picture_is_pasted_and_text_is_left_alone(page):
     carried = transfer(page, {"image.png": png(40)})
     page.evaluate(PASTE, carried)
     expect(given(page, "image.png").locator(".word")).to_be_visible(timeout=WAIT_MS)
-    words = page.evaluate_handle("() => { const d = new DataTransfer();"
-                                 " d.setData('text/plain', 'x'); return d; }")  # fmt: skip
+    words = page.evaluate_handle(
+        "() => { const d = new DataTransfer(); d.setData('text/plain', 'x'); return d; }"
+    )
     assert page.evaluate(PASTE, words) is True  # not prevented
 
 
