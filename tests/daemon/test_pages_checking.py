@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 
 import axe_playwright_python
 import pytest
-from kit.daemon import CheckRequest, running_daemon
+from kit.daemon import Asked, running_daemon
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
@@ -26,7 +26,7 @@ WAIT_MS = 20_000
 
 
 @pytest.fixture(scope="module")
-def daemon(tiny_source, tmp_path_factory) -> Iterator[CheckRequest]:
+def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as made:
         eventually(lambda: made.check(png(0)).status == 201, 60)  # the model is awake from here on
         yield made
@@ -36,7 +36,7 @@ def daemon(tiny_source, tmp_path_factory) -> Iterator[CheckRequest]:
 class Person:
     """Somebody with a session."""
 
-    daemon: CheckRequest
+    daemon: Asked
     cookie: str
 
     def give(self, data: bytes, kind: str = BYTES, **headers: str):
@@ -144,7 +144,7 @@ def test_bytes_are_taken_nowhere_else(daemon, me):
     assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
 
 
-def head(daemon: CheckRequest, me: Person, *lines: str) -> int:
+def head(daemon: Asked, me: Person, *lines: str) -> int:
     asked = [
         "POST /changes/check HTTP/1.1",
         f"Host: 127.0.0.1:{daemon.port}",
@@ -200,7 +200,7 @@ def chromium():
         browser.close()
 
 
-def opened(daemon: CheckRequest, context) -> Page:
+def opened(daemon: Asked, context) -> Page:
     context.set_default_timeout(within(WAIT_MS))
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{daemon.port}/open?code={daemon.access.mint_login()}")

@@ -19,7 +19,7 @@ from kit.official import write_official_pth
 from kit.pictures import png
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, llama_tokenizer
 from kit.toy import toy_pictures
-from kit.training import school, toy_examples
+from kit.training import tiny_trainer, toy_examples
 from kit.wheels import ROOT
 from transformers import InstructBlipForConditionalGeneration
 
@@ -87,7 +87,7 @@ def person(tiny_source, tmp_path_factory) -> Iterator[Person]:
     (home / "Pictures" / "cat.png").write_bytes(png(1))
     toy_pictures(home / "some", n=24)
     toy_pictures(home / "many", n=50)
-    school(tiny).teach(home / "taught.safetensors", toy_examples(home / "many"))
+    tiny_trainer(tiny).teach(home / "taught.safetensors", toy_examples(home / "many"))
     (home / "instructblip").symlink_to(tiny_source)
     model = InstructBlipForConditionalGeneration.from_pretrained(tiny_source)
     model.language_model.save_pretrained(home / "vicuna")
