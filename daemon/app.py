@@ -1,4 +1,4 @@
-"""The daemon put together: its parts start in this order, and stop in the reverse one."""
+"""Puts the daemon together. Its parts start in this order and stop in the reverse order."""
 
 import logging
 import os
@@ -53,7 +53,7 @@ SWITCH_S = 0.001
 
 @dataclass(frozen=True)
 class Daemon:
-    """A daemon that is ready."""
+    """A running daemon that is ready."""
 
     running: Running
     service: Service
@@ -63,19 +63,19 @@ class Daemon:
 
 
 def run(where: Places, say: Callable[[str], None]) -> None:
-    """Be the daemon until somebody says stop. Raises AntifakeError where that cannot be."""
-    os.umask(0o077)  # also for folders above ours, where they are made now
+    """Run the daemon until a signal or a client stops it. Raises AntifakeError if it cannot."""
+    os.umask(0o077)  # also for parent folders that are created now
     sys.setswitchinterval(SWITCH_S)
     where.make()
     stop = threading.Event()
-    with _heeding_signals(stop), single_instance(where):
+    with _handling_signals(stop), single_instance(where):
         logs.set_up(where)
         with started(where, stop.set) as daemon:
             for notice in daemon.service.state().notices:
                 say(notice)
             say(f"antifake is ready on {daemon.running.address}")
             log.info("ready on port %d", daemon.running.port)
-            # Windows wakes nobody for Ctrl-C who waits without end.
+            # On Windows Ctrl-C does not interrupt a wait without a timeout.
             while not stop.wait(3600):
                 pass
         log.info("stopped")
@@ -109,7 +109,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         access.local_secret(where.local_token)
 
         def on_mended() -> None:
-            """Tokens and jobs of the damaged file may not be in the one that took its place."""
+            """Reload tokens and jobs, since the replacement file may lack those of the damaged one."""
             access.local_secret(where.local_token)
             queue.open()
             worker.wake()
@@ -166,7 +166,7 @@ def _follow(service: Service, worker: Worker, watcher: Watcher) -> Callable[[Con
 
 
 def _keep_autostart_in_step(service: Service) -> Callable[[Config], None]:
-    """Whichever door the setting was changed through."""
+    """Returns a listener that installs or removes the autostart entries when settings change."""
     was_on = service.config.login.start
 
     def follow(config: Config) -> None:
@@ -195,16 +195,16 @@ def _now() -> datetime:
 
 
 @contextmanager
-def _heeding_signals(stop: threading.Event) -> Iterator[None]:
-    """The first one asks to stop, the second one does not wait for it."""
+def _handling_signals(stop: threading.Event) -> Iterator[None]:
+    """Handle signals: the first one asks the daemon to stop, the second one ends it at once."""
 
-    def heed(_number: int, _frame: object) -> None:
+    def handle(_number: int, _frame: object) -> None:
         if stop.is_set():
             os._exit(1)
         stop.set()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    former = [signal.signal(number, heed) for number in numbers]
+    former = [signal.signal(number, handle) for number in numbers]
     try:
         yield
     finally:

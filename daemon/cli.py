@@ -1,4 +1,4 @@
-"""The one command, `antifake`: the commands of core, trainer and daemon, put together.
+"""The command `antifake`, with the commands of core, trainer and daemon.
 
 Importing this imports click and nothing heavy.
 """
@@ -30,12 +30,12 @@ def main(debug: bool) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal cannot write must not stop a run.
+            # A name that the terminal cannot print must not stop a run.
             stream.reconfigure(errors="backslashreplace")
     if debug:
         log_to_stderr()
 
 
-# Ours come last: `check` here is core's, and asks a running daemon first.
+# The daemon's commands come last, so that `check` is the one that asks a running daemon first.
 for command in (*core.COMMANDS, *trainer.COMMANDS, *COMMANDS):
     main.add_command(command)

@@ -1,6 +1,7 @@
-"""Starting the daemon in the background and stopping it again, from another program of ours.
+"""Starts the daemon in the background and stops it again, from our other programs.
 
-Whether one is there says its lock, never a process number: those are given to others.
+The daemon's lock tells whether one is running. A process number does not, because the system
+gives the numbers of ended processes to new ones.
 """
 
 import os
@@ -36,14 +37,14 @@ class NotRunningError(AntifakeError):
 
 
 def said_at_start(where: Places) -> Path:
-    """What a daemon in the background writes where one in a terminal would."""
+    """Returns the file for what a daemon in a terminal would print there."""
     return where.logs / "start.log"
 
 
 def start(where: Places, command: Sequence[str] = COMMAND, within_s: float = START_S) -> Running:
-    """Start one in the background and wait until it answers.
+    """Start a daemon in the background and wait until it answers.
 
-    Raises AlreadyRunningError, and LaunchError with the last that it said where it has ended.
+    Raises AlreadyRunningError, and LaunchError with the daemon's last words if it has ended.
     """
     if instance.is_running(where):
         raise AlreadyRunningError(f"antifake is running already: {_name(instance.find(where))}.")
@@ -68,12 +69,12 @@ def _detached(where: Places, command: Sequence[str]) -> subprocess.Popen[bytes]:
         environment["ANTIFAKE_HOME"] = str(Path(chosen).absolute())
     handle = os.open(said_at_start(where), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        return subprocess.Popen(  # noqa: S603  # ourselves
+        return subprocess.Popen(  # noqa: S603  # our own program
             command,
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
-            # Not where we are: that folder may be on a drive that is to be taken out.
+            # Not the current folder, which may be on a drive that the user wants to eject.
             cwd=where.state,
             env=environment,
             start_new_session=True,
@@ -84,13 +85,13 @@ def _detached(where: Places, command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def _flags() -> int:
-    """On Windows: no console of ours, and no window of its own. Elsewhere nothing."""
+    """Returns flags for Windows: a process without our console and without a window."""
     names = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
     return sum(getattr(subprocess, name, 0) for name in names)
 
 
 def _let_live(process: subprocess.Popen[bytes]) -> None:
-    """Nobody here waits for its end; without this, forgetting it would be warned of."""
+    """Let the process outlive this object. Otherwise Python warns that it is still running."""
     process.returncode = 0
 
 
@@ -103,7 +104,7 @@ def _ended(where: Places, code: int) -> AntifakeError:
 
 
 def stop(where: Places, within_s: float = STOP_S) -> None:
-    """Ask it to stop, and wait until it has. Raises NotRunningError and LaunchError."""
+    """Ask the daemon to stop, and wait until it has. Raises NotRunningError and LaunchError."""
     if not instance.is_running(where):
         raise NotRunningError("antifake is not running.")
     found = instance.find(where)
@@ -115,7 +116,7 @@ def stop(where: Places, within_s: float = STOP_S) -> None:
 def _ask_to_stop(where: Places, found: Running | None) -> None:
     asked = client.find(where)
     if asked is not None:
-        # Where it hangs or does not know us any more: as the system does it, below.
+        # If it hangs or no longer accepts our token, the system ends it, below.
         with suppress(client.DaemonError):
             asked.patient(ASK_S).stop()
             return

@@ -1,4 +1,4 @@
-"""What is done regularly: look after settings and model, rescan the folders, tidy up.
+"""Runs the regular jobs: look after settings and model, rescan the folders, tidy up.
 
 A run that was missed, for example while the computer slept, is made up for once.
 """
@@ -60,7 +60,7 @@ def rescanning_after_sleep(
 ) -> Callable[[], None]:
     """Returns `look_after`, preceded by a rescan if the computer has slept since the last call.
 
-    The monotonic clock stands still meanwhile.
+    The monotonic clock stands still while the computer sleeps.
     """
     difference = wall() - monotonic()
 
@@ -76,7 +76,7 @@ def rescanning_after_sleep(
 
 
 def _report_to(upkeep: Upkeep) -> Callable[[JobExecutionEvent], None]:
-    """A job that failed runs again at its next time. Until then the user is told why."""
+    """Returns a listener that tells the user why a job failed, until the job runs again."""
 
     def report(event: JobExecutionEvent) -> None:
         log.error("%s failed: %s", event.job_id, message_without_files(event.exception))

@@ -1,4 +1,4 @@
-"""How other programs of ours on this computer ask the daemon: the command line and the tray."""
+"""The client of the daemon for our other programs on this computer: command line and tray."""
 
 from .client import Check, Client, Query
 from .connect import connect, find, need

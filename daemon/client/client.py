@@ -36,7 +36,7 @@ _TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 @dataclass(frozen=True)
 class Client:
-    """Every method raises DaemonError: with the daemon's own sentence, or that it is not there."""
+    """Each method raises DaemonError, with the daemon's own message or because there is none."""
 
     transport: Transport
     timeout_s: float = 30.0
@@ -52,7 +52,7 @@ class Client:
 
     @property
     def address(self) -> str:
-        """Where the pages of the daemon are; empty where none runs."""
+        """The address of the daemon's pages; empty if no daemon is running."""
         socket = self.transport
         return f"http://127.0.0.1:{socket.port}/" if isinstance(socket, Socket) else ""
 
@@ -69,7 +69,7 @@ class Client:
     ) -> Check:
         """Returns the check of a picture once it is done.
 
-        While the queue is full it is sent again. Raises DaemonError with the code `too_slow`.
+        Sends it again while the queue is full. Raises DaemonError with the code `too_slow`.
         """
         fields = {"source": source, "priority": priority}
         if path is not None and _is_text(str(path)):
@@ -84,7 +84,7 @@ class Client:
         return dict(found)
 
     def post_until_taken(self, kind: str, body: bytes, end: float) -> Json:
-        """Send a picture, again and again while the queue is full."""
+        """Send a picture. Send it again while the queue is full."""
         while True:
             try:
                 return dict(self.ask("POST", "/checks", body, kind, {"Prefer": f"wait={WAIT_S}"}))
@@ -96,7 +96,7 @@ class Client:
     # --- History --------------------------------------------------------------------------------
 
     def history(self, query: Query, limit: int) -> Iterator[Check]:
-        """The newest first."""
+        """Yields the checks, newest first."""
         cursor: Json = {}
         while limit > 0:
             found = self.get("/checks", **query, **cursor, limit=str(min(limit, MOST)))
@@ -114,11 +114,11 @@ class Client:
         return list(self.post("/labels:batch", body)["checks"])
 
     def undo(self, names: Sequence[str]) -> list[Check]:
-        """Take back what the person has said last of each."""
+        """Undo the user's last label of each picture."""
         return list(self.post("/labels:undo", {"ids": list(names)})["checks"])
 
     def forget(self, names: Sequence[str]) -> int:
-        """Returns how many checks went."""
+        """Returns how many checks were deleted."""
         patient = self.patient(_LONG_S)
         return int(patient.post("/checks:forget", {"ids": list(names)})["forgotten"])
 
@@ -131,7 +131,7 @@ class Client:
                 out.write(piece)
 
     def import_(self, file: Path, form: str) -> Json:
-        """Take in what `export` wrote. Returns how many are new, known and refused."""
+        """Import what `export` wrote. Returns how many rows are new, known and refused."""
         path = f"/history/import?{urlencode({'form': form})}"
         with file.open("rb") as lines:
             length = {"Content-Length": str(os.fstat(lines.fileno()).st_size)}
@@ -148,7 +148,7 @@ class Client:
     # --- Watched folders ------------------------------------------------------------------------
 
     def watches(self) -> Json:
-        """The folders, and until when they are paused."""
+        """Returns the folders, and until when they are paused."""
         return dict(self.get("/watches"))
 
     def watch(self, folder: Mapping[str, Any]) -> None:
@@ -158,11 +158,11 @@ class Client:
         self.ask("DELETE", f"/watches?{urlencode({'path': str(path)})}")
 
     def pause(self, minutes: float | None) -> str | None:
-        """Returns until when; None ends the pause."""
+        """Returns the end of the pause. None for `minutes` ends the pause now."""
         until = self.post("/watches:pause", {"minutes": minutes})["paused_until"]
         return None if until is None else str(until)
 
-    # --- Who may ask ----------------------------------------------------------------------------
+    # --- Access ---------------------------------------------------------------------------------
 
     def tokens(self) -> list[Json]:
         return list(self.get("/tokens")["tokens"])
@@ -171,7 +171,7 @@ class Client:
         self.ask("DELETE", f"/tokens/{token_id}")
 
     def pairings(self) -> list[Json]:
-        """Programs that ask to be let in now."""
+        """Returns the programs that ask to connect now."""
         return list(self.get("/pairings")["pairings"])
 
     def accept(self, pairing: str) -> None:
@@ -181,7 +181,7 @@ class Client:
         self.post(f"/pairings/{quote(pairing, safe='')}/reject")
 
     def login(self, page: str | None = None) -> str:
-        """Returns a link that opens a page of ours once; without `page` the history."""
+        """Returns a link that opens one of our pages once; without `page` the history."""
         url = str(self.post("/logins", {"next": page} if page else {})["url"])
         if not url.startswith(self.address or "http://127.0.0.1:"):
             raise DaemonError("The daemon named an address that is not its own; it is not opened.")
@@ -199,11 +199,11 @@ class Client:
         return _object(self.get("/settings"))
 
     def reload_settings(self) -> None:
-        """Let it read the file again."""
+        """Make the daemon read the settings file again."""
         self.post("/settings:reload")
 
     def events(self, after: int, wait_s: int) -> Json:
-        """What has happened since, as soon as something has or after `wait_s`."""
+        """Returns the events after that number, as soon as there is one or after `wait_s`."""
         path = f"/events?after={after}&wait={wait_s}"
         return _object(self.ask("GET", path, headers={"Accept": "application/json"}))
 
@@ -226,7 +226,7 @@ class Client:
         kind: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Returns the JSON of an answer, None where it has none; `path` is below /api/v1."""
+        """Returns the JSON of an answer, None if it has none. `path` is relative to /api/v1."""
         sent = {**(headers or {}), **({"Content-Type": kind} if kind else {})}
         with self.transport.send(method, path, body, sent, self.timeout_s) as answer:
             return _read(answer.status, answer.read())
@@ -237,7 +237,7 @@ _BORDER = secrets.token_hex(16)
 
 
 def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:
-    """Returns Content-Type and body of multipart/form-data; the picture is `file`, unnamed."""
+    """Returns Content-Type and body of multipart/form-data. `file` is the picture, unnamed."""
     border = _BORDER
     parts = [
         f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -252,7 +252,7 @@ def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:
 
 
 def _is_text(name: str) -> bool:
-    """A name that is not UTF-8 cannot be sent; the picture can."""
+    """Returns whether a name is UTF-8. Any other cannot be sent, but the picture can."""
     with suppress(UnicodeEncodeError):
         return bool(name.encode())
     return False

@@ -1,4 +1,4 @@
-"""Which way there is to the API now: the daemon's lock decides."""
+"""Finds the way to the API: the running daemon, or its app in this process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _LOOK_EVERY_S = 0.1
 
 
 def find(where: Places) -> Client | None:
-    """Returns the daemon if one runs and can be asked."""
+    """Returns a client of the daemon if one is running and answers."""
     found = instance.find(where)
     try:
         token = where.local_token.read_text("ascii").strip() if found else ""
@@ -26,7 +26,7 @@ def find(where: Places) -> Client | None:
 
 
 def need(where: Places) -> Client:
-    """As `find`. Raises DaemonError where no daemon can be asked."""
+    """Returns what `find` does. Raises DaemonError if no daemon answers."""
     client = find(where)
     if client is None:
         raise DaemonError(
@@ -42,11 +42,11 @@ def connect(
     *,
     within_s: float = STARTS_WITHIN_S,
 ) -> Iterator[Client]:
-    """Gives the daemon, or where none runs the same API in this process.
+    """Yields a client of the daemon, or of the same API in this process if none is running.
 
-    A daemon that is just starting is waited for `within_s`. `tell` is told what was done to mend
-    the log. Raises DaemonError where a daemon holds the lock and cannot be asked, AntifakeError
-    where the log cannot be opened.
+    Waits `within_s` for a daemon that is just starting. Calls `tell` with what was done to repair
+    the history. Raises DaemonError if a daemon holds the lock and does not answer, AntifakeError
+    if the history cannot be opened.
     """
     client = _daemon(where, within_s)
     if client is not None:
@@ -61,7 +61,7 @@ def connect(
 
 
 def _daemon(where: Places, within_s: float) -> Client | None:
-    """Returns the daemon, None where none runs. Raises DaemonError."""
+    """Returns a client of the daemon, None if none is running. Raises DaemonError."""
     end = time.monotonic() + within_s
     while instance.is_running(where):
         client = find(where)

@@ -1,4 +1,4 @@
-"""Every failure of asking the daemon, as one sentence."""
+"""Turns each failed request to the daemon into one sentence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _EXIT_CODES = {
 
 
 class DaemonError(AntifakeError):
-    """What the daemon answered instead of what was asked of it, or that it did not answer."""
+    """The daemon answered with an error, or did not answer."""
 
     exit_code = 4
 

@@ -1,4 +1,4 @@
-"""How a request reaches the API: over a socket to the daemon, or in this process without one."""
+"""Sends requests to the API: over a socket to the daemon, or to its app in this process."""
 
 import hashlib
 import hmac
@@ -37,11 +37,11 @@ class Answer(Protocol):
     @property
     def status(self) -> int: ...
     def read(self, size: int = ..., /) -> bytes:
-        """Returns at most that many bytes of the body, all of it without a size."""
+        """Returns at most `size` bytes of the body, or all of it without a size."""
 
 
 class Transport(Protocol):
-    """Sends one request at a time; usable from several threads."""
+    """Sends requests. Can be used from several threads."""
 
     def send(
         self,
@@ -51,15 +51,15 @@ class Transport(Protocol):
         headers: Mapping[str, str],
         timeout_s: float,
     ) -> AbstractContextManager[Answer]:
-        """`path` is below /api/v1. Raises DaemonError where nothing answers."""
+        """Send a request. `path` is relative to /api/v1. Raises DaemonError without an answer."""
 
 
 @dataclass(frozen=True)
 class Socket:
-    """To a daemon on 127.0.0.1.
+    """A transport to a daemon on 127.0.0.1.
 
-    Each connection begins with `POST /hello`: what listens there has to prove that it knows this
-    computer's token before it is sent the token.
+    Each connection begins with `POST /hello`. The program that listens there must prove that it
+    knows this computer's token before the token is sent to it.
     """
 
     port: int
@@ -108,11 +108,11 @@ class Socket:
             connection.close()
 
     def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
-        """Returns a new connection to what has proved itself. Raises DaemonError, OSError."""
+        """Returns a new connection to a proven daemon. Raises DaemonError, OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.connect()
-            # Never another connection instead of this one: it might lead to another program.
+            # Never reconnect: the new connection might lead to another program.
             connection.auto_open = 0
             if self.token:
                 self._prove(connection)
@@ -122,12 +122,12 @@ class Socket:
         return connection
 
     def _prove(self, connection: http.client.HTTPConnection) -> None:
-        """Raises DaemonError where this is not the daemon that has given us the token."""
+        """Raises DaemonError if the other side is not the daemon that wrote our token."""
         nonce = secrets.token_hex(16)
         body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
         connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
         answer = connection.getresponse().read(_LARGEST_PROOF)
-        # The port is part of it: a program that passes the question on to the daemon fails.
+        # The proof contains the port, so a program that forwards the request to the daemon fails.
         key = hashlib.sha256(self.token.encode()).hexdigest().encode()
         proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
         if not hmac.compare_digest(_proof_in(answer), proof.encode()):
@@ -139,7 +139,7 @@ class Socket:
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    """Returns whether the other side has closed, or said something unasked."""
+    """Returns whether the other side has closed, or sent something unasked."""
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
@@ -159,7 +159,7 @@ def _proof_in(answer: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class InProcess:
-    """To the daemon's app in this process, where no daemon runs. It asks for no token."""
+    """A transport to the daemon's app in this process, without a daemon and without a token."""
 
     app: "WSGIApplication"
 
@@ -170,7 +170,7 @@ class InProcess:
         path: str,
         body: Body,
         headers: Mapping[str, str],
-        timeout_s: float,  # noqa: ARG002  # nothing is waited for here
+        timeout_s: float,  # noqa: ARG002  # nothing waits here
     ) -> Iterator[Answer]:
         from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: PLC0415
 
@@ -188,7 +188,7 @@ class InProcess:
         try:
             yield _Pieces(int(status.split()[0]), iter(pieces))
         finally:
-            pieces.close()  # type: ignore[attr-defined]  # werkzeug's has it
+            pieces.close()  # type: ignore[attr-defined]  # werkzeug's iterator has close()
             builder.close()
 
 

@@ -1,6 +1,6 @@
-"""The command line of the daemon: each module is a few commands on one thing.
+"""The commands that the daemon adds to the command line. Each module has those of one subject.
 
-Importing this imports click and nothing heavy; what a command needs it imports itself.
+Importing a module here imports click and nothing heavy. Each command imports what it needs.
 """
 
 from .autostart import autostart

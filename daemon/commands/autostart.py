@@ -1,4 +1,4 @@
-"""Starting with the person's session."""
+"""Starting with the user's session."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ def autostart() -> None:
 @autostart.command("on")
 @json_option
 def on(as_json: bool) -> None:
-    """From the next login on."""
+    """Start antifake at each login."""
     _note(is_on=True)
     _show(keep_in_step(is_on=True), as_json)
 
@@ -28,7 +28,7 @@ def on(as_json: bool) -> None:
 @autostart.command("off")
 @json_option
 def off(as_json: bool) -> None:
-    """No more; a daemon that runs goes on running."""
+    """Stop starting it at login. A running daemon keeps running."""
     _note(is_on=False)
     _show(keep_in_step(is_on=False), as_json)
 
@@ -36,14 +36,14 @@ def off(as_json: bool) -> None:
 @autostart.command("status")
 @json_option
 def status(as_json: bool) -> None:
-    """What is really there."""
+    """Show which autostart entries exist."""
     from antifake.daemon import autostart as mechanism
 
     _show(mechanism.status(mechanism.Session.of_this_process()), as_json)
 
 
 def keep_in_step(*, is_on: bool) -> "list[Status]":
-    """Make it so; the setting is somebody else's to write."""
+    """Install or remove the autostart entries. Does not write the setting."""
     from antifake.daemon import autostart as mechanism
 
     session = mechanism.Session.of_this_process()

@@ -1,5 +1,7 @@
-"""`antifake check`: a running daemon has its model loaded already and keeps the history, so it is
-asked first. Where none runs, or it cannot go on, this process judges as core does."""
+"""`antifake check`: asks a running daemon first, which has its model loaded and keeps the history.
+
+If no daemon is running, or it cannot go on, this process judges the pictures as core does.
+"""
 
 import click
 
@@ -23,7 +25,7 @@ def check(
     prompt: str | None,
     no_daemon: bool,
 ) -> None:
-    """Judge pictures, by the daemon where it runs. "-" reads one from standard input."""
+    """Judge pictures, with the daemon if it is running. "-" reads one from standard input."""
     sources = sources_of(paths)
     asked = None
     if not (no_daemon or model or prompt):

@@ -1,4 +1,4 @@
-"""Having pictures judged by the daemon: the same results as if they were judged here."""
+"""Has pictures judged by the daemon. The results are the same as if they were judged here."""
 
 import hashlib
 from collections.abc import Generator, Iterator
@@ -24,7 +24,7 @@ Source = Path | bytes
 
 
 def judged_there(client: Client, sources: list[Source]) -> Iterator[Result]:
-    """In order. Where the daemon cannot go on, the rest is judged here."""
+    """Yields the results in order. If the daemon cannot go on, this process judges the rest."""
     done = 0
     found = _results(client, sources)
     try:
@@ -47,7 +47,7 @@ def _results(client: Client, sources: list[Source]) -> Generator[Result]:
 
 
 class CorrectedResult(Result):
-    """A picture on which the person has said something: no model puts a percentage on that."""
+    """A picture that the user has labelled. A model's percentage does not apply to it."""
 
     def to_text(self, *, percent: bool) -> str:  # noqa: ARG002
         return super().to_text(percent=False)
@@ -59,7 +59,7 @@ class _RemoteJudge:
     priority: str
 
     def result(self, source: Source) -> Result:
-        """Raises DaemonError where it is not the picture that is to blame."""
+        """Returns the result for one picture. Raises DaemonError if the daemon is at fault."""
         name = "-" if isinstance(source, bytes) else str(source)
         path = source.absolute() if isinstance(source, Path) else None
         try:
@@ -71,7 +71,7 @@ class _RemoteJudge:
             found = self.client.check(data, source="cli", priority=self.priority, path=path)
         except DaemonError as error:
             about = error.about.get("check")
-            # The picture's own fault: judging it here would find the same.
+            # The picture is the cause, so judging it here would fail in the same way.
             if error.status == 413 or (error.status == 422 and about):
                 return _failed(name, sha256, str(error), error.code, about or {})
             raise

@@ -1,4 +1,4 @@
-"""The settings, as they stand in config.toml."""
+"""The settings in config.toml."""
 
 import click
 
@@ -18,13 +18,13 @@ _AT_START = (
 
 @click.group(cls=Commands)
 def config() -> None:
-    """Settings, and where everything lies."""
+    """Settings, and where files are kept."""
 
 
 @config.command("show")
 @json_option
 def show(as_json: bool) -> None:
-    """Every setting as it is in force."""
+    """Show all settings that are in force."""
     from antifake.daemon.config import load, names, to_toml
     from antifake.daemon.places import places
 
@@ -39,7 +39,7 @@ def show(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def get(name: str, as_json: bool) -> None:
-    """One setting, like server.port, or a part of them, like server."""
+    """Show one setting, like server.port, or a group of them, like server."""
     from antifake.daemon.config import load
     from antifake.daemon.places import places
 
@@ -57,7 +57,7 @@ def get(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("value")
 def set_(name: str, value: str) -> None:
-    """Change a setting; '' makes it the default again. A running daemon is told."""
+    """Change a setting; '' restores its default. A running daemon is told."""
     from antifake.daemon.config import from_text, put
     from antifake.daemon.places import places
 
@@ -71,7 +71,7 @@ def set_(name: str, value: str) -> None:
 
 
 def follow(sentence: str, *, at_once: bool = True) -> None:
-    """Let a running daemon read the settings again, and say what became of the change."""
+    """Make a running daemon read the settings again, and print what the change does."""
     from antifake.daemon.client import DaemonError, find
     from antifake.daemon.places import places
 
@@ -91,7 +91,7 @@ def follow(sentence: str, *, at_once: bool = True) -> None:
 @config.command("path")
 @json_option
 def path(as_json: bool) -> None:
-    """Where everything lies."""
+    """Show where files are kept."""
     from antifake.daemon.places import places
 
     where = places()
@@ -114,7 +114,7 @@ def path(as_json: bool) -> None:
 
 
 def _plain(value: object) -> object:
-    """As JSON has it."""
+    """Returns the value in types that JSON has."""
     from dataclasses import asdict, is_dataclass
     from datetime import datetime
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The daemon, or its API in this process, for one command."""
+"""Connects a command to the daemon, or to the same API in this process."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def connected() -> "AbstractContextManager[Client]":
-    """What was done to mend the log is said. Raises AntifakeError."""
+    """Connects, and prints what was done to repair the history. Raises AntifakeError."""
     from antifake.daemon.client import connect
     from antifake.daemon.places import places
 
@@ -18,7 +18,7 @@ def connected() -> "AbstractContextManager[Client]":
 
 
 def daemon() -> "Client":
-    """Raises DaemonError where none runs."""
+    """Returns a client of the running daemon. Raises DaemonError if there is none."""
     from antifake.daemon.client import need
     from antifake.daemon.places import places
 

@@ -1,4 +1,4 @@
-"""The daemon itself: run, start, stop, status; its page, and its icon."""
+"""The commands on the daemon itself: run, start, stop, status, its web page and its icon."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +13,12 @@ from .printing import echo_json
 
 @click.group(cls=Commands)
 def daemon() -> None:
-    """The program in the background: it watches folders and answers browser, tray and commands."""
+    """The background program: it watches folders and answers the browser, tray and commands."""
 
 
 @daemon.command("run")
 def run() -> None:
-    """Be the daemon, in this terminal, until Ctrl-C."""
+    """Run the daemon in this terminal until Ctrl-C."""
     from antifake.daemon import app
     from antifake.daemon.places import places
 
@@ -28,7 +28,7 @@ def run() -> None:
 @daemon.command("start")
 @json_option
 def start(as_json: bool) -> None:
-    """Start it in the background. Ends with 5 where one runs already."""
+    """Start the daemon in the background. Exits with 5 if one is already running."""
     from antifake.daemon import launcher
     from antifake.daemon.places import places
 
@@ -41,7 +41,7 @@ def start(as_json: bool) -> None:
 
 @daemon.command("stop")
 def stop() -> None:
-    """Stop it. Ends with 4 where none runs."""
+    """Stop the daemon. Exits with 4 if none is running."""
     from antifake.daemon import launcher
     from antifake.daemon.places import places
 
@@ -53,7 +53,7 @@ def stop() -> None:
 @json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """How it is. Ends with 4 where it does not run."""
+    """Show the state of the daemon. Exits with 4 if it is not running."""
     from antifake.daemon import client, instance
     from antifake.daemon.places import places
 
@@ -119,7 +119,7 @@ def _span(seconds: int) -> str:
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Print the link instead; it opens once.")
 def open_history(only_print: bool) -> None:
-    """Open history, review and settings in the browser."""
+    """Open the history, review and settings in the browser."""
     import webbrowser
 
     url = connection.daemon().login()
@@ -130,7 +130,7 @@ def open_history(only_print: bool) -> None:
 
 @click.command("tray")
 def tray() -> None:
-    """Show the icon beside the clock, and start the daemon where none runs."""
+    """Show the icon beside the clock, and start the daemon if none is running."""
     from antifake.daemon import launcher
     from antifake.daemon import tray as icon
     from antifake.daemon.places import places

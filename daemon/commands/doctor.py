@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look at everything antifake needs, and name what to do first. Ends with 1 in trouble."""
+    """Check everything antifake needs, and say what to do first. Exits with 1 on a problem."""
     from dataclasses import asdict
 
     from antifake.daemon.doctor import System, examine, first_trouble

@@ -1,4 +1,4 @@
-"""The log of every check, whichever door it came through."""
+"""The commands on the history of checks."""
 
 import os
 import sys
@@ -41,14 +41,14 @@ _FILTERS = (
 
 
 def filters(command: Command) -> Command:
-    """Options that say what is wanted; the command gets them as keywords."""
+    """Add the options of the filter. The command gets them as keyword arguments."""
     for option in reversed(_FILTERS):
         command = option(command)
     return command
 
 
 def query_of(wanted: dict[str, Any]) -> "Query":
-    """Raises UsageError."""
+    """Returns the query for the options of the filter. Raises UsageError."""
     from antifake.daemon.config import whole_path
 
     corrected, folder = wanted["corrected"], wanted["folder"]
@@ -66,7 +66,7 @@ def query_of(wanted: dict[str, Any]) -> "Query":
 
 
 def moment(text: str, now: "datetime | None" = None) -> "datetime":
-    """A point in time as people type it: 2026-01-31, with a time, or 7d and 12h ago.
+    """Returns the time that a user typed: 2026-01-31, with or without a time, or 7d and 12h ago.
 
     Raises UsageError.
     """
@@ -77,7 +77,7 @@ def moment(text: str, now: "datetime | None" = None) -> "datetime":
     try:
         if text[-1:] in spans and text[:-1].isdigit():
             return now - int(text[:-1]) * spans[text[-1]]
-        # Without a zone it is meant as the clock on the wall has it.
+        # A time without a zone is local time.
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(
@@ -91,7 +91,7 @@ def moment(text: str, now: "datetime | None" = None) -> "datetime":
 @json_option
 @click.pass_context
 def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
-    """What was checked, newest first, by whichever door it came."""
+    """List all checks, newest first, wherever the picture came from."""
     if ctx.invoked_subcommand is not None:
         return
     query = query_of(wanted)
@@ -118,7 +118,7 @@ def _where(check: "Check") -> str:
 @click.argument("name", metavar="ID")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """One check, and why it was answered so."""
+    """Show one check and the reason for its verdict."""
     from antifake.core.results import printable
 
     with connected() as client:
@@ -158,7 +158,7 @@ def export(file: str, form: str | None, **wanted: Any) -> None:
 
 @contextmanager
 def _new_file(name: str) -> Iterator[IO[bytes]]:
-    """Of this user alone; whole, or not there."""
+    """Opens a new file that only this user can read. A file that fails halfway is removed."""
     if name == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -182,7 +182,7 @@ def _new_file(name: str) -> Iterator[IO[bytes]]:
 @click.option("--form", type=click.Choice(["csv", "jsonl"]), help="Else as FILE ends.")
 @json_option
 def import_(file: Path, form: str | None, as_json: bool) -> None:
-    """Take in what `history export` wrote, or another program in such columns."""
+    """Import what `history export` wrote, or a file of another program with the same columns."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     with connected() as client:
@@ -206,7 +206,7 @@ def _form_of(name: str) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Leave nothing of these pictures: all their checks, your words, thumbnails, old backups."""
+    """Erase these pictures: all their checks, your labels, thumbnails and old backups."""
     if not yes:
         click.confirm(
             f"Forget {len(names)} for ever, with the backups that know them?", abort=True, err=True

@@ -1,4 +1,4 @@
-"""The person's word on a picture: it counts more than any model's."""
+"""`antifake label`: the user's own label for a picture, which overrides the model's verdict."""
 
 import click
 
@@ -17,7 +17,7 @@ WORDS = ("real", "ai", "unsure")
 @click.option("--note", default="", metavar="TEXT", help="Why you say so.")
 @json_option
 def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
-    """Say what pictures are, or take the last word back. IDs are those of `antifake history`."""
+    """Label pictures, or undo the last label. The IDs are those of `antifake history`."""
     is_undo = words[0] == "undo"
     names, word = (words[1:], "") if is_undo else (words[:-1], words[-1])
     if not names or (not is_undo and word not in WORDS):

@@ -1,4 +1,4 @@
-"""What the daemon writes about itself."""
+"""The commands on the daemon's log files."""
 
 import click
 
@@ -12,7 +12,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @click.group(cls=Commands)
 def logs() -> None:
-    """The daemon's log. Names of files stand in it at level debug only."""
+    """The daemon's log. It contains file names only at level debug."""
 
 
 @logs.command("show")
@@ -20,7 +20,7 @@ def logs() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until Ctrl-C.")
 @json_option
 def show(lines: int, follow: bool, as_json: bool) -> None:
-    """The last lines."""
+    """Show the last lines."""
     from antifake.core.results import printable
     from antifake.daemon import logs as log
     from antifake.daemon.places import places
@@ -42,7 +42,7 @@ def show(lines: int, follow: bool, as_json: bool) -> None:
 @logs.command("path")
 @json_option
 def path(as_json: bool) -> None:
-    """Where it lies."""
+    """Show where the log is kept."""
     from antifake.daemon.places import places
 
     found = str(places().log)
@@ -56,7 +56,7 @@ def path(as_json: bool) -> None:
 @click.argument("name", required=False, type=click.Choice(LEVELS))
 @json_option
 def level(name: str | None, as_json: bool) -> None:
-    """How much is written; with a NAME, from now on."""
+    """Show the log level, or set it to NAME."""
     from antifake.daemon.config import load, put
     from antifake.daemon.places import places
 

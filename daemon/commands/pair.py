@@ -1,4 +1,4 @@
-"""Browsers and programs that may ask the daemon: who they are, letting in, locking out."""
+"""The commands on browsers and programs that may use the daemon: list, accept, reject, revoke."""
 
 import click
 
@@ -10,13 +10,13 @@ from .printing import echo_json, echo_table, local
 
 @click.group(cls=Commands)
 def pair() -> None:
-    """Browsers and programs that are connected."""
+    """Browsers and programs that are connected to antifake."""
 
 
 @pair.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """Who is connected, and who was."""
+    """List what is connected, and what was."""
     with connected() as client:
         found = client.tokens()
     if as_json:
@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
 @pair.command("revoke")
 @click.argument("token", type=int, metavar="ID")
 def revoke(token: int) -> None:
-    """Lock one out, at once."""
+    """Revoke the access of one, at once."""
     with connected() as client:
         client.revoke(token)
     say(f"{token} may ask nothing any more.")
@@ -50,7 +50,7 @@ def revoke(token: int) -> None:
 @pair.command("pending")
 @json_option
 def pending(as_json: bool) -> None:
-    """Who asks to be let in just now. Compare the code with the one that it shows."""
+    """List what asks to connect now. Compare the code with the one that it shows."""
     found = daemon().pairings()
     if as_json:
         echo_json(found)
@@ -67,7 +67,7 @@ def pending(as_json: bool) -> None:
 @pair.command("accept")
 @click.argument("name", metavar="ID")
 def accept(name: str) -> None:
-    """Let one in."""
+    """Allow one to connect."""
     daemon().accept(name)
     say("It is connected.")
 
@@ -75,6 +75,6 @@ def accept(name: str) -> None:
 @pair.command("reject")
 @click.argument("name", metavar="ID")
 def reject(name: str) -> None:
-    """Send one away."""
+    """Refuse one."""
     daemon().reject(name)
     say("It was sent away.")

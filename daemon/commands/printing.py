@@ -1,4 +1,4 @@
-"""Data on standard output: JSON for programs, columns for people."""
+"""Prints data on standard output: JSON for programs, columns for people."""
 
 import json
 import sys
@@ -10,12 +10,12 @@ import click
 
 
 def echo_json(value: Any) -> None:
-    # ASCII: a name that is not UTF-8 survives as its escapes.
+    # ASCII, so that a name that is not UTF-8 is kept as escapes.
     click.echo(json.dumps(value, indent=1, default=str))
 
 
 def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Aligned; on a terminal by rich, which folds long cells, elsewhere one line a row."""
+    """Print aligned columns: with folded cells on a terminal, elsewhere one line for each row."""
     from antifake.core.results import printable
 
     cells = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
@@ -39,13 +39,13 @@ def _echo_folding(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None
         last = n == len(header) - 1
         table.add_column(name, overflow="fold", no_wrap=not last)
     for row in cells:
-        # As Text: brackets in a name are no markup.
+        # As Text, so that brackets in a name are not taken for markup.
         table.add_row(*map(Text, row))
     Console().print(table)
 
 
 def local(moment: str | None) -> str:
-    """A moment of the API in the time of this place."""
+    """Returns a time of the API as local time."""
     if not moment:
         return ""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"

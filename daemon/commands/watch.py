@@ -1,4 +1,4 @@
-"""The watched folders."""
+"""The commands on the watched folders."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def add(
     no_recursive: bool,
     polling: bool,
 ) -> None:
-    """Watch a folder from now on."""
+    """Start watching a folder."""
     from dataclasses import asdict
 
     from antifake.daemon.config import Folder, whole_path
@@ -53,7 +53,7 @@ def add(
 @watch.command("remove")
 @click.argument("folder", metavar="DIR")
 def remove(folder: str) -> None:
-    """Watch a folder no more. Its history stays."""
+    """Stop watching a folder. Its history is kept."""
     from antifake.daemon.config import whole_path
 
     path = whole_path(folder, Path.cwd())
@@ -68,7 +68,7 @@ def remove(folder: str) -> None:
 @watch.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """The watched folders, and what is wrong with them."""
+    """List the watched folders and their problems."""
     with connected() as client:
         found = client.watches()
     if as_json:
@@ -91,7 +91,7 @@ def list_(as_json: bool) -> None:
 @click.option("--minutes", type=click.FloatRange(0, 525_600, min_open=True), help="The same.")
 @click.option("--off", is_flag=True, help="Go on.")
 def pause(hours: float | None, minutes: float | None, off: bool) -> None:
-    """Check nothing in the folders for a while; it is caught up with afterwards."""
+    """Check nothing in the folders for a while. New pictures are checked afterwards."""
     if off and (hours or minutes):
         raise UsageError("--off ends a pause; it has no length.")
     span = None if off else 60 * (hours or 0) + (minutes or 0) or 60.0
@@ -108,7 +108,7 @@ def _watched() -> "tuple[Folder, ...]":
 
 
 def _around(path: Path) -> Path | None:
-    """A watched folder that this one lies in."""
+    """Returns the watched folder that contains this one, if there is one."""
     return next(
         (one.path for one in _watched() if one.recursive and one.path in path.parents), None
     )

@@ -1,4 +1,4 @@
-"""The icon beside the clock: a process of its own and a client of the daemon like any other.
+"""The icon beside the clock. It runs in its own process and is an ordinary client of the daemon.
 
 Nothing depends on it. Only this package imports pystray, and only when an icon is to be shown:
 pystray opens the display as soon as it is imported.
@@ -37,9 +37,9 @@ def run(
     *,
     panel_within_s: float = 5.0,
 ) -> None:
-    """Show the icon until the person quits it. In the main thread.
+    """Show the icon until the user quits it. Call this in the main thread.
 
-    `say` gets sentences for the person. `start_daemon` is called if no daemon is running; without
+    `say` gets sentences for the user. `start_daemon` is called if no daemon is running; without
     it the icon waits for one. A panel that is still starting is waited for `panel_within_s`.
 
     Raises TrayError if no icon can be shown, AlreadyRunningError if one is shown already.
@@ -120,8 +120,8 @@ def _single_instance(where: Places) -> Iterator[None]:
 @contextmanager
 def _leaving_at_sigterm(leave: Callable[[], None]) -> Iterator[None]:
     def end(_number: int, _frame: object) -> None:
-        # Python calls this amid whatever the desktop's library does, which may hold a lock that
-        # leaving waits for. An icon has nothing to lose.
+        # Python may call this while the desktop's library holds a lock that a normal exit waits
+        # for. An icon has nothing to save.
         late = threading.Timer(_END_S, os._exit, (0,))
         late.daemon = True
         late.start()

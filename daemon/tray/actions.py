@@ -23,7 +23,7 @@ _LONGEST_WAIT_S = 600.0
 
 
 class Actions:
-    """Usable from many threads."""
+    """The actions of the menu. Can be called from any thread."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Actions:
         start: Callable[[], None] | None,
         hurry: Callable[[], None],
     ) -> None:
-        """`start` starts the daemon, `hurry` lets the follower read the state at once."""
+        """`start` starts the daemon. `hurry` makes the follower read the state at once."""
         self._need, self._view_model, self._start, self._hurry = need, view_model, start, hurry
         self._running: set[str] = set()
         self._turn = threading.Lock()
@@ -69,7 +69,7 @@ class Actions:
         self._run("life", self._start_daemon)
 
     def _run(self, name: str, work: Callable[[], object]) -> None:
-        """Run in a thread, unless an action of that name is running: a second click is ignored."""
+        """Run `work` in a thread, unless an action of that name is running already."""
         with self._turn:
             if name in self._running:
                 return
@@ -98,7 +98,7 @@ class Actions:
         self._view_model.show(look(client)[0])
 
     def _open(self, path: str | None) -> None:
-        """Show one of the daemon's pages in the browser; None is the history."""
+        """Show one of the daemon's pages in the browser. None means the history."""
         url = self._need().login(path)
         try:
             is_open = webbrowser.open(url)

@@ -1,7 +1,7 @@
-"""Whether anything here shows icons, and which of pystray's backends suits it.
+"""Finds out whether this desktop can show icons, and which of pystray's backends suits it.
 
-pystray opens the display when it is imported and takes the first backend that can be imported,
-which need not be one that works. So the surroundings are asked first.
+pystray opens the display when it is imported, and takes the first backend that can be imported.
+That backend need not work here, so this module looks at the desktop first.
 """
 
 import importlib
@@ -19,11 +19,11 @@ _WATCHER = "org.kde.StatusNotifierWatcher"
 
 
 class TrayError(AntifakeError):
-    """There can be no icon; the sentence says that all else works."""
+    """No icon can be shown. The message says that everything else works."""
 
 
 class NoHostError(TrayError):
-    """There is a screen, and nothing on it shows icons, or not yet."""
+    """There is a screen, but nothing on it shows icons, at least not yet."""
 
     def __init__(self) -> None:
         super().__init__(f"No panel here shows the icon ({_GNOME}); {_ELSE}.")
@@ -31,7 +31,7 @@ class NoHostError(TrayError):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Of a desktop that is neither Windows nor macOS."""
+    """What a desktop other than Windows and macOS offers."""
 
     has_screen: bool
     has_x11_panel: bool
@@ -41,11 +41,11 @@ class Surroundings:
     """A panel that is asked over D-Bus, as KDE's, or GNOME's with its extension."""
 
     def backends(self) -> list[str]:
-        """The best first. Raises TrayError where none can show anything."""
+        """Returns the usable backends, the best first. Raises TrayError if there is none."""
         if not self.has_screen:
             raise TrayError(f"There is no screen here to show the icon on; {_ELSE}.")
         over_dbus = ["appindicator"] if self.has_notifier_panel else []
-        # In such a panel `gtk` knows a left click; without a bus it does not start.
+        # In such a panel `gtk` gets left clicks. Without a session bus it does not start.
         with_menu = ["gtk"] if self.has_x11_panel and self.has_bus else []
         found = [*over_dbus, *with_menu, *(["xorg"] if self.has_x11_panel else [])]
         if not found:
@@ -65,7 +65,7 @@ def has_x11_panel() -> bool:
 
 
 def _x11() -> tuple[bool, bool]:
-    """Whether there is a display, and a panel on it: whoever owns its selection."""
+    """Returns whether there is a display, and whether a panel owns its tray selection."""
     try:
         errors = importlib.import_module("Xlib.error")
         display = importlib.import_module("Xlib.display").Display()
@@ -81,8 +81,10 @@ def _x11() -> tuple[bool, bool]:
 
 
 def _bus() -> tuple[bool, bool]:
-    """Whether there is a session bus, and a panel on it. Only asked where gi is installed: no
-    backend can use the bus without it."""
+    """Returns whether there is a session bus, and whether a panel is on it.
+
+    Looks only if gi is installed, because no backend can use the bus without it.
+    """
     try:
         gio = importlib.import_module("gi.repository.Gio")
         glib = importlib.import_module("gi.repository.GLib")
@@ -105,7 +107,7 @@ def _bus() -> tuple[bool, bool]:
 
 
 def backend(within_s: float) -> Any:
-    """pystray on a backend that works here, waiting so long for a panel that is just starting.
+    """Returns pystray with a backend that works here. Waits `within_s` for a panel to start.
 
     Raises TrayError.
     """
@@ -125,8 +127,11 @@ def backend(within_s: float) -> Any:
 
 
 def _imported(names: list[str]) -> Any:
-    """pystray itself goes on to the next backend only after an ImportError; a desktop that lacks
-    a part of GTK answers with a ValueError."""
+    """Returns pystray with the first backend that can be imported.
+
+    pystray itself tries the next backend only after an ImportError, but a desktop that lacks
+    a part of GTK raises a ValueError.
+    """
     why = ""
     for name in names:
         if name:

@@ -1,4 +1,4 @@
-"""The picture that the person has copied, as bytes: a file as it is, pixels as PNG."""
+"""Reads the picture on the clipboard as bytes: a file as it is, pixels as PNG."""
 
 import io
 import os
@@ -29,7 +29,7 @@ _KINDS = (
 
 
 class ClipboardError(AntifakeError):
-    """There is no picture, or it cannot be had."""
+    """There is no picture on the clipboard, or it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Copied:
 
 
 def copied_picture() -> Copied:
-    """Raises ClipboardError, and ModelError where a copied file cannot be read."""
+    """Raises ClipboardError, and ModelError if a copied file cannot be read."""
     if sys.platform in ("win32", "darwin"):
         return _by_pillow()
     return _by_tool(_Tool.of_this_session())
 
 
 def _by_pillow() -> Copied:
-    from PIL import Image, ImageGrab  # noqa: PLC0415  # ImageGrab only where it is of use
+    from PIL import Image, ImageGrab  # noqa: PLC0415  # ImageGrab only where needed
 
     found = ImageGrab.grabclipboard()
     if isinstance(found, list) and found:
@@ -61,8 +61,10 @@ def _by_pillow() -> Copied:
 
 @dataclass(frozen=True)
 class _Tool:
-    """A program that reads the clipboard. Pillow would ask the same ones, but for PNG alone, so
-    that the bytes were not those that were copied."""
+    """A program that reads the clipboard.
+
+    Pillow runs the same programs, but asks for PNG only and so does not get the copied bytes.
+    """
 
     kinds: list[str]
     take: list[str]
@@ -85,9 +87,9 @@ class _Tool:
         return self._ask([*self.take, kind])
 
     def _ask(self, command: list[str]) -> bytes:
-        """Empty where the clipboard is."""
+        """Returns the program's output, which is empty if the clipboard is empty."""
         try:
-            done = subprocess.run(  # noqa: S603  # the two programs named above, by no shell
+            done = subprocess.run(  # noqa: S603  # one of the two programs above, no shell
                 command, capture_output=True, timeout=_PATIENCE_S, check=False
             )
         except subprocess.TimeoutExpired:

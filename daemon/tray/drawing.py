@@ -1,4 +1,4 @@
-"""The icon: an eye, drawn for the size at hand. States differ in shape first, then in colour.
+"""Draws the icon, an eye, at the size that is needed. States differ in shape and in colour.
 
 Light lines on a dark body with a dark edge can be read on light and dark panels alike.
 """
@@ -23,10 +23,10 @@ _FINE = 8
 
 
 def icon_image(mode: Mode, size: int, background: Colour | None = None) -> Image.Image:
-    """A square of `size` pixels, see-through around the shape where no background is given."""
+    """Returns a square of `size` pixels, transparent around the shape without a `background`."""
     drawing = Image.new("RGBA", (size * _FINE, size * _FINE), (*DARK, 0))
     _DRAWN[mode](_Canvas(drawing))
-    # In premultiplied colours, or the edge would take on the colour of what is see-through.
+    # Premultiplied colours keep the colour of transparent pixels out of the edge.
     small = drawing.convert("RGBa").resize((size, size), Image.Resampling.BOX).convert("RGBA")
     if background is None:
         return small
@@ -48,7 +48,7 @@ class _Canvas:
         self._pen.rounded_rectangle([self._side * at for at in box], radius, (*colour, 255))
 
     def line(self, points: list[Point], width: float, colour: Colour) -> None:
-        """With round ends and corners."""
+        """Draw a line with round ends and corners."""
         scaled = [(x * self._side, y * self._side) for x, y in points]
         self._pen.line(scaled, fill=(*colour, 255), width=round(width * self._side))
         for x, y in points:
@@ -58,7 +58,7 @@ class _Canvas:
         self._pen.polygon([(x * self._side, y * self._side) for x, y in points], (*colour, 255))
 
     def lens(self, width: float, colour: Colour) -> None:
-        """What two discs share: the eye's body, `width` wide, in the middle."""
+        """Draw the eye's body, `width` wide, in the middle: the intersection of two discs."""
         half, radius = width / 2, width * 0.53
         down = (radius**2 - half**2) ** 0.5
         shared = ImageChops.darker(
@@ -85,7 +85,7 @@ def _ready(canvas: _Canvas) -> None:
 
 
 def _working(canvas: _Canvas) -> None:
-    """Three dots, as of somebody who thinks."""
+    """Three dots, the usual sign for work in progress."""
     canvas.lens(1.0, DARK)
     canvas.lens(0.86, LIGHT)
     for x in (0.29, 0.5, 0.71):
@@ -93,7 +93,7 @@ def _working(canvas: _Canvas) -> None:
 
 
 def _paused(canvas: _Canvas) -> None:
-    """Two bars, higher than the eye behind them."""
+    """Two bars in front of the eye, and higher than it."""
     _eye(canvas, GREY)
     for left in (0.25, 0.57):
         canvas.bar((left - 0.07, 0.06, left + 0.25, 0.94), DARK)
@@ -112,7 +112,7 @@ def _attention(canvas: _Canvas) -> None:
 
 
 def _offline(canvas: _Canvas) -> None:
-    """Hollow, and crossed out."""
+    """A hollow eye, crossed out."""
     _eye(canvas, GREY)
     canvas.line([(0.16, 0.88), (0.84, 0.12)], 0.26, DARK)
     canvas.line([(0.16, 0.88), (0.84, 0.12)], 0.13, LIGHT)

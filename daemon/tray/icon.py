@@ -1,6 +1,6 @@
-"""The icon itself: a thin layer over pystray, and the one thread that paints it.
+"""The icon: a thin layer over pystray, and the one thread that paints it.
 
-pystray lets any thread change an icon on Linux and Windows; macOS wants its main thread.
+On Linux and Windows any thread may change an icon; on macOS only the main thread may.
 """
 
 import importlib
@@ -48,7 +48,7 @@ class TrayIcon:
         )
         if self._is_xorg:
             _mend_xorg(self._icon)
-        # It writes traces of a panel that has gone, which is not the person's to mend.
+        # pystray logs tracebacks when a panel ends, and the user can do nothing about that.
         logging.getLogger("pystray").setLevel(logging.CRITICAL)
 
     @property
@@ -61,27 +61,27 @@ class TrayIcon:
 
     @property
     def _background(self) -> tuple[int, int, int] | None:
-        """The X11 backend knows no transparency."""
+        """Returns a background for the X11 backend, which has no transparency."""
         return DARK if self._is_xorg else None
 
     def run(self) -> None:
-        """In the main thread, until stop(), or until the panel takes the icon with it."""
+        """Show the icon until stop(), or until its panel ends. Call this in the main thread."""
         threading.Thread(target=self._paint, name="tray-painter", daemon=True).start()
         try:
             self._icon.run(setup=lambda _icon: self._ready.set())
         except RuntimeError as error:
-            # GTK's ends so where nobody on the desktop shows notifications.
+            # The GTK backend ends like this on a desktop without a notification service.
             log.debug("the icon's loop ended: %s", error)
         finally:
             self._end.set()
             if not self._ready.is_set():
-                # Otherwise the thread that waits for this keeps the process alive.
+                # Otherwise the thread that waits for this would keep the process alive.
                 with suppress(Exception):
                     self._icon._mark_ready()  # noqa: SLF001
 
     def stop(self) -> None:
         self._end.set()
-        with suppress(Exception):  # whatever a backend finds wrong now matters to nobody
+        with suppress(Exception):  # errors of the backend no longer matter here
             self._icon.stop()
 
     # --- Painting -----------------------------------------------------------------------------
@@ -99,13 +99,15 @@ class TrayIcon:
                 self._safely(partial(self._notify, note))
 
     def _has_lost_its_panel(self) -> bool:
-        """And there is another one. On X11 alone an icon has to see to that itself; showing it
-        anew does it."""
+        """Returns whether the icon's panel has ended and another one runs.
+
+        Only on X11 an icon must notice this itself. Showing it again puts it in the new panel.
+        """
         is_lost = self._is_xorg and self._icon._systray_manager is None  # noqa: SLF001
         return is_lost and has_x11_panel()
 
     def _safely(self, paint: Callable[[], None]) -> None:
-        """Keep the painter running whatever the desktop raises."""
+        """Run `paint`, and keep the painter running if the desktop raises an error."""
 
         def painted() -> None:
             try:
@@ -129,7 +131,7 @@ class TrayIcon:
             self._icon.notify(note.text, note.title)
         elif program := shutil.which("notify-send"):
             command = [program, "--app-name=antifake", "--", note.title, note.text]
-            # Behind -- nothing is an option, and no shell reads it.
+            # After -- nothing is taken for an option. No shell is involved.
             subprocess.run(command, check=False, capture_output=True, timeout=10)  # noqa: S603
 
     # --- The menu -----------------------------------------------------------------------------
@@ -138,7 +140,7 @@ class TrayIcon:
         return self._pystray.Menu(lambda: tuple(self._entries(self._view_model.view)))
 
     def _entries(self, view: View) -> Iterator[Any]:
-        """At most nine; built anew whenever something in them has changed."""
+        """Yields at most nine entries. They are built again when something in them has changed."""
         item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._actions
         is_online = view.is_online
         yield item("Open history", do.open_history, default=True)
@@ -176,19 +178,21 @@ class TrayIcon:
 
 
 def _plain(label: str) -> str:
-    """On Windows the letter behind & is underlined."""
+    """Returns a label that Windows shows as it is: there a single & underlines the next letter."""
     return label.replace("&", "&&") if sys.platform == "win32" else label
 
 
 def _mend_xorg(icon: Any) -> None:
-    """In the thread that will run it. pystray's window on X11 asks for no clicks, so its left
-    click never comes; and it asks the panel to take it in again with every change, upon which
-    some panels drop it."""
+    """Work around two faults of pystray on X11. Call this in the thread that will run the icon.
+
+    Its window does not subscribe to clicks, so a left click never arrives. And with every change
+    it asks the panel to dock it again, upon which some panels drop it.
+    """
     x = importlib.import_module("Xlib.X")
     icon._window.change_attributes(  # noqa: SLF001
         event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask
     )
-    # It says that it is ready before it knows which thread it is in.
+    # pystray reports ready before it has stored its thread.
     icon._thread = threading.current_thread()  # noqa: SLF001
     dock = icon._dock_window  # noqa: SLF001
 

@@ -1,8 +1,8 @@
-"""Which events become notifications, and when: at most one in ten seconds.
+"""Decides which events become notifications, and when: at most one in ten seconds.
 
 The first picture is notified at once. Those that come soon after it are counted and notified
-together, so a folder of 50 pictures makes two. Notifications have words only, never the picture.
-The time is an argument.
+together, so a folder of 50 pictures makes two. Notifications contain words only, never the picture.
+The time is an argument of each method.
 """
 
 import math
@@ -41,7 +41,7 @@ class Note:
 
 @dataclass(frozen=True)
 class PictureEvent:
-    """A picture that was checked without a person waiting for the answer."""
+    """A picture that was checked while no user was waiting for the answer."""
 
     kind: Kind
     note: Note
@@ -49,7 +49,7 @@ class PictureEvent:
 
 
 def picture_event(event: dict[str, Any]) -> PictureEvent | None:
-    """Reads the event of a check. Returns None if a person asked and sees the answer elsewhere."""
+    """Reads the event of a check. Returns None if the user asked and sees the answer elsewhere."""
     if event.get("source") != "watch":
         return None
     kind = _KINDS.get(event.get("label"), "failed")
@@ -61,7 +61,7 @@ def picture_event(event: dict[str, Any]) -> PictureEvent | None:
 
 
 class NotificationBundle:
-    """Events that were not notified yet."""
+    """Events that were not notified yet. Notifies them together."""
 
     def __init__(self, level: Level = "ai") -> None:
         self._level: Level = level

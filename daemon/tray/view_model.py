@@ -68,13 +68,13 @@ def _clock_time(moment: str | None) -> str:
 
 
 def _in_one_line(check: dict[str, Any]) -> str:
-    # A daemon on Windows has paths with the other stroke.
+    # A daemon on Windows has paths with backslashes.
     name = str(check.get("path") or "").replace("\\", "/").rpartition("/")[2]
     return f"{check['summary']}: {shortened(name or str(check.get('page') or '') or 'a picture')}"
 
 
 class ViewModel:
-    """Usable from many threads; one of them, the painter, waits for changes in `news`."""
+    """Can be used from any thread. One of them, the painter, waits for changes in `news`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -103,13 +103,13 @@ class ViewModel:
             self._changed.notify_all()
 
     def add(self, one: PictureEvent) -> None:
-        """Tell of it with others, if the person wants to be told."""
+        """Notify of this picture together with others, if the user wants to be notified."""
         with self._changed:
             self._bundle.add(one)
             self._changed.notify_all()
 
     def tell(self, note: Note) -> None:
-        """Show a notification at once: it answers what the person has just asked."""
+        """Show a notification at once, because it answers what the user has just asked."""
         with self._changed:
             self._notes.append(note)
             self._changed.notify_all()
