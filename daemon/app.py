@@ -109,7 +109,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         access.local_secret(where.local_token)
 
         def on_mended() -> None:
-            """Reload tokens and jobs, since the replacement file may lack those of the damaged one."""
+            """Reload tokens and jobs. The replacement file may lack those of the damaged one."""
             access.local_secret(where.local_token)
             queue.open()
             worker.wake()

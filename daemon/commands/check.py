@@ -14,7 +14,9 @@ from antifake.core.terminal import echo_results
     "check",
     params=[
         *core_check.params,
-        click.Option(["--no-daemon"], is_flag=True, help="Judge in this process, and log nothing."),
+        click.Option(
+            ["--no-daemon"], is_flag=True, help="Judge in this process, and keep no history."
+        ),
     ],
 )
 def check(

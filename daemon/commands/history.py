@@ -29,14 +29,14 @@ _BINARY = getattr(os, "O_BINARY", 0)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILTERS = (
-    click.option("--label", type=click.Choice(list(LABELS)), help="As the model had it."),
-    click.option("--source", type=click.Choice(SOURCES), help="The door it came through."),
-    click.option("--since", metavar="TIME", help="From then on: 2026-01-31, or 7d, or 12h."),
-    click.option("--until", metavar="TIME", help="Before then."),
-    click.option("--corrected/--uncorrected", default=None, help="With a word of yours on it."),
-    click.option("--search", metavar="TEXT", help="Somewhere in the file's name."),
-    click.option("--folder", metavar="DIR", help="In it or below it."),
-    click.option("--model", metavar="VERSION", help="Judged by that one, like mini@1f3a90c2."),
+    click.option("--label", type=click.Choice(list(LABELS)), help="The model's verdict."),
+    click.option("--source", type=click.Choice(SOURCES), help="Where the picture came from."),
+    click.option("--since", metavar="TIME", help="From this time on: 2026-01-31, or 7d, or 12h."),
+    click.option("--until", metavar="TIME", help="Before this time."),
+    click.option("--corrected/--uncorrected", default=None, help="With or without your own label."),
+    click.option("--search", metavar="TEXT", help="Part of the file's name."),
+    click.option("--folder", metavar="DIR", help="In this folder or below it."),
+    click.option("--model", metavar="VERSION", help="Judged by this model, like mini@1f3a90c2."),
 )
 
 
@@ -87,7 +87,9 @@ def moment(text: str, now: "datetime | None" = None) -> "datetime":
 
 @click.group(cls=Commands, invoke_without_command=True)
 @filters
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="So many.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help="At most this many."
+)
 @json_option
 @click.pass_context
 def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
@@ -145,7 +147,7 @@ def show(name: str, as_json: bool) -> None:
 
 @history.command("export")
 @click.argument("file", metavar="FILE|-")
-@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="Else as FILE ends.")
+@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="By default, the suffix of FILE.")
 @filters
 def export(file: str, form: str | None, **wanted: Any) -> None:
     """Write the history into a new FILE, or to standard output."""
@@ -179,7 +181,7 @@ def _new_file(name: str) -> Iterator[IO[bytes]]:
 
 @history.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="Else as FILE ends.")
+@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="By default, the suffix of FILE.")
 @json_option
 def import_(file: Path, form: str | None, as_json: bool) -> None:
     """Import what `history export` wrote, or a file of another program with the same columns."""
@@ -203,7 +205,7 @@ def _form_of(name: str) -> str:
 
 @history.command("forget")
 @click.argument("names", nargs=-1, required=True, metavar="ID...")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Erase these pictures: all their checks, your labels, thumbnails and old backups."""

@@ -14,7 +14,7 @@ WORDS = ("real", "ai", "unsure")
 
 @click.command(options_metavar="[--note TEXT] [--json]")
 @click.argument("words", nargs=-1, required=True, metavar="ID... real|ai|unsure | undo ID...")
-@click.option("--note", default="", metavar="TEXT", help="Why you say so.")
+@click.option("--note", default="", metavar="TEXT", help="Your reason.")
 @json_option
 def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     """Label pictures, or undo the last label. The IDs are those of `antifake history`."""

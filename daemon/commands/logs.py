@@ -17,7 +17,9 @@ def logs() -> None:
 
 @logs.command("show")
 @click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(0, 1_000_000))
-@click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until Ctrl-C.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Show new lines as they are written, until Ctrl-C."
+)
 @json_option
 def show(lines: int, follow: bool, as_json: bool) -> None:
     """Show the last lines."""

@@ -25,8 +25,8 @@ def watch() -> None:
 @click.argument("folder", metavar="DIR")
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only these files.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out these files or folders.")
-@click.option("--no-recursive", is_flag=True, help="Not the folders below it.")
-@click.option("--polling", is_flag=True, help="For drives that tell of no changes: look again.")
+@click.option("--no-recursive", is_flag=True, help="Leave out the folders below it.")
+@click.option("--polling", is_flag=True, help="For drives that report no changes: look regularly.")
 def add(
     folder: str,
     include: tuple[str, ...],
@@ -87,9 +87,11 @@ def list_(as_json: bool) -> None:
 
 
 @watch.command("pause")
-@click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="So long; else one.")
-@click.option("--minutes", type=click.FloatRange(0, 525_600, min_open=True), help="The same.")
-@click.option("--off", is_flag=True, help="Go on.")
+@click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="How long; default 1.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 525_600, min_open=True), help="The same, in minutes."
+)
+@click.option("--off", is_flag=True, help="End the pause.")
 def pause(hours: float | None, minutes: float | None, off: bool) -> None:
     """Check nothing in the folders for a while. New pictures are checked afterwards."""
     if off and (hours or minutes):
