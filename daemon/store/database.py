@@ -92,7 +92,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A consistent view of the store as it is now. Raises StoreError."""
-        with self.in_words(), Session(self.engine) as session:
+        with self.translating_errors(), Session(self.engine) as session:
             yield session
 
     @contextmanager
@@ -103,7 +103,7 @@ class Database:
         disk.
         """
         writer = self._writer(durable=durable)
-        with self.alone(), self.in_words(), Session(writer) as session, session.begin():
+        with self.alone(), self.translating_errors(), Session(writer) as session, session.begin():
             yield session
 
     @contextmanager
@@ -117,7 +117,7 @@ class Database:
             self._turn.release()
 
     @contextmanager
-    def in_words(self) -> Iterator[None]:
+    def translating_errors(self) -> Iterator[None]:
         """Turns errors of the database into StoreError."""
         try:
             yield
@@ -133,7 +133,7 @@ class Database:
         """Runs statements outside a transaction. Returns the first row of the last. SQLite only."""
         connection = self.engine.raw_connection()
         try:
-            with self.in_words():
+            with self.translating_errors():
                 cursor = connection.cursor()
                 for statement in statements:
                     cursor.execute(statement)
@@ -147,7 +147,11 @@ class Database:
 
         Foreign keys are off meanwhile: dropping an old table would count as deleting its rows.
         """
-        with self.alone(), self.in_words(), self._writer(durable=True).connect() as connection:
+        with (
+            self.alone(),
+            self.translating_errors(),
+            self._writer(durable=True).connect() as connection,
+        ):
             raw = connection.connection
             if self.is_sqlite:
                 raw.cursor().execute("PRAGMA foreign_keys=OFF")

@@ -81,7 +81,7 @@ def open_store(
         raise UsageError(
             f"For {url.render_as_string()} a driver is missing here: {error}."
         ) from error
-    with database.in_words():
+    with database.translating_errors():
         version = _version(database)
     _migrate(database, version, migrations)
     return Store(database)
@@ -119,7 +119,7 @@ def _rescue(database: Database, backups: Backups, now: datetime) -> bool:
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     try:
-        with database.in_words():
+        with database.translating_errors():
             if not _copy_what_is_open(database, part):
                 return False
         sync(part)

@@ -1,4 +1,4 @@
-"""Starting with the session: what is put where, taken away again, and read back."""
+"""Autostart: which entries are written, that they can be removed, and what their state is."""
 
 import os
 import plistlib
@@ -20,7 +20,7 @@ from antifake.daemon.autostart.systemd import SystemdUnit
 from antifake.daemon.autostart.windows import RunKey
 
 SYSTEMCTL = """#!/bin/sh
-# Does with links what systemd does, and writes down what it was asked.
+# Makes the links that systemd makes, and writes down how it was called.
 echo "$@" >> {log}
 unit={units}/default.target.wants/"$3"
 case "$2" in
@@ -55,7 +55,7 @@ def program_in(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """A person's folder, and a path on which no systemctl is."""
+    """A home folder, and a PATH without systemctl."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".config").mkdir()
@@ -64,7 +64,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def asked(tmp_path, home) -> Path:
-    """There is a systemd of the user's; gives the file in which its questions stand."""
+    """A stand-in for the user's systemd; returns the file in which it writes its calls."""
     units = home / ".config" / "systemd" / "user"
     log = tmp_path / "asked.txt"
     os.environ["PATH"] += f"{os.pathsep}/usr/bin{os.pathsep}/bin"
@@ -77,7 +77,7 @@ def session(home: Path, platform="linux", python=sys.executable, **environment) 
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything in it: files by their bytes, links by where they lead."""
+    """Returns everything in a folder: files with their bytes, links with their targets."""
     return {
         str(path.relative_to(folder)): str(path.readlink()).encode()
         if path.is_symlink()
@@ -89,7 +89,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 def on_off_is_reversible(home, of):
-    """Each twice: once more changes nothing, and off leaves what was there before."""
+    """Switches on and off twice: the second time changes nothing, and off restores everything."""
     before = tree(home)
     autostart.turn_on(of)
     once = tree(home)
@@ -245,7 +245,7 @@ def test_a_path_with_a_line_end_is_refused(home):
 
 
 def test_a_desktop_entry_is_read_by_glib_as_it_was_meant(home):
-    """By the library that GNOME, XFCE and Cinnamon start their entries with."""
+    """With the library that GNOME, XFCE and Cinnamon use to start their entries."""
     told = home / "told.txt"
     code = f"import os, sys; open({str(told)!r}, 'w').write(repr([sys.argv, os.environ['X_Y']]))"
     script = home / "say it.py"
