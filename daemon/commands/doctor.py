@@ -33,7 +33,7 @@ def doctor(as_json: bool) -> None:
     if first is None:
         say("All is well.")
         return
-    say(f"Do this first: {first.fix}" if first.fix else "Begin with the first that is not well.")
+    say(f"Do this first: {first.fix}" if first.fix else "Begin with the first problem above.")
     sys.exit(1)
 
 

@@ -104,7 +104,7 @@ def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> 
     elif found:
         echo_checks(found)
     else:
-        say("Nothing (of that kind) was checked yet.")
+        say("No checks found.")
 
 
 def echo_checks(found: "list[Check]") -> None:
@@ -218,4 +218,4 @@ def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"forgotten": gone})
     else:
-        say(f"{gone} checks are forgotten. What lies in a watched folder will be found again.")
+        say(f"{gone} checks were deleted. Files still in a watched folder will be found again.")

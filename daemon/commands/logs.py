@@ -28,7 +28,7 @@ def show(lines: int, follow: bool, as_json: bool) -> None:
     from antifake.daemon.places import places
 
     if follow and as_json:
-        raise UsageError("What goes on is never one JSON value: take -f or --json.")
+        raise UsageError("-f and --json cannot be used together.")
     where = places()
     found, end = log.last_lines(where, lines)
     if as_json:

@@ -35,7 +35,7 @@ def list_(as_json: bool) -> None:
         ]
         echo_table(["ID", "NAME", "MAY", "SINCE", "LAST SEEN", "STATE"], rows)
     else:
-        say("Nobody is connected: open the extension's page in your browser to connect it.")
+        say("Nothing is connected: open the extension's page in your browser to connect it.")
 
 
 @pair.command("revoke")
@@ -44,7 +44,7 @@ def revoke(token: int) -> None:
     """Revoke the access of one, at once."""
     with connected() as client:
         client.revoke(token)
-    say(f"{token} may ask nothing any more.")
+    say(f"{token} has no access any more.")
 
 
 @pair.command("pending")
@@ -61,7 +61,7 @@ def pending(as_json: bool) -> None:
         ]
         echo_table(["ID", "CODE", "NAME", "FROM", "WANTS TO"], rows)
     else:
-        say("Nobody asks.")
+        say("Nothing asks to connect.")
 
 
 @pair.command("accept")
@@ -77,4 +77,4 @@ def accept(name: str) -> None:
 def reject(name: str) -> None:
     """Refuse one."""
     daemon().reject(name)
-    say("It was sent away.")
+    say("It was refused.")

@@ -62,7 +62,7 @@ def remove(folder: str) -> None:
         raise UsageError(f"{path} is not watched. {there}")
     with connected() as client:
         client.unwatch(path)
-    say(f"{path} is watched no more.")
+    say(f"{path} is no longer watched.")
 
 
 @watch.command("list")

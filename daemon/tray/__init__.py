@@ -83,7 +83,7 @@ def _show(
             )
         icon.run()
         while not stop.is_set():
-            say("The panel has gone and took the icon with it; waiting for the next one.")
+            say("The panel has ended, and the icon with it; waiting for the next panel.")
             if _panel_is_back(stop):
                 icon = new_icon(leave)
                 icon.run()

@@ -1,4 +1,4 @@
-"""The app: guards, then the views of the API and the page, and one translator of errors."""
+"""Creates the app: the guards, the views of API and pages, and the error handlers."""
 
 from io import BytesIO
 from pathlib import Path
@@ -35,8 +35,7 @@ looks for their end."""
 
 class _Request(guards.JsonRequest):
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        """In memory: it is read as a whole at once, and no copy of a picture that may be private
-        is to lie on the disk."""
+        """Returns a file in memory, because no copy of a private picture may be written to disk."""
         return BytesIO()
 
 
@@ -47,8 +46,8 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
         version="1",
         spec_path=None,
         docs_path=None,
-        static_folder=None,  # type: ignore[arg-type]  # as Flask takes it: no files are served
-        # Given, since a namespace package has no one place to look for. Nothing is read there.
+        static_folder=None,  # type: ignore[arg-type]  # Flask accepts None: serve no files
+        # Given because Flask cannot find the root of a namespace package. Nothing is read there.
         root_path=_HERE,
         instance_path=_HERE,
     )

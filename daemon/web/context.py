@@ -1,4 +1,4 @@
-"""What the views work on, and how many requests may keep a thread waiting at once."""
+"""The objects that the views work on, and a limit for requests that wait."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ NAME = "antifake"
 
 @dataclass(frozen=True)
 class About:
-    """This daemon, as its own program knows it."""
+    """What the program tells the app about this daemon."""
 
     version: str
     stop: Callable[[], None]
@@ -36,7 +36,7 @@ class Seats:
         self._free = threading.BoundedSemaphore(n)
 
     def take(self) -> bool:
-        """Returns whether there was a free one."""
+        """Take a seat. Returns whether there was a free one."""
         return self._free.acquire(blocking=False)
 
     def give_back(self) -> None:
@@ -44,7 +44,7 @@ class Seats:
 
     @contextmanager
     def seat(self) -> Iterator[bool]:
-        """Takes a seat for the time inside. Gives whether there was a free one."""
+        """Takes a seat until the end of the block. Yields whether there was a free one."""
         has_one = self.take()
         try:
             yield has_one
@@ -55,7 +55,7 @@ class Seats:
 
 @dataclass
 class Context:
-    """One for each app; API and page share it."""
+    """The objects of one app. API and pages share them."""
 
     service: Service
     access: Access
@@ -67,7 +67,7 @@ class Context:
 
 
 def context() -> Context:
-    """Of the app that handles the current request."""
+    """Returns the context of the app that handles the current request."""
     return cast(Context, current_app.extensions[NAME])
 
 

@@ -1,7 +1,7 @@
-"""Turns every error into an answer: the only place that does.
+"""Turns every error into an answer. No other module does.
 
-Programs get RFC 9457 (problem+json), the scripts of our page get {"error": ...}, and a person gets
-a page. Status, code and sentence are the same in all three; the class of the error says them.
+Programs get RFC 9457 (problem+json), the scripts of our page get {"error": ...}, and the user gets
+a page. All three have the same status, code and sentence, which the class of the error defines.
 """
 
 import logging
@@ -37,8 +37,8 @@ _OF_HTTP = {
 """Code and sentence for what Flask and the schemas refuse."""
 
 
-class Problem(Exception):  # noqa: N818  # its name in the RFC
-    """An error that exists only in HTTP. All others are AntifakeErrors."""
+class Problem(Exception):  # noqa: N818  # the name in the RFC
+    """An error that exists only in HTTP. All other errors are AntifakeErrors."""
 
     def __init__(
         self,
@@ -48,14 +48,14 @@ class Problem(Exception):  # noqa: N818  # its name in the RFC
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        """`members` are further fields of the JSON."""
+        """`members` are additional fields of the JSON."""
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.headers, self.members = dict(headers or {}), members
 
 
 def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
-    """Register the handlers of all errors. `page` renders a problem for a person."""
+    """Register the handlers of all errors. `page` renders a problem for the user."""
 
     def answer(problem: Problem) -> Response:
         if request.path.startswith(API) or problem.code in _FOREIGN:
@@ -83,7 +83,7 @@ def of_error(error: AntifakeError) -> Problem:
 
 
 def of_http(error: HTTPError) -> Problem:
-    """For what Flask, Werkzeug and the checking of parameters refuse."""
+    """Returns the problem for a request that Flask, Werkzeug or a schema refuses."""
     default = ("refused", HTTPStatus(error.status_code).phrase)
     code, detail = _OF_HTTP.get(error.status_code, default)
     members = {"errors": list(_errors(error.detail))} if error.detail else {}
@@ -92,7 +92,7 @@ def of_http(error: HTTPError) -> Problem:
 
 
 def _errors(found: Any, where: str = "") -> Iterator[dict[str, str]]:
-    """Flatten {"json": {"name": ["Missing."]}} into pairs of where and what."""
+    """Flattens {"json": {"name": ["Missing."]}} into pairs of place and error."""
     if isinstance(found, dict):
         for name, inside in found.items():
             yield from _errors(inside, f"{where}.{name}" if where else str(name))
@@ -119,7 +119,7 @@ def body_of(problem: Problem) -> bytes:
 
 
 def _script_json(problem: Problem) -> Response:
-    # A script cannot show half a character.
+    # A script cannot show a lone surrogate.
     sentence = problem.detail.encode("utf-8", "replace").decode()
     body = dumps({"error": sentence, "code": problem.code, **problem.members})
     return Response(body, problem.status, content_type="application/json")

@@ -1,6 +1,6 @@
-"""Answers that tell what happens: a stream for as long as somebody listens, or one answer.
+"""Answers with events: a stream for as long as the client listens, or one answer that waits.
 
-API and page use the same two, and share their seats.
+API and pages use both, and share the seats.
 """
 
 import json
@@ -27,7 +27,7 @@ comes back after so many milliseconds."""
 
 
 def streamed(after: int | None) -> Response:
-    """A stream of the events after a number, as text/event-stream. Raises Problem."""
+    """Returns a stream of the events after a number, as text/event-stream. Raises Problem."""
     events, seats = service().events, context().streams
     if not seats.take():
         raise Problem(
@@ -40,9 +40,9 @@ def streamed(after: int | None) -> Response:
 
 
 def polled(after: int | None, wait_s: float = 0.0) -> Response:
-    """One answer, as JSON: the events after a number, after waiting for the first of them.
+    """Returns the events after a number, as JSON, once there is one or after `wait_s`.
 
-    `reset` means that some are lost and that the state has to be asked for again.
+    `reset` means that some events are lost and that the client must ask for the state again.
     """
     events = service().events
     number = _last_heard(events, after)
@@ -58,7 +58,7 @@ def polled(after: int | None, wait_s: float = 0.0) -> Response:
 def stream(
     events: Events, number: int, is_gone: Callable[[], bool], heartbeat_s: float = HEARTBEAT_S
 ) -> Iterator[bytes]:
-    """The lines of a stream, until the listener is gone or the daemon stops."""
+    """Yields the lines of a stream, until the client is gone or the daemon stops."""
     yield FIRST
     spoken = time.monotonic()
     while not events.is_closed:
@@ -79,7 +79,7 @@ def stream(
 
 
 def _lines(number: int, kind: str, data: dict[str, Any]) -> bytes:
-    # JSON in ASCII has no line ends of its own, so no name can end a line.
+    # JSON in ASCII contains no line ends, so no name can end a line.
     return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
@@ -94,7 +94,7 @@ def _wait(events: Events, after: int, wait_s: float) -> list[Event] | None:
 
 
 def _is_gone() -> Callable[[], bool]:
-    """Whether nobody listens any more, or somebody who may not any more."""
+    """Returns a check of whether the client has gone or lost its access."""
     hung_up, ended = hung_up_check(), access_ended()
     return lambda: hung_up() or ended()
 
@@ -106,7 +106,10 @@ def hung_up_check() -> Callable[[], bool]:
 
 
 def _last_heard(events: Events, after: int | None) -> int:
-    """A browser that lost its stream says the last number in a header; the address is older."""
+    """Returns the last event that the client got.
+
+    A browser that reconnects sends it in a header. The number in the address is older then.
+    """
     said = request.headers.get("Last-Event-ID", "")
     if said.isascii() and said.isdigit() and len(said) < 19:
         return int(said)

@@ -1,13 +1,13 @@
-"""Who may call a view. Every request passes the same checks, in this order, before any view runs.
+"""Decides who may call a view. Every request passes these checks, in this order, before its view.
 
 Host: is the request meant for us, or for a name that points here by DNS rebinding?
-Origin, Sec-Fetch-Site: does a page of the web send it without the person knowing?
+Origin, Sec-Fetch-Site: does a page of the web send it without the user's knowledge?
 Type, length: could a form have sent it, or is it larger than what is accepted?
 Identity: the API takes a token in a header; the page takes the cookie of a session, and for
 changes also a header that no form can send.
 JSON: is the body well-formed?
 
-Answers to pages of the web have no CORS headers, so they cannot read them.
+Answers to pages of the web have no CORS headers, so these pages cannot read them.
 
 Code of this process may call the app as WSGI, without a socket: see IN_PROCESS.
 """
@@ -107,7 +107,7 @@ def requires(
 
 
 def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[View], View]:
-    """Declare that a view of the page takes another body than a little JSON.
+    """Declare that a view of the page takes a body other than small JSON.
 
     No type that a form can send may be among `types`.
     """
@@ -143,7 +143,7 @@ _OURSELVES = Caller(None, frozenset({"admin"}), None)
 
 
 def caller() -> Caller:
-    """In a view of the API that requires a token."""
+    """Returns the caller of the current view, which must require a token."""
     return cast(Caller, g.caller)
 
 
@@ -157,7 +157,7 @@ def has_session() -> bool:
 
 
 def access_ended() -> Callable[[], bool]:
-    """Returns a check for long answers: was the token revoked, or the session ended, meanwhile?"""
+    """Returns a check for long answers: has the token been revoked, or the session ended?"""
     of = access()
     if "caller" not in g:
         secret = request.cookies.get(COOKIE, "")
@@ -167,7 +167,7 @@ def access_ended() -> Callable[[], bool]:
 
 
 class WrongTokens:
-    """Counts wrong tokens of the last minute."""
+    """Counts the wrong tokens of the last minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -220,7 +220,7 @@ def guard(app: Flask) -> None:
 
 
 def admit_ourselves() -> None:
-    """Without a browser or a network between us, only memory limits the length of a body."""
+    """Admit a call from this process with a body of any length: only memory limits it."""
     if request.routing_exception is not None:
         raise request.routing_exception
     request.max_content_length = sys.maxsize
@@ -232,7 +232,7 @@ def admit_ourselves() -> None:
 
 
 def check_host() -> None:
-    """The name that the sender knows us by. Several names arrive joined, and are refused."""
+    """Refuse a request whose Host is not ours. Several Host headers arrive joined, so fail too."""
     host = request.environ.get("HTTP_HOST", "").lower()
     found = _HOST.fullmatch(host)
     if found is None or int(found[2]) != context().port:
@@ -266,7 +266,7 @@ def _is_paired(origin: str) -> bool:
 
 
 def _wanted_endpoint() -> str | None:
-    """The endpoint of the request; for a preflight, of the request that it asks about."""
+    """Returns the endpoint of the request; for a preflight, of the request it asks about."""
     if request.method != "OPTIONS":
         return request.endpoint
     wanted = request.headers.get("Access-Control-Request-Method", "")
@@ -278,7 +278,7 @@ def _wanted_endpoint() -> str | None:
 
 
 def preflight() -> Response:
-    """Answer a browser that asks whether an extension may send what a form could not."""
+    """Answer a browser that asks whether an extension may send a request that no form can."""
     adapter = current_app.create_url_adapter(request)
     methods = sorted(adapter.allowed_methods()) if adapter else []
     if not methods:
@@ -307,12 +307,12 @@ def check_type(required: Requirement) -> None:
         raise Problem(415, "media_type", "Bodies are taken as they are, not compressed.")
     if request.method in ("GET", "HEAD"):
         return
-    # A change of the page always names its type: no form of another page can send that one.
+    # A change by the page must have a content type that no form of another page can send.
     has_body = bool(request.content_length or request.content_type)
     if (has_body or required.identity == "session") and request.mimetype not in required.types:
         raise Problem(415, "media_type", f"The body must be {' or '.join(required.types)}.")
     if request.mimetype == MULTIPART and "Authorization" not in request.headers:
-        # A form of any page could send the rest.
+        # A form of any page could send the other types.
         raise Problem(415, "media_type", "A form is taken only with the header Authorization.")
 
 
@@ -325,7 +325,7 @@ def check_length(required: Requirement) -> None:
 
 
 class StrictJson:
-    """The parser of request bodies: JSON as its standard says, with numbers that can be kept."""
+    """Parses request bodies: standard JSON only, with numbers that the database can hold."""
 
     @staticmethod
     def loads(body: bytes, **_: Any) -> Any:
@@ -335,7 +335,7 @@ class StrictJson:
 
 
 def check_json() -> None:
-    """Parse the body. The view gets the same object, and its schema checks what is in it."""
+    """Parse the body. The view gets the same object, and its schema checks the content."""
     if request.mimetype != JSON or not request.content_length:
         return
     try:
@@ -359,7 +359,9 @@ def _small_int(digits: str) -> int:
 
 
 def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:
-    """Only the header counts: addresses end up in logs, and cookies reach other ports."""
+    """Check the token in the header. Tokens in addresses would end up in logs, and cookies reach
+    other ports.
+    """
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         raise _unauthorized("This takes a token.", 'Bearer realm="antifake"')
@@ -384,8 +386,10 @@ def _unauthorized(sentence: str, challenge: str) -> Problem:
 
 
 def check_session() -> None:
-    """Browsers send cookies to every port of 127.0.0.1, where other programs listen. So the
-    cookie alone changes nothing: that takes a header that no form of another page can send.
+    """Check the session of the page.
+
+    Browsers send cookies to every port of 127.0.0.1, where other programs listen. So a change
+    also needs a header that no form of another page can send.
     """
     if not has_session():
         raise Problem(
@@ -396,6 +400,6 @@ def check_session() -> None:
 
 
 class JsonRequest(Request):
-    """A request whose body is parsed strictly, and once."""
+    """A request whose body is parsed once, by StrictJson."""
 
     json_module = StrictJson

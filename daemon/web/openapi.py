@@ -50,7 +50,7 @@ def docs() -> Response:
 
 
 def _document() -> dict[str, Any]:
-    """Made at the first request, then kept."""
+    """Returns the document, which is made at the first request and then kept."""
     app = cast(APIFlask, current_app)
     with _turn:
         if "document" not in app.extensions:
@@ -59,7 +59,7 @@ def _document() -> dict[str, Any]:
 
 
 def describe(app: APIFlask) -> None:
-    """Add to the document what the views cannot say: tokens, scopes, the shape of errors."""
+    """Add to the document what the views do not declare: tokens, scopes, the form of errors."""
     app.servers = [{"url": "/"}]
     app.description = _ABOUT
     app.config["HTTP_ERROR_SCHEMA"] = app.config["VALIDATION_ERROR_SCHEMA"] = schemas.Problem
@@ -67,7 +67,7 @@ def describe(app: APIFlask) -> None:
 
     @app.spec_processor
     def finish(found: dict[str, Any] | str) -> dict[str, Any] | str:
-        assert isinstance(found, dict)  # noqa: S101  # it would be text where it was YAML
+        assert isinstance(found, dict)  # noqa: S101  # text only if it were YAML
         requirements = _requirements(app)
         for path, methods in found["paths"].items():
             for method, one in methods.items():
@@ -76,7 +76,7 @@ def describe(app: APIFlask) -> None:
 
 
 def _requirements(app: APIFlask) -> dict[tuple[str, str], Requirement]:
-    """By path and method, as the document writes them."""
+    """Returns the requirements by path and method, as the document writes them."""
     return {
         (re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule), method.lower()): requirement_of(
             rule.endpoint

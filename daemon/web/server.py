@@ -1,7 +1,7 @@
-"""The server: waitress in a thread of its own, on 127.0.0.1 and nowhere else.
+"""The HTTP server: waitress in its own thread, on 127.0.0.1 only.
 
-It reads a whole request before a thread works on it, so slow senders cost no thread. What it
-refuses itself, before the app sees it, has the same JSON and security headers as all errors.
+It reads a whole request before a thread handles it, so slow clients hold no thread. Requests that
+it refuses itself get the same JSON and security headers as all errors of the app.
 """
 
 import errno
@@ -45,7 +45,7 @@ _SETTINGS: dict[str, Any] = {
     "ident": None,
     "expose_tracebacks": False,
     "clear_untrusted_proxy_headers": True,
-    # So that it notices when a client that waits has gone.
+    # So that it notices when a waiting client has gone.
     "channel_request_lookahead": 1,
 }
 
@@ -56,12 +56,12 @@ class NoPortError(AntifakeError):
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
-        """Also refuse two headers that say how long the body is: proxies may read the other."""
+        """Also refuse two headers for the length of the body: a proxy might use the other one."""
         try:
             super().parse_header(header_plus)
         except ValueError:
-            # An address or a number that Python cannot parse. Waitress would close the connection
-            # without an answer, and write all of it into our log.
+            # Python cannot parse an address or a number. Waitress would close the connection
+            # without an answer, and log the whole request.
             raise ParsingError("this cannot be read") from None
         says_length = "CONTENT_LENGTH" in self.headers
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and says_length):
@@ -72,7 +72,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         code = self.request.error.code
         words = {400: "bad_request", 413: "too_large", 431: "too_large", 500: "internal_error"}
-        # Nothing of the request is repeated.
+        # The answer repeats nothing of the request.
         body = body_of(Problem(code, words.get(code, "refused"), "This request is refused."))
         self.status = f"{code} {self.request.error.reason}"
         self.response_headers += [("Content-Type", MEDIA_TYPE), *SECURITY_HEADERS.items()]
@@ -86,7 +86,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = _Refusal
 
     def handle_close(self) -> None:
-        """Also close a body that came only in part: its temporary file would stay for a while."""
+        """Also close an incomplete body, whose temporary file would stay for a while."""
         super().handle_close()
         if self.request is not None:
             self.request.close()
@@ -104,7 +104,7 @@ class Server:
         self.port = 0
 
     def __enter__(self) -> Self:
-        """Raises NoPortError."""
+        """Start serving. Raises NoPortError."""
         listening = listen(self._wanted)
         self.port = self._app.extensions[NAME].port = listening.getsockname()[1]
         self._former_tempdir = tempfile.tempdir
@@ -116,11 +116,11 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Accept no new requests; those that are being handled get DRAIN_S to finish."""
+        """Stop accepting requests, and wait DRAIN_S for those that are being handled."""
         self._is_stopping.set()
         self._server.pull_trigger()
         self._thread.join(DRAIN_S + 2)
-        # Not in the thread itself: the pipe that wakes it is needed until nobody writes to it.
+        # Not in the thread itself: other threads may still write to the pipe that wakes it.
         close_all(self._map, ignore_all=True)
         tempfile.tempdir = self._former_tempdir
 
@@ -130,12 +130,12 @@ class Server:
         self._drain()
 
     def _turn(self, timeout_s: float) -> None:
-        # Not select(): it cannot look at more than 1,024 files of a process.
+        # Not select(), which cannot handle file numbers from 1,024 on.
         loop(timeout=timeout_s, map=self._map, count=1, use_poll=True)
 
     def _drain(self) -> None:
         end = time.monotonic() + DRAIN_S
-        dispatcher.close(self._server)  # the listening socket alone
+        dispatcher.close(self._server)  # the listening socket only
         while time.monotonic() < end and self._busy():
             self._turn(0.05)
         self._server.task_dispatcher.shutdown(
@@ -143,7 +143,7 @@ class Server:
         )
 
     def _busy(self) -> bool:
-        """Whether a request is still being answered. Closes idle connections."""
+        """Close idle connections. Returns whether a request is still being answered."""
         channels = list(self._server.active_channels.values())
         for channel in channels:
             if not channel.requests and not channel.total_outbufs_len:
@@ -152,7 +152,10 @@ class Server:
 
 
 def listen(wanted: int) -> socket.socket:
-    """Listen on that port or the next free one; on any for 0. Raises NoPortError."""
+    """Returns a socket that listens on `wanted` or the next free port; any port for 0.
+
+    Raises NoPortError.
+    """
     for port in range(wanted, wanted + (MORE_PORTS + 1 if wanted else 1)):
         if port > 65_535:
             break
@@ -173,7 +176,7 @@ def listen(wanted: int) -> socket.socket:
 def _claim_alone(listening: socket.socket) -> None:
     """Let no other program listen on the same port.
 
-    On Windows SO_REUSEADDR would allow that; elsewhere it only frees the port of the last run.
+    On Windows SO_REUSEADDR would allow that. Elsewhere it only frees the port of the last run.
     """
     if sys.platform == "win32":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

@@ -1,1 +1,1 @@
-"""The JSON API under /api/v1: views, what they take in (schemas), what they answer (serialize)."""
+"""The JSON API under /api/v1: views, their schemas, and their answers as JSON (serialize)."""

@@ -40,8 +40,8 @@ _OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": {}}}
 def post_check(form: dict[str, Any]) -> Response:
     """Check a picture
 
-    With `Prefer: wait=S` the answer is waited for, at most 20 seconds; 8 without it. A picture
-    that cannot be judged is a problem 422 with its `check`.
+    Waits for the answer as long as `Prefer: wait=S` says, at most 20 seconds; 8 without it. A
+    picture that cannot be judged is a problem 422 with its `check`.
     """
     if "path" in form and not may("admin"):
         raise Problem(403, "scope", "Only programs of this computer may say where a file lies.")
@@ -58,9 +58,9 @@ def post_check(form: dict[str, Any]) -> Response:
 @routes.output(schemas.Check)
 @routes.doc(responses=_OTHERS)
 def get_check(name: str, query: dict[str, Any]) -> Response:
-    """One check
+    """Get one check
 
-    By its own id, or by the one that was given when it was not done.
+    By its own id, or by the id that was given while it was not done.
     """
     ticket = wait_for(service().ticket(name), query["wait"])
     if ticket.answer is None:
@@ -72,7 +72,7 @@ def get_check(name: str, query: dict[str, Any]) -> Response:
 @requires("read")
 @routes.output(FileSchema(type="string", format="binary"), content_type="image/webp")
 def get_thumbnail(name: str) -> Response:
-    """A small picture, made anew from the pixels"""
+    """Get a small picture, made again from the pixels"""
     found = service().thumbnail(name)
     if found is None:
         raise Problem(404, "not_found", "There is no small picture of it (any more).")
@@ -85,7 +85,7 @@ def get_thumbnail(name: str) -> Response:
 @routes.input(schemas.Word, arg_name="body")
 @routes.output(schemas.Check)
 def put_label(name: str, body: dict[str, Any]) -> Response:
-    """Say what a picture is; that wins over the model"""
+    """Label a picture; the label overrides the model"""
     return _corrected([name], body["label"], body["note"])
 
 
@@ -93,7 +93,7 @@ def put_label(name: str, body: dict[str, Any]) -> Response:
 @requires("correct")
 @routes.output(schemas.Check)
 def delete_label(name: str) -> Response:
-    """Take back what was said of it"""
+    """Undo the last label of a picture"""
     return _corrected([name], None)
 
 
@@ -102,7 +102,7 @@ def delete_label(name: str) -> Response:
 @routes.input(schemas.Words, arg_name="body")
 @routes.output(schemas.Checks)
 def label_many(body: dict[str, Any]) -> Response:
-    """Say what many pictures are, all or none"""
+    """Label many pictures, all or none"""
     return _many(service().correct(body["ids"], body["label"], _source(), body["note"]))
 
 
@@ -111,7 +111,7 @@ def label_many(body: dict[str, Any]) -> Response:
 @routes.input(schemas.Ids, arg_name="body")
 @routes.output(schemas.Checks)
 def undo_labels(body: dict[str, Any]) -> Response:
-    """Take the last word on each back; the one before it counts again"""
+    """Undo the last label of many pictures; the one before it counts again"""
     return _many(service().undo(body["ids"], _source()))
 
 
@@ -119,7 +119,7 @@ def undo_labels(body: dict[str, Any]) -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def forget_check(name: str) -> Response:
-    """Leave nothing of this picture"""
+    """Erase all data of this picture"""
     service().get(name)
     service().forget([name])
     return Response(status=204)
@@ -130,7 +130,7 @@ def forget_check(name: str) -> Response:
 @routes.input(schemas.Ids, arg_name="body")
 @routes.output(schemas.Forgotten)
 def forget_many(body: dict[str, Any]) -> Response:
-    """Leave nothing of these pictures"""
+    """Erase all data of these pictures"""
     return jsonify(forgotten=service().forget(body["ids"]))
 
 
@@ -154,9 +154,9 @@ def _preferred_wait_s() -> float:
 
 
 def wait_for(ticket: Ticket, seconds: float) -> Ticket:
-    """Wait at most so long for a check to be done; API and page share the seats.
+    """Wait at most `seconds` for a check to be done. API and page share the seats.
 
-    Without a free seat it hardly waits, since each request that waits holds a thread.
+    Without a free seat it hardly waits, because each waiting request holds a thread.
     """
     is_gone = hung_up_check()
     with context().waiting.seat() as has_one:
@@ -169,7 +169,7 @@ def wait_for(ticket: Ticket, seconds: float) -> Ticket:
 
 
 def failed(found: Answer, **members: Any) -> Problem:
-    """The answer for a picture that could not be judged."""
+    """Returns the problem for a picture that could not be judged."""
     check = found.entry.check
     is_ours = check.code == ModelError.code
     status = ModelError.status if is_ours else UnreadableImageError.status

@@ -1,4 +1,4 @@
-"""What happens, as it happens: a stream, or one answer that waits."""
+"""The events of the daemon: as a stream, or as one answer that waits for the next event."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ routes = APIBlueprint("events", __name__, url_prefix="/api/v1", tag="Events")
 @routes.output(schemas.Events)
 @routes.doc(responses={503: "Too many streams are open already"})
 def get_events(query: dict[str, Any]) -> Response:
-    """What has happened since `after`
+    """Get the events after `after`
 
-    As text/event-stream it goes on; asked for as application/json it is one answer, which
-    comes as soon as something happens, or after `wait` seconds. `reset` means that some of it is
-    lost: ask for the state again.
+    As text/event-stream the answer is a stream without end. As application/json it is one
+    answer, sent as soon as there is an event, or after `wait` seconds. `reset` means that some
+    events are lost: ask for the state again.
     """
     after = query.get("after")
     if request.accept_mimetypes.best_match([events.MEDIA_TYPE, JSON], events.MEDIA_TYPE) == JSON:

@@ -1,4 +1,4 @@
-"""The history: page by page, counted, as a file, and from one."""
+"""The history: its pages, its statistics, export to a file and import from one."""
 
 import io
 import tempfile
@@ -30,9 +30,9 @@ _NAMES = ("label", "source", "since", "until", "corrected", "folder", "model")
 @routes.input(schemas.WantedPage, location="query", arg_name="query")
 @routes.output(schemas.CheckPage)
 def get_checks(query: dict[str, Any]) -> Response:
-    """The history, newest first
+    """Get the history, newest first
 
-    `next` is the cursor of the page behind this one.
+    `next` is the cursor of the next page.
     """
     found, after = service().page(_filter(query), query.get("cursor"), query["limit"])
     return jsonify(checks=[serialize.check(one, caller()) for one in found], next=after)
@@ -43,9 +43,9 @@ def get_checks(query: dict[str, Any]) -> Response:
 @routes.input(schemas.Days, location="query", arg_name="query")
 @routes.output(schemas.Stats)
 def get_stats(query: dict[str, Any]) -> Response:
-    """How many of each, day by day
+    """Count the checks of each day by verdict
 
-    Days are those of this computer's clock, today last.
+    Days are in local time. Today is the last one.
     """
     return jsonify(stats(service(), query["days"]))
 
@@ -56,9 +56,9 @@ def get_stats(query: dict[str, Any]) -> Response:
 @routes.output(FileSchema(type="string", format="binary"), content_type="text/csv")
 @routes.doc(responses=_AS_JSONL)
 def export(query: dict[str, Any]) -> Response:
-    """The history as a file"""
+    """Export the history as a file"""
     form = query["form"]
-    # On disk and nameless: a history may be larger than the memory that we may take.
+    # An unnamed file on disk, because a history may be too large for memory.
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
     try:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
@@ -80,9 +80,9 @@ def export(query: dict[str, Any]) -> Response:
 @routes.input(schemas.ImportForm, location="query", arg_name="query")
 @routes.output(schemas.Imported)
 def import_history(query: dict[str, Any]) -> Response:
-    """Take in what an export wrote
+    """Import what an export wrote
 
-    Rows that are there already are counted and left as they are.
+    Rows that exist already are counted and left as they are.
     """
     try:
         done = service().import_rows(_lines(), query["form"])
@@ -92,8 +92,8 @@ def import_history(query: dict[str, Any]) -> Response:
 
 
 def _lines() -> io.TextIOBase:
-    """The body as text. Raises UnicodeDecodeError, at once or where the fault is read."""
-    if (request.content_length or 0) > MAX_FILE_BYTES:  # only a request in process may be so long
+    """Returns the body as text. It raises UnicodeDecodeError, at once or while it is read."""
+    if (request.content_length or 0) > MAX_FILE_BYTES:  # only in-process requests may be longer
         body = io.BufferedReader(cast(io.RawIOBase, request.stream))
         return io.TextIOWrapper(body, "utf-8-sig", newline="")
     return io.StringIO(request.get_data(cache=False).decode("utf-8-sig"), newline="")

@@ -1,4 +1,4 @@
-"""Letting programs in: the person agrees to a code that both sides show, once."""
+"""Pairing with other programs: the user confirms once a code that both sides show."""
 
 import re
 from http import HTTPStatus
@@ -26,7 +26,7 @@ _PAGE = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+){0,7}/?)?")
 @routes.input(schemas.Hello, arg_name="body")
 @routes.output(schemas.Proof)
 def hello(body: dict[str, Any]) -> Response:
-    """Prove that this is the program which a token is for
+    """Prove that this is the daemon which issued a token
 
     HMAC-SHA256 of the nonce, a colon and the port; the key is the sha256 of the token in hex.
     Another program that listens on the port cannot know it. The token_id 0 means the token of
@@ -58,7 +58,7 @@ def ask(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
 @routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
 @routes.output(schemas.PairingState)
 def poll(name: str, headers: dict[str, Any]) -> Response:
-    """Ask how it stands; once accepted, the first answer has the token"""
+    """Get the state of a pairing; once accepted, the first answer has the token"""
     found = access().poll(name, headers["secret"])
     told: dict[str, Any] = {"state": found.state}
     if found.token is not None:
@@ -71,7 +71,7 @@ def poll(name: str, headers: dict[str, Any]) -> Response:
 @routes.input(schemas.PairingSecret, location="headers", arg_name="headers")
 @routes.output({}, 204)
 def give_up(name: str, headers: dict[str, Any]) -> Response:
-    """Ask no longer"""
+    """Withdraw a pairing request"""
     access().give_up(name, headers["secret"])
     return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -80,7 +80,7 @@ def give_up(name: str, headers: dict[str, Any]) -> Response:
 @requires("admin")
 @routes.output(schemas.Pairings)
 def get_pairings() -> Response:
-    """Who waits to be let in"""
+    """List the pairing requests"""
     return jsonify(pairings=[serialize.pairing(one) for one in access().pending()])
 
 
@@ -88,7 +88,7 @@ def get_pairings() -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def accept(name: str) -> Response:
-    """Let it in"""
+    """Accept a pairing request"""
     access().accept(name)
     return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -97,7 +97,7 @@ def accept(name: str) -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def reject(name: str) -> Response:
-    """Keep it out"""
+    """Reject a pairing request"""
     access().reject(name)
     return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -106,7 +106,7 @@ def reject(name: str) -> Response:
 @requires("admin")
 @routes.output(schemas.Tokens)
 def get_tokens() -> Response:
-    """Who was let in, and when they last asked"""
+    """List the tokens and when each was last used"""
     return jsonify(tokens=[serialize.token(one) for one in access().tokens()])
 
 
@@ -114,18 +114,18 @@ def get_tokens() -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def revoke(name: str) -> Response:
-    """Let it in no more, from this moment on"""
+    """Revoke a token, at once"""
     access().revoke(_token_id(name))
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
 @routes.post("/logins")
 @requires("admin")
-# Not validated by the form: it may be left out, and our own programs then send null.
+# No schema: the body may be left out, and our own programs then send null.
 @routes.input(schemas.LoginWish, arg_name="body", validation=False)
 @routes.output(schemas.Login)
 def login(body: Any) -> Response:
-    """A link that opens the history in a browser, once"""
+    """Create a link that opens the history in a browser once"""
     page = body.get("next") if isinstance(body, dict) else None
     if page is not None and not (isinstance(page, str) and _PAGE.fullmatch(page)):
         raise Problem(422, "invalid", "A page is named by its path on this server, as /review.")

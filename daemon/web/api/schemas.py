@@ -1,7 +1,7 @@
-"""What is taken in, and what is given out, as the OpenAPI document shows it.
+"""The schemas of requests and answers, as the OpenAPI document shows them.
 
-Marshmallow checks what comes in; a key that is not here is refused, so nobody believes that
-something was heard which was not.
+Marshmallow checks requests. It refuses unknown keys, so that no client believes that a key had an
+effect when it had none.
 """
 
 from datetime import UTC
@@ -35,7 +35,7 @@ WAIT_S = 20
 
 
 def _text(value: str) -> None:
-    """What a file or a database can hold."""
+    """Refuses text that a file or a database cannot hold."""
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValidationError("Not text that can be kept.")
 
@@ -54,11 +54,11 @@ class _Open(Schema):
 
 
 def _schema(name: str, members: dict[str, Field[Any]], of: type[Schema] = Schema) -> type[Schema]:
-    """Where a name is no name of Python's, or one that Schema has for itself."""
+    """Returns a schema with fields whose names are Python keywords or attributes of Schema."""
     return cast(type[Schema], of.from_dict(members, name=name))
 
 
-# --- What is taken in ---------------------------------------------------------------------
+# --- Requests -----------------------------------------------------------------------------
 
 
 class Hello(Schema):
@@ -85,7 +85,7 @@ class Waiting(Schema):
 
 
 class Wanted(Schema):
-    """Of the history; all of it must hold."""
+    """The filter of the history. All its conditions must hold."""
 
     label = String(validate=OneOf([*LABELS, "failed"]))
     source = String(validate=OneOf(SOURCES))
@@ -162,7 +162,7 @@ class PairingSecret(Schema):
     secret = String(data_key="X-Pairing-Secret", required=True, validate=Length(1, 200))
 
 
-# --- What is given out --------------------------------------------------------------------
+# --- Answers ------------------------------------------------------------------------------
 
 
 def _maybe(kind: type[Field[Any]]) -> Field[Any]:
@@ -176,7 +176,7 @@ class Said(Schema):
 
 
 class Check(Schema):
-    """One picture: what is known of it, in words and numbers."""
+    """The result for one picture, in words and numbers."""
 
     id = String()
     at = String()
@@ -207,7 +207,7 @@ class Check(Schema):
 
 
 class CheckAmong(Check):
-    """The same, where it stands in something else."""
+    """A check inside another answer."""
 
 
 class Ticket(Schema):
@@ -354,7 +354,7 @@ class Imported(Schema):
 
 
 class Problem(Schema):
-    """RFC 9457; `detail` is a sentence for people."""
+    """An error as in RFC 9457. `detail` is a sentence for people."""
 
     type = String(required=True, validate=Regexp("urn:antifake:problem:"))
     title = String(required=True)

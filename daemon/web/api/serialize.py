@@ -1,4 +1,4 @@
-"""How answers are written as JSON. Times are ISO 8601 in UTC."""
+"""Converts answers to JSON. Times are ISO 8601 in UTC."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -33,14 +33,14 @@ _OF_CHECK = (
 
 
 class Reader(Protocol):
-    """The one who gets the answer; it depends on what they may see."""
+    """The caller who gets the answer. Its scopes decide what it may see."""
 
     @property
     def scopes(self) -> frozenset[str]: ...
 
 
 def check(answer: Answer, reader: Reader) -> Json:
-    """Paths, addresses and notes only go to those who may read the history."""
+    """Returns a check. Only callers who may read the history get paths, addresses and notes."""
     found = answer.entry.check
     may_read = bool({"read", "admin"} & reader.scopes)
     return {
@@ -111,7 +111,7 @@ def _folder(one: Folder) -> Json:
 
 
 def settings(config: Config, reader: Reader) -> Json:
-    """By their dotted names. Passwords only go to those who may change settings."""
+    """Returns the settings by dotted name. Only callers who may change them get passwords."""
     found = {name: _plain(config.get(name)) for name in names()}
     if "admin" not in reader.scopes:
         found["history.database"] = _without_password(found["history.database"])

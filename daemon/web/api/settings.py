@@ -1,4 +1,4 @@
-"""The settings, by their dotted names."""
+"""Reads and changes the settings by their dotted names."""
 
 from datetime import datetime
 from typing import Any
@@ -21,17 +21,17 @@ _MOMENT = "watch.paused_until"
 @requires("read")
 @routes.output(schemas.Settings)
 def get_settings() -> Response:
-    """Every setting as it is in force"""
+    """Get all settings that are in force"""
     return _all()
 
 
 @routes.patch("/settings")
 @requires("admin")
-# Not validated by the form, which would take a dotted name for a path into something nested.
+# No schema: it would take a dotted name for a path into a nested object.
 @routes.input(schemas.Settings, arg_name="body", validation=False)
 @routes.output(schemas.Settings)
 def patch_settings(body: Any) -> Response:
-    """Change some settings, all or none; null gives back a default"""
+    """Change some settings, all or none; null restores a default"""
     if not isinstance(body, dict):
         raise Problem(422, "invalid", "Settings are an object of names and values.")
     service().settings.put_all({name: _value(name, value) for name, value in body.items()})
@@ -42,7 +42,7 @@ def patch_settings(body: Any) -> Response:
 @requires("admin")
 @routes.output(schemas.Settings)
 def reload() -> Response:
-    """Read the file again"""
+    """Read the settings file again"""
     service().settings.reload()
     return _all()
 
@@ -52,7 +52,7 @@ def _all() -> Response:
 
 
 def _value(name: str, value: Any) -> Any:
-    """As TOML can have it. Raises Problem."""
+    """Returns the value as TOML can hold it. Raises Problem."""
     if value is None:
         return None
     if not _is_plain(value):
@@ -61,7 +61,7 @@ def _value(name: str, value: Any) -> Any:
         try:
             return datetime.fromisoformat(value)
         except ValueError:
-            return value  # what is wrong with it, reading it back says
+            return value  # reading it back reports what is wrong
     return value
 
 

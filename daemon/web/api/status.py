@@ -1,4 +1,4 @@
-"""How the daemon stands, and asking it to stop."""
+"""The state of the daemon, and the request to stop it."""
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
@@ -15,7 +15,7 @@ routes = APIBlueprint("status", __name__, url_prefix="/api/v1", tag="The daemon"
 @requires()
 @routes.output(schemas.Health)
 def health() -> Response:
-    """Whether this is antifake; nothing of the person's is in it"""
+    """Tell whether this is antifake; contains no data of the user"""
     version = context().about.version
     return jsonify(service="antifake", api="v1", version=version, ready=True)
 
@@ -24,8 +24,8 @@ def health() -> Response:
 @requires("read")
 @routes.output(schemas.State)
 def get_state() -> Response:
-    """How things are"""
-    # The number first: what happens in between is then told again, not lost.
+    """Get the state of the daemon"""
+    # The event number first, so that events in between are sent again and not lost.
     last = service().events.last
     return jsonify(serialize.state(service().state(), context().about.version, last))
 
@@ -34,7 +34,7 @@ def get_state() -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def dismiss() -> Response:
-    """The notices were read"""
+    """Dismiss the notices"""
     service().dismiss_notices()
     return Response(status=204)
 
@@ -43,6 +43,6 @@ def dismiss() -> Response:
 @requires("admin")
 @routes.output({}, 202)
 def stop() -> Response:
-    """Stop; what is being judged is finished first"""
+    """Stop the daemon after the pictures that are being judged"""
     context().about.stop()
     return Response(status=202)

@@ -1,4 +1,4 @@
-"""The watched folders."""
+"""The watched folders: list, add, remove, pause and rescan them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ routes = APIBlueprint("watches", __name__, url_prefix="/api/v1", tag="Watched fo
 @requires("read")
 @routes.output(schemas.Watches)
 def get_watches() -> Response:
-    """The watched folders, and what is wrong with them"""
+    """List the watched folders and their problems"""
     folders = [serialize.folder(one) for one in service().folders()]
     paused_until = service().state().paused_until
     return jsonify(folders=folders, paused_until=serialize.moment(paused_until))
@@ -41,7 +41,7 @@ def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
 def watch(
     path: str, include: Sequence[str], exclude: Sequence[str], *, recursive: bool, polling: bool
 ) -> Path:
-    """Watch a folder that a person typed. Returns its whole path. Raises Problem, ConfigError."""
+    """Watch a folder that the user typed. Returns its full path. Raises Problem, ConfigError."""
     whole = whole_path(path)
     if whole in _watched():
         raise Problem(409, "watched_already", f"{whole} is watched already.")
@@ -56,7 +56,7 @@ def watch(
 @routes.input(schemas.FolderPath, location="query", arg_name="query")
 @routes.output({}, 204)
 def delete_watch(query: dict[str, Any]) -> Response:
-    """Watch a folder no more; its history stays"""
+    """Stop watching a folder; its history is kept"""
     path = whole_path(query["path"])
     if path not in _watched():
         raise NotThereError(f"{path} is not watched.")
@@ -69,7 +69,7 @@ def delete_watch(query: dict[str, Any]) -> Response:
 @routes.input(schemas.Pause, arg_name="body")
 @routes.output(schemas.Paused)
 def pause(body: dict[str, Any]) -> Response:
-    """Leave folders alone for some minutes; null: go on"""
+    """Pause all folders for some minutes; null ends the pause"""
     return jsonify(paused_until=serialize.moment(pause_for(body["minutes"])))
 
 
@@ -83,7 +83,7 @@ def pause_for(minutes: float | None) -> datetime | None:
 @requires("admin")
 @routes.output({}, 202)
 def rescan() -> Response:
-    """Look through all of them soon"""
+    """Walk all folders soon"""
     service().rescan()
     return Response(status=202)
 

@@ -1,4 +1,4 @@
-"""Values of the JSON that the page's scripts send."""
+"""Reads values from the JSON that the page's scripts send."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def value(name: str, kind: type[T]) -> T:
-    """Raises Problem where it is missing or of another kind."""
+    """Returns a value. Raises Problem if it is missing or of another type."""
     body: Any = request.get_json(silent=True)
     found = body.get(name) if isinstance(body, dict) else None
     if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
@@ -19,7 +19,7 @@ def value(name: str, kind: type[T]) -> T:
 
 
 def texts(name: str, at_most: int = 500) -> list[str]:
-    """A list of texts, not empty. Raises Problem."""
+    """Returns a list of texts that is not empty. Raises Problem."""
     found = value(name, list)
     if not 0 < len(found) <= at_most or not all(isinstance(one, str) for one in found):
         raise Problem(400, "bad_request", f"{name} must be 1 to {at_most} texts.")
@@ -27,5 +27,5 @@ def texts(name: str, at_most: int = 500) -> list[str]:
 
 
 def lines(name: str) -> list[str]:
-    """The lines of a text that are not empty."""
+    """Returns the lines of a text that are not empty."""
     return [line.strip() for line in value(name, str).splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Browsers and programs that may ask antifake: let them in, and shut them out."""
+"""The page of browsers and programs that may use antifake: accept, reject and revoke them."""
 
 from typing import Any
 

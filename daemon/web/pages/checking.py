@@ -1,7 +1,7 @@
-"""Pictures that the person gives to the page: dropped, pasted or chosen.
+"""Checks pictures that the user drops, pastes or chooses on the page.
 
-Only the bytes are sent. A browser does not tell where a file lies, and its bare name would not help
-to find it again, so the page asks for neither.
+Only the bytes are sent. A browser does not tell the path of a file, and the name alone would not
+help to find it again, so the page sends neither.
 """
 
 from typing import Any
@@ -30,12 +30,12 @@ def check() -> Response:
 
 @routes.get("/given/<name>")
 def given(name: str) -> Response:
-    """A check that was not done in time."""
+    """Answers for a check that was not done in time."""
     return _answered(wait_for(service().ticket(name), WAIT_S))
 
 
 def _answered(ticket: Ticket) -> Response:
-    """Raises Problem for a picture that could not be judged."""
+    """Returns the answer. Raises Problem for a picture that could not be judged."""
     answer = ticket.answer
     if answer is None:
         return jsonify(id=ticket.id, state=ticket.state, word=None, label=None)

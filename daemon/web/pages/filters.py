@@ -1,4 +1,4 @@
-"""The filter of the history as it stands in an address, and back."""
+"""Reads the filter of the history from an address, and writes it into one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LONGEST = 4_096
 
 @dataclass(frozen=True)
 class Chip:
-    """A part of the filter in words, and the rest of the filter."""
+    """One condition of the filter in words, and the filter without it."""
 
     words: str
     rest: dict[str, str]
@@ -24,7 +24,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class HistoryQuery:
-    """Which part of the history is asked for, as typed."""
+    """The filter of the history as the user typed it."""
 
     values: dict[str, str]
     after: str | None
@@ -36,7 +36,7 @@ class HistoryQuery:
         return cls({k: v for k, v in typed.items() if v}, args.get("after") or None)
 
     def filter(self) -> Filter:
-        """Raises Problem."""
+        """Returns the parsed filter. Raises Problem."""
         since, until = self._day("since"), self._day("until")
         said = self._one_of("corrected", CORRECTED)
         return Filter(
@@ -58,12 +58,12 @@ class HistoryQuery:
         ]
 
     def but(self, **other: str) -> dict[str, str]:
-        """The same filter with something else; "" takes that part away."""
+        """Returns the filter with other values; "" removes a condition."""
         return {k: v for k, v in (self.values | other).items() if v}
 
     @property
     def is_special(self) -> bool:
-        """Whether something is set that the first line of the form does not show."""
+        """Returns whether a condition is set that the first line of the form does not show."""
         return bool(self.values.keys() - {"q", "verdict"})
 
     def _words(self, name: str) -> str:
@@ -99,5 +99,5 @@ class HistoryQuery:
 
 
 def _midnight(day: date) -> datetime:
-    """On the clock of this computer."""
+    """Returns the start of a day in local time."""
     return datetime.combine(day, time.min).astimezone()

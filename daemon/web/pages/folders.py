@@ -1,4 +1,4 @@
-"""The watched folders: what is watched, what is wrong with it, and a pause for all of them."""
+"""The page of watched folders: their problems, adding, removing, and a pause for all of them."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def rescan() -> Response:
 
 
 def _named(number: int, shown: str) -> Path:
-    """The folder at a place of the list: not every name of a folder can be sent as JSON."""
+    """Returns the folder at a place of the list. Not every folder name can be sent as JSON."""
     watched = service().config.watch.folders
     if not 0 <= number < len(watched) or wording.inert(str(watched[number].path)) != shown:
         raise Problem(
@@ -70,7 +70,7 @@ def _named(number: int, shown: str) -> Path:
 
 
 def _folders() -> list[FolderState]:
-    """As the watcher has them, or as the settings have them where it does not run."""
+    """Returns the folders of the watcher, or those of the settings if it does not run."""
     states = {state.folder: state for state in service().folders()}
     return [
         states.get(folder, FolderState(folder, folder.polling, None, 0))

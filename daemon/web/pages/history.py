@@ -1,4 +1,4 @@
-"""The history, newest first, and the person's word on the pictures in it."""
+"""The page of the history, newest first, and the user's labels for its pictures."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -53,7 +53,7 @@ def history() -> Response:
 
 @routes.get("/newer")
 def newer() -> Response:
-    """How many came since the page was made, counted as far as one page goes."""
+    """Answers how many checks are newer than the page. Stops counting after one page."""
     answers, _ = service().page(HistoryQuery.of(request.args).filter(), None, PAGE)
     n = sum(answer.id > request.args.get("than", "") for answer in answers)
     return jsonify(n=n, is_all=n < PAGE)
@@ -61,7 +61,7 @@ def newer() -> Response:
 
 @routes.get("/verdicts")
 def verdicts() -> Response:
-    """The verdicts of some rows as they are now. Rows that are gone are left out."""
+    """Answers the current verdicts of some rows. Leaves out rows that are gone."""
     names = [name for name in request.args.get("ids", "").split(",")[:500] if name]
     return jsonify({name: html for name in names if (html := _verdict(name))})
 
@@ -108,7 +108,7 @@ def _all_rendered(answers: list[Answer]) -> dict[str, str]:
 
 
 def rendered(answer: Answer) -> str:
-    """The verdict as every row shows it, as HTML."""
+    """Returns the verdict as HTML, as every row shows it."""
     verdict: Any = get_template_attribute("_verdict.html", "verdict")
     return str(verdict(answer, wording))
 

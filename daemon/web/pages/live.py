@@ -1,4 +1,4 @@
-"""What keeps an open page up to date: a stream of events, polling without it, and page parts."""
+"""Keeps an open page up to date: a stream of events, or polling, and parts of pages."""
 
 from flask import Response, jsonify, request
 

@@ -1,4 +1,4 @@
-"""One picture by itself, and the review of one picture after another."""
+"""The page of one picture, and the review of one picture after another."""
 
 from flask import Response, request, url_for
 
@@ -43,7 +43,7 @@ def review() -> Response:
 
 
 def _folder(answer: Answer) -> tuple[str, str | None] | None:
-    """Its name for people, and the address of the history of that folder."""
+    """Returns the folder's name to show, and the address of the history of that folder."""
     folder = wording.folder_of(answer)
     if folder is None:
         return None
@@ -52,7 +52,7 @@ def _folder(answer: Answer) -> tuple[str, str | None] | None:
 
 
 def _next(after: str | None) -> Answer | None:
-    """The newest one that is older than `after`."""
+    """Returns the newest picture that is older than `after`."""
     firsts = [service().page(wanted, after, 1)[0] for wanted in TO_REVIEW]
     names = [answers[0].id for answers in firsts if answers]
     return service().get(max(names)) if names else None

@@ -1,4 +1,4 @@
-"""How pages are made: the blueprint they belong to, the frame around them, and error pages."""
+"""Renders pages: their blueprint, the frame around them, and error pages."""
 
 import mimetypes
 from importlib.metadata import version
@@ -31,8 +31,8 @@ _TITLES = {
 _WITHOUT_FRAME = {403, 500}
 """Of requests that were refused before they were known, and where the frame might fail, too."""
 
-# Windows takes these from its registry, where other programs change them; a browser that is told
-# not to guess would then run nothing.
+# Python reads these from the registry on Windows, where other programs change them. With a wrong
+# type and "nosniff" a browser would run no script.
 for _suffix, _kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
     mimetypes.add_type(_kind, _suffix)
 
@@ -48,7 +48,7 @@ routes = APIBlueprint(
 
 @routes.before_request
 def note_last_event() -> None:
-    """Before the page is made: what happens meanwhile is then told again, not lost."""
+    """Note the event number before the page is made, so that no later event is lost."""
     g.last_event = service().events.last
 
 
@@ -61,26 +61,26 @@ def allow_own_scripts(response: Response) -> Response:
 
 
 def show(template: str, status: int = 200, **values: Any) -> Response:
-    """A whole page, with header, navigation and footer."""
+    """Returns a whole page, with header, navigation and footer."""
     frame = {"state": state(), "pending": access().pending(), "here": request.endpoint}
     return piece(template, status, **frame | values)
 
 
 def piece(template: str, status: int = 200, **values: Any) -> Response:
-    """A part of a page, or a page without the navigation."""
+    """Returns a part of a page, or a page without the navigation."""
     common = {
         "words": wording,
         "version": version("antifake"),
         "last_event": g.get("last_event", 0),
         "is_local": service().store.database.is_sqlite,
     }
-    # Encoded here: half a character in some file's name must not be an error 500.
+    # Encoded here, so that a lone surrogate in a file name is not an error 500.
     page = render_template(template, **common | values).encode("utf-8", "replace")
     return Response(page, status, content_type="text/html; charset=utf-8")
 
 
 def state() -> State | None:
-    """None where not even that can be known; the page then says why itself."""
+    """Returns the state, None if it cannot be read. The page then says why."""
     try:
         return service().state()
     except AntifakeError:
@@ -88,7 +88,7 @@ def state() -> State | None:
 
 
 def explain(problem: Problem) -> Response:
-    """The page for an error. The state of the daemon is shown only to a session."""
+    """Returns the page for an error. Only a session sees the state of the daemon."""
     if problem.status == 401:
         response = piece("away.html", 401, was_link=False)
     else:
@@ -96,5 +96,5 @@ def explain(problem: Problem) -> Response:
         is_bare = problem.status in _WITHOUT_FRAME or not has_session()
         render = piece if is_bare else show
         response = render("error.html", problem.status, title=title, sentence=problem.detail)
-    # Of an address that is no page's, the blueprint does not see the answer.
+    # The blueprint does not see answers for addresses that belong to no page.
     return allow_own_scripts(response)

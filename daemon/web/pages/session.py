@@ -1,4 +1,4 @@
-"""How a session of the page begins, with a one-time link, and how it ends."""
+"""Begins a session of the page with a one-time link, and ends it."""
 
 import re
 
@@ -19,7 +19,7 @@ _PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-
 @routes.get("/open")
 @requires()
 def enter() -> AnyResponse:
-    """The link that tray and command line open."""
+    """Begins a session, with the link that tray and command line open."""
     if request.method == "HEAD":
         raise Problem(405, "method_not_allowed", "The link is for a browser.")
     secret = access().login(request.args.get("code", "")[:_LONGEST_CODE])

@@ -1,4 +1,4 @@
-"""Every setting with its meaning, changed one by one; and the page about privacy."""
+"""The page of the settings, each with its meaning, and the page about privacy."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -130,7 +130,7 @@ def change() -> Response:
 
 @routes.get("/privacy")
 def privacy() -> Response:
-    """What has left this computer, ever, and what is kept on it, where."""
+    """Shows what has ever left this computer, and what is kept on it, and where."""
     requests = context().about.requests
     backups = service().store.backups
     return show(
@@ -151,7 +151,7 @@ def _known(name: str) -> str:
 
 
 def _about_this_change(error: ConfigError, name: str) -> ConfigError:
-    """Leaves out the file: nothing was written, so this setting is not in it."""
+    """Returns the error without the file's name: the setting was not written to the file."""
     return ConfigError(error.reason) if error.reason.startswith(name) else error
 
 
@@ -178,7 +178,7 @@ def _setting(config: Config, name: str) -> Setting:
 
 
 def _text(value: Any) -> str:
-    """As a person types it."""
+    """Returns the value as the user would type it."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).removesuffix(".0") if isinstance(value, float) else wording.inert(str(value))

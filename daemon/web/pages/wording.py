@@ -1,7 +1,7 @@
-"""How things are said and drawn: names that cannot do anything, times, doors, shapes.
+"""The words and shapes of the pages: safe names, times, sources, verdicts.
 
-Verdicts have their words from the service; here they get a shape, so that nothing is said by
-colour alone.
+The words of verdicts come from the service. Here they get a shape, so that colour is never the only
+sign.
 """
 
 import unicodedata
@@ -46,8 +46,10 @@ _INERT = "\ufffd"
 
 
 def inert(text: str | None) -> str:
-    """Without what has no shape of its own: line ends, marks that turn the direction of reading,
-    halves of characters. Each becomes one visible sign, so that nobody is fooled by a name."""
+    """Replaces each invisible character by a visible sign, so that no name deceives the user.
+
+    These are line ends, marks that change the direction of reading, and lone surrogates.
+    """
     return "".join(
         _INERT if unicodedata.category(one) in _SHAPELESS and one not in _JOINERS else one
         for one in text or ""
@@ -58,7 +60,7 @@ _SHAPELESS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
-    """Long names lose their middle: beginning and suffix tell most."""
+    """Returns a text that fits. Long names lose their middle: beginning and suffix tell most."""
     if len(text) <= longest:
         return text
     tail = longest // 3
@@ -66,7 +68,7 @@ def short(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 def name_of(answer: Answer) -> str:
-    """The whole name of a picture, inert."""
+    """Returns the whole name of a picture, made inert."""
     check = answer.entry.check
     if check.path:
         return inert(file_name(check.path)) or "a file without a name"
@@ -76,18 +78,18 @@ def name_of(answer: Answer) -> str:
 
 
 def folder_of(answer: Answer) -> str | None:
-    """As it is, not inert: for an address."""
+    """Returns the folder of a picture for an address, so not made inert."""
     path = answer.entry.check.path
     if not path:
         return None
     whole = path[: len(path) - len(file_name(path))]
     folder = whole.rstrip("/\\")
-    # The root of a disk is nothing without its slash.
+    # The root of a disk needs its slash.
     return whole if folder == "" or folder.endswith(":") else folder
 
 
 def can_be_sent(text: str | None) -> bool:
-    """Whether it fits into an address; names of files need not be of any alphabet."""
+    """Returns whether a text fits into an address. File names need not be valid text."""
     try:
         return bool(text) and bool((text or "").encode())
     except UnicodeEncodeError:
@@ -99,7 +101,7 @@ def shape(answer: Answer) -> str:
 
 
 def local(moment: datetime) -> datetime:
-    """On the clock of this computer."""
+    """Returns a time as local time."""
     return moment.astimezone()
 
 
@@ -135,7 +137,7 @@ def several(n: int, what: str, more: str | None = None) -> str:
 
 
 def scopes(granted: Iterable[str]) -> str:
-    """What somebody may do, as the end of a sentence."""
+    """Returns what a program may do, as the end of a sentence."""
     found = set(granted)
     known = [SCOPES["admin"]] if "admin" in found else [SCOPES[x] for x in SCOPES if x in found]
     return "; ".join(known + [inert(one) for one in sorted(found - set(SCOPES))])

@@ -1,16 +1,16 @@
-// What the page asks of antifake. Every failure is one sentence for the person.
+// Requests of the page to antifake. Every failure is one sentence for the user.
 
 const AWAY = "antifake does not answer. Is it still running?";
 const HEADERS = { "X-Requested-By": "antifake" };
 
-/** Change something: gives the answer's JSON, or throws an Error with the sentence. */
+/** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
 export async function change(address, body) {
   const headers = { ...HEADERS, "Content-Type": "application/json" };
   const answer = await ask(address, { method: "POST", headers, body: JSON.stringify(body) });
   return answer.status === 204 ? {} : answer.json();
 }
 
-/** Give it the bytes of a picture; as `change`. */
+/** Send the bytes of a picture. Returns and throws as `change` does. */
 export async function send(address, bytes) {
   const headers = { ...HEADERS, "Content-Type": "application/octet-stream" };
   return (await ask(address, { method: "POST", headers, body: bytes })).json();
@@ -27,7 +27,7 @@ async function ask(address, options) {
     throw new Error(AWAY);
   }
   if (!answer.ok) {
-    // The pages say `error`, the guards before them `detail`.
+    // The pages answer with `error`, the guards with `detail`.
     const about = await answer.json().catch(() => ({}));
     const sentence = about.error || about.detail || `antifake could not do that (${answer.status}).`;
     throw Object.assign(new Error(sentence), { about });

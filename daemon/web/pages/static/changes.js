@@ -1,5 +1,5 @@
-// Forms and buttons that change something: data-change is where to, data-body or the fields are
-// what; data-then names the parts to render anew; data-confirm a dialog that asks before.
+// Forms and buttons that change something. data-change is the address; data-body or the fields are
+// the body; data-then names the parts to render again; data-confirm is a dialog that asks first.
 
 import { change } from "./asking.js";
 import { refreshAll, showing } from "./pieces.js";
@@ -24,7 +24,7 @@ export function start() {
   });
 }
 
-/** Ask in a dialog; gives whether the person said yes. */
+/** Ask in a dialog. Returns whether the user said yes. */
 export function confirmed(id, words = {}) {
   const dialog = document.getElementById(id);
   for (const [name, text] of Object.entries(words)) {
@@ -58,7 +58,7 @@ async function send(source, body) {
   }
 }
 
-/** Say it beside the field, where there is such a place. */
+/** Show the sentence beside the field, if there is a place for it. */
 function complain(source, sentence) {
   const place = source.querySelector("[data-error]");
   if (!place) return sentence && say(sentence, { isError: true });

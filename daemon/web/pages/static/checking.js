@@ -1,5 +1,5 @@
-// Pictures that the person drops, pastes or chooses: sent to antifake on this computer one after
-// the other, as bytes without a name; the name is shown in this tab alone.
+// Pictures that the user drops, pastes or chooses. They are sent to antifake on this computer one
+// after the other, as bytes without a name. Only this tab shows the name.
 
 import { json, send } from "./asking.js";
 import { inert, short } from "./names.js";
@@ -27,7 +27,7 @@ export function start(show) {
   closing.addEventListener("click", close);
   files.addEventListener("change", () => {
     const chosen = [...files.files];
-    files.value = ""; // or the same file could not be chosen again
+    files.value = ""; // otherwise the same file could not be chosen again
     take(chosen);
   });
   document.addEventListener("paste", (event) => {
@@ -40,7 +40,7 @@ export function start(show) {
 }
 
 function listenForDrops() {
-  // A small picture of this page itself is no file that anybody wants checked.
+  // A thumbnail of this page itself is not a file to check.
   addEventListener("dragstart", () => (isOwnDrag = true));
   addEventListener("dragend", () => (isOwnDrag = false));
   for (const kind of ["dragenter", "dragover"]) {
@@ -92,7 +92,7 @@ async function one(file) {
   await shown().catch(() => {});
 }
 
-/** The answer about one file; throws an Error with the sentence. */
+/** Returns the answer for one file, or throws an Error with the sentence. */
 async function judged(file) {
   if (!(file.type ? file.type.startsWith("image/") : SUFFIX.test(file.name))) {
     throw new Error("This is not a picture.");
@@ -144,7 +144,7 @@ function element(kind, text, name = "") {
   return made;
 }
 
-// Never hidden as a whole: what appears in a live place together with it is not read aloud.
+// Never hide the live region itself: text that appears together with it is not read aloud.
 function open(isOpen) {
   place.classList.toggle("open", isOpen);
   closing.hidden = !isOpen;

@@ -1,5 +1,5 @@
-// The list: selecting, saying what pictures are, and what happens meanwhile. Rows never move by
-// themselves: what is new is announced, but what the person has checked here is shown.
+// The list: selecting and labelling pictures, and updates. Rows never move by themselves: new
+// pictures are only announced, but those that the user has checked here are shown.
 
 import { json, text } from "./asking.js";
 import { confirmed } from "./changes.js";
@@ -45,7 +45,7 @@ on("reset", () => announce());
 checking.start(renew);
 count();
 
-/** Move to the next row (1) or the one before (-1). */
+/** Move to the next row (1) or the previous one (-1). */
 function go(step) {
   const shown = rows();
   const at = shown.indexOf(hereRow());
@@ -90,7 +90,7 @@ async function forgetPicked() {
   if ((await confirmed("forget", { count: what })) && (await forget(ids))) drop(ids);
 }
 
-/** With all others of the same bytes, which went, too. */
+/** Remove these rows and all others with the same bytes, which were deleted too. */
 function drop(ids) {
   const gone = new Set([...ids, ...alike(ids)]);
   for (const row of rows().filter((one) => gone.has(one.dataset.id))) {
@@ -108,7 +108,7 @@ async function announce() {
   const place = document.getElementById("new");
   const { newest } = list.dataset;
   const { n, is_all: isAll } = await json(`/newer?than=${newest}&${query()}`);
-  if (newest !== list.dataset.newest) return; // the list was renewed meanwhile
+  if (newest !== list.dataset.newest) return; // the list was updated in the meantime
   if (!n) return place.replaceChildren();
   const link = document.createElement("a");
   link.className = "button";
@@ -117,7 +117,7 @@ async function announce() {
   place.replaceChildren(link);
 }
 
-/** Show the list as it is now; what was selected stays so. */
+/** Show the current list. The selection is kept. */
 async function renew() {
   const parsed = new DOMParser().parseFromString(await text(location.pathname + location.search), "text/html");
   const [now, howMany] = ["rows", "how-many"].map((id) => parsed.getElementById(id));
@@ -133,7 +133,7 @@ async function renew() {
   await announce();
 }
 
-/** The filter of this page, as an address has it. */
+/** Returns the filter of this page as part of an address. */
 function query() {
   const wanted = new URLSearchParams(location.search);
   wanted.delete("after");
@@ -142,7 +142,7 @@ function query() {
 
 const waiting = new Map();
 
-/** Gather what comes within a moment, and act once. */
+/** Collect the events of a short time, and act once. */
 function later(name, value, act) {
   if (!waiting.has(name)) {
     waiting.set(name, new Set());

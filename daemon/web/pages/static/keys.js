@@ -1,11 +1,11 @@
-// Single keys, as in the list that "?" shows; they can be switched off there, for whoever
-// speaks to the computer. Never while something is typed, nor in a dialog.
+// Single keys, as in the list that "?" shows. Users who dictate can switch them off there.
+// Ignored while the user types, and in a dialog.
 
 const KEPT = "antifake.keys";
 const help = document.getElementById("help");
 const toggle = document.getElementById("keys-on");
 
-/** @param {Object<string, () => void>} keys  what each key does on this page */
+/** @param {Object<string, () => void>} keys  the action of each key on this page */
 export function listen(keys) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;

@@ -1,5 +1,5 @@
 // Events of antifake, as DOM events "antifake:KIND" on the document; "antifake:tick" every 10 s.
-// Only a page that is looked at keeps a stream: browsers allow six connections in all.
+// Only a visible page keeps a stream: browsers allow six connections in all.
 
 import { json } from "./asking.js";
 
@@ -36,7 +36,7 @@ function open() {
     });
   }
   stream.addEventListener("error", () => {
-    // Refused, as where too many pages are open: from now on it is asked instead.
+    // Refused, for example because too many pages are open. From now on it polls.
     isPolling = stream?.readyState === EventSource.CLOSED;
   });
 }

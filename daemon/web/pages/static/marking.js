@@ -1,5 +1,5 @@
-// The person's word: said, undone, and shown at once wherever the picture is on this page.
-// What can be undone is remembered for this tab, across its pages.
+// The user's labels: set, undone, and shown at once wherever the picture is on this page.
+// This tab remembers across its pages what can be undone.
 
 import { change, json } from "./asking.js";
 import { say } from "./toast.js";
@@ -7,11 +7,11 @@ import { say } from "./toast.js";
 const KEPT = "antifake.undo";
 const MOST = 50;
 
-/** Say what pictures are: "real", "fake", "unsure", or "nothing". Gives whether it worked. */
+/** Label pictures: "real", "fake", "unsure", or "nothing". Returns whether it worked. */
 export const mark = (ids, label, note = "") =>
   act("/changes/label", { ids, label, note }, () => remember([...load(), ids]));
 
-/** Take the last change of this tab back. */
+/** Undo the last change of this tab. */
 export async function undo() {
   const acts = load();
   const ids = acts.pop();
@@ -34,20 +34,20 @@ export async function forget(ids) {
   }
 }
 
-/** Show the verdicts of these checks as they are now. */
+/** Show the current verdicts of these checks. */
 export async function refreshVerdicts(ids) {
   const shown = ids.filter((id) => places(id).length);
   if (shown.length) show(await json(`/verdicts?ids=${shown.join(",")}`));
 }
 
-/** Of a check and of all others on the page that are of the same bytes. */
+/** Returns the ids of these checks and of all others on the page with the same bytes. */
 export function alike(ids) {
   const wanted = new Set(ids.flatMap((id) => places(id).map((one) => one.dataset.picture)));
   const rows = [...document.querySelectorAll("[data-picture]")];
   return rows.filter((one) => one.dataset.picture && wanted.has(one.dataset.picture)).map((one) => one.dataset.id);
 }
 
-/** A sentence that the next page is to show, with its Undo. */
+/** Keep a sentence that the next page shows, with its Undo. */
 export const leaveWord = (sentence) => sessionStorage.setItem(`${KEPT}.said`, sentence);
 
 export function showLeftWord(undoing) {

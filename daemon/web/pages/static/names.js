@@ -1,11 +1,11 @@
-// Names of files as the page's own words have them (words.py): nothing in them can act.
+// File names made inert, as wording.py does it.
 
 const LONGEST = 56;
 const SHAPELESS = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 export const inert = (text) => text.replace(SHAPELESS, "\ufffd");
 
-/** Long names lose their middle. */
+/** Returns a name that fits. Long names lose their middle. */
 export function short(text) {
   const signs = [...text];
   if (signs.length <= LONGEST) return text;

@@ -20,7 +20,7 @@ for (const kind of [...live.KINDS, "tick"]) {
 document.addEventListener("antifake:away", () => say(AWAY, { isError: true }), { once: true });
 live.start();
 
-/** Many events at once, as where a folder is looked through, render each part once. */
+/** Render each part once for many events, such as those of a folder walk. */
 function renew(ids) {
   if (!due.size) {
     setTimeout(() => {

@@ -1,4 +1,4 @@
-// One picture: the person's word and note, forgetting it, and copying its fingerprint.
+// One picture: the user's label and note, deleting it, and copying its fingerprint.
 
 import { confirmed } from "./changes.js";
 import { listen } from "./keys.js";

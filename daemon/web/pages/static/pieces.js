@@ -1,8 +1,8 @@
-// Parts of a page that the server renders anew: <div id data-piece="address" data-on="kinds">.
+// Parts of a page that the server renders again: <div id data-piece="address" data-on="kinds">.
 
 import { text } from "./asking.js";
 
-/** Fetch a part and put it in, if it differs; what the person is typing there stays. */
+/** Fetch a part and replace it if it differs. Text that the user is typing there is kept. */
 export async function refresh(id) {
   const place = document.getElementById(id);
   if (!place?.dataset.piece || isTypedIn(place)) return;
@@ -21,7 +21,7 @@ export async function refresh(id) {
 
 export const refreshAll = (ids) => Promise.all(ids.map((id) => refresh(id).catch(() => {})));
 
-/** The parts that show something of this kind of event. */
+/** Returns the parts that show this kind of event. */
 export function showing(kind) {
   const places = [...document.querySelectorAll("[data-piece][data-on]")];
   return places.filter((one) => one.dataset.on.split(" ").includes(kind)).map((one) => one.id);
@@ -34,7 +34,7 @@ function isTypedIn(place) {
   return place.contains(at) && at.matches("input, textarea, select") && place.id !== at.form?.dataset.then;
 }
 
-/** The same control in the new part; else the part itself, so that nobody falls to the top. */
+/** Focus the same control in the new part, else the part itself. */
 function refocus(place, old) {
   const name = old.getAttribute("aria-label") || old.textContent.trim();
   const controls = [...place.querySelectorAll("button, a[href], input, select, textarea")];

@@ -1,4 +1,4 @@
-// The review: a word on this picture, then the next one.
+// The review: label this picture, then show the next one.
 
 import { listen } from "./keys.js";
 import { leaveWord, mark, showLeftWord, undo } from "./marking.js";

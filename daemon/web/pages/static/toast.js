@@ -1,4 +1,4 @@
-// One sentence at the foot of the page, read aloud; it stays until the next, or until closed.
+// One sentence at the foot of the page, read aloud. It stays until the next one or until closed.
 
 const place = document.getElementById("toast");
 
