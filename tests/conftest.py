@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from kit.pace import within
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
 
+from antifake.core.bundle import Bundle
 from antifake.core.catalog import Home
 from antifake.core.prepare import Source, prepare
 from antifake.core.prompt import SoftPrompt
@@ -26,20 +28,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_source(tmp_path_factory) -> Path:
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny InstructBLIP as `save_pretrained` writes it."""
     return build_tiny(tmp_path_factory.mktemp("tiny") / "source")
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_source, tmp_path_factory):
+def tiny_bundle(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The same, prepared in float32."""
     folder = tmp_path_factory.mktemp("bundle") / "tiny"
     return prepare(Source(tiny_source), folder, dtype="fp32")
 
 
 @pytest.fixture
-def tiny_home(tiny_source, tmp_path, monkeypatch) -> Home:
+def tiny_home(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A user's folder with the tiny model active and a prompt for it, as the commands see it."""
     home = Home(tmp_path / "home")
     monkeypatch.setenv("ANTIFAKE_HOME", str(home.root))
@@ -53,7 +55,7 @@ def tiny_home(tiny_source, tmp_path, monkeypatch) -> Home:
     return home
 
 
-def tiny_prompt(seed: int, words: int = 1, **about) -> SoftPrompt:
+def tiny_prompt(seed: int, words: int = 1, **about: Any) -> SoftPrompt:
     """A random prompt for the tiny model."""
     random = torch.Generator().manual_seed(seed)
     return SoftPrompt(

@@ -43,7 +43,8 @@ class Reply:
         assert self.json["status"] == self.status
         assert self.json["type"] == f"urn:antifake:problem:{self.json['code']}"
         assert self.json["detail"].endswith((".", "?"))
-        return self.json["code"]
+        code: str = self.json["code"]
+        return code
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ class Asked:
     def post(self, path: str, value: Any = None, **about: Any) -> Reply:
         return self.send("POST", path, value, **about)
 
-    def check(self, data: bytes, *, token: Any = ADMIN, prefer: str = "wait=20", **fields: str):
+    def check(
+        self, data: bytes, *, token: Any = ADMIN, prefer: str = "wait=20", **fields: str
+    ) -> Reply:
         """Post a picture."""
         body, kind = form({"file": data, **fields})
         return self.ask("POST", "/checks", body, token=token, Content_Type=kind, Prefer=prefer)
@@ -149,7 +152,7 @@ def tiny_home_in(root: Path, source: Path) -> Home:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def write_official_pth(
     prefix = "module." if module_prefix else ""
     weights = OrderedDict((prefix + key, value) for key, value in (rows | buffers()).items())
     # torch leaves its note about versions on every state_dict.
-    weights._metadata = OrderedDict({"": {"version": 1}})
+    vars(weights)["_metadata"] = OrderedDict({"": {"version": 1}})
     checkpoint = {
         "model": weights,
         "optimizer": adamw_state(list(rows.values())),

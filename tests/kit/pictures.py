@@ -1,6 +1,7 @@
 """Small pictures made on the spot, each different from all others."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,7 @@ def png(seed: int, size: int = 96) -> bytes:
     return saved(picture(seed, size), "PNG")
 
 
-def saved(image: Image.Image, kind: str, **options) -> bytes:
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

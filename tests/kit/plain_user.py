@@ -43,7 +43,7 @@ def _set_capabilities(values: list[int]) -> None:
     _call("capset", (ctypes.c_uint32 * 6)(*values))
 
 
-def _call(name: str, data: ctypes.Array) -> None:
+def _call(name: str, data: ctypes.Array[ctypes.c_uint32]) -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(header, data):

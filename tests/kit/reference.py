@@ -118,7 +118,8 @@ class HfModel:
                 qformer_input_ids=qformer_ids,
                 qformer_attention_mask=torch.ones_like(qformer_ids),
             )
-        return outputs.logits
+        logits: Tensor = outputs.logits
+        return logits
 
 
 @contextmanager
@@ -138,7 +139,8 @@ def rows_in(table: nn.Embedding, placeholder: int, rows: Tensor) -> Iterator[Non
 
 
 def plain_ids(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False).input_ids
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids
 
 
 def single_id(tokenizer: Any, word: str) -> int:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from kit.pace import within
 from kit.waiting import eventually
@@ -97,7 +98,7 @@ def multipart(data: bytes, **fields: str) -> tuple[bytes, str]:
     return b"".join([*parts, f"--{line}--\r\n".encode()]), f"multipart/form-data; boundary={line}"
 
 
-def post(asked: Client, data: bytes, wait_s: int = 20, **fields: str):
+def post(asked: Client, data: bytes, wait_s: int = 20, **fields: str) -> Any:
     """Have a picture checked; returns what the API answers."""
     body, kind = multipart(data, **fields)
     return asked.ask("POST", "/checks", body, kind, {"Prefer": f"wait={wait_s}"})

@@ -101,10 +101,10 @@ def spread(name: str, weight: Tensor) -> float:
     if "position_embedding" in name:
         return 0.5
     if "lm_head" in name:
-        return weight.shape[1] ** -0.5
+        return float(weight.shape[1] ** -0.5)
     if weight.ndim == 1:
         return 0.1
-    return GAIN * weight[0].numel() ** -0.5  # [out, in] or [out, in, height, width]
+    return float(GAIN * weight[0].numel() ** -0.5)  # [out, in] or [out, in, height, width]
 
 
 def llama_tokenizer() -> LlamaTokenizer:

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 WIDTH, HEIGHT = 96, 80
 NOISE_STD = 12  # of 255
+
+Pixels = npt.NDArray[np.float64]
+"""[H, W, 3] in 0 .. 255."""
 
 
 def toy_pictures(folder: Path, n: int = 32, seed: int = 0) -> tuple[Path, Path]:
@@ -24,15 +28,15 @@ def toy_pictures(folder: Path, n: int = 32, seed: int = 0) -> tuple[Path, Path]:
     return real, fake
 
 
-def warm_gradient(rng: np.random.Generator) -> np.ndarray:
+def warm_gradient(rng: np.random.Generator) -> Pixels:
     """[H, W, 3] in 0 .. 255, reds growing along one direction."""
     x, y = np.meshgrid(np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT))
     angle = rng.uniform(0, 2 * np.pi)
-    slope = (x * np.cos(angle) + y * np.sin(angle))[..., None]  # [H, W, 1]
+    slope: npt.NDArray[np.float64] = (x * np.cos(angle) + y * np.sin(angle))[..., None]  # [H, W, 1]
     return np.array([190, 120, 60]) + rng.uniform(20, 45) * slope
 
 
-def cool_checkers(rng: np.random.Generator) -> np.ndarray:
+def cool_checkers(rng: np.random.Generator) -> Pixels:
     """[H, W, 3] in 0 .. 255, squares of two blues."""
     side = rng.integers(4, 10)
     x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
@@ -40,7 +44,7 @@ def cool_checkers(rng: np.random.Generator) -> np.ndarray:
     return np.array([60, 120, 190]) + rng.uniform(30, 50) * (2 * is_light - 1)
 
 
-def noisy(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
+def noisy(pixels: Pixels, rng: np.random.Generator) -> Image.Image:
     noise = rng.normal(0, NOISE_STD, pixels.shape)
     return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
 

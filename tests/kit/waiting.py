@@ -9,7 +9,7 @@ from kit.pace import within
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], within_s: float = 20.0, every_s: float = 0.02) -> T:
+def eventually(look: Callable[[], T | None], within_s: float = 20.0, every_s: float = 0.02) -> T:
     """Returns what `look` gives as soon as that is truthy.
 
     An AssertionError from `look` counts as not yet. The bound is stretched on a slow machine.

@@ -97,10 +97,10 @@ class SteppedWatcher:
         self.now += STEP_S
         self.watcher.step(self.now)
 
-    def until(self, look: Callable[[], T]) -> T:
+    def until(self, look: Callable[[], T | None]) -> T:
         """Lets time pass until `look` returns something truthy."""
 
-        def step_and_look() -> T:
+        def step_and_look() -> T | None:
             self.step()
             return look()
 
@@ -113,9 +113,7 @@ class SteppedWatcher:
 
     def until_renewed(self, old: TreeObserver | None) -> TreeObserver:
         """Returns the observer that replaced `old`."""
-        found = self.until(lambda: None if self.observer is old else self.observer)
-        assert found is not None
-        return found
+        return self.until(lambda: None if self.observer is old else self.observer)
 
     def handed(self, *paths: Path) -> None:
         """Asserts that exactly these files are handed over, each once, in any order."""

@@ -42,7 +42,7 @@ def copy_tree(folder: Path) -> Path:
 def build_wheel(source: Path, folder: Path) -> Path:
     """Builds the wheel of the project in `source` and returns its place in `folder`."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
-    subprocess.run([*command, folder, source], check=True, capture_output=True)
+    subprocess.run([*command, str(folder), str(source)], check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 
 
@@ -86,9 +86,9 @@ def clean_environment(folder: Path, wheel: Path) -> Path:
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python]
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
     quiet = ["--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "install", *quiet, wheel], check=True, capture_output=True)
+    subprocess.run([*pip, "install", *quiet, str(wheel)], check=True, capture_output=True)
     site = next(folder.glob("lib/python*/site-packages"))
     [metadata] = site.glob("antifake-*.dist-info")
     declared = [Requirement(line) for line in Distribution.at(metadata).requires or []]
