@@ -109,13 +109,16 @@ class Client:
     def show(self, name: str) -> Check:
         return dict(self.get(f"/checks/{quote(name, safe='')}"))
 
-    def correct(self, names: Sequence[str], label: str, note: str = "") -> list[Check]:
-        body = {"ids": list(names), "label": label, **({"note": note} if note else {})}
+    def correct(
+        self, names: Sequence[str], label: str, note: str = "", *, source: str
+    ) -> list[Check]:
+        """Records what the user says these pictures are; `source` is "cli" or "tray"."""
+        body = {"ids": list(names), "label": label, "note": note, "source": source}
         return list(self.post("/labels:batch", body)["checks"])
 
-    def undo(self, names: Sequence[str]) -> list[Check]:
+    def undo(self, names: Sequence[str], *, source: str) -> list[Check]:
         """Undo the user's last label of each picture."""
-        return list(self.post("/labels:undo", {"ids": list(names)})["checks"])
+        return list(self.post("/labels:undo", {"ids": list(names), "source": source})["checks"])
 
     def forget(self, names: Sequence[str]) -> int:
         """Returns how many checks were deleted."""

@@ -23,7 +23,10 @@ def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     if not names or (not is_undo and word not in WORDS):
         raise UsageError("Say it like this: antifake label ID ai (or real, or unsure, or undo ID).")
     with connected() as client:
-        found = client.undo(names) if is_undo else client.correct(names, LABELS[word], note)
+        if is_undo:
+            found = client.undo(names, source="cli")
+        else:
+            found = client.correct(names, LABELS[word], note, source="cli")
     if as_json:
         echo_json(found)
         return

@@ -241,6 +241,34 @@ def test_the_persons_word_wins_and_can_be_taken_back(daemon):
     assert daemon.send("PUT", "/checks/0000000000000/label", {"label": "real"}).status == 404
 
 
+def test_only_programs_of_this_computer_may_say_which_of_them_a_correction_comes_from(daemon):
+    check = daemon.check(png(23)).json
+    place, ids = f"/checks/{check['id']}/label", [check["id"]]
+    stranger = daemon.token("read", "correct")
+
+    def by() -> list[str]:
+        rows = daemon.get("/history/export?form=jsonl").body.splitlines()
+        return [row["said_at_door"] for row in map(json.loads, rows) if row["id"] == check["id"]]
+
+    for method, path, body in [
+        ("PUT", place, {"label": "real"}),
+        ("POST", "/labels:batch", {"ids": ids, "label": "real"}),
+        ("POST", "/labels:undo", {"ids": ids}),
+    ]:
+        reply = daemon.send(method, path, {**body, "source": "cli"}, token=stranger)
+        assert (reply.status, reply.code) == (403, "scope")
+    assert by() == [None]
+    daemon.send("PUT", place, {"label": "real"}, token=stranger)
+    assert by() == ["api"]
+    daemon.send("PUT", place, {"label": "real", "source": "cli"})
+    assert by() == ["cli"]
+    daemon.post("/labels:batch", {"ids": ids, "label": "real", "source": "tray"})
+    assert by() == ["tray"]
+    daemon.send("PUT", place, {"label": "real"})
+    assert by() == ["api"]
+    assert daemon.send("PUT", place, {"label": "real", "source": "page"}).status == 422
+
+
 def test_many_are_corrected_or_none(daemon):
     ids = [daemon.check(png(seed)).json["id"] for seed in (16, 17)]
     found = daemon.post("/labels:batch", {"ids": ids, "label": "unsure"}).json["checks"]

@@ -5,21 +5,24 @@ import http.client
 import io
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from kit.running import running
 from kit.standin import StandIn
 from kit.stranger import Stranger
 
 from antifake.core.errors import AntifakeError
 from antifake.daemon import app, client, instance, launcher
+from antifake.daemon.cli import main
 from antifake.daemon.client import DaemonError
 from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, open_store
@@ -226,9 +229,9 @@ def everything_asked(where, ids, folder) -> list:
             list(asked.history({}, 2)),
             list(asked.history({"q": "1.png"}, 2)),
             asked.show(ids[0])["path"],
-            [one["summary"] for one in asked.correct(ids[:2], "real", "it is mine")],
+            [one["summary"] for one in asked.correct(ids[:2], "real", "it is mine", source="cli")],
             asked.show(ids[0])["said"]["note"],
-            [one["summary"] for one in asked.undo(ids[:2])],
+            [one["summary"] for one in asked.undo(ids[:2], source="cli")],
             asked.watch({"path": str(folder), "recursive": False}),
             [(one["path"], one["recursive"], one["problem"]) for one in asked.watches()["folders"]],
             asked.unwatch(folder),
@@ -246,7 +249,7 @@ def everything_asked(where, ids, folder) -> list:
             lambda: asked.watch({"path": "relative"}),
             lambda: asked.watch({"path": str(folder), "include": ["/x"]}),
             lambda: list(asked.history({"label": "fake?"}, 1)),
-            lambda: asked.undo(ids[1:2]),
+            lambda: asked.undo(ids[1:2], source="cli"),
         ):
             with pytest.raises(AntifakeError) as error:
                 wrong()
@@ -264,6 +267,23 @@ def test_every_verb_does_the_same_with_a_daemon_and_without_one(where, ids, tmp_
     with instance.single_instance(where), app.started(where, lambda: None):
         with_daemon = everything_asked(where, ids, tmp_path / "pictures")
     assert without == with_daemon
+
+
+@pytest.mark.parametrize("has_daemon", [False, True])
+def test_a_correction_by_the_command_line_is_stored_as_its_own(where, ids, has_daemon):
+    with ExitStack() as held:
+        if has_daemon:
+            held.enter_context(instance.single_instance(where))
+            held.enter_context(app.started(where, lambda: None))
+        for words in (["label", ids[0], "real"], ["label", "undo", ids[0]]):
+            done = CliRunner().invoke(main, words)
+            assert done.exit_code == 0, done.output
+        with client.connect(where) as asked:
+            assert asked.is_daemon == has_daemon
+            asked.correct(ids[1:2], "real", source="tray")
+    with closing(sqlite3.connect(where.database)) as database:
+        rows = list(database.execute("SELECT label, source FROM corrections ORDER BY seq"))
+    assert rows == [("real", "cli"), (None, "cli"), ("real", "tray")]
 
 
 def test_a_file_that_is_too_large_for_the_daemon_is_taken_in_without_one(where, tmp_path):

@@ -4,9 +4,10 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -97,11 +98,21 @@ class Asked:
         return self.send("POST", path, value, **about)
 
     def check(
-        self, data: bytes, *, token: Any = ADMIN, prefer: str = "wait=20", **fields: str
+        self, data: bytes, *, token: Any = ADMIN, prefer: str | None = None, **fields: str
     ) -> Reply:
-        """Post a picture."""
+        """Posts a picture. Returns the first answer, or without `prefer` the one when it is done.
+
+        The daemon waits for 20 s at most, which a slow machine may exceed.
+        """
         body, kind = form({"file": data, **fields})
-        return self.ask("POST", "/checks", body, token=token, Content_Type=kind, Prefer=prefer)
+        about = {"Content_Type": kind, "Prefer": "wait=20" if prefer is None else prefer}
+        reply = self.ask("POST", "/checks", body, token=token, **about)
+        end = time.monotonic() + within(30)
+        while prefer is None and reply.status == 202 and time.monotonic() < end:
+            found = self.get(f"/checks/{reply.json['id']}?wait=5", token=token)
+            is_judged = found.status == 200 and found.json["label"] is not None
+            reply = replace(found, status=201) if is_judged else found
+        return reply
 
     def raw(self, request: bytes, within_s: float = 10.0) -> bytes:
         """Whatever comes back for these bytes, until the other side closes or is silent."""

@@ -86,15 +86,15 @@ def get_thumbnail(name: str) -> Response:
 @routes.output(schemas.Check)
 def put_label(name: str, body: dict[str, Any]) -> Response:
     """Label a picture; the label overrides the model"""
-    return _corrected([name], body["label"], body["note"])
+    return _corrected([name], body["label"], _source_of(body), body["note"])
 
 
 @routes.delete("/checks/<name>/label")
 @requires("correct")
 @routes.output(schemas.Check)
 def delete_label(name: str) -> Response:
-    """Undo the last label of a picture"""
-    return _corrected([name], None)
+    """Remove the label of a picture"""
+    return _corrected([name], None, _source())
 
 
 @routes.post("/labels:batch")
@@ -103,16 +103,17 @@ def delete_label(name: str) -> Response:
 @routes.output(schemas.Checks)
 def label_many(body: dict[str, Any]) -> Response:
     """Label many pictures, all or none"""
-    return _many(service().correct(body["ids"], body["label"], _source(), body["note"]))
+    source = _source_of(body)
+    return _many(service().correct(body["ids"], body["label"], source, body["note"]))
 
 
 @routes.post("/labels:undo")
 @requires("correct")
-@routes.input(schemas.Ids, arg_name="body")
+@routes.input(schemas.Undo, arg_name="body")
 @routes.output(schemas.Checks)
 def undo_labels(body: dict[str, Any]) -> Response:
     """Undo the last label of many pictures; the one before it counts again"""
-    return _many(service().undo(body["ids"], _source()))
+    return _many(service().undo(body["ids"], _source_of(body)))
 
 
 @routes.delete("/checks/<name>")
@@ -146,6 +147,16 @@ def _asked(form: dict[str, Any]) -> CheckRequest:
 
 def _source() -> Source:
     return "extension" if caller().origin else "api"
+
+
+def _source_of(correction: dict[str, Any]) -> Source:
+    """Returns where a correction comes from. Raises Problem unless its sender may say so."""
+    stated: Source | None = correction.get("source")
+    if stated is None:
+        return _source()
+    if not may("admin"):
+        raise Problem(403, "scope", "Only programs of this computer may say which of them it is.")
+    return stated
 
 
 def _preferred_wait_s() -> float:
@@ -196,8 +207,8 @@ def _not_yet(ticket: Ticket) -> Response:
     return response
 
 
-def _corrected(names: list[str], label: Label | None, note: str = "") -> Response:
-    (found,) = service().correct(names, label, _source(), note)
+def _corrected(names: list[str], label: Label | None, source: Source, note: str = "") -> Response:
+    (found,) = service().correct(names, label, source, note)
     return jsonify(serialize.check(found, caller()))
 
 

@@ -110,19 +110,31 @@ class ImportForm(Schema):
     form = String(validate=OneOf(["csv", "jsonl"]), load_default="csv")
 
 
+def _client() -> String:
+    about = "Which of this computer's own programs sends it. Needs the scope admin."
+    return String(validate=OneOf(["cli", "tray"]), metadata={"description": about})
+
+
 class Word(Schema):
     label = String(required=True, validate=OneOf(LABELS))
     note = _words(2000, load_default="")
+    source = _client()
 
 
 class Words(Schema):
     ids = _ids()
     label = String(required=True, allow_none=True, validate=OneOf(LABELS))
     note = _words(2000, load_default="")
+    source = _client()
 
 
 class Ids(Schema):
     ids = _ids()
+
+
+class Undo(Schema):
+    ids = _ids()
+    source = _client()
 
 
 FolderForm = _schema(
