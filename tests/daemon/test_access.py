@@ -57,7 +57,7 @@ def access(store, events, clock):
 # --- Tokens ---------------------------------------------------------------------------------
 
 
-def test_a_secret_opens_what_its_token_is_for_until_it_is_revoked(access):
+def test_a_secret_allows_what_its_token_allows_until_the_token_is_revoked(access):
     token, secret = access.issue("a script", ["check", "read"])
     assert access.who(secret).scopes == {"check", "read"}
     assert access.who(secret + "x") is None
@@ -66,7 +66,7 @@ def test_a_secret_opens_what_its_token_is_for_until_it_is_revoked(access):
     assert [one.revoked is not None for one in access.tokens()] == [True]
 
 
-def test_a_browser_is_known_from_its_token_on_until_that_is_revoked(access):
+def test_a_browser_is_known_from_its_first_token_until_the_token_is_revoked(access):
     assert access.origins() == frozenset()
     token, _ = access.issue("Chrome", ["check"], ORIGIN)
     assert access.origins() == {ORIGIN}
@@ -74,7 +74,7 @@ def test_a_browser_is_known_from_its_token_on_until_that_is_revoked(access):
     assert access.origins() == frozenset()
 
 
-def test_asking_again_who_is_known_does_not_ask_the_log(access):
+def test_looking_up_a_known_browser_again_does_not_query_the_database(access):
     access.issue("Chrome", ["check"], ORIGIN)
     assert access.origins() == {ORIGIN}
     asked = []
@@ -91,7 +91,7 @@ def test_asking_again_who_is_known_does_not_ask_the_log(access):
 
 
 @pytest.mark.parametrize("secret", ["", "ü" * 40, "\ud800", "a\0b", "x" * 100_000])
-def test_nonsense_is_nobodys_secret(access, secret):
+def test_nonsense_is_no_valid_secret(access, secret):
     assert access.who(secret) is None
 
 
@@ -118,9 +118,7 @@ def test_every_scope_has_words_for_people():
     assert all(SCOPES.values())
 
 
-def test_the_programs_of_this_computer_keep_their_token_from_run_to_run(
-    access, store, clock, tmp_path
-):
+def test_programs_on_this_computer_keep_their_token_from_run_to_run(access, store, clock, tmp_path):
     path = tmp_path / "local.token"
     secret = access.local_secret(path)
     assert access.who(secret).scopes == {"admin"}
@@ -130,7 +128,7 @@ def test_the_programs_of_this_computer_keep_their_token_from_run_to_run(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_a_token_that_others_could_read_is_replaced_and_opens_nothing_any_more(access, tmp_path):
+def test_a_token_that_others_could_read_is_replaced_and_no_longer_valid(access, tmp_path):
     path = tmp_path / "local.token"
     former = access.local_secret(path)
     path.chmod(0o644)
@@ -147,7 +145,7 @@ def test_a_file_without_a_valid_token_gets_a_new_one(access, tmp_path, content):
     assert access.who(access.local_secret(path)).name == THIS_COMPUTER
 
 
-def test_the_proof_can_be_made_by_who_has_the_token_and_by_nobody_else(access):
+def test_only_a_program_that_has_the_token_can_make_the_proof(access):
     token, secret = access.issue("extension", ["check"])
     key = hashlib.sha256(secret.encode()).hexdigest().encode()
     expected = hmac.new(key, b"a nonce!:8765", "sha256").hexdigest()
@@ -156,7 +154,7 @@ def test_the_proof_can_be_made_by_who_has_the_token_and_by_nobody_else(access):
     assert access.proof(token.id, "a nonce!", 8766) != expected
 
 
-def test_the_programs_of_this_computer_get_a_proof_without_knowing_an_id(access, tmp_path):
+def test_programs_on_this_computer_get_a_proof_without_knowing_an_id(access, tmp_path):
     assert len(access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765)) == 64
     secret = access.local_secret(tmp_path / "local.token")
     key = hashlib.sha256(secret.encode()).hexdigest().encode()
@@ -166,7 +164,7 @@ def test_the_programs_of_this_computer_get_a_proof_without_knowing_an_id(access,
     assert access.proof(token.id, "a nonce!", 8765) == expected
 
 
-def test_of_a_token_that_is_not_there_the_proof_looks_the_same(access):
+def test_the_proof_for_an_unknown_token_looks_the_same(access):
     token, _ = access.issue("extension", ["check"])
     access.revoke(token.id)
     for unknown in (token.id, 7, 2**63 - 1):
@@ -178,7 +176,7 @@ def test_of_a_token_that_is_not_there_the_proof_looks_the_same(access):
 # --- Pairing --------------------------------------------------------------------------------
 
 
-def test_whoever_is_accepted_gets_the_token_once(access):
+def test_an_accepted_program_gets_its_token_once(access):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     assert len(asked.code) == 6
     assert asked.code.isdigit()
@@ -192,7 +190,7 @@ def test_whoever_is_accepted_gets_the_token_once(access):
     assert (again.state, again.token) == ("accepted", None)
 
 
-def test_whoever_is_rejected_gets_nothing(access):
+def test_a_rejected_program_gets_nothing(access):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     access.reject(asked.id)
     assert access.poll(asked.id, asked.secret).state == "rejected"
@@ -201,7 +199,7 @@ def test_whoever_is_rejected_gets_nothing(access):
         access.accept(asked.id)
 
 
-def test_nobody_else_learns_how_a_pairing_stands(access):
+def test_no_other_program_learns_the_state_of_a_pairing(access):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     access.accept(asked.id)
     for name, secret in [(asked.id, "guessed"), (asked.id, ""), ("nothing", asked.secret)]:
@@ -209,7 +207,7 @@ def test_nobody_else_learns_how_a_pairing_stands(access):
             access.poll(name, secret)
 
 
-def test_the_secret_of_a_pairing_is_for_whoever_asked_alone(access):
+def test_only_the_program_that_asked_gets_the_secret_of_a_pairing(access):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     (shown,) = access.pending()
     assert shown.secret == ""
@@ -219,7 +217,7 @@ def test_the_secret_of_a_pairing_is_for_whoever_asked_alone(access):
     assert state.token not in repr(state)
 
 
-def test_after_a_minute_it_is_too_late(access, clock):
+def test_a_pairing_expires_after_a_minute(access, clock):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     clock.go(seconds=60)
     assert access.pending() == []
@@ -231,7 +229,7 @@ def test_after_a_minute_it_is_too_late(access, clock):
         access.poll(asked.id, asked.secret)
 
 
-def test_a_token_that_nobody_has_fetched_is_revoked(access, clock):
+def test_a_token_that_was_not_fetched_is_revoked(access, clock):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     access.accept(asked.id)
     assert access.tokens()[0].revoked is None
@@ -240,7 +238,7 @@ def test_a_token_that_nobody_has_fetched_is_revoked(access, clock):
     assert access.tokens()[0].revoked is not None
 
 
-def test_one_at_a_time_and_five_a_minute(access, clock):
+def test_pairings_are_limited_to_one_at_a_time_and_five_a_minute(access, clock):
     first = access.ask("one", None, ["check"])
     with pytest.raises(TooManyError) as refused:
         access.ask("two", None, ["check"])
@@ -261,7 +259,7 @@ def test_a_browser_cannot_ask_for_everything(access):
     assert access.ask("a script", None, ["admin"]).scopes == {"admin"}
 
 
-def test_who_looks_on_hears_of_each_step(access, events):
+def test_every_step_of_a_pairing_is_an_event(access, events):
     before = events.last
     asked = access.ask("Firefox", ORIGIN, ["check"])
     access.accept(asked.id)
@@ -280,7 +278,7 @@ def test_a_link_opens_the_page_once(access):
     assert not access.is_session(code)
 
 
-def test_a_link_is_good_for_a_minute_and_a_session_for_half_a_day(access, clock):
+def test_a_link_lasts_a_minute_and_a_session_half_a_day(access, clock):
     code = access.mint_login()
     clock.go(seconds=60)
     assert access.login(code) is None
@@ -298,7 +296,7 @@ def test_leaving_ends_the_session(access):
     assert not access.is_session(session)
 
 
-def test_links_that_nobody_follows_do_not_pile_up(access):
+def test_unused_links_do_not_pile_up(access):
     codes = [access.mint_login() for _ in range(17)]
     assert access.login(codes[0]) is None
     assert access.login(codes[1]) is not None

@@ -169,7 +169,7 @@ def standing(daemon) -> dict:
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "rebind.test"])
-def test_a_foreign_page_changes_nothing_and_sees_nothing_of_a_person_who_is_logged_in(
+def test_a_foreign_page_can_neither_change_nor_read_anything_of_a_logged_in_user(
     daemon, browser, foreign, name
 ):
     daemon.check(png(1))
@@ -188,7 +188,7 @@ def test_a_foreign_page_changes_nothing_and_sees_nothing_of_a_person_who_is_logg
 @pytest.mark.parametrize(
     "path", ["/", "/privacy", "/open?code=CODE", "/open?code=CODE&next=//evil"]
 )
-def test_a_window_that_a_foreign_page_opens_shows_nothing_and_uses_up_no_link(
+def test_a_window_that_a_foreign_page_opens_shows_nothing_and_uses_no_link(
     daemon, browser, foreign, path
 ):
     code = daemon.access.mint_login()
@@ -202,7 +202,7 @@ def test_a_window_that_a_foreign_page_opens_shows_nothing_and_uses_up_no_link(
     assert daemon.access.login(code) is not None
 
 
-def test_a_name_that_was_pointed_here_is_nobodys(daemon, browser):
+def test_a_foreign_name_that_resolves_to_this_computer_is_refused(daemon, browser):
     shown = browser.new_page().goto(f"http://rebind.test:{daemon.port}/")
     assert shown.status == 421
 
@@ -237,12 +237,12 @@ def opened(daemon, code: str, wanted: str = ""):
         "@evil",
     ],
 )
-def test_a_link_leads_nowhere_else(daemon, wanted):
+def test_a_link_leads_only_to_pages_of_ours(daemon, wanted):
     reply = opened(daemon, daemon.access.mint_login(), wanted)
     assert (reply.status, reply.headers["Location"]) == (303, "/")
 
 
-def test_of_many_who_use_one_link_at_once_one_gets_in(daemon):
+def test_when_many_use_one_link_at_once_only_one_gets_in(daemon):
     code, start = daemon.access.mint_login(), threading.Barrier(8)
     found: list[int] = []
 
@@ -258,7 +258,7 @@ def test_of_many_who_use_one_link_at_once_one_gets_in(daemon):
     assert sorted(found) == [303] + [403] * 7
 
 
-def test_a_session_is_of_our_making_and_ends_where_the_person_leaves(daemon):
+def test_a_session_has_an_id_of_our_choice_and_ends_when_the_user_logs_out(daemon):
     planted = "A" * 43
     reply = daemon.get(
         f"//open?code={daemon.access.mint_login()}", token=None, Cookie=f"{COOKIE}={planted}"
@@ -315,7 +315,7 @@ def routes(app) -> Iterator[tuple[str, str, str]]:
             yield method, rule.rule, rule.endpoint
 
 
-def test_every_address_of_the_api_asks_for_what_it_should(app):
+def test_every_operation_of_the_api_requires_the_right_scope(app):
     with app.app_context():
         found = {
             f"{method} {path}": requirement_of(endpoint)
@@ -332,7 +332,7 @@ def test_every_address_of_the_api_asks_for_what_it_should(app):
     }
 
 
-def test_every_page_asks_for_a_session_and_every_change_for_our_header(daemon, app):
+def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
     secret = daemon.access.login(daemon.access.mint_login())
     cookie = f"{COOKIE}={secret}"
     pages = [one for one in routes(app) if not one[1].startswith("/api/")]
@@ -364,7 +364,7 @@ def test_every_page_asks_for_a_session_and_every_change_for_our_header(daemon, a
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-def test_who_listens_hears_nothing_more_once_the_token_is_revoked(daemon, accept):
+def test_a_stream_ends_once_its_token_is_revoked(daemon, accept):
     token, secret = daemon.access.issue("for a while", ["read"])
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=within(5)) as connection:
         after = daemon.service.events.last
@@ -389,7 +389,7 @@ def is_used(daemon, token_id: int) -> bool:
     return any(one.id == token_id and one.last_used for one in daemon.access.tokens())
 
 
-def test_a_program_that_has_pictures_checked_does_not_hear_what_the_person_noted(daemon):
+def test_a_program_that_may_only_check_does_not_see_the_users_notes(daemon):
     picture = png(3)
     name = daemon.check(picture, page="https://example.org/x", path="/home/me/x.png").json["id"]
     said = {"label": "real", "note": "from my sister"}
@@ -443,7 +443,7 @@ def test_a_private_picture_leaves_no_trace(daemon):
         "\x7f",
     ],
 )
-def test_a_program_cannot_call_itself_what_misleads(daemon, name):
+def test_a_program_cannot_choose_a_misleading_name(daemon, name):
     reply = daemon.post("/pairings", {"name": name, "scopes": ["check"]}, token=None)
     assert reply.status in (400, 422)
     assert daemon.access.pending() == []
@@ -461,7 +461,7 @@ def test_a_program_cannot_call_itself_what_misleads(daemon, name):
         "chrome-extension://<b>x</b>",
     ],
 )
-def test_an_origin_that_no_browser_writes_is_not_shown_to_the_person(daemon, origin):
+def test_an_origin_that_no_browser_sends_is_not_shown_to_the_user(daemon, origin):
     wish = {"name": "antifake", "scopes": ["check"]}
     reply = daemon.post("/pairings", wish, token=None, Origin=origin)
     assert (reply.status, reply.code) == (403, "wrong_origin")
@@ -479,14 +479,14 @@ def test_an_origin_that_no_browser_writes_is_not_shown_to_the_person(daemon, ori
         "POST /api/v1/hello HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n",
     ],
 )
-def test_what_python_cannot_read_is_refused_with_a_word(daemon, caplog, request_):
+def test_input_that_python_cannot_parse_is_refused_with_a_message(daemon, caplog, request_):
     answer = daemon.raw(f"{request_}Host: 127.0.0.1:{daemon.port}\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert not caplog.records
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is open")
-def test_a_body_that_was_broken_off_leaves_the_disk_at_once(daemon):
+def test_an_interrupted_body_is_removed_from_disk_at_once(daemon):
     def on_disk() -> list[str]:
         here = str(daemon.places.state)
         names = []
@@ -507,7 +507,7 @@ def test_a_body_that_was_broken_off_leaves_the_disk_at_once(daemon):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such mask")
-def test_whatever_the_shell_allows_others_no_folder_of_ours_does(tmp_path):
+def test_our_folders_are_private_whatever_the_umask_is(tmp_path):
     home = tmp_path / "above" / "home"
     command = [sys.executable, "-m", "antifake.daemon", "daemon", "run"]
     environment = os.environ | {"ANTIFAKE_HOME": str(home)}
@@ -520,7 +520,7 @@ def test_whatever_the_shell_allows_others_no_folder_of_ours_does(tmp_path):
             process.terminate()
 
 
-def test_the_name_of_a_page_is_read_in_no_time(daemon):
+def test_parsing_the_name_of_a_page_takes_no_time(daemon):
     start = time.monotonic()
     assert daemon.post("/logins", {"next": "/" + "a" * 100_000 + "!"}).status == 422
     assert time.monotonic() - start < within(2)

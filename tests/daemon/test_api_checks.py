@@ -54,14 +54,14 @@ def test_a_picture_is_judged_and_is_in_the_history(daemon):
     assert daemon.get("/checks?limit=1").json["checks"] == [check]
 
 
-def test_a_check_is_answered_as_in_the_example_of_the_contract():
+def test_a_check_looks_like_the_example_in_the_contract():
     example = json.loads(CONTRACT.read_text())
     found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
     answer = Answer(Entry(Check(**found), None, has_thumbnail=True))
     assert serialize.check(answer, Caller(frozenset(["read"]))) == example
 
 
-def test_the_documentation_of_a_check_names_what_is_answered(daemon):
+def test_the_documentation_of_a_check_names_all_its_fields(daemon):
     example = json.loads(CONTRACT.read_text())
     assert daemon.check(png(2)).json.keys() == example.keys()
     shown = daemon.get("/openapi.json").json["components"]["schemas"]["Check"]["properties"]
@@ -88,21 +88,21 @@ def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake,
     assert (corrected.summary, corrected.is_sure) == ("You said: cannot tell", True)
 
 
-def test_the_same_bytes_are_answered_from_the_log(daemon):
+def test_the_same_bytes_are_answered_from_the_history(daemon):
     before = daemon.check(png(3)).json
     count = rows(daemon)
     assert daemon.check(png(3), prefer="wait=0").json == before
     assert rows(daemon) == count
 
 
-def test_the_same_bytes_on_their_way_are_joined(daemon):
+def test_the_same_bytes_sent_again_while_queued_are_one_check(daemon):
     with ThreadPoolExecutor(5) as many:
         replies = list(many.map(lambda _: daemon.check(png(4)), range(5)))
     assert {reply.status for reply in replies} == {201}
     assert len({reply.json["id"] for reply in replies}) == 1
 
 
-def test_who_does_not_wait_is_told_where_to_ask(daemon):
+def test_a_client_that_does_not_wait_is_told_where_to_ask(daemon):
     reply = daemon.check(png(5), prefer="wait=0")
     assert reply.status == 202
     assert reply.json["state"] in ("queued", "running")
@@ -118,7 +118,7 @@ def test_who_does_not_wait_is_told_where_to_ask(daemon):
 
 
 @pytest.mark.parametrize("prefer", ["wait=20", "respond-async, wait=20", "wait=999", "wait=x", ""])
-def test_how_long_to_wait_is_a_wish(daemon, prefer):
+def test_the_client_chooses_how_long_to_wait(daemon, prefer):
     reply = daemon.check(png(100 + zlib.crc32(prefer.encode()) % 1000), prefer=prefer)
     assert reply.status == 201
 
@@ -171,7 +171,7 @@ def test_a_picture_that_cannot_be_judged_is_a_problem_with_its_check(daemon, dat
     assert daemon.get(f"/checks/{check['id']}").json == check
 
 
-def test_only_programs_of_this_computer_may_say_where_a_file_lies(daemon):
+def test_only_programs_on_this_computer_may_send_a_path(daemon):
     secret = daemon.token("check", "read")
     reply = daemon.check(png(8), token=secret, path="/home/x/holiday.png")
     assert (reply.status, reply.code) == (403, "scope")
@@ -183,7 +183,7 @@ def test_only_programs_of_this_computer_may_say_where_a_file_lies(daemon):
     ("setting", "kept"),
     [("no", None), ("host", "example.org"), ("all", "https://example.org/gallery?id=7")],
 )
-def test_of_a_web_page_as_much_is_kept_as_the_person_wants(daemon, setting, kept):
+def test_only_as_much_of_a_pages_address_is_kept_as_the_user_allows(daemon, setting, kept):
     daemon.send("PATCH", "/settings", {"history.pages": setting})
     seed = 30 + len(setting)
     found = daemon.check(png(seed), page="https://example.org/gallery?id=7").json
@@ -192,7 +192,7 @@ def test_of_a_web_page_as_much_is_kept_as_the_person_wants(daemon, setting, kept
     assert daemon.get(f"/checks/{found['id']}").json["page"] == kept
 
 
-def test_who_may_only_check_does_not_learn_where_files_lie(daemon):
+def test_a_program_that_may_only_check_does_not_see_paths(daemon):
     known = daemon.check(png(9), path="/home/x/secret name.png", page="https://example.org").json
     check = daemon.token("check")
     for reply in (
@@ -206,7 +206,7 @@ def test_who_may_only_check_does_not_learn_where_files_lie(daemon):
     assert daemon.get(f"/checks/{known['id']}", token=read).json == known
 
 
-def test_the_door_it_came_through_is_noted(daemon):
+def test_the_source_of_a_picture_is_recorded(daemon):
     origin = "moz-extension://11111111-2222-3333-4444-555555555555"
     paired = daemon.token("check", origin=origin)
     assert daemon.check(png(10), token=paired).json["source"] == "extension"
@@ -217,7 +217,7 @@ def test_the_door_it_came_through_is_noted(daemon):
     assert daemon.check(png(13), path="a\0b").status == 422
 
 
-def test_a_thumbnail_is_a_small_webp_of_our_own(daemon):
+def test_a_thumbnail_is_a_small_webp_that_we_made(daemon):
     big = saved(Image.open(BytesIO(png(14))).resize((640, 480)), format="JPEG", comment=b"SECRET")
     check = daemon.check(big).json
     reply = daemon.get(f"/checks/{check['id']}/thumbnail")
@@ -228,7 +228,7 @@ def test_a_thumbnail_is_a_small_webp_of_our_own(daemon):
     assert daemon.get("/checks/0000000000000/thumbnail").status == 404
 
 
-def test_the_persons_word_wins_and_can_be_taken_back(daemon):
+def test_the_users_label_overrides_the_model_and_can_be_undone(daemon):
     check = daemon.check(png(15)).json
     place = f"/checks/{check['id']}/label"
     said = daemon.send("PUT", place, {"label": "fake", "note": "I made it"}).json
@@ -269,7 +269,7 @@ def test_only_programs_of_this_computer_may_say_which_of_them_a_correction_comes
     assert daemon.send("PUT", place, {"label": "real", "source": "page"}).status == 422
 
 
-def test_many_are_corrected_or_none(daemon):
+def test_a_correction_of_many_pictures_is_done_for_all_or_none(daemon):
     ids = [daemon.check(png(seed)).json["id"] for seed in (16, 17)]
     found = daemon.post("/labels:batch", {"ids": ids, "label": "unsure"}).json["checks"]
     assert [one["label"] for one in found] == ["unsure", "unsure"]
@@ -280,7 +280,7 @@ def test_many_are_corrected_or_none(daemon):
     assert daemon.get(f"/checks/{ids[0]}").json["said"] is None
 
 
-def test_what_was_never_read_cannot_be_corrected(daemon):
+def test_a_picture_that_was_never_read_cannot_be_corrected(daemon):
     """Nothing to undo is a conflict, too: both are sentences, not failures of ours."""
     check = daemon.check(png(18)).json
     reply = daemon.post("/labels:undo", {"ids": [check["id"]]})
@@ -297,7 +297,7 @@ def test_forgetting_leaves_nothing(daemon):
     assert daemon.post("/checks:forget", {"ids": ["no id"]}).status == 404
 
 
-def test_when_the_queue_is_full_the_rest_is_sent_away_at_once(tiny_source, tmp_path):
+def test_when_the_queue_is_full_further_pictures_are_refused_at_once(tiny_source, tmp_path):
     few = running_daemon(tmp_path, tiny_source, "[worker]\nqueue = 4\n")
     with few as daemon, ThreadPoolExecutor(12) as many:
         # The model is loading still: some are its next, four wait, and then it is full.
@@ -314,7 +314,7 @@ def test_when_the_queue_is_full_the_rest_is_sent_away_at_once(tiny_source, tmp_p
     assert {reply.status for reply in replies} <= {201, 202, 503}
 
 
-def test_without_a_model_that_is_said_at_once(tiny_source, tmp_path):
+def test_without_a_model_the_answer_says_so_at_once(tiny_source, tmp_path):
     with running_daemon(tmp_path, tiny_source) as daemon:
         (daemon.places.home.models / "active").write_text("gone")
         reply = daemon.check(png(1))

@@ -64,7 +64,7 @@ def listening(daemon, query: str = "", *headers: str) -> Iterator[Listener]:
             listener.file.close()
 
 
-def test_a_listener_hears_of_a_verdict(daemon):
+def test_a_client_of_the_stream_gets_each_verdict(daemon):
     with listening(daemon) as listener:
         assert listener.status == 200
         assert listener.headers["content-type"].startswith("text/event-stream")
@@ -76,7 +76,7 @@ def test_a_listener_hears_of_a_verdict(daemon):
     assert data["word"] == check["word"]
 
 
-def test_who_was_away_hears_what_was_missed(daemon):
+def test_a_client_that_reconnects_gets_the_events_it_missed(daemon):
     last = daemon.get("/state").json["last_event"]
     for n in range(3):
         daemon.service.notice(f"{n}")
@@ -92,7 +92,7 @@ def test_who_was_away_hears_what_was_missed(daemon):
 
 
 @pytest.mark.parametrize("after", ["0", "1", str(2**62)])
-def test_who_was_away_too_long_is_told_to_ask_anew(daemon, after):
+def test_a_client_that_was_away_too_long_is_told_to_read_the_state_again(daemon, after):
     with listening(daemon, f"?after={after}") as listener:
         assert listener.until(b"event:")[-1] == b"event: reset"
     found = daemon.get(f"/events?after={after}", Accept="application/json").json
@@ -100,7 +100,7 @@ def test_who_was_away_too_long_is_told_to_ask_anew(daemon, after):
     assert found["last"] == daemon.service.events.last
 
 
-def test_a_long_answer_comes_as_soon_as_something_happens(daemon):
+def test_a_long_poll_is_answered_as_soon_as_something_happens(daemon):
     last = daemon.get("/state").json["last_event"]
     accept = {"Accept": "application/json"}
     began = time.monotonic()
@@ -116,11 +116,11 @@ def test_a_long_answer_comes_as_soon_as_something_happens(daemon):
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "wait=21", "wait=-1", "wait=nan"])
-def test_what_cannot_be_waited_for_is_refused(daemon, query):
+def test_an_impossible_wait_is_refused(daemon, query):
     assert daemon.get(f"/events?{query}", Accept="application/json").status == 422
 
 
-def test_so_many_may_listen_and_whoever_goes_makes_room(daemon):
+def test_the_number_of_streams_is_limited_and_a_closed_one_makes_room(daemon):
     def room() -> bool:
         with listening(daemon) as listener:
             return listener.status == 200
@@ -154,7 +154,7 @@ def test_so_many_may_listen_and_whoever_goes_makes_room(daemon):
         one.__exit__(None, None, None)
 
 
-def test_a_quiet_stream_has_a_heartbeat_and_ends_with_its_listener():
+def test_a_quiet_stream_has_a_heartbeat_and_ends_with_its_client():
     events, gone = Events(), []
     lines = stream(events, events.last, lambda: bool(gone), heartbeat_s=0.0)
     assert next(lines) == FIRST

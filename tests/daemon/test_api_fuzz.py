@@ -20,7 +20,7 @@ def daemon(tiny_source, tmp_path_factory):
 
 
 @pytest.mark.parametrize("examples", [3, pytest.param(50, marks=pytest.mark.soak)])
-def test_nothing_that_is_sent_is_an_error_of_ours(daemon, tmp_path, examples):
+def test_no_request_causes_an_internal_error(daemon, tmp_path, examples):
     """All but stopping it, and the stream, which has no end."""
     done = subprocess.run(
         [

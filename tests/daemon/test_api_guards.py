@@ -72,17 +72,17 @@ def status(daemon, request: str, body: bytes = b"") -> int:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/v1/health", "/", "/nothing"])
-def test_a_foreign_name_is_misdirected_whatever_it_asks_for(daemon, host, path):
+def test_a_foreign_host_is_misdirected_whatever_it_asks_for(daemon, host, path):
     assert status(daemon, f"GET {path} HTTP/1.1\nHost: {host}") == 421
 
 
-def test_no_name_at_all_is_misdirected(daemon):
+def test_a_request_without_a_host_is_misdirected(daemon):
     assert status(daemon, "GET /api/v1/health HTTP/1.1") == 421
     assert status(daemon, "GET /api/v1/health HTTP/1.0") == 421
 
 
 @pytest.mark.parametrize("hosts", [("evil", "127.0.0.1:PORT"), ("127.0.0.1:PORT", "evil")])
-def test_two_names_are_misdirected_in_either_order(daemon, hosts):
+def test_two_hosts_are_misdirected_in_either_order(daemon, hosts):
     first, second = hosts
     assert status(daemon, f"GET /api/v1/health HTTP/1.1\nHost: {first}\nHost: {second}") == 421
 
@@ -90,7 +90,7 @@ def test_two_names_are_misdirected_in_either_order(daemon, hosts):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT", "[::1]:PORT"]
 )
-def test_our_own_names_are_heard(daemon, host):
+def test_our_own_hosts_are_accepted(daemon, host):
     assert status(daemon, f"GET /api/v1/health HTTP/1.1\nHost: {host}") == 200
 
 
@@ -105,12 +105,12 @@ def test_our_own_names_are_heard(daemon, host):
         "X-Original-URL: /x",
     ],
 )
-def test_what_a_proxy_would_add_is_ignored(daemon, header):
+def test_headers_that_a_proxy_would_add_are_ignored(daemon, header):
     request = f"GET /api/v1/health HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
     assert status(daemon, request) == 200
 
 
-def test_of_a_whole_address_in_the_first_line_the_name_in_the_header_decides(daemon):
+def test_with_a_full_address_in_the_request_line_the_host_header_decides(daemon):
     line = "GET http://evil/api/v1/health HTTP/1.1\nHost: "
     assert status(daemon, f"{line}127.0.0.1:PORT") == 200
     assert status(daemon, f"{line}evil") == 421
@@ -137,7 +137,7 @@ def test_of_a_whole_address_in_the_first_line_the_name_in_the_header_decides(dae
     ],
 )
 @pytest.mark.parametrize("path", ["/health", "/checks"])
-def test_nobody_but_a_paired_browser_may_send_an_origin(daemon, paired, origin, path):
+def test_only_a_paired_browser_may_send_an_origin(daemon, paired, origin, path):
     origin = origin.replace("PORT", str(daemon.port))
     reply = daemon.get(path, token=paired, Origin=origin)
     assert (reply.status, reply.code) == (403, "wrong_origin")
@@ -145,7 +145,7 @@ def test_nobody_but_a_paired_browser_may_send_an_origin(daemon, paired, origin, 
     assert daemon.get("/checks", token=paired).status == 200
 
 
-def test_the_paired_browser_is_answered_and_it_alone_can_read_it(daemon, paired):
+def test_only_the_paired_browser_can_read_the_answer(daemon, paired):
     reply = daemon.get("/checks", token=paired, Origin=OURS, Sec_Fetch_Site="cross-site")
     assert reply.status == 200
     assert reply.headers["Access-Control-Allow-Origin"] == OURS
@@ -153,13 +153,13 @@ def test_the_paired_browser_is_answered_and_it_alone_can_read_it(daemon, paired)
     assert "Access-Control-Allow-Credentials" not in reply.headers
 
 
-def test_it_can_read_errors_too(daemon, paired):
+def test_the_paired_browser_can_read_errors_too(daemon, paired):
     reply = daemon.get("/checks/nothing", token=paired, Origin=OURS)
     assert reply.status == 404
     assert reply.headers["Access-Control-Allow-Origin"] == OURS
 
 
-def test_a_stolen_token_is_of_no_use_to_another_paired_browser(daemon, paired):
+def test_a_stolen_token_is_useless_to_another_paired_browser(daemon, paired):
     daemon.token("check", origin=FIREFOX)
     reply = daemon.get("/checks", token=paired, Origin=FIREFOX)
     assert (reply.status, reply.code) == (403, "wrong_origin")
@@ -167,7 +167,7 @@ def test_a_stolen_token_is_of_no_use_to_another_paired_browser(daemon, paired):
 
 @pytest.mark.parametrize("origin", ["https://example.org", "null", OURS, "http://localhost:PORT"])
 @pytest.mark.usefixtures("paired")
-def test_pages_take_no_origin_but_their_own(daemon, origin):
+def test_pages_accept_only_their_own_origin(daemon, origin):
     origin = origin.replace("PORT", str(daemon.port))
     assert daemon.get("///", token=None, Origin=origin).status == 403
     own = f"http://127.0.0.1:{daemon.port}"
@@ -176,7 +176,7 @@ def test_pages_take_no_origin_but_their_own(daemon, origin):
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "anything"])
 @pytest.mark.parametrize("path", ["/health", "/checks", "///", "/nothing"])
-def test_what_another_page_caused_is_refused_also_when_it_only_reads(daemon, site, path):
+def test_requests_caused_by_another_page_are_refused_even_if_they_only_read(daemon, site, path):
     reply = daemon.get(path, Sec_Fetch_Site=site)
     assert reply.status == 403
     assert reply.code == "wrong_origin"
@@ -184,7 +184,7 @@ def test_what_another_page_caused_is_refused_also_when_it_only_reads(daemon, sit
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin"])
-def test_what_the_person_or_an_extension_opened_is_heard(daemon, site):
+def test_requests_of_the_user_or_an_extension_are_accepted(daemon, site):
     assert daemon.get("/health", Sec_Fetch_Site=site).status == 200
 
 
@@ -208,7 +208,7 @@ def preflight(daemon, path: str, origin: str, method: str = "POST"):
     [("/checks", "GET, HEAD, POST"), ("/checks/x/label", "DELETE, PUT"), ("/labels:batch", "POST")],
 )
 @pytest.mark.usefixtures("paired")
-def test_the_paired_browser_is_told_exactly_what_it_may_send(daemon, path, methods):
+def test_a_preflight_tells_the_paired_browser_exactly_what_it_may_send(daemon, path, methods):
     reply = preflight(daemon, path, OURS)
     assert (reply.status, reply.body) == (204, b"")
     assert reply.headers["Access-Control-Allow-Origin"] == OURS
@@ -221,13 +221,13 @@ def test_the_paired_browser_is_told_exactly_what_it_may_send(daemon, path, metho
 
 
 @pytest.mark.parametrize("origin", ["https://example.org", "null", OTHER, "http://127.0.0.1:PORT"])
-def test_others_are_told_nothing(daemon, origin):
+def test_a_preflight_tells_other_origins_nothing(daemon, origin):
     reply = preflight(daemon, "/checks", origin.replace("PORT", str(daemon.port)))
     assert reply.status == 403
     assert not [name for name in reply.headers if name.startswith("Access-Control")]
 
 
-def test_an_extension_that_is_not_paired_may_ask_to_be(daemon):
+def test_an_unpaired_extension_may_ask_to_be_paired(daemon):
     for path, method in [("/pairings", "POST"), ("/pairings/x", "GET"), ("/hello", "POST")]:
         reply = preflight(daemon, path, OTHER, method)
         assert reply.status == 204
@@ -237,7 +237,7 @@ def test_an_extension_that_is_not_paired_may_ask_to_be(daemon):
     assert preflight(daemon, "/pairings", "https://example.org").status == 403
 
 
-def test_options_without_a_preflight_is_no_method_of_ours(daemon):
+def test_options_without_a_preflight_is_not_allowed(daemon):
     assert daemon.ask("OPTIONS", "/checks").status == 405
     assert daemon.ask("OPTIONS", "/nothing").status == 404
 
@@ -251,19 +251,19 @@ FORMS = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data
 @pytest.mark.parametrize(
     "path", ["/checks", "/pairings", "/labels:batch", "/watches:pause", "/daemon:stop", "/hello"]
 )
-def test_what_a_form_could_send_is_refused_before_anybody_asks_for_a_token(daemon, kind, path):
+def test_a_body_that_a_form_could_send_is_refused_before_the_token_is_checked(daemon, kind, path):
     reply = daemon.ask("POST", path, b"x=1", token=None, Content_Type=kind)
     assert (reply.status, reply.code) == (415, "media_type")
     assert not daemon.stopped.is_set()
 
 
-def test_a_form_with_a_picture_needs_the_header_that_forms_cannot_send(daemon):
+def test_a_form_with_a_picture_needs_a_header_that_forms_cannot_send(daemon):
     body, kind = form({"file": png(1)})
     assert daemon.ask("POST", "/checks", body, token=None, Content_Type=kind).status == 415
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
-def test_what_is_compressed_is_never_unpacked(daemon, encoding):
+def test_a_compressed_body_is_never_unpacked(daemon, encoding):
     reply = daemon.post("/labels:undo", {}, Content_Encoding=encoding)
     assert (reply.status, reply.code) == (415, "media_type")
 
@@ -275,7 +275,7 @@ def test_what_is_compressed_is_never_unpacked(daemon, encoding):
     "header",
     ["", "Bearer", "Bearer ", "Basic YTpi", "SECRET", "Bearer\tSECRET", "Token SECRET", "Bearer  "],
 )
-def test_no_token_is_unauthorized(daemon, header):
+def test_a_request_without_a_token_is_unauthorized(daemon, header):
     header = header.replace("SECRET", daemon.secret)
     reply = daemon.get("/checks", token=None, Authorization=header)
     assert (reply.status, reply.code) == (401, "unauthorized")
@@ -283,7 +283,7 @@ def test_no_token_is_unauthorized(daemon, header):
 
 
 @pytest.mark.parametrize("secret", ["wrong", "\xfc\xdf\xff", "SECRETx", "x SECRET", "SECRET, x"])
-def test_a_wrong_token_is_unauthorized_whatever_it_is_made_of(daemon, secret):
+def test_any_wrong_token_is_unauthorized(daemon, secret):
     secret = secret.replace("SECRET", daemon.secret)
     reply = daemon.get("/checks", token=secret)
     assert (reply.status, reply.code) == (401, "unauthorized")
@@ -291,7 +291,7 @@ def test_a_wrong_token_is_unauthorized_whatever_it_is_made_of(daemon, secret):
     assert daemon.secret.encode() not in reply.body
 
 
-def test_two_tokens_are_none(daemon):
+def test_two_tokens_count_as_none(daemon):
     header = f"Authorization: Bearer {daemon.secret}"
     request = f"GET /api/v1/checks HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
     assert status(daemon, request) == 200
@@ -304,7 +304,7 @@ def test_the_scheme_may_be_written_in_any_case(daemon, scheme):
     assert reply.status == 200
 
 
-def test_a_token_anywhere_else_counts_for_nothing(daemon):
+def test_a_token_outside_its_header_is_ignored(daemon):
     secret = daemon.secret
     for name in ("token", "access_token", "authorization"):
         assert daemon.get(f"/checks?{name}={secret}", token=None).status == 401
@@ -314,14 +314,14 @@ def test_a_token_anywhere_else_counts_for_nothing(daemon):
     assert daemon.get("/checks", token=None, X_API_Key=secret).status == 401
 
 
-def test_a_session_of_the_page_does_not_open_the_api(daemon):
+def test_a_session_of_the_page_gives_no_access_to_the_api(daemon):
     session = daemon.access.login(daemon.access.mint_login())
     cookie = f"antifake_session={session}"
     assert daemon.get("/checks", token=None, Cookie=cookie).status == 401
     assert daemon.get("/checks", token=session).status == 401
 
 
-def test_a_revoked_token_opens_nothing_from_that_moment_on(daemon):
+def test_a_revoked_token_is_invalid_at_once(daemon):
     token, secret = daemon.access.issue("for a moment", ["read"])
     assert daemon.get("/checks", token=secret).status == 200
     assert daemon.ask("DELETE", f"/tokens/{token.id}").status == 204
@@ -370,7 +370,7 @@ def tokens(daemon) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("method", "path", "scopes"), NEEDS)
-def test_a_token_opens_what_it_is_for_and_nothing_else(daemon, tokens, method, path, scopes):
+def test_a_token_allows_its_scopes_and_nothing_else(daemon, tokens, method, path, scopes):
     kinds = {"/checks": form({"file": b"x"})[1], "/history/import": "text/csv"}
     for scope, secret in tokens.items():
         if scope in scopes:
@@ -381,7 +381,7 @@ def test_a_token_opens_what_it_is_for_and_nothing_else(daemon, tokens, method, p
     assert not daemon.stopped.is_set()
 
 
-def test_every_operation_is_in_that_table(daemon):
+def test_every_operation_is_in_the_table(daemon):
     found = daemon.get("/openapi.json").json["paths"]
     open_to_all = {
         ("GET", "/health"),
@@ -402,7 +402,7 @@ def test_every_operation_is_in_that_table(daemon):
     assert there == said | open_to_all
 
 
-def test_wrong_tokens_are_stopped_after_twenty_and_the_right_one_never(tiny_source, tmp_path):
+def test_wrong_tokens_are_blocked_after_twenty_and_the_right_one_never(tiny_source, tmp_path):
     with running_daemon(tmp_path, tiny_source) as daemon:
         found = [daemon.get("/checks", token=f"guess {n}").status for n in range(25)]
         assert found == [401] * 20 + [429] * 5
@@ -471,7 +471,7 @@ SEAL = {
         ("HEAD", "/checks", 200),
     ],
 )
-def test_every_answer_is_sealed(daemon, method, path, expected):
+def test_every_answer_has_the_security_headers(daemon, method, path, expected):
     reply = daemon.ask(method, path, b"x" if method == "POST" else None)
     assert reply.status == expected
     assert {name: reply.headers[name] for name in SEAL} == SEAL
@@ -515,7 +515,7 @@ def test_the_documentation_loads_nothing_from_anywhere(daemon):
         "/checks/..",
     ],
 )
-def test_an_address_that_is_none_is_not_found(daemon, path):
+def test_an_unknown_address_is_not_found(daemon, path):
     reply = daemon.ask("DELETE" if path.startswith("/tokens") else "GET", path)
     assert (reply.status, reply.code) == (404, "not_found")
     assert "Set-Cookie" not in reply.headers
@@ -529,13 +529,13 @@ def test_no_file_of_the_program_is_served(daemon, path):
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PUT", "PATCH", "DELETE", "CONNECT", "PROPFIND"])
-def test_methods_that_are_not_there_are_refused(daemon, method):
+def test_unknown_methods_are_refused(daemon, method):
     reply = daemon.ask(method, "/checks", token=None)
     assert (reply.status, reply.code) == (405, "method_not_allowed")
     assert "POST" in reply.headers["Allow"]
 
 
-def test_an_error_of_ours_says_nothing_of_where_it_was(daemon, caplog):
+def test_an_internal_error_does_not_reveal_its_place(daemon, caplog):
     def broken() -> str:
         raise ZeroDivisionError("a secret of the program")
 
@@ -550,7 +550,7 @@ def test_an_error_of_ours_says_nothing_of_where_it_was(daemon, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_view_that_says_nothing_of_who_may_come_is_for_admin_alone(daemon):
+def test_a_view_without_a_requirement_is_for_admin_only(daemon):
     app = create_app(daemon.service, daemon.access, About("0", lambda: None))
     app.add_url_rule("/api/v1/new", view_func=lambda: "seen")
     with Server(app, free_port()) as server:
@@ -604,7 +604,7 @@ def test_every_error_is_the_same_for_a_program_a_script_and_a_person(
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/broken", 500)])
-def test_an_error_of_the_web_itself_is_a_page_for_a_person(daemon, path, status):
+def test_an_http_error_is_a_page_for_a_person(daemon, path, status):
     def broken() -> str:
         raise ZeroDivisionError
 
@@ -627,7 +627,7 @@ def test_an_error_of_the_web_itself_is_a_page_for_a_person(daemon, path, status)
 # --- Calls from this process ------------------------------------------------------------------
 
 
-def test_this_process_itself_needs_no_token_host_or_port(daemon):
+def test_a_call_from_this_process_needs_no_token_host_or_port(daemon):
     app = create_app(daemon.service, daemon.access, About("0", lambda: None))
     ourselves = {"environ_overrides": {IN_PROCESS: True}, "base_url": "http://nowhere"}
     program = app.test_client()
@@ -650,7 +650,7 @@ def test_this_process_itself_needs_no_token_host_or_port(daemon):
         "wsgi.antifake.in_process: 1",
     ],
 )
-def test_nothing_that_is_sent_makes_a_caller_this_process(daemon, header):
+def test_no_request_can_pass_for_a_call_from_this_process(daemon, header):
     request = f"GET /api/v1/tokens HTTP/1.1\nHost: 127.0.0.1:PORT\n{header}"
     assert status(daemon, request) == 401
     request = f"GET /api/v1/tokens?{IN_PROCESS}=True HTTP/1.1\nHost: evil\n{header}"
@@ -658,13 +658,13 @@ def test_nothing_that_is_sent_makes_a_caller_this_process(daemon, header):
 
 
 @pytest.mark.parametrize("value", ["True", "1", 1, b"True"])
-def test_only_true_itself_makes_a_caller_this_process(daemon, value):
+def test_only_the_value_true_marks_a_call_from_this_process(daemon, value):
     app = create_app(daemon.service, daemon.access, About("0", lambda: None))
     reply = app.test_client().get("/api/v1/tokens", environ_overrides={IN_PROCESS: value})
     assert reply.status_code == 421
 
 
-def test_a_page_takes_no_more_than_a_page_would_send(daemon):
+def test_a_page_accepts_no_more_than_its_scripts_send(daemon):
     own = {"Origin": f"http://127.0.0.1:{daemon.port}", "X_Requested_By": "antifake"}
     kind = {"Content_Type": "application/json"}
     place = "///changes/notices"

@@ -47,7 +47,7 @@ def test_the_history_comes_page_by_page_newest_first(daemon):
     assert [one["id"] for one in found] == sorted((one["id"] for one in found), reverse=True)
 
 
-def test_filters_narrow_it_down(daemon):
+def test_filters_narrow_the_history_down(daemon):
     everything = checks(daemon)
     failed = checks(daemon, "label=failed")
     assert [one["code"] for one in failed] == ["unknown_format"]
@@ -83,26 +83,26 @@ def test_filters_narrow_it_down(daemon):
         "cursor=",
     ],
 )
-def test_a_filter_that_cannot_be_is_refused(daemon, query):
+def test_an_invalid_filter_is_refused(daemon, query):
     reply = daemon.get(f"/checks?{query}")
     assert (reply.status, reply.code) == (422, "invalid")
     assert reply.json["errors"][0]["where"].startswith("query.")
 
 
 @pytest.mark.parametrize("cursor", ["nothing", "zzzzzzzzzzzzz", "%2e%2e", "0" * 14, "'--"])
-def test_a_cursor_that_is_none_is_not_found(daemon, cursor):
+def test_an_unknown_cursor_is_not_found(daemon, cursor):
     assert daemon.get(f"/checks?cursor={cursor}").status == 404
 
 
 @pytest.mark.parametrize(
     "moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00%2b14:00"]
 )
-def test_the_ends_of_time_are_times(daemon, moment):
+def test_the_earliest_and_latest_times_are_accepted(daemon, moment):
     assert daemon.get(f"/checks?since={moment}").status == 200
     assert daemon.get(f"/checks?until={moment}").status == 200
 
 
-def test_it_is_counted_day_by_day(daemon):
+def test_checks_are_counted_day_by_day(daemon):
     found = daemon.get("/stats?days=3").json
     days = [date.fromisoformat(day.pop("day")) for day in found["days"]]
     assert [days[-1] - day for day in days] == [timedelta(days=n) for n in (2, 1, 0)]
@@ -115,7 +115,7 @@ def test_it_is_counted_day_by_day(daemon):
 
 
 @pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/x-ndjson")])
-def test_out_and_in_again_nothing_is_new(daemon, form, kind):
+def test_importing_an_export_again_adds_nothing(daemon, form, kind):
     reply = daemon.get(f"/history/export?form={form}")
     assert reply.headers["Content-Type"] == f"{kind}; charset=utf-8"
     assert f"antifake-history.{form}" in reply.headers["Content-Disposition"]
@@ -129,7 +129,7 @@ def test_out_and_in_again_nothing_is_new(daemon, form, kind):
     ("body", "status"),
     [(b"\xff\xfe", 400), (b"a,b\n1,2\n", 400), (b"", 400), (b"label,sha256\nx,y\n", 200)],
 )
-def test_what_is_no_history_is_not_taken_in(daemon, body, status):
+def test_a_file_that_is_no_history_is_not_imported(daemon, body, status):
     before = checks(daemon)
     reply = daemon.ask("POST", "/history/import", body, Content_Type="text/csv")
     assert reply.status == status
@@ -140,7 +140,7 @@ def test_what_is_no_history_is_not_taken_in(daemon, body, status):
 # --- How things stand -----------------------------------------------------------------------
 
 
-def test_how_things_are(daemon):
+def test_the_state_tells_how_the_daemon_is(daemon):
     state = daemon.get("/state").json
     assert state["mode"] == "ready"
     assert state["model"]["phase"] == "ready"
@@ -152,12 +152,12 @@ def test_how_things_are(daemon):
     assert daemon.get("/state").json["notices"] == []
 
 
-def test_health_says_nothing_of_the_person(daemon):
+def test_health_contains_no_data_of_the_user(daemon):
     reply = daemon.get("/health", token=None)
     assert reply.json.keys() == {"service", "api", "version", "ready"}
 
 
-def test_asked_to_stop_the_program_hears_of_it(daemon):
+def test_a_request_to_stop_reaches_the_program(daemon):
     assert daemon.post("/daemon:stop", token=daemon.token("read")).status == 403
     assert not daemon.stopped.is_set()
     assert daemon.post("/daemon:stop").status == 202
@@ -192,7 +192,7 @@ def test_reading_changes_nothing(daemon):
 # --- Settings -------------------------------------------------------------------------------
 
 
-def test_settings_are_read_and_changed_by_their_names(daemon):
+def test_settings_are_read_and_changed_by_name(daemon):
     assert daemon.get("/settings").json.keys() == set(names())
     changed = daemon.send("PATCH", "/settings", {"history.keep_days": 30, "worker.queue": 99}).json
     assert (changed["history.keep_days"], changed["worker.queue"]) == (30, 99)
@@ -227,7 +227,7 @@ def test_settings_are_read_and_changed_by_their_names(daemon):
         {"worker.model": "\ud800"},
     ],
 )
-def test_a_setting_that_cannot_be_changes_nothing_not_even_its_neighbours(daemon, change):
+def test_an_invalid_setting_changes_nothing_not_even_the_others_sent_with_it(daemon, change):
     before = daemon.places.config.read_bytes()
     reply = daemon.send("PATCH", "/settings", {"history.keep_days": 7} | change)
     assert reply.status == 422
@@ -236,7 +236,7 @@ def test_a_setting_that_cannot_be_changes_nothing_not_even_its_neighbours(daemon
     assert daemon.get("/settings").json["history.keep_days"] == 0
 
 
-def test_folders_and_moments_come_back_as_they_went_in(daemon, tmp_path):
+def test_folders_and_times_come_back_as_they_were_sent(daemon, tmp_path):
     folder = {
         "path": str(tmp_path),
         "include": ["*.png"],
@@ -251,7 +251,7 @@ def test_folders_and_moments_come_back_as_they_went_in(daemon, tmp_path):
     daemon.send("PATCH", "/settings", dict.fromkeys(wanted))
 
 
-def test_the_file_is_read_again_when_asked(daemon):
+def test_the_settings_file_is_read_again_on_request(daemon):
     before = daemon.places.config.read_text()
     daemon.places.config.write_text(f"[server]\nport = {daemon.port}\n[worker]\nqueue = 77\n")
     assert daemon.post("/settings:reload").json["worker.queue"] == 77
@@ -262,7 +262,7 @@ def test_the_file_is_read_again_when_asked(daemon):
     daemon.post("/settings:reload")
 
 
-def test_a_password_of_a_database_is_not_for_readers(daemon):
+def test_a_caller_that_may_only_read_does_not_see_a_database_password(daemon):
     url = "postgresql+psycopg://me:geheim@db.example/antifake"
     daemon.send("PATCH", "/settings", {"history.database": url})
     shown = daemon.get("/settings", token=daemon.token("read"))
@@ -275,7 +275,7 @@ def test_a_password_of_a_database_is_not_for_readers(daemon):
 # --- Folders --------------------------------------------------------------------------------
 
 
-def test_a_folder_is_watched_and_no_more(daemon, tmp_path):
+def test_a_folder_is_added_and_removed(daemon, tmp_path):
     (tmp_path / "found.png").write_bytes(png(500))
     reply = daemon.post("/watches", {"path": str(tmp_path)})
     assert reply.status == 201
@@ -324,7 +324,7 @@ def test_a_folder_that_cannot_be_watched_is_refused(daemon, body):
     assert daemon.get("/settings").json["watch.folders"] == []
 
 
-def test_a_home_that_nobody_has_is_refused(daemon):
+def test_the_home_of_an_unknown_user_is_refused(daemon):
     assert daemon.post("/watches", {"path": "~nobody-of-that-name/x"}).status == 422
     assert daemon.ask("DELETE", "/watches?path=~nobody-of-that-name").status in (404, 422)
 

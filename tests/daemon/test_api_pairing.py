@@ -31,7 +31,7 @@ def poll(daemon, asked, origin: str | None = ORIGIN):
     )
 
 
-def test_from_asking_to_a_verdict_to_being_put_out_again(daemon):
+def test_an_extension_pairs_checks_a_picture_and_is_revoked(daemon):
     reply = ask(daemon)
     asked = reply.json
     assert reply.status == 201
@@ -76,14 +76,14 @@ def test_from_asking_to_a_verdict_to_being_put_out_again(daemon):
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
-def test_a_rejected_one_gets_no_token(daemon):
+def test_a_rejected_program_gets_no_token(daemon):
     asked = ask(daemon).json
     assert daemon.post(f"/pairings/{asked['id']}/reject").status == 204
     assert poll(daemon, asked).json == {"state": "rejected"}
     assert daemon.post(f"/pairings/{asked['id']}/accept").status == 404
 
 
-def test_whoever_asked_can_give_up(daemon):
+def test_the_program_that_asked_can_withdraw(daemon):
     asked = ask(daemon).json
     wrong = daemon.ask("DELETE", f"/pairings/{asked['id']}", token=None, X_Pairing_Secret="x")  # noqa: S106
     assert wrong.status == 404
@@ -94,7 +94,7 @@ def test_whoever_asked_can_give_up(daemon):
     assert poll(daemon, asked).status == 404
 
 
-def test_one_at_a_time_and_five_a_minute(daemon):
+def test_pairings_are_limited_to_one_at_a_time_and_five_a_minute(daemon):
     first = ask(daemon).json
     second = ask(daemon, origin=OTHER)
     assert (second.status, second.code) == (429, "too_many")
@@ -108,7 +108,7 @@ def test_one_at_a_time_and_five_a_minute(daemon):
 @pytest.mark.parametrize(
     "origin", ["https://example.org", "null", "http://127.0.0.1:3000", "file://", "ftp://x"]
 )
-def test_a_page_of_the_web_cannot_ask(daemon, origin):
+def test_a_page_of_the_web_cannot_ask_to_pair(daemon, origin):
     reply = ask(daemon, origin=origin)
     assert (reply.status, reply.code) == (403, "wrong_origin")
     assert daemon.get("/pairings").json == {"pairings": []}
@@ -130,12 +130,12 @@ def test_a_page_of_the_web_cannot_ask(daemon, origin):
         {"name": " ", "scopes": ["read"]},
     ],
 )
-def test_a_wish_that_cannot_be_granted_is_refused(daemon, wish):
+def test_an_invalid_pairing_request_is_refused(daemon, wish):
     assert ask(daemon, wish).status in (400, 422)
     assert daemon.get("/pairings").json == {"pairings": []}
 
 
-def test_nobody_else_can_fetch_the_token(daemon):
+def test_no_other_program_can_fetch_the_token(daemon):
     asked = ask(daemon).json
     daemon.post(f"/pairings/{asked['id']}/accept")
     assert poll(daemon, asked | {"secret": "guessed"}).status == 404
@@ -144,14 +144,14 @@ def test_nobody_else_can_fetch_the_token(daemon):
     assert "token" in poll(daemon, asked).json
 
 
-def test_a_token_of_another_browser_is_no_help_with_a_pairing(daemon):
+def test_a_token_of_another_browser_gives_no_access_to_a_pairing(daemon):
     asked = ask(daemon).json
     secret = daemon.token("check", "read", "correct", origin=OTHER)
     assert daemon.post(f"/pairings/{asked['id']}/accept", token=secret).status == 403
     assert daemon.get("/pairings", token=secret).status == 403
 
 
-def test_a_stranger_cannot_tell_whether_a_token_is_there(daemon):
+def test_a_stranger_cannot_tell_whether_a_token_exists(daemon):
     found = [
         daemon.post("/hello", {"token_id": number, "nonce": "abcdefgh"}, token=None)
         for number in (1, 2, 10**18)
@@ -172,13 +172,13 @@ def test_the_link_to_the_page_works_once(daemon):
     assert daemon.get(place, token=None, Sec_Fetch_Site="cross-site").status == 403
 
 
-def test_the_link_may_name_one_of_our_pages_and_nothing_else(daemon):
+def test_the_link_may_lead_to_one_of_our_pages_only(daemon):
     assert daemon.post("/logins", {"next": "/review"}).json["url"].endswith("&next=%2Freview")
     for page in ("//evil.example", "https://evil.example", "/x?y", "/\\evil", "evil", 1, "/a\nb"):
         assert daemon.post("/logins", {"next": page}).status == 422
 
 
-def test_the_tray_hears_that_somebody_asks(daemon):
+def test_the_tray_hears_of_a_pairing_request(daemon):
     last = daemon.get("/state").json["last_event"]
     ask(daemon)
 

@@ -32,7 +32,7 @@ KIND = "Content-Type: multipart/form-data; boundary=x"
 
 
 @pytest.mark.parametrize("length", [MAX_FILE_BYTES + 4097, 10**10, 2**63, 10**30])
-def test_what_is_too_large_is_refused_before_it_is_sent(daemon, length):
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(daemon, length):
     assert ask(daemon, KIND, f"Content-Length: {length}") == 413
 
 
@@ -64,7 +64,7 @@ def test_a_body_without_a_length_is_refused(daemon):
         ["Content-Length : 3"],
     ],
 )
-def test_a_length_that_can_be_read_in_two_ways_is_refused(daemon, lines):
+def test_an_ambiguous_length_is_refused(daemon, lines):
     assert ask(daemon, KIND, *lines, body=b"0\r\n\r\n") == 400
 
 
@@ -111,7 +111,7 @@ def test_large_headers_are_refused(daemon):
         b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http_does_no_harm(daemon, request_):
+def test_input_that_is_not_http_does_no_harm(daemon, request_):
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
@@ -120,7 +120,7 @@ def test_what_is_not_http_does_no_harm(daemon, request_):
     assert daemon.get("/health").status == 200
 
 
-def test_many_parts_of_a_form_are_refused(daemon):
+def test_a_form_with_many_parts_is_refused(daemon):
     body, kind = form({f"field{n}": "x" for n in range(10_000)})
     assert daemon.ask("POST", "/checks", body, Content_Type=kind).status == 413
     body, kind = form({"file": png(1), "page": "x" * 700_000})
@@ -128,7 +128,7 @@ def test_many_parts_of_a_form_are_refused(daemon):
 
 
 @pytest.mark.parametrize("filling", [b"\r\n--", b"\r", b"\n", b"--", b"\r\n-"])
-def test_a_large_file_may_look_like_the_end_of_itself(daemon, filling):
+def test_a_large_file_may_contain_bytes_like_the_end_of_a_part(daemon, filling):
     """Bytes that could begin the next part, at every place where reading may pause."""
     found = {daemon.check(b"x" * n + filling * 200_000).code for n in range(3)}
     assert found == {"unknown_format"}
@@ -182,7 +182,7 @@ DEEP = b'{"ids": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         b'\xef\xbb\xbf{"ids": ["x"]}',
     ],
 )
-def test_what_is_not_sound_json_is_refused(daemon, body):
+def test_invalid_json_is_refused(daemon, body):
     reply = daemon.ask("POST", "/labels:undo", body, Content_Type="application/json")
     assert reply.status in (400, 422)
 
@@ -211,7 +211,7 @@ def test_json_of_more_than_a_megabyte_is_refused(daemon):
         {"ids": {"a": 1}},
     ],
 )
-def test_json_that_is_put_together_otherwise_is_refused_and_says_where(daemon, value):
+def test_json_of_another_structure_is_refused_with_the_place_of_the_error(daemon, value):
     reply = daemon.post("/labels:undo", value)
     assert (reply.status, reply.code) == (422, "invalid")
     assert all(error["detail"] for error in reply.json["errors"])
@@ -233,7 +233,7 @@ def test_no_address_is_ever_fetched(daemon):
             canary.accept()
 
 
-def test_a_path_that_is_sent_is_noted_and_never_opened(daemon, tmp_path):
+def test_a_path_in_a_request_is_recorded_and_never_opened(daemon, tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(png(77))
     with_path = daemon.check(b"not a picture", path=str(secret))

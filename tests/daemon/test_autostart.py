@@ -107,7 +107,7 @@ def on_off_is_reversible(home, of):
 # --- Each way ---------------------------------------------------------------------------------
 
 
-def test_without_systemd_it_is_a_desktop_entry(home):
+def test_without_systemd_autostart_is_a_desktop_entry(home):
     of = session(home, DISPLAY=":0")
     on_off_is_reversible(home, of)
     found = autostart.turn_on(of)
@@ -132,12 +132,12 @@ def test_with_systemd_the_daemon_is_a_unit_and_the_tray_an_entry(home, asked):
     assert "--user daemon-reload" in questions
 
 
-def test_where_there_is_no_screen_there_is_no_tray(home):
+def test_without_a_screen_there_is_no_tray(home):
     found = autostart.turn_on(session(home))
     assert [one.is_on for one in found] == [True, False]
 
 
-def test_what_is_somebody_elses_stays(home):
+def test_files_of_other_programs_are_left_alone(home):
     theirs = home / ".config" / "autostart" / "other.desktop"
     theirs.parent.mkdir()
     theirs.write_text("[Desktop Entry]\n")
@@ -145,7 +145,7 @@ def test_what_is_somebody_elses_stays(home):
     assert theirs.exists()
 
 
-def test_an_entry_from_before_there_was_systemd_does_not_start_a_second_one(home, tmp_path):
+def test_an_old_entry_from_before_systemd_does_not_start_a_second_daemon(home, tmp_path):
     of = session(home)
     autostart.turn_on(of)
     entry = home / ".config" / "autostart" / "antifake.desktop"
@@ -158,12 +158,12 @@ def test_an_entry_from_before_there_was_systemd_does_not_start_a_second_one(home
     assert not entry.exists()
 
 
-def test_xdg_config_home_is_followed_and_a_relative_one_is_not(home, tmp_path):
+def test_xdg_config_home_is_used_unless_it_is_relative(home, tmp_path):
     assert session(home, XDG_CONFIG_HOME=str(tmp_path / "x")).config_home == tmp_path / "x"
     assert session(home, XDG_CONFIG_HOME="x").config_home == home / ".config"
 
 
-def test_a_systemd_that_refuses_is_told_in_its_words(home, tmp_path):
+def test_an_error_of_systemd_is_quoted(home, tmp_path):
     program_in(
         tmp_path / "bin",
         "systemctl",
@@ -177,7 +177,7 @@ def test_a_systemd_that_refuses_is_told_in_its_words(home, tmp_path):
 
 
 @pytest.mark.parametrize("is_systemd", [False, True])
-def test_a_python_that_is_gone_is_told(home, request, is_systemd):
+def test_a_missing_python_is_reported(home, request, is_systemd):
     if is_systemd:
         request.getfixturevalue("asked")
     python = home / "venv" / "bin" / "python"
@@ -192,13 +192,13 @@ def test_a_python_that_is_gone_is_told(home, request, is_systemd):
     assert "not there" in problem
 
 
-def test_an_entry_of_another_antifake_is_told(home):
+def test_an_entry_of_another_antifake_is_reported(home):
     autostart.turn_on(session(home, python="/bin/true"))
     assert "another antifake" in autostart.status(session(home))[0].problem
 
 
 @pytest.mark.parametrize("line", ["Hidden=true", "X-GNOME-Autostart-enabled=false"])
-def test_an_entry_that_the_desktop_switched_off_is_off(home, line):
+def test_an_entry_that_the_desktop_disabled_is_off(home, line):
     of = session(home)
     autostart.turn_on(of)
     path = home / ".config" / "autostart" / "antifake.desktop"
@@ -207,7 +207,7 @@ def test_an_entry_that_the_desktop_switched_off_is_off(home, line):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"[Desktop Entry]\n", b"Exec = 1"])
-def test_a_file_that_is_no_entry_is_told_and_can_be_switched_off(home, content):
+def test_an_invalid_entry_is_reported_and_can_be_switched_off(home, content):
     path = home / ".config" / "autostart" / "antifake.desktop"
     path.parent.mkdir()
     path.write_bytes(content)

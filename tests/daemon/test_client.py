@@ -70,7 +70,7 @@ def ask_all_at_once(where) -> None:
 # --- Strangers ----------------------------------------------------------------------------------
 
 
-def test_who_takes_the_port_of_a_killed_daemon_is_sent_no_token(where):
+def test_a_program_on_the_port_of_a_killed_daemon_gets_no_token(where):
     with running(where.home.root) as killed:
         killed.ready()
         killed.stop(signal.SIGKILL)
@@ -79,7 +79,7 @@ def test_who_takes_the_port_of_a_killed_daemon_is_sent_no_token(where):
     assert stranger.tokens == []
 
 
-def test_who_listens_where_the_daemon_should_is_sent_no_token(where):
+def test_a_program_that_listens_instead_of_the_daemon_gets_no_token(where):
     where.local_token.write_text("secret")
     with Stranger() as stranger, instance.single_instance(where):
         instance.announce(where, stranger.port, "0", NOW)
@@ -91,7 +91,7 @@ def test_who_listens_where_the_daemon_should_is_sent_no_token(where):
 
 
 @pytest.mark.usefixtures("daemon")
-def test_who_passes_the_question_on_to_the_daemon_is_sent_no_token(where):
+def test_a_program_that_forwards_the_challenge_to_the_daemon_gets_no_token(where):
     with Stranger(relay_to=instance.find(where).port) as stranger:
         instance.announce(where, stranger.port, "0", NOW)
         with pytest.raises(DaemonError, match="cannot prove"):
@@ -103,7 +103,7 @@ def test_who_passes_the_question_on_to_the_daemon_is_sent_no_token(where):
 @pytest.mark.parametrize(
     "answer", [b"", b"[]", b"null", b'"x"', b"{}", b'{"proof": null}', b"\xff"]
 )
-def test_no_other_answer_is_taken_for_a_proof(where, answer):
+def test_no_other_answer_is_accepted_as_a_proof(where, answer):
     where.local_token.write_text("secret")
     with Stranger(body=answer) as stranger, instance.single_instance(where):
         instance.announce(where, stranger.port, "0", NOW)
@@ -112,7 +112,7 @@ def test_no_other_answer_is_taken_for_a_proof(where, answer):
     assert stranger.tokens == []
 
 
-def test_nothing_follows_on_another_connection_than_the_proved_one(where):
+def test_requests_are_sent_only_over_the_proved_connection(where):
     """Who answers /hello well and hangs up might not be who is called next."""
     with StandIn(where) as daemon:
         daemon.hangs_up_after_hello = True
@@ -121,7 +121,7 @@ def test_nothing_follows_on_another_connection_than_the_proved_one(where):
         assert daemon.asked == []
 
 
-def test_one_proof_is_enough_for_a_connection(where):
+def test_a_connection_is_proved_once(where):
     with StandIn(where) as daemon:
         asked = client.need(where)
         for _ in range(5):
@@ -130,7 +130,7 @@ def test_one_proof_is_enough_for_a_connection(where):
         assert len(daemon.asked) == 5
 
 
-def test_who_takes_the_port_of_a_daemon_that_we_have_talked_to_is_sent_no_token(where):
+def test_a_program_on_the_port_of_a_daemon_we_talked_to_gets_no_token(where):
     """As the icon does, which goes on asking for days."""
     with StandIn(where) as daemon:
         asked, port = client.need(where), daemon.port
@@ -161,7 +161,7 @@ def bystander():
     process.stdout.close()
 
 
-def test_a_process_that_was_given_the_number_of_a_dead_daemon_is_not_stopped(where, bystander):
+def test_a_process_with_the_number_of_a_dead_daemon_is_not_stopped(where, bystander):
     with instance.single_instance(where):
         running = instance.announce(where, 1, "0", NOW)
         where.running.write_text(json.dumps(asdict(replace(running, pid=bystander.pid))))
@@ -171,7 +171,7 @@ def test_a_process_that_was_given_the_number_of_a_dead_daemon_is_not_stopped(whe
     assert bystander.poll() is None
 
 
-def test_a_file_without_a_lock_is_believed_by_nobody(where):
+def test_the_daemons_file_counts_only_while_its_lock_is_held(where):
     with instance.single_instance(where):
         instance.announce(where, 1, "0", NOW)
         said = where.running.read_bytes()
@@ -182,7 +182,7 @@ def test_a_file_without_a_lock_is_believed_by_nobody(where):
         launcher.stop(where)
 
 
-def test_those_who_look_do_not_take_each_other_for_a_daemon(where):
+def test_programs_that_look_at_the_lock_are_not_mistaken_for_a_daemon(where):
     where.lock.touch()
     barrier = threading.Barrier(AT_ONCE)
 
@@ -257,7 +257,7 @@ def everything_asked(where, ids, folder) -> list:
     return told
 
 
-def test_every_verb_does_the_same_with_a_daemon_and_without_one(where, ids, tmp_path):
+def test_every_command_does_the_same_with_and_without_a_daemon(where, ids, tmp_path):
     (tmp_path / "pictures").mkdir()
     kept = where.database.read_bytes()
     without = everything_asked(where, ids, tmp_path / "pictures")
@@ -286,7 +286,7 @@ def test_a_correction_by_the_command_line_is_stored_as_its_own(where, ids, has_d
     assert rows == [("real", "cli"), (None, "cli"), ("real", "tray")]
 
 
-def test_a_file_that_is_too_large_for_the_daemon_is_taken_in_without_one(where, tmp_path):
+def test_a_file_that_is_too_large_for_the_daemon_is_imported_without_one(where, tmp_path):
     large = tmp_path / "large.jsonl"
     row = {
         "id": "3" * 13,
@@ -317,7 +317,7 @@ def test_no_header_makes_a_stranger_the_owner(daemon):
         connection.close()
 
 
-def test_a_daemon_that_is_just_starting_is_waited_for_and_then_said(where):
+def test_commands_wait_for_a_starting_daemon_and_then_say_so(where):
     with (
         instance.single_instance(where),
         pytest.raises(DaemonError, match="just starting"),
@@ -326,7 +326,7 @@ def test_a_daemon_that_is_just_starting_is_waited_for_and_then_said(where):
         pass
 
 
-def test_a_daemon_whose_token_file_is_gone_is_not_taken_for_none(where, daemon):
+def test_a_daemon_without_its_token_file_still_counts_as_running(where, daemon):
     where.local_token.unlink()
     with pytest.raises(DaemonError, match="token is gone"), client.connect(where):
         pass

@@ -108,13 +108,13 @@ def every_command(command, words=()):
         yield words
 
 
-def test_every_command_says_what_it_does():
+def test_every_command_has_help():
     for words in every_command(main):
         done = run(*words, "--help")
         assert len(done.stdout.splitlines()) > 4, words
 
 
-def test_the_commands_that_were_promised_are_there():
+def test_all_documented_commands_exist():
     assert {
         "check",
         "scan",
@@ -136,12 +136,12 @@ def test_the_commands_that_were_promised_are_there():
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_can_complete_the_words(shell):
+def test_a_shell_can_complete_commands(shell):
     assert "_ANTIFAKE_COMPLETE" in run("completion", shell).stdout
 
 
 @pytest.mark.usefixtures("where")
-def test_the_shell_is_given_the_words_of_a_group():
+def test_the_shell_gets_the_commands_of_a_group():
     done = subprocess.run(
         [sys.executable, "-m", "antifake.daemon"],
         env=os.environ
@@ -160,7 +160,7 @@ def test_the_shell_is_given_the_words_of_a_group():
 # --- The daemon itself --------------------------------------------------------------------------
 
 
-def test_without_a_daemon_the_commands_that_need_one_end_with_4(where):
+def test_without_a_daemon_the_commands_that_need_one_exit_with_4(where):
     for words in (("daemon", "status"), ("daemon", "stop"), ("open",), ("pair", "pending")):
         done = run(*words, code=4)
         assert done.stdout == ""
@@ -170,7 +170,7 @@ def test_without_a_daemon_the_commands_that_need_one_end_with_4(where):
 
 
 @pytest.mark.usefixtures("asked")
-def test_status_says_how_it_is(where, tmp_path):
+def test_status_shows_the_state(where, tmp_path):
     add_folder(where.config, Folder(tmp_path / "gone"))
     client.need(where).post("/settings:reload")
     found = run_json("daemon", "status")
@@ -184,14 +184,14 @@ def test_status_says_how_it_is(where, tmp_path):
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_daemon_that_runs_already_is_named_with_5(where):
+def test_a_second_start_names_the_running_daemon_and_exits_with_5(where):
     found = instance.find(where)
     for words in (("daemon", "start"), ("daemon", "run")):
         done = run(*words, code=5)
         assert f"process {found.pid} on port {found.port}" in done.stderr
 
 
-def test_it_is_started_found_and_stopped(where):
+def test_the_daemon_is_started_found_and_stopped(where):
     started = subprocess.run(
         [sys.executable, "-m", "antifake.daemon", "daemon", "start", "--json"],
         capture_output=True,
@@ -215,13 +215,13 @@ def test_it_is_started_found_and_stopped(where):
     assert "stopped" in where.log.read_text()
 
 
-def test_one_that_ends_while_it_starts_is_told_in_its_last_words(where):
+def test_a_daemon_that_ends_while_starting_is_quoted(where):
     where.config.write_text("[server]\nprot = 1\n")
     done = run("daemon", "start", code=1)
     assert "server.prot is not a setting; did you mean server.port?" in done.stderr
 
 
-def test_one_that_says_nothing_is_not_waited_for_for_ever(where):
+def test_start_does_not_wait_forever_for_a_silent_daemon(where):
     command = (sys.executable, "-c", "import sys; sys.stdin.read(); import time; time.sleep(2)")
     with pytest.raises(launcher.LaunchError, match="has not answered within"):
         launcher.start(where, command, within_s=0.2)
@@ -241,7 +241,7 @@ with instance.single_instance(where), socket.create_server(("127.0.0.1", 0)) as 
 """
 
 
-def test_one_that_hangs_is_ended_by_the_system(where):
+def test_stop_ends_a_daemon_that_hangs(where):
     process = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"ready\n"
@@ -255,7 +255,7 @@ def test_one_that_hangs_is_ended_by_the_system(where):
 
 
 @pytest.mark.usefixtures("asked")
-def test_open_gives_the_browser_a_link_that_opens_once(tmp_path):
+def test_open_gives_the_browser_a_one_time_link(tmp_path):
     link = run("open", "--print").stdout.strip()
     assert link.startswith("http://127.0.0.1:")
     assert "code=" in link
@@ -293,14 +293,14 @@ def test_a_setting_is_changed_and_read(where, way):
 
 
 @pytest.mark.usefixtures("where")
-def test_a_misspelt_setting_is_a_sentence_with_2():
+def test_a_misspelt_setting_is_an_error_with_exit_code_2():
     for words in (("get", "server.prot"), ("set", "server.prot", "1")):
         assert "did you mean server.port" in run("config", *words, code=2).stderr
     assert "1,024" in run("config", "set", "server.port", "80", code=2).stderr
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_setting_for_the_next_start_is_called_so():
+def test_a_setting_that_needs_a_restart_says_so():
     assert "next start" in run("config", "set", "server.port", "9123").stderr
 
 
@@ -332,7 +332,7 @@ def test_the_log_is_shown(where):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_a_folder_is_watched_listed_and_left_again(where, tmp_path, monkeypatch):
+def test_a_folder_is_added_listed_and_removed(where, tmp_path, monkeypatch):
     (tmp_path / "pictures" / "new").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     done = run("watch", "add", "pictures", "--exclude", "private/**", "--include", "*.png")
@@ -356,7 +356,7 @@ def test_a_folder_is_watched_listed_and_left_again(where, tmp_path, monkeypatch)
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_a_folder_that_cannot_be_is_refused(tmp_path):
+def test_an_invalid_folder_is_refused(tmp_path):
     assert "is not a folder" in run("watch", "add", tmp_path / "none", code=2).stderr
     run("watch", "add", tmp_path)
     assert f"Watched are: {tmp_path}" in run("watch", "remove", "/none", code=2).stderr
@@ -367,7 +367,7 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_watching_pauses_and_goes_on(where):
+def test_watching_is_paused_and_resumed(where):
     for options, minutes in ((["--minutes", "5"], 5), (["--hours", "2"], 120), ([], 60)):
         run("watch", "pause", *options)
         until = datetime.fromisoformat(run_json("watch", "list")["paused_until"])
@@ -414,7 +414,7 @@ def test_the_history_is_filtered(ids):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_the_history_is_a_table_in_which_nobody_is_called_fake(ids):
+def test_the_history_is_a_table_that_never_says_fake(ids):
     lines = run("history").stdout.splitlines()
     assert lines[0].split() == ["ID", "WHEN", "VERDICT", "BY", "PICTURE"]
     assert lines[2].split()[0] == ids[1]
@@ -445,7 +445,7 @@ def test_one_check_is_explained(ids):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_what_is_exported_can_be_taken_in_elsewhere(where, ids, tmp_path):
+def test_an_export_can_be_imported_elsewhere(where, ids, tmp_path):
     run("label", ids[0], "ai")
     for name in ("all.csv", "all.jsonl"):
         run("history", "export", tmp_path / name)
@@ -476,7 +476,7 @@ def test_an_export_that_fails_leaves_no_half_file(where, tmp_path):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_the_persons_word_wins_and_can_be_taken_back(ids):
+def test_the_users_label_overrides_the_model_and_can_be_undone(ids):
     assert run_json("label", ids[0], "ai", "--note", "I made it")[0]["label"] == "fake"
     assert "You said: AI-made" in run("history").stdout
     assert "I made it" in run("history", "show", ids[0]).stdout
@@ -491,13 +491,13 @@ def test_the_persons_word_wins_and_can_be_taken_back(ids):
 
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("words", [("undo",), ("ai",), ("3a", "fake"), ("3a",), ("3a", "AI")])
-def test_a_word_that_is_none_is_a_wrong_use(words):
+def test_an_unknown_label_is_a_usage_error(words):
     assert "antifake label ID ai" in run("label", *words, code=2).stderr
 
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_pictures_are_forgotten_when_the_person_means_it(ids):
+def test_pictures_are_forgotten_after_a_confirmation(ids):
     run("history", "forget", ids[0], stdin="n\n", code=1)
     assert len(shown()) == 3
     run("history", "forget", ids[0], stdin="y\n")
@@ -506,14 +506,14 @@ def test_pictures_are_forgotten_when_the_person_means_it(ids):
 
 
 @pytest.mark.usefixtures("ids")
-def test_what_was_done_to_a_damaged_log_is_told(where):
+def test_the_repair_of_a_damaged_history_is_reported(where):
     where.database.write_bytes(b"no database" * 100)
     done = run("history", "--json")
     assert "damaged" in done.stderr
     assert json.loads(done.stdout) == []
 
 
-def test_points_in_time_as_people_type_them():
+def test_times_are_read_as_people_type_them():
     assert moment("7d", NOW) == NOW - timedelta(days=7)
     assert moment("12h", NOW) == NOW - timedelta(hours=12)
     assert moment("2026-01-31T12:00+01:00") == datetime(2026, 1, 31, 11, tzinfo=UTC)
@@ -528,7 +528,7 @@ def test_points_in_time_as_people_type_them():
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
-def test_who_is_connected_can_be_locked_out(where):
+def test_the_access_of_a_connected_program_can_be_revoked(where):
     with open_store(where.database, NOW) as store, store.writing(durable=True) as session:
         grant = Grant(name="Firefox", scopes=frozenset(["check"]))
         token, _ = tokens.issue(session, grant, NOW)
@@ -540,7 +540,7 @@ def test_who_is_connected_can_be_locked_out(where):
 
 
 @pytest.mark.usefixtures("asked")
-def test_who_asks_is_let_in_or_sent_away(where):
+def test_a_pairing_request_is_accepted_or_rejected(where):
     asked_by = client.need(where)
     for answer, state in (("accept", "accepted"), ("reject", "rejected")):
         one = asked_by.post("/pairings", {"name": "Chrome", "scopes": ["check"]})
@@ -557,7 +557,7 @@ def test_who_asks_is_let_in_or_sent_away(where):
 # --- Login --------------------------------------------------------------------------------------
 
 
-def test_autostart_and_its_setting_go_together(where, tmp_path, monkeypatch):
+def test_autostart_and_its_setting_change_together(where, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/none")
     entry = tmp_path / "config" / "autostart" / "antifake.desktop"
     assert [one["is_on"] for one in run_json("autostart", "status")] == [False, False]
@@ -577,7 +577,7 @@ def test_autostart_and_its_setting_go_together(where, tmp_path, monkeypatch):
 # --- check: asked of a daemon that says what the test wants --------------------------------------
 
 
-class Door:
+class ScriptedDaemon:
     """A daemon that answers /checks as it is told, over real HTTP; the lock is real, too."""
 
     def __init__(self, where):
@@ -608,7 +608,7 @@ class Door:
         self._server.server_close()
 
 
-def handler_of(door):
+def handler_of(scripted):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -617,14 +617,14 @@ def handler_of(door):
             if self.path == HELLO:
                 self.say(200, proof(body, "secret", self.server.server_address[1]))
                 return
-            door.posted.append((dict(self.headers), body))
-            if (said := door.answer()) is not None:
+            scripted.posted.append((dict(self.headers), body))
+            if (said := scripted.answer()) is not None:
                 self.say(*said)
             else:
                 self.close_connection = True
 
         def do_GET(self):
-            self.say(200, door.waiting[self.path.split("?")[0].rpartition("/")[2]])
+            self.say(200, scripted.waiting[self.path.split("?")[0].rpartition("/")[2]])
 
         def say(self, status, body, headers=()):
             self.send_response(status)
@@ -641,9 +641,9 @@ def handler_of(door):
 
 
 @pytest.fixture
-def door(where):
-    with Door(where) as door:
-        yield door
+def scripted(where):
+    with ScriptedDaemon(where) as scripted:
+        yield scripted
 
 
 def check(**more):
@@ -671,9 +671,9 @@ def picture(tmp_path):
     return path
 
 
-def test_a_picture_goes_to_the_daemon_with_its_path_and_door(door, picture, monkeypatch):
+def test_a_picture_is_sent_to_the_daemon_with_its_path_and_source(scripted, picture, monkeypatch):
     monkeypatch.chdir(picture.parent)
-    door.answers = [(201, check())]
+    scripted.answers = [(201, check())]
     [row] = run_json("check", "cat.png")
     assert row == {
         "path": "cat.png",
@@ -687,7 +687,7 @@ def test_a_picture_goes_to_the_daemon_with_its_path_and_door(door, picture, monk
         "error": None,
         "code": None,
     }
-    headers, body = door.posted[0]
+    headers, body = scripted.posted[0]
     assert headers["Authorization"] == "Bearer secret"
     assert headers["Prefer"].startswith("wait=")
     assert b'name="source"\r\n\r\ncli\r\n' in body
@@ -696,59 +696,61 @@ def test_a_picture_goes_to_the_daemon_with_its_path_and_door(door, picture, monk
     assert b"cat.png" not in body.replace(str(picture).encode(), b"")
 
 
-def test_what_is_not_done_at_once_is_waited_for(door, picture):
-    door.answers = [(202, {"id": "7" * 13, "state": "queued"})]
-    door.waiting = {"7" * 13: check(label="real", word="likely real")}
+def test_check_waits_for_a_result_that_takes_longer(scripted, picture):
+    scripted.answers = [(202, {"id": "7" * 13, "state": "queued"})]
+    scripted.waiting = {"7" * 13: check(label="real", word="likely real")}
     assert "likely real" in run("check", picture).stdout
 
 
-def test_rows_come_in_order_however_many_there_are(door, tmp_path):
+def test_results_come_in_order_however_many_there_are(scripted, tmp_path):
     for n in range(12):
         (tmp_path / f"{n}.png").write_bytes(png(n))
-    door.answers = [(201, check())]
+    scripted.answers = [(201, check())]
     rows = run_json("check", *[tmp_path / f"{n}.png" for n in range(12)])
     assert [row["path"] for row in rows] == [str(tmp_path / f"{n}.png") for n in range(12)]
-    assert b"batch" in door.posted[0][1]
+    assert b"batch" in scripted.posted[0][1]
 
 
-def test_a_picture_that_is_refused_is_a_failed_row(door, picture, tmp_path):
+def test_a_picture_that_is_refused_is_a_failed_row(scripted, picture, tmp_path):
     said = check(label=None, word="not checked", p_fake=None, error="It is blank.", code="blank")
     problem = {"status": 422, "detail": "It is blank.", "code": "blank", "check": said}
-    door.answers = [(422, problem)]
+    scripted.answers = [(422, problem)]
     done = run("check", picture, tmp_path / "gone.png", "--json", code=1)
     blank, gone = json.loads(done.stdout)
     assert (blank["label"], blank["error"], blank["code"]) == (None, "It is blank.", "blank")
     assert blank["model"] == "mini@1"
     assert gone["code"] == "no_file"
-    assert len(door.posted) == 1
-    door.answers = [(413, {"detail": "Too large.", "code": "too_large"})]
+    assert len(scripted.posted) == 1
+    scripted.answers = [(413, {"detail": "Too large.", "code": "too_large"})]
     [large] = run_json("check", picture, code=1)
     assert (large["error"], large["code"]) == ("Too large.", "too_large")
     assert len(large["sha256"]) == 64
 
 
-def test_a_check_that_failed_while_it_was_waited_for_is_a_failed_row(door, picture):
-    door.answers = [(202, {"id": "7" * 13, "state": "queued"})]
-    door.waiting = {"7" * 13: check(label=None, p_fake=None, error="It is noise.", code="noise")}
+def test_a_check_that_fails_while_waiting_is_a_failed_row(scripted, picture):
+    scripted.answers = [(202, {"id": "7" * 13, "state": "queued"})]
+    scripted.waiting = {
+        "7" * 13: check(label=None, p_fake=None, error="It is noise.", code="noise")
+    }
     [row] = run_json("check", picture, code=1)
     assert (row["error"], row["code"], row["word"]) == ("It is noise.", "noise", None)
 
 
-def test_a_full_queue_is_tried_again(door, picture):
+def test_a_full_queue_is_tried_again(scripted, picture):
     full = (503, {"detail": "Many wait.", "code": "queue_full"}, {"Retry-After": "1"})
-    door.answers = [full, (201, check())]
+    scripted.answers = [full, (201, check())]
     assert "likely AI-made" in run("check", picture).stdout
 
 
-def test_no_percentage_is_put_on_the_persons_own_word(door, picture):
-    door.answers = [(201, check(label="real", word="You said: real", said={"label": "real"}))]
+def test_the_users_own_label_has_no_percentage(scripted, picture):
+    scripted.answers = [(201, check(label="real", word="You said: real", said={"label": "real"}))]
     assert "%" not in run("check", "-v", picture).stdout
-    door.answers = [(201, check())]
+    scripted.answers = [(201, check())]
     assert "(84 %)" in run("check", "-v", picture).stdout
 
 
-def test_standard_input_has_no_path(door, picture):
-    door.answers = [(201, check())]
+def test_standard_input_has_no_path(scripted, picture):
+    scripted.answers = [(201, check())]
     done = subprocess.run(
         [sys.executable, "-m", "antifake.daemon", "check", "-", "--json"],
         input=picture.read_bytes(),
@@ -756,16 +758,16 @@ def test_standard_input_has_no_path(door, picture):
         check=True,
     )
     assert json.loads(done.stdout)[0]["path"] == "-"
-    assert b'name="path"' not in door.posted[0][1]
+    assert b'name="path"' not in scripted.posted[0][1]
 
 
-def test_a_name_that_is_not_utf8_is_judged_without_being_sent(door, tmp_path):
+def test_a_name_that_is_not_utf8_is_judged_without_being_sent(scripted, tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
     Path(name).write_bytes(png(1))
-    door.answers = [(201, check())]
+    scripted.answers = [(201, check())]
     [row] = run_json("check", name)
     assert row["path"] == name
-    assert b'name="path"' not in door.posted[0][1]
+    assert b'name="path"' not in scripted.posted[0][1]
 
 
 @pytest.mark.parametrize(
@@ -778,11 +780,11 @@ def test_a_name_that_is_not_utf8_is_judged_without_being_sent(door, tmp_path):
     ],
 )
 @pytest.mark.usefixtures("tiny_home")
-def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tmp_path, trouble):
+def test_if_the_daemon_cannot_go_on_this_process_judges_the_rest(tmp_path, trouble):
     for n in range(2):
         (tmp_path / f"{n}.png").write_bytes(png(n))
-    with Door(places()) as door:
-        door.answers = [(201, check()), trouble]
+    with ScriptedDaemon(places()) as scripted:
+        scripted.answers = [(201, check()), trouble]
         done = run("check", tmp_path / "0.png", tmp_path / "1.png", "--json")
     rows = json.loads(done.stdout)
     assert sorted(row["model"].partition("@")[0] for row in rows) in (
@@ -795,10 +797,10 @@ def test_a_daemon_that_cannot_go_on_leaves_the_rest_to_this_process(tmp_path, tr
 
 @pytest.mark.parametrize("option", [["--no-daemon"], ["--model", "tiny"], ["--prompt", "first"]])
 @pytest.mark.usefixtures("tiny_home")
-def test_who_asks_for_another_judge_gets_that_one(picture, option):
-    with Door(places()) as door:
+def test_the_model_or_prompt_that_was_asked_for_is_used(picture, option):
+    with ScriptedDaemon(places()) as scripted:
         [row] = run_json("check", picture, *option)
-        assert door.posted == []
+        assert scripted.posted == []
     assert row["model"].startswith("tiny@")
 
 
