@@ -1,7 +1,7 @@
-"""What is answered about one picture, in words: the person's word first, then the model's.
+"""The answer about one picture, in words. The user's correction overrides the model's verdict.
 
-This is the one place that writes a verdict for people: page, API, tray and command line show what
-stands here. A program reads `label`, `is_sure`, `said` and `percent`, never the words.
+Only this module words verdicts for people: the pages, the API, the tray and the command line all
+show its sentences. Programs read `label`, `is_sure`, `percent` and `correction` instead.
 """
 
 from dataclasses import dataclass
@@ -9,49 +9,53 @@ from typing import Any, Literal
 
 from antifake.core import Label
 from antifake.core.verdict import is_sure, percent, word
-from antifake.daemon.store.corrections import Said
+from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.history import Entry
 
 TicketState = Literal["queued", "running", "done"]
 
-SAID = {"fake": "You said: AI-made", "real": "You said: real", "unsure": "You said: cannot tell"}
+CORRECTED = {
+    "fake": "You said: AI-made",
+    "real": "You said: real",
+    "unsure": "You said: cannot tell",
+}
 NOT_CHECKED = "not checked"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A check, and what the person has said of the picture or of a near-copy."""
+    """A check with the user's correction of the picture or of a near-copy."""
 
     entry: Entry
     is_stored: bool = True
-    """Whether it is in the log; private checks are not, nor what a full disk did not take."""
+    """Whether it is in the history. Private checks are not, nor those made on a full disk."""
 
     @property
     def id(self) -> str:
         return self.entry.check.id
 
     @property
-    def said(self) -> Said | None:
-        return self.entry.said or self.entry.alike
+    def correction(self) -> Correction | None:
+        return self.entry.correction or self.entry.near_copy_correction
 
     @property
     def label(self) -> Label | None:
-        """What counts; None where it could not be checked and nobody has said anything."""
-        return self.said.label if self.said else self.entry.check.label
+        """The label that counts. None if the check failed and the user has not corrected it."""
+        return self.correction.label if self.correction else self.entry.check.label
 
     @property
     def word(self) -> str:
-        """The few words that people read first."""
+        """The verdict in a few words."""
         check = self.entry.check
-        if self.said:
-            return SAID[self.said.label]
+        if self.correction:
+            return CORRECTED[self.correction.label]
         if check.label is None or check.p_fake is None:
             return NOT_CHECKED
         return word(check.label, check.p_fake)
 
     @property
     def headline(self) -> str:
-        """The same words to begin a line with."""
+        """The same words with a capital letter, for the start of a line."""
         return self.word[0].upper() + self.word[1:]
 
     @property
@@ -62,33 +66,34 @@ class Answer:
 
     @property
     def is_sure(self) -> bool:
-        """Whether it is said without "likely": by the person, or by a model that is sure."""
+        """Whether the words leave out "likely": the user has corrected it, or the model is sure."""
         check = self.entry.check
-        if self.said or check.label is None or check.p_fake is None:
-            return self.said is not None
+        if self.correction or check.label is None or check.p_fake is None:
+            return self.correction is not None
         return is_sure(check.label, check.p_fake)
 
     @property
     def percent(self) -> int | None:
-        """How sure the model is, 1 .. 99; None where the words are not the model's or vague."""
+        """How sure the model is, 1 .. 99. None if it is unsure, has failed or was corrected."""
         check = self.entry.check
-        if self.said or check.p_fake is None or check.label in (None, "unsure"):
+        if self.correction or check.p_fake is None or check.label in (None, "unsure"):
             return None
         return percent(check.label, check.p_fake)
 
     @property
     def explanation(self) -> list[str]:
-        """The verdict in sentences: whose it is, what it means, and what it does not."""
-        return [*self._of_person(), *self._of_model()]
+        """The verdict in sentences: who gave it, what it means and what it does not mean."""
+        return [*self._about_correction(), *self._about_model()]
 
-    def _of_person(self) -> list[str]:
-        if self.entry.said:
-            return [f"You said so on {self.entry.said.at:%Y-%m-%d}. Your word counts."]
-        if self.entry.alike:
-            return [f"You said so of a near-copy of it on {self.entry.alike.at:%Y-%m-%d}."]
+    def _about_correction(self) -> list[str]:
+        own, near = self.entry.correction, self.entry.near_copy_correction
+        if own:
+            return [f"You said so on {own.at:%Y-%m-%d}. Your word counts."]
+        if near:
+            return [f"You said so of a near-copy of it on {near.at:%Y-%m-%d}."]
         return []
 
-    def _of_model(self) -> list[str]:
+    def _about_model(self) -> list[str]:
         check = self.entry.check
         if check.label is None or check.p_fake is None:
             return [check.error or "It could not be checked."]
@@ -112,7 +117,7 @@ class Answer:
 
 
 def verdict_of(answer: Answer) -> dict[str, Any]:
-    """What an event tells of an answer, as JSON has it."""
+    """Returns the part of an answer that events contain, as JSON."""
     return {
         "id": answer.id,
         "label": answer.label,
@@ -124,10 +129,10 @@ def verdict_of(answer: Answer) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A check on its way."""
+    """A requested check: it is queued, running or done."""
 
     id: str
-    """Also the check's own, once it is done; another one where the log knew the answer."""
+    """The id of the check, too, unless the answer was already in the history under another id."""
     state: TicketState
     answer: Answer | None = None
-    """Once it is done."""
+    """None until it is done."""

@@ -1,6 +1,7 @@
-"""What has happened, for whoever shows it live: the page, the tray, a program at the API.
+"""Events for clients that show changes live: the pages, the tray and programs that use the API.
 
-Only the last few hundred are kept, in memory; who was away longer asks for the state anew.
+Only the last few hundred events are kept, in memory. A client that has missed more must ask for the
+whole state again.
 """
 
 import threading
@@ -15,19 +16,19 @@ KEPT = 500
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened once."""
+    """One change."""
 
     number: int
     kind: Kind
     data: dict[str, Any] = field(default_factory=dict)
-    """Names and words as JSON has them; never a picture."""
+    """JSON values; never a picture."""
 
 
 class Events:
-    """Usable from many threads."""
+    """The recent events. Thread-safe."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        # Begins somewhere else in each run, so that a client of the last one sees a jump.
+        # Each run starts at another number, so that clients of the last run notice the restart.
         self._first = self._next = time.time_ns() // 1_000_000
         self._kept: deque[Event] = deque(maxlen=kept)
         self._changed = threading.Condition()
@@ -35,7 +36,7 @@ class Events:
 
     @property
     def last(self) -> int:
-        """The number to begin behind, for who has just read the whole state."""
+        """The number of the last event. After reading the state, a client continues from here."""
         with self._changed:
             return self._next - 1
 
@@ -46,9 +47,10 @@ class Events:
             self._changed.notify_all()
 
     def after(self, number: int, wait_s: float = 0.0) -> list[Event] | None:
-        """Those behind `number`, oldest first, after waiting for one.
+        """Returns the events after `number`, oldest first. Waits up to `wait_s` for the first one.
 
-        None where some of them are gone, or `number` is of another run: ask for the state anew.
+        Returns None if some of them are no longer kept or `number` is from another run. The client
+        must then ask for the whole state.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self._next - 1 > number, wait_s)
@@ -63,7 +65,7 @@ class Events:
             return self._is_closed
 
     def close(self) -> None:
-        """Let everybody who waits go."""
+        """Ends all waiting."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

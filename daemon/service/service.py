@@ -9,7 +9,7 @@ from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, checks, corrections, exchange, forgetting, history
 from antifake.daemon.store.checks import Check
-from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Filter
 from antifake.daemon.store.tables import Source
@@ -118,8 +118,8 @@ class Service:
         """
         with self.store.writing(durable=True) as session:
             found = [checks.get(session, name) for name in names]
-            word = Word(label, source, note)
-            corrections.correct(session, _pictures(found), word, self.clock())
+            correction = NewCorrection(label, source, note)
+            corrections.correct(session, _pictures(found), correction, self.clock())
             answers = [Answer(entry) for entry in history.entries(session, found)]
         return self._tell(answers)
 

@@ -1,4 +1,4 @@
-"""The settings in force, and the one place that changes them while the daemon runs."""
+"""The current settings. While the daemon runs, only this module changes them."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from antifake.daemon.config import Config, Folder, add_folder, load, put, put_al
 
 
 class Settings:
-    """Usable from many threads; whoever needs to know of changes is called with the new ones."""
+    """Thread-safe. Listeners are called with the new settings after each change."""
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -27,11 +27,11 @@ class Settings:
         self._listeners.append(listener)
 
     def put(self, name: str, value: Any) -> Config:
-        """Raises ConfigError, and changes nothing then."""
+        """Changes one setting. Raises ConfigError, and then nothing has changed."""
         return self._change(lambda: put(self.path, name, value))
 
     def put_all(self, values: Mapping[str, Any]) -> Config:
-        """All or none."""
+        """Changes all of these settings, or none if one is invalid."""
         return self._change(lambda: put_all(self.path, values))
 
     def watch(self, folder: Folder) -> Config:
@@ -44,17 +44,17 @@ class Settings:
         return self.put("watch.paused_until", until)
 
     def reload(self) -> Config:
-        """As the person has edited the file. Raises ConfigError; the old ones stay in force."""
+        """Reads the file again. Raises ConfigError; the old settings then stay in force."""
         return self._change(lambda: load(self.path))
 
     def reload_if_changed(self) -> None:
-        """As `reload`, where the file is not the one that was read last."""
+        """Calls `reload` if the file has changed since it was read last."""
         if _stamp(self.path) != self._read:
             self.reload()
 
     def _change(self, change: Callable[[], Config]) -> Config:
         with self._turn:
-            # Even if it cannot be read: once is enough to say so.
+            # Also if it cannot be read, so that the error is reported only once.
             self._read = _stamp(self.path)
             config = change()
             self._read = _stamp(self.path)

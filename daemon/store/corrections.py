@@ -1,4 +1,4 @@
-"""Corrections: the user's word on a picture overrules every model, also for near-copies.
+"""Corrections: the user's label of a picture overrides the model's, also for near-copies.
 
 Rows are only ever added: the last one counts, and undo adds a row that repeats the one before.
 Write with `durable`, because corrections are the user's own work.
@@ -23,8 +23,8 @@ AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Word:
-    """What the user says, where, and perhaps why. No label takes back what was said."""
+class NewCorrection:
+    """A correction to be stored. Without a label it removes the correction that is there."""
 
     label: Label | None
     source: Source
@@ -32,19 +32,21 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Said:
-    """The user's word on one picture."""
+class Correction:
+    """The user's label of one picture."""
 
     sha256: str
     label: Label
     note: str
     source: Source
-    """Where it was said."""
+    """Which client or page it was made with."""
     at: datetime
 
 
-def correct(session: Session, sha256s: Collection[str], word: Word, now: datetime) -> None:
-    """Records the user's word on these pictures.
+def correct(
+    session: Session, sha256s: Collection[str], correction: NewCorrection, now: datetime
+) -> None:
+    """Records the user's label of these pictures.
 
     Raises NotThereError if one of them was never checked.
     """
@@ -52,9 +54,9 @@ def correct(session: Session, sha256s: Collection[str], word: Word, now: datetim
         row = CorrectionRow(
             sha256=sha256,
             phash=_phash(session, sha256),
-            label=word.label,
-            note=word.note,
-            source=word.source,
+            label=correction.label,
+            note=correction.note,
+            source=correction.source,
             at=to_ms(now),
             said_at=to_ms(now),
         )
@@ -74,66 +76,70 @@ def _phash(session: Session, sha256: str) -> int | None:
     return phash
 
 
-def undo(session: Session, sha256: str, source: Source, now: datetime) -> Said | None:
-    """Takes the last word back. Returns the one before it, with its note and time, or None."""
+def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correction | None:
+    """Undoes the last correction. Returns the one before it, with its note and time, or None."""
     wanted = select(CorrectionRow).where(CorrectionRow.sha256 == sha256)
     rows = session.scalars(wanted.order_by(CorrectionRow.seq)).all()
     undone = {row.undoes for row in rows}
-    words = [row for row in rows if row.undoes is None and row.seq not in undone]
-    if not words:
+    active = [row for row in rows if row.undoes is None and row.seq not in undone]
+    if not active:
         raise AntifakeError("There is nothing to undo for this picture.")
-    former = words[-2] if len(words) > 1 else None
+    former = active[-2] if len(active) > 1 else None
     restored = CorrectionRow(
         sha256=sha256,
-        phash=words[-1].phash,
+        phash=active[-1].phash,
         label=former.label if former else None,
         note=former.note if former else "",
         source=former.source if former else source,
         at=to_ms(now),
         said_at=former.said_at if former else to_ms(now),
-        undoes=words[-1].seq,
+        undoes=active[-1].seq,
     )
     session.add(restored)
     session.flush()
-    return _said(restored)
+    return _correction(restored)
 
 
-def last_act(session: Session, sha256: str) -> datetime | None:
-    """Returns when the user last said something about a picture or took it back."""
+def last_change(session: Session, sha256: str) -> datetime | None:
+    """Returns when the user last corrected a picture or undid a correction."""
     at = session.scalar(select(func.max(CorrectionRow.at)).where(CorrectionRow.sha256 == sha256))
     return None if at is None else from_ms(at)
 
 
-def said(session: Session, sha256s: Collection[str]) -> dict[str, Said]:
-    """Returns the user's word by sha256, for those pictures that have one."""
+def latest(session: Session, sha256s: Collection[str]) -> dict[str, Correction]:
+    """Returns the current correction by sha256, for those pictures that have one."""
     found = {}
     wanted = sorted(set(sha256s))
     for start in range(0, len(wanted), AT_ONCE):
-        for row in session.scalars(_SAID, {"some": wanted[start : start + AT_ONCE]}):
-            if (word := _said(row)) is not None:
-                found[row.sha256] = word
+        for row in session.scalars(_LATEST, {"some": wanted[start : start + AT_ONCE]}):
+            if (correction := _correction(row)) is not None:
+                found[row.sha256] = correction
     return found
 
 
-def said_of_alike(
+def of_near_copies(
     session: Session, phashes: Collection[int], at_most: int = similarity.ALIKE
-) -> dict[int, Said]:
-    """Returns, by perceptual hash, the word on the most similar corrected picture, if any.
+) -> dict[int, Correction]:
+    """Returns, by perceptual hash, the correction of the most similar picture that has one.
 
-    At most `at_most` bits may differ, 0 .. 7. Among equally similar ones the last word counts.
+    At most `at_most` bits may differ, 0 .. 7. Among equally similar pictures the last correction
+    counts.
     """
     if at_most > similarity.MAX_DISTANCE:
         raise ValueError(f"the index finds what differs in {similarity.MAX_DISTANCE} bits")
     telling = [phash for phash in set(phashes) if similarity.is_telling(phash)]
     rows = _sharing(session, {key for phash in telling for key in similarity.keys_nearby(phash)})
-    words = [
-        (row.phash, -row.seq, word)
+    corrections = [
+        (row.phash, -row.seq, correction)
         for row in rows
-        if row.phash is not None and (word := _said(row)) is not None
+        if row.phash is not None and (correction := _correction(row)) is not None
     ]
     found = {}
     for phash in telling:
-        alike = [(similarity.distance(other, phash), seq, word) for other, seq, word in words]
+        alike = [
+            (similarity.distance(other, phash), seq, correction)
+            for other, seq, correction in corrections
+        ]
         best = min(alike, default=None, key=lambda one: one[:2])
         if best and best[0] <= at_most:
             found[phash] = best[2]
@@ -173,7 +179,7 @@ def _last_seqs() -> Select[int]:
 
 
 # Built once, because building a statement takes as long as running it.
-_SAID = _current().where(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
+_LATEST = _current().where(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
 _SHARING = _current().where(
     CorrectionRow.sha256.in_(
         select(LikenessRow.sha256).where(LikenessRow.key.in_(bindparam("keys", expanding=True)))
@@ -181,7 +187,7 @@ _SHARING = _current().where(
 )
 
 
-def _said(row: CorrectionRow) -> Said | None:
+def _correction(row: CorrectionRow) -> Correction | None:
     if row.label is None:
         return None
-    return Said(row.sha256, row.label, row.note, row.source, from_ms(row.said_at))
+    return Correction(row.sha256, row.label, row.note, row.source, from_ms(row.said_at))

@@ -20,7 +20,7 @@ from antifake.core.errors import UsageError
 
 from . import checks, history
 from .checks import Finding
-from .corrections import AT_ONCE, correct, last_act
+from .corrections import AT_ONCE, correct, last_change
 from .rows import FIELDS, RefusedRowError, Row, from_cell, read, to_cell, to_values
 from .store import Store
 from .tables import CheckRow
@@ -108,7 +108,7 @@ def _take(session: Session, row: Row, done: Imported) -> None:
         is_new = _add_named(session, row.number, row.finding)
     done.added += is_new
     done.known += not is_new
-    _say(session, row)
+    _import_correction(session, row)
 
 
 def _add_named(session: Session, number: int, finding: Finding) -> bool:
@@ -129,10 +129,10 @@ def _is_same(check: Finding, finding: Finding) -> bool:
     return all(getattr(check, one.name) == getattr(finding, one.name) for one in fields(Finding))
 
 
-def _say(session: Session, row: Row) -> None:
+def _import_correction(session: Session, row: Row) -> None:
     sha256 = row.finding.sha256
-    if row.word is None or row.said_at is None or sha256 is None:
+    if row.correction is None or row.said_at is None or sha256 is None:
         return
-    ours = last_act(session, sha256)
+    ours = last_change(session, sha256)
     if ours is None or ours < row.said_at:
-        correct(session, [sha256], row.word, row.said_at)
+        correct(session, [sha256], row.correction, row.said_at)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from antifake.core import Label
 
 from .checks import Check, of_row
-from .corrections import Said, corrected, said, said_of_alike
+from .corrections import Correction, corrected, latest, of_near_copies
 from .ids import EPOCH, RANDOM_BITS, first_number, to_number
 from .tables import CheckRow, Source, ThumbnailRow
 
@@ -46,11 +46,11 @@ class Entry:
     """A row of the history with what is shown beside it."""
 
     check: Check
-    said: Said | None
-    """The user's word on the picture."""
+    correction: Correction | None
+    """The user's correction of the picture itself."""
     has_thumbnail: bool
-    alike: Said | None = None
-    """The user's word on a near-copy, if there is none on the picture itself."""
+    near_copy_correction: Correction | None = None
+    """The user's correction of a near-copy, if there is none of the picture itself."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def count(session: Session, wanted: Filter | None = None) -> int:
 
 
 def entry(session: Session, check: Check) -> Entry:
-    """Adds the user's word and the thumbnail to a check."""
+    """Adds to a check what the history shows beside it."""
     return entries(session, [check])[0]
 
 
@@ -117,19 +117,22 @@ def count_by_day(
 def entries(session: Session, found: list[Check]) -> list[Entry]:
     """Returns the checks as the history shows them, in the same order."""
     shown = {check.sha256 for check in found if check.sha256 is not None}
-    words = said(session, shown)
+    corrections = latest(session, shown)
     with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))
-    silent = (check for check in found if check.sha256 not in words)
-    alike = said_of_alike(session, [one.phash for one in silent if one.phash is not None])
-    return [_entry(check, words, alike, with_thumbnail) for check in found]
+    uncorrected = (check for check in found if check.sha256 not in corrections)
+    near = of_near_copies(session, [one.phash for one in uncorrected if one.phash is not None])
+    return [_entry(check, corrections, near, with_thumbnail) for check in found]
 
 
 def _entry(
-    check: Check, words: dict[str, Said], alike: dict[int, Said], with_thumbnail: set[str]
+    check: Check,
+    corrections: dict[str, Correction],
+    near_copies: dict[int, Correction],
+    with_thumbnail: set[str],
 ) -> Entry:
-    said_of_it = words.get(check.sha256 or "")
-    near = None if said_of_it or check.phash is None else alike.get(check.phash)
-    return Entry(check, said_of_it, check.sha256 in with_thumbnail, near)
+    own = corrections.get(check.sha256 or "")
+    near = None if own or check.phash is None else near_copies.get(check.phash)
+    return Entry(check, own, check.sha256 in with_thumbnail, near)
 
 
 _THUMBNAILS = select(ThumbnailRow.sha256).where(

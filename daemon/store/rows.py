@@ -10,7 +10,7 @@ from antifake.core.results import escape_formula, unescape_formula
 
 from .checks import Finding
 from .columns import as_it_was, storable
-from .corrections import Word
+from .corrections import NewCorrection
 from .history import Entry
 from .ids import time_of, to_number
 from .tables import Source
@@ -38,19 +38,19 @@ class Row:
     """Of the check; None if another program made the row, so that it has no id yet."""
     at: datetime
     finding: Finding
-    word: Word | None
+    correction: NewCorrection | None
     said_at: datetime | None
 
 
 def to_values(entry: Entry) -> dict[str, Any]:
-    check, word = entry.check, entry.said
+    check, correction = entry.check, entry.correction
     values = asdict(check) | {
         "at": check.at.isoformat(timespec="milliseconds"),
         "phash": None if check.phash is None else f"{check.phash:016x}",
-        "said": word and word.label,
-        "said_at": word and word.at.isoformat(timespec="milliseconds"),
-        "said_at_door": word and word.source,
-        "note": word and word.note,
+        "said": correction and correction.label,
+        "said_at": correction and correction.at.isoformat(timespec="milliseconds"),
+        "said_at_door": correction and correction.source,
+        "note": correction and correction.note,
     }
     return {name: values[name] for name in FIELDS}
 
@@ -96,13 +96,13 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         raise RefusedRowError("it has neither an id nor a sha256.")
     number = None if name is None else to_number(name)
     at = time_of(number) if number is not None else _time(values, "at") or now
-    return Row(number, at, finding, _word(values), _time(values, "said_at"))
+    return Row(number, at, finding, _correction(values), _time(values, "said_at"))
 
 
-def _word(values: dict[str, Any]) -> Word | None:
+def _correction(values: dict[str, Any]) -> NewCorrection | None:
     label = cast(Label | None, _one_of(values, "said", Label))
-    door = cast(Source | None, _one_of(values, "said_at_door", Source))
-    return Word(label, door or "import", _text(values, "note") or "") if label else None
+    source = cast(Source | None, _one_of(values, "said_at_door", Source))
+    return NewCorrection(label, source or "import", _text(values, "note") or "") if label else None
 
 
 def _text(values: dict[str, Any], name: str) -> str | None:

@@ -71,7 +71,7 @@ class ThumbnailRow(Base):
 
 
 class CorrectionRow(Base):
-    """The user's word on a picture. Rows are only added; the last one of a picture counts."""
+    """The user's label of a picture. Rows are only added; the last one of a picture counts."""
 
     __tablename__ = "corrections"
     __table_args__ = (Index("corrections_by_picture", "sha256", "seq"),)
@@ -80,12 +80,12 @@ class CorrectionRow(Base):
     sha256: Mapped[str] = mapped_column(Sha256)
     phash: Mapped[int | None] = mapped_column(Unsigned64)
     label: Mapped[Label | None] = mapped_column(String)
-    """None if the word was taken back."""
+    """None if the correction was removed."""
     note: Mapped[str]
     source: Mapped[Source] = mapped_column(String)
     at: Mapped[int] = mapped_column(NUMBER)
     said_at: Mapped[int] = mapped_column(NUMBER)
-    """When the user said it first; older than `at` in a row that undoes another."""
+    """When the user first made the correction; older than `at` in a row that undoes another."""
     undoes: Mapped[int | None] = mapped_column(NUMBER)
 
 

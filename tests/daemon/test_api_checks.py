@@ -17,7 +17,7 @@ from PIL import Image
 
 from antifake.daemon.service import Answer
 from antifake.daemon.store.checks import Check
-from antifake.daemon.store.corrections import Said
+from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.history import Entry
 from antifake.daemon.web.api import serialize
 
@@ -83,7 +83,7 @@ def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake,
     found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
     answer = Answer(Entry(Check(**found), None, has_thumbnail=False))
     assert (answer.summary, answer.is_sure) == (summary, is_sure)
-    said = Said("0" * 64, "unsure", "", "cli", datetime(2026, 11, 22, tzinfo=UTC))
+    said = Correction("0" * 64, "unsure", "", "cli", datetime(2026, 11, 22, tzinfo=UTC))
     corrected = replace(answer, entry=replace(answer.entry, said=said))
     assert (corrected.summary, corrected.is_sure) == ("You said: cannot tell", True)
 

@@ -121,7 +121,7 @@ def test_a_cookie_alone_changes_nothing(here, me, headers, status):
     one = here.add("a.jpg")
     answer = change(me, "label", headers, ids=[one.id], label="fake", note="")
     assert answer.status_code == status
-    assert (here.service.get(one.id).said is not None) == (status == 200)
+    assert (here.service.get(one.id).correction is not None) == (status == 200)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
@@ -130,7 +130,7 @@ def test_what_a_form_can_send_is_refused(here, me, kind):
     body = json.dumps({"ids": [one.id], "label": "fake", "note": ""})
     answer = me.post("/changes/label", data=body, content_type=kind, headers=SENDER)
     assert answer.status_code == 415
-    assert here.service.get(one.id).said is None
+    assert here.service.get(one.id).correction is None
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_undo_restores_the_former_word_with_its_note(here, me):
     assert change(me, "undo", ids=[one.id]).status_code == 200
     assert here.service.get(one.id) == former
     assert change(me, "undo", ids=[one.id]).status_code == 200
-    assert here.service.get(one.id).said is None
+    assert here.service.get(one.id).correction is None
     assert change(me, "undo", ids=[one.id]).status_code == 409
 
 

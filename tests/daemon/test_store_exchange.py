@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from antifake.core.errors import UsageError
 from antifake.daemon.store import checks, corrections, exchange, history, open_store
 from antifake.daemon.store.checks import Finding
-from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.rows import from_cell, to_cell
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
@@ -67,8 +67,8 @@ def full(tmp_path):
                 checks.add(session, found, NOW + n * DAY)
             failed = Finding(source="cli", sha256=None, error="=Gone.", code="no_file")
             checks.add(session, failed, NOW - DAY)
-            corrections.correct(session, [sha(0)], Word("real", "tray", "=note"), NOW)
-            corrections.correct(session, [sha(1)], Word("fake", "cli"), NOW + DAY)
+            corrections.correct(session, [sha(0)], NewCorrection("real", "tray", "=note"), NOW)
+            corrections.correct(session, [sha(1)], NewCorrection("fake", "cli"), NOW + DAY)
         yield store
 
 
@@ -136,16 +136,16 @@ def test_every_text_survives_its_cell(text):
 
 
 @FORMS
-def test_of_two_words_on_one_picture_the_later_one_counts(full, empty, form):
+def test_of_two_corrections_of_one_picture_the_later_one_counts(full, empty, form):
     text = export(full, form)
     import_(empty, text, form)
     with empty.writing() as session:
-        corrections.correct(session, [sha(0)], Word("unsure", "cli"), NOW + DAY)
-        corrections.correct(session, [sha(1)], Word(None, "cli"), NOW + 2 * DAY)
+        corrections.correct(session, [sha(0)], NewCorrection("unsure", "cli"), NOW + DAY)
+        corrections.correct(session, [sha(1)], NewCorrection(None, "cli"), NOW + 2 * DAY)
     import_(empty, text, form)
     with empty.reading() as session:
-        words = corrections.said(session, [sha(0), sha(1)])
-    assert {sha256: word.label for sha256, word in words.items()} == {sha(0): "unsure"}
+        found = corrections.latest(session, [sha(0), sha(1)])
+    assert {sha256: correction.label for sha256, correction in found.items()} == {sha(0): "unsure"}
 
 
 GOOD = {"label": "real", "p_fake": 0.1, "sha256": sha(1), "at": "2026-01-01T00:00:00+00:00"}

@@ -9,7 +9,7 @@ from antifake.core import AntifakeError
 from antifake.daemon.store import StoreBusyError, checks, corrections, history, jobs, ledger
 from antifake.daemon.store import open_store as open_
 from antifake.daemon.store.checks import Finding
-from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.forgetting import forget, older_than_newest, retire, trim_thumbnails
 from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -40,7 +40,7 @@ def add_all(session, sha256, n, path, rng):
     )
     check = checks.add(session, found, NOW + timedelta(seconds=n))
     checks.keep_thumbnail(session, sha256, b"RIFF" + path.encode() + rng.randbytes(4000), NOW)
-    corrections.correct(session, [sha256], Word("real", "cli", f"note on {path}"), NOW)
+    corrections.correct(session, [sha256], NewCorrection("real", "cli", f"note on {path}"), NOW)
     stamp = Stamp(found.path, n, n, f"1-{n}")
     ledger.note(session, stamp, sha256=sha256, check_id=check.id)
     new_job = NewJob(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)
@@ -97,7 +97,7 @@ def test_every_check_of_the_same_bytes_goes_with_the_one_that_was_named(store):
     with store.reading() as session:
         (left,) = history.page(session).entries
         assert left.check == other
-        assert corrections.said(session, ["ab" * 32]) == {}
+        assert corrections.latest(session, ["ab" * 32]) == {}
         assert ledger.known(session, "/b-2.png") is None
         assert ledger.known(session, "/c-3.png").check_id == other.id
 
@@ -145,7 +145,7 @@ def test_old_checks_go_and_what_the_person_spoke_of_stays(store):
             checks.keep_thumbnail(session, sha256, b"webp", at)
             ledger.note(session, Stamp(f"/{sha256}", 1, 1, "1-1"), check_id=check.id)
         checks.add(session, Finding(source="cli", error="Damaged."), NOW - 30 * DAY)
-        corrections.correct(session, [spoken], Word("fake", "cli"), NOW)
+        corrections.correct(session, [spoken], NewCorrection("fake", "cli"), NOW)
     assert retire(store, NOW - 7 * DAY) == 2
     assert retire(store, NOW - 7 * DAY) == 0
     with store.reading() as session:

@@ -11,14 +11,14 @@ from sqlalchemy import event, insert, text
 from antifake.core import AntifakeError
 from antifake.daemon.store import checks, corrections, history, ids, open_store, similarity
 from antifake.daemon.store.checks import Finding
-from antifake.daemon.store.corrections import Word
+from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.tables import CheckRow
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_000, tzinfo=UTC)
 DAY = timedelta(days=1)
-REAL = Word("real", "tray")
-FAKE = Word("fake", "cli", "it has six fingers")
+REAL = NewCorrection("real", "tray")
+FAKE = NewCorrection("fake", "cli", "it has six fingers")
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def correct(store, word, *numbers, at=NOW):
         corrections.correct(session, [sha(n) for n in numbers], word, at)
 
 
-def said(store, n=1):
+def correction_of(store, n=1):
     with store.reading() as session:
-        return corrections.said(session, [sha(n)]).get(sha(n))
+        return corrections.latest(session, [sha(n)]).get(sha(n))
 
 
 def page(store, wanted=None, after=None, limit=50):
@@ -128,34 +128,34 @@ def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
 def test_the_last_word_counts_and_undo_restores_the_one_before_exactly(store):
     add(store, finding())
     correct(store, FAKE, 1)
-    before = said(store)
+    before = correction_of(store)
     correct(store, REAL, 1, at=NOW + DAY)
-    correct(store, Word("unsure", "cli"), 1, at=NOW + 2 * DAY)
+    correct(store, NewCorrection("unsure", "cli"), 1, at=NOW + 2 * DAY)
     with store.writing() as session:
         assert corrections.undo(session, sha(1), "cli", NOW + 3 * DAY).label == "real"
         assert corrections.undo(session, sha(1), "cli", NOW + 3 * DAY) == before
-    assert said(store) == before
+    assert correction_of(store) == before
     assert (before.label, before.note, before.at) == ("fake", "it has six fingers", NOW)
     with store.writing() as session:
         assert corrections.undo(session, sha(1), "cli", NOW + 4 * DAY) is None
         with pytest.raises(AntifakeError, match="nothing to undo"):
             corrections.undo(session, sha(1), "cli", NOW + 4 * DAY)
-    assert said(store) is None
+    assert correction_of(store) is None
 
 
 def test_a_word_can_be_taken_back_and_that_undone(store):
     add(store, finding())
     correct(store, FAKE, 1)
-    before = said(store)
-    correct(store, Word(None, "tray"), 1, at=NOW + DAY)
-    assert said(store) is None
+    before = correction_of(store)
+    correct(store, NewCorrection(None, "tray"), 1, at=NOW + DAY)
+    assert correction_of(store) is None
     with store.writing() as session:
         assert corrections.undo(session, sha(1), "tray", NOW + DAY) == before
 
 
 def test_nothing_that_was_said_is_ever_changed(store):
     add(store, finding())
-    for word in (FAKE, REAL, Word(None, "cli")):
+    for word in (FAKE, REAL, NewCorrection(None, "cli")):
         correct(store, word, 1)
     with store.writing() as session:
         corrections.undo(session, sha(1), "cli", NOW)
@@ -167,9 +167,9 @@ def test_many_are_corrected_at_once_or_none(store):
     add(store, finding(1), finding(2))
     with pytest.raises(AntifakeError):
         correct(store, FAKE, 1, 2, 3)
-    assert said(store) is None
+    assert correction_of(store) is None
     correct(store, FAKE, 1, 2)
-    assert said(store, 2).label == "fake"
+    assert correction_of(store, 2).label == "fake"
 
 
 def flipped(phash, bits):
@@ -180,7 +180,7 @@ def flipped(phash, bits):
 
 def alike(store, phash, at_most=similarity.ALIKE):
     with store.reading() as session:
-        return corrections.said_of_alike(session, [phash], at_most).get(phash)
+        return corrections.of_near_copies(session, [phash], at_most).get(phash)
 
 
 def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):
@@ -190,8 +190,8 @@ def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):
     correct(store, FAKE, 1)
     for _ in range(200):
         order = rng.sample(range(64), 8)
-        assert alike(store, flipped(phash, order[:7]), 7) == said(store)
-        assert alike(store, flipped(phash, order[:4])) == said(store)
+        assert alike(store, flipped(phash, order[:7]), 7) == correction_of(store)
+        assert alike(store, flipped(phash, order[:4])) == correction_of(store)
         assert alike(store, flipped(phash, order[:5])) is None
 
 
@@ -202,7 +202,7 @@ def test_the_nearest_of_several_counts_and_what_was_taken_back_does_not(store):
     correct(store, FAKE, 2)
     assert alike(store, flipped(phash, [20])).label == "fake"
     assert alike(store, flipped(phash, [63])).label == "real"
-    correct(store, Word(None, "cli"), 2)
+    correct(store, NewCorrection(None, "cli"), 2)
     assert alike(store, flipped(phash, [0, 20])).label == "real"
 
 
@@ -273,9 +273,9 @@ def test_a_page_shows_the_persons_word_and_whether_there_is_a_thumbnail(store):
         with pytest.raises(ValueError, match="thumbnail"):
             checks.keep_thumbnail(session, sha(1), bytes(50_000), NOW)
     entries = {int(entry.check.sha256, 16): entry for entry in page(store).entries}
-    assert entries[1].said == said(store)
+    assert entries[1].correction == correction_of(store)
     assert not entries[1].has_thumbnail
-    assert entries[2].said is None
+    assert entries[2].correction is None
     assert entries[2].has_thumbnail
     with store.reading() as session:
         assert checks.thumbnail(session, sha(2)) == b"RIFF...2WEBP"

@@ -489,8 +489,8 @@ def test_the_persons_word_counts_for_the_picture_and_its_near_copies_and_can_be_
     assert (said.label, said.word, said.percent) == ("real", "You said: real", None)
     smaller = saved(picture(200, 300).resize((150, 150)), "JPEG", quality=60)
     copy = judged(service, smaller)
-    assert (copy.word, copy.entry.alike is not None) == ("You said: real", True)
-    assert judged(service, png(201)).said is None
+    assert (copy.word, copy.entry.near_copy_correction is not None) == ("You said: real", True)
+    assert judged(service, png(201)).correction is None
     [undone] = service.undo([answer.id], "api")
     assert undone.word == answer.word
     assert service.get(copy.id).word != "You said: real"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from antifake.daemon.config import Config, Folder, names
 from antifake.daemon.service import Answer, State, Ticket
 from antifake.daemon.service.access import Pairing
-from antifake.daemon.store.corrections import Said
+from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.exchange import Imported
 from antifake.daemon.store.tokens import Token
 from antifake.daemon.watcher import FolderState
@@ -52,8 +52,8 @@ def check(answer: Answer, reader: Reader) -> Json:
         "summary": answer.summary,
         "is_sure": answer.is_sure,
         "percent": answer.percent,
-        "said": said(answer.said, with_note=may_read),
-        "alike": answer.entry.alike is not None,
+        "said": said(answer.correction, with_note=may_read),
+        "alike": answer.entry.near_copy_correction is not None,
         "explanation": answer.explanation,
         "path": found.path if may_read else None,
         "page": found.page if may_read else None,
@@ -67,11 +67,11 @@ def ticket(waiting: Ticket) -> Json:
     return {"id": waiting.id, "state": waiting.state}
 
 
-def said(word: Said | None, *, with_note: bool) -> Json | None:
-    if word is None:
+def said(correction: Correction | None, *, with_note: bool) -> Json | None:
+    if correction is None:
         return None
-    note = word.note if with_note else ""
-    return {"label": word.label, "at": moment(word.at), "note": note}
+    note = correction.note if with_note else ""
+    return {"label": correction.label, "at": moment(correction.at), "note": note}
 
 
 def state(now: State, version: str, last_event: int) -> Json:
