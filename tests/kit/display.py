@@ -7,8 +7,10 @@ import io
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, Self
 
 import pytest
 from kit.pace import within
@@ -21,8 +23,11 @@ WIDTH, HEIGHT = 1000, 600
 PANEL = 32
 """The panel's height in pixels."""
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom."""
 
-def need(program):
+
+def need(program: str) -> str:
     found = shutil.which(program)
     if not found:
         package = PROGRAMS.get(program) or PROGRAMS[Path(program).name]
@@ -30,7 +35,7 @@ def need(program):
     return found
 
 
-def folder_with_gi(folder):
+def folder_with_gi(folder: Path) -> Path:
     """A folder for PYTHONPATH in which the system's `gi` is, and nothing else of the system."""
     code = "import gi; print(gi.__path__[0])"
     done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False)
@@ -45,9 +50,16 @@ def folder_with_gi(folder):
 
 
 @contextmanager
-def process(command, **options):
+def process(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
     """One that ends with the test."""
-    started = subprocess.Popen(command, **options)
+    started = subprocess.Popen(command, env=env, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
     try:
         yield started
     finally:
@@ -59,18 +71,25 @@ def process(command, **options):
             started.wait()
 
 
+def output_of(started: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert started.stdout is not None, "it was started without a pipe"
+    return started.stdout
+
+
 class Display:
     """A context manager; `env` is what programs on this screen need."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._parts = ExitStack()
         reading, writing = os.pipe()
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet = subprocess.DEVNULL
         screen = f"{WIDTH}x{HEIGHT}x24"
         command = [need("Xvfb"), "-displayfd", str(writing), "-screen", "0", screen]
         with ExitStack() as failing:
             failing.push(self._parts)
-            server = process([*command, "-nolisten", "tcp"], pass_fds=[writing], **quiet)
+            server = process(
+                [*command, "-nolisten", "tcp"], pass_fds=[writing], stdout=quiet, stderr=quiet
+            )
             self._parts.enter_context(server)
             os.close(writing)
             with os.fdopen(reading) as told:
@@ -78,26 +97,28 @@ class Display:
             left_out = ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "PYSTRAY_BACKEND")
             kept = {key: value for key, value in os.environ.items() if key not in left_out}
             self.env = {**kept, "DISPLAY": self.name, "NO_AT_BRIDGE": "1"}
-            self._parts.enter_context(process([need("openbox")], env=self.env, **quiet))
+            self._parts.enter_context(
+                process([need("openbox")], env=self.env, stdout=quiet, stderr=quiet)
+            )
             eventually(self._supports_windows)
             failing.pop_all()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._parts.close()
 
-    def _supports_windows(self):
+    def _supports_windows(self) -> bool:
         done = self.do("xwininfo", "-root", "-children", check=False)
         return "Openbox" in done or "openbox" in done
 
-    def do(self, program, *arguments, check=True):
+    def do(self, program: str, *arguments: object, check: bool = True) -> str:
         done = subprocess.run(
             [need(program), *map(str, arguments)], env=self.env, capture_output=True, check=check
         )
         return done.stdout.decode(errors="replace")
 
     @contextmanager
-    def panel(self, colour="0x202226"):
+    def panel(self, colour: str = "0x202226") -> Iterator[subprocess.Popen[bytes]]:
         """A fresh one: it keeps a width of one pixel after an icon has left."""
         command = [
             need("trayer"),
@@ -116,47 +137,48 @@ class Display:
             "--tint",
             colour,
         ]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with process(command, env=self.env, **quiet) as started:
+        quiet = subprocess.DEVNULL
+        with process(command, env=self.env, stdout=quiet, stderr=quiet) as started:
             eventually(lambda: "panel" in self.do("xwininfo", "-root", "-tree", check=False))
             yield started
 
     @contextmanager
-    def bus(self):
+    def bus(self) -> Iterator[None]:
         """A session bus of its own for what is started inside."""
         command = [need("dbus-daemon"), "--session", "--nofork", "--print-address=1"]
         with process(command, stdout=subprocess.PIPE, env=self.env) as started:
-            self.env["DBUS_SESSION_BUS_ADDRESS"] = started.stdout.readline().decode().strip()
+            self.env["DBUS_SESSION_BUS_ADDRESS"] = output_of(started).readline().decode().strip()
             try:
                 yield
             finally:
                 del self.env["DBUS_SESSION_BUS_ADDRESS"]
                 started.terminate()
                 started.wait(within(5))
-                started.stdout.close()
+                output_of(started).close()
 
     @contextmanager
-    def notifier(self):
+    def notifier(self) -> Iterator[Callable[[], str]]:
         """A program that shows notifications; gives a function for all that it was asked to."""
         asked = "interface='org.freedesktop.Notifications'"
         with (
             process([need("dbus-monitor"), asked], env=self.env, stdout=subprocess.PIPE) as monitor,
             process([need(NOTIFIER)], env=self.env, stderr=subprocess.DEVNULL),
         ):
-            os.set_blocking(monitor.stdout.fileno(), False)
-            heard = []
+            output = output_of(monitor)
+            os.set_blocking(output.fileno(), False)
+            heard: list[bytes] = []
 
-            def listen():
-                heard.append(monitor.stdout.read() or b"")
+            def listen() -> str:
+                heard.append(output.read() or b"")
                 return b"".join(heard).decode(errors="replace")
 
             eventually(lambda: "NameAcquired" in listen())
             try:
                 yield listen
             finally:
-                monitor.stdout.close()
+                output.close()
 
-    def screenshot(self, path=None):
+    def screenshot(self, path: Path | None = None) -> Image.Image:
         shot = subprocess.run(
             [need("import"), "-silent", "-window", "root", "png:-"],
             env=self.env,
@@ -168,8 +190,8 @@ class Display:
             path.write_bytes(shot)
         return Image.open(io.BytesIO(shot)).convert("RGB")
 
-    def icon_box(self):
-        """(left, top, right, bottom) of the panel, once an icon is in it."""
+    def icon_box(self) -> Box | None:
+        """The panel's place, once an icon is in it."""
         for name in self.do("xdotool", "search", "--class", "trayer", check=False).split():
             lines = self.do("xdotool", "getwindowgeometry", "--shell", name, check=False).split()
             place = dict(line.split("=") for line in lines if "=" in line)
@@ -178,14 +200,14 @@ class Display:
                 return left, top, left + int(place["WIDTH"]), top + int(place["HEIGHT"])
         return None
 
-    def click_icon(self, button=1):
+    def click_icon(self, button: int = 1) -> None:
         box = eventually(self.icon_box)
         self.click((box[0] + box[2]) // 2, (box[1] + box[3]) // 2, button)
 
-    def click(self, x, y, button=1):
+    def click(self, x: int, y: int, button: int = 1) -> None:
         # In one go: --sync would wait for a mouse that is there already.
         self.do("xdotool", "mousemove", x, y, "click", button)
 
-    def keys(self, *names):
+    def keys(self, *names: str) -> None:
         for name in names:
             self.do("xdotool", "key", "--delay", "60", name)

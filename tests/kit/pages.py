@@ -53,17 +53,30 @@ class World:
     numbers: Iterator[int]
     watched: "Watched"
 
-    def add(self, name: str | None = None, *, at=NOW, thumb: Image.Image | None = None, **about):
+    def add(
+        self,
+        name: str | None = None,
+        *,
+        at: datetime = NOW,
+        thumb: Image.Image | None = None,
+        **about: Any,
+    ) -> Check:
         """A check of a picture of its own; gives its Check."""
-        known = {"label": "real", "p_fake": 0.125, "source": "watch", "format": "JPEG"}
+        known: dict[str, Any] = {"label": "real", "p_fake": 0.125, "source": "watch"}
         if about.get("label") in ("fake", "unsure"):
             known["p_fake"] = {"fake": 0.9375, "unsure": 0.5}[about["label"]]
         who = {"model": "mini@1f3a90c2", "prompt": "shipped@77aa01b2", "width": 1600, "height": 900}
         path = None if name is None else f"/home/me/Pictures/{name}"
-        values = {"sha256": f"{next(self.numbers):064x}", "path": path, "ms": 180.0}
+        values = {
+            "sha256": f"{next(self.numbers):064x}",
+            "path": path,
+            "ms": 180.0,
+            "format": "JPEG",
+        }
         with self.store.writing() as session:
             check = checks.add(session, Finding(**known | who | values | about), at)
             if thumb is not None:
+                assert check.sha256 is not None
                 checks.keep_thumbnail(session, check.sha256, webp(thumb), at)
         return check
 

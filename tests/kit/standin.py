@@ -6,16 +6,24 @@ import hmac
 import json
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
 from antifake.daemon import instance
+from antifake.daemon.places import Places
 
 TOKEN = "of-this-computer"  # noqa: S105
 HELLO = "/api/v1/hello"
-READY = {
+
+Json = dict[str, object]
+Answer = tuple[int, object]
+"""A status, and what is sent as JSON; None: an empty body."""
+
+READY: Json = {
     "mode": "ready",
     "model": {"phase": "ready"},
     "waiting": {},
@@ -25,34 +33,41 @@ READY = {
 }
 
 
-def proof(body, token, port):
+def proof(body: bytes, token: str, port: int) -> dict[str, str]:
     """The answer to a POST /hello."""
     key = hashlib.sha256(token.encode()).hexdigest().encode()
     message = f"{json.loads(body)['nonce']}:{port}".encode()
     return {"proof": hmac.digest(key, message, "sha256").hex()}
 
 
+class Event(TypedDict):
+    number: int
+    kind: str
+    data: Json
+
+
 class StandIn:
     """A context manager. It answers the few questions that the tray asks."""
 
-    def __init__(self, places):
+    def __init__(self, places: Places) -> None:
         self.places = places
         self.state = dict(READY)
-        self.checks = []
-        self.settings = {"notifications.level": "all"}
-        self.pairings = []
-        self.answer_to_check = (201, {})
-        self.asked = []
+        self.checks: list[Json] = []
+        self.settings: Json = {"notifications.level": "all"}
+        self.pairings: list[Json] = []
+        self.answer_to_check: Answer = (201, {})
+        self.asked: list[tuple[str, str, bytes]] = []
         """Each (method, path with query, body) in order, without the long polls."""
         self.hangs_up_after_hello = False
-        self.connections = []
+        self.connections: list[socket.socket] = []
         self.hellos = 0
         """How often it has proved itself."""
-        self._events, self._first = [], 1000
+        self._events: list[Event] = []
+        self._first = 1000
         self._changed = threading.Condition()
         self._is_closed = False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.places.make()
         self._parts = ExitStack()
         self._parts.enter_context(instance.single_instance(self.places))
@@ -63,7 +78,7 @@ class StandIn:
         instance.announce(self.places, self.port, "0", datetime.now(UTC))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -75,32 +90,35 @@ class StandIn:
         self._parts.close()
 
     @property
-    def port(self):
-        return self._server.server_address[1]
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
     @property
-    def last(self):
+    def last(self) -> int:
         return self._first + len(self._events) - 1
 
-    def tell(self, kind, **data):
+    def tell(self, kind: str, **data: object) -> None:
         with self._changed:
             self._events.append({"number": self.last + 1, "kind": kind, "data": data})
             self._changed.notify_all()
 
-    def set_state(self, **changes):
+    def set_state(self, **changes: object) -> None:
         self.state = {**self.state, **changes}
         self.tell("state")
 
-    def asked_for(self, method, path):
+    def asked_for(self, method: str, path: str) -> list[bytes]:
         """The bodies that came there."""
         return [body for how, where, body in self.asked if (how, where) == (method, path)]
 
-    def answer(self, method, path, query, body):
+    def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
         if path == "/events":
             return self._news(int(query["after"]), float(query["wait"]))
         self.asked.append((method, path, body))
-        nothing = 404, {"title": "Not found", "detail": "There is no such thing.", "code": "none"}
-        return {
+        nothing: Answer = (
+            404,
+            {"title": "Not found", "detail": "There is no such thing.", "code": "none"},
+        )
+        answers: dict[tuple[str, str], Callable[[], Answer]] = {
             ("GET", "/state"): lambda: (200, {**self.state, "last_event": self.last}),
             ("GET", "/checks"): lambda: (200, self._page(int(query["limit"]))),
             ("GET", "/settings"): lambda: (200, self.settings),
@@ -109,21 +127,22 @@ class StandIn:
             ("POST", "/checks"): lambda: self.answer_to_check,
             ("POST", "/watches:pause"): lambda: (200, self._paused(json.loads(body)["minutes"])),
             ("POST", "/daemon:stop"): lambda: (202, None),
-        }.get((method, path), lambda: nothing)()
+        }
+        return answers.get((method, path), lambda: nothing)()
 
-    def _page(self, limit):
+    def _page(self, limit: int) -> Json:
         return {"checks": self.checks[:limit], "next": None}
 
     @property
-    def link(self):
+    def link(self) -> str:
         return f"http://127.0.0.1:{self.port}/open?code=once"
 
-    def _paused(self, minutes):
+    def _paused(self, minutes: float | None) -> Json:
         until = minutes and (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
         self.set_state(mode="paused" if until else "ready", paused_until=until)
         return {"paused_until": until}
 
-    def _news(self, after, wait_s):
+    def _news(self, after: int, wait_s: float) -> Answer:
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self.last > after, wait_s)
             is_known = self._first - 1 <= after <= self.last
@@ -131,15 +150,15 @@ class StandIn:
             return 200, {"events": events, "last": self.last, "reset": not is_known}
 
 
-def _handler_of(standin):
+def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def setup(self):
+        def setup(self) -> None:
             standin.connections.append(self.request)
             super().setup()
 
-        def _serve(self):
+        def _serve(self) -> None:
             parts = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -156,7 +175,7 @@ def _handler_of(standin):
 
         do_GET = do_POST = _serve  # noqa: N815  # the standard library's names
 
-        def _send(self, status, said):
+        def _send(self, status: int, said: object) -> None:
             data = b"" if said is None else json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -166,7 +185,7 @@ def _handler_of(standin):
                 self.end_headers()
                 self.wfile.write(data)
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     return Handler

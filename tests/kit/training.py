@@ -1,10 +1,14 @@
 """Training on the tiny model in this process: what the command does, without its start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from antifake.core.bundle import Bundle
+from antifake.core.catalog import Home
+from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.trainer import training
@@ -31,8 +35,11 @@ class TinyTrainer:
         learn: list[Example],
         settings: Settings = QUICK,
         *,
+        validate: Sequence[Example] = (),
+        shape: Shape | None = None,
+        start: str | None = None,
+        lora: int = 0,
         stop_after: int | None = None,
-        **order,
     ) -> SoftPrompt | None:
         """Train as the command would; gives the prompt that it wrote, if it wrote one.
 
@@ -43,8 +50,9 @@ class TinyTrainer:
             if done == stop_after:
                 raise KeyboardInterrupt
 
-        known = {"validate": [], "shape": Shape()} | order
-        asked = TrainingRequest(out=out, learn=learn, settings=settings, **known)
+        asked = TrainingRequest(
+            out, learn, list(validate), settings, shape or Shape(), start=start, lora=lora
+        )
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # on a busy machine two take ten times as long for tiny products
         try:
@@ -58,7 +66,13 @@ class TinyTrainer:
         return "\n".join(self.said)
 
 
-def tiny_trainer(home, bundle=None, *, cached: bool = True, precision=None) -> TinyTrainer:
+def tiny_trainer(
+    home: Home,
+    bundle: Bundle | None = None,
+    *,
+    cached: bool = True,
+    precision: Precision | None = None,
+) -> TinyTrainer:
     bundle = bundle or home.bundle()
     cache = FeatureCache(home.root / "cache" / "features") if cached else None
     return TinyTrainer(Workspace(bundle, Promptbook(home.prompts), cache, precision))
