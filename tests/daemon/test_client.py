@@ -257,7 +257,7 @@ def everything_asked(where, ids, folder) -> list:
     return told
 
 
-def test_every_command_does_the_same_with_and_without_a_daemon(where, ids, tmp_path):
+def test_every_method_does_the_same_with_and_without_a_daemon(where, ids, tmp_path):
     (tmp_path / "pictures").mkdir()
     kept = where.database.read_bytes()
     without = everything_asked(where, ids, tmp_path / "pictures")
@@ -317,7 +317,7 @@ def test_no_header_makes_a_stranger_the_owner(daemon):
         connection.close()
 
 
-def test_commands_wait_for_a_starting_daemon_and_then_say_so(where):
+def test_a_client_waits_for_a_starting_daemon_and_then_says_so(where):
     with (
         instance.single_instance(where),
         pytest.raises(DaemonError, match="just starting"),
@@ -326,7 +326,7 @@ def test_commands_wait_for_a_starting_daemon_and_then_say_so(where):
         pass
 
 
-def test_a_daemon_without_its_token_file_still_counts_as_running(where, daemon):
+def test_a_daemon_whose_token_file_is_gone_still_counts_as_running(where, daemon):
     where.local_token.unlink()
     with pytest.raises(DaemonError, match="token is gone"), client.connect(where):
         pass

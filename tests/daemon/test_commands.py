@@ -797,7 +797,7 @@ def test_if_the_daemon_cannot_go_on_this_process_judges_the_rest(tmp_path, troub
 
 @pytest.mark.parametrize("option", [["--no-daemon"], ["--model", "tiny"], ["--prompt", "first"]])
 @pytest.mark.usefixtures("tiny_home")
-def test_the_model_or_prompt_that_was_asked_for_is_used(picture, option):
+def test_with_options_for_another_model_or_prompt_this_process_judges(picture, option):
     with ScriptedDaemon(places()) as scripted:
         [row] = run_json("check", picture, *option)
         assert scripted.posted == []

@@ -48,25 +48,25 @@ def refusal(text):
     return str(caught.value)
 
 
-def test_without_a_file_everything_is_as_in_the_code(tmp_path):
+def test_without_a_file_all_settings_have_their_defaults(tmp_path):
     assert load(tmp_path / "none.toml") == Config()
 
 
-def test_what_is_written_stands_over_the_defaults(file):
+def test_the_file_overrides_the_defaults(file):
     config = load(file)
     assert config.server.port == 9000
     assert config.watch.folders == (Folder(Path("/home/anna/Downloads"), exclude=("private/**",)),)
     assert config.history == Config().history
 
 
-def test_a_misspelt_key_is_named_with_the_one_that_was_meant_and_the_file():
+def test_a_misspelt_key_is_reported_with_the_right_one_and_the_file():
     told = refusal("[server]\nprot = 1234")
     assert "server.prot" in told
     assert "did you mean server.port?" in told
     assert "/x/config.toml" in told
 
 
-def test_a_misspelt_key_of_a_folder_and_a_misspelt_part_are_found_too():
+def test_misspelt_keys_of_folders_and_misspelt_groups_are_reported_too():
     assert "exclude" in refusal('[[watch.folders]]\npath = "/a"\nexclud = ["*.png"]')
     assert "did you mean watch?" in refusal("[wach]\nfolders = []")
 
@@ -94,20 +94,20 @@ def test_a_misspelt_key_of_a_folder_and_a_misspelt_part_are_found_too():
         ('[[watch.folders]]\npath = "/a"\ninclude = [7]', "include", "patterns"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_name_and_what_can(text, name, allowed):
+def test_an_invalid_value_is_refused_with_its_name_and_the_valid_ones(text, name, allowed):
     told = refusal(text)
     assert name in told
     assert allowed in told
 
 
-def test_a_file_that_is_not_toml_says_where(file):
+def test_a_file_that_is_not_toml_is_reported_with_the_line(file):
     assert "line 2" in refusal("[server]\nport = = 3")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(file)
 
 
-def test_a_setting_is_got_by_its_dotted_name(file):
+def test_a_setting_is_read_by_its_dotted_name(file):
     config = load(file)
     assert config.get("server.port") == 9000
     assert config.get("server") == config.server
@@ -116,7 +116,7 @@ def test_a_setting_is_got_by_its_dotted_name(file):
     assert all(config.get(name) == config.get(name) for name in names())
 
 
-def test_setting_one_thing_leaves_all_else_as_it_was_written(file):
+def test_changing_one_setting_leaves_the_rest_of_the_file_as_it_was(file):
     assert put(file, "server.port", 9001).server.port == 9001
     assert file.read_text() == WRITTEN.replace("9000", "9001")
     put(file, "login.start", True)
@@ -124,13 +124,13 @@ def test_setting_one_thing_leaves_all_else_as_it_was_written(file):
     assert load(file).login.start
 
 
-def test_line_ends_stay_as_they_were(file):
+def test_line_ends_are_kept(file):
     file.write_bytes(WRITTEN.replace("\n", "\r\n").encode())
     put(file, "server.port", 9001)
     assert file.read_bytes() == WRITTEN.replace("9000", "9001").replace("\n", "\r\n").encode()
 
 
-def test_what_cannot_be_set_leaves_the_file_alone(file):
+def test_an_invalid_change_leaves_the_file_alone(file):
     for name, value in (("server.port", 3), ("server.prot", 9000), ("watch", {})):
         with pytest.raises(ConfigError):
             put(file, name, value)
@@ -138,7 +138,7 @@ def test_what_cannot_be_set_leaves_the_file_alone(file):
     assert [path.name for path in file.parent.iterdir()] == ["config.toml"]
 
 
-def test_none_sets_a_thing_back_to_its_default(file):
+def test_none_restores_the_default(file):
     until = datetime(2026, 5, 1, 12, tzinfo=UTC)
     assert put(file, "watch.paused_until", until).watch.paused_until == until
     assert put(file, "watch.paused_until", None) == load(file)
@@ -146,13 +146,13 @@ def test_none_sets_a_thing_back_to_its_default(file):
     assert put(file, "server.port", None).server == Config().server
 
 
-def test_the_first_setting_makes_the_file_and_its_folder(tmp_path):
+def test_the_first_setting_creates_the_file_and_its_folder(tmp_path):
     path = tmp_path / "new" / "config.toml"
     assert put(path, "worker.model", "mini").worker.model == "mini"
     assert load(path).worker.model == "mini"
 
 
-def test_a_file_that_is_a_link_stays_one(file, tmp_path):
+def test_a_file_that_is_a_link_stays_a_link(file, tmp_path):
     link = tmp_path / "dot" / "config.toml"
     link.parent.mkdir()
     link.symlink_to(file)
@@ -174,11 +174,11 @@ def test_a_file_that_is_a_link_stays_one(file, tmp_path):
         ("server.port", "many", "many"),
     ],
 )
-def test_what_a_person_types_is_understood(name, typed, meant):
+def test_values_are_read_as_people_type_them(name, typed, meant):
     assert from_text(name, typed) == meant
 
 
-def test_folders_come_and_go_and_comments_stay(file):
+def test_folders_are_added_and_removed_and_comments_stay(file):
     pictures = Folder(Path("/home/anna/Pictures"), include=("*.png",), polling=True)
     assert add_folder(file, pictures).watch.folders[1] == pictures
     with pytest.raises(ConfigError, match="watched already"):
@@ -209,18 +209,18 @@ def test_folders_are_added_however_the_others_are_written(tmp_path, text):
     assert load(path).watch.quiet_s in (0.6, 1)
 
 
-def test_the_first_folder_of_all_makes_the_file(tmp_path):
+def test_the_first_folder_creates_the_file(tmp_path):
     folder = Folder(tmp_path)
     assert add_folder(tmp_path / "config.toml", folder).watch.folders == (folder,)
 
 
-def test_what_is_shown_can_be_read_back(file):
+def test_the_output_can_be_read_back(file):
     config = put(file, "watch.paused_until", datetime(2026, 5, 1, tzinfo=UTC))
     assert parse(to_toml(config), file) == config
     assert parse(to_toml(Config()), file) == Config()
 
 
-def test_the_file_lies_in_the_named_home_or_at_the_platforms_place(tmp_path, monkeypatch):
+def test_the_file_is_in_the_given_home_or_where_the_platform_puts_it(tmp_path, monkeypatch):
     monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path))
     assert config_path() == tmp_path / "config.toml"
     monkeypatch.delenv("ANTIFAKE_HOME")

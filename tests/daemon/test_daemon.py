@@ -119,7 +119,7 @@ def test_the_daemon_has_neither_torch_nor_much_memory_and_is_ready_before_its_mo
         assert post(asked, png(4))["state"] == "done"
 
 
-def test_a_second_daemon_says_who_is_first(home):
+def test_a_second_daemon_names_the_first_one(home):
     with running(home) as first:
         first.ready()
         with running(home) as second:
@@ -128,7 +128,7 @@ def test_a_second_daemon_says_who_is_first(home):
         assert said in second.said
 
 
-def test_where_the_port_is_taken_the_next_free_one_is_used(home):
+def test_if_the_port_is_taken_the_next_free_one_is_used(home):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -139,7 +139,7 @@ def test_where_the_port_is_taken_the_next_free_one_is_used(home):
             assert taken < daemon.port <= taken + 20
 
 
-def test_sigterm_under_load_ends_in_time_and_what_waits_is_taken_up_at_the_next_start(home, folder):
+def test_sigterm_under_load_ends_in_time_and_the_queue_continues_at_the_next_start(home, folder):
     for number in range(40):
         (folder / f"{number}.png").write_bytes(png(100 + number))
     with running(home) as daemon:
@@ -173,7 +173,7 @@ def by_file(home, folder) -> int:
     return len(paths)
 
 
-def test_killed_again_and_again_nothing_is_lost_or_judged_twice(home, folder):
+def test_repeated_kills_lose_no_picture_and_judge_none_twice(home, folder):
     for number in range(60):
         (folder / f"{number}.png").write_bytes(png(300 + number))
     for kill in range(4):
@@ -193,7 +193,7 @@ def test_killed_again_and_again_nothing_is_lost_or_judged_twice(home, folder):
 
 
 @pytest.mark.parametrize("damage", ["zero", "garbage"])
-def test_a_damaged_log_is_replaced_by_its_backup_and_the_person_is_told(home, damage):
+def test_a_damaged_history_is_replaced_by_its_backup_and_the_user_is_told(home, damage):
     with running(home) as daemon:
         check = post(daemon.ready(), png(5))
         daemon.stop()
@@ -214,7 +214,7 @@ def test_a_damaged_log_is_replaced_by_its_backup_and_the_person_is_told(home, da
     assert list(home.glob("history.damaged-*")) or damage == "zero"
 
 
-def test_a_log_of_a_newer_version_is_left_alone(home):
+def test_a_history_of_a_newer_version_is_left_alone(home):
     with running(home) as daemon:
         post(daemon.ready(), png(6))
         daemon.stop()
@@ -230,7 +230,7 @@ def test_a_log_of_a_newer_version_is_left_alone(home):
     assert (home / "history.db").read_bytes() == before
 
 
-def test_every_bad_picture_gets_an_answer_and_the_next_good_one_its_verdict(home):
+def test_every_bad_picture_gets_an_answer_and_the_next_good_one_a_verdict(home):
     bad = shared_data("badimages")
     good = photographs()[0].read_bytes()
     with running(home) as daemon:
@@ -266,7 +266,7 @@ def test_many_checks_in_a_row_leave_memory_flat(tiny_home, pictures):
         assert resident(daemon.process.pid) - before < 12e6
 
 
-def test_the_log_of_the_program_names_no_file(home, folder):
+def test_the_log_files_name_no_file_of_the_user(home, folder):
     with running(home) as daemon:
         asked = daemon.ready()
         (folder / "a-very-private-name.png").write_bytes(png(8))

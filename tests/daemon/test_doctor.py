@@ -73,7 +73,7 @@ def named(system, name):
 # --- Well ---------------------------------------------------------------------------------------
 
 
-def test_a_healthy_system_is_told_so(system):
+def test_a_healthy_system_has_no_failures(system):
     with healthy(system):
         found = list(examine(system))
     assert first_trouble(found) is None, found
@@ -84,7 +84,7 @@ def test_a_healthy_system_is_told_so(system):
     )
 
 
-def test_the_command_ends_with_0_or_1_and_names_what_to_do_first(system):
+def test_the_command_exits_with_0_or_1_and_names_the_first_thing_to_do(system):
     doctor = [sys.executable, "-m", "antifake.daemon", "doctor"]
     done = subprocess.run(doctor, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -108,7 +108,7 @@ def test_libraries_that_do_not_load_are_trouble_before_the_model(system):
     assert "no torch" in first.sentence
 
 
-def test_a_transformers_that_lazy_imports_do_not_fit_is_told_and_is_no_trouble(
+def test_a_transformers_unfit_for_lazy_imports_is_reported_but_is_no_failure(
     system, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", python_path(unfitting_transformers(tmp_path / "site")))
@@ -136,7 +136,7 @@ def test_a_folder_that_cannot_be_written(system):
 
 
 @pytest.mark.parametrize("name", ["state", "local_token"])
-def test_what_is_secret_and_open_to_others(system, name):
+def test_secret_files_that_others_can_read(system, name):
     path = getattr(system.where, name)
     if name == "local_token":
         path.write_text("secret")
@@ -236,19 +236,19 @@ def open_store_raw(path):
 # --- The daemon ---------------------------------------------------------------------------------
 
 
-def test_one_that_does_not_run(system):
+def test_a_daemon_that_does_not_run(system):
     first = trouble(system)
     assert (first.name, first.fix) == ("daemon", "antifake daemon start")
 
 
-def test_one_that_crashed(system):
+def test_a_daemon_that_crashed(system):
     system.where.running.write_text('{"pid": 1, "port": 2, "version": "0", "started": "x"}')
     first = trouble(system)
     assert first.name == "daemon"
     assert "crashed" in first.sentence
 
 
-def test_one_that_has_not_said_where_it_is(system):
+def test_a_daemon_that_has_not_announced_its_port(system):
     with instance.single_instance(system.where):
         first = trouble(system)
     assert first.name == "daemon"
@@ -284,7 +284,7 @@ SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
 
 
 @pytest.mark.parametrize("say", [WEB, SSH])
-def test_another_program_on_the_port_where_it_should_answer(system, say):
+def test_another_program_on_the_daemons_port(system, say):
     with instance.single_instance(system.where), stranger(say) as port:
         instance.announce(system.where, port, "0", NOW)
         first = trouble(system)
@@ -292,7 +292,7 @@ def test_another_program_on_the_port_where_it_should_answer(system, say):
     assert "Another program" in first.sentence
 
 
-def test_one_that_hangs(system):
+def test_a_daemon_that_hangs(system):
     with instance.single_instance(system.where), stranger(b"") as port:
         instance.announce(system.where, port, "0", NOW)
         first = trouble(system)
@@ -300,7 +300,7 @@ def test_one_that_hangs(system):
     assert "hangs" in first.sentence
 
 
-def test_one_that_runs_and_listens_nowhere(system):
+def test_a_daemon_that_runs_but_does_not_listen(system):
     with instance.single_instance(system.where):
         instance.announce(system.where, free_port(), "0", NOW)
         first = trouble(system)
@@ -308,7 +308,7 @@ def test_one_that_runs_and_listens_nowhere(system):
 
 
 @pytest.mark.parametrize("say", [WEB, SSH])
-def test_another_program_on_the_port_that_it_would_take(system, say):
+def test_another_program_on_the_port_for_the_next_start(system, say):
     with stranger(say) as port:
         put(system.where.config, "server.port", port)
         found = named(system, "port")
@@ -316,7 +316,7 @@ def test_another_program_on_the_port_that_it_would_take(system, say):
     assert f"Another program has port {port}" in found.sentence
 
 
-def test_an_antifake_of_somebody_else_on_that_port(system, tmp_path):
+def test_the_antifake_of_another_user_on_that_port(system, tmp_path):
     theirs = replace(system.where, state=tmp_path / "s", data=tmp_path / "d", logs=tmp_path / "l")
     theirs.make()
     with instance.single_instance(theirs), app.started(theirs, lambda: None) as daemon:
@@ -385,7 +385,7 @@ def test_without_a_screen_there_is_no_icon_and_no_trouble(system):
     assert "no screen" in found.sentence
 
 
-def test_autostart_that_is_not_as_the_settings_say(system):
+def test_autostart_that_differs_from_the_settings(system):
     with healthy(system):
         put(system.where.config, "login.start", True)
         first = trouble(system)
@@ -406,7 +406,7 @@ def test_autostart_of_a_python_that_is_gone(system, tmp_path):
     assert first.fix == "antifake autostart on"
 
 
-def test_of_several_troubles_the_cause_comes_first(system):
+def test_with_several_failures_the_cause_comes_first(system):
     system.where.config.write_text("[server\n")
     found = [finding.name for finding in examine(system) if not finding.ok]
     assert found == ["settings", "daemon"]

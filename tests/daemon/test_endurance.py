@@ -48,7 +48,7 @@ def all_judged(root: Path, n: int) -> bool:
 
 @linux
 @pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.soak)])
-def test_kills_while_the_model_is_being_loaded_are_no_pictures_fault(tiny_home, folder, kills):
+def test_kills_while_the_model_loads_are_not_blamed_on_a_picture(tiny_home, folder, kills):
     for number in range(6):
         (folder / f"{number}.png").write_bytes(png(number))
     for _ in range(kills):
@@ -71,7 +71,7 @@ def jobs_of(root: Path) -> int:
 
 @linux
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.soak)])
-def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_home, folder, kills):
+def test_repeated_kills_of_the_model_cost_time_but_no_picture(tiny_home, folder, kills):
     with running(tiny_home.root) as daemon:
         daemon.ready()
         for number in range(6):
@@ -82,7 +82,7 @@ def test_a_model_that_is_killed_again_and_again_costs_time_and_no_picture(tiny_h
 
 
 @linux
-def test_a_log_that_is_deleted_while_it_is_open_is_written_anew_with_all_that_was_in_it(tmp_path):
+def test_a_history_deleted_while_open_is_written_again_in_full(tmp_path):
     place = tmp_path / "history.db"
     with open_store(place, now()) as store:
         with store.writing() as session:
@@ -96,7 +96,7 @@ def test_a_log_that_is_deleted_while_it_is_open_is_written_anew_with_all_that_wa
     assert sorted(path for path, *_ in rows(tmp_path)) == ["/a.png", "/b.png"]
 
 
-def test_a_log_that_is_damaged_while_it_is_open_is_put_aside_and_another_one_begun(tmp_path):
+def test_a_history_damaged_while_open_is_put_aside_and_a_new_one_is_begun(tmp_path):
     place = tmp_path / "history.db"
     with open_store(place, now()) as store:
         with store.writing() as session:
@@ -123,7 +123,7 @@ def now() -> datetime:
 
 
 @linux
-def test_on_a_disk_that_takes_nothing_a_verdict_is_given_and_the_person_is_told(tiny_home):
+def test_on_a_full_disk_a_verdict_is_given_and_the_user_is_told(tiny_home):
     spool = tiny_home.root / "run" / "spool"
     with running(tiny_home.root) as daemon:
         asked = daemon.ready()

@@ -71,7 +71,7 @@ def kept(daemon):
 
 
 @pytest.mark.parametrize(("value", "page"), [("no", None), ("host", "news.example"), ("all", PAGE)])
-def test_of_the_address_of_a_page_as_much_is_kept_as_is_allowed(daemon, setting, value, page):
+def test_only_as_much_of_a_pages_address_is_kept_as_the_user_allows(daemon, setting, value, page):
     setting("history.pages", value)
     check = checked(daemon, page=PAGE)
     assert check["page"] == page
@@ -82,7 +82,7 @@ def test_of_the_address_of_a_page_as_much_is_kept_as_is_allowed(daemon, setting,
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_where_a_sent_file_lies_is_kept_if_that_is_allowed(daemon, setting, is_kept):
+def test_the_path_of_a_sent_file_is_kept_only_if_allowed(daemon, setting, is_kept):
     setting("history.paths", is_kept)
     path = f"/home/anna/sent-{next(SEEDS)}.png"
     check = checked(daemon, path=path)
@@ -93,7 +93,7 @@ def test_where_a_sent_file_lies_is_kept_if_that_is_allowed(daemon, setting, is_k
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_where_a_watched_file_lies_is_kept_if_that_is_allowed(daemon, setting, tmp_path, is_kept):
+def test_the_path_of_a_watched_file_is_kept_only_if_allowed(daemon, setting, tmp_path, is_kept):
     setting("history.paths", is_kept)
     before = kept(daemon)
     path = tmp_path / "watched.png"
@@ -106,7 +106,7 @@ def test_where_a_watched_file_lies_is_kept_if_that_is_allowed(daemon, setting, t
 
 
 @pytest.mark.parametrize(("most", "has_one"), [(0, False), (1, True)])
-def test_a_small_picture_is_made_only_where_some_may_be_kept(daemon, setting, most, has_one):
+def test_a_thumbnail_is_made_only_if_some_may_be_kept(daemon, setting, most, has_one):
     setting("history.thumbnails", most)
     check = checked(daemon)
     assert check["has_thumbnail"] is has_one
@@ -117,7 +117,7 @@ def test_a_small_picture_is_made_only_where_some_may_be_kept(daemon, setting, mo
 
 
 @pytest.mark.parametrize("most", [0, 2])
-def test_small_pictures_beyond_the_setting_go_and_the_oldest_go_first(daemon, setting, most):
+def test_thumbnails_beyond_the_limit_are_deleted_oldest_first(daemon, setting, most):
     forget_all(daemon)
     ids = [old(daemon, days) for days in (4, 3, 2, 1)]
     setting("history.thumbnails", most)
@@ -128,7 +128,7 @@ def test_small_pictures_beyond_the_setting_go_and_the_oldest_go_first(daemon, se
 
 
 @pytest.mark.parametrize(("days", "n_left"), [(0, 3), (7, 1), (30, 2)])
-def test_checks_older_than_the_days_that_are_set_go(daemon, setting, days, n_left):
+def test_checks_older_than_the_limit_are_deleted(daemon, setting, days, n_left):
     forget_all(daemon)
     ids = [old(daemon, age) for age in (1, 10, 100)]
     setting("history.keep_days", days)
@@ -137,7 +137,7 @@ def test_checks_older_than_the_days_that_are_set_go(daemon, setting, days, n_lef
 
 
 @pytest.mark.parametrize(("most", "n_left"), [(0, 3), (1, 1), (2, 2), (9, 3)])
-def test_of_more_checks_than_are_set_the_newest_stay(daemon, setting, most, n_left):
+def test_if_there_are_too_many_checks_the_newest_stay(daemon, setting, most, n_left):
     forget_all(daemon)
     ids = [old(daemon, age) for age in (1, 10, 100)]
     setting("history.keep_checks", most)
@@ -145,7 +145,7 @@ def test_of_more_checks_than_are_set_the_newest_stay(daemon, setting, most, n_le
     assert kept(daemon) == set(ids[:n_left])
 
 
-def test_what_the_person_has_a_word_on_stays_however_old_it_is(daemon, setting):
+def test_a_picture_that_the_user_labelled_stays_however_old_it_is(daemon, setting):
     forget_all(daemon)
     ids = [old(daemon, age) for age in (90, 100)]
     assert daemon.send("PUT", f"/checks/{ids[1]}/label", {"label": "fake"}).status == 200
@@ -154,7 +154,7 @@ def test_what_the_person_has_a_word_on_stays_however_old_it_is(daemon, setting):
     assert kept(daemon) == {ids[1]}
 
 
-def test_jobs_that_are_over_go_after_a_day_and_those_that_wait_stay(daemon):
+def test_finished_jobs_are_deleted_after_a_day_and_waiting_ones_stay(daemon):
     """Their paths and pages would outlive the history that the person had tidied up."""
     new_job = NewJob(source="api", priority=Priority.BATCH, path="/home/anna/a.png")
     now = datetime.now(UTC)

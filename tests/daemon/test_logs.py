@@ -37,7 +37,7 @@ def written(where):
     undo()
 
 
-def test_a_line_says_when_how_bad_who_and_what(written):
+def test_a_line_has_time_level_logger_and_message(written):
     log.warning("%d pictures wait", 3)
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING test: 3 pictures wait\n", written()
@@ -74,7 +74,7 @@ def test_an_exit_code_is_no_secret(written):
     assert "exit code: 3, code unreadable" in written()
 
 
-def test_a_trace_names_no_file_of_the_person_unless_all_is_wanted(written):
+def test_a_traceback_names_no_file_of_the_user_except_at_level_debug(written):
     def stumble():
         try:
             Path("/home/anna/private.png").read_bytes()
@@ -100,7 +100,7 @@ def test_a_trace_names_no_file_of_the_person_unless_all_is_wanted(written):
         (RuntimeError("cannot keep /home/anna/x.png here"), "cannot keep ... here"),
     ],
 )
-def test_an_error_that_is_logged_names_no_file_unless_all_is_wanted(written, error, message):
+def test_a_logged_error_names_no_file_except_at_level_debug(written, error, message):
     log.warning("a job failed: %s", error)
     log.error("a job failed", exc_info=error)
     before = written()
@@ -111,7 +111,7 @@ def test_an_error_that_is_logged_names_no_file_unless_all_is_wanted(written, err
     assert "/home/anna/x" in written()
 
 
-def test_what_nobody_catches_in_a_thread_is_told_with_its_trace(written, capfd):
+def test_an_uncaught_error_in_a_thread_is_logged_with_its_traceback(written, capfd):
     def end():
         raise RuntimeError("the thread's own")
 
@@ -126,7 +126,7 @@ def test_what_nobody_catches_in_a_thread_is_told_with_its_trace(written, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_what_nobody_catches_in_main_and_warnings_go_to_the_log(where):
+def test_uncaught_errors_in_the_main_thread_and_warnings_are_logged(where):
     code = (
         "import sys, warnings\n"
         "from antifake.daemon import logs\n"
@@ -151,7 +151,7 @@ def test_what_nobody_catches_in_main_and_warnings_go_to_the_log(where):
     assert "    RuntimeError: main has ended" in text
 
 
-def test_it_is_five_small_files_of_this_user_alone(where):
+def test_the_log_is_five_small_files_that_only_this_user_can_read(where):
     where.logs.mkdir(parents=True, mode=0o755)
     where.log.touch(mode=0o644)
     where.log.chmod(0o644)
@@ -168,12 +168,12 @@ def test_it_is_five_small_files_of_this_user_alone(where):
     assert " 0699 " in where.log.read_text()
 
 
-def test_its_folder_is_private(where):
+def test_the_folder_of_the_log_is_private(where):
     logs.set_up(where, "info")()
     assert stat.S_IMODE(where.logs.stat().st_mode) == 0o700
 
 
-def test_the_settings_say_how_much_is_written(where):
+def test_the_settings_choose_the_level(where):
     where.make()
     put(where.config, "logs.level", "error")
     undo = logs.set_up(where)
@@ -188,13 +188,13 @@ def test_the_settings_say_how_much_is_written(where):
     ]
 
 
-def test_settings_that_cannot_be_read_do_not_keep_it_from_starting(where):
+def test_logging_starts_even_if_the_settings_cannot_be_read(where):
     where.make()
     where.config.write_text("[logs]\nlevel = 7")
     assert logs.level_of_settings(where) == "info"
 
 
-def test_after_undoing_everything_is_as_before(where):
+def test_undoing_the_setup_restores_everything(where):
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
     handlers = list(logging.getLogger().handlers)
     logs.set_up(where, "info")()
@@ -221,7 +221,7 @@ def collect(lines, found):
         found.append(line)  # one by one: what came before an error counts
 
 
-def test_following_goes_on_over_the_change_to_a_new_file(where):
+def test_following_continues_when_a_new_file_is_begun(where):
     where.make()
     where.log.write_text("before\n")
     found = []
@@ -247,7 +247,7 @@ def test_following_goes_on_over_the_change_to_a_new_file(where):
     assert found == ["one", "two", "three", "four"]
 
 
-def test_a_trace_belongs_to_the_message_above_it():
+def test_a_traceback_belongs_to_the_message_above_it():
     found = logs.to_records(
         [
             "    of a message before",

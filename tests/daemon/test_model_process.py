@@ -126,13 +126,15 @@ def test_the_verdicts_are_those_of_the_detector_to_the_last_bit(
     assert (state.model, state.prompt) == (verdict.model, verdict.prompt)
 
 
-def test_who_answers_is_known_without_loading(model: ModelProcess, home: Home) -> None:
+def test_the_active_model_and_prompt_are_known_without_loading(
+    model: ModelProcess, home: Home
+) -> None:
     verdict = model.judge(crops(1))[0]
     assert isinstance(verdict, Verdict)
     assert ActiveModel(home).now() == ModelVersion(verdict.model, verdict.prompt, IMAGE_SIZE)
 
 
-def test_threads_are_served_in_turn_and_each_gets_its_own(model: ModelProcess) -> None:
+def test_threads_are_served_in_turn_and_each_gets_its_own_verdict(model: ModelProcess) -> None:
     alone = [model.judge(crops(3, seed)) for seed in range(4)]
     before = pid(model)
 
@@ -144,12 +146,12 @@ def test_threads_are_served_in_turn_and_each_gets_its_own(model: ModelProcess) -
     assert pid(model) == before
 
 
-def test_no_pictures_need_no_model(tmp_path: Path) -> None:
+def test_an_empty_batch_needs_no_model(tmp_path: Path) -> None:
     with ModelProcess(Home(tmp_path)) as model:
         assert model.judge([]) == []
 
 
-def test_pictures_of_another_size_are_to_be_decoded_again(model: ModelProcess) -> None:
+def test_pictures_of_another_size_must_be_decoded_again(model: ModelProcess) -> None:
     with pytest.raises(ModelChangedError, match="28 x 28"):
         model.judge(crops(1, size=14))
     assert len(model.judge(crops(1))) == 1
@@ -176,7 +178,7 @@ def test_many_pictures_do_not_fill_its_memory(model: ModelProcess, batches: int)
 
 
 @linux
-def test_a_death_while_idle_loses_no_picture(model: ModelProcess) -> None:
+def test_a_child_that_dies_while_idle_loses_no_picture(model: ModelProcess) -> None:
     expected = model.judge(crops(2))
     before = pid(model)
     kill_and_wait(before)
@@ -188,7 +190,7 @@ def test_a_death_while_idle_loses_no_picture(model: ModelProcess) -> None:
 
 
 @linux
-def test_a_death_at_work_is_told_and_the_next_picture_is_judged(
+def test_a_child_that_dies_at_work_is_reported_and_the_next_picture_is_judged(
     model: ModelProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = model.judge(crops(2))
@@ -221,7 +223,7 @@ def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(home: Home) 
 
 
 @posix
-def test_ctrl_c_is_for_the_daemon(model: ModelProcess) -> None:
+def test_ctrl_c_does_not_end_the_child(model: ModelProcess) -> None:
     expected = model.judge(crops(1))
     before = pid(model)
     os.kill(before, signal.SIGINT)
@@ -234,7 +236,7 @@ def test_ctrl_c_is_for_the_daemon(model: ModelProcess) -> None:
     [b"[]", b"[7]", b'[{"p_fake": NaN, "label": "real"}]', b'[{"p_fake": 0, "label": 0}]', b"["],
 )
 @posix
-def test_nonsense_is_no_verdict(tmp_path: Path, home: Home, answer: bytes) -> None:
+def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: bytes) -> None:
     """A captured child says what it likes."""
     script = tmp_path / "captured"
     ready = b'{"model": "m@1", "prompt": "p@1", "warning": null}'
@@ -282,7 +284,7 @@ def test_it_sleeps_when_idle_and_wakes_for_the_next_picture(home: Home) -> None:
 
 
 @linux
-def test_nothing_stays_behind(home: Home) -> None:
+def test_no_process_or_memory_is_left_over(home: Home) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     seen = []
     for _ in range(3):
@@ -294,7 +296,7 @@ def test_nothing_stays_behind(home: Home) -> None:
 
 
 @linux
-def test_closing_waits_for_nobody_and_whoever_waits_is_told(home: Home) -> None:
+def test_closing_does_not_wait_and_waiting_threads_get_an_error(home: Home) -> None:
     with ThreadPoolExecutor(2) as threads:
         with ModelProcess(home) as model:
             model.wake()
@@ -311,7 +313,7 @@ def test_closing_waits_for_nobody_and_whoever_waits_is_told(home: Home) -> None:
 
 @linux
 @pytest.mark.parametrize("is_ready", [False, True])
-def test_it_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) -> None:
+def test_the_child_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) -> None:
     program = (
         "import sys, numpy, pathlib\n"
         "from antifake.core.catalog import Home\n"
@@ -335,7 +337,7 @@ def test_it_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) -> None
 # --- Another model, another prompt, none ---------------------------------------------------
 
 
-def test_another_prompt_or_model_answers_from_the_next_picture_on(
+def test_another_prompt_or_model_is_used_from_the_next_picture_on(
     tiny_source: Path, tmp_path: Path
 ) -> None:
     home = fill(Home(tmp_path), tiny_source)
@@ -354,7 +356,7 @@ def test_another_prompt_or_model_answers_from_the_next_picture_on(
         assert (third[0].model, third[0].prompt) == (model.state().model, model.state().prompt)
 
 
-def test_what_answers_is_read_again_only_when_a_file_changed(
+def test_model_and_prompt_are_read_again_only_after_a_file_changed(
     tiny_home: Home, bundle: Bundle
 ) -> None:
     book = Promptbook(tiny_home.prompts)
@@ -387,7 +389,7 @@ def test_what_answers_is_read_again_only_when_a_file_changed(
     assert active_model.now() == second
 
 
-def test_names_in_the_settings_go_before_the_active_ones(tiny_home: Home, bundle: Bundle) -> None:
+def test_names_in_the_settings_override_the_active_ones(tiny_home: Home, bundle: Bundle) -> None:
     file = tiny_home.root / "other.safetensors"
     file.write_bytes(tiny_prompt(2).to_bytes())
     by_file = ActiveModel(tiny_home, "tiny", str(file)).now()
@@ -402,7 +404,7 @@ def test_names_in_the_settings_go_before_the_active_ones(tiny_home: Home, bundle
         ActiveModel(tiny_home, bundle.manifest.name, "third").now()
 
 
-def test_without_a_model_the_sentence_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_model_the_error_says_what_to_do(tmp_path: Path) -> None:
     with ModelProcess(Home(tmp_path)) as model:
         model.wake()
         with pytest.raises(ModelError, match="antifake model pull mini"):
@@ -412,7 +414,7 @@ def test_without_a_model_the_sentence_says_what_to_do(tmp_path: Path) -> None:
         assert "antifake model pull mini" in (state.why or "")
 
 
-def test_a_damaged_model_is_told_and_once_repaired_it_judges(tiny_home: Home) -> None:
+def test_a_damaged_model_is_reported_and_judges_once_repaired(tiny_home: Home) -> None:
     clock = Clock()
     folder = tiny_home.models / "tiny"
     weights = next(folder.glob("model-*"))
@@ -462,7 +464,7 @@ def test_each_failure_in_a_row_is_followed_by_a_longer_rest() -> None:
 
 
 @posix
-def test_one_that_always_dies_is_started_ever_less_often(
+def test_a_child_that_always_dies_is_started_less_and_less_often(
     tiny_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
@@ -496,7 +498,7 @@ def test_a_short_rest_is_waited_for(tiny_home: Home, monkeypatch: pytest.MonkeyP
 
 
 @posix
-def test_one_that_never_loads_is_given_up(
+def test_a_model_that_never_loads_is_given_up(
     tiny_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "sleeper"
@@ -511,7 +513,7 @@ def test_one_that_never_loads_is_given_up(
 
 
 @posix
-def test_what_it_complains_of_is_logged_without_paths(
+def test_output_of_the_child_is_logged_without_paths(
     tiny_home: Home,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -539,7 +541,7 @@ def test_what_it_complains_of_is_logged_without_paths(
         ("No such file: '/home/me/x y.png'", "No such file: ..."),
     ],
 )
-def test_paths_are_left_out(line: str, expected: str) -> None:
+def test_paths_are_removed_from_messages(line: str, expected: str) -> None:
     assert without_paths(line) == expected
 
 

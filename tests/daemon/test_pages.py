@@ -69,7 +69,7 @@ def test_looking_at_the_head_of_a_link_does_not_use_it_up(here, stranger):
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/picture/0000000000000", "/thumb/x", "/live", "/news"])
-def test_without_a_session_nothing_is_shown_but_how_to_get_one(here, stranger, path):
+def test_without_a_session_a_page_only_shows_how_to_get_one(here, stranger, path):
     here.add("secret-holiday.jpg")
     for answer in (stranger.get(path), stranger.get(path, headers={"Cookie": f"{COOKIE}=guess"})):
         assert answer.status_code == 401
@@ -84,7 +84,7 @@ def test_logging_out_ends_the_session_everywhere(here, me):
     assert me.get("/").status_code == 401
 
 
-def test_every_answer_is_sealed(here, me):
+def test_every_answer_has_the_security_headers(here, me):
     one = here.add("a.jpg", thumb=scene(1))
     for path in [
         *PAGES,
@@ -125,7 +125,7 @@ def test_a_cookie_alone_changes_nothing(here, me, headers, status):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
-def test_what_a_form_can_send_is_refused(here, me, kind):
+def test_a_body_that_a_form_can_send_is_refused(here, me, kind):
     one = here.add("a.jpg")
     body = json.dumps({"ids": [one.id], "label": "fake", "note": ""})
     answer = me.post("/changes/label", data=body, content_type=kind, headers=SENDER)
@@ -137,7 +137,7 @@ def test_what_a_form_can_send_is_refused(here, me, kind):
     "body",
     [[], {}, {"ids": []}, {"ids": [1], "note": ""}, {"ids": "abc", "label": "fake"}],
 )
-def test_a_change_that_cannot_be_read_is_refused_in_a_sentence(me, body):
+def test_a_malformed_change_is_refused_with_a_message(me, body):
     answer = me.post("/changes/label", json=body, headers=SENDER)
     assert answer.status_code == 400
     assert answer.json["error"].endswith(".")
@@ -160,7 +160,7 @@ def test_reading_changes_nothing(here, me):
 # --- History ------------------------------------------------------------------------------
 
 
-def test_the_history_is_turned_page_by_page(here, me):
+def test_the_history_is_shown_page_by_page(here, me):
     for n in range(120):
         here.add(f"p{n:03}.jpg", at=ago(minutes=200 - n))
     first = me.get("/").text
@@ -188,7 +188,7 @@ def test_the_history_is_turned_page_by_page(here, me):
         ("verdict=real&corrected=no", {"beach.jpg"}),
     ],
 )
-def test_filters_show_what_they_say(here, me, query, shown):
+def test_filters_show_what_they_promise(here, me, query, shown):
     here.add("cat.png", label="fake", source="extension", at=ago(days=3))
     here.add("beach.jpg", model="other@1")
     dog = here.add("sub/dog.jpg")
@@ -203,20 +203,20 @@ def test_filters_show_what_they_say(here, me, query, shown):
 @pytest.mark.parametrize(
     "query", ["verdict=maybe", "since=31.1.2026", "since=0001-01-01", "until=x"]
 )
-def test_a_filter_that_cannot_be_is_a_sentence(me, query):
+def test_an_invalid_filter_is_refused_with_a_message(me, query):
     answer = me.get(f"/?{query}")
     assert answer.status_code == 400
     assert "That cannot be read" in answer.text
 
 
-def test_what_is_not_there_is_a_page_that_says_so(me):
+def test_an_unknown_address_is_a_page_that_says_so(me):
     for path in ("/picture/0000000000000", "/picture/..", "/?after=nonsense", "/review?at=nobody"):
         answer = me.get(path)
         assert answer.status_code == 404
         assert "To the history" in answer.text
 
 
-def test_undo_restores_the_former_word_with_its_note(here, me):
+def test_undo_restores_the_former_label_with_its_note(here, me):
     one = here.add("a.jpg", label="fake")
     change(me, "label", ids=[one.id], label="real", note="my own photo")
     former = here.service.get(one.id)
@@ -262,7 +262,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_shown_and_does_nothing(here, me, name):
+def test_a_hostile_file_name_is_shown_and_does_nothing(here, me, name):
     one = here.add(name, label="unsure", p_fake=0.5)
     for path in ("/", f"/picture/{one.id}", "/review"):
         text = me.get(path).get_data().decode()
@@ -280,7 +280,7 @@ def test_long_names_lose_their_middle():
     assert len(wording.short("x" * 500)) == wording.LONGEST_NAME
 
 
-def test_signs_without_a_shape_become_one_that_is_seen():
+def test_invisible_characters_are_made_visible():
     assert wording.inert("a\nb\u202ec\udcff") == "a\ufffdb\ufffdc\ufffd"
     assert wording.inert("👩\u200d🌾 Ωé 写真.jpg") == "👩\u200d🌾 Ωé 写真.jpg"
 
@@ -288,13 +288,13 @@ def test_signs_without_a_shape_become_one_that_is_seen():
 # --- Folders, browsers, settings, privacy --------------------------------------------------
 
 
-def test_every_setting_has_words_of_its_own():
+def test_every_setting_has_its_own_description():
     shown = set(names()) - settings.ELSEWHERE
     assert settings.TITLES.keys() == settings.HINTS.keys() == shown
     assert {name.partition(".")[0] for name in shown} == settings.GROUPS.keys()
 
 
-def test_a_setting_is_changed_and_goes_back_to_its_default(here, me):
+def test_a_setting_is_changed_and_reset_to_its_default(here, me):
     assert change(me, "setting", name="worker.idle_minutes", value="2.5").status_code == 200
     assert here.service.config.worker.idle_minutes == 2.5
     assert change(me, "setting", name="worker.idle_minutes", value="").status_code == 200
@@ -310,7 +310,7 @@ def test_a_setting_is_changed_and_goes_back_to_its_default(here, me):
         ("watch.folders", "[]", "watch.folders is not a setting"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_with_what_can_be(here, me, name, value, sentence):
+def test_an_invalid_setting_is_refused_with_the_valid_values(here, me, name, value, sentence):
     before = here.service.config
     answer = change(me, "setting", name=name, value=value)
     assert answer.status_code == 422
@@ -332,21 +332,21 @@ def test_a_folder_is_added_and_removed(here, me, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["", "relative/folder"])
-def test_a_folder_without_a_whole_path_is_refused(me, path):
+def test_a_folder_with_a_relative_path_is_refused(me, path):
     about = {"recursive": True, "polling": False, "include": "", "exclude": ""}
     answer = change(me, "folder", path=path, **about)
     assert answer.status_code == 422
     assert answer.json["error"]
 
 
-def test_what_is_wrong_with_a_folder_is_said(here, me, tmp_path):
+def test_the_problem_of_a_folder_is_shown(here, me, tmp_path):
     about = {"recursive": True, "polling": False, "include": "", "exclude": ""}
     with here.watching():
         change(me, "folder", path=str(tmp_path / "gone"), **about)
         eventually(lambda: 'class="problem"' in me.get("/folders").text)
 
 
-def test_watching_is_paused_and_goes_on(here, me):
+def test_watching_is_paused_and_resumed(here, me):
     change(me, "pause", minutes=60)
     assert (here.service.config.watch.paused_until - NOW).total_seconds() == 3600
     assert "Paused until" in me.get("/folders").text
@@ -355,7 +355,7 @@ def test_watching_is_paused_and_goes_on(here, me):
     assert change(me, "pause", minutes=-1).status_code == 422
 
 
-def test_a_browser_is_let_in_or_turned_away_and_shut_out_again(here, me):
+def test_a_browser_is_accepted_or_rejected_and_later_revoked(here, me):
     asked = here.access.ask("Chrome", "chrome-extension://abc", ["check", "read"])
     shown = me.get("/browsers").text
     assert asked.code in shown
@@ -370,21 +370,21 @@ def test_a_browser_is_let_in_or_turned_away_and_shut_out_again(here, me):
     assert late.status_code == 404
 
 
-def test_every_request_that_was_made_is_shown(here, me):
+def test_the_privacy_page_shows_every_request_that_was_made(here, me):
     assert "has not made a single request" in me.get("/privacy").text
     here.requests += ["2026-11-22T10:00:00  344,000,000 bytes  mini <from> example.org"]
     shown = me.get("/privacy").text
     assert "344,000,000 bytes  mini &lt;from&gt; example.org" in shown
 
 
-def test_it_says_where_everything_is_kept(here, me):
+def test_the_privacy_page_says_where_everything_is_kept(here, me):
     shown = me.get("/privacy").text
     assert "Your pictures never leave this computer." in shown
     assert here.store.database.name in shown
     assert str(here.service.settings.path) in shown
 
 
-def test_what_a_team_can_see_is_said(here, me, monkeypatch):
+def test_the_privacy_page_says_what_a_team_can_see(here, me, monkeypatch):
     monkeypatch.setattr(here.store.database, "is_sqlite", False)
     shown = me.get("/privacy").text
     assert "never leave this computer" not in shown
@@ -392,14 +392,14 @@ def test_what_a_team_can_see_is_said(here, me, monkeypatch):
     assert "the database of your team" in shown
 
 
-def test_notices_are_shown_until_they_were_read(here, me):
+def test_notices_are_shown_until_they_are_dismissed(here, me):
     here.service.notice("The log was <damaged>.")
     assert "The log was &lt;damaged&gt;." in me.get("/").text
     change(me, "notices")
     assert "damaged" not in me.get("/").text
 
 
-def test_what_is_forgotten_is_gone(here, me):
+def test_a_forgotten_picture_is_gone(here, me):
     one, other = here.add("a.jpg", thumb=scene(1)), here.add("b.jpg")
     assert change(me, "forget", ids=[one.id]).status_code == 200
     assert me.get(f"/picture/{one.id}").status_code == 404
@@ -407,7 +407,7 @@ def test_what_is_forgotten_is_gone(here, me):
     assert me.get(f"/verdicts?ids={one.id},{other.id}").json.keys() == {other.id}
 
 
-def test_only_some_pages_get_a_stream(me):
+def test_the_number_of_pages_with_a_stream_is_limited(me):
     streams = [me.get("/live") for _ in range(STREAMS)]
     assert {one.status_code for one in streams} == {200}
     assert me.get("/live").status_code == 503
@@ -417,7 +417,7 @@ def test_only_some_pages_get_a_stream(me):
         assert again.status_code == 200
 
 
-def test_a_stream_tells_what_happens_and_jumps_where_it_was_away_too_long(here, me):
+def test_a_stream_sends_events_and_a_reset_after_a_long_absence(here, me):
     here.service.events.tell("check", id="x", word="a\nb")
     last = here.service.events.last
     with me.get(f"/live?after={last - 1}") as answer:
@@ -450,13 +450,13 @@ def test_a_stream_ends_with_its_session(here, me):
         ("\\\\disk\\all\\c.jpg", "\\\\disk\\all"),
     ],
 )
-def test_the_folder_of_a_picture_finds_it_again(here, me, path, folder):
+def test_the_link_to_the_folder_of_a_picture_finds_the_picture(here, me, path, folder):
     one = here.add("x", path=path)
     assert wording.folder_of(here.service.get(one.id)) == folder
     assert one.id in me.get("/", query_string={"folder": folder}).text
 
 
-def test_no_page_names_another_address_or_has_code_and_style_of_its_own():
+def test_no_page_has_foreign_addresses_or_inline_code_and_style():
     """What it loads is in the wheel: tests/house/test_wheel.py gets it from an installed one."""
     for page in (Path(settings.__file__).parent / "templates").iterdir():
         text = page.read_text("utf-8")

@@ -204,7 +204,7 @@ def test_searching_and_filtering_by_mouse(here, desk):
     expect(page.locator(".chips li")).to_have_count(3)
 
 
-def test_without_javascript_all_can_be_read(here, served, chromium):
+def test_everything_can_be_read_without_javascript(here, served, chromium):
     fill(here)
     for n in range(60):
         here.add(f"old{n:02}.jpg", at=ago(days=40, minutes=n))
@@ -255,7 +255,7 @@ def test_many_are_corrected_by_keyboard_and_undone_with_the_button(here, desk):
     assert here.service.get(word.id) == word
 
 
-def test_a_picture_that_could_not_be_read_is_left_out(here, desk):
+def test_a_picture_that_could_not_be_read_is_left_out_of_corrections(here, desk):
     here.add("fine.jpg")
     here.add_failed("broken.jpg", "It ends in the middle.")
     page = desk.open()
@@ -289,7 +289,7 @@ def test_keys_do_nothing_while_typing_and_can_be_switched_off(here, desk):
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_a_note_is_kept_with_the_word(here, desk):
+def test_a_note_is_kept_with_the_label(here, desk):
     one = here.add("cat.jpg", label="fake", thumb=scene(5))
     page = desk.open(f"/picture/{one.id}")
     page.get_by_label("Note").fill("my <b>own</b> cat")
@@ -313,7 +313,7 @@ def test_forgetting_asks_first(here, desk):
     expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")
 
 
-def test_the_review_goes_through_what_nobody_has_spoken_of(here, desk):
+def test_the_review_shows_pictures_that_the_user_has_not_labelled(here, desk):
     fill(here)
     page = desk.open("/review")
     expect(page.locator(".heading")).to_contain_text("4 pictures left")
@@ -348,7 +348,7 @@ def test_new_pictures_are_announced_and_move_nothing(here, desk):
     expect(page.locator(".row")).to_have_count(6)
 
 
-def test_what_is_corrected_or_forgotten_elsewhere_shows_here(here, desk):
+def test_corrections_and_deletions_made_elsewhere_show_on_the_page(here, desk):
     fill(here)
     page = desk.open()
     here.service.correct(list(id_of(here, "meme")), "real", "tray")
@@ -367,7 +367,7 @@ def test_what_is_corrected_or_forgotten_elsewhere_shows_here(here, desk):
     expect(page.locator("#state")).to_contain_text("Ready")
 
 
-def test_a_page_without_a_stream_asks_now_and_then(here, desk):
+def test_a_page_without_a_stream_polls(here, desk):
     fill(here)
     desk.page.clock.install()
     desk.page.route("**/live?**", lambda route: route.fulfill(status=503))
@@ -406,7 +406,7 @@ def test_a_folder_is_added_paused_and_removed(here, desk, tmp_path):
     assert here.service.config.watch.folders == ()
 
 
-def test_a_setting_says_what_is_wrong_beside_it(here, desk):
+def test_the_error_of_a_setting_is_shown_beside_it(here, desk):
     page = desk.open("/settings")
     port = page.get_by_label("Port", exact=True)
     port.fill("80")
@@ -427,7 +427,7 @@ def test_a_setting_says_what_is_wrong_beside_it(here, desk):
     assert here.service.config.server.port == 8765
 
 
-def test_a_browser_that_asks_appears_and_is_let_in(here, desk):
+def test_a_pairing_request_appears_and_is_accepted(here, desk):
     page = desk.open("/")
     asked = here.access.ask("Firefox on this laptop", "moz-extension://5f0c", ["check", "correct"])
     page.get_by_role("link", name="See the request").click()
@@ -491,7 +491,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(shown, name):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_axe_finds_nothing_in_what_opens(here, served, chromium):
+def test_axe_finds_nothing_in_dialogs_and_menus(here, served, chromium):
     fill(here)
     with chromium.new_context(bypass_csp=True) as context:
         page = context.new_page()
@@ -514,7 +514,7 @@ def test_axe_finds_nothing_in_what_opens(here, served, chromium):
         assert axe(page) == []
 
 
-def test_everything_is_reached_by_tab_and_seen_where_it_is(here, desk):
+def test_everything_can_be_reached_by_tab_and_shows_its_focus(here, desk):
     fill(here)
     page = desk.open()
     page.keyboard.press("Tab")
@@ -534,7 +534,7 @@ def test_everything_is_reached_by_tab_and_seen_where_it_is(here, desk):
     assert {"All", "More filters", "meme.webp", "Keyboard", "Log out"} <= seen
 
 
-def test_targets_are_large_enough(here, desk, tmp_path):
+def test_click_targets_are_large_enough(here, desk, tmp_path):
     for path in prepared(here, tmp_path).values():
         look(desk.page, desk.url + path)
         assert desk.page.evaluate(SMALL_TARGETS) == [], path

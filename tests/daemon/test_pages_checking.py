@@ -55,7 +55,7 @@ def me(daemon) -> Person:
 # --- As it is sent ------------------------------------------------------------------------
 
 
-def test_bytes_go_in_and_a_verdict_comes_out(daemon, me):
+def test_the_bytes_of_a_picture_get_a_verdict(daemon, me):
     answer = me.give(png(1))
     assert answer.status == 200
     said = answer.json
@@ -68,7 +68,7 @@ def test_bytes_go_in_and_a_verdict_comes_out(daemon, me):
     assert said["id"] in shown
 
 
-def test_the_same_picture_again_is_answered_from_the_log(me):
+def test_the_same_picture_again_is_answered_from_the_history(me):
     assert me.give(png(2)).json == me.give(png(2)).json
 
 
@@ -99,7 +99,7 @@ def test_many_at_once_are_all_answered_in_the_end(me):
         (b"", "."),
     ],
 )
-def test_a_picture_that_cannot_be_judged_is_a_sentence(me, data, sentence):
+def test_a_picture_that_cannot_be_judged_gets_a_message(me, data, sentence):
     answer = me.give(data)
     assert answer.status == 422
     assert answer.json["error"].endswith(sentence)
@@ -137,7 +137,7 @@ def test_only_plain_bytes_are_taken(me, kind):
     assert me.give(b"[]", kind).status == 415
 
 
-def test_bytes_are_taken_nowhere_else(daemon, me):
+def test_no_other_address_of_the_page_accepts_plain_bytes(daemon, me):
     about = {"Cookie": me.cookie, "X_Requested_By": "antifake", "Content_Type": BYTES}
     assert daemon.ask("POST", "//changes/notices", b"x", token=None, **about).status == 415
     large = bytes(2_000_000)
@@ -157,7 +157,7 @@ def head(daemon: Asked, me: Person, *lines: str) -> int:
     return int(daemon.raw("\r\n".join(asked).encode() + b"\r\n\r\n").split(b" ", 2)[1])
 
 
-def test_what_is_too_large_or_of_unknown_length_is_refused(daemon, me):
+def test_a_body_that_is_too_large_or_of_unknown_length_is_refused(daemon, me):
     assert me.give(bytes(MAX_FILE_BYTES + 1)).status == 413
     assert head(daemon, me, f"Content-Length: {MAX_FILE_BYTES + 4097}") == 413
     assert head(daemon, me) == 411
@@ -183,7 +183,7 @@ def test_a_picture_that_is_too_large_or_of_unknown_size_is_refused(tmp_path, tin
         assert unknown.status_code == 411
 
 
-def test_a_name_that_was_never_given_is_not_there(me):
+def test_an_unknown_id_is_not_found(me):
     answer = me.get("/given/0000000000000")
     assert answer.status == 404
 
@@ -303,7 +303,7 @@ def test_a_picture_is_pasted_and_text_is_left_alone(page):
     assert page.evaluate(PASTE, words) is True  # not prevented
 
 
-def test_what_is_no_picture_or_too_large_is_not_even_sent(page):
+def test_files_that_are_no_pictures_or_too_large_are_not_even_sent(page):
     sent = []
     page.on("request", lambda asked: sent.append(asked.url))
     drop(page, {"notes.txt": b"hello"}, "text/plain")
@@ -321,7 +321,7 @@ def allow_less(route, n: int) -> None:
     route.fulfill(response=answer, body=text)
 
 
-def test_a_picture_that_takes_long_is_asked_for_again(page, me):
+def test_the_page_asks_again_for_a_picture_that_takes_long(page, me):
     known = me.give(png(45)).json
     later = {"id": known["id"], "state": "queued", "word": None, "label": None}
     page.route("**/changes/check", lambda route: route.fulfill(json=later))
@@ -329,7 +329,7 @@ def test_a_picture_that_takes_long_is_asked_for_again(page, me):
     expect(given(page, "slow.png").locator(".word")).to_have_text(known["word"], ignore_case=True)
 
 
-def test_a_refusal_is_shown_with_its_sentence(page):
+def test_a_refusal_is_shown_with_its_message(page):
     full = {"error": "100 pictures are waiting already; try again in a moment."}
     page.route("**/changes/check", lambda route: route.fulfill(status=503, json=full))
     drop(page, {"one.png": png(47)})
@@ -346,7 +346,7 @@ def test_a_hostile_name_does_nothing(page):
     assert page.locator("#given-rows img").count() == 0
 
 
-def test_a_selection_outlives_a_picture_that_is_checked(page, me):
+def test_a_selection_is_kept_when_a_picture_is_checked(page, me):
     ids = [me.give(png(seed)).json["id"] for seed in (50, 51)]
     page.reload()
     page.locator(f'.row[data-id="{ids[0]}"] .pick input').check()
@@ -356,7 +356,7 @@ def test_a_selection_outlives_a_picture_that_is_checked(page, me):
     expect(page.locator("#picked")).to_have_text("1 selected")
 
 
-def test_what_is_forgotten_is_gone_from_both_lists(daemon, page):
+def test_a_forgotten_picture_is_gone_from_both_lists(daemon, page):
     drop(page, {"regretted.png": png(55)})
     expect(page.locator("#given-status")).to_have_text("Done.", timeout=WAIT_MS)
     name = given(page, "regretted.png").get_attribute("data-id")
@@ -364,7 +364,7 @@ def test_what_is_forgotten_is_gone_from_both_lists(daemon, page):
     expect(page.locator(f'[data-id="{name}"]')).to_have_count(0)
 
 
-def test_the_first_picture_of_all_fills_the_empty_list(tiny_source, tmp_path, chromium):
+def test_the_first_picture_fills_the_empty_list(tiny_source, tmp_path, chromium):
     with running_daemon(tmp_path, tiny_source) as fresh, chromium.new_context() as context:
         page = opened(fresh, context)
         expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")

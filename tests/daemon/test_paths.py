@@ -88,7 +88,7 @@ def run(*words):
 
 
 @named(REFUSED)
-def test_what_is_no_path_is_refused_in_a_sentence(typed):
+def test_text_that_is_no_path_is_refused_with_a_message(typed):
     with pytest.raises(PathError, match=r"^[A-Z].*\.$"):
         whole_path(typed)
     with pytest.raises(PathError):
@@ -97,7 +97,7 @@ def test_what_is_no_path_is_refused_in_a_sentence(typed):
 
 @named(RELATIVE)
 @pytest.mark.skipif(os.name == "nt", reason="there it is whole")
-def test_a_relative_path_needs_a_folder_that_it_starts_from(typed):
+def test_a_relative_path_needs_a_folder_to_start_from(typed):
     with pytest.raises(PathError, match="not the whole path"):
         whole_path(typed)
     assert whole_path(typed, Path("/home/anna")) == Path("/home/anna") / typed
@@ -110,7 +110,7 @@ def test_two_ways_to_write_a_folder_are_the_same_folder(monkeypatch):
 
 
 @named(ALL)
-def test_the_commands_for_folders_take_any_text(user, typed):
+def test_the_commands_for_folders_accept_any_text(user, typed):
     is_refused = typed in REFUSED.values()
     is_folder = typed in ("~", "//", "/home/anna/../..")
     codes = [
@@ -127,7 +127,7 @@ def test_the_commands_for_folders_take_any_text(user, typed):
 
 @pytest.mark.usefixtures("user")
 @named(ALL)
-def test_the_settings_command_takes_any_text(typed):
+def test_the_settings_command_accepts_any_text(typed):
     folder = f"[{{path = {json.dumps(typed)}}}]"
     done = run("config", "set", "watch.folders", folder)
     assert (done.exit_code == 0) == (typed in ODD.values())
@@ -137,7 +137,7 @@ def test_the_settings_command_takes_any_text(typed):
 
 
 @named(ALL)
-def test_the_api_takes_any_text(daemon, typed):
+def test_the_api_accepts_any_text(daemon, typed):
     reply = daemon.post("/watches", {"path": typed})
     if typed in ODD.values():
         assert reply.status == 201
@@ -149,7 +149,7 @@ def test_the_api_takes_any_text(daemon, typed):
 
 
 @named(ALL)
-def test_the_page_takes_any_text(daemon, typed):
+def test_the_page_accepts_any_text(daemon, typed):
     reply = change(daemon, "folder", path=typed, include="", exclude="", recursive=True)
     if typed in ODD.values():
         assert reply.status == 200, reply.body
@@ -179,7 +179,7 @@ def test_the_settings_file_may_hold_any_text(typed):
 
 
 @named(REFUSED | RELATIVE)
-def test_a_folder_in_the_file_that_is_no_path_is_named_when_another_is_added(tmp_path, typed):
+def test_an_invalid_folder_in_the_file_is_reported_when_another_is_added(tmp_path, typed):
     file = tmp_path / "config.toml"
     file.write_text(f"[[watch.folders]]\npath = {json.dumps(typed)}\n")
     for change_ in (

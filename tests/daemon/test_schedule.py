@@ -59,7 +59,7 @@ def test_while_the_computer_is_awake_the_folders_are_not_walked_each_time(clocks
     assert log == ["look"] * 4
 
 
-def test_after_a_sleep_the_folders_are_walked_once_before_all_else(clocks, done):
+def test_after_a_sleep_the_folders_are_walked_once_before_anything_else(clocks, done):
     log, look = done
     clocks.sleep(8 * 3600)
     look()
@@ -71,7 +71,7 @@ def test_after_a_sleep_the_folders_are_walked_once_before_all_else(clocks, done)
     assert log[3:] == ["rescan", "look"]
 
 
-def test_a_wall_clock_that_is_put_back_is_no_sleep(clocks, done):
+def test_a_wall_clock_that_is_put_back_does_not_count_as_sleep(clocks, done):
     log, look = done
     clocks.sleep(-3600)
     look()
@@ -90,7 +90,7 @@ def at_work(folder, rescan=lambda: None):
             yield scheduler, upkeep
 
 
-def test_each_job_has_its_time(tmp_path):
+def test_each_job_runs_at_its_time(tmp_path):
     with at_work(tmp_path) as (scheduler, upkeep):
         every = {job.id: job.trigger.interval for job in scheduler.get_jobs()}
         assert every == {
@@ -101,7 +101,7 @@ def test_each_job_has_its_time(tmp_path):
         assert scheduler.get_job("tidy").next_run_time == upkeep.clock() + MINUTE
 
 
-def test_another_time_between_two_walks_counts_from_now_on(tmp_path):
+def test_a_new_interval_between_walks_counts_at_once(tmp_path):
     walks = []
     with at_work(tmp_path, lambda: walks.append(1)) as (scheduler, upkeep):
         upkeep.settings.put("watch.rescan_minutes", 90.0)
@@ -119,7 +119,7 @@ def test_tidying_up_makes_the_backup_of_the_day(tmp_path):
         assert eventually(upkeep.store.backups.all)
 
 
-def test_a_job_that_fails_tells_the_person_why_and_is_tried_again_in_its_time(tmp_path):
+def test_a_failed_job_tells_the_user_why_and_runs_again_at_its_next_time(tmp_path):
     with at_work(tmp_path) as (scheduler, upkeep):
         upkeep.settings.path.write_text("[worker]\nqeue = 8\n")
         scheduler.modify_job("look after", next_run_time=datetime.now(UTC))
@@ -130,7 +130,7 @@ def test_a_job_that_fails_tells_the_person_why_and_is_tried_again_in_its_time(tm
         eventually(lambda: upkeep.settings.config.worker.queue == 8)
 
 
-def test_no_name_of_a_file_gets_into_the_logs_with_a_failure(tmp_path, caplog):
+def test_a_failure_puts_no_file_name_into_the_logs(tmp_path, caplog):
     """A disk that fails names the file in its error; the person may read it, the logs may not."""
 
     def fail():

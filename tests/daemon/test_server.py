@@ -48,7 +48,7 @@ def get(port: int) -> bytes:
 # --- The port -------------------------------------------------------------------------------
 
 
-def test_where_a_stranger_has_the_port_the_next_one_is_taken():
+def test_if_another_program_has_the_port_the_next_one_is_used():
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
         with Server(small_app(lambda: "here"), taken) as server:
@@ -56,7 +56,7 @@ def test_where_a_stranger_has_the_port_the_next_one_is_taken():
             assert get(server.port) == b"here"
 
 
-def test_where_all_of_them_are_taken_that_is_said():
+def test_if_all_ports_are_taken_the_error_says_so():
     with ExitStack() as strangers:
         port = 65_530
         for one in range(port, 65_536):
@@ -69,12 +69,12 @@ def test_where_all_of_them_are_taken_that_is_said():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
-def test_at_other_addresses_of_this_computer_there_is_nobody(daemon):
+def test_the_server_does_not_listen_at_other_addresses_of_this_computer(daemon):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", daemon.port), timeout=2)
 
 
-def test_the_same_port_is_taken_again_at_once():
+def test_the_same_port_can_be_used_again_at_once():
     port = free_port()
     for _ in range(3):
         with Server(small_app(lambda: "here"), port) as server:
@@ -85,7 +85,7 @@ def test_the_same_port_is_taken_again_at_once():
 # --- Stopping -------------------------------------------------------------------------------
 
 
-def test_who_is_inside_when_it_stops_is_answered_and_nobody_new_is_let_in():
+def test_a_running_request_is_answered_while_it_stops_and_new_ones_are_not():
     inside, go_on = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -114,7 +114,7 @@ def is_closed(port: int) -> bool:
     return False
 
 
-def test_whoever_never_ends_does_not_keep_it(monkeypatch):
+def test_a_request_that_never_ends_does_not_delay_the_stop(monkeypatch):
     monkeypatch.setattr("antifake.daemon.web.server.DRAIN_S", 0.5)
     inside, never = threading.Event(), threading.Event()
 
@@ -133,7 +133,7 @@ def test_whoever_never_ends_does_not_keep_it(monkeypatch):
         assert answer.exception(within(5)) is not None
 
 
-def test_idle_connections_do_not_keep_it():
+def test_idle_connections_do_not_delay_the_stop():
     with ExitStack() as idle:
         with Server(small_app(lambda: "here"), free_port()) as server:
             for _ in range(20):
@@ -158,7 +158,7 @@ def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, t
 # --- Slow and many clients ------------------------------------------------------------------
 
 
-def test_half_open_connections_keep_nobody_out(daemon):
+def test_half_open_connections_block_no_other_client(daemon):
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
@@ -172,7 +172,7 @@ def test_half_open_connections_keep_nobody_out(daemon):
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_slow_bodies_keep_nobody_out(daemon):
+def test_slow_bodies_block_no_other_client(daemon):
     head = (
         f"POST /api/v1/checks HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n--x"
@@ -186,7 +186,7 @@ def test_slow_bodies_keep_nobody_out(daemon):
         assert time.monotonic() - began < within(2)
 
 
-def test_those_who_wait_for_a_verdict_keep_nobody_out(tiny_source, tmp_path):
+def test_clients_that_wait_for_a_verdict_block_no_other_client(tiny_source, tmp_path):
     """While the model loads: more of them than there are threads."""
     with running_daemon(tmp_path, tiny_source) as daemon, ThreadPoolExecutor(40) as many:
         asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(40)]
@@ -196,7 +196,7 @@ def test_those_who_wait_for_a_verdict_keep_nobody_out(tiny_source, tmp_path):
         assert {one.result(within(60)).status for one in asked} <= {201, 202, 503}
 
 
-def test_who_waits_and_goes_leaves_the_place_to_others(daemon):
+def test_a_waiting_client_that_disconnects_frees_its_seat(daemon):
     body, kind = form({"file": png(999), "priority": "batch"})
     head = (
         f"POST /api/v1/checks HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\nPrefer: wait=20\r\n"
@@ -208,12 +208,12 @@ def test_who_waits_and_goes_leaves_the_place_to_others(daemon):
     assert daemon.check(png(999)).status == 201
 
 
-def test_large_bodies_lie_in_a_folder_of_this_user_alone(daemon):
+def test_large_bodies_are_kept_in_a_folder_that_only_this_user_can_read(daemon):
     assert tempfile.tempdir == str(daemon.places.state)
     assert os.name == "nt" or daemon.places.state.stat().st_mode & 0o777 == 0o700
 
 
-def test_many_ask_at_once(daemon):
+def test_many_clients_are_answered_at_once(daemon):
     with ThreadPoolExecutor(32) as many:
         found = list(many.map(lambda _: daemon.get("/checks?limit=1").status, range(200)))
     assert set(found) == {200}
