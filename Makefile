@@ -23,7 +23,7 @@ test-needs: .venv/test build/wheels
 check: .venv/test types ## format, lint, types, layers and imports: the quick part of `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy build/types/antifake
+	$(BIN)/mypy build/types/antifake tests/kit
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 build/types/antifake
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin build/types/antifake
 	$(BIN)/lint-imports
