@@ -123,7 +123,7 @@ def now() -> datetime:
 
 
 @linux
-def test_on_a_full_disk_a_verdict_is_given_and_the_user_is_told(tiny_home):
+def test_on_a_disk_that_refuses_writes_a_verdict_is_given_and_the_user_is_told(tiny_home):
     spool = tiny_home.root / "run" / "spool"
     with running(tiny_home.root) as daemon:
         asked = daemon.ready()

@@ -284,7 +284,7 @@ def test_it_sleeps_when_idle_and_wakes_for_the_next_picture(home: Home) -> None:
 
 
 @linux
-def test_no_process_or_memory_is_left_over(home: Home) -> None:
+def test_no_process_or_open_file_is_left_over(home: Home) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     seen = []
     for _ in range(3):

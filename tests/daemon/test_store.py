@@ -62,14 +62,14 @@ def opened(path, now=NOW, **more):
 # --- Opening ------------------------------------------------------------------------------
 
 
-def test_what_was_written_is_there_the_next_time(path):
+def test_data_is_still_there_at_the_next_start(path):
     with open_store(path, NOW) as store:
         add(store, 3)
     assert opened(path) == (3, ())
     assert sorted(one.name for one in path.parent.iterdir()) == ["app.db"]
 
 
-def test_only_the_person_may_read_it(path):
+def test_only_the_user_can_read_the_store(path):
     with open_store(path, NOW) as store:
         add(store)
         store.back_up(NOW)
@@ -119,7 +119,7 @@ def test_another_programs_database_is_refused_and_not_touched(path):
     assert path.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_is_a_sentence(tmp_path):
+def test_an_impossible_place_is_refused_with_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be used"):
         open_store(tmp_path / "file" / "app.db", NOW)
@@ -153,7 +153,7 @@ DAMAGES = pytest.mark.parametrize("damage", [emptied, overwritten_header, torn_p
 
 
 @DAMAGES
-def test_a_damaged_store_is_put_aside_and_the_newest_backup_takes_its_place(path, damage):
+def test_a_damaged_store_is_put_aside_and_replaced_by_the_newest_backup(path, damage):
     with open_store(path, NOW) as store:
         add(store, 100)
         store.back_up(NOW)
@@ -173,7 +173,7 @@ def test_a_damaged_store_is_put_aside_and_the_newest_backup_takes_its_place(path
 
 
 @DAMAGES
-def test_a_damaged_store_without_a_backup_is_put_aside_and_a_new_one_started(path, damage):
+def test_a_damaged_store_without_a_backup_is_put_aside_and_replaced_by_a_new_one(path, damage):
     with open_store(path, NOW) as store:
         add(store, 100)
     damage(path)
@@ -183,7 +183,7 @@ def test_a_damaged_store_without_a_backup_is_put_aside_and_a_new_one_started(pat
     assert opened(path) == (0, ())
 
 
-def test_a_damaged_backup_is_passed_over_for_an_older_sound_one(path):
+def test_a_damaged_backup_is_skipped_for_an_older_sound_one(path):
     with open_store(path, NOW) as store:
         add(store, 5)
         store.back_up(NOW)
@@ -193,7 +193,7 @@ def test_a_damaged_backup_is_passed_over_for_an_older_sound_one(path):
     assert opened(path, NOW + DAY)[0] == 5
 
 
-def test_a_write_ahead_log_is_not_laid_over_another_file(path):
+def test_a_write_ahead_log_is_not_applied_to_another_file(path):
     """The write-ahead log of the damaged file is put aside with it."""
     with open_store(path, NOW) as store:
         add(store, 5)
@@ -221,7 +221,7 @@ def test_a_repair_that_was_killed_halfway_is_finished(path):
     assert "backup" in notice
 
 
-def test_a_store_that_was_removed_is_not_brought_back_unasked(path):
+def test_a_removed_store_is_not_restored_unasked(path):
     with open_store(path, NOW) as store:
         add(store, 5)
         store.back_up(NOW)
@@ -232,7 +232,7 @@ def test_a_store_that_was_removed_is_not_brought_back_unasked(path):
     assert str(store.backups.folder) in notice
 
 
-def test_damage_that_shows_while_it_is_open_is_a_sentence(path):
+def test_damage_found_while_the_store_is_open_is_an_error_with_a_message(path):
     with open_store(path, NOW) as store:
         add(store, 5000)
     store = Database(sqlite_url(path))
@@ -258,7 +258,7 @@ def test_a_backup_is_made_once_a_day_and_the_newest_few_are_kept(path):
         assert store.back_up(NOW + 5 * DAY, even_if_not_due=True)
 
 
-def test_a_backup_holds_what_is_only_in_the_write_ahead_log_and_needs_nothing_beside_it(path):
+def test_a_backup_is_complete_without_the_write_ahead_log(path):
     with open_store(path, NOW) as store:
         add(store, 50)
         copy = store.back_up(NOW)
@@ -276,7 +276,7 @@ def test_a_clock_that_was_wrong_once_does_not_stop_the_backups(path):
         assert store.back_up(NOW + DAY)
 
 
-def test_what_a_person_put_beside_the_backups_is_left_alone(path):
+def test_files_of_the_user_beside_the_backups_are_left_alone(path):
     with open_store(path, NOW, keep_backups=1) as store:
         first = store.back_up(NOW)
         theirs = first.with_name("app-before the holidays.db")
@@ -302,12 +302,12 @@ def later(folder, body):
     return Migrations(folder, "0002")
 
 
-def test_the_tables_are_what_the_migrations_make(path):
+def test_the_tables_match_the_migrations(path):
     with open_store(path, NOW) as store, store.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_the_newest_version_is_the_one_that_opening_asks_for():
+def test_opening_asks_for_the_newest_version():
     assert ScriptDirectory(str(OURS.folder)).get_current_head() == OURS.head
     assert OURS.head in OURS.known()
 
@@ -326,7 +326,7 @@ def test_an_older_store_is_backed_up_and_brought_up_to_date(path, tmp_path):
         open_store(path, NOW)
 
 
-def test_a_table_that_is_put_together_anew_takes_nothing_along(path, tmp_path):
+def test_rebuilding_a_table_deletes_no_rows_of_other_tables(path, tmp_path):
     with open_store(path, NOW) as store:
         (check,) = add(store)
         with store.writing() as session:
@@ -353,7 +353,7 @@ def test_a_migration_that_fails_changes_nothing_and_can_be_tried_again(path, tmp
     assert opened(path, migrations=later(tmp_path / "good", good))[0] == 5
 
 
-def test_where_no_backup_can_be_made_a_sentence_says_so_and_the_log_goes_on(path):
+def test_if_no_backup_can_be_made_a_notice_says_so_and_the_store_works(path):
     with open_store(path, NOW) as store:
         add(store)
         (path.parent / "backups").write_text("somebody's file has the folder's name")
@@ -410,7 +410,7 @@ def test_no_job_is_taken_by_two_threads(path):
         assert len(taken) == len(set(taken)) == 100
 
 
-def test_what_fails_halfway_is_not_written_at_all(path):
+def test_a_transaction_that_fails_halfway_writes_nothing(path):
     with open_store(path, NOW) as store:
 
         def fail_halfway():
@@ -423,7 +423,7 @@ def test_what_fails_halfway_is_not_written_at_all(path):
         assert count(store) == 0
 
 
-def test_whoever_reads_sees_one_moment_while_others_write(path):
+def test_a_reader_sees_one_moment_while_others_write(path):
     with open_store(path, NOW) as store:
         add(store)
         with store.reading() as session:
@@ -433,7 +433,7 @@ def test_whoever_reads_sees_one_moment_while_others_write(path):
         assert count(store) == 2
 
 
-def test_another_program_that_holds_the_store_is_waited_for_and_then_a_sentence(path):
+def test_a_store_locked_by_another_program_is_an_error_after_a_wait(path):
     with open_store(path, NOW) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -448,7 +448,7 @@ def test_another_program_that_holds_the_store_is_waited_for_and_then_a_sentence(
         assert count(store) == 1
 
 
-def test_on_a_full_disk_nothing_acknowledged_is_lost_and_it_works_again_with_room(path):
+def test_a_full_disk_loses_nothing_acknowledged_and_the_store_recovers(path):
     with open_store(path, NOW) as store:
         add(store, 10)
         pages = store.database.run("PRAGMA page_count")[0]

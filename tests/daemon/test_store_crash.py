@@ -121,7 +121,7 @@ def test_kill_9_in_the_middle_of_a_migration_changes_nothing_and_the_retry_succe
     connection.close()
 
 
-def test_kill_9_while_the_store_is_first_made_leaves_something_that_opens(tmp_path):
+def test_kill_9_during_the_first_start_leaves_a_store_that_opens(tmp_path):
     for n in range(6):
         path = tmp_path / str(n) / "app.db"
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.DEVNULL)
@@ -135,7 +135,7 @@ def test_kill_9_while_the_store_is_first_made_leaves_something_that_opens(tmp_pa
             history.count(session)
 
 
-def test_a_first_start_that_was_killed_at_any_step_is_done_again(tmp_path):
+def test_a_first_start_killed_at_any_step_is_repeated(tmp_path):
     for n, step in enumerate(["", "CREATE TABLE alembic_version (version_num VARCHAR(32))"]):
         path = tmp_path / f"{n}.db"
         with sqlite3.connect(path) as connection:
@@ -158,7 +158,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_write_that_sqlite_must_take_back_is_no_damage(tmp_path):
+def test_a_write_that_sqlite_rolls_back_is_no_damage(tmp_path):
     path = tmp_path / "app.db"
     with open_store(path, NOW) as store, store.writing() as session:
         for _ in range(100):
@@ -171,7 +171,7 @@ def test_a_write_that_sqlite_must_take_back_is_no_damage(tmp_path):
         assert {entry.check.path for entry in history.page(session).entries} == {"/a.png"}
 
 
-def test_several_that_start_at_once_make_one_store(tmp_path):
+def test_several_starts_at_once_create_one_store(tmp_path):
     path = tmp_path / "app.db"
     started = [
         subprocess.Popen([sys.executable, "-c", MIGRATE, path, OURS.folder]) for _ in range(4)
@@ -182,7 +182,7 @@ def test_several_that_start_at_once_make_one_store(tmp_path):
         assert history.count(session) == 0
 
 
-def test_a_picture_that_was_being_judged_when_all_was_killed_is_judged_again(tmp_path):
+def test_a_picture_that_was_being_judged_at_the_kill_is_judged_again(tmp_path):
     path = tmp_path / "app.db"
     with open_store(path, NOW) as store, store.writing() as session:
         new_job = jobs.NewJob(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")

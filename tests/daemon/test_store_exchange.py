@@ -95,7 +95,7 @@ def entries(store):
 
 
 @FORMS
-def test_out_and_in_again_is_the_same_history(full, empty, form):
+def test_an_exported_and_imported_history_is_the_same(full, empty, form):
     text = export(full, form)
     text.encode()  # every name that is not text is escaped
     done = import_(empty, text, form)
@@ -105,7 +105,7 @@ def test_out_and_in_again_is_the_same_history(full, empty, form):
 
 
 @FORMS
-def test_in_twice_is_in_once(full, empty, form):
+def test_importing_twice_is_the_same_as_once(full, empty, form):
     text = export(full, form)
     import_(empty, text, form)
     again = import_(empty, text, form)
@@ -115,20 +115,20 @@ def test_in_twice_is_in_once(full, empty, form):
 
 
 @FORMS
-def test_only_what_is_wanted_is_written(full, form):
+def test_only_checks_that_match_the_filter_are_exported(full, form):
     wanted = history.Filter(since=NOW + 3 * DAY, until=NOW + 5 * DAY)
     assert sha(3) in (text := export(full, form, wanted))
     assert sha(4) in text
     assert sha(5) not in text
 
 
-def test_no_cell_is_a_formula_to_a_spreadsheet(full):
+def test_no_cell_is_a_formula_in_a_spreadsheet(full):
     for row in csv.reader(io.StringIO(export(full, "csv"), newline="")):
         assert not any(cell.startswith(tuple("=+-@\t\r")) for cell in row)
 
 
 @given(st.text())
-def test_every_text_survives_its_cell(text):
+def test_every_text_survives_export_and_import(text):
     cell = to_cell(text)
     cell.encode()
     assert not cell.startswith(tuple("=+-@\t\r"))
@@ -181,7 +181,7 @@ TIME = "at must be a time like 2026-01-31T12:00:00+00:00."
         ({"model": 3}, "model must be text."),
     ],
 )
-def test_a_row_that_makes_no_sense_is_left_out_and_told_of(empty, wrong, sentence):
+def test_an_invalid_row_is_left_out_and_reported(empty, wrong, sentence):
     rows = [GOOD | {"sha256": sha(5)}, GOOD | wrong, GOOD | {"sha256": sha(6)}]
     done = import_(empty, "\n".join(map(json.dumps, rows)), "jsonl")
     assert done.added == 2
@@ -194,19 +194,19 @@ def test_a_row_that_makes_no_sense_is_left_out_and_told_of(empty, wrong, sentenc
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[]", "3", "null", "[" * 100_000, '{"a": NaN'])
-def test_a_line_that_is_no_object_is_left_out(empty, line):
+def test_a_line_that_is_no_json_object_is_left_out(empty, line):
     done = import_(empty, f"{line}\n{json.dumps(GOOD)}\n\n", "jsonl")
     assert (done.added, len(done.refused)) == (1, 1)
 
 
-def test_rows_of_another_program_get_names_and_stay_known(empty):
+def test_rows_of_another_program_get_ids_and_are_known_the_next_time(empty):
     text = f"sha256,label,p_fake\n{sha(1)},fake,0.75\n{sha(2)},real,0.25\n"
     assert import_(empty, text, "csv").added == 2
     assert import_(empty, text, "csv").known == 2
     assert {entry.check.source for entry in entries(empty)} == {"import"}
 
 
-def test_a_name_that_another_picture_has_is_not_given_twice(full):
+def test_an_id_that_another_picture_has_is_not_given_twice(full):
     row = json.loads(export(full, "jsonl").splitlines()[0]) | {"sha256": sha(77)}
     done = import_(full, json.dumps(row), "jsonl")
     assert (done.added, len(done.refused)) == (0, 1)

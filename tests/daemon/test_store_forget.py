@@ -102,7 +102,7 @@ def test_every_check_of_the_same_bytes_goes_with_the_one_that_was_named(store):
         assert ledger.known(session, "/c-3.png").check_id == other.id
 
 
-def test_a_file_that_was_never_read_is_forgotten_by_its_check(store, tmp_path):
+def test_a_file_that_was_never_read_can_be_forgotten(store, tmp_path):
     with store.writing() as session:
         check = checks.add(session, Finding(source="watch", path=PRIVATE, error="No."), NOW)
         ledger.note(session, Stamp(PRIVATE, 1, 1, "1-1"), check_id=check.id)
@@ -110,7 +110,7 @@ def test_a_file_that_was_never_read_is_forgotten_by_its_check(store, tmp_path):
     assert PRIVATE.encode() not in everything_on_disk(tmp_path)
 
 
-def test_what_is_not_there_cannot_be_forgotten_and_a_wrong_name_is_a_sentence(store):
+def test_an_unknown_check_cannot_be_forgotten_and_an_invalid_id_is_an_error(store):
     with store.writing() as session:
         check = checks.add(session, Finding(source="cli", sha256="ab" * 32), NOW)
     assert forget(store, [check.id], NOW) == 1
@@ -119,7 +119,7 @@ def test_what_is_not_there_cannot_be_forgotten_and_a_wrong_name_is_a_sentence(st
         forget(store, ["everything"], NOW)
 
 
-def test_whoever_still_reads_it_is_told_of_and_forgetting_can_be_finished(store, tmp_path):
+def test_forgetting_reports_a_program_that_still_reads_and_can_be_finished_later(store, tmp_path):
     from sqlalchemy import event
 
     with store.writing() as session:
@@ -135,7 +135,7 @@ def test_whoever_still_reads_it_is_told_of_and_forgetting_can_be_finished(store,
     assert PRIVATE.encode() not in everything_on_disk(tmp_path)
 
 
-def test_old_checks_go_and_what_the_person_spoke_of_stays(store):
+def test_old_checks_are_deleted_except_those_that_the_user_labelled(store):
     rng = Random(7)  # noqa: S311
     old, spoken, new = "ab" * 32, "cd" * 32, "ef" * 32
     with store.writing() as session:
@@ -156,14 +156,14 @@ def test_old_checks_go_and_what_the_person_spoke_of_stays(store):
         assert ledger.known(session, f"/{old}").check_id is None
 
 
-def test_many_old_checks_go_some_at_a_time(store):
+def test_many_old_checks_are_deleted_in_steps(store):
     with store.writing() as session:
         for n in range(1200):
             checks.add(session, Finding(source="cli", sha256=f"{n:064x}"), NOW - 30 * DAY)
     assert retire(store, NOW) == 1200
 
 
-def test_so_many_checks_are_kept_and_no_older_ones(store):
+def test_only_the_newest_checks_are_kept(store):
     with store.writing() as session:
         for n in range(10):
             checks.add(session, Finding(source="cli", sha256=f"{n:064x}"), NOW + n * DAY)

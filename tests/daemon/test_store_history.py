@@ -59,7 +59,7 @@ def page(store, wanted=None, after=None, limit=50):
 # --- Names of checks ----------------------------------------------------------------------
 
 
-def test_a_name_sorts_by_time_and_says_it():
+def test_an_id_sorts_by_time_and_contains_it():
     rng = Random(1)  # noqa: S311
     moments = [NOW + timedelta(milliseconds=n) for n in range(-1000, 1000)]
     numbers = [ids.new_number(moment, rng.randbytes) for moment in moments]
@@ -70,12 +70,12 @@ def test_a_name_sorts_by_time_and_says_it():
 
 
 @pytest.mark.parametrize("name", ["", "1", "u" * 13, "zzzzzzzzzzzzz", "../etc/passwd", "é" * 13])
-def test_a_name_that_no_check_can_have_is_refused(name):
+def test_an_invalid_id_is_refused(name):
     with pytest.raises(AntifakeError):
         ids.to_number(name)
 
 
-def test_two_checks_of_one_millisecond_that_draw_the_same_name_get_two(store):
+def test_two_checks_that_draw_the_same_id_in_one_millisecond_get_different_ones(store):
     with store.writing() as session:
         made = [checks.add(session, finding(n), NOW, bytes) for n in range(3)]
     assert len({check.id for check in made}) == 3
@@ -85,7 +85,7 @@ def test_two_checks_of_one_millisecond_that_draw_the_same_name_get_two(store):
 # --- Checks -------------------------------------------------------------------------------
 
 
-def test_a_check_comes_back_as_it_was_found(store):
+def test_a_check_is_read_as_it_was_written(store):
     whole = finding(
         phash=2**64 - 1,
         width=640,
@@ -103,7 +103,7 @@ def test_a_check_comes_back_as_it_was_found(store):
     assert found.at == NOW
 
 
-def test_a_check_that_is_not_there_is_a_sentence(store):
+def test_an_unknown_check_is_an_error_with_a_message(store):
     with store.reading() as session, pytest.raises(AntifakeError, match="no check"):
         checks.get(session, ids.to_text(7))
 
@@ -125,7 +125,7 @@ def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
 # --- What the person says -----------------------------------------------------------------
 
 
-def test_the_last_word_counts_and_undo_restores_the_one_before_exactly(store):
+def test_the_last_label_counts_and_undo_restores_the_one_before_exactly(store):
     add(store, finding())
     correct(store, FAKE, 1)
     before = correction_of(store)
@@ -143,7 +143,7 @@ def test_the_last_word_counts_and_undo_restores_the_one_before_exactly(store):
     assert correction_of(store) is None
 
 
-def test_a_word_can_be_taken_back_and_that_undone(store):
+def test_a_label_can_be_removed_and_the_removal_undone(store):
     add(store, finding())
     correct(store, FAKE, 1)
     before = correction_of(store)
@@ -153,7 +153,7 @@ def test_a_word_can_be_taken_back_and_that_undone(store):
         assert corrections.undo(session, sha(1), "tray", NOW + DAY) == before
 
 
-def test_nothing_that_was_said_is_ever_changed(store):
+def test_no_row_of_a_label_is_ever_changed(store):
     add(store, finding())
     for word in (FAKE, REAL, NewCorrection(None, "cli")):
         correct(store, word, 1)
@@ -163,7 +163,7 @@ def test_nothing_that_was_said_is_ever_changed(store):
     assert [label for (label,) in rows] == ["fake", "real", None, "real"]
 
 
-def test_many_are_corrected_at_once_or_none(store):
+def test_many_pictures_are_corrected_at_once_or_none(store):
     add(store, finding(1), finding(2))
     with pytest.raises(AntifakeError):
         correct(store, FAKE, 1, 2, 3)
@@ -183,7 +183,7 @@ def alike(store, phash, at_most=similarity.ALIKE):
         return corrections.of_near_copies(session, [phash], at_most).get(phash)
 
 
-def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):
+def test_a_near_copy_of_a_corrected_picture_gets_its_label(store):
     rng = Random(2)  # noqa: S311
     phash = rng.getrandbits(64)
     add(store, finding(phash=phash))
@@ -195,7 +195,7 @@ def test_a_near_copy_of_a_corrected_picture_gets_its_word(store):
         assert alike(store, flipped(phash, order[:5])) is None
 
 
-def test_the_nearest_of_several_counts_and_what_was_taken_back_does_not(store):
+def test_the_nearest_of_several_labels_counts_and_a_removed_one_does_not(store):
     phash = 0x123456789ABCDEF0
     add(store, finding(1, phash=phash), finding(2, phash=flipped(phash, [0, 20])))
     correct(store, REAL, 1)
@@ -206,7 +206,7 @@ def test_the_nearest_of_several_counts_and_what_was_taken_back_does_not(store):
     assert alike(store, flipped(phash, [0, 20])).label == "real"
 
 
-def test_smooth_pictures_have_one_hash_and_are_not_taken_for_each_other(store):
+def test_smooth_pictures_have_the_same_hash_but_are_not_near_copies(store):
     add(store, finding(phash=0), finding(2, phash=2**64 - 1))
     correct(store, FAKE, 1, 2)
     assert alike(store, 0) is alike(store, 1) is alike(store, 2**64 - 1) is None
@@ -226,7 +226,7 @@ def test_pages_go_back_in_time_and_miss_nothing_while_rows_arrive(store):
     assert third.next is None
 
 
-def test_every_filter_lets_through_what_it_says(store):
+def test_every_filter_returns_what_it_promises(store):
     add(
         store,
         finding(1, source="watch", label="fake", p_fake=0.9, path="/home/anna/Ünder/CAT_1.png"),
@@ -264,7 +264,7 @@ def test_every_filter_lets_through_what_it_says(store):
     assert found(label="real", source="tray", corrected=True, text="CAT") == {2}
 
 
-def test_a_page_shows_the_persons_word_and_whether_there_is_a_thumbnail(store):
+def test_a_page_shows_the_users_label_and_whether_there_is_a_thumbnail(store):
     add(store, finding(1), finding(2))
     correct(store, FAKE, 1)
     with store.writing() as session:
@@ -282,7 +282,7 @@ def test_a_page_shows_the_persons_word_and_whether_there_is_a_thumbnail(store):
         assert checks.thumbnail(session, sha(1)) is None
 
 
-def test_days_are_counted_by_label_and_begin_where_the_person_lives(store):
+def test_days_are_counted_by_label_in_the_users_time_zone(store):
     night = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
     add(store, finding(1), finding(2), finding(3, label="fake", p_fake=0.9), at=night)
     add(store, finding(4), at=night + timedelta(hours=1))
@@ -381,7 +381,7 @@ def test_all_pages_of_a_large_history_are_one_walk_through_it(large):
     assert all(a > b for a, b in pairwise(names))
 
 
-def test_what_pages_of_a_large_history_take_is_printed(large):
+def test_the_time_for_pages_of_a_large_history_is_printed(large):
     middle = ids.to_text(ids.first_number(NOW + timedelta(seconds=ROWS // 2)))
     for what, wanted in {
         "any": Filter(),

@@ -38,7 +38,7 @@ def queue(session, name, priority=Priority.FOLDER, seconds=0, sha256=None):
 # --- Jobs ---------------------------------------------------------------------------------
 
 
-def test_people_come_before_folders_before_batches_and_else_the_oldest(session):
+def test_users_come_before_folders_and_folders_before_batches_oldest_first(session):
     queue(session, "batch", Priority.BATCH, 0)
     queue(session, "folder 2", Priority.FOLDER, 2)
     queue(session, "folder 1", Priority.FOLDER, 1)
@@ -64,7 +64,7 @@ def test_a_finished_job_leads_to_its_check_and_a_failed_one_says_why(session):
         jobs.get(session, check.id)
 
 
-def test_a_picture_that_kills_three_times_is_not_tried_a_fourth(session):
+def test_a_picture_that_kills_the_model_three_times_is_not_tried_again(session):
     killer, innocent = queue(session, "killer"), queue(session, "innocent", seconds=1)
     for _ in range(2):
         assert jobs.take_next(session).id == killer.id
@@ -76,14 +76,14 @@ def test_a_picture_that_kills_three_times_is_not_tried_a_fourth(session):
     assert jobs.take_next(session).id == innocent.id
 
 
-def test_a_job_that_is_put_back_has_lost_no_attempt(session):
+def test_a_job_that_is_put_back_keeps_its_number_of_attempts(session):
     queue(session, "a")
     for _ in range(5):
         jobs.put_back(session, jobs.take_next(session).id)
     assert jobs.take_next(session).attempts == 1
 
 
-def test_one_that_is_begun_at_once_is_taken_by_nobody_and_comes_back_after_a_death(session):
+def test_a_job_begun_at_once_is_not_taken_by_others_and_returns_after_a_kill(session):
     new_job = NewJob(source="api", priority=Priority.PERSON)
     begun = jobs.add(session, new_job, NOW, is_begun=True)
     assert jobs.get(session, begun.id) == begun
@@ -93,7 +93,7 @@ def test_one_that_is_begun_at_once_is_taken_by_nobody_and_comes_back_after_a_dea
     assert (again.id, again.attempts) == (begun.id, 2)
 
 
-def test_the_same_bytes_on_their_way_are_found(session):
+def test_a_queued_job_with_the_same_bytes_is_found(session):
     job = queue(session, "a", sha256=SHA)
     assert jobs.in_flight(session, SHA).id == job.id
     jobs.take_next(session)
@@ -102,7 +102,7 @@ def test_the_same_bytes_on_their_way_are_found(session):
     assert jobs.in_flight(session, SHA) is None
 
 
-def test_old_jobs_go_only_when_they_are_over(session):
+def test_old_jobs_are_deleted_only_when_they_are_finished(session):
     over, waiting = queue(session, "a"), queue(session, "b")
     jobs.fail(session, over.id, "x")
     assert jobs.drop_over(session, NOW) == 0
@@ -113,7 +113,7 @@ def test_old_jobs_go_only_when_they_are_over(session):
 # --- The ledger ---------------------------------------------------------------------------
 
 
-def test_only_what_is_new_or_looks_different_is_unknown(session, tmp_path):
+def test_only_new_or_changed_files_are_unknown(session, tmp_path):
     stamps = []
     for n in range(1200):
         path = tmp_path / f"{n}.png"
@@ -127,7 +127,7 @@ def test_only_what_is_new_or_looks_different_is_unknown(session, tmp_path):
     assert list(ledger.unknown(session, [*stamps[:7], changed])) == [changed]
 
 
-def test_a_moved_file_is_known_by_what_stayed_the_same(session, tmp_path):
+def test_a_moved_file_is_recognised_by_what_stayed_the_same(session, tmp_path):
     check = checks.add(session, Finding(source="watch", sha256=SHA), NOW)
     old, new = tmp_path / "b\udcffd.png", tmp_path / "good.png"
     old.write_bytes(b"x")
@@ -165,7 +165,7 @@ def test_a_file_that_differs_in_one_thing_is_not_the_one_that_was_moved(session,
     assert ledger.known_elsewhere(session, replace(old, path="/a/new.png", **change)) is None
 
 
-def test_the_files_of_a_folder_are_those_in_it_and_no_neighbours(session):
+def test_the_files_of_a_folder_are_those_in_it_and_not_those_of_its_siblings(session):
     paths = ["/a/b/1.png", "/a/b/c/2.png", "/a/b\udcff.png", "/a/bc/3.png", "/a/b-d/4.png"]
     for n, path in enumerate(paths):
         ledger.note(session, Stamp(path, n, n, f"1-{n}"))
@@ -174,7 +174,7 @@ def test_the_files_of_a_folder_are_those_in_it_and_no_neighbours(session):
     assert set(ledger.paths_in(session, "/")) == set(paths)
 
 
-def test_an_inode_may_have_more_bits_than_a_database_has(session):
+def test_an_inode_may_have_more_bits_than_a_database_integer(session):
     stamp = Stamp("/a.png", 2**40, 2**62, f"{2**64 - 1:x}-{2**127:x}")
     ledger.note(session, stamp)
     assert ledger.known(session, "/a.png").stamp == stamp
@@ -186,7 +186,7 @@ def test_an_inode_may_have_more_bits_than_a_database_has(session):
 READER = Grant(name="Firefox", scopes=frozenset({"check", "read"}), origin="moz-extension://1")
 
 
-def test_a_secret_opens_until_its_token_is_revoked(session):
+def test_a_secret_is_valid_until_its_token_is_revoked(session):
     token, secret = tokens.issue(session, READER, NOW)
     assert tokens.find(session, secret) == token
     assert (token.name, token.scopes, token.origin) == (READER.name, READER.scopes, READER.origin)

@@ -38,12 +38,12 @@ def wayland(monkeypatch, tmp_path):
     return put
 
 
-def test_wayland_hands_over_the_copied_bytes(wayland):
+def test_a_picture_copied_on_wayland_is_read_byte_for_byte(wayland):
     wayland(text_html=b"<img>", image_png=png(1))
     assert copied_picture().data == png(1)
 
 
-def test_wayland_hands_over_a_copied_file(wayland, tmp_path):
+def test_a_file_copied_on_wayland_is_read(wayland, tmp_path):
     (tmp_path / "cat 1.png").write_bytes(png(2))
     name = "text_uri-list"
     wayland(**{name: f"{(tmp_path / 'cat 1.png').as_uri()}\r\n".encode()})
@@ -51,14 +51,14 @@ def test_wayland_hands_over_a_copied_file(wayland, tmp_path):
     assert (found.data, found.path) == (png(2), tmp_path / "cat 1.png")
 
 
-def test_words_on_a_wayland_clipboard_are_no_picture(wayland):
+def test_text_on_a_wayland_clipboard_is_no_picture(wayland):
     wayland(text_plain=b"hello")
     with pytest.raises(AntifakeError, match="no picture on the clipboard"):
         copied_picture()
 
 
 @pytest.mark.parametrize("system", ["win32", "darwin"])
-def test_windows_and_macos_hand_over_pixels_files_or_nothing(system, monkeypatch, tmp_path):
+def test_windows_and_macos_give_pixels_files_or_nothing(system, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", system)
     (tmp_path / "cat.png").write_bytes(png(3))
     clipboard = {"pixels": Image.new("RGB", (4, 3), "teal"), "file": [str(tmp_path / "cat.png")]}
@@ -81,7 +81,7 @@ def test_an_ampersand_in_a_name_is_shown_on_windows(monkeypatch):
     assert _plain("salt & pepper") == "salt & pepper"
 
 
-def test_windows_and_macos_are_asked_for_no_panel(monkeypatch):
+def test_on_windows_and_macos_no_panel_is_looked_for(monkeypatch):
     """There pystray has one backend; that it is not installed here is said."""
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -14,7 +14,7 @@ from kit.running import post, running
 from kit.waiting import eventually
 
 
-def test_a_click_on_the_icon_opens_the_history_of_the_running_daemon(tiny_home, tmp_path):
+def test_a_click_on_the_icon_opens_the_history_of_the_daemon(tiny_home, tmp_path):
     opened, browser = tmp_path / "opened", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> "{opened}"\n')
     browser.chmod(0o700)

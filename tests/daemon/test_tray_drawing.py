@@ -37,12 +37,12 @@ def test_every_state_stands_out_from_the_panel(mode, panel):
 
 
 @pytest.mark.parametrize("size", [*SIZES, 64])
-def test_it_has_the_size_that_was_asked_for_and_see_through_corners(size):
+def test_the_icon_has_the_requested_size_and_transparent_corners(size):
     drawn = icon_image("ready", size)
     assert drawn.size == (size, size)
     assert drawn.mode == "RGBA"
     assert drawn.getpixel((0, 0))[3] == 0
 
 
-def test_a_background_leaves_nothing_see_through():
+def test_with_a_background_nothing_is_transparent():
     assert icon_image("paused", 24, (0, 0, 0)).getextrema()[3] == (255, 255)

@@ -66,7 +66,7 @@ def check(name="c1", **about):
     }
 
 
-def test_no_daemon_is_said_and_asked_for_ever_more_rarely(follower, view_model):
+def test_a_missing_daemon_is_reported_and_looked_for_less_and_less_often(follower, view_model):
     pauses = [follower.step() for _ in range(12)]
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
@@ -74,7 +74,7 @@ def test_no_daemon_is_said_and_asked_for_ever_more_rarely(follower, view_model):
     assert view_model.view == View("offline", OFFLINE)
 
 
-def test_a_daemon_that_comes_goes_and_comes_again_is_followed(where, follower, view_model):
+def test_a_daemon_that_starts_stops_and_starts_again_is_followed(where, follower, view_model):
     for _ in range(2):
         with StandIn(where) as daemon:
             daemon.checks = [check()]
@@ -90,7 +90,7 @@ def test_a_daemon_that_comes_goes_and_comes_again_is_followed(where, follower, v
         assert view_model.view.mode == "offline"
 
 
-def test_only_what_happens_after_the_start_is_told(where, follower, view_model):
+def test_only_events_after_the_start_are_notified(where, follower, view_model):
     with StandIn(where) as daemon:
         daemon.tell("check", label="fake", word="AI-made", source="watch", name="old.png")
         follower.step()
@@ -100,7 +100,7 @@ def test_only_what_happens_after_the_start_is_told(where, follower, view_model):
     assert [note.text for note in notes_of(view_model)] == ["new.png"]
 
 
-def test_changed_settings_count_at_once(where, follower, view_model):
+def test_changed_settings_take_effect_at_once(where, follower, view_model):
     with StandIn(where) as daemon:
         follower.step()
         daemon.settings = {"notifications.level": "none"}
@@ -120,7 +120,7 @@ def test_changed_settings_count_at_once(where, follower, view_model):
         assert view_model.news(view_model.view, 0.0)[1] == [], "told once"
 
 
-def test_a_gap_in_the_events_is_read_over(where, follower, view_model):
+def test_after_a_gap_in_the_events_everything_is_read_again(where, follower, view_model):
     with StandIn(where) as daemon:
         follower.step()
         daemon._events.clear()
@@ -134,7 +134,7 @@ def test_a_gap_in_the_events_is_read_over(where, follower, view_model):
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"mode": "ready"}, None, "hello", {"mode": 3}])
-def test_another_programs_answers_do_not_end_the_loop(where, follower, view_model, answer):
+def test_answers_of_another_program_do_not_end_the_loop(where, follower, view_model, answer):
     with StandIn(where) as daemon:
         real, daemon.answer = daemon.answer, lambda *_: (200, answer)
         for _ in range(3):
@@ -145,14 +145,14 @@ def test_another_programs_answers_do_not_end_the_loop(where, follower, view_mode
         assert view_model.view.mode == "ready"
 
 
-def test_a_token_that_is_refused_is_said(where, follower, view_model):
+def test_a_refused_token_is_reported(where, follower, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (401, {"detail": "Who are you?", "code": "unauthorized"})
         follower.step()
     assert (view_model.view.mode, view_model.view.line) == ("offline", "Who are you?")
 
 
-def test_a_daemon_that_cannot_prove_itself_is_said(where, follower, view_model):
+def test_a_daemon_that_cannot_prove_itself_is_reported(where, follower, view_model):
     with StandIn(where) as daemon:
         where.local_token.write_text("another")
         follower.step()
@@ -190,7 +190,7 @@ def test_states_are_words():
     ]
 
 
-def test_a_click_that_cannot_be_served_says_why(where, view_model):
+def test_a_click_that_fails_says_why(where, view_model):
     actions(where, view_model).pause()
     (note,) = notes_of(view_model)
     assert note.text.startswith("The antifake daemon is not running")
@@ -222,7 +222,7 @@ def test_stop_asks_the_daemon_to_stop(where, view_model):
     assert notes_of(view_model)[0].text.startswith("The antifake daemon is not running")
 
 
-def test_the_one_time_link_of_a_stranger_is_not_opened(where, view_model):
+def test_a_one_time_link_of_another_program_is_not_opened(where, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (201, {"url": "http://example.org/open?code=1"})
         actions(where, view_model).open_history()
@@ -230,7 +230,7 @@ def test_the_one_time_link_of_a_stranger_is_not_opened(where, view_model):
     assert "not its own" in note.text
 
 
-def test_the_daemon_is_started_by_whoever_knows_how(where, view_model):
+def test_the_menu_starts_the_daemon_if_a_way_was_given(where, view_model):
     started = threading.Event()
     actions(where, view_model, started.set).start_daemon()
     assert started.wait(5)
@@ -242,7 +242,7 @@ def test_the_daemon_is_started_by_whoever_knows_how(where, view_model):
     assert notes_of(view_model)[0].text == "It does not start: no port is free."
 
 
-def test_even_a_mistake_of_ours_ends_in_a_sentence(where, view_model, caplog):
+def test_even_an_internal_error_ends_in_a_message(where, view_model, caplog):
     def fail():
         raise ZeroDivisionError
 
@@ -251,7 +251,7 @@ def test_even_a_mistake_of_ours_ends_in_a_sentence(where, view_model, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_an_impatient_click_asks_once(where, view_model):
+def test_repeated_clicks_run_an_action_once(where, view_model):
     go, calls = threading.Event(), []
 
     def start():
@@ -266,7 +266,7 @@ def test_an_impatient_click_asks_once(where, view_model):
     assert calls == [1]
 
 
-def test_a_snooze_is_seen_and_can_be_taken_back():
+def test_a_snooze_is_shown_and_can_be_ended():
     now = [0.0]
     view_model = ViewModel(lambda: now[0])
     snoozing = Actions(lambda: None, view_model, None, lambda: None)

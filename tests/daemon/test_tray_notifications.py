@@ -83,7 +83,7 @@ arrivals = st.lists(
 
 
 @given(arrivals)
-def test_each_picture_is_told_of_once_and_soon_and_never_as_fake(given_arrivals):
+def test_each_picture_is_notified_once_and_soon_and_never_as_fake(given_arrivals):
     notes = told(NotificationBundle("all"), [(at, event(label)) for at, label in given_arrivals])
     assert sum(pictures_in(note) for _, note in notes) == len(given_arrivals)
     for at, _ in given_arrivals:
@@ -92,7 +92,7 @@ def test_each_picture_is_told_of_once_and_soon_and_never_as_fake(given_arrivals)
 
 
 @given(arrivals, moments)
-def test_what_happens_within_ten_seconds_is_told_in_two(given_arrivals, start):
+def test_events_within_ten_seconds_make_two_notifications(given_arrivals, start):
     """Whatever else happens before and after."""
     bundle = NotificationBundle("all")
     notes = told(bundle, [(at, event(label)) for at, label in given_arrivals])
@@ -112,14 +112,14 @@ def test_what_happens_within_ten_seconds_is_told_in_two(given_arrivals, start):
         ("all", {None, "fake", "real", "unsure"}),
     ],
 )
-def test_the_person_chooses_what_is_told(level, wanted):
+def test_the_user_chooses_what_is_notified(level, wanted):
     for label in WORDS:
         bundle = NotificationBundle(level)
         bundle.add(picture_event(event(label)))
         assert (bundle.take(0) is not None) == (label in wanted)
 
 
-def test_who_chooses_less_hears_nothing_of_what_was_waiting():
+def test_choosing_fewer_notifications_drops_waiting_ones():
     bundle = NotificationBundle("all")
     bundle.snooze(100)
     bundle.add(picture_event(event("real")))
@@ -128,11 +128,11 @@ def test_who_chooses_less_hears_nothing_of_what_was_waiting():
 
 
 @pytest.mark.parametrize("source", ["extension", "tray", "cli", "api", "import"])
-def test_who_asked_sees_the_answer_and_is_not_told_again(source):
+def test_a_user_who_asked_sees_the_answer_and_is_not_notified(source):
     assert picture_event(event(source=source)) is None
 
 
-def test_a_snooze_is_quiet_and_then_tells_all_at_once():
+def test_a_snooze_holds_notifications_back_and_then_shows_one():
     bundle = NotificationBundle("all")
     bundle.snooze(3600)
     for _ in range(7):
@@ -149,7 +149,7 @@ def test_a_snooze_can_be_ended_early():
     assert bundle.take(15).title == "Likely AI-made"
 
 
-def test_what_could_not_be_checked_says_why():
+def test_a_picture_that_could_not_be_checked_is_notified_with_the_reason():
     note = picture_event(
         event(None, error="This is not an image that can be read: it is cut off.")
     ).note
@@ -169,5 +169,5 @@ def test_a_long_name_keeps_its_end():
     assert shortened("a" * 100 + ".png").endswith("a.png")
 
 
-def test_a_name_cannot_turn_the_line_around():
+def test_a_name_cannot_change_the_direction_of_the_line():
     assert "\u202e" not in shortened("photo\u202egnp.exe")

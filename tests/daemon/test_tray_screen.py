@@ -231,7 +231,7 @@ def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
     assert "Traceback" not in tray.said
 
 
-def test_where_a_left_click_means_the_menu_it_has_the_same_entries(display, where, daemon, gi):
+def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon, gi):
     """As the backend does it that GNOME and KDE need."""
     tray = Tray(display, where.home.root, gi)
     tray.env["PYSTRAY_BACKEND"] = "appindicator"
@@ -244,7 +244,7 @@ def test_where_a_left_click_means_the_menu_it_has_the_same_entries(display, wher
         eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
 
 
-def test_the_menu_pauses_for_an_hour_and_goes_on(display, where, daemon, gi):
+def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon, gi):
     daemon.checks = [
         {"id": "c1", "summary": "AI-made (97 %)", "path": "/a/Sunset over the lake.png"},
         {"id": "c2", "summary": "Likely real (81 %)", "path": "C:\\b\\IMG_2031.jpg"},
@@ -280,7 +280,7 @@ def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daem
     assert [json.loads(body) for body in bodies] == [{"next": "/picture/c1"}, {"next": "/folders"}]
 
 
-def test_the_clipboards_picture_is_checked_and_the_answer_told(
+def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(
     display, where, daemon, gi, tmp_path
 ):
     picture = tmp_path / "copied.png"
@@ -331,7 +331,7 @@ def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon, 
     assert daemon.asked_for("POST", "/daemon:stop") == []
 
 
-def test_stopping_antifake_asks_the_daemon(display, where, daemon, gi):
+def test_stopping_from_the_menu_stops_the_daemon(display, where, daemon, gi):
     with gtk_tray(display, where, gi):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
         first = icon(display)
@@ -343,7 +343,7 @@ def test_stopping_antifake_asks_the_daemon(display, where, daemon, gi):
 
 @pytest.mark.usefixtures("daemon")
 @pytest.mark.parametrize("backend", ["gtk", "xorg"])
-def test_the_session_ends_it_quietly(display, where, gi, backend):
+def test_the_end_of_the_session_ends_the_tray_quietly(display, where, gi, backend):
     with display.bus(), display.panel():
         with Tray(display, where.home.root, gi if backend == "gtk" else None).running() as tray:
             eventually(display.icon_box, 15)
@@ -360,7 +360,7 @@ def test_there_is_one_icon_at_a_time(display, where, gi):
 
 
 @pytest.mark.parametrize("has_gi", [True, False])
-def test_without_a_screen_one_sentence_says_that_all_else_works(display, where, gi, has_gi):
+def test_without_a_screen_a_message_says_that_everything_else_works(display, where, gi, has_gi):
     tray = Tray(display, where.home.root, gi if has_gi else None)
     del tray.env["DISPLAY"]
     code, said = tray.ended()
@@ -372,7 +372,7 @@ def test_without_a_screen_one_sentence_says_that_all_else_works(display, where, 
 
 
 @pytest.mark.parametrize("has_gi", [True, False])
-def test_without_a_panel_one_sentence_names_what_gnome_needs(display, where, gi, has_gi):
+def test_without_a_panel_a_message_names_what_gnome_needs(display, where, gi, has_gi):
     code, said = Tray(display, where.home.root, gi if has_gi else None).ended()
     assert code == 1
     assert said == (
@@ -394,7 +394,7 @@ def test_the_backend_that_suits_the_desktop_comes_first(around, backends):
     assert around.backends() == backends
 
 
-def test_a_backend_that_cannot_be_had_is_one_sentence(display, where):
+def test_an_unavailable_backend_is_an_error_with_a_message(display, where):
     tray = Tray(display, where.home.root)
     tray.env["PYSTRAY_BACKEND"] = "gtk"
     with display.panel():
@@ -425,7 +425,7 @@ def on_screen(display, monkeypatch):
 
 
 @pytest.mark.usefixtures("on_screen")
-def test_the_bytes_of_a_copied_file_are_its_own(display, tmp_path):
+def test_a_copied_file_is_read_byte_for_byte(display, tmp_path):
     picture = tmp_path / "on holiday ä.webp"
     picture.write_bytes(b"as it is")
     uris = tmp_path / "uris"
@@ -436,7 +436,7 @@ def test_the_bytes_of_a_copied_file_are_its_own(display, tmp_path):
 
 
 @pytest.mark.usefixtures("on_screen")
-def test_words_on_the_clipboard_are_no_picture(display, tmp_path):
+def test_text_on_the_clipboard_is_no_picture(display, tmp_path):
     words = tmp_path / "words"
     words.write_text("hello")
     with (
@@ -456,7 +456,7 @@ def test_a_missing_clipboard_program_is_named(monkeypatch, tmp_path):
         copied_picture()
 
 
-def test_asking_for_the_icon_imports_no_screen():
+def test_importing_the_tray_does_not_open_the_screen():
     code = (
         "import antifake.daemon.tray, sys; assert not {'pystray', 'Xlib', 'gi'} & set(sys.modules)"
     )

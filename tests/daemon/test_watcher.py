@@ -45,7 +45,7 @@ def test_a_new_picture_is_handed_over_once(sink, root):
     assert sink.handed[0].size == len(PICTURE)
 
 
-def test_what_was_there_before_is_found_and_what_is_known_is_not_handed_over_again(sink, root):
+def test_existing_files_are_found_and_known_ones_not_handed_over_again(sink, root):
     (root / "deep" / "er").mkdir(parents=True)
     (root / "deep" / "er" / "a.png").write_bytes(PICTURE)
     with stepped(sink, root) as watched:
@@ -57,7 +57,7 @@ def test_what_was_there_before_is_found_and_what_is_known_is_not_handed_over_aga
         watched.nothing_more(root)
 
 
-def test_a_slow_writer_is_waited_for(sink, root):
+def test_a_file_is_handed_over_only_after_a_slow_writer_is_done(sink, root):
     with stepped(sink, root) as watched, (root / "a.png").open("wb") as file:
         for _ in range(12):
             file.write(PICTURE)
@@ -68,7 +68,7 @@ def test_a_slow_writer_is_waited_for(sink, root):
     assert sink.handed[0].size == 12 * len(PICTURE)
 
 
-def test_who_appends_three_times_closes_three_times_and_is_handed_over_once(sink, root):
+def test_a_file_that_is_appended_to_three_times_is_handed_over_once(sink, root):
     with stepped(sink, root) as watched:
         for _ in range(3):
             with (root / "a.png").open("ab") as file:
@@ -93,7 +93,7 @@ def test_a_download_of_chromium(sink, root):
     assert sink.handed[0].size == len(PICTURE)
 
 
-def test_a_download_of_firefox_and_one_that_was_broken_off(sink, root):
+def test_a_download_of_firefox_and_an_aborted_one(sink, root):
     with stepped(sink, root) as watched:
         (root / "random.png").touch()
         (root / "random.png").unlink()
@@ -150,7 +150,7 @@ def test_moved_in_unpacked_and_linked_files_and_whole_folders(sink, root, outsid
         watched.nothing_more(root)
 
 
-def test_names_that_are_no_text(sink, root):
+def test_names_that_are_not_valid_text(sink, root):
     strange = [root / os.fsdecode(b"\xff\xfe.png"), root / "two\nlines.png", root / "<b>.png"]
     with stepped(sink, root) as watched:
         for path in strange:
@@ -163,7 +163,7 @@ def test_names_that_are_no_text(sink, root):
         watched.nothing_more(root)
 
 
-def test_links_pipes_folders_and_other_files_never_come(sink, root, outside):
+def test_links_pipes_folders_and_other_files_are_never_handed_over(sink, root, outside):
     (outside / "a.png").write_bytes(PICTURE)
     (outside / "more").mkdir()
     (outside / "more" / "b.png").write_bytes(PICTURE)
@@ -185,7 +185,7 @@ def test_links_pipes_folders_and_other_files_never_come(sink, root, outside):
         watched.nothing_more(root)
 
 
-def test_what_is_excluded_never_comes_live_or_by_a_walk(sink, root):
+def test_excluded_files_are_never_handed_over_by_events_or_walks(sink, root):
     (root / "private").mkdir()
     (root / "private" / "before.png").write_bytes(PICTURE)
     folder = Folder(root, exclude=("private/**", "*.gif"))
@@ -226,7 +226,7 @@ def test_a_moved_file_is_handed_over_before_its_old_name_is_forgotten(sink, root
     assert order == [str(root / "b.png"), str(root / "a.png")]
 
 
-def test_what_is_deleted_or_moved_out_is_forgotten(sink, root, outside):
+def test_files_that_are_deleted_or_moved_out_are_forgotten(sink, root, outside):
     for name in ("a", "b", "c"):
         (root / name).mkdir()
         (root / name / f"{name}.png").write_bytes(PICTURE)
@@ -241,7 +241,7 @@ def test_what_is_deleted_or_moved_out_is_forgotten(sink, root, outside):
         watched.until(lambda: sink.ledger() == {str(root / "C" / "c.png")})
 
 
-def test_what_went_while_nobody_watched_is_forgotten_too(sink, root):
+def test_files_removed_while_the_watcher_was_off_are_forgotten_too(sink, root):
     for name in ("a.png", "b.png"):
         (root / name).write_bytes(PICTURE)
     with stepped(sink, root) as watched:
@@ -343,7 +343,7 @@ def test_folders_in_one_another_hand_over_each_file_once(sink, root):
         assert [state.folder for state in watched.watcher.state()] == folders
 
 
-def test_where_no_events_come_the_folder_is_walked_again_and_again(sink, root):
+def test_a_folder_without_events_is_walked_regularly(sink, root):
     with stepped(sink, Folder(root, polling=True)) as watched:
         assert watched.observer is None
         assert watched.watcher.state()[0].polling
@@ -360,7 +360,7 @@ def test_where_no_events_come_the_folder_is_walked_again_and_again(sink, root):
 # Settings.
 
 
-def test_a_pause_hands_over_nothing_and_its_end_finds_everything(sink, root):
+def test_during_a_pause_nothing_is_handed_over_and_afterwards_everything(sink, root):
     later = NOW + timedelta(hours=1)
     at = {"now": NOW}
     paused = {"paused_until": later, "clock": lambda: at["now"]}
@@ -379,7 +379,7 @@ def test_a_pause_hands_over_nothing_and_its_end_finds_everything(sink, root):
         watched.handed(root / "a.png", root / "b.png")
 
 
-def test_new_settings_need_no_new_start(sink, root, outside):
+def test_new_settings_need_no_restart(sink, root, outside):
     with stepped(sink, root) as watched:
         (outside / "a.png").write_bytes(PICTURE)
         watched.watcher.apply(settings(root, outside))
@@ -397,7 +397,7 @@ def test_new_settings_need_no_new_start(sink, root, outside):
         assert watched.watcher.state() == []
 
 
-def test_another_extent_of_a_folder_is_another_tree(sink, root):
+def test_a_changed_depth_or_polling_of_a_folder_takes_effect_at_once(sink, root):
     (root / "in").mkdir()
     (root / "in" / "a.png").write_bytes(PICTURE)
     with stepped(sink, Folder(root, recursive=False)) as watched:

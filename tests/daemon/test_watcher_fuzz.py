@@ -228,7 +228,7 @@ def marked(seed):
 
 
 @pytest.mark.parametrize("seed", [*map(marked, PLAIN + LOSSY)])
-def test_nothing_is_missed_or_judged_twice_whatever_happens(outcomes, seed):
+def test_no_picture_is_missed_or_judged_twice_whatever_happens(outcomes, seed):
     outcome = outcomes[seed].result(timeout=within(120))
     print(outcome)
     assert outcome.pictures > 10

@@ -49,7 +49,7 @@ def accepts(path, **about):
         ("a.part/a.png", True),
     ],
 )
-def test_pictures_are_known_by_their_names_and_halves_and_dots_are_passed_over(path, is_accepted):
+def test_pictures_are_recognised_by_name_and_partial_and_hidden_files_skipped(path, is_accepted):
     assert accepts(path) == is_accepted
 
 
@@ -77,7 +77,7 @@ def test_a_pattern_means_the_same_for_including_and_excluding(pattern, fits, fit
         assert not accepts(path, include=[pattern])
 
 
-def test_exclude_is_stronger_and_takes_what_is_below_with_it():
+def test_exclude_overrides_include_and_covers_everything_below():
     assert not accepts("b/a.png", include=["*.png"], exclude=["b/**"])
     assert not accepts("c/b/d/a.png", exclude=["b"])
     assert not accepts("b/c/a.png", exclude=["b/*"])
@@ -87,7 +87,7 @@ def test_exclude_is_stronger_and_takes_what_is_below_with_it():
     assert pattern_filter(exclude=["b/*.png"]).enters(["b"])
 
 
-def test_other_files_are_wanted_only_where_a_pattern_names_them():
+def test_other_files_are_accepted_only_if_a_pattern_names_them():
     assert not accepts("a.psd")
     assert accepts("a.psd", include=["*.psd"])
     assert not accepts("a.psd.part", include=["*"])
@@ -110,7 +110,7 @@ patterns = st.lists(
 
 
 @given(names, patterns, patterns)
-def test_no_wanted_file_is_in_a_folder_that_is_not_entered(path, include, exclude):
+def test_no_accepted_file_is_in_a_folder_that_is_not_entered(path, include, exclude):
     one = pattern_filter(include, exclude)
     if one.accepts(path):
         assert all(one.enters(path[:n]) for n in range(len(path)))
@@ -179,7 +179,7 @@ def test_the_file_system_of_a_folder_is_that_of_the_innermost_mount(folder, kind
     assert file_system_of(folder, MOUNTS) == kind
 
 
-def test_the_disk_of_the_tests_tells_of_changes(tmp_path):
+def test_the_disk_of_the_tests_reports_changes(tmp_path):
     assert not lacks_events(str(tmp_path))
     assert file_system_of("/", b"") == ""
 
@@ -193,7 +193,7 @@ def stamp(n=1, path="/a.png"):
     return Stamp(path, n, n, "1-1")
 
 
-def test_a_file_is_whole_when_two_looks_a_while_apart_are_the_same():
+def test_a_file_is_complete_when_two_looks_some_time_apart_are_equal():
     waiting = StabilityTracker(QUIET)
     waiting.changed("/a.png", 0)
     assert waiting.due(0.4) == []
@@ -206,7 +206,7 @@ def test_a_file_is_whole_when_two_looks_a_while_apart_are_the_same():
     assert waiting.next_due() is None
 
 
-def test_a_change_begins_anew_and_a_walk_does_not():
+def test_a_change_restarts_the_wait_and_a_walk_does_not():
     waiting = StabilityTracker(QUIET)
     waiting.changed("/a.png", 0)
     waiting.seen("/a.png", stamp(), 0.5)
@@ -220,7 +220,7 @@ def test_a_change_begins_anew_and_a_walk_does_not():
     assert waiting.seen("/a.png", stamp(), 3.4).is_fresh
 
 
-def test_that_nothing_is_there_wants_two_looks_too():
+def test_a_missing_file_needs_two_looks_too():
     waiting = StabilityTracker(QUIET)
     waiting.came_upon("/a.png", 0)
     assert waiting.seen("/a.png", None, 0) is None
@@ -240,7 +240,7 @@ happenings = st.lists(
 
 
 @given(happenings)
-def test_what_is_settled_was_the_same_and_quiet_for_long_enough(what):
+def test_a_settled_file_was_unchanged_and_quiet_for_long_enough(what):
     waiting, now, version, at_looks = StabilityTracker(QUIET), 0.0, 0, []
     for happened, later in what:
         now += later
@@ -262,7 +262,7 @@ def test_what_is_settled_was_the_same_and_quiet_for_long_enough(what):
 
 
 @given(happenings)
-def test_once_all_is_quiet_it_is_settled_however_often_one_walks(what):
+def test_a_quiet_file_is_settled_however_many_walks_there_are(what):
     waiting, now = StabilityTracker(QUIET), 0.0
     for happened, later in what:
         now += later

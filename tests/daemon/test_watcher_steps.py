@@ -85,7 +85,7 @@ def test_a_file_that_an_event_names_is_pending_if_its_folder_accepts_it(parts, r
     assert parts.delivery.pending() == [str(root / "a.png")]
 
 
-def test_that_a_file_was_read_is_no_reason_to_read_it_again(parts, root):
+def test_reading_a_file_does_not_make_it_pending(parts, root):
     parts.events.dispatch(FileOpenedEvent(str(root / "a.png")))
     parts.events.dispatch(FileClosedNoWriteEvent(str(root / "a.png")))
     parts.scanner.take_events(START)
@@ -102,7 +102,7 @@ def test_a_walk_finds_what_no_event_named_and_then_rests(parts, root):
     assert parts.scanner.next_at(is_polling=True) >= START + POLL_S
 
 
-def test_where_no_events_come_the_next_walk_is_when_the_rest_is_over(parts, root):
+def test_without_events_the_next_walk_begins_after_the_rest(parts, root):
     parts.scanner.step(START, is_polling=True)
     path = picture(root, "a.png")
     at = parts.scanner.next_at(is_polling=True)
@@ -132,7 +132,7 @@ def test_a_renamed_folder_is_reported_as_the_observer_may_have_lost_it(parts, ro
 @pytest.mark.parametrize(
     ("kind", "count"), [(DirCreatedEvent, MAX_FOLDERS), (FileCreatedEvent, MAX_PATHS)]
 )
-def test_of_too_many_events_the_whole_tree_is_walked(parts, root, kind, count):
+def test_after_too_many_events_the_whole_tree_is_walked(parts, root, kind, count):
     parts.scanner.step(START, is_polling=False)
     for n in range(count):
         parts.events.dispatch(kind(str(root / f"{n}.txt")))
@@ -155,7 +155,7 @@ def test_events_stay_in_the_buffer_while_far_too_many_files_are_pending(parts, r
     assert parts.delivery.pending() == [str(root / "late.png")]
 
 
-def test_a_walk_that_failed_begins_again(parts, root):
+def test_a_failed_walk_begins_again(parts, root):
     path = picture(root, "a.png")
     parts.sink.error = OSError("the disk is full")
     with pytest.raises(OSError, match="full"):
@@ -166,7 +166,7 @@ def test_a_walk_that_failed_begins_again(parts, root):
     assert parts.delivery.pending() == [str(path)]
 
 
-def test_while_it_is_halted_nothing_is_walked(parts, root):
+def test_a_halted_scanner_walks_nothing(parts, root):
     picture(root, "a.png")
     parts.is_halted = True
     parts.scanner.step(START, is_polling=False)
@@ -177,7 +177,7 @@ def test_while_it_is_halted_nothing_is_walked(parts, root):
 # When the delivery hands it over.
 
 
-def test_a_sink_that_takes_nothing_is_asked_after_longer_and_longer_pauses(parts, root):
+def test_a_full_sink_is_asked_after_longer_and_longer_pauses(parts, root):
     parts.make_ready(picture(root, "a.png"), picture(root, "b.png"))
     times = []
     for _ in range(7):
@@ -205,7 +205,7 @@ def test_a_file_that_just_changed_comes_before_what_a_walk_found(parts, root):
     assert parts.sink.paths() == [str(fresh), str(found)]
 
 
-def test_what_was_taken_but_is_not_noted_yet_is_offered_again_only_on_request(parts, root):
+def test_a_file_taken_but_not_yet_recorded_is_offered_again_only_on_request(parts, root):
     path = str(picture(root, "a.png"))
     parts.sink.is_slow = True
     for n in range(3):
@@ -288,7 +288,7 @@ def test_very_many_missing_files_are_forgotten_though_others_wait(parts, root):
     assert len(parts.sink.gone_paths) == MAX_GONE
 
 
-def test_what_is_missing_because_its_drive_is_gone_is_not_forgotten(parts, root, tmp_path):
+def test_files_on_a_drive_that_is_gone_are_not_forgotten(parts, root, tmp_path):
     parts.delivery.came_upon(str(root / "a.png"), START)
     parts.delivery.step(START)
     root.rename(tmp_path / "pulled out")

@@ -86,7 +86,7 @@ def test_another_folder_at_the_root_is_tried_at_once(supervisor, kernel):
     assert supervisor.step(START + 1, 0)
 
 
-def test_an_observer_that_is_well_is_kept(supervisor, kernel):
+def test_a_healthy_observer_is_kept(supervisor, kernel):
     assert supervisor.step(START, 0)
     for seconds in range(1, 200):
         assert not supervisor.check_overflow(START + seconds)
@@ -133,7 +133,7 @@ def test_the_new_observer_is_trusted(supervisor):
     assert supervisor.observer is renewed
 
 
-def test_where_opening_takes_long_renames_do_not_renew_the_observer_all_the_time(supervisor):
+def test_if_opening_is_slow_renames_do_not_replace_the_observer_all_the_time(supervisor):
     supervisor.step(START, walk_s=10.0)
     first = supervisor.observer
     for seconds in range(1, 40):
@@ -143,7 +143,7 @@ def test_where_opening_takes_long_renames_do_not_renew_the_observer_all_the_time
     assert supervisor.step(START + 40, 10.0)
 
 
-def test_where_some_folders_have_no_watch_it_polls_too_and_tries_again_after_a_minute(supervisor):
+def test_folders_without_a_watch_are_polled_and_tried_again_after_a_minute(supervisor):
     supervisor.step(START, 0)
     first = supervisor.observer
     first.trouble.is_incomplete = True
@@ -155,7 +155,7 @@ def test_where_some_folders_have_no_watch_it_polls_too_and_tries_again_after_a_m
     assert not supervisor.is_polling
 
 
-def test_a_folder_that_the_person_has_set_to_polling_has_no_observer_and_no_problem(make, kernel):
+def test_a_folder_set_to_polling_has_no_observer_and_no_problem(make, kernel):
     supervisor = make(polling=True)
     assert not supervisor.step(START, 0)
     assert supervisor.is_polling

@@ -45,7 +45,7 @@ def test_a_new_picture_is_handed_over_soon(sink, root):
         assert time.monotonic() - began < within(2 * QUIET_S + 1)
 
 
-def test_new_settings_need_no_new_start(sink, root, tmp_path):
+def test_new_settings_need_no_restart(sink, root, tmp_path):
     (tmp_path / "other").mkdir()
     with watching(sink, root) as watcher:
         watcher.apply(settings(root, tmp_path / "other"))
@@ -73,7 +73,7 @@ def test_a_sink_that_fails_in_the_middle_of_a_walk_loses_nothing(sink, root):
         eventually(lambda: sink.paths() == [str(root / "a.png")])
 
 
-def test_it_ends_at_once_and_leaves_no_thread(sink, root, tmp_path):
+def test_the_watcher_ends_at_once_and_leaves_no_thread(sink, root, tmp_path):
     (tmp_path / "other").mkdir()
     before = set(threading.enumerate())
     with watching(sink, root, tmp_path / "other"):
@@ -82,7 +82,7 @@ def test_it_ends_at_once_and_leaves_no_thread(sink, root, tmp_path):
     eventually(lambda: set(threading.enumerate()) == before)
 
 
-def test_it_ends_at_once_in_the_middle_of_much_work(sink, root):
+def test_the_watcher_ends_at_once_even_under_load(sink, root):
     sink.is_full = True
     for n in range(500):
         (root / f"{n}.png").write_bytes(PICTURE)
@@ -92,7 +92,7 @@ def test_it_ends_at_once_in_the_middle_of_much_work(sink, root):
     assert time.monotonic() - began < within(2)
 
 
-def test_where_nothing_is_to_do_it_sleeps(sink, root):
+def test_an_idle_watcher_sleeps(sink, root):
     (root / "a.png").write_bytes(PICTURE)
     watcher = Watcher(sink, settings(Folder(root, polling=True)))
     (tree,) = watcher.trees

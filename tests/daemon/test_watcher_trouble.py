@@ -131,7 +131,7 @@ def may_have_own_limits():
 
 
 @pytest.mark.skipif(not may_have_own_limits(), reason="no user namespaces here")
-def test_at_the_limit_of_the_computer_the_folder_is_walked_and_the_person_told(root, tmp_path):
+def test_at_the_limit_of_the_computer_the_folder_is_walked_and_the_user_told(root, tmp_path):
     (root / "deep" / "er").mkdir(parents=True)
     told = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", LIMITED, tmp_path / "app.db", root],
@@ -148,7 +148,7 @@ def test_at_the_limit_of_the_computer_the_folder_is_walked_and_the_person_told(r
 # Nobody takes files.
 
 
-def test_a_full_sink_is_asked_again_but_not_pestered(sink, root):
+def test_a_full_sink_is_asked_again_but_not_too_often(sink, root):
     sink.is_full = True
     for n in range(30):
         (root / f"{n}.png").write_bytes(PICTURE)
@@ -164,7 +164,7 @@ def test_a_full_sink_is_asked_again_but_not_pestered(sink, root):
         watched.until(lambda: watched.watcher.state()[0].pending == 0)
 
 
-def test_fresh_files_come_before_what_a_walk_found(sink, root):
+def test_new_files_come_before_those_that_a_walk_found(sink, root):
     sink.is_full = True
     for n in range(30):
         (root / f"{n}.png").write_bytes(PICTURE)
@@ -190,7 +190,7 @@ def test_a_file_that_was_taken_is_not_asked_about_until_it_changes_or_a_walk_com
         watched.until(lambda: sink.paths().count(str(root / "a.png")) == 2)
 
 
-def test_however_many_files_there_are_few_wait(sink, root):
+def test_only_a_few_files_are_kept_waiting_however_many_there_are(sink, root):
     for n in range(3 * BACKLOG):
         (root / f"{n}.png").write_bytes(PICTURE)
     sink.is_full = sink.is_slow = True

@@ -155,7 +155,7 @@ def everything(service) -> list:
     return service.page(Filter(), limit=500)[0]
 
 
-def test_a_picture_is_judged_and_the_same_bytes_again_are_answered_from_the_log(service):
+def test_a_picture_is_judged_and_the_same_bytes_are_answered_from_the_history(service):
     first = service.check(png(1), person())
     assert first.state == "queued"
     answer = service.wait(first.id, 20).answer
@@ -170,7 +170,7 @@ def test_a_picture_is_judged_and_the_same_bytes_again_are_answered_from_the_log(
     assert list((service.settings.path.parent / "spool").iterdir()) == []
 
 
-def test_another_prompt_judges_anew(service, home):
+def test_another_prompt_judges_the_same_bytes_again(service, home):
     first = judged(service, png(2))
     book, bundle = Promptbook(home.prompts), home.bundle()
     book.use("p2", bundle)
@@ -183,7 +183,7 @@ def test_another_prompt_judges_anew(service, home):
     assert second.id != first.id
 
 
-def test_what_is_no_picture_is_a_row_that_says_why(service):
+def test_a_file_that_is_no_picture_is_a_row_that_says_why(service):
     answer = judged(service, b"%PDF-1.4 not a picture")
     assert (answer.label, answer.word) == (None, "not checked")
     assert answer.entry.check.code == "unknown_format"
@@ -204,7 +204,7 @@ def test_a_private_picture_is_answered_and_leaves_nothing(service, tmp_path):
     assert b"secret.example" not in (tmp_path / "history.db").read_bytes()
 
 
-def test_of_a_page_only_the_host_is_kept(service):
+def test_only_the_host_of_a_page_is_kept(service):
     answer = judged(service, png(5), page="https://user:pw@news.example:8443/private?token=1#x")
     assert answer.entry.check.page == "news.example"
 
@@ -232,7 +232,7 @@ def test_a_moved_file_keeps_its_verdict(service, tmp_path):
     assert service.unknown(there) == []
 
 
-def test_a_file_that_goes_or_grows_before_its_turn_is_no_row(tmp_path, home, heavy):
+def test_a_file_that_vanishes_or_grows_before_its_turn_makes_no_row(tmp_path, home, heavy):
     with at_work(home, heavy, tmp_path / "b", starts=False) as idle:
         gone, grown, link = (tmp_path / f"{name}.png" for name in ("gone", "grown", "link"))
         for path in (gone, grown, link):
@@ -262,7 +262,7 @@ def test_people_do_not_wait_for_folders(home, heavy, tmp_path):
         assert len(everything(idle)) == 5
 
 
-def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, tmp_path):
+def test_a_full_queue_says_so_at_once_and_folders_do_not_block_users(home, heavy, tmp_path):
     config = Config(worker=config_settings.Worker(queue=2))
     with at_work(home, heavy, tmp_path, config, starts=False) as idle:
         paths = [tmp_path / f"{number}.png" for number in range(3)]
@@ -278,7 +278,7 @@ def test_a_full_queue_says_so_at_once_and_folders_keep_nobody_out(home, heavy, t
         assert idle.found(paths[2])
 
 
-def test_the_same_bytes_on_their_way_are_waited_for_not_judged_twice(home, heavy, tmp_path):
+def test_the_same_bytes_sent_again_while_queued_are_judged_once(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         first, second = idle.check(png(50), person()), idle.check(png(50), person())
         assert first.id == second.id
@@ -305,9 +305,7 @@ def test_copies_that_are_judged_at_the_same_time_are_one_row(home, heavy, tmp_pa
         assert noted == [row.id] * 3
 
 
-def test_a_picture_that_kills_the_model_three_times_is_given_up_and_its_neighbours_are_not(
-    home, heavy, tmp_path
-):
+def test_a_picture_that_kills_the_model_three_times_is_given_up_but_no_other(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         paths = [tmp_path / f"{name}.png" for name in ("a", "poison", "z")]
         for number, path in enumerate(paths):
@@ -331,7 +329,7 @@ def judged_by_hand(idle, data):
     return idle.ticket(ticket.id).answer
 
 
-def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tmp_path):
+def test_jobs_that_were_running_when_the_daemon_died_are_run_again(home, heavy, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(80))
     with at_work(home, heavy, tmp_path, starts=False) as dead:
@@ -347,7 +345,7 @@ def test_what_was_running_when_the_daemon_died_is_taken_up_again(home, heavy, tm
         assert [one.name for one in (tmp_path / "spool").iterdir()] == ["not ours"]
 
 
-def test_whoever_comes_while_nobody_is_judged_is_begun_at_once(service):
+def test_a_picture_that_arrives_while_the_worker_is_idle_is_begun_at_once(service):
     judged(service, png(82))
     sent = []
 
@@ -361,7 +359,7 @@ def test_whoever_comes_while_nobody_is_judged_is_begun_at_once(service):
     eventually(lambda: len(everything(service)) == 1 + len(sent))
 
 
-def test_a_paused_folder_waits_and_a_person_does_not(home, heavy, tmp_path):
+def test_a_paused_folder_waits_and_a_user_does_not(home, heavy, tmp_path):
     paused = Config(watch=config_settings.Watch(paused_until=now() + timedelta(hours=1)))
     with at_work(home, heavy, tmp_path, paused) as service:
         assert service.state().mode == "paused"
@@ -416,7 +414,7 @@ def at_most_pages(count):
     return limit
 
 
-def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path):
+def test_without_a_model_users_are_told_and_folders_wait(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         path = tmp_path / "a.png"
         path.write_bytes(png(97))
@@ -440,7 +438,7 @@ def test_without_a_model_a_person_is_told_and_folders_wait(home, heavy, tmp_path
         assert [one.entry.check.path for one in everything(idle)] == [str(path)]
 
 
-def test_folders_that_wait_for_a_model_are_tried_again_in_their_time(home, heavy, tmp_path):
+def test_folders_that_wait_for_a_model_are_tried_again_later(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         path = tmp_path / "a.png"
         path.write_bytes(png(101))
@@ -458,7 +456,7 @@ def test_folders_that_wait_for_a_model_are_tried_again_in_their_time(home, heavy
         assert [one.entry.check.path for one in everything(idle)] == [str(path)]
 
 
-def test_a_sent_picture_whose_copy_is_gone_after_a_kill_is_no_row(home, heavy, tmp_path):
+def test_a_sent_picture_whose_copy_is_gone_after_a_kill_makes_no_row(home, heavy, tmp_path):
     """It was answered while the disk was full."""
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         ticket = idle.check(png(92), person())
@@ -483,7 +481,7 @@ def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heav
 # --- The person's word --------------------------------------------------------------------
 
 
-def test_the_persons_word_counts_for_the_picture_and_its_near_copies_and_can_be_undone(service):
+def test_a_label_counts_for_the_picture_and_its_near_copies_and_can_be_undone(service):
     answer = judged(service, saved(picture(200, 300), "PNG"))
     [said] = service.correct([answer.id], "real", "api", note="I took it")
     assert (said.label, said.word, said.percent) == ("real", "You said: real", None)
@@ -496,7 +494,7 @@ def test_the_persons_word_counts_for_the_picture_and_its_near_copies_and_can_be_
     assert service.get(copy.id).word != "You said: real"
 
 
-def test_who_follows_hears_of_checks_and_corrections_but_not_of_private_ones(service):
+def test_checks_and_corrections_are_events_but_private_checks_are_not(service):
     start = service.events.last
     judged(service, png(210), is_private=True)
     answer = judged(service, png(211))
@@ -509,7 +507,7 @@ def test_who_follows_hears_of_checks_and_corrections_but_not_of_private_ones(ser
     assert service.events.after(start - 1) is None
 
 
-def test_tidying_up_keeps_what_the_person_wants_kept(service):
+def test_tidying_up_keeps_what_the_user_wants_kept(service):
     answer = judged(service, png(220))
     service.settings.put("history.keep_checks", 1)
     judged(service, png(221))
@@ -520,7 +518,7 @@ def test_tidying_up_keeps_what_the_person_wants_kept(service):
     assert service.store.backups.all()
 
 
-def test_edited_settings_are_read_again_and_nonsense_is_told_once(service):
+def test_edited_settings_are_read_again_and_errors_reported_once(service):
     service.settings.path.write_text("[worker]\nqueue = 7\n")
     service.upkeep.look_after()
     assert service.config.worker.queue == 7
@@ -531,7 +529,7 @@ def test_edited_settings_are_read_again_and_nonsense_is_told_once(service):
     assert service.config.worker.queue == 7
 
 
-def test_a_line_with_nothing_to_do_costs_nothing(service):
+def test_an_idle_queue_costs_no_processor_time(service):
     judged(service, png(230))
     (worker,) = (one.native_id for one in threading.enumerate() if one.name == "worker")
     before = cpu_s(worker)
