@@ -1,7 +1,7 @@
-"""Who may ask: programs with tokens, browsers that are being paired, and the person's own page.
+"""Access control: tokens for programs, pairing of browsers, and sessions of the user's pages.
 
-Tokens are in the log, as hashes. What lasts a minute or a day is kept here in memory: a pairing
-that waits for the person's word, the one-time links to the page, and who has used one.
+Tokens are stored in the database, as hashes. Pairings, one-time login links and sessions are
+short-lived and kept in memory.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ SCOPES = {
     "correct": "say what a picture is",
     "admin": "do everything: settings, folders, forgetting, and letting others in",
 }
-"""What a token is for, in words that the person agrees to."""
+"""The scopes of tokens, as described to the user who grants them."""
 
 THIS_COMPUTER = "this computer"
-"""Name of the token that the command line and the tray have."""
+"""Name of the token that the command line and the tray use."""
 LOCAL_TOKEN_ID = 0
-"""Stands for the id of that token, which those programs do not know. No token has it."""
+"""Used instead of the id of that token, which those programs do not know. No token has this id."""
 
 PAIRING_FOR = timedelta(seconds=60)
 PAIRINGS_A_MINUTE = 5
@@ -49,7 +49,7 @@ Decision = Literal["waiting", "accepted", "rejected", "expired"]
 
 
 class TooManyError(AntifakeError):
-    """Asked more often than a person could mean it."""
+    """Too many requests to pair."""
 
     status = 429
     code = "too_many"
@@ -61,77 +61,77 @@ class TooManyError(AntifakeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
-    """A program that wants a token and waits for the person to agree."""
+    """A program's request for a token, which the user must accept."""
 
     id: str
     name: str
-    """As the program calls itself: anybody can claim that."""
+    """Chosen by the program, so it proves nothing."""
     origin: str | None
-    """As the browser says: no page can claim another's."""
+    """Set by the browser, so a page cannot pretend to be another."""
     scopes: frozenset[str]
     code: str
-    """Six digits that both sides show, so that the person agrees to the right one."""
+    """Six digits that both sides show, so that the user accepts the right program."""
     expires: datetime
     secret: str = field(default="", repr=False)
-    """Only whoever asked has it, to come back with."""
+    """Known only to the requesting program, which polls with it."""
 
 
 @dataclass(frozen=True)
 class PairingState:
-    """What became of a pairing."""
+    """The state of a pairing, as its program sees it."""
 
     state: Decision
     token: str | None = field(default=None, repr=False)
-    """The secret of the token; given once."""
+    """The secret of the token. Only the first poll after the acceptance returns it."""
     token_id: int | None = None
 
 
 @dataclass
-class _Asked:
+class _PendingPairing:
     pairing: Pairing
     hash: str
-    """Of the secret."""
+    """The hash of the secret."""
     decision: Decision = "waiting"
     issued: tuple[Token, str] | None = None
-    """Until it is fetched."""
+    """The token and its secret, until the program has fetched them."""
 
 
 class Access:
-    """Usable from many threads."""
+    """Thread-safe."""
 
     def __init__(self, store: Store, events: Events, clock: Callable[[], datetime]) -> None:
         self._store, self._events, self._clock = store, events, clock
         self._lock = threading.Lock()
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
-        self._lately: deque[datetime] = deque(maxlen=PAIRINGS_A_MINUTE)
+        self._pairings: OrderedDict[str, _PendingPairing] = OrderedDict()
+        self._recent_requests: deque[datetime] = deque(maxlen=PAIRINGS_A_MINUTE)
         self._logins: OrderedDict[str, datetime] = OrderedDict()
         self._sessions: OrderedDict[str, datetime] = OrderedDict()
         self._revoked: set[int] = set()
-        self._known: dict[str, Token] = {}
+        self._token_cache: dict[str, Token] = {}
         self._origins: frozenset[str] | None = None
         self._origins_lock = threading.Lock()
-        # A file is one daemon's; of a server's log another daemon may revoke tokens.
-        self._is_alone = store.database.is_sqlite
-        self._no_key = secrets.token_bytes()
+        # Only one daemon uses an SQLite file. On a database server, others may revoke tokens.
+        self._is_only_daemon = store.database.is_sqlite
+        self._random_key = secrets.token_bytes()
         self._local_key: bytes | None = None
 
     # --- Tokens -----------------------------------------------------------------------------
 
-    def who(self, secret: str) -> Token | None:
-        """The token whose secret this is, unless it was revoked. Raises StoreError."""
+    def authenticate(self, secret: str) -> Token | None:
+        """Returns the token of a secret, or None if it is unknown or revoked. Raises StoreError."""
         key = _hash(secret)
-        token = self._known.get(key) or self._find(secret)
+        token = self._token_cache.get(key) or self._find(secret)
         if token is None or token.id in self._revoked:
             return None
         now = self._clock()
         if tokens.is_use_worth_noting(token, now):
-            # Where it cannot be written down, being asked matters more; so it does
-            # where the token was revoked this instant.
+            # If this cannot be stored, for example because the token was just revoked or the disk
+            # is full, the request is still answered.
             with suppress(AntifakeError), self._store.writing() as session:
                 tokens.note_use(session, token.id, now)
             token = replace(token, last_used=now)
-        if self._is_alone:
-            self._known[key] = token
+        if self._is_only_daemon:
+            self._token_cache[key] = token
         return token
 
     def _find(self, secret: str) -> Token | None:
@@ -141,54 +141,60 @@ class Access:
     def issue(
         self, name: str, scopes: Collection[str], origin: str | None = None
     ) -> tuple[Token, str]:
-        """A new token and its secret, which is nowhere else. Raises UsageError, StoreError."""
-        grant = Grant(name=_name(name), scopes=_scopes(scopes), origin=origin)
+        """Creates a token. Returns it and its secret, which is not stored.
+
+        Raises UsageError, StoreError.
+        """
+        grant = Grant(name=_valid_name(name), scopes=_valid_scopes(scopes), origin=origin)
         with self._store.writing(durable=True) as session:
             issued = tokens.issue(session, grant, self._clock())
-        self._forget_origins()
+        self._clear_origins()
         return issued
 
     def tokens(self) -> list[Token]:
-        """Revoked ones, too; oldest first."""
+        """Returns all tokens, also revoked ones, oldest first."""
         with self._store.reading() as session:
             return list(tokens.all_tokens(session))
 
     def origins(self) -> frozenset[str]:
-        """Those of browsers that are paired now; every request of an extension needs them."""
+        """Returns the origins of all valid tokens. Cached: browser requests need them often."""
         with self._origins_lock:
             found = self._origins
             if found is None:
                 all_ = self.tokens()
                 found = frozenset(t.origin for t in all_ if t.origin and t.revoked is None)
-                self._origins = found if self._is_alone else None
+                self._origins = found if self._is_only_daemon else None
         return found
 
-    def _forget_origins(self) -> None:
-        """Call it after the change is stored: whoever reads meanwhile holds the lock."""
+    def _clear_origins(self) -> None:
+        """Clears the cache. Call it after a change is stored: readers hold the lock meanwhile."""
         with self._origins_lock:
             self._origins = None
 
     def revoke(self, token_id: int) -> None:
-        """From now on it opens nothing. Raises NotThereError."""
+        """Makes a token invalid from now on. Raises NotThereError."""
         with self._store.writing(durable=True) as session:
             tokens.revoke(session, token_id, self._clock())
         self._revoked.add(token_id)
-        self._forget_origins()
+        self._clear_origins()
 
     def is_revoked(self, token_id: int) -> bool:
-        """For whoever was let in before and still listens: asked often, so not of the log."""
+        """Returns whether a token was revoked during this run.
+
+        Open event streams call it often, so it does not read the database.
+        """
         return token_id in self._revoked
 
     def local_secret(self, path: Path) -> str:
-        """For the programs on this computer: the secret in a file that only this user can read.
+        """Returns the secret of this computer's programs, from a file that only the user can read.
 
-        Kept from run to run; where it is of no use any more, as with another log, there is a new
-        one in the file. Raises OSError, StoreError.
+        It stays the same from run to run. If it is no longer valid, for example with a new
+        database, a new one is written to the file. Raises OSError, StoreError.
         """
-        self._known.clear()
-        self._forget_origins()
+        self._token_cache.clear()
+        self._clear_origins()
         secret = _private_text(path)
-        known = self.who(secret) if secret else None
+        known = self.authenticate(secret) if secret else None
         if secret is None or known is None or not _is_local(known):
             for token in self.tokens():
                 if token.name == THIS_COMPUTER and token.revoked is None:
@@ -199,19 +205,20 @@ class Access:
         return secret
 
     def proof(self, token_id: int, nonce: str, port: int) -> str:
-        """That whoever listens on `port` knows a token, without telling it: HMAC-SHA256 in hex.
+        """Returns an HMAC-SHA256 in hex, which proves that we know a token without revealing it.
 
-        A program on another port that passes the question on gets a proof of the wrong port.
-        Of no token it is as long and means nothing. LOCAL_TOKEN_ID is this computer's token.
+        The proof includes our port. So a program on another port that relays the request gets a
+        proof that its client rejects. For an unknown token, the result looks the same but is
+        random. LOCAL_TOKEN_ID is this computer's token.
         """
-        key = self._key_of(token_id) or self._no_key + str(token_id).encode()
+        key = self._key_of(token_id) or self._random_key + str(token_id).encode()
         message = f"{nonce}:{port}".encode("utf-8", "surrogatepass")
         return hmac.digest(key, message, "sha256").hex()
 
     def _key_of(self, token_id: int) -> bytes | None:
         if token_id == LOCAL_TOKEN_ID:
-            # Not read from the log: our own programs are to learn from the daemon that the log
-            # cannot be read. A revoked one is refused when it is used.
+            # Not read from the database: if that fails, our own programs must still be able to
+            # reach the daemon, which tells them so. A revoked token is refused when it is used.
             return self._local_key
         with self._store.reading() as session:
             known = tokens.hash_of(session, token_id)
@@ -220,8 +227,8 @@ class Access:
     # --- Pairing ----------------------------------------------------------------------------
 
     def ask(self, name: str, origin: str | None, scopes: Collection[str]) -> Pairing:
-        """Ask the person to let a program in. Raises TooManyError, UsageError."""
-        name, wanted, now = _name(name), _scopes(scopes), self._clock()
+        """Asks the user to let a program in. Raises TooManyError, UsageError."""
+        name, wanted, now = _valid_name(name), _valid_scopes(scopes), self._clock()
         if name.casefold() == THIS_COMPUTER:
             raise UsageError(f"Only antifake itself is called {THIS_COMPUTER}.")
         if origin is not None and "admin" in wanted:
@@ -236,109 +243,112 @@ class Access:
             expires=now + PAIRING_FOR,
         )
         with self._lock:
-            self._make_room(now)
-            self._asked[pairing.id] = _Asked(pairing, _hash(secret))
-            self._lately.append(now)
+            self._check_rate(now)
+            self._pairings[pairing.id] = _PendingPairing(pairing, _hash(secret))
+            self._recent_requests.append(now)
         self._events.tell("pairing")
         return replace(pairing, secret=secret)
 
-    def _make_room(self, now: datetime) -> None:
-        """Raises TooManyError."""
+    def _check_rate(self, now: datetime) -> None:
+        """Raises TooManyError if a program is waiting or too many have asked."""
         self._expire(now)
-        waiting = [one for one in self._asked.values() if one.decision == "waiting"]
+        waiting = [one for one in self._pairings.values() if one.decision == "waiting"]
         if waiting:
             raise TooManyError(
                 "Another program is waiting to be let in; one at a time.",
                 _seconds_until(waiting[0].pairing.expires, now),
             )
-        if len(self._lately) == PAIRINGS_A_MINUTE and now - self._lately[0] < PAIRING_FOR:
+        if (
+            len(self._recent_requests) == PAIRINGS_A_MINUTE
+            and now - self._recent_requests[0] < PAIRING_FOR
+        ):
             raise TooManyError(
                 "Too many programs have asked to be let in; try again in a minute.",
-                _seconds_until(self._lately[0] + PAIRING_FOR, now),
+                _seconds_until(self._recent_requests[0] + PAIRING_FOR, now),
             )
 
     def pending(self) -> list[Pairing]:
         """Those that wait for the person's word: none or one."""
         with self._lock:
             self._expire(self._clock())
-            return [one.pairing for one in self._asked.values() if one.decision == "waiting"]
+            return [one.pairing for one in self._pairings.values() if one.decision == "waiting"]
 
     def accept(self, name: str) -> None:
-        """Let it in. Raises NotThereError where it does not wait any more."""
+        """Lets a program in. Raises NotThereError if it is no longer waiting."""
         with self._lock:
-            asked = self._waiting(name)
-            pairing = asked.pairing
-            asked.issued = self.issue(pairing.name, pairing.scopes, pairing.origin)
-            asked.decision = "accepted"
+            pending = self._waiting_pairing(name)
+            pairing = pending.pairing
+            pending.issued = self.issue(pairing.name, pairing.scopes, pairing.origin)
+            pending.decision = "accepted"
         self._events.tell("pairing")
 
     def reject(self, name: str) -> None:
-        """Raises NotThereError where it does not wait any more."""
+        """Turns a program away. Raises NotThereError if it is no longer waiting."""
         with self._lock:
-            self._waiting(name).decision = "rejected"
+            self._waiting_pairing(name).decision = "rejected"
         self._events.tell("pairing")
 
     def poll(self, name: str, secret: str) -> PairingState:
-        """How it stands, for whoever asked. Raises NotThereError for anybody else."""
+        """Returns the state of a pairing. Raises NotThereError if the secret is wrong."""
         with self._lock:
-            asked = self._of(name, secret)
-            issued, asked.issued = asked.issued, None
+            pending = self._pairing_of(name, secret)
+            issued, pending.issued = pending.issued, None
             if issued is None:
-                return PairingState(asked.decision)
+                return PairingState(pending.decision)
             token, token_secret = issued
-            return PairingState(asked.decision, token_secret, token.id)
+            return PairingState(pending.decision, token_secret, token.id)
 
     def give_up(self, name: str, secret: str) -> None:
-        """Whoever asked does not want it any more. Raises NotThereError for anybody else."""
+        """Cancels a pairing for its program. Raises NotThereError if the secret is wrong."""
         with self._lock:
-            self._drop(self._of(name, secret))
+            self._drop(self._pairing_of(name, secret))
         self._events.tell("pairing")
 
-    def _of(self, name: str, secret: str) -> _Asked:
+    def _pairing_of(self, name: str, secret: str) -> _PendingPairing:
         self._expire(self._clock())
-        asked = self._asked.get(name)
-        if asked is None or not hmac.compare_digest(asked.hash, _hash(secret)):
+        pending = self._pairings.get(name)
+        if pending is None or not hmac.compare_digest(pending.hash, _hash(secret)):
             raise NotThereError("There is no such pairing (any more).")
-        return asked
+        return pending
 
-    def _waiting(self, name: str) -> _Asked:
+    def _waiting_pairing(self, name: str) -> _PendingPairing:
         self._expire(self._clock())
-        asked = self._asked.get(name)
-        if asked is None or asked.decision != "waiting":
+        pending = self._pairings.get(name)
+        if pending is None or pending.decision != "waiting":
             raise NotThereError("This program is not waiting to be let in (any more).")
-        return asked
+        return pending
 
     def _expire(self, now: datetime) -> None:
-        """Who waits too long is told so for a minute more, then forgotten."""
-        for asked in list(self._asked.values()):
-            if asked.decision == "waiting" and now >= asked.pairing.expires:
-                asked.decision = "expired"
-            if now >= asked.pairing.expires + PAIRING_FOR:
-                self._drop(asked)
+        """Marks old pairings as expired. A minute later it deletes them."""
+        for pending in list(self._pairings.values()):
+            if pending.decision == "waiting" and now >= pending.pairing.expires:
+                pending.decision = "expired"
+            if now >= pending.pairing.expires + PAIRING_FOR:
+                self._drop(pending)
 
-    def _drop(self, asked: _Asked) -> None:
-        """A token that nobody has fetched is nobody's."""
-        del self._asked[asked.pairing.id]
-        if asked.issued is not None:
-            with suppress(AntifakeError):  # its secret is gone in any case
-                self.revoke(asked.issued[0].id)
+    def _drop(self, pending: _PendingPairing) -> None:
+        """Deletes a pairing, and revokes its token if the program has not fetched it."""
+        del self._pairings[pending.pairing.id]
+        if pending.issued is not None:
+            with suppress(AntifakeError):  # its secret is lost, so it is unusable anyway
+                self.revoke(pending.issued[0].id)
 
-    # --- The person's page ------------------------------------------------------------------
+    # --- The user's pages --------------------------------------------------------------------
 
     def mint_login(self) -> str:
-        """A code that opens the page once, within a minute."""
+        """Returns a code that opens the pages once, within a minute."""
         code = secrets.token_urlsafe(32)
-        self._keep(self._logins, code, LOGIN_FOR, MOST_LOGINS)
+        self._add_temporary(self._logins, code, LOGIN_FOR, MOST_LOGINS)
         return code
 
     def login(self, code: str) -> str | None:
-        """The secret of a new session; None: the code is used, old or none of ours."""
+        """Returns the secret of a new session. None if the code is used, expired or unknown."""
         with self._lock:
             until = self._logins.pop(_hash(code), None)
         if until is None or self._clock() >= until:
             return None
         secret = secrets.token_urlsafe(32)
-        self._keep(self._sessions, secret, SESSION_FOR, MOST_SESSIONS)
+        self._add_temporary(self._sessions, secret, SESSION_FOR, MOST_SESSIONS)
         return secret
 
     def is_session(self, secret: str) -> bool:
@@ -350,7 +360,7 @@ class Access:
         with self._lock:
             self._sessions.pop(_hash(secret), None)
 
-    def _keep(
+    def _add_temporary(
         self, where: OrderedDict[str, datetime], secret: str, how_long: timedelta, most: int
     ) -> None:
         with self._lock:
@@ -360,7 +370,7 @@ class Access:
 
 
 def _hash(secret: str) -> str:
-    """Compared instead of secrets: how long that takes tells nothing of them."""
+    """Hashes are compared instead of secrets, so that the timing reveals nothing."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -368,14 +378,14 @@ def _seconds_until(moment: datetime, now: datetime) -> int:
     return max(1, round((moment - now).total_seconds()))
 
 
-def _name(name: str) -> str:
+def _valid_name(name: str) -> str:
     name = name.strip()
     if not 0 < len(name) <= 80 or not name.isprintable():
         raise UsageError("A program needs a name of 1 to 80 printable characters.")
     return name
 
 
-def _scopes(scopes: Collection[str]) -> frozenset[str]:
+def _valid_scopes(scopes: Collection[str]) -> frozenset[str]:
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise UsageError(f"A token is for some of: {', '.join(SCOPES)}.")
     return frozenset(scopes)
@@ -386,9 +396,9 @@ def _is_local(token: Token) -> bool:
 
 
 def _private_text(path: Path) -> str | None:
-    """None where there is nothing, or others could have read it, too."""
+    """Returns the text of a file. None if it is missing or other users could have read it."""
     try:
-        # Windows has other rights, which this number does not show; there the folder has them.
+        # On Windows st_mode does not show the permissions; there the folder protects the file.
         if os.name != "nt" and path.stat().st_mode & 0o077:
             return None
         return path.read_text("ascii").strip() or None

@@ -365,7 +365,7 @@ def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         raise _unauthorized("This takes a token.", 'Bearer realm="antifake"')
-    token = access().who(secret)
+    token = access().authenticate(secret)
     if token is None:
         if wrong_tokens.add():
             raise Problem(429, "too_many", "Too many wrong tokens.", {"Retry-After": "60"})

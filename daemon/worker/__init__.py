@@ -1,1 +1,1 @@
-"""Judging pictures: one process owns the model, and whoever waits is served in turn."""
+"""Judges pictures: a queue, one worker, and one process that runs the model."""

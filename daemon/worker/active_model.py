@@ -1,7 +1,7 @@
-"""Who answers now, model and prompt, known without loading either.
+"""Finds out which model and prompt are active, without loading them.
 
-Asked before every picture, so what was read is kept until one of the files that it
-was read from has another date. Imports no torch.
+This is needed for every picture, so the result is cached until one of the files that it was read
+from changes. Imports no torch.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SUFFIX, Promptbook
 
 Stamps = tuple[tuple[int, int, int] | None, ...]
-"""Of each file its date, size and number; None where there is none."""
+"""Modification time in ns, size and inode of each file; None if there is no such file."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """What a verdict of now would be signed with, and the size of picture it is given for."""
+    """The versions that a new verdict would name, and the image size of the model."""
 
     model: str
     """`mini@1f3a90c2`, as in Verdict.model."""
     prompt: str
     """`shipped@1f3a90c2`, as in Verdict.prompt."""
     image_size: int
-    """Side of the square picture that the model sees, in pixels."""
+    """Width and height in pixels of the model's input."""
 
 
 class ActiveModel:
-    """Reads who answers; usable from several threads."""
+    """Finds the active model and prompt. Thread-safe."""
 
     def __init__(self, home: Home, model: str = "", prompt: str = "") -> None:
-        """`model` and `prompt` are names or files, the active ones for ""."""
+        """`model` and `prompt` are names or files; "" means the active one."""
         self._home, self._model, self._prompt = home, model, prompt
         self._lock = Lock()
         self._files: Sequence[Path] = ()
@@ -43,7 +43,7 @@ class ActiveModel:
         self._version: ModelVersion | None = None
 
     def now(self) -> ModelVersion:
-        """Raises ModelError where there is no model or no prompt, or one that is damaged."""
+        """Returns the active versions. Raises ModelError if one is missing or damaged."""
         with self._lock:
             if self._version is None or _stamps(self._files) != self._seen:
                 self._version = None
@@ -52,27 +52,27 @@ class ActiveModel:
 
     @property
     def seen(self) -> Stamps:
-        """Differs from before once a file was changed, even to one that answers the same."""
+        """The stamps of the files at the last `now`. They differ after any change of a file."""
         with self._lock:
             return self._seen
 
     def _read(self) -> ModelVersion:
         while True:
-            # Before reading: a change in between is then seen the next time.
+            # Taken before reading, so that a change in between is noticed the next time.
             seen = _stamps(self._files)
-            version, files = self._look()
+            version, files = self._resolve()
             if files == self._files:
                 self._seen = seen
                 return version
             self._files = files
 
-    def _look(self) -> tuple[ModelVersion, Sequence[Path]]:
-        """Who answers, and the files that say so."""
+    def _resolve(self) -> tuple[ModelVersion, Sequence[Path]]:
+        """Returns the active versions and the files that determine them."""
         book = Promptbook(self._home.prompts)
         try:
             bundle = self._home.bundle(self._model or None)
-            prompt, file = self._chosen(book, bundle)
-        except UsageError as error:  # a name in the settings that can be none
+            prompt, file = self._prompt_for(bundle, book)
+        except UsageError as error:  # the settings have an invalid name
             raise ModelError(str(error)) from error
         except (OSError, UnicodeError) as error:
             raise ModelError(f"What says who answers cannot be read: {error}.") from error
@@ -80,13 +80,13 @@ class ActiveModel:
         files = (
             self._home.models / "active",
             bundle.folder / MANIFEST,
-            book.folder,  # a prompt that was missing or damaged is put there anew
+            book.folder,  # changes when a missing or damaged prompt is added again
             book.folder / "active.json",
             file.path,
         )
         return ModelVersion(manifest.version, prompt, manifest.image_size), files
 
-    def _chosen(self, book: Promptbook, bundle: Bundle) -> tuple[str, PromptFile]:
+    def _prompt_for(self, bundle: Bundle, book: Promptbook) -> tuple[str, PromptFile]:
         if not self._prompt:
             chosen = book.active(bundle)
             return chosen.version, chosen.file

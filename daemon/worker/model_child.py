@@ -1,13 +1,14 @@
-"""The process that owns the detector, seen from its two ends.
+"""The child process that runs the detector: the parent's side and the child's side.
 
-Torch and the model's gigabytes live in a child. The daemon stays small, a crash or a hang
-costs one restart, and ending the child frees all its memory, the graphics card's too.
+Torch and the model's gigabytes are loaded only in the child. So the daemon stays small, a crash or
+a hang costs only a restart, and ending the child frees all its memory, also on the graphics card.
+The messages are frames of core.framing:
 
     child    R {"model", "prompt", "warning"} once it is ready, or M {"sentence", "is_damaged"}
-    parent   J {"n", "size"}, C crops, uint8 [n, size, size, 3]
+    parent   J {"n", "size"}, then C with the crops, uint8 [n, size, size, 3]
     child    V [{"p_fake", "label"} | {"error"}], one for each crop
 
-in the frames of core.framing. This module imports no torch; `serve` does, in the child.
+This module imports no torch; `serve` does so in the child.
 """
 
 import json
@@ -49,11 +50,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__package__)
 
-Found = Verdict | NoScoreError
+Result = Verdict | NoScoreError
 
 _MAX_JSON = 2**20
-_END_S = 5.0
-_nonsense = suppress(
+_EXIT_WITHIN_S = 5.0
+_invalid_answer = suppress(
     OSError,
     EOFError,
     ValueError,
@@ -66,18 +67,18 @@ _nonsense = suppress(
 
 
 class ModelDiedError(AntifakeError):
-    """The process with the model ended or hung; other pictures, or a later time, may do better."""
+    """The process with the model crashed or hung. Another attempt may succeed."""
 
     status = 503
     code = "model_died"
 
 
-# --- The parent's end ---------------------------------------------------------------------
+# --- The parent's side --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the child says of itself when it is ready."""
+    """What the child reports when it is ready."""
 
     model: str
     prompt: str
@@ -85,24 +86,24 @@ class Loaded:
 
 
 class Child:
-    """One child process. Who judges with it takes care to be the only one."""
+    """One child process. Only one thread at a time may judge with it."""
 
     def __init__(
-        self, home: Home, names: tuple[str, str], asked: ModelVersion, start_s: float
+        self, home: Home, names: tuple[str, str], expected: ModelVersion, start_s: float
     ) -> None:
-        """Start loading the model and the prompt of these names. Raises ModelDiedError."""
-        self.asked = asked
-        """Who was to answer when it was started."""
+        """Starts loading the model and the prompt of these names. Raises ModelDiedError."""
+        self.expected = expected
+        """The versions that were active when it was started."""
         self.loaded: Future[Loaded] = Future()
-        """Raises ModelError or ModelDiedError where it came to nothing."""
-        self.is_asked = False
-        """It owes an answer."""
+        """Has a ModelError or ModelDiedError if loading failed."""
+        self.is_busy = False
+        """It was sent crops and has not answered yet."""
         self._process = _start(home, names)
         self._requests = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
         self._threads = (
             threading.Thread(target=self._load, args=(start_s,), name="model-load", daemon=True),
-            threading.Thread(target=self._drain, name="model-stderr", daemon=True),
+            threading.Thread(target=self._log_stderr, name="model-stderr", daemon=True),
         )
         for thread in self._threads:
             thread.start()
@@ -112,49 +113,52 @@ class Child:
         return self._process.pid
 
     def failure(self) -> AntifakeError | None:
-        """Why it is of no more use; None: it is loading, judging or ready."""
-        if self.is_asked or not self.loaded.done():
+        """Returns why it can no longer be used. None if it is loading, judging or ready."""
+        if self.is_busy or not self.loaded.done():
             return None
         if error := self.loaded.exception():
             return cast(AntifakeError, error)
         return None if self._process.poll() is None else self._died("while it had nothing to do")
 
     def ready(self) -> Loaded | None:
-        """None: it is loading, or came to nothing."""
+        """Returns None while it is loading, and after that has failed."""
         if not self.loaded.done() or self.loaded.exception():
             return None
         return self.loaded.result()
 
-    def judge(self, crops: Sequence[Pixels], deadline_s: float) -> list[Found]:
-        """Raises ModelDiedError, and from then on it is of no more use."""
+    def judge(self, crops: Sequence[Pixels], deadline_s: float) -> list[Result]:
+        """Returns the verdict or error of each uint8 crop [S, S, 3], in the same order.
+
+        Raises ModelDiedError. The child cannot be used after that.
+        """
         loaded = self.loaded.result()
         found = None
-        self.is_asked = True
-        with Deadline(deadline_s, self._process) as deadline, _nonsense:
-            self._ask(crops)
-            found = self._hear_verdicts(len(crops), loaded)
+        self.is_busy = True
+        with Deadline(deadline_s, self._process) as deadline, _invalid_answer:
+            self._send_crops(crops)
+            found = self._receive_verdicts(len(crops), loaded)
         if deadline.is_past:
             raise ModelDiedError(
                 f"The model came to no answer within {deadline_s:g} seconds, so it was ended."
             )
         if found is None:
             raise self._died("while it was judging")
-        self.is_asked = False
+        self.is_busy = False
         return found
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """Kills the process and waits for its end."""
         self._process.kill()
         for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # what was not sent yet has nobody to go to
+            with suppress(OSError):  # there may be buffered data, which nobody can receive now
                 pipe.close()
         with suppress(subprocess.TimeoutExpired):  # it hangs in a driver
-            self._process.wait(_END_S)
+            self._process.wait(_EXIT_WITHIN_S)
         for thread in self._threads:
-            thread.join(_END_S)
+            thread.join(_EXIT_WITHIN_S)
 
     def rss_bytes(self) -> int | None:
-        """Memory in use; None: it has just ended, or the system does not tell."""
+        """Returns the memory in use. None if it has just ended or the system does not tell."""
         try:
             return psutil.Process(self.pid).memory_info().rss
         except psutil.Error:
@@ -162,38 +166,38 @@ class Child:
 
     def _load(self, start_s: float) -> None:
         try:
-            self.loaded.set_result(self._hear_loaded(start_s))
+            self.loaded.set_result(self._receive_loaded(start_s))
         except AntifakeError as error:
             self.loaded.set_exception(error)
 
-    def _hear_loaded(self, start_s: float) -> Loaded:
-        with Deadline(start_s, self._process) as deadline, _nonsense:
+    def _receive_loaded(self, start_s: float) -> Loaded:
+        with Deadline(start_s, self._process) as deadline, _invalid_answer:
             kind, payload = receive(self._answers, _MAX_JSON)
-            said = json.loads(payload)
+            message = json.loads(payload)
             if kind == b"M":
-                error = DamagedModelError if said["is_damaged"] else ModelError
-                raise error(str(said["sentence"]))
-            warning = said["warning"] and str(said["warning"])
-            return Loaded(str(said["model"]), str(said["prompt"]), warning)
+                error = DamagedModelError if message["is_damaged"] else ModelError
+                raise error(str(message["sentence"]))
+            warning = message["warning"] and str(message["warning"])
+            return Loaded(str(message["model"]), str(message["prompt"]), warning)
         if deadline.is_past:
             raise ModelDiedError(f"The model was not loaded within {start_s:g} seconds.")
         raise self._died("while it was loading the model")
 
-    def _ask(self, crops: Sequence[Pixels]) -> None:
+    def _send_crops(self, crops: Sequence[Pixels]) -> None:
         batch = np.stack(crops)
         about = {"n": len(batch), "size": batch.shape[1]}
         send(self._requests, b"J", json.dumps(about).encode())
         send(self._requests, b"C", batch.tobytes())
 
-    def _hear_verdicts(self, n: int, loaded: Loaded) -> list[Found]:
+    def _receive_verdicts(self, n: int, loaded: Loaded) -> list[Result]:
         _, payload = receive(self._answers, _MAX_JSON)
-        found = [_found(said, loaded) for said in json.loads(payload)]
+        found = [_verdict(message, loaded) for message in json.loads(payload)]
         if len(found) != n:
             raise ValueError(f"{len(found)} answers for {n} pictures")
         return found
 
-    def _drain(self) -> None:
-        """Log what it complains of, so that it never waits for a reader; then see it buried."""
+    def _log_stderr(self) -> None:
+        """Logs its stderr, so that the pipe never fills up. Then reaps the process."""
         with cast(IO[bytes], self._process.stderr) as pipe:
             while raw := pipe.readline(4096):
                 line = raw.decode("utf-8", "replace").rstrip()
@@ -204,10 +208,10 @@ class Child:
     def _died(self, when: str) -> ModelDiedError:
         try:
             self._process.wait(1)  # its pipe may have closed a moment before it ended
-        except subprocess.TimeoutExpired:  # it talks nonsense, but lives
+        except subprocess.TimeoutExpired:  # it still runs: its answer was invalid
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_S)
+                self._process.wait(_EXIT_WITHIN_S)
         return ModelDiedError(
             f"The process that judges pictures ended {when} ({_ending(self._process.returncode)})."
         )
@@ -215,7 +219,7 @@ class Child:
 
 def _start(home: Home, names: tuple[str, str]) -> subprocess.Popen[bytes]:
     model, prompt = names
-    # Absolute, and only ASCII whatever the folder is called.
+    # The path must be absolute, and only ASCII even if the folder's name is not.
     code = (
         f"from {__name__} import serve; serve({str(home.root.absolute())!a}, {model!a}, {prompt!a})"
     )
@@ -234,10 +238,10 @@ def _start(home: Home, names: tuple[str, str]) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _found(said: dict[str, Any], loaded: Loaded) -> Found:
-    if error := said.get("error"):
+def _verdict(message: dict[str, Any], loaded: Loaded) -> Result:
+    if error := message.get("error"):
         return NoMemoryError() if error == "no_memory" else NoScoreError()
-    p_fake, label = float(said["p_fake"]), said["label"]
+    p_fake, label = float(message["p_fake"]), message["label"]
     if not 0 <= p_fake <= 1 or label not in get_args(Label):
         raise ValueError("this is no verdict")
     return Verdict(p_fake, label, loaded.model, loaded.prompt)
@@ -254,38 +258,38 @@ def _ending(code: int | None) -> str:
         return f"signal {-code}"
 
 
-# --- In the child -------------------------------------------------------------------------
+# --- The child's side ---------------------------------------------------------------------
 
 
 def serve(home: str, model: str, prompt: str) -> None:
-    """Load, say so, and answer until the parent closes the pipe or is gone."""
+    """Loads the model, reports that, and judges until the parent closes the pipe or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not print into the answers
     batches: SimpleQueue[Pixels] = SimpleQueue()
-    threading.Thread(target=_listen, args=(batches,), daemon=True).start()
+    threading.Thread(target=_receive_requests, args=(batches,), daemon=True).start()
     try:
         detector, warning = _load(Home(Path(home)), model, prompt)
     except AntifakeError as error:
         is_damaged = isinstance(error, DamagedModelError)
-        _say(answers, b"M", {"sentence": str(error), "is_damaged": is_damaged})
+        _send_json(answers, b"M", {"sentence": str(error), "is_damaged": is_damaged})
         return
     version = detector.model.manifest.version
     ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
-    _say(answers, b"R", ready)
+    _send_json(answers, b"R", ready)
     while True:
-        _say(
+        _send_json(
             answers,
             b"V",
-            [_row(found) for found in judge_in_parts(detector.judge, list(batches.get()))],
+            [_message(found) for found in judge_in_parts(detector.judge, list(batches.get()))],
         )
 
 
-def _listen(batches: "SimpleQueue[Pixels]") -> None:
-    """Take in requests, and end this process when the parent has gone.
+def _receive_requests(batches: "SimpleQueue[Pixels]") -> None:
+    """Receives requests, and ends this process when the parent has ended.
 
-    A thread of its own, so that a dead parent is noticed while the model computes. Not
-    Linux's PR_SET_PDEATHSIG: that ends a child with the *thread* that started it.
+    It has its own thread, so that the parent's end is noticed while the model computes. Linux's
+    PR_SET_PDEATHSIG is no alternative: it ends a child with the *thread* that started it.
     """
     try:
         # Not sys.stdin, whose lock a blocked thread would hold when Python wants to end.
@@ -300,14 +304,14 @@ def _listen(batches: "SimpleQueue[Pixels]") -> None:
 
 
 def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
-    """The detector, and what a person should know of it. Raises AntifakeError."""
+    """Returns the detector and a warning for the user, if any. Raises AntifakeError."""
     try:
         from antifake.core.detector import load_detector  # noqa: PLC0415 - brings torch
         from antifake.core.selfcheck import check_if_changed  # noqa: PLC0415
 
         detector, warning = load_detector(home, model or None, prompt or None)
         drift = None
-        with suppress(OSError):  # a full disk: it passed, which cannot be written down
+        with suppress(OSError):  # the disk is full: the check passed, but that cannot be saved
             drift = check_if_changed(detector, home.root / "selfcheck.json")
     except NoScoreError:
         raise ModelError("On this computer the model computes what is not a number.") from None
@@ -316,11 +320,11 @@ def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
     return detector, " ".join(filter(None, (warning, drift))) or None
 
 
-def _row(found: Found) -> dict[str, float | str]:
+def _message(found: Result) -> dict[str, float | str]:
     if isinstance(found, Verdict):
         return {"p_fake": found.p_fake, "label": found.label}
     return {"error": found.code}
 
 
-def _say(pipe: IO[bytes], kind: bytes, said: object) -> None:
-    send(pipe, kind, json.dumps(said).encode())
+def _send_json(pipe: IO[bytes], kind: bytes, message: object) -> None:
+    send(pipe, kind, json.dumps(message).encode())

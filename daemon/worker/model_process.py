@@ -1,8 +1,7 @@
-"""The model, as the daemon has it: asleep until a picture comes, replaced when it dies.
+"""Starts, restarts and stops the child process that runs the detector (see model_child).
 
-One child process (see child) owns the detector; this module decides when there is one. It
-is started by the first picture, replaced when another model or prompt is to answer, and
-after each death in a row it is left in peace for longer. Imports no torch.
+The first picture starts it. It is replaced when another model or prompt becomes active. After
+repeated crashes, the pauses before a restart grow. Imports no torch.
 """
 
 import math
@@ -32,41 +31,41 @@ __all__ = [
 ]
 
 PATIENCE_S = 2.0
-"""So long a picture waits for the next start; where it would take longer it is told so."""
+"""Longest pause that a picture waits for. During a longer one, judging raises an error."""
 
 Phase = Literal["asleep", "loading", "ready", "broken"]
 
 
 class ModelChangedError(AntifakeError):
-    """Another model answers by now, which sees pictures of another size: decode them again."""
+    """The active model has changed and needs another image size: decode the pictures again."""
 
 
 class ModelLoadingError(AntifakeError):
-    """It is on its way; nothing was begun."""
+    """The model is still loading. Nothing was judged."""
 
 
 class ModelRestingError(ModelDiedError):
-    """It died before, and is started again only later: no picture of now has to do with it."""
+    """The process crashed earlier and is restarted only after a pause. No picture is to blame."""
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """For a status page."""
+    """The state of the model, for status pages."""
 
     phase: Phase
     model: str | None
-    """Who answers, or would if it were awake; None: there is none."""
+    """Version of the active model, loaded or not; None if there is none."""
     prompt: str | None
     why: str | None = None
-    """Of a broken one, in a sentence."""
+    """If broken: the reason, in a sentence."""
     warning: str | None = None
-    """Of a ready one: it is not the prompt that was meant, or this computer scores otherwise."""
+    """If ready: it uses another prompt than intended, or this computer computes other scores."""
     rss_bytes: int | None = None
-    """Memory of the child; None: there is no child, or the system does not tell."""
+    """Memory of the child process. None if there is no child or the system does not tell."""
 
 
 class BackOff:
-    """After one failure at once again, then after 1, 2, 4 ... and at most 60 seconds."""
+    """Exponential back-off: the first retry is immediate, then after 1, 2, 4 ... 60 seconds."""
 
     def __init__(self, clock: Callable[[], float], most_s: float = 60.0) -> None:
         self._clock, self._most_s = clock, most_s
@@ -82,12 +81,12 @@ class BackOff:
         self._until = self._clock() + wait_s
 
     def wait_s(self) -> float:
-        """How long it should still be left in peace."""
+        """Returns the number of seconds until the next attempt."""
         return max(0.0, self._until - self._clock())
 
 
 class ModelProcess:
-    """The one model; a context manager, usable from several threads, which judge in turn."""
+    """The daemon's only model. Thread-safe: threads judge in turn. A context manager."""
 
     def __init__(  # noqa: PLR0913 - settings, each with its default
         self,
@@ -103,11 +102,11 @@ class ModelProcess:
         self._active_model = ActiveModel(home, model, prompt)
         self._deadline_s, self._start_s, self._clock = deadline_s, start_s, clock
         self._back_off = BackOff(clock)
-        self._turn = Lock()  # of whoever judges; the only one to replace a living child
-        self._lock = Lock()  # of all below, and never held while pictures are judged
+        self._judging = Lock()  # held while judging, and to replace a running child
+        self._lock = Lock()  # guards all fields below; never held while pictures are judged
         self._child: Child | None = None
         self._failure: AntifakeError | None = None
-        self._failed_with: Stamps = ()
+        self._stamps_at_failure: Stamps = ()
         self._last_used = clock()
         self._closing = Event()
 
@@ -118,48 +117,48 @@ class ModelProcess:
         self.close()
 
     def wake(self) -> None:
-        """Start loading, unless that has been done or is to be waited with; returns at once."""
+        """Starts loading if there is no child and no pause. Returns at once."""
         with self._lock:
             try:
                 wanted = self._active_model.now()
-                self._forgive()
-                if not self._living() and not self._back_off.wait_s():
+                self._reset_if_files_changed()
+                if not self._running_child() and not self._back_off.wait_s():
                     self._start(wanted)
             except AntifakeError:
-                return  # whoever brings a picture will be told
+                return  # the next call of judge raises it
 
     def is_loading(self, patience_s: float = 0.0) -> bool:
-        """Start it if need be; whether after so long it is still not loaded.
+        """Starts the child if necessary. Returns whether it is still loading after `patience_s`.
 
-        Raises as judge does. One that died of loading is started again, so there is no telling
-        how often this must be asked.
+        Raises what judge raises. A child that crashed while loading is started again, so callers
+        must limit how often they call this.
         """
         wanted = self._active_model.now()
-        with self._turn:
-            self._be_patient()
+        with self._judging:
+            self._wait_for_restart()
             with self._lock:
                 self._check_open()
-                child = self._living() or self._start(wanted)
+                child = self._running_child() or self._start(wanted)
         with suppress(TimeoutError, AntifakeError):
             child.loaded.result(patience_s)
         return child.ready() is None
 
     def judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
-        """Judge uint8 crops [S, S, 3], S being ModelVersion.image_size, loading the model first.
+        """Judges uint8 crops [S, S, 3], S being ModelVersion.image_size. Loads the model if needed.
 
-        Raises ModelError where it cannot be loaded, ModelDiedError where its process ended
-        or hung, or did so before and is tried again only later, and ModelChangedError.
+        Raises ModelError if it cannot be loaded, ModelDiedError if its process crashed or hung,
+        ModelRestingError during the pause after a crash, and ModelChangedError.
         """
         if not crops:
             return []
-        with self._turn:
-            child = self._awake(crops)
+        with self._judging:
+            child = self._child_for(crops)
             try:
                 child.loaded.result()
                 found = child.judge(crops, self._deadline_s)
             except AntifakeError as error:
                 with self._lock:
-                    self._bury(child, error)
+                    self._discard(child, error)
                     self._check_open()
                 raise
             with self._lock:
@@ -169,19 +168,19 @@ class ModelProcess:
             return found
 
     def sleep_if_idle(self, idle_s: float) -> bool:
-        """End the child if its last picture is longer ago; says whether it did."""
-        if not self._turn.acquire(blocking=False):
+        """Ends the child if it judged nothing for `idle_s`. Returns whether it did."""
+        if not self._judging.acquire(blocking=False):
             return False  # it is judging
         try:
             with self._lock:
-                child = self._living()
+                child = self._running_child()
                 is_idle = self._clock() - self._last_used > idle_s
                 if child is None or not child.ready() or not is_idle:
                     return False
                 self._end(child)
                 return True
         finally:
-            self._turn.release()
+            self._judging.release()
 
     def state(self) -> ModelState:
         with self._lock:
@@ -189,47 +188,49 @@ class ModelProcess:
                 wanted = self._active_model.now()
             except ModelError as error:
                 return ModelState("broken", None, None, why=str(error))
-            child = self._living()
+            child = self._running_child()
             if child is None:
                 phase: Phase = "broken" if self._failure else "asleep"
                 why = str(self._failure) if self._failure else None
                 return ModelState(phase, wanted.model, wanted.prompt, why)
             rss = child.rss_bytes()
-            said = child.ready()
-            if said is None:
-                return ModelState("loading", child.asked.model, child.asked.prompt, rss_bytes=rss)
-            return ModelState("ready", said.model, said.prompt, None, said.warning, rss)
+            loaded = child.ready()
+            if loaded is None:
+                return ModelState(
+                    "loading", child.expected.model, child.expected.prompt, rss_bytes=rss
+                )
+            return ModelState("ready", loaded.model, loaded.prompt, None, loaded.warning, rss)
 
     def close(self) -> None:
-        """End the child, busy or not; whoever waits for it is told."""
+        """Ends the child, even a busy one. Callers that wait for it get an error."""
         self._closing.set()
         with self._lock:
             if self._child:
                 self._end(self._child)
 
-    def _awake(self, crops: Sequence[Pixels]) -> Child:
-        """The child that is to judge these crops, perhaps still loading."""
+    def _child_for(self, crops: Sequence[Pixels]) -> Child:
+        """Returns a child for these crops; it may still be loading. Raises as judge does."""
         wanted = self._active_model.now()
         size = wanted.image_size
         if any(crop.shape != (size, size, 3) for crop in crops):
             raise ModelChangedError(
                 f"{wanted.model} answers now, and it sees pictures of {size} x {size} pixels."
             )
-        self._be_patient()
+        self._wait_for_restart()
         with self._lock:
             self._check_open()
-            child = self._living()
-            # Asked by somebody who was interrupted: the next answer would not be ours.
-            if child and (child.asked != wanted or child.is_asked):
+            child = self._running_child()
+            # A busy child belongs to an interrupted call: its next answer would not be ours.
+            if child and (child.expected != wanted or child.is_busy):
                 self._end(child)
                 child = None
             return child or self._start(wanted)
 
-    def _be_patient(self) -> None:
-        """Wait for the time of the next start. Raises why not, where that is far off."""
+    def _wait_for_restart(self) -> None:
+        """Waits out a short pause after a crash. Raises the reason if the pause is long."""
         with self._lock:
-            self._forgive()
-            if self._living():
+            self._reset_if_files_changed()
+            if self._running_child():
                 return
             wait_s, failure = self._back_off.wait_s(), self._failure
         if wait_s and isinstance(failure, ModelError):
@@ -238,22 +239,22 @@ class ModelProcess:
             raise ModelRestingError(f"{failure} It is tried again in {math.ceil(wait_s)} seconds.")
         self._closing.wait(wait_s)
 
-    # --- From here on the lock is held --------------------------------------------------------
+    # --- Callers of these methods hold the lock -----------------------------------------------
 
     def _check_open(self) -> None:
         if self._closing.is_set():
             raise AntifakeError("The model has been shut down.")
 
-    def _forgive(self) -> None:
-        """Files that were changed since it failed deserve to be tried at once."""
-        if self._failure and self._active_model.seen != self._failed_with:
+    def _reset_if_files_changed(self) -> None:
+        """Ends the pause after a failure if the files of the model have changed since."""
+        if self._failure and self._active_model.seen != self._stamps_at_failure:
             self._failure = None
             self._back_off.reset()
 
-    def _living(self) -> Child | None:
-        """The child, if it is loading, judging or ready."""
+    def _running_child(self) -> Child | None:
+        """Returns the child if it is loading, judging or ready."""
         if self._child and (error := self._child.failure()):
-            self._bury(self._child, error)
+            self._discard(self._child, error)
         return self._child
 
     def _start(self, wanted: ModelVersion) -> Child:
@@ -262,7 +263,7 @@ class ModelProcess:
         try:
             self._child = Child(self._home, self._names, wanted, self._start_s)
         except ModelDiedError as error:
-            self._note(error)
+            self._record_failure(error)
             raise
         return self._child
 
@@ -270,15 +271,15 @@ class ModelProcess:
         child.close()
         self._child = None
 
-    def _bury(self, child: Child, error: AntifakeError) -> None:
-        """Take note of a death, once, whoever noticed it first."""
+    def _discard(self, child: Child, error: AntifakeError) -> None:
+        """Closes a failed child and records the failure, once for each child."""
         child.close()
         if self._child is child:
             self._child = None
-            self._note(error)
+            self._record_failure(error)
 
-    def _note(self, error: AntifakeError) -> None:
-        self._failure, self._failed_with = error, self._active_model.seen
+    def _record_failure(self, error: AntifakeError) -> None:
+        self._failure, self._stamps_at_failure = error, self._active_model.seen
         self._back_off.failed()
-        if isinstance(error, ModelDiedError):  # the sentence of a ModelError may name folders
+        if isinstance(error, ModelDiedError):  # the message of a ModelError may contain paths
             log.warning("%s", error)

@@ -59,10 +59,10 @@ def access(store, events, clock):
 
 def test_a_secret_allows_what_its_token_allows_until_the_token_is_revoked(access):
     token, secret = access.issue("a script", ["check", "read"])
-    assert access.who(secret).scopes == {"check", "read"}
-    assert access.who(secret + "x") is None
+    assert access.authenticate(secret).scopes == {"check", "read"}
+    assert access.authenticate(secret + "x") is None
     access.revoke(token.id)
-    assert access.who(secret) is None
+    assert access.authenticate(secret) is None
     assert [one.revoked is not None for one in access.tokens()] == [True]
 
 
@@ -92,7 +92,7 @@ def test_looking_up_a_known_browser_again_does_not_query_the_database(access):
 
 @pytest.mark.parametrize("secret", ["", "ü" * 40, "\ud800", "a\0b", "x" * 100_000])
 def test_nonsense_is_no_valid_secret(access, secret):
-    assert access.who(secret) is None
+    assert access.authenticate(secret) is None
 
 
 def test_the_last_use_is_noted_at_most_once_a_minute(access, clock):
@@ -100,7 +100,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(access, clock):
     begin = clock()
     for seconds, noted in [(0, 0), (30, 0), (59, 0), (61, 61), (62, 61)]:
         clock.now = begin + timedelta(seconds=seconds)
-        access.who(secret)
+        access.authenticate(secret)
         assert access.tokens()[0].last_used == begin + timedelta(seconds=noted)
 
 
@@ -121,7 +121,7 @@ def test_every_scope_has_words_for_people():
 def test_programs_on_this_computer_keep_their_token_from_run_to_run(access, store, clock, tmp_path):
     path = tmp_path / "local.token"
     secret = access.local_secret(path)
-    assert access.who(secret).scopes == {"admin"}
+    assert access.authenticate(secret).scopes == {"admin"}
     assert path.read_text() == secret
     assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
     assert Access(store, Events(), clock).local_secret(path) == secret
@@ -133,7 +133,7 @@ def test_a_token_that_others_could_read_is_replaced_and_no_longer_valid(access, 
     former = access.local_secret(path)
     path.chmod(0o644)
     assert access.local_secret(path) != former
-    assert access.who(former) is None
+    assert access.authenticate(former) is None
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -142,7 +142,7 @@ def test_a_file_without_a_valid_token_gets_a_new_one(access, tmp_path, content):
     path = tmp_path / "local.token"
     path.write_bytes(content)
     path.chmod(0o600)
-    assert access.who(access.local_secret(path)).name == THIS_COMPUTER
+    assert access.authenticate(access.local_secret(path)).name == THIS_COMPUTER
 
 
 def test_only_a_program_that_has_the_token_can_make_the_proof(access):
@@ -160,7 +160,7 @@ def test_programs_on_this_computer_get_a_proof_without_knowing_an_id(access, tmp
     key = hashlib.sha256(secret.encode()).hexdigest().encode()
     expected = hmac.new(key, b"a nonce!:8765", "sha256").hexdigest()
     assert access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765) == expected
-    token = access.who(secret)
+    token = access.authenticate(secret)
     assert access.proof(token.id, "a nonce!", 8765) == expected
 
 
@@ -184,7 +184,7 @@ def test_an_accepted_program_gets_its_token_once(access):
     access.accept(asked.id)
     given = access.poll(asked.id, asked.secret)
     assert given.state == "accepted"
-    assert access.who(given.token).origin == ORIGIN
+    assert access.authenticate(given.token).origin == ORIGIN
     assert access.origins() == {ORIGIN}
     again = access.poll(asked.id, asked.secret)
     assert (again.state, again.token) == ("accepted", None)

@@ -1,4 +1,4 @@
-"""The process that owns the model: it judges, sleeps, dies, hangs and is replaced."""
+"""The process that runs the model: it judges, is ended when idle, crashes, hangs, is replaced."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc and pidfd
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -61,7 +61,7 @@ def pid(model: ModelProcess) -> int:
 
 
 def kill_and_wait(child: int) -> None:
-    """Kill a child, and come back when it has ended, buried or not."""
+    """Kills a child and waits for its end; it may still be a zombie then."""
     handle = os.pidfd_open(child)
     os.kill(child, signal.SIGKILL)
     assert select.select([handle], [], [], 10)[0]
@@ -69,12 +69,12 @@ def kill_and_wait(child: int) -> None:
 
 
 def is_gone(child: int) -> bool:
-    """Not even a zombie is left."""
+    """Returns whether the process has ended and is not even a zombie."""
     return not Path(f"/proc/{child}").exists()
 
 
 def fill(home: Home, source: Path) -> Home:
-    """The tiny model and two prompts, of which the first answers."""
+    """Adds the tiny model and two prompts; the first prompt is active."""
     bundle = prepare(Source(source), home.models / "tiny", dtype="fp32")
     home.use("tiny")
     book = Promptbook(home.prompts)
@@ -85,8 +85,8 @@ def fill(home: Home, source: Path) -> Home:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _as_many_threads_there_as_here() -> Iterator[None]:
-    """Sums in another order differ in the last bit."""
+def _same_number_of_threads_in_the_child() -> Iterator[None]:
+    """The child must use as many threads as we do: another order of sums changes the last bit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
         yield
@@ -99,13 +99,13 @@ def bundle(tiny_home: Home) -> Bundle:
 
 @pytest.fixture(scope="module")
 def home(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One that no test may leave changed."""
+    """A home that all tests share, so none may leave it changed."""
     return fill(Home(tmp_path_factory.mktemp("model") / "hömé ' \""), tiny_source)
 
 
 @pytest.fixture(scope="module")
 def model(home: Home) -> Iterator[ModelProcess]:
-    """One child for many tests; who harms it lets it judge again afterwards."""
+    """One child for many tests. A test that kills it must let it judge again."""
     with ModelProcess(home) as process:
         yield process
 
@@ -113,7 +113,7 @@ def model(home: Home) -> Iterator[ModelProcess]:
 # --- Judging ------------------------------------------------------------------------------
 
 
-def test_the_verdicts_are_those_of_the_detector_to_the_last_bit(
+def test_verdicts_are_identical_to_the_detectors_to_the_last_bit(
     model: ModelProcess, home: Home
 ) -> None:
     detector, _ = load_detector(home)
@@ -158,14 +158,14 @@ def test_pictures_of_another_size_must_be_decoded_again(model: ModelProcess) -> 
 
 
 @linux
-def test_the_status_knows_how_much_memory_it_takes(model: ModelProcess) -> None:
+def test_the_status_shows_the_memory_of_the_process(model: ModelProcess) -> None:
     model.judge(crops(1))
     assert 50_000_000 < (model.state().rss_bytes or 0) < 2_000_000_000
 
 
 @linux
 @pytest.mark.parametrize("batches", [40, pytest.param(200, marks=pytest.mark.soak)])
-def test_many_pictures_do_not_fill_its_memory(model: ModelProcess, batches: int) -> None:
+def test_many_pictures_do_not_fill_the_memory(model: ModelProcess, batches: int) -> None:
     for _ in range(20):
         model.judge(crops(64))
     before = model.state().rss_bytes or 0
@@ -174,7 +174,7 @@ def test_many_pictures_do_not_fill_its_memory(model: ModelProcess, batches: int)
     assert (model.state().rss_bytes or 0) - before < 10_000_000  # they were 30 MB
 
 
-# --- Dying and hanging --------------------------------------------------------------------
+# --- Crashes and hangs --------------------------------------------------------------------
 
 
 @linux
@@ -198,7 +198,7 @@ def test_a_child_that_dies_at_work_is_reported_and_the_next_picture_is_judged(
     os.kill(before, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(model.judge, crops(2))
-        eventually(lambda: model._child and model._child.is_asked)
+        eventually(lambda: model._child and model._child.is_busy)
         kill_and_wait(before)
         with pytest.raises(ModelDiedError, match=r"while it was judging \(SIGKILL\)"):
             answer.result(timeout=10)
@@ -252,11 +252,11 @@ def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: by
             model.judge(crops(1))
 
 
-# --- Sleeping and waking ------------------------------------------------------------------
+# --- Idle, closed or orphaned -------------------------------------------------------------
 
 
 @linux
-def test_it_sleeps_when_idle_and_wakes_for_the_next_picture(home: Home) -> None:
+def test_an_idle_process_is_ended_and_started_for_the_next_picture(home: Home) -> None:
     clock = Clock()
     with ModelProcess(home, clock=clock) as model:
         assert model.state().phase == "asleep"
@@ -266,7 +266,7 @@ def test_it_sleeps_when_idle_and_wakes_for_the_next_picture(home: Home) -> None:
         assert time.perf_counter() - started < 0.5
         assert model.state().phase == "loading"
         clock.now_s += 1000
-        assert not model.sleep_if_idle(60)  # it is still waking up
+        assert not model.sleep_if_idle(60)  # it is still loading
         before = pid(model)
         model.wake()
         assert pid(model) == before
@@ -302,7 +302,7 @@ def test_closing_does_not_wait_and_waiting_threads_get_an_error(home: Home) -> N
             model.wake()
             child = pid(model)
             answers = [threads.submit(model.judge, crops(1)) for _ in range(2)]
-            eventually(model._turn.locked)
+            eventually(model._judging.locked)
         for answer in answers:
             with pytest.raises(AntifakeError, match="shut down"):
                 answer.result(timeout=10)
@@ -421,7 +421,7 @@ def test_a_damaged_model_is_reported_and_judges_once_repaired(tiny_home: Home) -
     sound = weights.read_bytes()
     weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     with ModelProcess(tiny_home, clock=clock) as model:
-        for _ in range(3):  # the third time nothing is started any more
+        for _ in range(3):  # the third call starts no process
             with pytest.raises(DamagedModelError, match="is damaged"):
                 model.judge(crops(1))
         assert model._child is None
@@ -434,7 +434,7 @@ def test_a_damaged_model_is_reported_and_judges_once_repaired(tiny_home: Home) -
         assert model.state().why is None
 
 
-def test_a_warning_reaches_the_status(tiny_home: Home, bundle: Bundle) -> None:
+def test_a_warning_appears_in_the_status(tiny_home: Home, bundle: Bundle) -> None:
     book = Promptbook(tiny_home.prompts)
     book.add("second", tiny_prompt(2).to_bytes())
     book.use("second", bundle)
@@ -448,7 +448,7 @@ def test_a_warning_reaches_the_status(tiny_home: Home, bundle: Bundle) -> None:
 # --- Starting again -----------------------------------------------------------------------
 
 
-def test_each_failure_in_a_row_is_followed_by_a_longer_rest() -> None:
+def test_each_failure_in_a_row_is_followed_by_a_longer_pause() -> None:
     clock = Clock()
     rest = BackOff(clock)
     waits = []
@@ -480,14 +480,16 @@ def test_a_child_that_always_dies_is_started_less_and_less_often(
         assert model._child is None
         assert "exit code 1" in (model.state().why or "")
 
-        monkeypatch.undo()  # what was wrong is put right
+        monkeypatch.undo()  # the cause is repaired
         clock.now_s += 4
         assert len(model.judge(crops(1))) == 1
         assert (model.state().phase, model.state().why) == ("ready", None)
 
 
 @posix
-def test_a_short_rest_is_waited_for(tiny_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_waits_for_the_end_of_a_short_pause(
+    tiny_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with ModelProcess(tiny_home) as model:
         started = time.monotonic()

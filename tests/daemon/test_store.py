@@ -78,7 +78,7 @@ def test_only_the_user_can_read_the_store(path):
         assert stat.S_IMODE(store.backups.folder.stat().st_mode) == 0o700
 
 
-def test_an_address_of_sqlite_is_the_same_as_its_path(path):
+def test_an_sqlite_url_opens_the_same_store_as_its_path(path):
     with open_store(f"sqlite:///{path}", NOW) as store:
         add(store)
         assert store.backups is not None
@@ -268,7 +268,7 @@ def test_a_backup_is_complete_without_the_write_ahead_log(path):
     assert opened(moved)[0] == 50
 
 
-def test_a_clock_that_was_wrong_once_does_not_stop_the_backups(path):
+def test_backups_go_on_after_the_clock_was_wrong_once(path):
     with open_store(path, NOW) as store:
         store.back_up(NOW + 3000 * DAY)
         assert store.back_up(NOW)
@@ -312,7 +312,7 @@ def test_opening_asks_for_the_newest_version():
     assert OURS.head in OURS.known()
 
 
-def test_an_older_store_is_backed_up_and_brought_up_to_date(path, tmp_path):
+def test_an_older_store_is_backed_up_and_migrated(path, tmp_path):
     with open_store(path, NOW) as store:
         add(store, 5)
     newer = later(tmp_path / "m", '    op.add_column("checks", sa.Column("mood", sa.String))')
@@ -343,7 +343,7 @@ def test_rebuilding_a_table_deletes_no_rows_of_other_tables(path, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", 'op.execute("SELECT nonsense")'])
-def test_a_migration_that_fails_changes_nothing_and_can_be_tried_again(path, tmp_path, fault):
+def test_a_failed_migration_changes_nothing_and_can_be_retried(path, tmp_path, fault):
     with open_store(path, NOW) as store:
         add(store, 5)
     good = '    op.add_column("checks", sa.Column("mood", sa.String))'

@@ -1,4 +1,4 @@
-"""A process that is killed at any point loses nothing that it had acknowledged."""
+"""A process that is killed at any point loses nothing that it has acknowledged."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ while True:
 
 
 def killed_while_writing(path, after_rows):
-    """The ids of all checks that a process had acknowledged when it was killed."""
+    """Returns the ids of all checks that a process had acknowledged when it was killed."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True
     )
@@ -62,7 +62,7 @@ def test_kill_9_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path):
             with store.writing() as session:
                 for name in acknowledged:
                     assert checks.get(session, name).id == name
-                # At most the one that was under way was written and not acknowledged.
+                # At most one check was written but not acknowledged yet.
                 assert history.count(session) <= len(acknowledged) + round_ + 1
                 queued, failed = jobs.recover(session)
                 assert queued <= 1
@@ -151,7 +151,7 @@ TORN = """
 import os, signal, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA journal_mode=DELETE")
-connection.execute("PRAGMA cache_size=1")  # so that half of it reaches the file
+connection.execute("PRAGMA cache_size=1")  # so that half of the write reaches the file
 connection.execute("BEGIN IMMEDIATE")
 connection.execute("UPDATE checks SET path = hex(randomblob(2000))")
 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The history exported to a file and imported again."""
+"""Exporting the history to a file and importing it again."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def sha(n):
 
 @pytest.fixture
 def full(tmp_path):
-    """A history with every kind of row there is."""
+    """A history with every kind of row."""
     with open_store(tmp_path / "full" / "app.db", NOW) as store:
         with store.writing() as session:
             for n, text in enumerate(NASTY):
@@ -97,7 +97,7 @@ def entries(store):
 @FORMS
 def test_an_exported_and_imported_history_is_the_same(full, empty, form):
     text = export(full, form)
-    text.encode()  # every name that is not text is escaped
+    text.encode()  # names that are not valid text are escaped
     done = import_(empty, text, form)
     assert (done.added, done.known, done.refused) == (len(NASTY) + 1, 0, [])
     assert entries(empty) == entries(full)
@@ -213,6 +213,6 @@ def test_an_id_that_another_picture_has_is_not_given_twice(full):
 
 
 @pytest.mark.parametrize("text", ["", "PNG\x00\x01", "a,b\n1,2\n"])
-def test_a_file_that_is_something_else_is_refused(empty, text):
+def test_a_file_that_is_not_a_history_is_refused(empty, text):
     with pytest.raises(UsageError, match="not a history"):
         import_(empty, text, "csv")

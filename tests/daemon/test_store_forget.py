@@ -1,4 +1,4 @@
-"""What is deleted from the history leaves no trace."""
+"""Deleting from the history leaves no trace."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -26,7 +26,7 @@ def store(tmp_path):
 
 
 def add_all(session, sha256, n, path, rng):
-    """A picture and everything that can be kept of it."""
+    """Stores a check of a picture and everything else that can belong to it."""
     found = Finding(
         source="watch",
         label="fake",
@@ -45,7 +45,7 @@ def add_all(session, sha256, n, path, rng):
     ledger.note(session, stamp, sha256=sha256, check_id=check.id)
     new_job = NewJob(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)
     jobs.finish(session, jobs.add(session, new_job, NOW).id, check.id)
-    # One that failed before its bytes were known.
+    # A job that failed before the hash was known.
     lost = NewJob(source="watch", priority=Priority.FOLDER, path=found.path)
     jobs.fail(session, jobs.add(session, lost, NOW).id, f"{path}: no.")
     return check
@@ -55,7 +55,7 @@ def everything_on_disk(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_forgotten_picture_is_nowhere_in_any_file(store, tmp_path):
+def test_a_forgotten_picture_is_in_no_file(store, tmp_path):
     rng = Random(5)  # noqa: S311
     victims = [rng.randbytes(32).hex() for _ in range(20)]
     others = [rng.randbytes(32).hex() for _ in range(300)]
@@ -87,7 +87,7 @@ def test_a_forgotten_picture_is_nowhere_in_any_file(store, tmp_path):
         assert history.count(session) == len(others)
 
 
-def test_every_check_of_the_same_bytes_goes_with_the_one_that_was_named(store):
+def test_forgetting_a_check_deletes_every_check_of_the_same_bytes(store):
     rng = Random(6)  # noqa: S311
     with store.writing() as session:
         first = add_all(session, "ab" * 32, 1, "/a", rng)
@@ -152,7 +152,7 @@ def test_old_checks_are_deleted_except_those_that_the_user_labelled(store):
         assert [e.check.sha256 for e in history.page(session).entries] == [new, spoken]
         assert checks.thumbnail(session, old) is None
         assert checks.thumbnail(session, spoken) == b"webp"
-        # Or it would be judged again.
+        # Otherwise it would be judged again.
         assert ledger.known(session, f"/{old}").check_id is None
 
 

@@ -1,4 +1,4 @@
-"""Reading the history: what was checked, what was said of it, page by page."""
+"""The history: checks, corrections, and reading them page by page."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -56,7 +56,7 @@ def page(store, wanted=None, after=None, limit=50):
         return history.page(session, wanted, after, limit)
 
 
-# --- Names of checks ----------------------------------------------------------------------
+# --- Ids of checks ------------------------------------------------------------------------
 
 
 def test_an_id_sorts_by_time_and_contains_it():
@@ -108,7 +108,7 @@ def test_an_unknown_check_is_an_error_with_a_message(store):
         checks.get(session, ids.to_text(7))
 
 
-def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
+def test_an_earlier_verdict_is_reused_only_for_the_same_model_and_prompt(store):
     first, *_ = add(
         store,
         finding(),
@@ -122,7 +122,7 @@ def test_the_same_bytes_are_answered_by_the_same_model_and_prompt_only(store):
         assert checks.earlier(session, sha(2), "mini@1", "p@1") is None
 
 
-# --- What the person says -----------------------------------------------------------------
+# --- Corrections --------------------------------------------------------------------------
 
 
 def test_the_last_label_counts_and_undo_restores_the_one_before_exactly(store):
@@ -215,7 +215,7 @@ def test_smooth_pictures_have_the_same_hash_but_are_not_near_copies(store):
 # --- Pages --------------------------------------------------------------------------------
 
 
-def test_pages_go_back_in_time_and_miss_nothing_while_rows_arrive(store):
+def test_pages_go_back_in_time_and_skip_nothing_while_rows_arrive(store):
     made = [add(store, finding(n), at=NOW + timedelta(seconds=n))[0].id for n in range(25)]
     first = page(store, limit=10)
     add(store, finding(99), at=NOW + DAY)
@@ -303,7 +303,7 @@ def test_days_are_counted_by_label_in_the_users_time_zone(store):
     ]
 
 
-# --- A large log --------------------------------------------------------------------------
+# --- A large history ----------------------------------------------------------------------
 
 ROWS = 3_000
 
@@ -361,7 +361,7 @@ def plan(store, wanted, after):
         (Filter(corrected=True), "checks_by_picture"),
     ],
 )
-def test_a_page_is_found_by_an_index(large, wanted, index):
+def test_a_page_is_read_with_an_index(large, wanted, index):
     after = ids.to_text(ids.first_number(NOW + timedelta(seconds=ROWS // 2)))
     found = plan(large, wanted, after)
     assert index in found
@@ -370,7 +370,7 @@ def test_a_page_is_found_by_an_index(large, wanted, index):
         assert "TEMP B-TREE" not in found
 
 
-def test_all_pages_of_a_large_history_are_one_walk_through_it(large):
+def test_paging_through_a_large_history_reads_each_row_once(large):
     names, after = [], None
     while True:
         one = page(large, after=after, limit=500)

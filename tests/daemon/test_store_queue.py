@@ -141,9 +141,7 @@ def test_a_moved_file_is_recognised_by_what_stayed_the_same(session, tmp_path):
     assert ledger.known_elsewhere(session, moved) is None
 
 
-def test_a_file_that_another_one_replaced_is_unknown_though_size_and_date_are_the_same(
-    session, tmp_path
-):
+def test_a_replaced_file_is_unknown_even_with_the_same_size_and_date(session, tmp_path):
     """As programs save: they write a new file and rename it. Only the identity differs."""
     path, other = tmp_path / "a.png", tmp_path / "b.part"
     path.write_bytes(b"one")
@@ -157,7 +155,7 @@ def test_a_file_that_another_one_replaced_is_unknown_though_size_and_date_are_th
 
 
 @pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 9}, {"identity": "1-8"}])
-def test_a_file_that_differs_in_one_thing_is_not_the_one_that_was_moved(session, change):
+def test_a_file_that_differs_in_one_way_is_not_the_moved_one(session, change):
     """An inode of a deleted file is used again, so the identity alone proves nothing."""
     old = Stamp("/a/old.png", 7, 7, "1-7")
     ledger.note(session, old, sha256=SHA)
@@ -200,14 +198,14 @@ def test_a_secret_is_valid_until_its_token_is_revoked(session):
         tokens.revoke(session, 99, NOW)
 
 
-def test_a_secret_is_nowhere_in_the_file(store, tmp_path):
+def test_a_secret_is_not_in_the_database_file(store, tmp_path):
     with store.writing(durable=True) as session:
         _, secret = tokens.issue(session, READER, NOW)
     store.close()
     assert secret.encode() not in (tmp_path / "app.db").read_bytes()
 
 
-def test_the_last_use_is_known_to_the_minute(session):
+def test_the_last_use_is_stored_to_the_minute(session):
     token, secret = tokens.issue(session, READER, NOW)
     assert tokens.is_use_worth_noting(token, NOW)
     tokens.note_use(session, token.id, NOW)

@@ -1,4 +1,4 @@
-"""Whoever waits is judged in turn, told, and lost by nobody: real files, database, decoder, model.
+"""The queue and the worker judge every picture in turn: with real files, database, decoder, model.
 
 The model is the tiny one of the real classes, in its own process.
 """
@@ -51,7 +51,7 @@ POISON = picture(666).resize((28, 28))
 
 
 class Killable(ModelProcess):
-    """The real one; its process is killed when it is about to see the poisonous picture."""
+    """The real model process, except that a poisonous picture crashes it."""
 
     def judge(self, crops):
         if any(abs(crop.astype(int) - POISON).mean() < 12 for crop in crops):
@@ -74,7 +74,7 @@ def home(tiny_source, tmp_path_factory) -> Home:
 
 @pytest.fixture(scope="module")
 def heavy(home):
-    """What takes seconds to start: decoder and model."""
+    """The parts that take seconds to start: decoder and model."""
     with Decoder(jobs=2, size=28) as decoder, Killable(home) as model:
         model.wake()
         yield decoder, model
@@ -82,7 +82,7 @@ def heavy(home):
 
 @dataclass(frozen=True)
 class AtWork:
-    """A service, and the parts of a daemon that work for it."""
+    """A service with the parts of the daemon that it needs."""
 
     service: Service
     queue: JobQueue
@@ -94,7 +94,7 @@ class AtWork:
         return getattr(self.service, name)
 
     def found(self, path: Path) -> bool:
-        """Hand a file over, as the watcher does."""
+        """Hands a file over, as the watcher does."""
         return self.intake.found(stamp(path))
 
     def unknown(self, *paths: Path) -> list[Stamp]:
@@ -193,7 +193,7 @@ def test_a_file_that_is_no_picture_is_a_row_that_says_why(service):
     assert judged(service, png(3)).label is not None
 
 
-def test_a_private_picture_is_answered_and_leaves_nothing(service, tmp_path):
+def test_a_private_picture_gets_a_verdict_and_leaves_no_trace(service, tmp_path):
     answer = judged(service, png(4), is_private=True, page="https://secret.example/a")
     assert answer.label is not None
     assert not answer.is_stored
@@ -209,7 +209,7 @@ def test_only_the_host_of_a_page_is_kept(service):
     assert answer.entry.check.page == "news.example"
 
 
-def test_a_watched_file_gets_a_verdict_and_a_line_in_the_ledger(service, tmp_path):
+def test_a_watched_file_gets_a_verdict_and_a_row_in_the_ledger(service, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(6))
     assert service.found(path)
@@ -249,7 +249,7 @@ def test_a_file_that_vanishes_or_grows_before_its_turn_makes_no_row(tmp_path, ho
         assert known.check_id is not None
 
 
-def test_people_do_not_wait_for_folders(home, heavy, tmp_path):
+def test_people_are_served_before_folders(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         for number in range(6):
             path = tmp_path / f"{number}.png"
@@ -292,7 +292,7 @@ def test_the_same_bytes_sent_again_while_queued_are_judged_once(home, heavy, tmp
         assert idle.unknown(*paths) == []
 
 
-def test_copies_that_are_judged_at_the_same_time_are_one_row(home, heavy, tmp_path):
+def test_copies_that_are_judged_at_the_same_time_get_one_row(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         paths = [tmp_path / f"{name}.png" for name in ("x", "y", "z")]
         for path in paths:
@@ -373,7 +373,7 @@ def test_a_paused_folder_waits_and_a_user_does_not(home, heavy, tmp_path):
         eventually(lambda: len(everything(service)) == 2)
 
 
-def test_a_full_disk_costs_no_verdict_and_nothing_is_lost(home, heavy, tmp_path):
+def test_with_a_full_disk_verdicts_are_given_and_nothing_is_lost(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         path = tmp_path / "a.png"
         path.write_bytes(png(95))
@@ -395,7 +395,7 @@ def test_a_full_disk_costs_no_verdict_and_nothing_is_lost(home, heavy, tmp_path)
 
 
 def full(service, *, is_full: bool) -> None:
-    """SQLite says "full" where its file may not grow, as on a full disk; what room it has goes."""
+    """Fills the database and forbids it to grow, as on a full disk, or lets it grow again."""
     engine = service.store.database.engine
     engine.dispose()
     event.listen(engine, "connect", at_most_pages(1 if is_full else 2**30))
@@ -467,7 +467,7 @@ def test_a_sent_picture_whose_copy_is_gone_after_a_kill_makes_no_row(home, heavy
         assert not idle.queue.is_unfinished(ticket.id)
 
 
-def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heavy, tmp_path):
+def test_forgetting_a_picture_while_it_is_judged_leaves_no_trace(home, heavy, tmp_path):
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         ticket = idle.check(png(99), person())
         batch = idle.queue.take(Priority.BATCH)
@@ -478,7 +478,7 @@ def test_forgetting_a_picture_while_it_is_judged_leaves_nothing_of_it(home, heav
         assert not idle.queue.is_unfinished(ticket.id)
 
 
-# --- The person's word --------------------------------------------------------------------
+# --- Corrections and upkeep ---------------------------------------------------------------
 
 
 def test_a_label_counts_for_the_picture_and_its_near_copies_and_can_be_undone(service):
@@ -533,7 +533,7 @@ def test_an_idle_queue_costs_no_processor_time(service):
     judged(service, png(230))
     (worker,) = (one.native_id for one in threading.enumerate() if one.name == "worker")
     before = cpu_s(worker)
-    time.sleep(0.5)  # the measured thing is the passing of time itself
+    time.sleep(0.5)  # the test measures what an idle worker uses in that time
     assert cpu_s(worker) - before < within(0.1)
 
 
