@@ -44,11 +44,11 @@ log = logging.getLogger(__name__)
 
 DECODERS = 2
 CROP = 224
-"""Pixels a side, until a model says otherwise."""
+"""Side of a picture in pixels, until a model says otherwise."""
 
 
 SWITCH_S = 0.001
-"""So long one thread keeps the others waiting. Python's 5 ms are half of what a check may cost."""
+"""How long a thread runs before others do. Python's 5 ms are half of what a check may cost."""
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,15 @@ Json = dict[str, Any]
 Check = dict[str, Any]
 """A check object of the API."""
 Query = Mapping[str, str]
-"""What is wanted of the history, as GET /checks takes it."""
+"""The filter of the history, as parameters of GET /checks."""
 
 MOST = 500
 """Checks on one page of the history."""
 PIECE = 2**16
 PATIENCE_S = 120.0
-"""How long one picture may take, with all that wait before it."""
+"""How long one picture may take, including the queue before it."""
 WAIT_S = 5
-"""How long one request waits for a picture; Ctrl-C would have to wait as long."""
+"""How long one request waits for a picture. Ctrl-C may take as long."""
 _RETRY_S = 1.0
 _LONG_S = 3600.0
 _TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
@@ -236,7 +236,7 @@ class Client:
 
 
 _BORDER = secrets.token_hex(16)
-"""One for this process: a server compiles patterns for each boundary that it has not seen yet."""
+"""The same for the whole process, because a server compiles patterns for each new boundary."""
 
 
 def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:

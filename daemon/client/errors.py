@@ -13,7 +13,7 @@ _EXIT_CODES = {
     "no_model": 3,
     "store": 1,
 }
-"""Of what ends a command in the same way with and without a daemon."""
+"""Exit codes of errors that end a command in the same way with and without a daemon."""
 
 
 class DaemonError(AntifakeError):
@@ -30,8 +30,8 @@ class DaemonError(AntifakeError):
     ) -> None:
         super().__init__(sentence)
         self.status, self.code = status, code
-        """Of HTTP, 0 where there was no answer; and the API's own word for it."""
+        """The status of HTTP, 0 without an answer, and the error code of the API."""
         self.about = about or {}
-        """The whole problem as it was answered."""
+        """The whole problem (RFC 9457) that the daemon answered with."""
         if status:
             self.exit_code = _EXIT_CODES.get(code, 4 if status in (401, 403, 503) else 1)

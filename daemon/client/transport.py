@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 API = "/api/v1"
 LOCAL_TOKEN_ID = 0
-"""In /hello: the token of the programs on this computer."""
+"""In /hello it means the token of the programs on this computer."""
 _LARGEST_PROOF = 4096
 _IDLE_S = 10.0
-"""Idle connections are used again for so long; the daemon closes them after 20 s."""
+"""How long an idle connection may be used again. The daemon closes it after 20 s."""
 
 Body = bytes | IO[bytes] | None
 """A file needs the header Content-Length."""
@@ -64,11 +64,11 @@ class Socket:
 
     port: int
     token: str = field(repr=False)
-    """Empty: ask as a stranger does."""
+    """If empty, requests are sent without a token."""
     _idle: "deque[tuple[float, http.client.HTTPConnection]]" = field(
         default_factory=deque, init=False, repr=False, compare=False
     )
-    """Proved connections that can be used again, and since when they are idle."""
+    """Proven connections that can be used again, and since when each is idle."""
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _close_all, self._idle)

@@ -16,9 +16,9 @@ from antifake.core.terminal import say
 from antifake.daemon.client import Check, Client, DaemonError
 
 AT_ONCE = 4
-"""How many are on their way: one is judged while the next ones are decoded."""
+"""Requests at the same time: one picture is judged while the next ones are decoded."""
 MANY = 8
-"""More pictures than that are a batch, and wait for those of people."""
+"""More pictures than this are a batch, which waits for pictures that a user waits for."""
 
 Source = Path | bytes
 

@@ -13,7 +13,7 @@ _AT_START = (
     "history.database",
     "history.backups",
 )
-"""What a daemon looks at once only."""
+"""Settings that a daemon reads only at its start."""
 
 
 @click.group(cls=Commands)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from antifake.daemon.client import Check, Query
 
 LABELS = {"real": "real", "ai": "fake", "fake": "fake", "unsure": "unsure", "failed": "failed"}
-"""From the words that people type to those of the API. `fake`, which is in our JSON, works, too."""
+"""The words that people type, and those of the API. `fake`, as in our JSON, works too."""
 SOURCES = ("watch", "extension", "tray", "cli", "api", "page", "import")
 
 _BINARY = getattr(os, "O_BINARY", 0)

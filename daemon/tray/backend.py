@@ -35,10 +35,10 @@ class Surroundings:
 
     has_screen: bool
     has_x11_panel: bool
-    """A panel that takes windows in, as XFCE's, Cinnamon's and many small ones do."""
+    """A panel that embeds windows, as those of XFCE, Cinnamon and many small ones do."""
     has_bus: bool
     has_notifier_panel: bool
-    """A panel that is asked over D-Bus, as KDE's, or GNOME's with its extension."""
+    """A panel that is reached over D-Bus, as those of KDE, and of GNOME with its extension."""
 
     def backends(self) -> list[str]:
         """Returns the usable backends, the best first. Raises TrayError if there is none."""

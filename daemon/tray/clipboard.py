@@ -13,9 +13,9 @@ from antifake.core.errors import AntifakeError
 from antifake.core.files import read_capped
 
 MAX_BYTES = 50_000_000
-"""As much as the daemon takes."""
+"""The largest picture that the daemon accepts."""
 _PATIENCE_S = 10.0
-"""The program that holds the clipboard may have stopped answering."""
+"""How long to wait for the program that holds the clipboard, which may hang."""
 _KINDS = (
     "image/png",
     "image/jpeg",
@@ -36,7 +36,7 @@ class ClipboardError(AntifakeError):
 class Copied:
     data: bytes
     path: Path | None = None
-    """Where it lies, if a file was copied."""
+    """The path, if a file was copied."""
 
 
 def copied_picture() -> Copied:

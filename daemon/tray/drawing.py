@@ -19,7 +19,7 @@ LIGHT: Colour = (245, 248, 252)
 AMBER: Colour = (255, 193, 61)
 GREY: Colour = (176, 184, 196)
 _FINE = 8
-"""So many times larger it is drawn, then made smaller: that is what smooths the edges."""
+"""The icon is drawn this many times larger and then scaled down, which smooths the edges."""
 
 
 def icon_image(mode: Mode, size: int, background: Colour | None = None) -> Image.Image:

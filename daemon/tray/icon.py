@@ -23,7 +23,7 @@ from .view_model import View, ViewModel
 log = logging.getLogger(__name__)
 
 SIDE = 64
-"""Of the picture that is handed over; panels make it smaller, and smoothly."""
+"""Side in pixels of the image that a panel gets, which scales it down."""
 _LOOK_S = 2.0
 """How often to look for changes without an event: a snooze that ends, a panel that is gone."""
 
@@ -42,7 +42,7 @@ class TrayIcon:
         )
         self._ready, self._end = threading.Event(), threading.Event()
         self._is_shown = True
-        """False after a failure: it is tried again."""
+        """False after a failure, so that it is tried again."""
         self._icon = pystray.Icon(
             "antifake", icon_image("offline", SIDE, self._background), "antifake", self._menu()
         )

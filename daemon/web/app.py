@@ -29,8 +29,8 @@ _BLUEPRINTS = (
 _HERE = str(Path(__file__).parent)
 _MAX_PARTS = 16
 _MAX_FIELD_BYTES = 500_000
-"""Well above the 64 KiB that Werkzeug reads at once: it also counts the bytes of a file while it
-looks for their end."""
+"""Well above the 64 KiB that Werkzeug reads at once, because it also counts the bytes of a file
+while it looks for their end."""
 
 
 class _Request(guards.JsonRequest):

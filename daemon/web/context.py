@@ -12,9 +12,9 @@ from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
 STREAMS = 16
-"""Event streams and long polls, of API and page together. Each keeps a thread of the server."""
+"""Event streams and long polls, of API and page together. Each holds a thread of the server."""
 WAITING = 6
-"""Requests that wait for a verdict. Each keeps a thread of the server."""
+"""Requests that wait for a verdict. Each holds a thread of the server."""
 NAME = "antifake"
 
 
@@ -24,9 +24,9 @@ class About:
 
     version: str
     stop: Callable[[], None]
-    """Asks it to stop; returns at once."""
+    """Asks the daemon to stop, and returns at once."""
     requests: Callable[[], list[str]] | None = None
-    """Every request that ever left this computer, a line each."""
+    """Returns all requests that ever left this computer, one line each."""
 
 
 class Seats:

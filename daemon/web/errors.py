@@ -21,9 +21,9 @@ API = "/api/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
 _FOREIGN = {"misdirected", "wrong_origin"}
-"""A page of the web caused the request: nothing of our page is shown in its place."""
+"""Errors of requests that a page of the web caused. They are not answered with our page."""
 SCRIPT_HEADER = "X-Requested-By"
-"""The scripts of our page send it; no form can."""
+"""A header that the scripts of our page send and that no form can send."""
 
 _OF_HTTP = {
     400: ("bad_request", "This request cannot be understood."),

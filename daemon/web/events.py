@@ -20,10 +20,10 @@ from .guards import access_ended
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
 POLL_S = 0.5
-"""How often it is checked whether somebody still listens."""
+"""How often it is checked whether the client still listens."""
 FIRST = b": antifake\nretry: 3000\n\n"
-"""Sent at once, so that the listener knows that it is connected; a browser that loses the stream
-comes back after so many milliseconds."""
+"""Sent at once, so that the client knows that it is connected. A browser that loses the stream
+reconnects after this many milliseconds."""
 
 
 def streamed(after: int | None) -> Response:

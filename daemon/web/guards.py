@@ -34,25 +34,25 @@ from .errors import API, SCRIPT_HEADER, Problem
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 EXTENSION = re.compile(r"(?:chrome|moz)-extension://[a-z0-9-]{1,64}")
-"""What a browser sends as the origin of an extension. The person is shown it when pairing."""
+"""What a browser sends as the origin of an extension. It is shown to the user when pairing."""
 MAX_JSON_BYTES = 2**20
 MAX_FILE_BYTES = min(MAX_BYTES, 50_000_000)
 LARGEST_INT = 2**63 - 1
 MAX_WRONG_TOKENS = 20
-"""In a minute, from all callers together. After that no token is looked up for a while."""
+"""Limit per minute for all callers together. Beyond it no token is looked up for a while."""
 
 COOKIE = "antifake_session"
 SCRIPT = "antifake"
 """The value of SCRIPT_HEADER."""
 PAGES = "pages."
-"""How the names of the page's endpoints begin."""
+"""The prefix of the page's endpoints."""
 
 IN_PROCESS = "antifake.in_process"
 """The key of the WSGI environment that is True where this process itself calls the app.
 
-Such a caller has opened the history and the settings already, so it needs no token, and there is
-no host or origin. No request over a socket can have the key: the server makes keys of headers
-with HTTP_ in front, and their values are texts, never True.
+Such a caller has already opened the history and the settings, so it needs no token, and there is
+no host or origin. No request over a socket can set the key: the server prefixes the keys of headers
+with HTTP_, and their values are texts, never True.
 """
 
 ALLOWED_HEADERS = "Authorization, Content-Type, Prefer, X-Pairing-Secret"
@@ -66,7 +66,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
-"""On every answer, errors too. A view may set its own value, as pages do for their CSP."""
+"""Set on every answer, errors too. A view may set its own value, as pages do for their CSP."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 _HAS_BODY = {"POST", "PUT", "PATCH"}
@@ -80,12 +80,12 @@ class Requirement:
 
     identity: Literal["token", "session", "none"] = "token"
     scopes: frozenset[str] = frozenset({"admin"})
-    """The token needs one of them; admin always does."""
+    """The token needs one of them. The scope admin always suffices."""
     types: tuple[str, ...] = (JSON,)
     """Allowed types of the body."""
     max_bytes: int = MAX_JSON_BYTES
     allows_unpaired: bool = False
-    """Whether extensions may call it that are not paired yet."""
+    """Whether extensions that are not paired yet may call it."""
 
 
 ADMIN = Requirement()
@@ -133,10 +133,10 @@ class Caller:
     """The program that sends the request, as its token says."""
 
     token_id: int | None
-    """None for this process itself."""
+    """None for a call from this process."""
     scopes: frozenset[str]
     origin: str | None
-    """Of a paired browser."""
+    """The origin of a paired browser, if there is one."""
 
 
 _OURSELVES = Caller(None, frozenset({"admin"}), None)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MORE_PORTS = 20
 THREADS = 24
-"""Streams take up to 16 of them and requests that wait for a verdict 6 (see context): two are left
+"""Streams hold up to 16 of them, and requests that wait for a verdict 6 (see context). Two are left
 for all others."""
 DRAIN_S = 8.0
 _SETTINGS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The command line in this process: what a person types, without the seconds that torch takes."""
+"""Runs the command line in this process, without the seconds that importing torch takes."""
 
 import sys
 
@@ -10,10 +10,9 @@ from antifake.daemon.cli import main
 
 
 def antifake(*arguments: object, code: int = 0, stdin: bytes | None = None) -> click.testing.Result:
-    """`antifake` with these arguments; fails where it ends with another exit code.
+    """Runs `antifake` with these arguments. Fails if the exit code is not `code`.
 
-    Torch computes in one thread meanwhile: on a busy machine two take ten times as long for
-    tiny products.
+    Torch uses one thread. On a busy machine two threads take ten times as long for tiny products.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -28,5 +27,5 @@ def antifake(*arguments: object, code: int = 0, stdin: bytes | None = None) -> c
 
 
 def process(*arguments: object) -> list[str]:
-    """The same as a process of its own: what to start."""
+    """Returns the command that runs `antifake` in its own process."""
     return [sys.executable, "-m", "antifake.daemon", *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""The whole daemon in this process, on a real port, with the tiny model; and ways to ask it."""
+"""The whole daemon in this process, on a real port, with the tiny model, and a client for it."""
 
 import http.client
 import json
@@ -39,7 +39,7 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """Of a problem; it is one, and says so."""
+        """Returns the code of a problem. Asserts that the answer is a problem."""
         assert self.headers["Content-Type"] == "application/problem+json", self.body
         assert self.json["status"] == self.status
         assert self.json["type"] == f"urn:antifake:problem:{self.json['code']}"
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Asked:
-    """A daemon that can be asked."""
+    """A running daemon, and methods that send requests to it."""
 
     places: Places
     service: Service
@@ -73,7 +73,10 @@ class Asked:
         token: Any = ADMIN,
         **headers: str,
     ) -> Reply:
-        """`path` is below /api/v1, or begins with a //; words in `headers` are joined by _."""
+        """Sends a request. `path` is relative to /api/v1, or absolute after an additional slash.
+
+        Names in `headers` are written with _ instead of -.
+        """
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {self.secret if token is ADMIN else token}")
@@ -115,7 +118,7 @@ class Asked:
         return reply
 
     def raw(self, request: bytes, within_s: float = 10.0) -> bytes:
-        """Whatever comes back for these bytes, until the other side closes or is silent."""
+        """Sends these bytes. Returns the answer, until the other side closes or is silent."""
         here = ("127.0.0.1", self.port)
         with socket.create_connection(here, timeout=within(within_s)) as connection:
             return read_all(connection, request)
@@ -131,12 +134,12 @@ def read_all(connection: socket.socket, request: bytes) -> bytes:
         while part := connection.recv(65536):
             found += part
     except ConnectionError:
-        pass  # refused before all of it was read
+        pass  # refused before the whole body was read
     return found
 
 
 def form(fields: dict[str, bytes | str]) -> tuple[bytes, str]:
-    """multipart/form-data, and its type."""
+    """Returns a body of multipart/form-data and its content type."""
     mark = uuid4().hex
     parts = [
         f'--{mark}\r\nContent-Disposition: form-data; name="{name}"'.encode()
@@ -150,7 +153,7 @@ def form(fields: dict[str, bytes | str]) -> tuple[bytes, str]:
 
 
 def tiny_home_in(root: Path, source: Path) -> Home:
-    """The tiny model and a prompt for it, both in use."""
+    """Installs the tiny model and a prompt for it, and makes both active."""
     home = Home(root)
     bundle = prepare(Source(source), home.models / "tiny", dtype="fp32")
     home.use("tiny")
@@ -168,7 +171,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_daemon(root: Path, source: Path, settings: str = "") -> Iterator[Asked]:
-    """`source` is the tiny model as `tiny_source` makes it; `settings` is TOML."""
+    """Runs a daemon. `source` is the tiny model of `tiny_source`, `settings` is TOML."""
     home = tiny_home_in(root / "home", source)
     places = Places(home, root / "config.toml", root / "data", root / "state", root / "logs")
     places.make()

@@ -1,6 +1,6 @@
-"""A screen that nobody sees, with a real panel, mouse and keys: Xvfb, openbox, trayer, xdotool.
+"""A virtual screen with a real panel, mouse and keyboard: Xvfb, openbox, trayer, xdotool.
 
-What is missing fails the test in a sentence that names its Debian package.
+If a program is missing, the test fails with a message that names its Debian package.
 """
 
 import io
@@ -36,7 +36,7 @@ def need(program: str) -> str:
 
 
 def folder_with_gi(folder: Path) -> Path:
-    """A folder for PYTHONPATH in which the system's `gi` is, and nothing else of the system."""
+    """Returns a folder for PYTHONPATH with only the system's `gi` in it."""
     code = "import gi; print(gi.__path__[0])"
     done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False)
     if done.returncode:
@@ -58,7 +58,7 @@ def process(
     stderr: int | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """One that ends with the test."""
+    """Starts a program that ends with the test."""
     started = subprocess.Popen(command, env=env, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
     try:
         yield started
@@ -77,7 +77,7 @@ def output_of(started: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 class Display:
-    """A context manager; `env` is what programs on this screen need."""
+    """A context manager. `env` is the environment for programs on this screen."""
 
     def __enter__(self) -> Self:
         self._parts = ExitStack()
@@ -119,7 +119,7 @@ class Display:
 
     @contextmanager
     def panel(self, colour: str = "0x202226") -> Iterator[subprocess.Popen[bytes]]:
-        """A fresh one: it keeps a width of one pixel after an icon has left."""
+        """Starts a new panel. An old one stays one pixel wide after its icon has left."""
         command = [
             need("trayer"),
             "--edge",
@@ -144,7 +144,7 @@ class Display:
 
     @contextmanager
     def bus(self) -> Iterator[None]:
-        """A session bus of its own for what is started inside."""
+        """Runs a separate session bus for programs that are started inside."""
         command = [need("dbus-daemon"), "--session", "--nofork", "--print-address=1"]
         with process(command, stdout=subprocess.PIPE, env=self.env) as started:
             self.env["DBUS_SESSION_BUS_ADDRESS"] = output_of(started).readline().decode().strip()
@@ -158,7 +158,7 @@ class Display:
 
     @contextmanager
     def notifier(self) -> Iterator[Callable[[], str]]:
-        """A program that shows notifications; gives a function for all that it was asked to."""
+        """Runs a notification service. Yields a function that returns all notifications so far."""
         asked = "interface='org.freedesktop.Notifications'"
         with (
             process([need("dbus-monitor"), asked], env=self.env, stdout=subprocess.PIPE) as monitor,
@@ -205,7 +205,7 @@ class Display:
         self.click((box[0] + box[2]) // 2, (box[1] + box[3]) // 2, button)
 
     def click(self, x: int, y: int, button: int = 1) -> None:
-        # In one go: --sync would wait for a mouse that is there already.
+        # In one command: --sync would wait forever for a mouse that is already there.
         self.do("xdotool", "mousemove", x, y, "click", button)
 
     def keys(self, *names: str) -> None:

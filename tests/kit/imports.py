@@ -1,4 +1,4 @@
-"""What child processes import before everything else."""
+"""Sets what child processes import first."""
 
 import os
 from pathlib import Path
@@ -18,12 +18,12 @@ sys.meta_path.insert(0, Refusal())
 
 
 def unfitting_transformers(folder: Path) -> Path:
-    """Makes a folder for PYTHONPATH, with which the first import of the model's classes fails."""
+    """Returns a folder for PYTHONPATH that makes the first import of the model's classes fail."""
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return folder
 
 
 def python_path(folder: Path) -> str:
-    """Returns a value for PYTHONPATH that puts a folder before those that are named already."""
+    """Returns a value for PYTHONPATH that puts a folder before the present ones."""
     return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))

@@ -1,4 +1,4 @@
-"""Under which licences the packages are that an installation brings along, as they state it.
+"""Lists the licences of the packages that an installation brings along, as they state them.
 
 Run as a program it prints the table of NOTICE.
 """

@@ -1,7 +1,7 @@
-"""`make matrix`: a quick part of the suite on other Pythons and with the lowest declared versions.
+"""`make matrix`: runs a quick part of the suite on other Pythons and with the lowest versions.
 
-Each gets an environment in build/matrix, made by uv. A Python that is not on this machine is named
-and left out.
+Each gets an environment in build/matrix, made by uv. A Python that is missing on this machine is
+reported and left out.
 """
 
 import os
@@ -40,7 +40,7 @@ def interpreter(version: str) -> str | None:
     """Returns a Python of that version, on the path or among those of pyenv."""
     others = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     for found in (shutil.which(f"python{version}"), *map(str, others)):
-        # What pyenv puts on the path is there for versions that it would not start, too.
+        # pyenv also puts commands on the path for versions that it would not start.
         if (
             found
             and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
@@ -52,10 +52,10 @@ def interpreter(version: str) -> str | None:
 def passes(name: str, python: str, resolution: str) -> bool:
     folder = ROOT / "build" / "matrix" / name
     interpreter = str(folder / "bin" / "python")
-    # pip's own setting: where a small build of torch lies, if it does.
+    # pip's own setting: the place of a small build of torch, if there is one.
     links = shlex.split(os.environ.get("PIP_FIND_LINKS", ""))
     install = ["pip", "install", "--python", interpreter, *(f"--find-links={one}" for one in links)]
-    # torch's build for graphics cards is many times as large, and tests nothing more here.
+    # torch's build for graphics cards is many times larger and tests nothing more here.
     backend = [] if links else ["--torch-backend=cpu"]
     ours = ["--resolution", resolution, "--editable", str(ROOT)]
     return (

@@ -1,7 +1,7 @@
-"""How slow this machine is, so that no bound on time fails where nothing but the machine is slow.
+"""Measures how slow this machine is, so that no time limit fails only because the machine is slow.
 
-It is measured once per test run: a little of what the tests do most, arithmetic and starting
-processes, compared with the time that it takes on two quiet cores of 2025.
+It is measured once per test run: some arithmetic and process starts, compared with the time that
+they take on two quiet cores of 2025.
 """
 
 import statistics
@@ -13,7 +13,7 @@ from functools import cache
 REFERENCE_S = 0.25
 ROUNDS = 3
 SLOWEST = 20.0
-"""Beyond this the machine is not slow but stuck."""
+"""Above this factor the machine is not slow but stuck."""
 
 
 def within(seconds: float) -> float:

@@ -1,7 +1,6 @@
-"""What the tests of page, tray and autostart need from Debian: a browser, a screen, a
-tray, a mouse.
+"""The Debian packages that the tests of page, tray and autostart need, such as a browser.
 
-`make test` runs this: as root it installs what is missing, else it says what is and fails.
+`make test` runs this. As root it installs missing packages; otherwise it names them and fails.
 """
 
 import os
@@ -24,7 +23,7 @@ PROGRAMS = {
     "systemd-analyze": "systemd",
     "/usr/lib/notification-daemon/notification-daemon": "notification-daemon",
 }
-"""By name, or by path where they lie on nobody's PATH."""
+"""Programs by name, or by path if they are not on PATH."""
 MODULES = {
     "gi": "python3-gi",
     "gi.repository.Gtk": "gir1.2-gtk-3.0",
@@ -34,7 +33,7 @@ FONTS = {"DejaVu Sans": "fonts-dejavu-core", "Noto Sans CJK": "fonts-noto-cjk"}
 
 
 def missing() -> list[str]:
-    """The Debian packages that are not here."""
+    """Returns the Debian packages that are missing."""
     packages = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     for module, package in MODULES.items():
         code = f"import {module.split('.')[0]}"

@@ -1,4 +1,4 @@
-"""The web page over a real log, served on a free port, and a browser that looks at it."""
+"""The web page with a real history, served on a free port, and a browser for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ ARGUMENTS = [
 
 @dataclass
 class World:
-    """A service with a log, and who may see it; nothing judges, and nobody watches yet."""
+    """A service with a history and its access control, without a worker or a watcher."""
 
     store: Store
     service: Service
@@ -61,7 +61,7 @@ class World:
         thumb: Image.Image | None = None,
         **about: Any,
     ) -> Check:
-        """A check of a picture of its own; gives its Check."""
+        """Adds a check of a new picture. Returns its Check."""
         known: dict[str, Any] = {"label": "real", "p_fake": 0.125, "source": "watch"}
         if about.get("label") in ("fake", "unsure"):
             known["p_fake"] = {"fake": 0.9375, "unsure": 0.5}[about["label"]]
@@ -86,7 +86,7 @@ class World:
         )
 
     def app(self) -> Flask:
-        """The whole app, as on port PORT."""
+        """Returns the whole app, as on port PORT."""
         about = About("0", lambda: None, lambda: self.requests)
         app = create_app(self.service, self.access, about)
         app.extensions[NAME].port = PORT
@@ -95,7 +95,7 @@ class World:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """A real watcher follows the settings meanwhile; what it finds, nobody judges."""
+        """Runs a real watcher that follows the settings. The files it finds are not judged."""
         intake = Intake(self.store, put_file=lambda _: False)
         with Watcher(intake, self.service.config.watch, lambda: NOW) as watcher:
             self.service.settings.listen(lambda config: watcher.apply(config.watch))
@@ -105,7 +105,7 @@ class World:
 
 @dataclass
 class Watched:
-    """The folders at rest, or with a watcher."""
+    """The state of the folders, without a watcher or with one."""
 
     by: Folders
 
@@ -128,7 +128,7 @@ def world(folder: Path, home: Home) -> Iterator[World]:
 
 
 class _Browser(FlaskClient):
-    """Sends the name of the host as a browser does."""
+    """A test client that sends the Host header as a browser does."""
 
     def open(self, *args: Any, **about: Any) -> Any:
         return super().open(*args, **{"base_url": ADDRESS} | about)
@@ -136,7 +136,7 @@ class _Browser(FlaskClient):
 
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:
-    """The address that it is served under."""
+    """Serves the app. Yields its address."""
     with Server(app, 0) as server:
         yield f"http://127.0.0.1:{server.port}"
 
@@ -148,7 +148,7 @@ def webp(picture: Image.Image) -> bytes:
 
 
 def scene(seed: int, width: int = 128, height: int = 128) -> Image.Image:
-    """Something to look at: a sky, hills and a sun, of colours that the seed chooses."""
+    """Returns a picture of a sky, hills and a sun, in colours that the seed chooses."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / height
     top, foot, hill = random.uniform(60, 240, (3, 3))

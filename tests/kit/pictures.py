@@ -1,4 +1,4 @@
-"""Small pictures made on the spot, each different from all others."""
+"""Makes small pictures, each different from all others."""
 
 from io import BytesIO
 from typing import Any
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def picture(seed: int, size: int = 96) -> Image.Image:
-    """Soft blots of colour: no two alike, nothing that is refused as blank or as noise."""
+    """Returns soft blots of colour. No two are alike, and none is refused as blank or as noise."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     return coarse.resize((size, size), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""Root without its privilege over files: as refused as a plain user is, on Linux."""
+"""Takes root's privilege over files away, so that permissions apply as for a plain user. Linux."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 
 @contextmanager
 def plain_user() -> Iterator[None]:
-    """Permissions hold for this thread meanwhile, whoever runs the tests."""
+    """Permissions apply to this thread inside the block, even if root runs the tests."""
     if not hasattr(os, "geteuid"):
         pytest.skip("Windows has other permissions")
     if os.geteuid() != 0:

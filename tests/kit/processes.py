@@ -1,4 +1,4 @@
-"""Processes seen from outside. Any of them may end between one look and the next."""
+"""Looks at processes from outside. Any of them may end between two looks."""
 
 from contextlib import suppress
 
@@ -6,12 +6,12 @@ import psutil
 
 
 def children(pid: int) -> list[psutil.Process]:
-    """Those that it started itself, whichever of its threads did."""
+    """Returns the processes that any thread of this one started."""
     return psutil.Process(pid).children()
 
 
 def kill_children(pid: int) -> int:
-    """As the system does that runs out of memory; gives how many there were."""
+    """Kills them, as a system without memory does. Returns how many there were."""
     victims = children(pid)
     for victim in victims:
         with suppress(psutil.NoSuchProcess):  # it ended by itself
@@ -20,5 +20,5 @@ def kill_children(pid: int) -> int:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory."""
+    """Returns the memory in bytes."""
     return psutil.Process(pid).memory_info().rss

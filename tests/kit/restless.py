@@ -1,4 +1,4 @@
-"""Writers that do to a folder, at random, what browsers, archivers, editors and people do.
+"""Writers that act on a folder at random, as browsers, archivers, editors and people do.
 
 No two files that they write have the same content.
 """
@@ -33,7 +33,7 @@ class Restless(threading.Thread):
     def run(self) -> None:
         while time.monotonic() < self.ends:
             act = self.random.choices(*zip(*_ACTS, strict=True))[0]
-            # Another writer may just have moved the file away.
+            # Another writer may have just moved the file away.
             with suppress(OSError):
                 act(self)
                 self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
@@ -70,7 +70,7 @@ class Restless(threading.Thread):
         self.count += 1
         return self.outside / f"{self.seed}-{self.count}.png"
 
-    # The acts.
+    # The actions.
 
     def copy(self) -> None:
         self.new().write_bytes(self.picture())

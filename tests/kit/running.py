@@ -1,4 +1,4 @@
-"""The whole daemon as a person starts it: its own process, found and asked as our programs do."""
+"""The whole daemon in its own process, as a user starts it, and a client for it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from antifake.daemon.places import Places, places
 
 
 def place_of(root: Path) -> Places:
-    """The places of a home, as the daemon there sees them."""
+    """Returns the places of a home, as its daemon sees them."""
     former = os.environ.get("ANTIFAKE_HOME")
     os.environ["ANTIFAKE_HOME"] = str(root)
     try:
@@ -32,7 +32,7 @@ def place_of(root: Path) -> Places:
 
 
 class Running:
-    """A daemon that was started; ended by its id, and only it."""
+    """A started daemon. Only this process is ended, by its id."""
 
     def __init__(self, root: Path, **env: str) -> None:
         self.root, self.places = root, place_of(root)
@@ -53,7 +53,7 @@ class Running:
 
     @property
     def port(self) -> int:
-        """As it has written down itself."""
+        """Returns what the daemon has announced."""
         return int(json.loads(self.places.running.read_bytes())["port"])
 
     def ready(self, within_s: float = 20) -> Client:
@@ -75,7 +75,7 @@ class Running:
 
 @contextmanager
 def running(root: Path, **env: str) -> Iterator[Running]:
-    """A daemon in that home; killed at the end if nobody has stopped it."""
+    """Runs a daemon in that home. Kills it at the end if it is still running."""
     daemon = Running(root, **env)
     try:
         yield daemon
@@ -87,7 +87,7 @@ def running(root: Path, **env: str) -> Iterator[Running]:
 
 
 def multipart(data: bytes, **fields: str) -> tuple[bytes, str]:
-    """A body of multipart/form-data with a file, and its content type."""
+    """Returns a body of multipart/form-data with a file, and its content type."""
     line = "antifake-7f3a"
     parts = [
         f'--{line}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -99,6 +99,6 @@ def multipart(data: bytes, **fields: str) -> tuple[bytes, str]:
 
 
 def post(asked: Client, data: bytes, wait_s: int = 20, **fields: str) -> Any:
-    """Have a picture checked; returns what the API answers."""
+    """Sends a picture. Returns the answer of the API."""
     body, kind = multipart(data, **fields)
     return asked.ask("POST", "/checks", body, kind, {"Prefer": f"wait={wait_s}"})

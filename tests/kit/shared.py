@@ -1,4 +1,4 @@
-"""The pictures that live beside the project, not in it."""
+"""The pictures that are kept beside the project, not in it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def shared_data(name: str) -> Path:
-    """The folder ../shared/data/NAME; the test is skipped where it is not."""
+    """Returns the folder ../shared/data/NAME. Skips the test if it is missing."""
     folder = Path(__file__).parents[2].parent / "shared" / "data" / name
     if not folder.exists():
         pytest.skip(f"the pictures of ../shared/data/{name} are not here")

@@ -1,5 +1,8 @@
-"""A small daemon for the tests of its clients: real HTTP on 127.0.0.1, the real lock and the real
-file that says where it is; what it answers is set by the test."""
+"""A small daemon for the tests of its clients.
+
+It has real HTTP on 127.0.0.1, the real lock and the real file with its port. The test sets the
+answers.
+"""
 
 import hashlib
 import hmac
@@ -34,7 +37,7 @@ READY: Json = {
 
 
 def proof(body: bytes, token: str, port: int) -> dict[str, str]:
-    """The answer to a POST /hello."""
+    """Returns the answer to a POST /hello."""
     key = hashlib.sha256(token.encode()).hexdigest().encode()
     message = f"{json.loads(body)['nonce']}:{port}".encode()
     return {"proof": hmac.digest(key, message, "sha256").hex()}
@@ -47,7 +50,7 @@ class Event(TypedDict):
 
 
 class StandIn:
-    """A context manager. It answers the few questions that the tray asks."""
+    """A context manager. It answers the few requests that the tray sends."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
@@ -57,11 +60,11 @@ class StandIn:
         self.pairings: list[Json] = []
         self.answer_to_check: Answer = (201, {})
         self.asked: list[tuple[str, str, bytes]] = []
-        """Each (method, path with query, body) in order, without the long polls."""
+        """Each request as (method, path with query, body), in order, without long polls."""
         self.hangs_up_after_hello = False
         self.connections: list[socket.socket] = []
         self.hellos = 0
-        """How often it has proved itself."""
+        """The number of proofs that were asked for."""
         self._events: list[Event] = []
         self._first = 1000
         self._changed = threading.Condition()
@@ -107,7 +110,7 @@ class StandIn:
         self.tell("state")
 
     def asked_for(self, method: str, path: str) -> list[bytes]:
-        """The bodies that came there."""
+        """Returns the bodies that were sent to this path."""
         return [body for how, where, body in self.asked if (how, where) == (method, path)]
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
@@ -181,7 +184,7 @@ def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(data)))
             if self.close_connection:
                 self.send_header("Connection", "close")
-            with suppress(OSError):  # who has quit in the middle of a long poll
+            with suppress(OSError):  # the client may quit during a long poll
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -1,4 +1,4 @@
-"""Another program on a port where the daemon was, or should be: it writes down what it is sent."""
+"""Another program on the daemon's port. It records the requests that it gets."""
 
 import http.client
 import threading
@@ -6,14 +6,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Stranger:
-    """A context manager. It says yes to everything, or passes it on to another port."""
+    """A context manager. It answers 200 to everything, or forwards it to another port."""
 
     def __init__(self, port: int = 0, *, relay_to: int | None = None, body: bytes = b"{}") -> None:
         self.relay_to, self.body = relay_to, body
         self.asked: list[str] = []
         """The path of each request."""
         self.tokens: list[str] = []
-        """Every Authorization header that it was sent."""
+        """Each Authorization header that it got."""
         self._wanted = port
 
     def __enter__(self) -> "Stranger":

@@ -14,7 +14,7 @@ Pixels = npt.NDArray[np.float64]
 
 
 def toy_pictures(folder: Path, n: int = 32, seed: int = 0) -> tuple[Path, Path]:
-    """Write `n` pictures, half into real/ and half into fake/; gives the two folders.
+    """Write `n` pictures, half into real/ and half into fake/; returns the two folders.
 
     In both, JPEG and PNG take turns, so the format tells nothing.
     """

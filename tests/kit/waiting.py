@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does: with a bound, and never for a fixed time."""
+"""Waits for other threads or processes: with a time limit, and never for a fixed time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A watcher whose time is set by the test, and a sink that notes what it is handed."""
+"""A watcher whose time the test controls, and a sink that records the files it gets."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ PICTURE = b"\x89PNG and some more"
 
 
 class NotingSink:
-    """Notes every file that is handed over, in a real log."""
+    """Records every file that is handed over, in a real history."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -33,7 +33,7 @@ class NotingSink:
         self.failed = 0
         self.is_full = False
         self.is_slow = False
-        """It takes files, but does not note them yet."""
+        """If true, it takes files but does not record them yet."""
         self.error: Exception | None = None
 
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
@@ -143,7 +143,7 @@ def stepped(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     **about: Any,
 ) -> Iterator[SteppedWatcher]:
-    """Begins when every folder is watched, or its problem is known, unless watching is paused."""
+    """Waits until every folder is watched or its problem is known, unless watching is paused."""
     watched = SteppedWatcher(sink, Watcher(sink, settings(*folders, **about), clock))
     try:
         if "paused_until" not in about:

@@ -1,7 +1,7 @@
-"""The wheel as others get it: built from a clean copy of the tree, installed with what it declares.
+"""The wheel as users get it: built from a clean copy of the tree, and installed.
 
-`make wheel` runs this. A build inside the checkout would pack whatever an earlier build has left in
-build/lib, modules that are long gone among them.
+`make wheel` runs this. A build inside the checkout would also pack files that an earlier build left
+in build/lib, for example removed modules.
 """
 
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def tree_files() -> list[Path]:
-    """Returns what belongs to the tree, relative to it: all files that git does not ignore."""
+    """Returns all files of the tree that git does not ignore, as relative paths."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def requirements_of(name: str, extras: Iterable[str] = ()) -> list[Requirement]:
 def installed_for(requirements: Iterable[Requirement]) -> dict[str, Distribution]:
     """Returns the installed distributions that meet these requirements and those of each other.
 
-    Raises LookupError where an installed version is not one that is asked for.
+    Raises LookupError if an installed version does not meet a requirement.
     """
     found: dict[str, Distribution] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -101,10 +101,10 @@ def clean_environment(folder: Path, wheel: Path) -> Path:
 
 def _link(package: Distribution, site: Path) -> None:
     for file in package.files or []:
-        if ".." in file.parts:  # a command; nothing of ours starts those
+        if ".." in file.parts:  # a command, which antifake never starts
             continue
         source, target = Path(str(package.locate_file(file))), site / file
-        if not source.is_file():  # compiled meanwhile for another Python
+        if not source.is_file():  # a compiled file of another Python
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

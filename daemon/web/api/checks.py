@@ -26,8 +26,8 @@ DEFAULT_WAIT_S = 8.0
 _POLL_S = 1.0
 """How often it is checked whether the client still waits."""
 _NO_SEAT_S = 0.2
-"""How long a request waits that got no seat: long enough that a client which asks again at once
-does not keep us busy."""
+"""How long a request without a seat waits: long enough that clients which ask again at once cause
+little work."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})\b")
 _OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": {}}}
 

@@ -18,7 +18,7 @@ from . import schemas, serialize
 routes = APIBlueprint("pairing", __name__, url_prefix="/api/v1", tag="Letting programs in")
 
 _PAGE = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+){0,7}/?)?")
-"""With one way only to take a text apart: else a long one would keep the processor for hours."""
+"""Matches in one way only. Otherwise backtracking on a long text could take hours."""
 
 
 @routes.post("/hello")

@@ -378,4 +378,4 @@ class Problem(Schema):
 
 
 Settings = _schema("Settings", {name: Raw(allow_none=True) for name in names()}, _Open)
-"""What may be in it, the settings say themselves."""
+"""The settings themselves check the values."""

@@ -29,7 +29,7 @@ _OF_CHECK = (
     "source",
     "ms",
 )
-"""Fields that are answered as they are kept."""
+"""Fields that are answered as they are stored."""
 
 
 class Reader(Protocol):

@@ -28,7 +28,7 @@ class HistoryQuery:
 
     values: dict[str, str]
     after: str | None
-    """The last check of the page before."""
+    """The last check of the previous page."""
 
     @classmethod
     def of(cls, args: Mapping[str, str]) -> "HistoryQuery":

@@ -11,7 +11,7 @@ from . import wording
 from .render import piece, routes, show
 
 TO_REVIEW = (Filter(label="unsure", corrected=False), Filter(label="fake", corrected=False))
-"""What the model could not tell or calls AI-made, and the person has said nothing of."""
+"""Verdicts "unsure" and "AI-made" that the user has not labelled."""
 
 
 @routes.get("/picture/<name>")

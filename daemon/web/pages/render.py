@@ -29,7 +29,7 @@ _TITLES = {
     507: "The disk is full",
 }
 _WITHOUT_FRAME = {403, 500}
-"""Of requests that were refused before they were known, and where the frame might fail, too."""
+"""Statuses of requests refused before the session is known, or whose frame might fail too."""
 
 # Python reads these from the registry on Windows, where other programs change them. With a wrong
 # type and "nosniff" a browser would run no script.

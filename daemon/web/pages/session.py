@@ -13,7 +13,7 @@ from .render import piece, routes
 
 _LONGEST_CODE = 200
 _PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-z]{13})?")
-"""Where a link may lead: to nothing outside, and to nothing that changes something."""
+"""Where a link may lead: only to our own pages, and to none that changes something."""
 
 
 @routes.get("/open")

@@ -22,7 +22,7 @@ GROUPS = {
     "logs": "Logs",
 }
 ELSEWHERE = {"watch.folders", "watch.paused_until"}
-"""These have a page of their own."""
+"""Settings that have their own page."""
 TITLES = {
     "watch.quiet_s": "Seconds of quiet",
     "watch.rescan_minutes": "Minutes between looks",
@@ -89,7 +89,7 @@ class Setting:
     title: str
     hint: str
     allowed: str
-    """In words; "" where there is a list to choose from."""
+    """The allowed values in words; "" if there is a list to choose from."""
     choices: dict[str, str]
     value: str
     default: str
