@@ -233,15 +233,18 @@ def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
 
 def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon, gi):
     """As the backend does it that GNOME and KDE need."""
-    tray = Tray(display, where.home.root, gi)
-    tray.env["PYSTRAY_BACKEND"] = "appindicator"
-    with display.bus(), display.panel(), tray.running():
-        first = looks(display, None)
-        daemon.set_state(mode="working")
-        looks(display, first)
-        open_menu(display, button=1)
-        display.keys(*["Down"] * PAUSE, "Return")
-        eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
+    with display.bus(), display.panel():
+        tray = Tray(
+            display, where.home.root, gi
+        )  # its environment names the bus, so it comes after
+        tray.env["PYSTRAY_BACKEND"] = "appindicator"
+        with tray.running():
+            first = looks(display, None)
+            daemon.set_state(mode="working")
+            looks(display, first)
+            open_menu(display, button=1)
+            display.keys(*["Down"] * PAUSE, "Return")
+            eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
 
 
 def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon, gi):
