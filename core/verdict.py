@@ -1,6 +1,6 @@
 """The verdict on a picture, for programs and for people.
 
-The threshold is applied here and nowhere else.
+Bands turn p_fake into a label here; nothing else in the product does.
 """
 
 from dataclasses import dataclass
