@@ -21,7 +21,7 @@ from .status import Status
 
 
 class NoQueue:
-    """In the place of the queue: there is no worker that would take a job."""
+    """Replaces the queue: there is no worker that could take a job."""
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
         raise AntifakeError("antifake is not running: start it with antifake daemon start.")
@@ -30,12 +30,12 @@ class NoQueue:
         return False
 
     def wait(self, name: str, seconds: float) -> None:
-        """Nothing to wait for."""
+        """Returns at once, because no job is running."""
 
 
 @dataclass(frozen=True)
 class FoldersAtRest:
-    """In the place of the watcher: the folders of the settings, and what is wrong with them."""
+    """Replaces the watcher: shows the folders of the settings and what is wrong with them."""
 
     settings: Settings
 
@@ -46,7 +46,7 @@ class FoldersAtRest:
         ]
 
     def rescan(self) -> None:
-        """The next start of the daemon looks through all folders."""
+        """Does nothing: the next start of the daemon looks through all folders."""
 
 
 def service_at_rest(

@@ -1,4 +1,4 @@
-"""The facade that the views call: everything that can be done, whoever asks for it."""
+"""The facade for the API and the pages: everything that a client can do."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .status import State, Status
 
 
 class Folders(Protocol):
-    """What is asked of the watcher."""
+    """The part of the watcher that the service needs."""
 
     def state(self) -> list[FolderState]: ...
     def rescan(self) -> None: ...
@@ -31,7 +31,7 @@ class Folders(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """Usable from many threads."""
+    """Thread-safe."""
 
     store: Store
     settings: Settings
@@ -91,18 +91,18 @@ class Service:
             return checks.thumbnail(session, sha256) if sha256 else None
 
     def export(self, out: IO[str], form: Form, wanted: Filter | None = None) -> int:
-        """Write the history to a file. Returns the number of rows."""
+        """Writes the history to a file. Returns the number of rows."""
         with self.store.reading() as session:
             return exchange.export(session, out, form, wanted)
 
     def import_rows(self, lines: Iterable[str], form: Form) -> Imported:
-        """Add the rows of an exported file to the history."""
+        """Adds the rows of an exported file to the history."""
         done = exchange.import_rows(self.store, lines, form, self.clock())
         self.events.tell("state")
         return done
 
     def forget(self, names: Collection[str]) -> int:
-        """Delete every trace of these pictures. Returns the number of deleted checks."""
+        """Deletes every trace of these pictures. Returns the number of deleted checks."""
         gone = forgetting.forget(self.store, names, self.clock())
         self.events.tell("forgotten", ids=sorted(names))
         return gone
@@ -112,9 +112,9 @@ class Service:
     def correct(
         self, names: Collection[str], label: Label | None, source: Source, note: str = ""
     ) -> list[Answer]:
-        """Record what the person says these pictures are; None takes back all that was said.
+        """Records the user's label of these pictures. None removes their corrections.
 
-        Raises NotThereError, and changes nothing then.
+        Raises NotThereError, and then nothing has changed.
         """
         with self.store.writing(durable=True) as session:
             found = [checks.get(session, name) for name in names]
@@ -124,7 +124,7 @@ class Service:
         return self._tell(answers)
 
     def undo(self, names: Collection[str], source: Source) -> list[Answer]:
-        """Take the last correction of each picture back; the one before it counts again."""
+        """Undoes the last correction of each picture; the one before it counts again."""
         with self.store.writing(durable=True) as session:
             found = [checks.get(session, name) for name in names]
             for sha256 in _pictures(found):
@@ -144,7 +144,7 @@ class Service:
         return self.watched.state()
 
     def rescan(self) -> None:
-        """Look through all watched folders soon."""
+        """Makes the watcher look through all folders soon."""
         self.watched.rescan()
 
     def state(self) -> State:

@@ -1,4 +1,4 @@
-"""The table of checks: one row for each picture that was judged, whoever asked for it."""
+"""The table of checks: one row for each judgement of a picture."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime

@@ -200,7 +200,7 @@ def test_programs_that_look_at_the_lock_are_not_mistaken_for_a_daemon(where):
 
 @pytest.fixture
 def ids(where):
-    """Three checks in the log, oldest first."""
+    """Three checks in the history, oldest first."""
     with open_store(where.database, NOW) as store, store.writing() as session:
         return [
             checks.add(

@@ -1,4 +1,4 @@
-"""The daemon under what computers do to it: kills of its children, full disks, a lost log."""
+"""The daemon under what computers do to it: kills of its children, full disks, a lost history."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def folder(tiny_home, tmp_path) -> Path:
 
 
 def rows(root: Path) -> list[tuple[str, str, str]]:
-    """What the log has, read past the daemon."""
+    """Returns the rows of the history, read without the daemon."""
     connection = sqlite3.connect(root / "history.db", timeout=10)
     try:
         return connection.execute("SELECT path, label, error FROM checks").fetchall()
@@ -112,7 +112,7 @@ def test_a_history_damaged_while_open_is_put_aside_and_a_new_one_is_begun(tmp_pa
 
 
 def spoil(store: Store, place: Path) -> None:
-    """All in the one file first, or the log of writes would still be sound."""
+    """Damages the file. Closes it first, or the write-ahead log would still be sound."""
     store.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
     store.database.close()
     place.write_bytes(b"nonsense" * 5000)

@@ -82,7 +82,7 @@ def get_thumbnail(name: str) -> Response:
 
 @routes.put("/checks/<name>/label")
 @requires("correct")
-@routes.input(schemas.Word, arg_name="body")
+@routes.input(schemas.NewCorrection, arg_name="body")
 @routes.output(schemas.Check)
 def put_label(name: str, body: dict[str, Any]) -> Response:
     """Label a picture; the label overrides the model"""
@@ -99,7 +99,7 @@ def delete_label(name: str) -> Response:
 
 @routes.post("/labels:batch")
 @requires("correct")
-@routes.input(schemas.Words, arg_name="body")
+@routes.input(schemas.NewCorrections, arg_name="body")
 @routes.output(schemas.Checks)
 def label_many(body: dict[str, Any]) -> Response:
     """Label many pictures, all or none"""

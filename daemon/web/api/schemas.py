@@ -115,13 +115,13 @@ def _client() -> String:
     return String(validate=OneOf(["cli", "tray"]), metadata={"description": about})
 
 
-class Word(Schema):
+class NewCorrection(Schema):
     label = String(required=True, validate=OneOf(LABELS))
     note = _words(2000, load_default="")
     source = _client()
 
 
-class Words(Schema):
+class NewCorrections(Schema):
     ids = _ids()
     label = String(required=True, allow_none=True, validate=OneOf(LABELS))
     note = _words(2000, load_default="")
@@ -181,7 +181,7 @@ def _maybe(kind: type[Field[Any]]) -> Field[Any]:
     return kind(allow_none=True)
 
 
-class Said(Schema):
+class Correction(Schema):
     label = String()
     at = String()
     note = String()
@@ -201,7 +201,7 @@ class Check(Schema):
     p_fake = _maybe(Float)
     error = _maybe(String)
     code = _maybe(String)
-    said = Nested(Said, allow_none=True)
+    said = Nested(Correction, allow_none=True)
     alike = Boolean()
     explanation = List(String())
     model = String()
