@@ -234,9 +234,8 @@ def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
 def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon, gi):
     """As the backend does it that GNOME and KDE need."""
     with display.bus(), display.panel():
-        tray = Tray(
-            display, where.home.root, gi
-        )  # its environment names the bus, so it comes after
+        # Made after the bus: it copies the environment, which names the bus.
+        tray = Tray(display, where.home.root, gi)
         tray.env["PYSTRAY_BACKEND"] = "appindicator"
         with tray.running():
             first = looks(display, None)
