@@ -83,8 +83,8 @@ def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake,
     found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
     answer = Answer(Entry(Check(**found), None, has_thumbnail=False))
     assert (answer.summary, answer.is_sure) == (summary, is_sure)
-    said = Correction("0" * 64, "unsure", "", "cli", datetime(2026, 11, 22, tzinfo=UTC))
-    corrected = replace(answer, entry=replace(answer.entry, said=said))
+    correction = Correction("0" * 64, "unsure", "", "cli", datetime(2026, 11, 22, tzinfo=UTC))
+    corrected = replace(answer, entry=replace(answer.entry, correction=correction))
     assert (corrected.summary, corrected.is_sure) == ("You said: cannot tell", True)
 
 
