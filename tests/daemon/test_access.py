@@ -1,4 +1,4 @@
-"""Who may ask: tokens, pairings that the person agrees to, one-time links to the page."""
+"""Access control: tokens, pairings that the user confirms, one-time links to the page."""
 
 import hashlib
 import hmac

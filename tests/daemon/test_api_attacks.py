@@ -1,5 +1,5 @@
-"""What somebody tries who means ill: pages of the web in a real browser in which the person is
-logged in, requests that are no requests, tokens that are not for that."""
+"""Attacks: pages of the web in a real browser in which the user is logged in, malformed requests,
+tokens without the right scope."""
 
 import gc
 import os
@@ -39,7 +39,7 @@ def daemon(tiny_source, tmp_path_factory):
 
 @contextmanager
 def foreign_server() -> Iterator[int]:
-    """Another program's web server on this computer; gives its port."""
+    """Runs another program's web server on this computer. Yields its port."""
 
     class Empty(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -76,7 +76,7 @@ def chromium():
 
 @pytest.fixture
 def browser(daemon, chromium):
-    """One in which the person has just opened the history."""
+    """A browser in which the user has just opened the history."""
     with chromium.new_context() as context:
         context.set_default_timeout(within(5_000))
         page = context.new_page()
@@ -155,11 +155,11 @@ TRIES = """async (home) => {
   await new Promise((yes) => setTimeout(yes, 500));
   return seen;
 }"""
-"""Everything that a page can send without being asked; gives what it got to see."""
+"""Sends everything that a page can send. Returns what the page could read."""
 
 
 def standing(daemon) -> dict:
-    """All that could have been changed."""
+    """Returns everything that an attack could change."""
     found = {
         path: daemon.get(path).json for path in ("/checks", "/settings", "/tokens", "/pairings")
     }
@@ -300,7 +300,7 @@ SCOPES = {
     "DELETE /api/v1/checks/<name>/label": {"correct"},
     "POST /api/v1/labels:undo": {"correct"},
 }
-"""Whoever is not named here is for admin alone."""
+"""Operations that are missing here are for admin only."""
 FOR_EXTENSIONS = {"/api/v1/hello", "/api/v1/pairings", "/api/v1/pairings/<name>"}
 
 
@@ -422,7 +422,7 @@ def test_a_private_picture_leaves_no_trace(daemon):
             assert picture not in found, path
 
 
-# --- Letting programs in --------------------------------------------------------------------
+# --- Pairing --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_an_origin_that_no_browser_sends_is_not_shown_to_the_user(daemon, origin
     assert daemon.access.pending() == []
 
 
-# --- Requests that are none -----------------------------------------------------------------
+# --- Malformed requests ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -491,11 +491,11 @@ def test_an_interrupted_body_is_removed_from_disk_at_once(daemon):
         here = str(daemon.places.state)
         names = []
         for link in Path("/proc/self/fd").iterdir():
-            with suppress(FileNotFoundError):  # other threads close theirs meanwhile
+            with suppress(FileNotFoundError):  # other threads close their files in the meantime
                 names.append(str(link.readlink()))
         return [name for name in names if name.startswith(here) and "deleted" in name]
 
-    gc.disable()  # it would let go as well, but some time
+    gc.disable()  # garbage collection would close it too, but later
     try:
         with socket.create_connection(("127.0.0.1", daemon.port)) as connection:
             head = b"POST / HTTP/1.1\r\nContent-Length: 40000000\r\n\r\n"

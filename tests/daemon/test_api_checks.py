@@ -1,4 +1,4 @@
-"""Having pictures checked over HTTP, by the real classes with a tiny model."""
+"""Pictures are checked over HTTP, by the real classes with a tiny model."""
 
 import json
 import sqlite3
@@ -281,7 +281,7 @@ def test_a_correction_of_many_pictures_is_done_for_all_or_none(daemon):
 
 
 def test_a_picture_that_was_never_read_cannot_be_corrected(daemon):
-    """Nothing to undo is a conflict, too: both are sentences, not failures of ours."""
+    """Nothing to undo is a conflict too. Both are answered with a message, not an error 500."""
     check = daemon.check(png(18)).json
     reply = daemon.post("/labels:undo", {"ids": [check["id"]]})
     assert (reply.status, reply.code) == (409, "refused")
@@ -300,7 +300,7 @@ def test_forgetting_leaves_nothing(daemon):
 def test_when_the_queue_is_full_further_pictures_are_refused_at_once(tiny_source, tmp_path):
     few = running_daemon(tmp_path, tiny_source, "[worker]\nqueue = 4\n")
     with few as daemon, ThreadPoolExecutor(12) as many:
-        # The model is loading still: some are its next, four wait, and then it is full.
+        # The model is still loading: some are taken, four wait, and then the queue is full.
         before = [daemon.check(png(n), prefer="wait=0").status for n in range(9)]
         assert before == sorted(before)
         assert {*before} == {202, 503}

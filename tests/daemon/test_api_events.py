@@ -1,4 +1,4 @@
-"""What happens is told as it happens: as a stream, or as one long answer."""
+"""Events are sent as they happen: as a stream, or as one long poll."""
 
 import json
 import socket
@@ -130,7 +130,7 @@ def test_the_number_of_streams_is_limited_and_a_closed_one_makes_room(daemon):
     listeners = []
 
     def fill() -> bool:
-        # Those of the tests before may not be noticed to have gone yet.
+        # The server may not have noticed yet that streams of earlier tests are closed.
         while len(listeners) < STREAMS:
             one = opened[len(listeners)].__enter__()
             if one.status != 200:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document allows, and much that it does not: none is an error of ours."""
+"""Requests that the OpenAPI document allows, and many that it does not, cause no error 500."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def daemon(tiny_source, tmp_path_factory):
 
 @pytest.mark.parametrize("examples", [3, pytest.param(50, marks=pytest.mark.soak)])
 def test_no_request_causes_an_internal_error(daemon, tmp_path, examples):
-    """All but stopping it, and the stream, which has no end."""
+    """All operations except the one that stops the daemon, and the stream, which has no end."""
     done = subprocess.run(
         [
             COMMAND,

@@ -1,4 +1,4 @@
-"""Who gets through to the API: names, pages of the web, forms, tokens."""
+"""Which requests reach the API: hosts, pages of the web, forms, tokens."""
 
 import logging
 from dataclasses import replace
@@ -37,7 +37,7 @@ def paired(daemon) -> str:
 
 
 def status(daemon, request: str, body: bytes = b"") -> int:
-    """Of a request as it stands; PORT is the port."""
+    """Returns the status of a raw request. PORT in it becomes the port."""
     text = request.replace("PORT", str(daemon.port)).replace("\n", "\r\n")
     found = daemon.raw(text.encode("latin-1") + b"\r\nConnection: close\r\n\r\n" + body)
     return int(found.split(b" ", 2)[1])
@@ -361,7 +361,7 @@ NEEDS = [
     ("POST", "/history/import", set()),
     ("POST", "/daemon:stop", set()),
 ]
-"""What else than admin opens it."""
+"""The scopes besides admin that allow each operation."""
 
 
 @pytest.fixture(scope="module")

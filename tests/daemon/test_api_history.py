@@ -1,4 +1,4 @@
-"""The history, the settings, the folders and how things stand, over HTTP."""
+"""The history, the settings, the folders and the state, over HTTP."""
 
 import hashlib
 import json
@@ -106,7 +106,7 @@ def test_checks_are_counted_day_by_day(daemon):
     found = daemon.get("/stats?days=3").json
     days = [date.fromisoformat(day.pop("day")) for day in found["days"]]
     assert [days[-1] - day for day in days] == [timedelta(days=n) for n in (2, 1, 0)]
-    # Not today's alone: midnight may have passed since.
+    # Not only today's, because midnight may have passed.
     local = [datetime.fromisoformat(one["at"]).astimezone().date() for one in checks(daemon)]
     assert [sum(day.values()) for day in found["days"]] == [local.count(day) for day in days]
     assert found["total"]["failed"] == 1
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_history_is_not_imported(daemon, body, status):
     assert checks(daemon) == before
 
 
-# --- How things stand -----------------------------------------------------------------------
+# --- State ----------------------------------------------------------------------------------
 
 
 def test_the_state_tells_how_the_daemon_is(daemon):
@@ -165,14 +165,14 @@ def test_a_request_to_stop_reaches_the_program(daemon):
 
 
 def contents(daemon) -> str:
-    """Of the whole log, but for when a token was last used."""
+    """Returns the whole database, except for the last use of tokens."""
     with sqlite3.connect(daemon.places.database) as log:
         lines = [line for line in log.iterdump() if "INTO tokens" not in line.replace('"', "")]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def test_reading_changes_nothing(daemon):
-    """Every GET there is, twice; and HEAD and OPTIONS."""
+    """Sends every GET twice, and HEAD and OPTIONS."""
     name = checks(daemon)[0]["id"]
     before, settings = contents(daemon), daemon.places.config.read_bytes()
     paths = [

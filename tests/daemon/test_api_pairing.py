@@ -1,4 +1,4 @@
-"""An extension is let in: it asks, the person agrees to a code, it gets a token of its own."""
+"""Pairing of an extension: it asks, the user confirms a code, and it gets its own token."""
 
 import hashlib
 import hmac

@@ -16,7 +16,7 @@ def daemon(tiny_source, tmp_path_factory):
 
 
 def ask(daemon, *lines: str, body: bytes = b"", method: str = "POST", path: str = "/checks"):
-    """The status of a request with our own name, a token and these lines; 0: cut off."""
+    """Returns the status of a request with our host, a token and these lines; 0 if cut off."""
     head = [
         f"{method} /api/v1{path} HTTP/1.1",
         f"Host: 127.0.0.1:{daemon.port}",
@@ -129,7 +129,7 @@ def test_a_form_with_many_parts_is_refused(daemon):
 
 @pytest.mark.parametrize("filling", [b"\r\n--", b"\r", b"\n", b"--", b"\r\n-"])
 def test_a_large_file_may_contain_bytes_like_the_end_of_a_part(daemon, filling):
-    """Bytes that could begin the next part, at every place where reading may pause."""
+    """The file has bytes that could begin the next part at every place where reading may pause."""
     found = {daemon.check(b"x" * n + filling * 200_000).code for n in range(3)}
     assert found == {"unknown_format"}
 
@@ -218,7 +218,7 @@ def test_json_of_another_structure_is_refused_with_the_place_of_the_error(daemon
 
 
 def test_no_address_is_ever_fetched(daemon):
-    """The canary is a server that would see it."""
+    """The canary is a server that would see the request."""
     with socket.create_server(("127.0.0.1", 0)) as canary:
         canary.settimeout(0.3)
         url = f"http://127.0.0.1:{canary.getsockname()[1]}/picture.png"

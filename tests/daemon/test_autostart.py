@@ -173,7 +173,7 @@ def test_an_error_of_systemd_is_quoted(home, tmp_path):
         autostart.turn_on(session(home))
 
 
-# --- What is really there -----------------------------------------------------------------------
+# --- The state on disk --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_systemd", [False, True])
@@ -217,7 +217,7 @@ def test_an_invalid_entry_is_reported_and_can_be_switched_off(home, content):
     assert not path.exists()
 
 
-# --- Words that mean something to systemd and desktops --------------------------------------------
+# --- Characters that are special for systemd and desktops -----------------------------------------
 
 HOSTILE = '/home/a b/100%/$HOME/`id`/"q"/\\back/\'s'
 
@@ -304,7 +304,7 @@ def test_the_unit_keeps_its_promises(home):
         assert line in text.splitlines()
 
 
-# --- Systems that are not here: only what is written, by the same code --------------------------
+# --- Other systems: only the files that the same code writes ------------------------------------
 
 
 def test_the_launch_agent_is_a_plist_with_everything_in_it(home):

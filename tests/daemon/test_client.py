@@ -1,4 +1,4 @@
-"""How our own programs ask the daemon: they find it, make sure that it is the daemon, and only
+"""How our own programs reach the daemon: they find it, verify that it is the daemon, and only
 then send it this computer's token."""
 
 import http.client
@@ -50,7 +50,7 @@ def daemon(where):
 
 
 def ask(where) -> None:
-    """As every command does that asks the daemon."""
+    """Connects as every command does that needs the daemon."""
     with suppress(DaemonError):
         client.need(where).get("/state")
 
@@ -67,7 +67,7 @@ def ask_all_at_once(where) -> None:
             list(pool.map(one, range(AT_ONCE)))
 
 
-# --- Strangers ----------------------------------------------------------------------------------
+# --- Other programs -----------------------------------------------------------------------------
 
 
 def test_a_program_on_the_port_of_a_killed_daemon_gets_no_token(where):
@@ -113,7 +113,7 @@ def test_no_other_answer_is_accepted_as_a_proof(where, answer):
 
 
 def test_requests_are_sent_only_over_the_proved_connection(where):
-    """Who answers /hello well and hangs up might not be who is called next."""
+    """A program that proves itself and hangs up may not get the next connection."""
     with StandIn(where) as daemon:
         daemon.hangs_up_after_hello = True
         with pytest.raises(DaemonError, match="does not answer"):
@@ -131,7 +131,7 @@ def test_a_connection_is_proved_once(where):
 
 
 def test_a_program_on_the_port_of_a_daemon_we_talked_to_gets_no_token(where):
-    """As the icon does, which goes on asking for days."""
+    """The icon does this: it sends requests for days."""
     with StandIn(where) as daemon:
         asked, port = client.need(where), daemon.port
         asked.state()
@@ -140,7 +140,7 @@ def test_a_program_on_the_port_of_a_daemon_we_talked_to_gets_no_token(where):
     assert stranger.tokens == []
 
 
-# --- Which process ------------------------------------------------------------------------------
+# --- Processes and locks ------------------------------------------------------------------------
 
 
 BYSTANDER = """
@@ -221,7 +221,7 @@ def ids(where):
 
 
 def everything_asked(where, ids, folder) -> list:
-    """Each verb that works without a daemon, in one order, and what it gave."""
+    """Calls each method that works without a daemon, in one order. Returns the results."""
     with client.connect(where) as asked:
         exported = io.BytesIO()
         asked.export(exported, "jsonl", {"label": "fake"})

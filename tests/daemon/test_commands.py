@@ -1,4 +1,4 @@
-"""The daemon's commands as a person types them: with a daemon, without one, and against one that
+"""The daemon's commands as a user types them: with a daemon, without one, and with one that
 misbehaves."""
 
 import hashlib
@@ -56,7 +56,7 @@ def asked(where):
 
 @pytest.fixture
 def way(request, where):
-    """One after the other: a daemon runs, and none does."""
+    """Runs the test with a daemon and without one."""
     if request.param == "asked":
         request.getfixturevalue("asked")
     assert (client.find(where) is None) == (request.param == "at_rest")
@@ -82,7 +82,7 @@ def finding(path="/home/anna/cat.png", **more):
 
 @pytest.fixture
 def ids(where):
-    """Three checks in the log, oldest first."""
+    """Three checks in the history, oldest first."""
     with open_store(where.database, NOW) as store, store.writing() as session:
         return [
             checks.add(session, finding("/home/anna/cat.png"), NOW - timedelta(days=2)).id,
@@ -346,7 +346,7 @@ def test_a_folder_is_added_listed_and_removed(where, tmp_path, monkeypatch):
     assert "watched already" in run("watch", "add", "pictures/../pictures", code=2).stderr
     inner = run("watch", "add", "pictures/new", "--no-recursive", "--polling")
     assert f"lies in {tmp_path / 'pictures'}" in inner.stderr
-    # A running watcher says how it really looks, and changes over in its own time.
+    # A running watcher reports how it watches now, and takes some time to change that.
     eventually(lambda: "by polling" in run("watch", "list").stdout)
 
     run("watch", "remove", "pictures")
@@ -574,19 +574,18 @@ def test_autostart_and_its_setting_change_together(where, tmp_path, monkeypatch)
     assert not entry.exists()
 
 
-# --- check: asked of a daemon that says what the test wants --------------------------------------
+# --- check: with a daemon whose answers the test chooses ------------------------------------------
 
 
 class ScriptedDaemon:
-    """A daemon that answers /checks as it is told, over real HTTP; the lock is real, too."""
+    """A daemon that answers /checks as the test says, over real HTTP and with the real lock."""
 
     def __init__(self, where):
         self.where, self.posted = where, []
         self.answers = []
-        """(status, body, headers) of each POST in turn, the last one again and again; None: hang
-        up."""
+        """(status, body, headers) for each POST in turn. The last one repeats. None: hang up."""
         self.waiting = {}
-        """What GET /checks/ID answers."""
+        """The answers to GET /checks/ID."""
 
     def answer(self):
         with self._lock:

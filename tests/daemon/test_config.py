@@ -1,4 +1,4 @@
-"""The settings file as a person writes it and as the program edits it."""
+"""The settings file, as a user writes it and as the program edits it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The daemon whole: its process, the embedded model, real folders, HTTP, kills and damage."""
+"""The whole daemon: its process, the embedded model, real folders, HTTP, kills and damage."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ def history(asked):
 
 
 def rows(root: Path):
-    """What the log has, read past the daemon."""
+    """Returns rows of the database, read without the daemon."""
     connection = sqlite3.connect(root / "history.db")
     try:
         return connection.execute("SELECT path, label, error, code FROM checks").fetchall()
@@ -112,7 +112,7 @@ def test_the_daemon_has_neither_torch_nor_much_memory_and_is_ready_before_its_mo
         asked = daemon.ready()
         assert post(asked, png(3))["state"] == "done"
         assert "torch" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()
-        # Half a minute at most until somebody looks, and six seconds without a picture before.
+        # At most half a minute until the next look, after six seconds without a picture.
         eventually(lambda: asked.get("/state")["model"]["phase"] == "asleep", 60)
         eventually(lambda: not children(daemon.process.pid))
         assert resident(daemon.process.pid) < 150e6
@@ -159,7 +159,7 @@ def test_sigterm_under_load_ends_in_time_and_the_queue_continues_at_the_next_sta
 
 
 def lenient(asked, data):
-    """The answer, or the sentence of a daemon that stops."""
+    """Returns the answer, or the message of a daemon that is stopping."""
     try:
         return post(asked, data)
     except DaemonError as error:
@@ -167,7 +167,7 @@ def lenient(asked, data):
 
 
 def by_file(home, folder) -> int:
-    """Files of the folder with a row; an AssertionError where one has two."""
+    """Returns the files of the folder that have a row. Asserts that none has two."""
     paths = [path for path, *_ in rows(home) if path and path.startswith(str(folder))]
     assert len(paths) == len(set(paths)), "judged twice"
     return len(paths)

@@ -1,4 +1,4 @@
-"""The doctor: each cause of trouble is made for real and named with the one thing to do first."""
+"""The doctor: each failure is caused for real, and reported with the first thing to do."""
 
 import json
 import os
@@ -33,7 +33,7 @@ MUCH = Free(10**12, 0, 10**12)
 
 @pytest.fixture
 def system(tiny_home, tmp_path, monkeypatch) -> System:
-    """A model and a prompt, all in order; the daemon does not run."""
+    """A sound model and prompt, without a running daemon."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "/none")  # no systemctl
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextmanager
 def healthy(system):
-    """Runs the daemon of the system."""
+    """Runs a daemon for the system."""
     with ExitStack() as parts:
         parts.enter_context(instance.single_instance(system.where))
         yield parts.enter_context(app.started(system.where, lambda: None))
@@ -70,7 +70,7 @@ def named(system, name):
     return next(finding for finding in examine(system) if finding.name == name)
 
 
-# --- Well ---------------------------------------------------------------------------------------
+# --- Healthy ------------------------------------------------------------------------------------
 
 
 def test_a_healthy_system_has_no_failures(system):
@@ -257,7 +257,7 @@ def test_a_daemon_that_has_not_announced_its_port(system):
 
 @contextmanager
 def stranger(say: bytes, port: int = 0):
-    """A program that accepts connections, sends `say` and closes; for b"" it sends nothing."""
+    """Runs a program that accepts connections, sends `say` and closes; for b"" it sends nothing."""
     stop = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):

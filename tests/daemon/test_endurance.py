@@ -1,4 +1,4 @@
-"""The daemon under what computers do to it: kills of its children, full disks, a lost history."""
+"""The daemon in bad conditions: killed child processes, full disks, a lost history."""
 
 import errno
 import os
@@ -128,7 +128,7 @@ def test_on_a_disk_that_refuses_writes_a_verdict_is_given_and_the_user_is_told(t
     with running(tiny_home.root) as daemon:
         asked = daemon.ready()
         assert post(asked, png(1))["is_stored"]
-        spool.rename(spool.with_name("away"))  # as root nothing else refuses to be written
+        spool.rename(spool.with_name("away"))  # root can write anything else
         answers: list[bool] = []
         threads = [
             threading.Thread(target=lambda n=n: answers.append(post(asked, png(n))["is_stored"]))

@@ -1,5 +1,5 @@
-"""What the person allows to be kept is kept, and nothing else: each setting of the history, set
-in a running daemon over its API, and looked for in what the daemon answers and in its database."""
+"""Only what the user allows is kept. Each setting of the history is set in a running daemon over
+its API. Its effect is looked for in the daemon's answers and in its database."""
 
 import sqlite3
 from contextlib import closing
@@ -56,7 +56,7 @@ def forget_all(daemon):
 
 
 def old(daemon, days, **about):
-    """A check of so many days ago, with a thumbnail; returns its id."""
+    """Adds a check from that many days ago, with a thumbnail. Returns its id."""
     at = datetime.now(UTC) - timedelta(days=days)
     sha256 = f"{next(SEEDS):064x}"
     found = Finding(source="api", label="real", p_fake=0.1, sha256=sha256, **about)
@@ -155,7 +155,7 @@ def test_a_picture_that_the_user_labelled_stays_however_old_it_is(daemon, settin
 
 
 def test_finished_jobs_are_deleted_after_a_day_and_waiting_ones_stay(daemon):
-    """Their paths and pages would outlive the history that the person had tidied up."""
+    """Otherwise their paths and pages would outlive the history that the user had tidied up."""
     new_job = NewJob(source="api", priority=Priority.BATCH, path="/home/anna/a.png")
     now = datetime.now(UTC)
     with daemon.service.store.writing() as session:

@@ -116,7 +116,7 @@ def test_an_uncaught_error_in_a_thread_is_logged_with_its_traceback(written, cap
         raise RuntimeError("the thread's own")
 
     thread = threading.Thread(target=end, name="line")
-    # pytest takes threading.excepthook for itself while a test runs; ours was put over it.
+    # pytest sets threading.excepthook while a test runs; ours replaced it.
     former = threading.excepthook
     thread.start()
     thread.join()
@@ -218,7 +218,7 @@ def test_the_last_lines_are_taken_from_as_many_files_as_they_need(where):
 
 def collect(lines, found):
     for line in lines:
-        found.append(line)  # one by one: what came before an error counts
+        found.append(line)  # one by one, to keep those before an error
 
 
 def test_following_continues_when_a_new_file_is_begun(where):
@@ -322,7 +322,7 @@ def logged_above_debug():
 
 
 def test_no_name_of_a_file_is_logged_above_level_debug():
-    """By reading the code: no argument may be named like a path, a file or a page.
+    """Reads the code: no argument may be named like a path, a file or a page.
 
     An exception is passed as it is, since the formatter knows how to remove file names from it;
     from text it does not. Other text goes through without_paths().

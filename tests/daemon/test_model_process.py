@@ -237,7 +237,7 @@ def test_ctrl_c_does_not_end_the_child(model: ModelProcess) -> None:
 )
 @posix
 def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: bytes) -> None:
-    """A captured child says what it likes."""
+    """A compromised child may send anything."""
     script = tmp_path / "captured"
     ready = b'{"model": "m@1", "prompt": "p@1", "warning": null}'
     said = b"".join(k + len(p).to_bytes(8, "big") + p for k, p in ((b"R", ready), (b"V", answer)))

@@ -1,4 +1,4 @@
-"""The web page as it answers: who may see it, who may change something, what it says."""
+"""The answers of the web page: who may see it, who may change something, what it shows."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def change(me, where, headers=SENDER, **body):
     return me.post(f"/changes/{where}", json=body, headers=headers)
 
 
-# --- Who may see it -----------------------------------------------------------------------
+# --- Access -------------------------------------------------------------------------------
 
 
 def test_a_link_opens_the_page_once(here, stranger):
@@ -102,7 +102,7 @@ def test_every_answer_has_the_security_headers(here, me):
         assert headers["Cache-Control"] in ("no-store", "no-cache")
 
 
-# --- Who may change something -------------------------------------------------------------
+# --- Changes ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

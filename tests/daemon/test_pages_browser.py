@@ -1,5 +1,5 @@
-"""The web page in a real browser: with the mouse, with the keyboard alone, by axe's rules, in
-light and dark, and on a narrow screen. Pictures of it are left in build/screens."""
+"""The web page in a real browser: with the mouse, with the keyboard only, by axe's rules, in
+light and dark, and on a narrow screen. Screenshots are kept in build/screens."""
 
 import re
 from collections.abc import Iterator
@@ -46,19 +46,19 @@ HOSTILE = [
 
 
 def later(page: Page) -> None:
-    """After everything that the page began to do has had its turn."""
+    """Waits until everything that the page has begun is done."""
     page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
 
 
 @dataclass
 class Desk:
-    """The person at the page."""
+    """The user at the page."""
 
     page: Page
     world: World
     url: str
     trouble: list[str] = field(default_factory=list)
-    """What the browser complained of, or asked of another computer."""
+    """Errors of the browser, and requests to other computers."""
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.url + path)
@@ -82,7 +82,7 @@ class Desk:
 
 @dataclass
 class Shown:
-    """Everything there is to see, in one colour scheme."""
+    """A page in one colour scheme."""
 
     page: Page
     url: str
@@ -133,7 +133,7 @@ def desk(here, served, chromium) -> Iterator[Desk]:
 
 
 def _note(desk: Desk, said) -> None:
-    # Chromium itself writes a line for each answer that is an error; those are meant here.
+    # Chromium itself logs a line for each error answer, which these tests expect.
     if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
         desk.trouble.append(said.text)
 
@@ -144,7 +144,7 @@ def _note_request(desk: Desk, url: str) -> None:
 
 
 def fill(world: World) -> None:
-    """A history as people have one."""
+    """A realistic history."""
     made = [
         ("sunset-over-the-harbour.jpg", {"label": "real", "p_fake": 0.04}),
         ("portrait_final_v2.png", {"label": "fake", "p_fake": 0.97, "format": "PNG"}),
@@ -221,7 +221,7 @@ def test_everything_can_be_read_without_javascript(here, served, chromium):
         expect(page.get_by_text("allow it for this page")).to_be_visible()
 
 
-# --- The person's word ---------------------------------------------------------------------
+# --- Labels --------------------------------------------------------------------------------
 
 
 def test_one_picture_is_corrected_and_undone_by_keyboard_alone(here, desk):
@@ -333,7 +333,7 @@ def test_the_review_shows_pictures_that_the_user_has_not_labelled(here, desk):
     expect(page.locator(".empty")).to_contain_text("1 picture you skipped is still there")
 
 
-# --- What happens meanwhile ----------------------------------------------------------------
+# --- Updates -------------------------------------------------------------------------------
 
 
 def test_new_pictures_are_announced_and_move_nothing(here, desk):
@@ -445,7 +445,7 @@ def test_a_pairing_request_appears_and_is_accepted(here, desk):
     assert here.access.poll(second.id, second.secret).state == "rejected"
 
 
-# --- For everybody -------------------------------------------------------------------------
+# --- Accessibility -------------------------------------------------------------------------
 
 
 def test_hostile_names_do_nothing_in_a_browser(here, desk):
@@ -461,8 +461,10 @@ def test_hostile_names_do_nothing_in_a_browser(here, desk):
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def shown(request, chromium, home, tmp_path_factory) -> Iterator[Shown]:
-    """Every page with something on it, for eyes and axe; the latter is put in from outside, which
-    the page's own policy forbids, as it should."""
+    """Every page with some content is photographed and checked by axe.
+
+    The test injects axe and bypasses the CSP, which rightly forbids that.
+    """
     folder = tmp_path_factory.mktemp("shown")
     options = {"bypass_csp": True, "color_scheme": request.param}
     with (
@@ -484,7 +486,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(shown, name):
     page.set_viewport_size({"width": 1180, "height": 860})
     look(page, shown.url + shown.paths[name])
     assert axe(page) == []
-    # 590 is what 1180 has left at 200 %.
+    # 590 is the width of 1180 at 200 % zoom.
     for size, width in [("", 1180), ("-zoomed", 590), ("-narrow", 390)]:
         page.set_viewport_size({"width": width, "height": 860})
         shoot(page, f"{name}-{shown.scheme}{size}")
@@ -541,7 +543,7 @@ def test_click_targets_are_large_enough(here, desk, tmp_path):
 
 
 def prepared(here: World, tmp_path: Path) -> dict[str, str]:
-    """Every page with something to show, by a name for its picture."""
+    """Returns every page with some content, by a name for its screenshot."""
     fill(here)
     for name in ("Downloads", "Pictures from the old camera"):
         (tmp_path / name).mkdir()

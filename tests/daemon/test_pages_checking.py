@@ -1,4 +1,4 @@
-"""Pictures given to the page: dropped, pasted, chosen; the tiny model in a whole daemon judges."""
+"""Pictures dropped, pasted or chosen on the page. A whole daemon with the tiny model judges."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a session."""
+    """A client with a session."""
 
     daemon: Asked
     cookie: str
@@ -52,7 +52,7 @@ def me(daemon) -> Person:
     return Person(daemon, f"{COOKIE}={daemon.access.login(daemon.access.mint_login())}")
 
 
-# --- As it is sent ------------------------------------------------------------------------
+# --- Requests -----------------------------------------------------------------------------
 
 
 def test_the_bytes_of_a_picture_get_a_verdict(daemon, me):
@@ -220,7 +220,7 @@ def page(daemon, chromium) -> Iterator[Page]:
 
 
 def transfer(page: Page, files: dict[str, bytes], kind: str = "image/png"):
-    """What a drag carries, with files made in the page."""
+    """The data of a drag, with files made in the page."""
     made = [[name, b64encode(data).decode()] for name, data in files.items()]
     return page.evaluate_handle(TRANSFER, [made, kind])
 
@@ -268,7 +268,7 @@ def test_the_place_to_drop_shows_only_while_files_are_dragged(page):
 
 
 def test_several_files_are_chosen_by_keyboard_and_checked_one_after_the_other(page):
-    # Asked for well before the key: the browser may open its own dialog where it is told late.
+    # Expected well before the key, because otherwise the browser opens its own dialog.
     page.on("filechooser", lambda _: None)
     page.get_by_label("Search by file name").focus()
     page.keyboard.press("Tab")
@@ -395,7 +395,7 @@ def test_axe_finds_nothing_while_dragging_and_after(daemon, chromium, scheme):
             page.dispatch_event("#main", "dragenter", {"dataTransfer": transfer(page, files)})
             expect(page.locator("#drop")).to_be_visible()
             shoot(page, f"drop-over-{scheme}-{width}")
-        page.evaluate("document.getElementById('main').inert = true")  # nobody reads below it
+        page.evaluate("document.getElementById('main').inert = true")  # as below a dialog
         page.evaluate("document.getElementById('drop').removeAttribute('aria-hidden')")
         assert axe(page, "#drop") == []
 

@@ -1,4 +1,4 @@
-"""Folders as people type them, at every place where they can: a sentence comes back, never a
+"""Folders as people type them, wherever they can type one: the answer is a message, never a
 traceback or an error 500."""
 
 import json
@@ -65,10 +65,10 @@ def daemon(where):
         yield Asked(where, made.service, made.access, made.running.port, made.upkeep, made.intake)
 
 
-# Without a daemon first: the one of this module runs until its last test.
+# Without a daemon first, because the one of this module runs until the last test.
 @pytest.fixture(scope="module", params=["without a daemon", "with a daemon"])
 def user(request, where):
-    """Somebody who types commands, while no daemon runs and while one does."""
+    """A user who types commands, without a daemon and with one."""
     if request.param == "with a daemon":
         request.getfixturevalue("daemon")
     return where
@@ -79,7 +79,7 @@ def named(paths):
 
 
 def run(*words):
-    """What a command says; it ends in a sentence and an exit code that is documented."""
+    """Returns the output of a command. Asserts a message and a documented exit code."""
     done = CliRunner().invoke(main, list(words))
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code in (0, 2), done.output

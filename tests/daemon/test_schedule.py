@@ -1,4 +1,4 @@
-"""What is done regularly is done in time, made up for after a sleep, and told of where it fails."""
+"""Regular jobs run in time, are made up for after a sleep, and report their failures."""
 
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def clocks():
 
 @pytest.fixture
 def done(clocks):
-    """What was done, in order, and a `look` that does it."""
+    """The calls in order, and a `look` that makes them."""
     log: list[str] = []
     look = rescanning_after_sleep(
         lambda: log.append("look"),
@@ -54,7 +54,7 @@ def test_while_the_computer_is_awake_the_folders_are_not_walked_each_time(clocks
     for _ in range(3):
         clocks.pass_(30)
         look()
-    clocks.sleep(schedule.ASLEEP_S - 1)  # as the wall's clock is put right
+    clocks.sleep(schedule.ASLEEP_S - 1)  # as when the wall clock is corrected
     look()
     assert log == ["look"] * 4
 
@@ -80,7 +80,7 @@ def test_a_wall_clock_that_is_put_back_does_not_count_as_sleep(clocks, done):
 
 @contextmanager
 def at_work(folder, rescan=lambda: None):
-    """A running schedule and the upkeep that it calls; its clock stands still."""
+    """Runs a schedule with the upkeep that it calls. Its clock stands still."""
     now = datetime.now(UTC)
     with open_store(folder / "history.db", now) as store, ModelProcess(Home(folder)) as model:
         settings = Settings(folder / "config.toml", Config())
@@ -131,7 +131,7 @@ def test_a_failed_job_tells_the_user_why_and_runs_again_at_its_next_time(tmp_pat
 
 
 def test_a_failure_puts_no_file_name_into_the_logs(tmp_path, caplog):
-    """A disk that fails names the file in its error; the person may read it, the logs may not."""
+    """The error of a failing disk names a file. The user may see it, but not the logs."""
 
     def fail():
         raise PermissionError(13, "Permission denied", "/home/anna/secret picture.png")

@@ -29,7 +29,7 @@ def daemon(tiny_source, tmp_path_factory):
 
 
 def small_app(view) -> Flask:
-    """An app of one address, without anything that is ours."""
+    """A minimal app with one address."""
     app = Flask("small", root_path="/", instance_path="/", static_folder=None)
     app.extensions[NAME] = Context(None, None, About("0", lambda: None))
     app.add_url_rule("/", view_func=view)
@@ -63,7 +63,7 @@ def test_if_all_ports_are_taken_the_error_says_so():
             try:
                 strangers.enter_context(socket.create_server(("127.0.0.1", one)))
             except OSError:
-                continue  # somebody else has it, which is as good
+                continue  # another program has it, which is as good
         with pytest.raises(NoPortError, match="taken"):
             listen(port)
 
@@ -147,7 +147,7 @@ def test_idle_connections_do_not_delay_the_stop():
 
 
 def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, tmp_path):
-    """Judged or to be asked for again: never cut off."""
+    """The answer is the verdict or an id to ask for, and is never cut off."""
     with ThreadPoolExecutor(1) as others:
         with running_daemon(tmp_path, tiny_source) as daemon:
             answer = others.submit(daemon.check, png(1))
@@ -187,7 +187,7 @@ def test_slow_bodies_block_no_other_client(daemon):
 
 
 def test_clients_that_wait_for_a_verdict_block_no_other_client(tiny_source, tmp_path):
-    """While the model loads: more of them than there are threads."""
+    """More clients than threads wait while the model loads."""
     with running_daemon(tmp_path, tiny_source) as daemon, ThreadPoolExecutor(40) as many:
         asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(40)]
         began = time.monotonic()

@@ -142,7 +142,7 @@ def test_a_moved_file_is_recognised_by_what_stayed_the_same(session, tmp_path):
 
 
 def test_a_replaced_file_is_unknown_even_with_the_same_size_and_date(session, tmp_path):
-    """As programs save: they write a new file and rename it. Only the identity differs."""
+    """Programs save like this: they write a new file and rename it. Only the identity differs."""
     path, other = tmp_path / "a.png", tmp_path / "b.part"
     path.write_bytes(b"one")
     ledger.note(session, before := Stamp.of(str(path), path.stat()))
@@ -156,7 +156,7 @@ def test_a_replaced_file_is_unknown_even_with_the_same_size_and_date(session, tm
 
 @pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 9}, {"identity": "1-8"}])
 def test_a_file_that_differs_in_one_way_is_not_the_moved_one(session, change):
-    """An inode of a deleted file is used again, so the identity alone proves nothing."""
+    """Inodes of deleted files are used again, so the identity alone proves nothing."""
     old = Stamp("/a/old.png", 7, 7, "1-7")
     ledger.note(session, old, sha256=SHA)
     assert ledger.known_elsewhere(session, replace(old, path="/a/new.png")) is not None

@@ -1,4 +1,4 @@
-"""How often the database is asked for one picture: each transaction costs a person's time."""
+"""How many transactions one picture needs. Each one costs the user time."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SEEDS = count(100)
 
 @dataclass
 class Counted:
-    """Transactions, and queries that count the queue, of all threads."""
+    """Counts the transactions, and the queries that count the queue, of all threads."""
 
     transactions: list[str] = field(default_factory=list)
     n_counts: int = 0
@@ -68,7 +68,7 @@ def idle(daemon):
 def test_a_picture_that_is_sent_takes_four_transactions_and_the_queue_is_counted_once(
     daemon, counted
 ):
-    """Where the worker waits for it; in the moment before that it is queued and taken, too."""
+    """The worker is waiting. Just before that, a picture would also be queued and taken."""
 
     def of_the_next_picture():
         counted.transactions.clear()

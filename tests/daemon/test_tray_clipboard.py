@@ -1,5 +1,5 @@
-"""The copied picture, as each desktop hands it over. The programs that read the clipboard are
-scripts here; those of a real screen are in test_tray_screen."""
+"""The copied picture on each desktop. The programs that read the clipboard are scripts here;
+test_tray_screen has the real ones."""
 
 import io
 import sys
@@ -82,7 +82,7 @@ def test_an_ampersand_in_a_name_is_shown_on_windows(monkeypatch):
 
 
 def test_on_windows_and_macos_no_panel_is_looked_for(monkeypatch):
-    """There pystray has one backend; that it is not installed here is said."""
+    """There pystray has one backend. The error says that it is not installed here."""
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -1,4 +1,4 @@
-"""The icon with the daemon itself behind it: the command, a real panel, a real click, the page."""
+"""The icon with a real daemon: the command, a real panel, a real click, the page."""
 
 import http.client
 import os
@@ -36,7 +36,7 @@ def test_a_click_on_the_icon_opens_the_history_of_the_daemon(tiny_home, tmp_path
 
 
 def through_the_link(address: str) -> str:
-    """The page that a browser gets there, with the cookie that it is given."""
+    """Returns the page that a browser gets from the link, with the cookie of the link."""
     parts = urlsplit(address)
     with closing(http.client.HTTPConnection(parts.netloc, timeout=within(10))) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}")

@@ -1,4 +1,4 @@
-"""The icon can be read at every size, on light and dark panels, and without seeing colours."""
+"""The icon is legible at every size, on light and dark panels, and without colour vision."""
 
 from itertools import combinations
 from typing import get_args
@@ -15,7 +15,7 @@ SIZES = (16, 22, 24, 32)
 
 
 def greys(mode, size, panel):
-    """As somebody sees it who sees no colours, [size, size]."""
+    """Returns the icon in grey, as without colour vision, [size, size]."""
     on_panel = icon_image(mode, size, PANELS[panel])
     return np.asarray(on_panel.convert("L"), dtype=int)
 

@@ -1,6 +1,6 @@
 """Following a daemon that starts, works, forgets us and ends; and what a click does.
 
-The daemon is a stand-in that speaks the few questions of the HTTP interface that the tray asks.
+The daemon is a stand-in that answers the few requests that the tray sends.
 """
 
 import threading
@@ -43,7 +43,7 @@ def actions(where, view_model, start=None):
 
 
 def notes_of(view_model, within_s=5.0):
-    """What is told next."""
+    """Returns the next notifications."""
     end = time.monotonic() + within(within_s)
     while time.monotonic() < end:
         if notes := view_model.news(view_model.view, 0.2)[1]:

@@ -1,4 +1,4 @@
-"""Notifications: few, in words, and each picture is told of once."""
+"""Notifications: few, in words, and each picture is notified once."""
 
 import math
 import re
@@ -31,7 +31,7 @@ def event(label="fake", source="watch", name="holiday.png", error=None):
 
 
 def told(bundle, arrivals):
-    """(moment, note) of all that is told where someone looks as soon as something is due."""
+    """Returns (time, note) of all notifications, each taken as soon as it is due."""
     notes = []
 
     def look(now):
@@ -93,7 +93,7 @@ def test_each_picture_is_notified_once_and_soon_and_never_as_fake(given_arrivals
 
 @given(arrivals, moments)
 def test_events_within_ten_seconds_make_two_notifications(given_arrivals, start):
-    """Whatever else happens before and after."""
+    """Other events happen before and after."""
     bundle = NotificationBundle("all")
     notes = told(bundle, [(at, event(label)) for at, label in given_arrivals])
     moments = [now for now, _ in notes]

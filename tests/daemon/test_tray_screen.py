@@ -1,7 +1,7 @@
 """The icon on a real screen: a real panel, real clicks, the tray as a process of its own.
 
-The daemon is a stand-in that speaks the few questions of the HTTP interface that the tray asks.
-What is seen is kept in build/screens.
+The daemon is a stand-in that answers the few requests that the tray sends. Screenshots are kept in
+build/screens.
 """
 
 import json
@@ -41,7 +41,7 @@ except AntifakeError as error:
     sys.exit(error.exit_code)
 """
 OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, STOP, QUIT = range(1, 9)
-"""How often to press Down in the menu for it."""
+"""How often to press Down in the menu to reach each entry."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def daemon(where):
 
 
 class Tray:
-    """The tray's process, and what its browser was asked to open."""
+    """The tray's process, and the addresses that its browser was asked to open."""
 
     def __init__(self, display, home, gi=None):
         self.opened = home / "opened"
@@ -94,7 +94,7 @@ class Tray:
                 print(self.said)
 
     def ended(self):
-        """Run to its end; gives the exit code and what was said."""
+        """Runs it to its end. Returns the exit code and the output."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             env=self.env,
@@ -129,7 +129,7 @@ def shape(picture):
 
 
 def looks(display, image):
-    """The icon once it is no longer `image`, and wholly painted: twice the same."""
+    """Returns the icon once it differs from `image` and is fully painted: twice the same."""
     former = []
 
     def look():
@@ -149,7 +149,7 @@ def differ(one, other):
 
 
 def choose(display, downs):
-    """Open the menu by a right click and choose by the keyboard."""
+    """Opens the menu with a right click and chooses with the keyboard."""
     open_menu(display)
     display.keys(*["Down"] * downs, "Return")
 
@@ -232,7 +232,7 @@ def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
 
 
 def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon, gi):
-    """As the backend does it that GNOME and KDE need."""
+    """The backend for GNOME and KDE does this."""
     with display.bus(), display.panel():
         # Made after the bus: it copies the environment, which names the bus.
         tray = Tray(display, where.home.root, gi)

@@ -1,4 +1,4 @@
-"""What people and programs do to a folder, and what of it the watcher hands over."""
+"""What users and programs do in a folder, and which files the watcher hands over."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def outside(tmp_path):
     return folder
 
 
-# What comes.
+# New files.
 
 
 def test_a_new_picture_is_handed_over_once(sink, root):
@@ -210,7 +210,7 @@ def test_a_folder_that_is_not_recursive(sink, root):
         watched.nothing_more(root)
 
 
-# What goes.
+# Removed files.
 
 
 def test_a_moved_file_is_handed_over_before_its_old_name_is_forgotten(sink, root):
@@ -258,7 +258,7 @@ def test_a_drive_that_was_pulled_out_does_not_empty_the_ledger(sink, root, tmp_p
         watched.until(lambda: len(sink.handed) == 5)
         root.rename(tmp_path / "pulled out")
         watched.until(lambda: "is not there" in watched.problem)
-        root.mkdir()  # where it was mounted
+        root.mkdir()  # the mount point
         watched.until(lambda: not watched.problem)
         watched.watcher.rescan()
         watched.until(lambda: watched.tree.is_watching)
@@ -366,7 +366,7 @@ def test_during_a_pause_nothing_is_handed_over_and_afterwards_everything(sink, r
     paused = {"paused_until": later, "clock": lambda: at["now"]}
     (root / "a.png").write_bytes(PICTURE)
     with stepped(sink, root, **paused) as watched:
-        watched.let_pass(10)  # a walk alone would have found it
+        watched.let_pass(10)  # without events only a walk could have found it
         assert sink.asked == 0
         assert watched.watcher.state()[0].pending == 0
         at["now"] = later

@@ -126,11 +126,11 @@ class Outcome:
     kills: int
     done: dict[str, int]
     left_in_ledger: int
-    """Files that are not there any more and were not forgotten."""
+    """Files that are gone but were not forgotten."""
 
 
 class Judge:
-    """The process that watches; it can be killed and started again."""
+    """The watching process, which can be killed and started again."""
 
     def __init__(self, database: Path, root: Path, kind: str) -> None:
         self.arguments = [sys.executable, "-c", CHILD, database, root, kind]
@@ -190,14 +190,14 @@ def run_seed(seed: int, folder: Path) -> Outcome:
         judge.process = judge.start()
     for writer in writers:
         writer.join()
-    writers[0].burst()  # whatever they have left
+    writers[0].burst()  # the rest of their actions
     expected = len(list(pictures(root)))
-    # Nobody asks for a walk: what is missed now is missed.
+    # No walk is requested, so a file that is missed now stays missed.
     try:
         eventually(lambda: not missed(database, root), within_s=40, every_s=0.2)
         eventually(lambda: judged(database)[1] == expected, within_s=20, every_s=0.2)
     except AssertionError:
-        pass  # the outcome says it better
+        pass  # the outcome shows the failure better
     finally:
         left = missed(database, root)
         judge.end()
@@ -214,7 +214,7 @@ def run_seed(seed: int, folder: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(request, tmp_path_factory):
-    """Of the seeds that were not deselected."""
+    """Runs the seeds that were not deselected."""
     here = [item for item in request.session.items if item.path == request.path]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         yield {

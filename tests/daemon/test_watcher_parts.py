@@ -116,7 +116,7 @@ def test_no_accepted_file_is_in_a_folder_that_is_not_entered(path, include, excl
         assert all(one.enters(path[:n]) for n in range(len(path)))
 
 
-# Where.
+# Folders and mounts.
 
 
 def test_folders_in_one_another_make_one_tree_and_each_may_accept_a_file(tmp_path):
@@ -184,7 +184,7 @@ def test_the_disk_of_the_tests_reports_changes(tmp_path):
     assert file_system_of("/", b"") == ""
 
 
-# When.
+# Completeness.
 
 QUIET = 0.5
 

@@ -41,7 +41,7 @@ class Parts:
         self.scanner = Scanner(tree, self.root, self.events, self.delivery, lambda: self.is_halted)
 
     def make_ready(self, *paths):
-        """The files are complete, and the sink did not take the first of them at START."""
+        """Makes the files complete. The sink has not taken the first of them at START."""
         self.sink.is_full = True
         for path in paths:
             self.delivery.changed(str(path), START - 10)
@@ -58,7 +58,7 @@ def root(tmp_path):
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    """A step does all there is to do, however slow the machine is."""
+    """Makes each step do all pending work, however slow the machine is."""
     for module in (scanner, delivery):
         monkeypatch.setattr(module, "TURN_S", 600)
 

@@ -15,7 +15,7 @@ START = 1000.0
 
 
 class Kernel:
-    """Opens real observers, or refuses as the kernel does where its limit is reached."""
+    """Opens real observers, or refuses as the kernel does at its limit."""
 
     def __init__(self):
         self.refuses = None
@@ -64,7 +64,7 @@ def test_at_the_limit_it_polls_and_says_so_and_tries_again_a_minute_later(
         supervisor.step(START + seconds, 0)
     assert kernel.asked == 1
     kernel.refuses = None
-    assert supervisor.step(START + 60, 0)  # what came before must be found by a walk
+    assert supervisor.step(START + 60, 0)  # a walk must find earlier files
     assert not supervisor.is_polling
     assert supervisor.problem() is None
 

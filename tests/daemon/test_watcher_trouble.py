@@ -1,4 +1,4 @@
-"""What goes wrong: events are lost, the computer's limits are met, nobody takes files."""
+"""Failures: events are lost, the limits of the system are reached, the sink takes no files."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ def root(tmp_path):
 
 @contextmanager
 def reading_nothing(observer):
-    """The thread that reads from the kernel is kept busy with the first event that it reads."""
+    """The thread that reads from the kernel is blocked at its first event."""
     *_, reader = observer.threads()
     go_on, handle = threading.Event(), reader.handle_event
 
@@ -121,11 +121,11 @@ with open_store(database, datetime.now(UTC)) as store:
     (limits / "max_inotify_watches").write_text("1")
     watch("with an observer of only one folder.png")
 """
-"""Watches where the kernel gives less than is needed."""
+"""Watches with a limit of the kernel that is too low."""
 
 
 def may_have_own_limits():
-    """Whether a process can have a user namespace, whose limits are no other's."""
+    """Returns whether a process can have a user namespace with its own limits."""
     unshare = shutil.which("unshare")
     return unshare and subprocess.run([unshare, "-Ur", "true"], check=False).returncode == 0
 
@@ -145,7 +145,7 @@ def test_at_the_limit_of_the_computer_the_folder_is_walked_and_the_user_told(roo
     assert all("max_user_watches" in line for line in told)
 
 
-# Nobody takes files.
+# The sink takes no files.
 
 
 def test_a_full_sink_is_asked_again_but_not_too_often(sink, root):

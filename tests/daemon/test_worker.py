@@ -457,7 +457,7 @@ def test_folders_that_wait_for_a_model_are_tried_again_later(home, heavy, tmp_pa
 
 
 def test_a_sent_picture_whose_copy_is_gone_after_a_kill_makes_no_row(home, heavy, tmp_path):
-    """It was answered while the disk was full."""
+    """The picture was answered while the disk was full."""
     with at_work(home, heavy, tmp_path, starts=False) as idle:
         ticket = idle.check(png(92), person())
         [copy] = (tmp_path / "spool").iterdir()
