@@ -1,7 +1,7 @@
-"""How fast `mini` is, as ratios to floors measured in the same run: `make bench`.
+"""Measures how fast `mini` is, relative to floors of the same run: `make bench`.
 
 Not a test: a loaded machine is no defect. Every figure is the median of
-several runs, floor and subject by turns, so that both meet the same load.
+several runs, floor and subject in turn, so that both have the same load.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from .measure import by_turns, process, row
 
 
 def one_picture(detector: Detector, data: bytes) -> None:
-    """Bytes to verdict, against the bare vision transformer at the same precision."""
+    """Measures bytes to verdict, beside the bare vision transformer at the same precision."""
     crop = decode(data).crop
     pixels = detector.pixels([crop])
     verdict, vision = by_turns(
@@ -80,7 +80,7 @@ def loading(home: Home) -> None:
 
 
 def ranking(detector: Detector, data: bytes) -> None:
-    """The official way: a forward over both candidates, 2 B sequences one token longer."""
+    """Runs the official method: a forward over both candidates, 2 B sequences one token longer."""
     features = detector.model.vision_features(detector.pixels([decode(data).crop]))
     model, question = detector.model, detector._question
     tokens = model.manifest.tokens
@@ -102,7 +102,7 @@ def ranking(detector: Detector, data: bytes) -> None:
 
 
 def correcting(home: Home, count: int = 32, epochs: int = 10) -> None:
-    """`train` with and without kept features; every run starts with none."""
+    """Measures `train` with and without kept features. Each run starts without any."""
     settings = replace(CORRECTIONS, epochs=epochs, patience=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

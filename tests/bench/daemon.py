@@ -1,4 +1,4 @@
-"""What the daemon costs beside the model: `make bench`, or python -m tests.bench.daemon alone."""
+"""Measures the daemon beside the bare model: `make bench`, or python -m tests.bench.daemon."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # kit, as pytest has it
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for kit, as pytest does
 
 import psutil
 from kit.pictures import picture, png, saved
@@ -43,7 +43,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def measure(home: Home, data: bytes) -> None:
-    """Every figure of a daemon with `mini`, and of a log of a million rows."""
+    """Measures a daemon with `mini`, and a history of a million rows."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "models").mkdir()
@@ -60,7 +60,7 @@ def measure(home: Home, data: bytes) -> None:
 
 
 def fresh(seed: int) -> Iterator[bytes]:
-    """Photographs that nobody has seen: the log must not know the answer."""
+    """Returns new photographs, so that the history does not have the answer."""
     image = picture(seed, 640)
     for number in range(10**6):
         image.putpixel((number % 640, number // 640), (number % 256, 7, 9))
@@ -85,7 +85,7 @@ def round_trip(home: Home, asked: Client, data: bytes) -> None:
 
 
 def together(asked: Client, count: int = 24, clients: int = 12) -> None:
-    """Pictures that wait at the same time are judged as one batch; nobody waits for others."""
+    """Measures pictures that wait at the same time and are judged as one batch."""
     new = fresh(3)
     with ThreadPoolExecutor(clients) as pool:
         alone, at_once = by_turns(
@@ -102,14 +102,14 @@ def together(asked: Client, count: int = 24, clients: int = 12) -> None:
 
 
 def judged(asked: Client, data: bytes) -> None:
-    """Come back for it: only some of those that wait may do so in the server."""
+    """Asks again for a result, because only some requests may wait in the server."""
     found = post(asked, data)
     while found["state"] != "done":
         found = asked.get(f"/checks/{found['id']}", wait="20")
 
 
 def under_load(asked: Client, port: int) -> None:
-    """480 clients that never finish their request, and twelve that want a picture checked."""
+    """Measures twelve clients with a picture beside 480 that never finish their request."""
     new = [png(10_000 + number, 256) for number in range(12 * 4)]
     with ExitStack() as half_open, ThreadPoolExecutor(12) as pool:
         for _ in range(480):
@@ -134,7 +134,7 @@ def lenient(asked: Client, data: bytes) -> None:
 
 
 def asleep(daemon: Running, asked: Client) -> None:
-    """Idle: memory and processor; then the first verdict."""
+    """Measures memory and processor while idle, and then the first verdict."""
     eventually(lambda: asked.get("/state")["model"]["phase"] == "asleep", 90)
     time.sleep(35)
     pid = daemon.process.pid
@@ -166,7 +166,7 @@ def processor_s(pid: int) -> float:
 
 
 def long_history(root: Path) -> None:
-    """Pages of a long history, through the API, and the page that people see."""
+    """Measures pages of a long history, in the API and in the web page."""
     fill(root / "history.db", ROWS)
     size = (root / "history.db").stat().st_size
     print(f"{f'{ROWS:,} rows: on the disk':<44}{size / ROWS:>9.0f} bytes a row (aim < 1000)")
@@ -192,7 +192,7 @@ def long_history(root: Path) -> None:
 
 
 def fill(path: Path, rows: int) -> None:
-    """A log as a watched folder of photographs makes it, one a minute."""
+    """Makes a history as of a watched folder with one photograph a minute."""
     with open_store(path, datetime.now(UTC)) as store:
         numbers = iter(range(rows))
         while some := [a_check(number) for number in itertools.islice(numbers, 10_000)]:

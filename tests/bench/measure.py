@@ -1,4 +1,4 @@
-"""Medians by turns, and a line for each."""
+"""Measures medians of several works in turn, and prints a line for each."""
 
 import statistics
 import subprocess
@@ -14,7 +14,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def by_turns(*works: Callable[[], object], runs: int) -> list[float]:
-    """Median seconds of each work."""
+    """Returns the median seconds of each work."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(runs):
         for work, mine in zip(works, times, strict=True):

@@ -1,7 +1,7 @@
-"""python -m tests.bench.gpu: one table of what the large model costs on this machine's GPU.
+"""python -m tests.bench.gpu: prints one table with the figures of the large model on this GPU.
 
 The weights are random and made on the spot, so nothing has to be downloaded. Every ratio is to
-something measured in the same run, by turns. Aims are for one H100; a reduced model (--layers,
+something measured in the same run, in turn. Aims are for one H100; a reduced model (--layers,
 --tiny) only shows that every line runs.
 """
 
@@ -37,7 +37,7 @@ PARTS = {
     "memory": memory,
     "long": long_tuning,
 }
-"""In the order of their weight, should the time run out; memory last, as it drops the model."""
+"""The most important parts first, in case the time runs out; memory last, as it drops the model."""
 USUAL = ("verdict", "official", "tuning", "files", "memory")
 TINY = Scale(files=16, pictures=16, side=256, compared=16, for_s=0.05, long=20)
 
@@ -63,14 +63,14 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def cores() -> list[int]:
-    """Those that this process may use."""
+    """Returns the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def main(arguments: list[str]) -> int:
-    """0; 1 where a part failed for another reason than lack of memory or of a library."""
+    """Returns 0, or 1 if a part failed for a reason other than lack of memory or of a library."""
     options = parsed(arguments)
     config = config_of(2 if options.tiny else options.layers, narrow=options.tiny)
     precision = choose(device=options.device)
@@ -99,7 +99,7 @@ def scale(options: argparse.Namespace) -> Scale:
 
 
 def header(config: dict[str, Any], precision: Precision, *, is_whole: bool) -> list[str]:
-    """Machine, versions, commit, model."""
+    """Returns the machine, versions, commit and model."""
     versions = ", ".join(map(named_version, ("torch", "transformers", "bitsandbytes", "antifake")))
     layers = [
         config[part]["num_hidden_layers"]
@@ -129,7 +129,7 @@ def device_name(place: torch.device) -> str:
 
 
 def commit() -> str:
-    """Of the checkout, where there is one."""
+    """Returns the commit of the checkout, if there is one."""
     asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""Time on a device that is still at work when a call returns."""
+"""Measures time on a device that may still be at work when a call returns."""
 
 import sys
 import time
@@ -14,9 +14,9 @@ BEGAN_S = time.monotonic()
 def timed(
     place: torch.device, *works: Callable[[], object], for_s: float = 3.0, most: int = 30
 ) -> list[float]:
-    """Median seconds of each work, all by turns, in some `for_s` seconds after the warm-ups.
+    """Returns the median seconds of each work, all in turn, in about `for_s` seconds after warm-up.
 
-    Two of them: what is met twice may be recorded as a CUDA graph.
+    There are two warm-up runs, because a shape may be recorded as a CUDA graph the second time.
     """
     ended = [until_done(place, work) for work in works]
     for work in 2 * ended:
@@ -40,5 +40,5 @@ def finish(place: torch.device) -> None:
 
 
 def say(text: str) -> None:
-    """For whoever waits; the table itself is on the standard output."""
+    """Prints progress on standard error. The table itself goes to standard output."""
     print(f"[{time.monotonic() - BEGAN_S:5.0f} s] {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Pictures from JPEG files to verdicts, and how many cores it takes to keep a GPU busy."""
+"""Measures the way from JPEG files to verdicts, and how many cores keep a GPU busy."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ GRAIN_STD = 8  # of 255
 
 
 def photograph(seed: int, side: int) -> bytes:
-    """A JPEG as long as a camera's: soft blots under grain, as decoders pay for detail."""
+    """Returns a JPEG as large as a camera's. Its grain costs decoders time, as detail does."""
     pixels = np.array(picture(seed, side), np.int16)
     pixels += np.roll(grain(side), 37 * seed, axis=(0, 1))
     return saved(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
@@ -37,7 +37,7 @@ def grain(side: int) -> np.ndarray:
 
 
 def photographs(folder: Path, count: int, side: int) -> list[Path]:
-    """Write that many, no two alike."""
+    """Writes that many files, no two alike."""
     say(f"drawing {count} JPEG files of {side} x {side}")
     paths = [folder / f"{number:05}.jpg" for number in range(count)]
 
@@ -51,7 +51,7 @@ def photographs(folder: Path, count: int, side: int) -> list[Path]:
 
 
 def files(bench: Bench) -> None:
-    """The whole way of a folder that is scanned, and its decoding alone."""
+    """Measures scanning a folder, and decoding it alone."""
     detector = bench.detector()
     with TemporaryDirectory() as name, Decoder(bench.scale.jobs, bench.image_size) as decoder:
         paths = photographs(Path(name), bench.scale.files, bench.scale.side)
@@ -61,7 +61,7 @@ def files(bench: Bench) -> None:
 
 
 def scanning(bench: Bench, detector: Detector, decoder: Decoder, paths: list[Path]) -> float:
-    """Beside the same number of crops, in memory; gives the seconds of one of those."""
+    """Measures scanning beside the same number of crops in memory. Returns seconds per crop."""
     count, batch = len(paths), min(len(paths), max(bench.scale.batches))
     say(f"scanning {count} files in batches of {batch}")
     crops = bench.crops(batch)
@@ -78,7 +78,7 @@ def scanning(bench: Bench, detector: Detector, decoder: Decoder, paths: list[Pat
 
 
 def decoding(bench: Bench, decoder: Decoder, paths: list[Path], judged_s: float) -> None:
-    """On one core, on all, and how many cores the model would keep busy."""
+    """Measures decoding on one core and on all, and how many cores the model would keep busy."""
     say("decoding alone")
     some = paths[: max(16, len(paths) // 8)]
     with Decoder(1, bench.image_size) as alone:
@@ -95,7 +95,7 @@ def decoding(bench: Bench, decoder: Decoder, paths: list[Path], judged_s: float)
 
 
 def uploading(bench: Bench, detector: Detector) -> None:
-    """uint8 crops to normalised pixels on the device, beside a bare copy from pinned memory."""
+    """Measures uint8 crops to normalised pixels on the device, beside a copy from pinned memory."""
     batch = max(bench.scale.batches)
     crops = bench.crops(batch)
     raw = torch.from_numpy(np.stack(crops))

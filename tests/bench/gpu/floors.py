@@ -1,4 +1,4 @@
-"""What no program can be faster than: the model's matrix products alone, its weights read once.
+"""Lower bounds for every program: the model's matrix products alone, its weights read once.
 
 The products are those that the real classes make, listed by running them on fake tensors.
 Attention's own products (3 % of the vision tower's) are left out, so the floor is a little low.
@@ -22,7 +22,7 @@ from .model import QFORMER_WORDS, WORDS, skeleton
 
 @dataclass(frozen=True)
 class Product:
-    """[rows, inner] @ [inner, outer], for one picture."""
+    """A product [rows, inner] @ [inner, outer] for one picture."""
 
     part: str
     """vision_model, qformer, language_projection or language_model"""
@@ -30,7 +30,7 @@ class Product:
     inner: int
     outer: int
     teaches: bool
-    """Whether a gradient passes it on the way from the answer to the learned word."""
+    """Whether a gradient passes through it on the way from the answer to the learned word."""
 
     @property
     def flops(self) -> int:
@@ -38,8 +38,8 @@ class Product:
 
 
 def products(config: dict[str, Any]) -> Counter[Product]:
-    """The products of one picture's verdict, and how often each is made."""
-    # Not the meta device: there transformers looks at numbers, and there are none.
+    """Returns the products for one picture's verdict, and how often each is made."""
+    # Not the meta device: transformers reads values, which it does not have.
     with FakeTensorMode():
         return listed(skeleton(config, "cpu"))
 
@@ -69,7 +69,7 @@ def listed(model: InstructBlip) -> Counter[Product]:
 
 @torch.no_grad()
 def run_through(model: InstructBlip) -> None:
-    """One picture, all zeros."""
+    """Returns the inputs for one picture, all zeros."""
     place, width = model.device, model.language_projection.out_features
     question = Question(
         torch.zeros(1, len(QFORMER_WORDS) + 3, dtype=torch.int64, device=place),  # [CLS] [*] [SEP]
@@ -84,12 +84,12 @@ def run_through(model: InstructBlip) -> None:
 
 
 def flops(found: Counter[Product], *, teaching: bool = False) -> int:
-    """Of one picture; `teaching`: of the gradients' products only."""
+    """Returns the figure for one picture; with `teaching` only for the gradients' products."""
     return sum(n * one.flops for one, n in found.items() if one.teaches or not teaching)
 
 
 class Products:
-    """The products of a whole batch in the run dtype, as one work whose time can be taken.
+    """The products of a whole batch in the run dtype, as one work to measure.
 
     Operands are random, as zeros would let a GPU run faster than it can. Those of one shape are
     shared.
@@ -98,7 +98,7 @@ class Products:
     def __init__(
         self, found: Counter[Product], batch: int, precision: Precision, *, teaching: bool = False
     ) -> None:
-        """`teaching`: the gradient's products, too, for all that passes one on."""
+        """With `teaching` also the gradients' products, for all layers that pass one on."""
         self._precision = precision
         self._inputs: dict[tuple[int, int], Tensor] = {}
         self._todo: list[tuple[Tensor, Tensor, int]] = []
@@ -128,7 +128,7 @@ class Products:
 
 
 class Copying:
-    """A copy within the device's memory: each byte is read once and written once."""
+    """Copies within the device's memory: each byte is read once and written once."""
 
     def __init__(self, place: torch.device) -> None:
         n_bytes = 2**30 if place.type == "cuda" else 2**26
@@ -146,6 +146,6 @@ def only(found: Counter[Product], parts: Iterable[str]) -> Counter[Product]:
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """Bytes of all that lies on the device for the model."""
+    """Returns the bytes of all tensors of the model on the device."""
     tensors = [*model.parameters(), *model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,4 +1,4 @@
-"""What the model takes on the device in each precision, how fast it is so, how well it agrees."""
+"""Measures memory, speed and agreement of the model in each precision."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ def memory(bench: Bench) -> None:
 
 
 def one_kind(name: str, weights: Weights, margins: dict[Weights, Tensor], bench: Bench) -> None:
-    """Measure one precision; its margins go to those that were measured before."""
+    """Measures one precision, and adds its margins to those of the others."""
     detector = bench.detector(weights)
     resident(bench, detector, name)
     speed(bench, detector, name)
@@ -68,7 +68,7 @@ def margins_of(bench: Bench, detector: Detector) -> Tensor:
 
 
 def agreement(plain: Tensor, other: Tensor) -> tuple[str, str]:
-    """How far off, and on which side of the middle; margins [n] each.
+    """Returns how far margins [n] are from others [n], and how often on the other side of 0.
 
     Random weights exaggerate: what this shows is the order of the precisions.
     """

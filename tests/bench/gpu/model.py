@@ -34,7 +34,7 @@ ROWS = {
     "qformer": sorted({TOKENS.cls, TOKENS.sep, *QFORMER_WORDS.values()}),
     "lm_head": [TOKENS.yes, TOKENS.no],
 }
-"""What `antifake prepare` keeps of the vocabulary tables."""
+"""The rows of the vocabulary tables that `antifake prepare` keeps."""
 
 NARROW: dict[str, dict[str, int]] = {
     "vision_config": {
@@ -61,7 +61,7 @@ NARROW: dict[str, dict[str, int]] = {
 
 
 def config_of(layers: int | None = None, *, narrow: bool = False) -> dict[str, Any]:
-    """The true configuration; with `layers` in each part, or `narrow`, only the same in kind."""
+    """Returns the true configuration; with `layers` or `narrow` a reduced one of the same kind."""
     config = true_size_config()
     for part, widths in NARROW.items():
         config[part].update(widths if narrow else {})
@@ -70,14 +70,14 @@ def config_of(layers: int | None = None, *, narrow: bool = False) -> dict[str, A
 
 
 def skeleton(config: dict[str, Any], device: str = "meta") -> InstructBlip:
-    """The bundle's model without weights, its tables cut as `antifake prepare` cuts them."""
+    """Returns the bundle's model without weights, with tables cut as `antifake prepare` does."""
     cut = deepcopy(config)
     cut_vocabularies(cut, ROWS)
     return InstructBlip(Manifest("random", "fp16", "random", cut, TOKENS, {}, ROWS), device)
 
 
 def build(config: dict[str, Any], precision: Precision) -> InstructBlip:
-    """As core.instructblip.load, with weights from a generator instead of a folder.
+    """Loads the model as core.instructblip.load does, with random weights instead of a folder's.
 
     The same weights for every precision of one device and dtype.
     """
@@ -90,7 +90,7 @@ def build(config: dict[str, Any], precision: Precision) -> InstructBlip:
 
 
 def drawn(model: InstructBlip) -> Iterator[tuple[str, Tensor, None]]:
-    """Every weight of a skeleton by name, on the device that its precision is for."""
+    """Yields every weight of a skeleton by name, on the device for its precision."""
     place = model.precision.device
     generator = torch.Generator(place).manual_seed(0)
     for name, parameter in list(model.named_parameters()):

@@ -1,4 +1,4 @@
-"""What every part measures with: the configuration, the device, one model, the table."""
+"""Shared by all parts: the configuration, the device, one model, the table."""
 
 import gc
 import traceback
@@ -30,23 +30,23 @@ class Scale:
 
     batches: tuple[int, ...] = (1, 8, 64)
     files: int = 512
-    """JPEG files that are judged."""
+    """Number of JPEG files that are judged."""
     pictures: int = 96
-    """That a word is tuned on."""
+    """Number of pictures that a word is tuned on."""
     side: int = 1414
-    """Of those files, in pixels: 2 megapixels."""
+    """Side of those files in pixels: 2 megapixels."""
     compared: int = 64
-    """Pictures that precisions are compared on."""
+    """Number of pictures that precisions are compared on."""
     jobs: int = 1
-    """Processes that decode."""
+    """Number of processes that decode."""
     for_s: float = 3.0
     """Seconds for one comparison."""
     long: int = 1000
-    """Pictures that a word is tuned on in earnest, where that is asked for."""
+    """Number of pictures for the long tuning run, if it is requested."""
 
 
 class Bench:
-    """Holds at most one model: a card of 24 GB holds no two."""
+    """Holds at most one model, because a card of 24 GB has no room for two."""
 
     def __init__(
         self, config: dict[str, Any], precision: Precision, scale: Scale, table: Table
@@ -54,7 +54,7 @@ class Bench:
         self.config, self.precision, self.scale, self.table = config, precision, scale, table
         self.has_failed = False
         self.resident_bytes = 0
-        """That the model at hand takes on the device."""
+        """Bytes that the current model takes on the device."""
         self._detector: Detector | None = None
 
     @property
@@ -73,7 +73,7 @@ class Bench:
         return products(self.config)
 
     def detector(self, weights: Weights = "plain") -> Detector:
-        """The model with its weights kept so; whichever else was there goes first."""
+        """Returns the model in this precision. Drops any other model first."""
         if self._detector and self._detector.model.precision.weights == weights:
             return self._detector
         self.free()
@@ -87,20 +87,20 @@ class Bench:
         return self._detector
 
     def free(self) -> None:
-        """Forget the model. For whoever holds no other reference to it."""
+        """Drops the model. The caller must hold no other reference to it."""
         self._detector = None
         collect(self.place)
 
     def numbers_bytes(self, weights: Weights) -> float:
-        """What the model's numbers alone take, kept so."""
+        """Returns the bytes of the model's numbers alone in this precision."""
         return skeleton(self.config).bytes_as(self.precision.dtype, weights)
 
     def crops(self, count: int) -> list[Pixels]:
-        """Pictures as decoders give them, no two alike, uint8 [S, S, 3]."""
+        """Returns pictures as from a decoder, no two alike, uint8 [S, S, 3] each."""
         return [np.array(picture(seed, self.image_size)) for seed in range(count)]
 
     def attempt(self, what: str, work: Callable[["Bench"], None]) -> None:
-        """Do one part; where it cannot be done the table says why, and the others go on."""
+        """Runs one part. If it fails, the table says why, and the other parts go on."""
         try:
             work(self)
         except torch.OutOfMemoryError:
@@ -122,12 +122,12 @@ class Bench:
 
 
 def collect(place: torch.device) -> None:
-    """Give back what nobody holds any more, such as an error its frames."""
+    """Frees memory without references, such as the frames of an error."""
     gc.collect()
     if place.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def allocated(place: torch.device) -> int:
-    """Bytes of all tensors on a graphics card; of a processor nobody counts them."""
+    """Returns the bytes of all tensors on a graphics card. They are not counted on a processor."""
     return torch.cuda.memory_allocated(place) if place.type == "cuda" else 0

@@ -25,7 +25,7 @@ class Line:
     """A figure with its unit, or a sentence about why there is none."""
     ratio: float | None = None
     beside: str = ""
-    """The floor, or what else the ratio is to, with its own figure."""
+    """The floor, or whatever else the ratio refers to, with its own figure."""
     aim: Aim | None = None
 
     @property
@@ -35,11 +35,11 @@ class Line:
 
 @dataclass
 class Table:
-    """A header of where and with what, then a line for each figure."""
+    """A header with machine and model, then a line for each figure."""
 
     header: list[str]
     judges: bool = True
-    """Whether the aims are meant for what is measured."""
+    """Whether the aims apply to what is measured."""
     lines: list[Line] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -66,7 +66,7 @@ class Table:
         *,
         pictures: int = 0,
     ) -> None:
-        """Seconds beside those of a floor; with the rate, where they are of so many pictures."""
+        """Adds seconds beside those of a floor, and the rate if they are for `pictures`."""
         measured = f"{1000 * took_s:.2f} ms"
         measured += f", {pictures / took_s:.4g}/s" if pictures else ""
         beside = f"{beside}: {1000 * beside_s:.2f} ms"

@@ -1,4 +1,4 @@
-"""How fast a word is tuned, with the vision tower's features kept and without."""
+"""Measures how fast a word is tuned, with and without kept features of the vision tower."""
 
 import shutil
 from dataclasses import replace
@@ -25,17 +25,17 @@ from .setting import Bench
 from .table import Aim, Line
 
 JOBS = 2
-"""Processes that decode, as `antifake train` has them."""
+"""Number of processes that decode, as in `antifake train`."""
 SETTINGS = replace(CORRECTIONS, epochs=10, patience=0)
 AFTER_TOWER = ("qformer", "language_projection", "language_model")
-"""What is left to compute where features are kept."""
+"""The parts that are still computed if features are kept."""
 MANY = 1000
 AIM_S = 60.0
 """For that many pictures on an H100."""
 
 
 def tuning(bench: Bench) -> None:
-    """Steps of a batch with kept features, beside their products, and beside those without."""
+    """Measures steps with kept features, beside their products and beside steps without them."""
     detector, batch = bench.detector(), SETTINGS.batch
     with TemporaryDirectory() as name, decoding(bench) as decoder:
         folder = Path(name)
@@ -59,14 +59,14 @@ def tuning(bench: Bench) -> None:
 
 
 def extrapolated(bench: Bench, kept_s: float, look_s: float) -> None:
-    """Every picture is looked at plain and flipped; the other eight epochs find it kept."""
+    """Each picture is encoded plain and flipped. The other eight epochs use the kept features."""
     whole_s = MANY * (SETTINGS.epochs * kept_s + 2 * look_s)
     what = f"{MANY} pictures x {SETTINGS.epochs} epochs, extrapolated"
     add_seconds(bench, what, whole_s, "the aim, without validation")
 
 
 def long_tuning(bench: Bench) -> None:
-    """The same in earnest, after the pictures have been surveyed, with validation."""
+    """Measures a real run with validation, after the survey of the pictures."""
     detector, count, held = bench.detector(), bench.scale.long, bench.scale.long // 10
     with TemporaryDirectory() as name, decoding(bench) as decoder:
         folder = Path(name)
@@ -95,7 +95,7 @@ def decoding(bench: Bench) -> Decoder:
 
 
 def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Sample]:
-    """Pictures as `antifake train` takes them; every other is called AI-made."""
+    """Returns pictures as `antifake train` takes them. Every other one is labelled AI-made."""
     paths = photographs(folder, count, bench.scale.side)
     examples = [Example(path, is_fake=number % 2 == 1) for number, path in enumerate(paths)]
     say("surveying them")
@@ -109,7 +109,7 @@ def task_of(
     cache: FeatureCache | None,
     held: int = 0,
 ) -> Task:
-    """To learn from all pictures but the last `held`."""
+    """Returns a run that learns from all pictures except the last `held`."""
     model, about = detector.model, detector.prompt.about
     parted = len(pictures) - held
     return Task(
@@ -125,7 +125,7 @@ def task_of(
 
 
 def fill(extractor: FeatureExtractor, pictures: list[Sample]) -> float:
-    """SampleReader at all pictures in both views; gives the seconds of one look."""
+    """Reads all pictures in both views with SampleReader. Returns the seconds of one pass."""
     say(f"looking at {len(pictures)} pictures, plain and flipped")
 
     def look() -> None:
@@ -138,7 +138,7 @@ def fill(extractor: FeatureExtractor, pictures: list[Sample]) -> float:
 
 
 class Steps:
-    """A run that goes a step further each time."""
+    """A run that does one more step each time."""
 
     def __init__(self, task: Task) -> None:
         self._loop = TrainingLoop(task, ProcessGroup())

@@ -1,4 +1,4 @@
-"""How fast pictures are judged: beside the weights' own reading, the products, the official way."""
+"""Measures judging, beside reading the weights, the products, and the official method."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ OFFICIAL_BATCH = 8
 
 
 def verdicts(bench: Bench) -> None:
-    """Crops to margins at every batch size."""
+    """Measures crops to margins at every batch size."""
     detector = bench.detector()
     for batch in bench.scale.batches:
         say(f"judging batches of {batch}")
@@ -76,7 +76,7 @@ def rate(floor: Products, took_s: float) -> str:
 
 @torch.inference_mode()
 def parts(bench: Bench, detector: Detector, batch: int) -> None:
-    """Where the time of a batch goes, each part run without CUDA graphs."""
+    """Measures the parts of a batch, each run without CUDA graphs."""
     model = detector.model
     pixels = detector.pixels(bench.crops(batch))
     features = model.vision_features(pixels)
@@ -107,7 +107,7 @@ def in_half(detector: Detector, run: Callable[[], object]) -> Callable[[], objec
 
 
 def words_of(detector: Detector, features: Tensor) -> Tensor:
-    """What the language model reads: queries and question, float32 [B, Q + T, Hl]."""
+    """Returns the language model's input: queries and question, float32 [B, Q + T, Hl]."""
     model, question = detector.model, detector._question
     with model.precision.autocast():
         seen = model.language_projection(model.queries(features, question)).float()
@@ -119,7 +119,7 @@ class OfficialWay:
     """`predict_class` of the official test.py with the candidates "yes" and "no".
 
     The vision tower and the Q-Former see a picture once. The language model reads it twice, a
-    candidate behind each, and every position is put through the whole head; the answer is the
+    candidate after each, and every position goes through the whole head; the answer is the
     candidate with the lower loss. Precisions are the official mix, float32 residual stream and
     half products. Its attention is ours (sdpa), the official one is slower.
     """
@@ -143,7 +143,7 @@ class OfficialWay:
 
     @torch.inference_mode()
     def __call__(self, crops: Sequence[Pixels]) -> list[int]:
-        """0 "yes" or 1 "no" for each picture."""
+        """Returns 0 for "yes" or 1 for "no" for each picture."""
         detector, batch = self._detector, len(crops)
         features = detector.model.vision_features(detector.pixels(crops))
         prompt = words_of(detector, features).repeat_interleave(2, dim=0)  # [2 B, Q + T, Hl]
@@ -160,7 +160,7 @@ class OfficialWay:
 
 
 def official(bench: Bench) -> None:
-    """The largest batch beside the official way at its own batch of 8, each picture."""
+    """Measures the largest batch beside the official method at its batch of 8, per picture."""
     say("judging the official way")
     detector, batch = bench.detector(), max(bench.scale.batches)
     ranking = OfficialWay(detector, bench.config["text_config"]["vocab_size"])
