@@ -169,7 +169,7 @@ def broken_safetensors(
     rows: Mapping[str, Tensor] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> list[tuple[Path, str]]:
-    """Write files that must be refused; gives each with what is wrong with it.
+    """Write files that must be refused. Returns each with the reason.
 
     `rows` and `metadata` are a good file's (without: a prompt for `kit.tiny`). The
     well-formed files differ from that good file in one thing each.

@@ -26,7 +26,7 @@ MERGED = ["yes", "no", "Ġreal", "Ġphoto", "Ġthis", *STRANGERS]
 
 
 def pretrained_parts(folder: Path, seed: int = 0) -> dict[str, Path]:
-    """Write the four files; gives them by their names in the recipe."""
+    """Write the four files. Returns them by their names in the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     return {

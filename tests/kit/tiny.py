@@ -108,7 +108,7 @@ def spread(name: str, weight: Tensor) -> float:
 
 
 def llama_tokenizer() -> LlamaTokenizer:
-    """</s> in front as in the official training, pad "[PAD]" behind the vocabulary."""
+    """</s> in front as in the official training, pad "[PAD]" after the vocabulary."""
     special = ["<unk>", "<s>", "</s>"]
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
     letters = [*string.ascii_letters, *string.digits, *string.punctuation, "▁"]

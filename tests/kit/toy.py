@@ -50,7 +50,7 @@ def noisy(pixels: Pixels, rng: np.random.Generator) -> Image.Image:
 
 
 def plain_pictures(folder: Path, n: int = 60, *, fakes_as: str = "jpg", seed: int = 0) -> Path:
-    """Write `n` pictures with a table of them, half of them labelled fake; gives the table.
+    """Write `n` pictures with a table of them, half of them labelled fake. Returns the table.
 
     All are of one kind and size: only `fakes_as`, the ending of half of them, can
     tell the labels apart. Each six pictures share a source, of one label.

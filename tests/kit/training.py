@@ -41,9 +41,9 @@ class TinyTrainer:
         lora: int = 0,
         stop_after: int | None = None,
     ) -> SoftPrompt | None:
-        """Train as the command would; gives the prompt that it wrote, if it wrote one.
+        """Train as the command would. Returns the prompt that it wrote, if it wrote one.
 
-        `stop_after`: the person interrupts it after so many steps.
+        `stop_after`: the user interrupts it after that many steps.
         """
 
         def show(done: int, _total: int) -> None:

@@ -41,7 +41,7 @@ def hello(body: dict[str, Any]) -> Response:
 @routes.output(schemas.NewPairing, 201)
 @routes.doc(responses={429: "One at a time, five a minute"})
 def ask(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Ask the person for a token"""
+    """Ask the user for a token"""
     origin = request.headers.get("Origin")
     made = access().ask(body["name"], origin, body["scopes"])
     told = serialize.pairing(made)

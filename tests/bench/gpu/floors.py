@@ -69,7 +69,7 @@ def listed(model: InstructBlip) -> Counter[Product]:
 
 @torch.no_grad()
 def run_through(model: InstructBlip) -> None:
-    """Returns the inputs for one picture, all zeros."""
+    """Runs the model on one picture, all zeros."""
     place, width = model.device, model.language_projection.out_features
     question = Question(
         torch.zeros(1, len(QFORMER_WORDS) + 3, dtype=torch.int64, device=place),  # [CLS] [*] [SEP]
@@ -84,7 +84,7 @@ def run_through(model: InstructBlip) -> None:
 
 
 def flops(found: Counter[Product], *, teaching: bool = False) -> int:
-    """Returns the figure for one picture; with `teaching` only for the gradients' products."""
+    """Returns the operations for one picture; with `teaching` only those that gradients need."""
     return sum(n * one.flops for one, n in found.items() if one.teaches or not teaching)
 
 

@@ -68,7 +68,7 @@ def margins_of(bench: Bench, detector: Detector) -> Tensor:
 
 
 def agreement(plain: Tensor, other: Tensor) -> tuple[str, str]:
-    """Returns how far margins [n] are from others [n], and how often on the other side of 0.
+    """Returns in words how well two tensors of margins, [n] each, agree.
 
     Random weights exaggerate: what this shows is the order of the precisions.
     """
