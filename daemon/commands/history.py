@@ -104,7 +104,7 @@ def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> 
     elif found:
         echo_checks(found)
     else:
-        say("No checks found.")
+        say("Nothing was found.")
 
 
 def echo_checks(found: "list[Check]") -> None:
