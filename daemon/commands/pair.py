@@ -61,7 +61,7 @@ def pending(as_json: bool) -> None:
         ]
         echo_table(["ID", "CODE", "NAME", "FROM", "WANTS TO"], rows)
     else:
-        say("Nothing asks to connect.")
+        say("Nobody asks to connect.")
 
 
 @pair.command("accept")
