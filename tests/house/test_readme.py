@@ -87,7 +87,7 @@ def person(tiny_source, tmp_path_factory) -> Iterator[Person]:
     (home / "Pictures" / "cat.png").write_bytes(png(1))
     toy_pictures(home / "some", n=24)
     toy_pictures(home / "many", n=50)
-    tiny_trainer(tiny).teach(home / "taught.safetensors", toy_examples(home / "many"))
+    tiny_trainer(tiny).train(home / "taught.safetensors", toy_examples(home / "many"))
     (home / "instructblip").symlink_to(tiny_source)
     model = InstructBlipForConditionalGeneration.from_pretrained(tiny_source)
     model.language_model.save_pretrained(home / "vicuna")
