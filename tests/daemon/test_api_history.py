@@ -17,7 +17,7 @@ from antifake.daemon.config import load, names
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
-        eventually(lambda: daemon.get("/state").json["model"]["phase"] == "ready", 60)
+        daemon.wait_for_model()
         for seed in range(6):
             reply = daemon.check(
                 png(seed), path=f"/home/x/Pictures/Holiday {seed}.png", source="tray"

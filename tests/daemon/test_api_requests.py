@@ -12,6 +12,7 @@ from antifake.daemon.web.guards import MAX_FILE_BYTES
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        daemon.wait_for_model()
         yield daemon
 
 

@@ -150,7 +150,8 @@ def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, t
     """The answer is the verdict or an id to ask for, and is never cut off."""
     with ThreadPoolExecutor(1) as others:
         with running_daemon(tmp_path, tiny_source) as daemon:
-            answer = others.submit(daemon.check, png(1))
+            body, kind = form({"file": png(1)})
+            answer = others.submit(daemon.ask, "POST", "/checks", body, Content_Type=kind)
             eventually(lambda: any(daemon.places.spool.iterdir()))
         assert answer.result(within(10)).status in (201, 202)
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from conftest import tiny_prompt
 from kit.pace import within
+from kit.waiting import eventually
 
 from antifake.core.catalog import Home
 from antifake.core.prepare import Source, prepare
@@ -88,6 +89,10 @@ class Asked:
             return Reply(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
+
+    def wait_for_model(self) -> None:
+        """Until then every picture waits, and an answer may be 202."""
+        eventually(lambda: self.get("/state").json["model"]["phase"] == "ready", 60)
 
     def get(self, path: str, **about: Any) -> Reply:
         return self.ask("GET", path, **about)
