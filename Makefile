@@ -1,5 +1,4 @@
-# The first two are all a new user needs. `make check` is the part of `make test`
-# that takes seconds.
+# The first two are all a new user needs. `make check` is the quick part of `make test`.
 PYTHON ?= python3
 BIN = .venv/bin
 # Tests fetch the embedded model into the checkout and never touch the user's own folder.
