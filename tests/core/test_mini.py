@@ -268,6 +268,7 @@ def test_every_bad_image_gets_a_verdict_or_a_sentence_from_the_command(mini_home
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.timeout(1800)  # 538 pictures: a minute on quiet cores, much more beside other programs
 def test_on_the_test_pictures_it_ranks_as_well_as_its_card_says(mini_home):
     folder = shared_data("test")
     done = offline(
