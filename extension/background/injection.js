@@ -1,0 +1,30 @@
+// Puts the content scripts into pages: where the person asks, and by themselves on chosen sites.
+
+/** In this order: each uses those before it. */
+export const CONTENT_FILES = [
+  "content/dom.js",
+  "content/pictures.js",
+  "content/bytes.js",
+  "content/card_style.js",
+  "content/card.js",
+  "content/picker.js",
+  "content/marks.js",
+  "content/main.js",
+];
+
+/**
+ * Puts the content scripts into one frame. Each of them does nothing if it is already there.
+ *
+ * @param {number} tabId
+ * @param {number} frameId
+ * @returns {Promise<boolean>} False if the browser lets nothing into this page.
+ */
+export async function inject(tabId, frameId) {
+  try {
+    const target = { tabId, frameIds: [frameId] };
+    await chrome.scripting.executeScript({ target, files: CONTENT_FILES });
+    return true;
+  } catch {
+    return false;
+  }
+}
