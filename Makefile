@@ -37,6 +37,9 @@ build/wheels: .venv/run
 wheel: .venv/test ## build the wheel into dist/
 	$(BIN)/python tests/kit/wheels.py dist
 
+extension: .venv/test ## make the browser extension's zips for the stores, in dist/
+	PYTHONPATH=tests $(BIN)/python -m kit.extension_zips dist
+
 # Other Pythons, and the lowest versions that setup.cfg declares: as far as they can be had here.
 matrix: .venv/test ## run a quick part of the tests on other Pythons and lowest versions
 	$(BIN)/python -m pip install --quiet 'uv>=0.9'
@@ -70,4 +73,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel matrix bench mini format types help
+.PHONY: run test soak test-needs check wheel extension matrix bench mini format types help
