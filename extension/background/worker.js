@@ -1,4 +1,112 @@
 // Where the background of the extension starts. All listeners are registered here, at the top
 // level: the browser stops this worker when it is idle and starts it again for the next event.
+// So nothing is kept in variables.
 
-chrome.runtime.onMessage.addListener(() => false);
+import { problem, problemOfError } from "../lib/doctor.js";
+import { fault } from "../lib/messages.js";
+import { forgetTab } from "../lib/results.js";
+import { closeStorage } from "../lib/storage.js";
+import { act } from "./actions.js";
+import { showCount, showProblem } from "./badge.js";
+import { check, correct, details, poll, undo } from "./checking.js";
+import { clicked, commanded, makeMenu } from "./menu.js";
+import { askerOf } from "./sender.js";
+import { marksFor, retryCards, syncSites } from "./sites.js";
+import { noticePage, seePage } from "./tabs.js";
+
+/** @type {Record<string, (message: any, asker: import("./sender.js").Asker) => Promise<object>>} */
+const ANSWERS = {
+  "picture.check": check,
+  "picture.poll": poll,
+  "picture.correct": correct,
+  "picture.undo": undo,
+  "picture.details": details,
+  "problem.act": act,
+  "marks.ask": (_, asker) => marksFor(asker),
+};
+
+chrome.runtime.onInstalled.addListener(() => start());
+chrome.runtime.onStartup.addListener(() => start());
+chrome.contextMenus.onClicked.addListener((info, tab) => clicked(info, tab));
+chrome.commands.onCommand.addListener((command, tab) => commanded(command, tab));
+chrome.tabs.onRemoved.addListener((tabId) => forgetTab(tabId));
+chrome.tabs.onUpdated.addListener((tabId, { status }) => status && noticePage(tabId));
+chrome.permissions.onAdded.addListener(() => mend());
+chrome.permissions.onRemoved.addListener(() => syncSites());
+chrome.storage.onChanged.addListener((changes, area) => changed(changes, area));
+
+chrome.runtime.onMessage.addListener((message, sender, respond) => {
+  if (sender.id !== chrome.runtime.id) {
+    return false;
+  }
+  answer(message, sender).then(respond, (error) => respond(problemOfError(error)));
+  return true;
+});
+
+/** @param {any} message @param {chrome.runtime.MessageSender} sender @returns {Promise<object>} */
+async function answer(message, sender) {
+  const isPage = sender.url?.startsWith(chrome.runtime.getURL("")) ?? false;
+  if (fault(message, isPage ? "page" : "content") !== null) {
+    return problem("refused");
+  }
+  if (isPage) {
+    await mend();
+    return {};
+  }
+  const asker = askerOf(sender);
+  return asker === null ? problem("refused") : answerTo(message, asker);
+}
+
+/** @param {any} message @param {import("./sender.js").Asker} asker @returns {Promise<object>} */
+async function answerTo(message, asker) {
+  const { type, ...fields } = message;
+  const found = await ANSWERS[type](fields, asker).catch(problemOfError);
+  if (type.startsWith("picture.")) {
+    await show(/** @type {any} */ (found), asker);
+  }
+  return found;
+}
+
+/** @param {any} outcome @param {import("./sender.js").Asker} asker */
+async function show(outcome, asker) {
+  if (outcome.state === "done" && !asker.isPrivate) {
+    await seePage(asker.tabId);
+    await showCount(asker.tabId);
+  }
+  if (outcome.state === "problem" && NOT_CONNECTED.has(outcome.cause)) {
+    await showProblem(asker.tabId, outcome);
+  }
+}
+
+const NOT_CONNECTED = new Set([
+  "not-running",
+  "stranger",
+  "not-proved",
+  "not-paired",
+  "revoked",
+  "version",
+  "no-model",
+  "blocked",
+]);
+
+async function start() {
+  await closeStorage();
+  await makeMenu();
+  await syncSites();
+}
+
+/** Something was mended: a permission or the connection. */
+async function mend() {
+  await syncSites();
+  await retryCards();
+}
+
+/** @param {Record<string, unknown>} changes @param {string} area */
+async function changed(changes, area) {
+  if (area === "local" && changes.settings) {
+    await makeMenu();
+  }
+  if (area === "local" && changes.sites) {
+    await syncSites();
+  }
+}

@@ -28,7 +28,7 @@ export function count(key, n, ...values) {
   );
 }
 
-/** The language of the words: the best of ours for this browser. @returns {string} */
+/** The language of the words. The browser may have another, if there are none in it. */
 export function language() {
-  return chrome.i18n.getMessage("@@ui_locale").replaceAll("_", "-") || "en";
+  return words("language");
 }

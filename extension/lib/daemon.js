@@ -1,0 +1,290 @@
+// Talks to antifake on this computer: finds it, has it prove itself, and calls its API.
+//
+// Before every request with a token or a picture, whatever listens on the port must prove that it
+// issued the token. Another program that took the port learns nothing.
+
+/**
+ * @typedef {import("./storage.js").Connection} Connection
+ *
+ * @typedef {"not-running"|"stranger"|"not-proved"|"not-paired"|"revoked"|"scope"|"version"|
+ *   "no-model"|"queue-full"|"blocked"|"too-large"|"not-a-picture"|"gone"|"refused"} Cause
+ *
+ * @typedef {object} Call
+ * @property {"GET"|"POST"|"PUT"|"DELETE"} method
+ * @property {string} path Below /api/v1.
+ * @property {object} [json]
+ * @property {FormData} [form]
+ * @property {number} [wait] How long the answer may be waited for there, in seconds.
+ *
+ * @typedef {{status: number, body: any, port: number}} Answer
+ * @typedef {{port: number, version: string, api: string}} Found
+ */
+
+export const FIRST_PORT = 8765;
+const LAST_PORT = 8785;
+const LOOK_MS = 1500;
+const CALL_MS = 8000;
+
+/** A call that did not get its answer. */
+export class DaemonError extends Error {
+  /**
+   * @param {Cause} cause
+   * @param {string} [detail] The daemon's own sentence.
+   */
+  constructor(cause, detail = "") {
+    super(detail || cause);
+    this.name = "DaemonError";
+    this.problem = cause;
+    this.detail = detail;
+  }
+}
+
+/** The ports on which antifake may be. @param {number|null} last @returns {number[]} */
+export function ports(last) {
+  const usual = Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i);
+  return last === null ? usual : [last, ...usual.filter((port) => port !== last)];
+}
+
+/** Whether the browser lets the extension ask 127.0.0.1 at all. @returns {Promise<boolean>} */
+export async function isAllowed() {
+  return chrome.permissions.contains({ origins: ["http://127.0.0.1/*"] });
+}
+
+/**
+ * Finds antifake without a token.
+ *
+ * @param {number|null} last The port where it was last.
+ * @returns {Promise<Found>} Throws DaemonError: not-running, stranger, version or blocked.
+ */
+export async function find(last = null) {
+  if (!(await isAllowed())) {
+    throw new DaemonError("blocked");
+  }
+  const looks = await Promise.all(ports(last).map(look));
+  const found = looks.find((one) => one.kind === "found");
+  if (found?.kind === "found") {
+    if (found.api !== "v1") {
+      throw new DaemonError("version");
+    }
+    return found;
+  }
+  throw new DaemonError(causeOf(looks, last));
+}
+
+/**
+ * Calls antifake with the token.
+ *
+ * @param {Connection} connection
+ * @param {Call} call
+ * @param {(port: number) => Promise<void>} [moved] Is told the port if it is another one.
+ * @returns {Promise<Answer>} Throws DaemonError.
+ */
+export async function call(connection, call, moved) {
+  const port = await proven(connection);
+  if (port !== connection.port) {
+    await moved?.(port);
+  }
+  const answer = await request(port, call, connection.token);
+  return checked(answer, port);
+}
+
+/**
+ * The port on which the daemon proves that it issued the token.
+ *
+ * @param {Connection} connection
+ * @returns {Promise<number>} Throws DaemonError.
+ */
+export async function proven(connection) {
+  if (!(await isAllowed())) {
+    throw new DaemonError("blocked");
+  }
+  if (await proves(connection, connection.port)) {
+    return connection.port;
+  }
+  const others = ports(connection.port).slice(1);
+  const asked = await Promise.all(others.map((port) => proves(connection, port)));
+  const at = asked.indexOf(true);
+  if (at >= 0) {
+    return others[at];
+  }
+  // Nobody proves it. Why? Throws, unless an antifake is there.
+  await find(connection.port);
+  throw new DaemonError("not-proved");
+}
+
+/**
+ * Whether the program on a port knows the token. The token is not sent.
+ *
+ * @param {{token: string, tokenId: number}} connection
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+export async function proves({ token, tokenId }, port) {
+  const nonce = hex(crypto.getRandomValues(new Uint8Array(16)));
+  const body = { token_id: tokenId, nonce };
+  try {
+    const answer = await request(port, { method: "POST", path: "/hello", json: body }, null, LOOK_MS);
+    return sameText(answer.body?.proof, await proofOf(token, `${nonce}:${port}`));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Sends one request, with the rules that hold for all of them.
+ *
+ * @param {number} port
+ * @param {Call & {secret?: string}} call
+ * @param {string|null} token
+ * @param {number} [ms]
+ * @returns {Promise<{status: number, body: any}>} Throws what fetch throws.
+ */
+export async function request(port, call, token, ms = CALL_MS) {
+  const headers = new Headers();
+  if (token !== null) {
+    headers.set("Authorization", `Bearer ${token}`);
+  }
+  if (call.json !== undefined) {
+    headers.set("Content-Type", "application/json");
+  }
+  if (call.wait !== undefined) {
+    headers.set("Prefer", `wait=${call.wait}`);
+  }
+  if (call.secret !== undefined) {
+    headers.set("X-Pairing-Secret", call.secret);
+  }
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1${call.path}`, {
+    method: call.method,
+    headers,
+    body: call.json === undefined ? call.form : JSON.stringify(call.json),
+    signal: AbortSignal.timeout(ms + 1000 * (call.wait ?? 0)),
+    credentials: "omit",
+    redirect: "error",
+    cache: "no-store",
+    referrerPolicy: "no-referrer",
+  });
+  return { status: response.status, body: await bodyOf(response) };
+}
+
+/**
+ * Throws the DaemonError that an answer stands for, if any.
+ *
+ * @param {{status: number, body: any}} answer
+ * @param {number} port
+ * @returns {Answer}
+ */
+export function checked(answer, port) {
+  const { status, body } = answer;
+  if (status < 400 || body?.check) {
+    return { status, body, port };
+  }
+  throw new DaemonError(causeOfStatus(status, body?.code), textOf(body?.detail));
+}
+
+/** @param {number} status @param {unknown} code @returns {Cause} */
+function causeOfStatus(status, code) {
+  /** @type {Record<string, Cause>} */
+  const codes = {
+    scope: "scope",
+    queue_full: "queue-full",
+    no_model: "no-model",
+    model_died: "no-model",
+    unreadable: "not-a-picture",
+    too_large: "too-large",
+    not_found: "gone",
+  };
+  /** @type {Record<number, Cause>} */
+  const statuses = { 401: "revoked", 405: "version", 413: "too-large", 429: "queue-full" };
+  return codes[String(code)] ?? statuses[status] ?? "refused";
+}
+
+/**
+ * @typedef {{kind: "found", port: number, version: string, api: string} |
+ *   {kind: "stranger"|"silent"|"nothing", port: number}} Look
+ *
+ * @param {number} port
+ * @returns {Promise<Look>}
+ */
+async function look(port) {
+  try {
+    const { body } = await request(port, { method: "GET", path: "/health" }, null, LOOK_MS);
+    return body?.service === "antifake"
+      ? { kind: "found", port, version: textOf(body.version), api: textOf(body.api) }
+      : { kind: "stranger", port };
+  } catch (error) {
+    const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
+    return { kind: isTimeout ? "silent" : "nothing", port };
+  }
+}
+
+/**
+ * Why antifake was not found. A refused connection fails at once. So if no port answered in time,
+ * not even by refusing, it is the browser that keeps the requests back.
+ *
+ * @param {Look[]} looks
+ * @param {number|null} last
+ * @returns {Cause}
+ */
+function causeOf(looks, last) {
+  if (looks.every((one) => one.kind === "silent")) {
+    return "blocked";
+  }
+  const isOnItsPort = (/** @type {Look} */ one) => one.port === (last ?? FIRST_PORT);
+  return looks.some((one) => isOnItsPort(one) && one.kind === "stranger")
+    ? "stranger"
+    : "not-running";
+}
+
+/** @param {Response} response */
+async function bodyOf(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** HMAC-SHA256, whose key is the sha256 of the token in hex. @returns {Promise<string>} */
+async function proofOf(/** @type {string} */ token, /** @type {string} */ message) {
+  const key = await crypto.subtle.importKey(
+    "raw",
+    encoded(await sha256(encoded(token))),
+    { name: "HMAC", hash: "SHA-256" },
+    false,
+    ["sign"],
+  );
+  return hex(new Uint8Array(await crypto.subtle.sign("HMAC", key, encoded(message))));
+}
+
+/** The sha256 of bytes, in hex. @param {BufferSource} bytes @returns {Promise<string>} */
+export async function sha256(bytes) {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+
+/** @param {Uint8Array} bytes */
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {string} text */
+function encoded(text) {
+  return new TextEncoder().encode(text);
+}
+
+/** Compares without telling by its time how much is equal. @param {unknown} a @param {string} b */
+function sameText(a, b) {
+  if (typeof a !== "string" || a.length !== b.length) {
+    return false;
+  }
+  let difference = 0;
+  for (let i = 0; i < b.length; i += 1) {
+    difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  }
+  return difference === 0;
+}
+
+/** @param {unknown} value */
+function textOf(value) {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,72 @@
+// How a check of the daemon is shown: its tone, its words and its lines.
+
+import { words } from "./words.js";
+
+/**
+ * @typedef {import("./messages.js").Done} Done
+ * @typedef {import("./messages.js").Seen} Seen
+ *
+ * @typedef {object} Check What the API answers; tests/contract/check.json is an example.
+ * @property {string} id
+ * @property {"real"|"fake"|"unsure"|null} label
+ * @property {boolean} is_sure
+ * @property {number|null} percent
+ * @property {string|null} error
+ * @property {{label: "real"|"fake"|"unsure"}|null} said
+ * @property {boolean} alike
+ * @property {string[]} explanation
+ * @property {string} model
+ * @property {string} prompt
+ * @property {number|null} width
+ * @property {number|null} height
+ * @property {boolean} is_stored
+ */
+
+const TONES = { fake: "made", real: "real", unsure: "unsure" };
+
+/**
+ * @param {Check} check
+ * @param {object} about
+ * @param {Seen|null} about.seen What was judged. Null if it is not known any more.
+ * @param {string[]} about.scopes What the token is good for.
+ * @param {boolean} about.isPrivate
+ * @returns {Done}
+ */
+export function viewOf(check, { seen, scopes, isPrivate }) {
+  const mayCorrect = scopes.includes("correct") && check.is_stored && !isPrivate;
+  return {
+    state: "done",
+    id: check.id,
+    tone: toneOf(check),
+    word: wordOf(check),
+    sure: check.percent === null ? "" : words("verdict_sure", check.percent),
+    lines: check.explanation.map((text) => ({ text, lang: "en" })),
+    seen: seen === null ? "" : seenText(seen, check),
+    said: check.said ? { label: check.said.label, isNearCopy: check.alike } : null,
+    canCorrect: mayCorrect,
+    canUndo: mayCorrect && check.said !== null && !check.alike,
+    isPrivate,
+  };
+}
+
+/** @param {Check} check @returns {Done["tone"]} */
+export function toneOf(check) {
+  return /** @type {Done["tone"]} */ (check.label === null ? "failed" : TONES[check.label]);
+}
+
+/** The verdict in a few words. @param {Check} check @returns {string} */
+export function wordOf(check) {
+  if (check.said) {
+    return words(`verdict_said_${check.said.label}`);
+  }
+  if (check.label === null) {
+    return words("verdict_failed");
+  }
+  return words(`verdict_${check.label}${check.is_sure ? "_sure" : ""}`);
+}
+
+/** @param {Seen} seen @param {Check} check */
+function seenText(seen, { width, height }) {
+  const numbers = width && height ? words("seen_size", width, height) : "";
+  return numbers ? words(`seen_${seen}`, numbers) : words(`seen_${seen}_only`);
+}
