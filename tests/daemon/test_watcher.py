@@ -6,25 +6,11 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kit.watching import PICTURE, QUIET_S, NotingSink, settings, stepped
+from kit.watching import PICTURE, QUIET_S, settings, stepped
 
 from antifake.daemon.config.settings import Folder
-from antifake.daemon.store import open_store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def sink(tmp_path):
-    with open_store(tmp_path / "log" / "app.db", NOW) as store:
-        yield NotingSink(store)
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

@@ -49,13 +49,6 @@ class Parts:
         self.delivery.step(START)
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    folder.mkdir()
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """Makes each step do all pending work, however slow the machine is."""

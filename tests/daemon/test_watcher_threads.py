@@ -3,31 +3,13 @@
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
-import pytest
 from kit.pace import within
 from kit.waiting import eventually
-from kit.watching import PICTURE, QUIET_S, NotingSink, is_watching, settings
+from kit.watching import PICTURE, QUIET_S, is_watching, settings
 
 from antifake.daemon.config.settings import Folder
-from antifake.daemon.store import open_store
 from antifake.daemon.watcher import Watcher
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def sink(tmp_path):
-    with open_store(tmp_path / "log" / "app.db", NOW) as store:
-        yield NotingSink(store)
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    folder.mkdir()
-    return folder
 
 
 @contextmanager

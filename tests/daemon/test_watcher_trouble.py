@@ -6,31 +6,13 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from kit.watching import PICTURE, QUIET_S, NotingSink, stepped
+from kit.watching import PICTURE, QUIET_S, stepped
 
 from antifake.daemon.config.settings import Folder
-from antifake.daemon.store import open_store
 from antifake.daemon.watcher.scanner import BACKLOG
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def sink(tmp_path):
-    with open_store(tmp_path / "log" / "app.db", NOW) as store:
-        yield NotingSink(store)
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    folder.mkdir()
-    return folder
-
 
 # Events are lost.
 
