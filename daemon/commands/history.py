@@ -113,7 +113,7 @@ def echo_checks(found: "list[Check]") -> None:
 
 
 def _where(check: "Check") -> str:
-    return str(check["path"] or check["page"] or (check["sha256"] or "")[:12])
+    return str(check["path"] or check["name"] or check["page"] or (check["sha256"] or "")[:12])
 
 
 @history.command("show")
@@ -132,7 +132,7 @@ def show(name: str, as_json: bool) -> None:
     size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
     said = found["said"] or {}
     for key, value in (
-        ("picture", found["path"] or ""),
+        ("picture", found["path"] or found["name"] or ""),
         ("page", found["page"] or ""),
         ("size", size),
         ("sha256", found["sha256"] or ""),

@@ -117,7 +117,7 @@ class History:
     """Only this many of the newest checks are kept; 0 keeps all."""
     backups: Annotated[int, from_to(1, 365)] = 7
     paths: Flag = True
-    """Whether to keep the path of a checked file."""
+    """Whether to keep the path of a checked file, and the name of a picture without one."""
     pages: Annotated[Literal["no", "host", "all"], Allowed('"no", "host" or "all"')] = "host"
     """How much is kept of the address of the page that a picture was on."""
     thumbnails: Annotated[int, from_to(0, 1_000_000)] = 5_000

@@ -29,6 +29,9 @@ class NoQueue:
     def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
         return False
 
+    def ahead(self, name: str) -> int | None:  # noqa: ARG002
+        return None
+
     def wait(self, name: str, seconds: float) -> None:
         """Returns at once, because no job is running."""
 

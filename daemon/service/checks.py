@@ -34,6 +34,8 @@ class CheckRequest:
     """Where the file is, if it is on this computer."""
     page: str | None = None
     """Address of the page it was on. How much of it is kept is a setting."""
+    name: str | None = None
+    """What it is called, if it has no path. A setting decides whether it is kept."""
     is_private: bool = False
     """Store nothing about it, as for a private window."""
 
@@ -43,6 +45,7 @@ class Queue(Protocol):
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str: ...
     def is_unfinished(self, name: str) -> bool: ...
+    def ahead(self, name: str) -> int | None: ...
     def wait(self, name: str, seconds: float) -> None: ...
 
 
@@ -94,6 +97,7 @@ class Checks:
             sha256=sha256,
             path=request.path if keep.paths else None,
             page=kept_page(request.page, keep.pages),
+            name=None if request.path else kept_name(request.name, keep=keep.paths),
         )
         return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
 
@@ -124,6 +128,10 @@ class Checks:
             return Ticket(handover.answer.id, "done", handover.answer)
         return self.ticket(name)
 
+    def ahead(self, name: str) -> int | None:
+        """Returns how many pictures are judged before this one. None if that cannot be told."""
+        return self._queue.ahead(name)
+
     def done(self, name: str, entry: Entry, is_stored: bool) -> None:
         """The worker has finished the job `name`."""
         answer = Answer(entry, is_stored)
@@ -135,7 +143,7 @@ class Checks:
             "check",
             **verdict_of(answer),
             source=check.source,
-            name=checks.file_name(check.path) if check.path else None,
+            name=check.shown_name,
             error=check.error,
         )
 
@@ -149,6 +157,15 @@ class Checks:
             self._unstored[name] = answer
             while len(self._unstored) > KEPT_UNSTORED:
                 self._unstored.popitem(last=False)
+
+
+def kept_name(name: str | None, *, keep: bool) -> str | None:
+    """Returns the name if the setting history.paths allows to keep it.
+
+    That setting is for all names of files, also those in the address of a picture of the web. Only
+    the last part of what looks like a path is a name.
+    """
+    return (checks.file_name(name or "").strip() or None) if keep else None
 
 
 def kept_page(page: str | None, keep: str) -> str | None:

@@ -14,6 +14,7 @@ from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Filter
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
+from antifake.daemon.worker.model_process import ModelState
 
 from .answers import Answer, Ticket, verdict_of
 from .checks import CheckRequest, Checks
@@ -58,6 +59,10 @@ class Service:
     def wait(self, name: str, seconds: float) -> Ticket:
         """See Checks.wait."""
         return self.checks.wait(name, seconds)
+
+    def ahead(self, name: str) -> int | None:
+        """See Checks.ahead."""
+        return self.checks.ahead(name)
 
     # --- History ----------------------------------------------------------------------------
 
@@ -149,6 +154,10 @@ class Service:
 
     def state(self) -> State:
         return self.status.state()
+
+    def model_state(self) -> ModelState:
+        """See Status.model_state."""
+        return self.status.model_state()
 
     def notice(self, sentence: str) -> None:
         """See Status.notice."""

@@ -69,6 +69,10 @@ class Status:
             notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
         return State(self._mode(notices, until), model, waiting, until, notices)
 
+    def model_state(self) -> ModelState:
+        """Returns the state of the model alone, without asking the database."""
+        return self._model.state()
+
     def _mode(self, notices: list[str], until: datetime | None) -> Mode:
         if notices:
             return "attention"

@@ -40,11 +40,18 @@ class Finding:
     path: str | None = None
     page: str | None = None
     """Where the picture was, as far as the settings allow it to be kept."""
+    name: str | None = None
+    """What a picture is called that came as bytes, without a path."""
     ms: float = 0.0
     """Milliseconds it took."""
     error: str | None = None
     """Why there is no label, in a sentence. `code` is the same for programs."""
     code: str | None = None
+
+    @property
+    def shown_name(self) -> str | None:
+        """The name that people know it by: of its file, or the one it was sent with."""
+        return file_name(self.path) if self.path else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +80,7 @@ def add(
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Adds a check under a free number."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
-    session.execute(_INSERT, {"id": number, "name_key": _name_key(finding.path), **values})
+    session.execute(_INSERT, {"id": number, "name_key": _name_key(finding.shown_name), **values})
     return Check(id=to_text(number), **values)
 
 
@@ -118,15 +125,15 @@ def moved(session: Session, name: str, path: str) -> None:
     """Updates the path of a checked file that was moved."""
     row = session.get(CheckRow, to_number(name))
     if row is not None and row.path is not None:
-        row.path, row.name_key = path, _name_key(path)
+        row.path, row.name_key = path, _name_key(file_name(path))
 
 
 def of_row(row: CheckRow) -> Check:
     return Check(id=to_text(row.id), **{name: getattr(row, name) for name in _COLUMNS})
 
 
-def _name_key(path: str | None) -> str | None:
-    return None if path is None else file_name(path).casefold()
+def _name_key(name: str | None) -> str | None:
+    return None if name is None else name.casefold()
 
 
 def file_name(path: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 from secrets import token_bytes
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from .database import NotThereError, changed
@@ -35,6 +35,8 @@ class NewJob:
     copy: str | None = None
     """The path of the uploaded bytes; None if the file itself is to be read."""
     page: str | None = None
+    name: str | None = None
+    """What the picture is called, if it has no path."""
     sha256: str | None = None
 
 
@@ -147,6 +149,20 @@ def waiting(session: Session) -> dict[Priority, int]:
     return dict.fromkeys(Priority, 0) | {Priority(priority): n for priority, n in counted}
 
 
+def running(session: Session) -> int:
+    """Returns how many jobs have been begun and are not over."""
+    return session.scalar(_RUNNING) or 0
+
+
+def ahead(session: Session, name: str) -> int:
+    """Returns how many jobs are judged before this one. Raises NotThereError."""
+    row = _row(session, name)
+    if row.state != "queued":
+        return 0
+    queued = session.scalar(_AHEAD, {"priority": row.priority, "id": row.id}) or 0
+    return queued + running(session)
+
+
 def in_flight(session: Session, sha256: str) -> Job | None:
     """Returns an unfinished job for the same bytes, to wait for instead of adding a second."""
     row = session.scalars(_IN_FLIGHT, {"sha256": sha256}).first()
@@ -170,6 +186,13 @@ _FINISH = (
 )
 _WAITING = (
     select(JobRow.priority, func.count()).where(JobRow.state == "queued").group_by(JobRow.priority)
+)
+_RUNNING = select(func.count()).select_from(JobRow).where(JobRow.state == "running")
+_AHEAD = (
+    select(func.count())
+    .select_from(JobRow)
+    .where(JobRow.state == "queued")
+    .where(tuple_(JobRow.priority, JobRow.id) < tuple_(bindparam("priority"), bindparam("id")))
 )
 _IN_FLIGHT = (
     select(JobRow)
@@ -203,6 +226,7 @@ def _job(row: JobRow) -> Job:
         path=row.path,
         copy=row.copy,
         page=row.page,
+        name=row.name,
         sha256=row.sha256,
         check_id=None if row.check_id is None else to_text(row.check_id),
         error=row.error,

@@ -85,6 +85,7 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         format=_text(values, "format"),
         path=_text(values, "path"),
         page=_text(values, "page"),
+        name=_text(values, "name"),
         ms=_float(values, "ms") or 0.0,
         error=_text(values, "error"),
         code=_text(values, "code"),

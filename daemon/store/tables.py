@@ -55,8 +55,10 @@ class CheckRow(Base):
     format: Mapped[str | None]
     path: Mapped[str | None]
     page: Mapped[str | None]
+    name: Mapped[str | None]
+    """The name of a picture that came as bytes. The name of a file is in its path."""
     name_key: Mapped[str | None]
-    """The file name without its folders, case-folded, for searches."""
+    """The name, or the last part of the path, case-folded, for searches."""
     ms: Mapped[float]
     error: Mapped[str | None]
     code: Mapped[str | None]
@@ -114,6 +116,7 @@ class JobRow(Base):
     path: Mapped[str | None]
     copy: Mapped[str | None]
     page: Mapped[str | None]
+    name: Mapped[str | None]
     sha256: Mapped[str | None] = mapped_column(Sha256)
     check_id: Mapped[int | None] = mapped_column(
         NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True

@@ -68,9 +68,8 @@ def _clock_time(moment: str | None) -> str:
 
 
 def _in_one_line(check: dict[str, Any]) -> str:
-    # A daemon on Windows has paths with backslashes.
-    name = str(check.get("path") or "").replace("\\", "/").rpartition("/")[2]
-    return f"{check['summary']}: {shortened(name or str(check.get('page') or '') or 'a picture')}"
+    name = str(check.get("name") or check.get("page") or "a picture")
+    return f"{check['summary']}: {shortened(name)}"
 
 
 class ViewModel:

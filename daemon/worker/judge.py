@@ -135,6 +135,7 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
         sha256=decoded.sha256,
         path=job.job.path if config.history.paths else None,
         page=job.job.page,
+        name=job.job.name if config.history.paths else None,
     )
     if picture is None:
         return JobResult(job, finding)

@@ -217,6 +217,20 @@ class JobQueue:
         with self._changed:
             return name in self._unfinished
 
+    def ahead(self, name: str) -> int | None:
+        """Returns how many pictures are judged before this one. None if that cannot be told."""
+        with self._changed:
+            in_memory = [job.id for job in self._private]
+        try:
+            with self._store.reading() as session:
+                if name in in_memory:
+                    return in_memory.index(name) + jobs.running(session)
+                is_written = jobs.is_there(session, name)
+                found = jobs.ahead(session, name) if is_written else 0
+        except AntifakeError:
+            return None
+        return found + len(in_memory) if found else 0
+
     def wait(self, name: str, seconds: float) -> None:
         """Wait until the job is finished, but at most `seconds`."""
         with self._changed:

@@ -280,6 +280,7 @@ def _failed(job: QueuedJob, sentence: str, code: str) -> JobResult:
         sha256=about.sha256,
         path=about.path,
         page=about.page,
+        name=about.name,
         error=sentence,
         code=code,
     )

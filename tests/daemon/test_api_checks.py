@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from kit.daemon import running_daemon
@@ -206,6 +207,50 @@ def test_a_program_that_may_only_check_does_not_see_paths(daemon):
     assert daemon.get(f"/checks/{known['id']}", token=read).json == known
 
 
+def test_a_picture_that_came_as_bytes_has_the_name_that_it_was_sent_with(daemon):
+    name = "Sonnenuntergang \u202egnp.JPG"
+    found = daemon.check(png(24), name=f"../../etc/{name}", page="https://example.org").json
+    assert (found["name"], found["path"], found["page"]) == (name, None, "example.org")
+    for typed in ("sonnenUNTERGANG", "untergang \u202e"):
+        rows = daemon.get(f"/checks?{urlencode({'q': typed})}").json["checks"]
+        assert rows == [found]
+    file = daemon.check(png(25), path="/home/x/holiday.png", name="another.png").json
+    assert file["name"] == "holiday.png"
+    assert daemon.service.get(file["id"]).entry.check.name is None
+    assert daemon.check(png(26), name="x" * 256).status == 422
+    assert daemon.check(png(26), name="a\0b").status == 422
+    assert daemon.check(png(26), name=" \n ").json["name"] is None
+
+
+def test_a_name_survives_export_and_import(daemon, tiny_source, tmp_path):
+    found = daemon.check(png(27), name="=cmd|' /C calc'!A0.png").json
+    for form, kind in (("csv", "text/csv"), ("jsonl", "application/x-ndjson")):
+        file = daemon.get(f"/history/export?form={form}&q=calc").body
+        with running_daemon(tmp_path / form, tiny_source) as other:
+            done = other.ask("POST", f"/history/import?form={form}", file, Content_Type=kind).json
+            assert (done["added"], done["refused"]) == (1, [])
+            (there,) = other.get("/checks?q=CALC").json["checks"]
+        assert (there["id"], there["name"]) == (found["id"], found["name"])
+
+
+def test_no_name_is_kept_where_the_user_wants_none(daemon):
+    private = daemon.check(png(28), name="secret-letter.png", private="true")
+    assert private.json["is_stored"] is False
+    daemon.send("PATCH", "/settings", {"history.paths": False})
+    found = daemon.check(png(29), name="secret-letter.png").json
+    daemon.send("PATCH", "/settings", {"history.paths": None})
+    assert found["name"] is None
+    with sqlite3.connect(daemon.places.database) as log:
+        assert "secret-letter" not in "".join(log.iterdump())
+
+
+def test_a_program_that_may_only_check_does_not_see_names(daemon):
+    known = daemon.check(png(22), name="secret letter.png").json
+    reply = daemon.get(f"/checks/{known['id']}", token=daemon.token("check"))
+    assert reply.json["name"] is None
+    assert b"secret letter" not in reply.body
+
+
 def test_the_source_of_a_picture_is_recorded(daemon):
     origin = "moz-extension://11111111-2222-3333-4444-555555555555"
     paired = daemon.token("check", origin=origin)
@@ -295,6 +340,35 @@ def test_forgetting_leaves_nothing(daemon):
     ids = [daemon.check(png(seed)).json["id"] for seed in (20, 21)]
     assert daemon.post("/checks:forget", {"ids": ids}).json == {"forgotten": 2}
     assert daemon.post("/checks:forget", {"ids": ["no id"]}).status == 404
+
+
+def test_a_client_that_waits_is_told_how_many_pictures_come_before_its_own(tiny_source, tmp_path):
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        check = daemon.token("check")
+
+        def sent(seed: int, **about: str) -> dict:
+            return daemon.check(png(seed), token=check, prefer="wait=0", **about).json
+
+        # The model is still loading.
+        people = [sent(n) for n in range(4)]
+        assert [one["ahead"] for one in people] == [0, 1, 2, 3]
+        assert {one["state"] for one in people[1:]} == {"queued"}
+        assert people[3]["model"] == {"phase": "loading", "why": None}
+        batch = sent(10, priority="batch")
+        assert batch["ahead"] == 4
+        assert sent(11)["ahead"] == 4
+        assert sent(12, private="true")["ahead"] == 0
+        place = f"/checks/{batch['id']}"
+        asked = daemon.get(place, token=check).json
+        assert (asked["ahead"], asked["state"]) == (6, "queued")
+        assert daemon.get(f"{place}?wait=0", token=check).json == asked
+        last = eventually(lambda: done(daemon, place, check), 60)
+        assert last["id"] == batch["id"]
+
+
+def done(daemon, place: str, token: str):
+    found = daemon.get(f"{place}?wait=5", token=token)
+    return found.json if found.status == 200 else None
 
 
 def test_when_the_queue_is_full_further_pictures_are_refused_at_once(tiny_source, tmp_path):

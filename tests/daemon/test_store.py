@@ -295,11 +295,11 @@ def test_files_of_the_user_beside_the_backups_are_left_alone(path):
 def later(folder, body):
     """The real migrations and one more."""
     shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002_next.py").write_text(
-        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "0002"\n'
-        f'down_revision = "0001"\n\n\ndef upgrade():\n{body}\n'
+    (folder / "versions" / "v9999_next.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "9999"\n'
+        f'down_revision = "{OURS.head}"\n\n\ndef upgrade():\n{body}\n'
     )
-    return Migrations(folder, "0002")
+    return Migrations(folder, "9999")
 
 
 def test_the_tables_match_the_migrations(path):
@@ -310,6 +310,32 @@ def test_the_tables_match_the_migrations(path):
 def test_opening_asks_for_the_newest_version():
     assert ScriptDirectory(str(OURS.folder)).get_current_head() == OURS.head
     assert OURS.head in OURS.known()
+
+
+@pytest.mark.parametrize("version", sorted(OURS.known() - {OURS.head}))
+def test_a_store_of_every_version_so_far_is_migrated_and_keeps_its_rows(path, version):
+    old = Migrations(OURS.folder, version)
+    with open_store(path, NOW, migrations=old) as store, store.writing() as session:
+        session.execute(
+            text(
+                "INSERT INTO checks (id, source, model, prompt, path, name_key, ms)"
+                " VALUES (77, 'cli', 'm', 'p', '/a/Old.PNG', 'old.png', 1)"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO jobs (id, state, priority, attempts, source, path)"
+                " VALUES (78, 'queued', 1, 0, 'watch', '/a/b.png')"
+            )
+        )
+    with open_store(path, NOW + DAY) as store:
+        with store.reading() as session:
+            (entry,) = history.page(session, history.Filter(text="OLD")).entries
+            assert (entry.check.path, entry.check.name) == ("/a/Old.PNG", None)
+            (job,) = jobs.pending(session)
+            assert (job.path, job.name) == ("/a/b.png", None)
+        with store.database.engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
 def test_an_older_store_is_backed_up_and_migrated(path, tmp_path):

@@ -94,11 +94,11 @@ open_store(Path(sys.argv[1]), datetime(2026, 11, 22, 12, tzinfo=UTC), migrations
 
 def migrations(folder, steps):
     shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002_next.py").write_text(
-        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "0002"\n'
-        f'down_revision = "0001"\n\n\ndef upgrade():\n{"".join(steps)}'
+    (folder / "versions" / "v9999_next.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "9999"\n'
+        f'down_revision = "{OURS.head}"\n\n\ndef upgrade():\n{"".join(steps)}'
     )
-    return Migrations(folder, "0002")
+    return Migrations(folder, "9999")
 
 
 @pytest.mark.parametrize("done", range(len(STEPS) + 1))

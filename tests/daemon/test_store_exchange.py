@@ -62,6 +62,7 @@ def full(tmp_path):
                     format="PNG",
                     path=f"/a/{text}",
                     page=text,
+                    name=text,
                     ms=n / 3,
                 )
                 checks.add(session, found, NOW + n * DAY)

@@ -141,6 +141,7 @@ def _asked(form: dict[str, Any]) -> CheckRequest:
         priority=Priority.BATCH if form["priority"] == "batch" else Priority.PERSON,
         path=form.get("path") or None,
         page=form.get("page") or None,
+        name=form.get("name") or None,
         is_private=form["private"],
     )
 
@@ -200,7 +201,9 @@ def _done(found: Answer) -> Response:
 
 
 def _not_yet(ticket: Ticket) -> Response:
-    response = jsonify(serialize.ticket(ticket))
+    response = jsonify(
+        serialize.ticket(ticket, service().ahead(ticket.id), service().model_state())
+    )
     response.status_code = 202
     response.headers["Location"] = f"/api/v1/checks/{ticket.id}"
     response.headers["Retry-After"] = "1"

@@ -66,9 +66,12 @@ class Hello(Schema):
     nonce = _words(200, 8, required=True)
 
 
+_some_scopes = Length(1, len(SCOPES))
+
+
 class PairingWish(Schema):
     name = _words(80, 1, required=True)
-    scopes = List(String(validate=OneOf(list(SCOPES))), required=True, validate=Length(1, 4))
+    scopes = List(String(validate=OneOf(list(SCOPES))), required=True, validate=_some_scopes)
 
 
 class CheckForm(Schema):
@@ -76,6 +79,7 @@ class CheckForm(Schema):
     source = String(validate=OneOf(["extension", "tray", "cli", "api"]))
     page = _words(2000)
     path = _words(4096)
+    name = _words(255, metadata={"description": "What people call it, if there is no path"})
     private = Boolean(load_default=False)
     priority = String(validate=OneOf(["person", "batch"]), load_default="person")
 
@@ -212,6 +216,7 @@ class Check(Schema):
     format = _maybe(String)
     path = _maybe(String)
     page = _maybe(String)
+    name = _maybe(String)
     source = String()
     ms = Float()
     has_thumbnail = Boolean()
@@ -222,9 +227,18 @@ class CheckAmong(Check):
     """A check inside another answer."""
 
 
+class Loading(Schema):
+    """Whether the model is loaded."""
+
+    phase = String(metadata={"enum": ["asleep", "loading", "ready", "broken"]})
+    why = _maybe(String)
+
+
 class Ticket(Schema):
     id = String()
     state = String(metadata={"enum": ["queued", "running"]})
+    ahead = Integer(allow_none=True, metadata={"description": "Pictures that are judged before it"})
+    model = Nested(Loading)
 
 
 class Checks(Schema):
@@ -347,8 +361,12 @@ class Token(Schema):
     revoked = _maybe(String)
 
 
+class TokenAmong(Token):
+    """A token inside another answer."""
+
+
 class Tokens(Schema):
-    tokens = List(Nested(Token))
+    tokens = List(Nested(TokenAmong))
 
 
 class Login(Schema):

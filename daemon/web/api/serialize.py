@@ -13,6 +13,7 @@ from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.exchange import Imported
 from antifake.daemon.store.tokens import Token
 from antifake.daemon.watcher import FolderState
+from antifake.daemon.worker.model_process import ModelState
 
 Json = dict[str, Any]
 
@@ -40,7 +41,7 @@ class Reader(Protocol):
 
 
 def check(answer: Answer, reader: Reader) -> Json:
-    """Returns a check. Only callers who may read the history get paths, addresses and notes."""
+    """Returns a check. Only callers who may read the history get paths, names, addresses, notes."""
     found = answer.entry.check
     may_read = bool({"read", "admin"} & reader.scopes)
     return {
@@ -57,14 +58,21 @@ def check(answer: Answer, reader: Reader) -> Json:
         "explanation": answer.explanation,
         "path": found.path if may_read else None,
         "page": found.page if may_read else None,
+        "name": found.shown_name if may_read else None,
         "has_thumbnail": answer.entry.has_thumbnail,
         "is_stored": answer.is_stored,
         **{name: getattr(found, name) for name in _OF_CHECK},
     }
 
 
-def ticket(waiting: Ticket) -> Json:
-    return {"id": waiting.id, "state": waiting.state}
+def ticket(waiting: Ticket, ahead: int | None, model: ModelState) -> Json:
+    """Returns a check that is not done. `ahead`: how many pictures are judged before it."""
+    return {
+        "id": waiting.id,
+        "state": "queued" if ahead else waiting.state,
+        "ahead": ahead,
+        "model": {"phase": model.phase, "why": model.why},
+    }
 
 
 def said(correction: Correction | None, *, with_note: bool) -> Json | None:
@@ -74,8 +82,10 @@ def said(correction: Correction | None, *, with_note: bool) -> Json | None:
     return {"label": correction.label, "at": moment(correction.at), "note": note}
 
 
-def state(now: State, version: str, last_event: int) -> Json:
+def state(now: State, reader: Reader, version: str, last_event: int) -> Json:
+    """Returns the state. Only callers who may read the history get the notices."""
     model = now.model
+    may_read = bool({"read", "admin"} & reader.scopes)
     return {
         "mode": now.mode,
         "model": {
@@ -86,7 +96,7 @@ def state(now: State, version: str, last_event: int) -> Json:
         },
         "waiting": now.waiting,
         "paused_until": moment(now.paused_until),
-        "notices": now.notices,
+        "notices": now.notices if may_read else [],
         "version": version,
         "last_event": last_event,
     }

@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from antifake.daemon.web.context import context, service
-from antifake.daemon.web.guards import requires
+from antifake.daemon.web.guards import caller, requires
 
 from . import schemas, serialize
 
@@ -21,13 +21,17 @@ def health() -> Response:
 
 
 @routes.get("/state")
-@requires("read")
+@requires("check", "read")
 @routes.output(schemas.State)
 def get_state() -> Response:
-    """Get the state of the daemon"""
+    """Get the state of the daemon
+
+    The notices are for callers who may read the history; for others the list is empty.
+    """
     # The event number first, so that events in between are sent again and not lost.
     last = service().events.last
-    return jsonify(serialize.state(service().state(), context().about.version, last))
+    version = context().about.version
+    return jsonify(serialize.state(service().state(), caller(), version, last))
 
 
 @routes.post("/notices:dismiss")

@@ -1,7 +1,6 @@
 """Checks pictures that the user drops, pastes or chooses on the page.
 
-Only the bytes are sent. A browser does not tell the path of a file, and the name alone would not
-help to find it again, so the page sends neither.
+The bytes are sent, and the name to recognise the picture by: a browser does not tell the path.
 """
 
 from typing import Any
@@ -18,6 +17,7 @@ from .render import routes
 
 BYTES = "application/octet-stream"
 """Like JSON, no form can send it."""
+LONGEST_NAME = 255
 WAIT_S = 10.0
 
 
@@ -25,7 +25,9 @@ WAIT_S = 10.0
 @requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
 def check() -> Response:
     data = request.get_data(cache=False)
-    return _answered(wait_for(service().check(data, CheckRequest(source=SOURCE)), WAIT_S))
+    name = request.args.get("name", "")[:LONGEST_NAME]
+    asked = CheckRequest(source=SOURCE, name=name or None)
+    return _answered(wait_for(service().check(data, asked), WAIT_S))
 
 
 @routes.get("/given/<name>")

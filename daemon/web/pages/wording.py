@@ -70,8 +70,8 @@ def short(text: str, longest: int = LONGEST_NAME) -> str:
 def name_of(answer: Answer) -> str:
     """Returns the whole name of a picture, made inert."""
     check = answer.entry.check
-    if check.path:
-        return inert(file_name(check.path)) or "a file without a name"
+    if check.path or check.name:
+        return inert(check.shown_name) or "a file without a name"
     if check.page:
         return f"a picture from {inert(check.page)}"
     return "a picture given to this page" if check.source == "page" else "a picture without a name"

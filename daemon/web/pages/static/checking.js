@@ -1,10 +1,11 @@
 // Pictures that the user drops, pastes or chooses. They are sent to antifake on this computer one
-// after the other, as bytes without a name. Only this tab shows the name.
+// after the other: the bytes and the file's name, as a browser does not tell where the file lies.
 
 import { json, send } from "./asking.js";
 import { inert, short } from "./names.js";
 
 const SUFFIX = /\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|avif|hei[cf])$/i;
+const PASTED = "image.png"; // what browsers call a picture on the clipboard that has no name
 const AGAIN_MS = 1_000;
 const place = document.getElementById("given");
 const closing = document.getElementById("given-close");
@@ -98,12 +99,18 @@ async function judged(file) {
     throw new Error("This is not a picture.");
   }
   if (file.size > most) throw new Error(`This is too large: at most ${most / 1e6} MB are taken.`);
-  let answer = await send("/changes/check", await bytes(file));
+  let answer = await send(`/changes/check?${nameOf(file)}`, await bytes(file));
   while (answer.state !== "done") {
     await new Promise((after) => setTimeout(after, AGAIN_MS));
     answer = await json(`/given/${encodeURIComponent(answer.id)}`);
   }
   return answer;
+}
+
+/** Returns the name as part of an address. URLSearchParams also takes what is not valid text. */
+function nameOf({ name }) {
+  const known = name === PASTED ? "" : [...name].slice(0, 255).join("");
+  return new URLSearchParams({ name: known });
 }
 
 async function bytes(file) {
