@@ -29,6 +29,7 @@ SCOPES = {
     "check": "have pictures checked",
     "read": "see the history: pictures, verdicts, and where the files lie",
     "correct": "say what a picture is",
+    "open": "open the history in your browser, where everything can be changed",
     "admin": "do everything: settings, folders, forgetting, and letting others in",
 }
 """The scopes of tokens, as described to the user who grants them."""
@@ -155,6 +156,13 @@ class Access:
         """Returns all tokens, also revoked ones, oldest first."""
         with self._store.reading() as session:
             return list(tokens.all_tokens(session))
+
+    def token(self, token_id: int | None) -> Token:
+        """Returns a token by its id. Raises NotThereError."""
+        for found in self.tokens():
+            if found.id == token_id:
+                return found
+        raise NotThereError("There is no such token.")
 
     def origins(self) -> frozenset[str]:
         """Returns the origins of all valid tokens. Cached: browser requests need them often."""

@@ -76,6 +76,49 @@ def test_an_extension_pairs_checks_a_picture_and_is_revoked(daemon):
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
+def test_a_program_sees_its_own_token_and_gives_it_back(daemon):
+    for scope in ("check", "correct", "read", "open"):
+        secret = daemon.token(scope, origin=ORIGIN)
+        mine = daemon.get("/tokens/self", token=secret, Origin=ORIGIN).json
+        assert (mine["name"], mine["scopes"], mine["origin"]) == ("test", [scope], ORIGIN)
+        assert mine["last_used"] is not None
+        assert mine in daemon.get("/tokens").json["tokens"]
+        assert daemon.ask("DELETE", "/tokens/self", token=secret, Origin=ORIGIN).status == 204
+        assert daemon.get("/tokens/self", token=secret).status == 401
+        assert daemon.ask("DELETE", "/tokens/self", token=secret).status == 401
+    assert daemon.get("/tokens/self").json["name"] == "this computer"
+    assert daemon.get("/tokens/self", token=None).status == 401
+
+
+def test_a_program_that_may_check_sees_the_state_without_the_notices(daemon):
+    daemon.service.notice("The disk was full on Monday.")
+    told = {
+        scope: daemon.get("/state", token=daemon.token(scope)).json for scope in ("check", "read")
+    }
+    assert told["check"]["notices"] == []
+    assert told["read"]["notices"] == ["The disk was full on Monday."]
+    assert told["check"] | {"notices": [], "last_event": 0} == told["read"] | {
+        "notices": [],
+        "last_event": 0,
+    }
+    assert daemon.get("/state", token=daemon.token("correct")).status == 403
+
+
+def test_a_browser_may_be_allowed_to_open_the_history_and_nothing_more(daemon):
+    asked = ask(daemon, {"name": "antifake in Chromium", "scopes": ["check", "open"]}).json
+    daemon.post(f"/pairings/{asked['id']}/accept")
+    secret = poll(daemon, asked).json["token"]
+    login = daemon.post("/logins", {"next": "/review"}, token=secret, Origin=ORIGIN)
+    assert login.status == 200
+    assert login.headers["Access-Control-Allow-Origin"] == ORIGIN
+    place = "/" + login.json["url"].removeprefix(f"http://127.0.0.1:{daemon.port}")
+    assert daemon.get(place, token=None).status == 303
+    for path in ("/checks", "/pairings", "/tokens", "/settings"):
+        assert daemon.get(path, token=secret).status == 403
+    for scope in ("check", "read", "correct"):
+        assert daemon.post("/logins", {}, token=daemon.token(scope)).status == 403
+
+
 def test_a_rejected_program_gets_no_token(daemon):
     asked = ask(daemon).json
     assert daemon.post(f"/pairings/{asked['id']}/reject").status == 204

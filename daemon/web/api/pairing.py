@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import access, context
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import requires
+from antifake.daemon.web.guards import caller, requires
 
 from . import schemas, serialize
 
@@ -110,6 +111,23 @@ def get_tokens() -> Response:
     return jsonify(tokens=[serialize.token(one) for one in access().tokens()])
 
 
+@routes.get("/tokens/self")
+@requires(*SCOPES)
+@routes.output(schemas.Token)
+def get_own_token() -> Response:
+    """Get the token of this request: its name, its scopes and when it was last used"""
+    return jsonify(serialize.token(access().token(caller().token_id)))
+
+
+@routes.delete("/tokens/self")
+@requires(*SCOPES)
+@routes.output({}, 204)
+def revoke_own_token() -> Response:
+    """Revoke the token of this request, at once"""
+    access().revoke(access().token(caller().token_id).id)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
 @routes.delete("/tokens/<name>")
 @requires("admin")
 @routes.output({}, 204)
@@ -120,7 +138,7 @@ def revoke(name: str) -> Response:
 
 
 @routes.post("/logins")
-@requires("admin")
+@requires("open")
 # No schema: the body may be left out, and our own programs then send null.
 @routes.input(schemas.LoginWish, arg_name="body", validation=False)
 @routes.output(schemas.Login)
