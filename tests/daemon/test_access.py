@@ -114,7 +114,7 @@ def test_a_token_needs_a_name_and_scopes_that_exist(access, name, scopes):
 
 
 def test_every_scope_has_words_for_people():
-    assert set(SCOPES) == {"check", "read", "correct", "admin"}
+    assert set(SCOPES) == {"check", "read", "correct", "open", "admin"}
     assert all(SCOPES.values())
 
 
