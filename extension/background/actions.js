@@ -19,7 +19,12 @@ export async function act({ action }, asker) {
 /** @type {Record<string, (subject: string, asker: Asker) => Promise<unknown>>} */
 const ACTIONS = {
   retry: (_, { tabId, frameId }) => retry(tabId, frameId),
-  connect: (scope) => open(scope ? `pages/options.html?scope=${encodeURIComponent(scope)}#connect` : "pages/options.html#connect"),
+  connect: (scope) =>
+    open(
+      scope
+        ? `pages/options.html?scope=${encodeURIComponent(scope)}#connect`
+        : "pages/options.html#connect",
+    ),
   allow: (pattern) => open(`pages/permission.html?origin=${encodeURIComponent(pattern)}`),
   "site-ask": async (_, { site, tabId, frameId }) => {
     if (site !== null) {

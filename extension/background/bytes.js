@@ -160,7 +160,7 @@ export function pictureOf(bytes) {
 export function isPicture(bytes) {
   const start = String.fromCharCode(...bytes.subarray(0, 16));
   return (
-    /^(\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM|II\*\0|MM\0\*)/.test(start) ||
+    /^(\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|BM|II\*\0|MM\0\*)/.test(start) ||
     /^RIFF[^]{4}WEBP/.test(start) ||
     /^[^]{4}ftyp(avif|avis|heic|heix|heim|heis|hevc|mif1|msf1)/.test(start)
   );

@@ -310,7 +310,8 @@ async function judge({ data, seen }, message, asker) {
   const known = hash === null ? null : await earlier(hash);
   const form = known ? null : await formOf(data, about.name, message, asker);
   const answer =
-    known ?? (await ask({ method: "POST", path: "/checks", form: form ?? undefined, wait: WAIT_S }));
+    known ??
+    (await ask({ method: "POST", path: "/checks", form: form ?? undefined, wait: WAIT_S }));
   if (hash !== null && answer.status < 202 && answer.body.state === "done") {
     const { id, model, prompt } = answer.body;
     await rememberBytes(hash, { id, model, prompt, at: Date.now() });

@@ -75,16 +75,16 @@ export async function find(last = null) {
  * Calls antifake with the token.
  *
  * @param {Connection} connection
- * @param {Call} call
+ * @param {Call} what
  * @param {(port: number) => Promise<void>} [moved] Is told the port if it is another one.
  * @returns {Promise<Answer>} Throws DaemonError.
  */
-export async function call(connection, call, moved) {
+export async function call(connection, what, moved) {
   const port = await proven(connection);
   if (port !== connection.port) {
     await moved?.(port);
   }
-  const answer = await request(port, call, connection.token);
+  const answer = await request(port, what, connection.token);
   return checked(answer, port);
 }
 
@@ -123,7 +123,12 @@ export async function proves({ token, tokenId }, port) {
   const nonce = hex(crypto.getRandomValues(new Uint8Array(16)));
   const body = { token_id: tokenId, nonce };
   try {
-    const answer = await request(port, { method: "POST", path: "/hello", json: body }, null, LOOK_MS);
+    const answer = await request(
+      port,
+      { method: "POST", path: "/hello", json: body },
+      null,
+      LOOK_MS,
+    );
     return sameText(answer.body?.proof, await proofOf(token, `${nonce}:${port}`));
   } catch {
     return false;
@@ -134,30 +139,30 @@ export async function proves({ token, tokenId }, port) {
  * Sends one request, with the rules that hold for all of them.
  *
  * @param {number} port
- * @param {Call & {secret?: string}} call
+ * @param {Call & {secret?: string}} what
  * @param {string|null} token
  * @param {number} [ms]
  * @returns {Promise<{status: number, body: any}>} Throws what fetch throws.
  */
-export async function request(port, call, token, ms = CALL_MS) {
+export async function request(port, what, token, ms = CALL_MS) {
   const headers = new Headers();
   if (token !== null) {
     headers.set("Authorization", `Bearer ${token}`);
   }
-  if (call.json !== undefined) {
+  if (what.json !== undefined) {
     headers.set("Content-Type", "application/json");
   }
-  if (call.wait !== undefined) {
-    headers.set("Prefer", `wait=${call.wait}`);
+  if (what.wait !== undefined) {
+    headers.set("Prefer", `wait=${what.wait}`);
   }
-  if (call.secret !== undefined) {
-    headers.set("X-Pairing-Secret", call.secret);
+  if (what.secret !== undefined) {
+    headers.set("X-Pairing-Secret", what.secret);
   }
-  const response = await fetch(`http://127.0.0.1:${port}/api/v1${call.path}`, {
-    method: call.method,
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1${what.path}`, {
+    method: what.method,
     headers,
-    body: call.json === undefined ? call.form : JSON.stringify(call.json),
-    signal: AbortSignal.timeout(ms + 1000 * (call.wait ?? 0)),
+    body: what.json === undefined ? what.form : JSON.stringify(what.json),
+    signal: AbortSignal.timeout(ms + 1000 * (what.wait ?? 0)),
     credentials: "omit",
     redirect: "error",
     cache: "no-store",

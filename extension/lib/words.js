@@ -23,9 +23,7 @@ export function words(key, ...values) {
 export function count(key, n, ...values) {
   const rule = new Intl.PluralRules(language()).select(n);
   const written = [n.toLocaleString(language()), ...values.map(String)];
-  return (
-    chrome.i18n.getMessage(`${key}_${rule}`, written) || words(`${key}_other`, ...written)
-  );
+  return chrome.i18n.getMessage(`${key}_${rule}`, written) || words(`${key}_other`, ...written);
 }
 
 /** The language of the words. The browser may have another, if there are none in it. */

@@ -1,0 +1,50 @@
+import js from "@eslint/js";
+import globals from "globals";
+
+const strict = {
+  ...js.configs.recommended.rules,
+  curly: "error",
+  eqeqeq: "error",
+  "no-implied-eval": "error",
+  "no-eval": "error",
+  "no-var": "error",
+  "prefer-const": "error",
+  "no-shadow": "error",
+  "no-unused-vars": ["error", { ignoreRestSiblings: true, caughtErrors: "none" }],
+  complexity: ["error", 12],
+  "max-lines-per-function": ["error", { max: 45, skipComments: true, skipBlankLines: true }],
+  // What a page could be harmed by. Texts of pages and pictures are shown by textContent only.
+  "no-restricted-properties": [
+    "error",
+    { property: "innerHTML" },
+    { property: "outerHTML" },
+    { property: "insertAdjacentHTML" },
+    { object: "document", property: "write" },
+  ],
+};
+
+export default [
+  {
+    files: ["**/background/**/*.js", "**/lib/**/*.js"],
+    languageOptions: { globals: { ...globals.serviceworker, ...globals.webextensions } },
+    rules: strict,
+  },
+  {
+    files: ["**/pages/**/*.js"],
+    languageOptions: { globals: { ...globals.browser, ...globals.webextensions } },
+    rules: strict,
+  },
+  {
+    files: ["**/content/**/*.js"],
+    languageOptions: {
+      sourceType: "script",
+      globals: { ...globals.browser, ...globals.webextensions },
+    },
+    rules: strict,
+  },
+  {
+    files: ["**/unit/**/*.mjs"],
+    languageOptions: { globals: { ...globals.node } },
+    rules: { ...strict, "max-lines-per-function": "off" },
+  },
+];
