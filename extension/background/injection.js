@@ -3,10 +3,18 @@
 /** In this order: each uses those before it. */
 export const CONTENT_FILES = [
   "content/dom.js",
+  "content/addresses.js",
+  "content/words.js",
+  "content/messaging.js",
+  "content/surface.js",
   "content/pictures.js",
   "content/bytes.js",
+  "content/checking.js",
+  "content/placement.js",
   "content/card_style.js",
+  "content/card_view.js",
   "content/card.js",
+  "content/spatial.js",
   "content/picker.js",
   "content/marks.js",
   "content/main.js",

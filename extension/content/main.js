@@ -1,0 +1,42 @@
+// Takes the messages of the worker.
+"use strict";
+
+(() => {
+  const antifake = globalThis.antifake;
+  if (antifake.isStarted) {
+    return;
+  }
+  antifake.isStarted = true;
+  const { card, pictures, picker, marks } = antifake;
+
+  /** @param {object} message of the menu @returns {void} */
+  function openCard(message) {
+    const found = pictures.fromMenu(message);
+    if (found) {
+      card.open(found, { isByKeyboard: pictures.wasByKeyboard() });
+    }
+    // No picture was under the pointer, or the page had none of our scripts yet to see which one.
+    else {
+      picker.start();
+    }
+  }
+
+  const deeds = {
+    "card.open": openCard,
+    "card.retry": () => {
+      card.retry();
+      marks.retry();
+    },
+    "pick.start": () => picker.start(),
+    "marks.start": () => marks.start(),
+    "marks.stop": () => marks.stop(),
+  };
+
+  chrome.runtime.onMessage.addListener((message, sender, answer) => {
+    if (sender.id !== chrome.runtime.id || !Object.hasOwn(deeds, message?.type)) {
+      return;
+    }
+    deeds[message.type](message);
+    answer({});
+  });
+})();
