@@ -175,12 +175,33 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_daemon(root: Path, source: Path, settings: str = "") -> Iterator[Asked]:
+def running_daemon(
+    root: Path, source: Path, settings: str = "", port: int | None = None
+) -> Iterator[Asked]:
     """Runs a daemon. `source` is the tiny model of `tiny_source`, `settings` is TOML."""
-    home = tiny_home_in(root / "home", source)
+    with daemon_of(tiny_home_in(root / "home", source), root, settings, port) as asked:
+        yield asked
+
+
+@contextmanager
+def mini_daemon(
+    root: Path, mini_home: Home, settings: str = "", port: int | None = None
+) -> Iterator[Asked]:
+    """Runs a daemon with the embedded model of `mini_home`, and a history of its own."""
+    home = Home(root / "home")
+    home.models.mkdir(parents=True)
+    (home.models / "mini").symlink_to((mini_home.models / "mini").absolute())
+    with daemon_of(home, root, settings, port) as asked:
+        yield asked
+
+
+@contextmanager
+def daemon_of(
+    home: Home, root: Path, settings: str = "", port: int | None = None
+) -> Iterator[Asked]:
     places = Places(home, root / "config.toml", root / "data", root / "state", root / "logs")
     places.make()
-    places.config.write_text(f"[server]\nport = {free_port()}\n{settings}")
+    places.config.write_text(f"[server]\nport = {port or free_port()}\n{settings}")
     stopped = threading.Event()
     with started(places, stopped.set) as daemon:
         yield Asked(
