@@ -3,6 +3,8 @@
 // Before every request with a token or a picture, whatever listens on the port must prove that it
 // issued the token. Another program that took the port learns nothing.
 
+import { loadSettings } from "./storage.js";
+
 /**
  * @typedef {import("./storage.js").Connection} Connection
  *
@@ -39,8 +41,17 @@ export class DaemonError extends Error {
   }
 }
 
-/** The ports on which antifake may be. @param {number|null} last @returns {number[]} */
-export function ports(last) {
+/**
+ * The ports on which antifake may be, the likeliest first.
+ *
+ * @param {number|null} last Where it was last.
+ * @param {number|null} chosen The only one, if the person has named it.
+ * @returns {number[]}
+ */
+export function ports(last, chosen) {
+  if (chosen !== null) {
+    return [chosen];
+  }
   const usual = Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i);
   return last === null ? usual : [last, ...usual.filter((port) => port !== last)];
 }
@@ -60,7 +71,8 @@ export async function find(last = null) {
   if (!(await isAllowed())) {
     throw new DaemonError("blocked");
   }
-  const looks = await Promise.all(ports(last).map(look));
+  const { port: chosen } = await loadSettings();
+  const looks = await Promise.all(ports(last, chosen).map(look));
   const found = looks.find((one) => one.kind === "found");
   if (found?.kind === "found") {
     if (found.api !== "v1") {
@@ -68,7 +80,7 @@ export async function find(last = null) {
     }
     return found;
   }
-  throw new DaemonError(causeOf(looks, last));
+  throw new DaemonError(causeOf(looks));
 }
 
 /**
@@ -98,10 +110,11 @@ export async function proven(connection) {
   if (!(await isAllowed())) {
     throw new DaemonError("blocked");
   }
-  if (await proves(connection, connection.port)) {
-    return connection.port;
+  const { port: chosen } = await loadSettings();
+  const [likeliest, ...others] = ports(connection.port, chosen);
+  if (await proves(connection, likeliest)) {
+    return likeliest;
   }
-  const others = ports(connection.port).slice(1);
   const asked = await Promise.all(others.map((port) => proves(connection, port)));
   const at = asked.indexOf(true);
   if (at >= 0) {
@@ -226,18 +239,14 @@ async function look(port) {
  * Why antifake was not found. A refused connection fails at once. So if no port answered in time,
  * not even by refusing, it is the browser that keeps the requests back.
  *
- * @param {Look[]} looks
- * @param {number|null} last
+ * @param {Look[]} looks The likeliest port first.
  * @returns {Cause}
  */
-function causeOf(looks, last) {
+function causeOf(looks) {
   if (looks.every((one) => one.kind === "silent")) {
     return "blocked";
   }
-  const isOnItsPort = (/** @type {Look} */ one) => one.port === (last ?? FIRST_PORT);
-  return looks.some((one) => isOnItsPort(one) && one.kind === "stranger")
-    ? "stranger"
-    : "not-running";
+  return looks[0].kind === "stranger" ? "stranger" : "not-running";
 }
 
 /** @param {Response} response */

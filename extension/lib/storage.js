@@ -15,6 +15,7 @@
  * @property {"ask"|"yes"|"no"} linked Whether a linked picture file is checked instead.
  * @property {"host"|"address"|"no"} sendPage What the history learns about the page.
  * @property {boolean} sendTitle Whether the title of the page is in the name of a picture.
+ * @property {number|null} port Where antifake is, if it is not on one of its usual ports.
  *
  * @typedef {"auto"|"never"} SiteMode Without a mode a site is checked when the person asks.
  */
@@ -25,14 +26,16 @@ export const DEFAULTS = {
   linked: "ask",
   sendPage: "host",
   sendTitle: false,
+  port: null,
 };
 
-/** @type {Record<keyof Settings, unknown[]>} */
+/** @type {Record<keyof Settings, (value: any) => boolean>} */
 const ALLOWED = {
-  menuOnPicturesOnly: [true, false],
-  linked: ["ask", "yes", "no"],
-  sendPage: ["host", "address", "no"],
-  sendTitle: [true, false],
+  menuOnPicturesOnly: (value) => typeof value === "boolean",
+  linked: (value) => ["ask", "yes", "no"].includes(value),
+  sendPage: (value) => ["host", "address", "no"].includes(value),
+  sendTitle: (value) => typeof value === "boolean",
+  port: (value) => value === null || (Number.isInteger(value) && value > 0 && value < 65536),
 };
 
 /** Keeps content scripts out of the storage, where the browser can. */
@@ -115,8 +118,7 @@ function allowed(settings) {
     Object.fromEntries(
       given.filter(
         ([name, value]) =>
-          Object.hasOwn(ALLOWED, name) &&
-          ALLOWED[/** @type {keyof Settings} */ (name)].includes(value),
+          Object.hasOwn(ALLOWED, name) && ALLOWED[/** @type {keyof Settings} */ (name)](value),
       ),
     )
   );
