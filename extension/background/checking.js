@@ -312,10 +312,6 @@ async function judge({ data, seen }, message, asker) {
   const answer =
     known ??
     (await ask({ method: "POST", path: "/checks", form: form ?? undefined, wait: WAIT_S }));
-  if (hash !== null && answer.status < 202 && answer.body.state === "done") {
-    const { id, model, prompt } = answer.body;
-    await rememberBytes(hash, { id, model, prompt, at: Date.now() });
-  }
   return outcome(answer, about, asker);
 }
 
@@ -408,12 +404,21 @@ async function outcome({ status, body }, { seen, name }, asker) {
     return { state: "waiting", id, text: waiting(body), seen: seen ?? "file" };
   }
   const scopes = (await loadConnection())?.scopes ?? [];
-  const view = viewOf(body.check ?? body, { seen, scopes, isPrivate });
+  const checked = body.check ?? body;
+  const view = viewOf(checked, { seen, scopes, isPrivate });
   if (!isPrivate) {
     const { id, tone, word, sure } = view;
     await remember(tabId, { ...result, id, tone, word, sure });
+    await rememberJudged(checked);
   }
   return view;
+}
+
+/** @param {any} check A failed check of bytes is sent again the next time. */
+async function rememberJudged({ id, sha256: hash, label, model, prompt }) {
+  if (hash && label) {
+    await rememberBytes(hash, { id, model, prompt, at: Date.now() });
+  }
 }
 
 /**
