@@ -217,7 +217,8 @@ class Access:
 
         The proof includes our port. So a program on another port that relays the request gets a
         proof that its client rejects. For an unknown token, the result looks the same but is
-        random. LOCAL_TOKEN_ID is this computer's token.
+        random. LOCAL_TOKEN_ID is this computer's token. A revoked token has a proof, so that its
+        client dares to use it and is told that it was revoked.
         """
         key = self._key_of(token_id) or self._random_key + str(token_id).encode()
         message = f"{nonce}:{port}".encode("utf-8", "surrogatepass")

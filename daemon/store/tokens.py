@@ -66,9 +66,9 @@ def find(session: Session, secret: str) -> Token | None:
 
 
 def hash_of(session: Session, token_id: int) -> str | None:
-    """Returns the hash of a valid token's secret, 64 hex digits, or None."""
+    """Returns the hash of a token's secret, 64 hex digits, also if it is revoked, or None."""
     row = session.get(TokenRow, token_id)
-    return row.hash if row and row.revoked is None else None
+    return row.hash if row else None
 
 
 def is_use_worth_noting(token: Token, now: datetime) -> bool:

@@ -204,6 +204,7 @@ function causeOfStatus(status, code) {
   /** @type {Record<string, Cause>} */
   const codes = {
     scope: "scope",
+    wrong_origin: "revoked", // This browser has no valid token any more.
     queue_full: "queue-full",
     no_model: "no-model",
     model_died: "no-model",

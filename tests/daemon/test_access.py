@@ -154,6 +154,14 @@ def test_only_a_program_that_has_the_token_can_make_the_proof(access):
     assert access.proof(token.id, "a nonce!", 8766) != expected
 
 
+def test_a_revoked_token_still_has_a_proof_and_is_refused_when_it_is_used(access):
+    token, secret = access.issue("extension", ["check"])
+    before = access.proof(token.id, "a nonce!", 8765)
+    access.revoke(token.id)
+    assert access.proof(token.id, "a nonce!", 8765) == before
+    assert access.authenticate(secret) is None
+
+
 def test_programs_on_this_computer_get_a_proof_without_knowing_an_id(access, tmp_path):
     assert len(access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765)) == 64
     secret = access.local_secret(tmp_path / "local.token")
@@ -165,9 +173,7 @@ def test_programs_on_this_computer_get_a_proof_without_knowing_an_id(access, tmp
 
 
 def test_the_proof_for_an_unknown_token_looks_the_same(access):
-    token, _ = access.issue("extension", ["check"])
-    access.revoke(token.id)
-    for unknown in (token.id, 7, 2**63 - 1):
+    for unknown in (7, 2**63 - 1):
         first = access.proof(unknown, "a nonce!", 8765)
         assert len(first) == 64
         assert access.proof(unknown, "a nonce!", 8765) == first
