@@ -45,7 +45,8 @@ class QueueFullError(AntifakeError):
     retry_after_s = 2
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} pictures are waiting already; try again in a moment.")
+        what = "1 picture is" if waiting == 1 else f"{waiting} pictures are"
+        super().__init__(f"{what} waiting already; try again in a moment.")
 
 
 class JobQueue:

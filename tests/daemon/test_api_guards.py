@@ -347,13 +347,15 @@ NEEDS = [
     ("GET", "/settings", {"read"}),
     ("PATCH", "/settings", set()),
     ("POST", "/settings:reload", set()),
-    ("GET", "/state", {"read"}),
+    ("GET", "/state", {"check", "read"}),
     ("POST", "/notices:dismiss", set()),
     ("GET", "/stats", {"read"}),
     ("GET", "/events", {"read"}),
     ("GET", "/tokens", set()),
     ("DELETE", "/tokens/1", set()),
-    ("POST", "/logins", set()),
+    ("GET", "/tokens/self", {"check", "read", "correct", "open"}),
+    ("DELETE", "/tokens/self", {"check", "read", "correct", "open"}),
+    ("POST", "/logins", {"open"}),
     ("GET", "/pairings", set()),
     ("POST", "/pairings/x/accept", set()),
     ("POST", "/pairings/x/reject", set()),
@@ -366,7 +368,7 @@ NEEDS = [
 
 @pytest.fixture(scope="module")
 def tokens(daemon) -> dict[str, str]:
-    return {scope: daemon.token(scope) for scope in ("check", "read", "correct")}
+    return {scope: daemon.token(scope) for scope in ("check", "read", "correct", "open")}
 
 
 @pytest.mark.parametrize(("method", "path", "scopes"), NEEDS)
