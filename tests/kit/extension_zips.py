@@ -99,7 +99,7 @@ def unpack(path: Path, folder: Path) -> Path:
 
 def lint(folder: Path) -> list[str]:
     """Returns the errors and warnings of Mozilla's linter for an unpacked extension."""
-    command = [WEB_EXT, "lint", "--source-dir", folder, "--output", "json", "--no-config-discovery"]
+    command = [str(WEB_EXT), "lint", "--source-dir", str(folder), "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout.strip():
         raise RuntimeError(done.stderr)

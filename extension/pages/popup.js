@@ -1,0 +1,156 @@
+// The popup of the toolbar button. No page can imitate it, so its verdicts are the ones to believe.
+
+import { ask, diagnose } from "../lib/doctor.js";
+import { problemOf, resultsOf } from "../lib/results.js";
+import { loadConnection } from "../lib/storage.js";
+import { words } from "../lib/words.js";
+import { act, connect, openHistory } from "./actions.js";
+import { button, byId, element, sign, translate } from "./elements.js";
+import { listOf, rowOfCheck, rowOfResult } from "./results.js";
+import { showSite } from "./site.js";
+import { isOpenToUs, pick, shownTab } from "./tab.js";
+
+/**
+ * @typedef {import("../lib/doctor.js").Diagnosis} Diagnosis
+ * @typedef {import("../lib/messages.js").Problem} Problem
+ */
+
+const MOST_HERE = 4;
+const MOST_LATEST = 3;
+const SKELETON_MS = 100;
+
+/** Shows what is known here, and then what antifake says. */
+async function show() {
+  translate();
+  byId("history").addEventListener("click", () => details());
+  byId("options").addEventListener("click", () => leave(chrome.runtime.openOptionsPage()));
+  const tab = await shownTab();
+  byId("private").hidden = !tab?.incognito;
+  await Promise.all([showPage(tab), showSite(byId("site"), tab)]);
+  await showDaemon();
+}
+
+/** Shows the verdicts of this tab. @param {chrome.tabs.Tab|null} tab */
+async function showPage(tab) {
+  const tabId = tab?.id ?? null;
+  const isOpen = await isOpenToUs(tabId);
+  const rows = tabId === null ? [] : (await resultsOf(tabId)).slice(0, MOST_HERE);
+  const problem = tabId === null ? null : await problemOf(tabId);
+  const parts = rows.length > 0 ? [listOf(rows.map(rowOfResult), details)] : [];
+  if (problem !== null) {
+    parts.push(nothing(problem.text));
+  } else if (rows.length === 0 || !isOpen) {
+    parts.push(nothing(words(isOpen ? "popup_nothing" : "problem_page_forbidden")));
+  }
+  byId("page").replaceChildren(...parts);
+  await showPick(isOpen ? tabId : null);
+}
+
+/** @param {number|null} tabId Null where no picture can be picked. */
+async function showPick(tabId) {
+  const place = /** @type {HTMLButtonElement} */ (byId("pick"));
+  place.hidden = tabId === null;
+  if (tabId === null) {
+    return;
+  }
+  const key = (await chrome.commands.getAll()).find((one) => one.name === "pick")?.shortcut;
+  const shown = key ? element("kbd", { "aria-hidden": "true" }, key) : null;
+  place.replaceChildren(words("popup_pick"), ...(shown ? [shown] : []));
+  place.addEventListener("click", () => leave(pick(tabId)));
+}
+
+/** Shows the state of the connection and the latest checks of all. */
+async function showDaemon() {
+  const slow = setTimeout(showSkeleton, SKELETON_MS);
+  const [diagnosis, connection] = await Promise.all([diagnose(), loadConnection()]);
+  const latest = await latestOf(diagnosis, connection?.scopes ?? []);
+  clearTimeout(slow);
+  showState(diagnosis);
+  byId("latest-part").hidden = latest === null;
+  byId("latest").replaceChildren(...(latest ? [latest] : []));
+}
+
+function showSkeleton() {
+  const state = byId("state");
+  state.className = "state busy";
+  state.replaceChildren(sign("busy"), words("popup_looking"));
+  const bars = Array.from({ length: MOST_LATEST }, () => element("i"));
+  byId("latest").replaceChildren(element("div", { class: "skeleton" }, ...bars));
+}
+
+/** @param {Diagnosis} diagnosis */
+function showState(diagnosis) {
+  const { cause, text } = diagnosis;
+  const kind = { ok: "good", loading: "busy" }[/** @type {string} */ (cause)] ?? "bad";
+  const state = byId("state");
+  state.className = `state ${kind}`;
+  state.replaceChildren(sign(kind), kind === "bad" ? words("popup_not_connected") : text);
+  showProblem(kind === "bad" ? diagnosis : null);
+}
+
+/** @param {{text: string, button: import("../lib/messages.js").Button|null}|null} problem */
+function showProblem(problem) {
+  const place = byId("problem");
+  place.hidden = problem === null;
+  place.replaceChildren();
+  if (problem === null) {
+    return;
+  }
+  place.append(element("p", {}, problem.text));
+  if (problem.button) {
+    const { action, text } = problem.button;
+    const mend = () =>
+      action.startsWith("connect") ? leave(act(action, again)) : act(action, again);
+    place.append(button(text, mend, "button main"));
+  }
+}
+
+function again() {
+  showDaemon();
+}
+
+/**
+ * The latest checks, or an offer to allow the popup to see them.
+ *
+ * @param {Diagnosis} diagnosis
+ * @param {string[]} scopes
+ * @returns {Promise<Node|null>} Null without a connection.
+ */
+async function latestOf(diagnosis, scopes) {
+  if (diagnosis.state === null) {
+    return null;
+  }
+  if (!scopes.includes("read")) {
+    const allow = button(words("popup_allow_latest"), () => leave(connect("read")), "link");
+    return element("div", { class: "offer" }, nothing(words("popup_latest_closed")), allow);
+  }
+  try {
+    const { body } = await ask({ method: "GET", path: `/checks?limit=${MOST_LATEST}` });
+    const rows = body.checks.map(rowOfCheck);
+    return rows.length > 0 ? listOf(rows, details) : nothing(words("popup_latest_none"));
+  } catch {
+    return nothing(words("popup_latest_gone"));
+  }
+}
+
+/** Opens the history, at one picture if it is named. @param {string} [id] */
+async function details(id) {
+  const problem = await openHistory(id && `/picture/${id}`);
+  if (problem === null) {
+    window.close();
+  }
+  showProblem(problem);
+}
+
+/** Closes the popup when something else is shown. @param {Promise<unknown>} done */
+async function leave(done) {
+  await done;
+  window.close();
+}
+
+/** @param {string} text */
+function nothing(text) {
+  return element("p", { class: "nothing" }, text);
+}
+
+show();

@@ -1,0 +1,74 @@
+// Lists of verdicts: a sign, its word and its colour, the picture's name, and when it was.
+
+import { toneOf, wordOf } from "../lib/verdict.js";
+import { words } from "../lib/words.js";
+import { element, shape } from "./elements.js";
+import { ago, exactly } from "./times.js";
+
+/**
+ * @typedef {object} Row
+ * @property {string} id
+ * @property {string} tone
+ * @property {boolean} isSure
+ * @property {string} word
+ * @property {string} sure
+ * @property {string} name
+ * @property {Date} at
+ */
+
+/**
+ * A row of the history. @param {any} check As the API answers it. @returns {Row}
+ */
+export function rowOfCheck(check) {
+  return {
+    id: check.id,
+    tone: toneOf(check),
+    isSure: check.is_sure,
+    word: wordOf(check),
+    sure: check.percent === null || check.said ? "" : words("verdict_sure", check.percent),
+    name: check.name || fileName(check.path) || check.page || "",
+    at: new Date(check.at),
+  };
+}
+
+/** @param {string|null} path */
+function fileName(path) {
+  return path?.split(/[/\\]/).at(-1) ?? "";
+}
+
+/** A row of this tab. @param {import("../lib/results.js").Result} result @returns {Row} */
+export function rowOfResult({ id, tone, word, sure, name, at }) {
+  return { id, tone, isSure: false, word, sure, name, at: new Date(at) };
+}
+
+/**
+ * @param {Row[]} rows
+ * @param {(id: string) => void} open Opens the details.
+ */
+export function listOf(rows, open) {
+  return element("ul", { class: "results" }, ...rows.map((row) => item(row, open)));
+}
+
+/** @param {Row} row @param {(id: string) => void} open */
+function item(row, open) {
+  const name = row.name || words("result_unnamed");
+  const when = element("time", { datetime: row.at.toISOString(), class: "when" }, ago(row.at));
+  when.title = exactly(row.at);
+  const about = [
+    shape(row.tone, row.isSure),
+    element("span", {}, element("span", { class: "word" }, row.word), sureOf(row)),
+    when,
+    element("bdi", { class: "name", title: name }, name),
+  ];
+  const click = () => open(row.id);
+  return element(
+    "li",
+    { class: row.tone },
+    element("button", { type: "button", class: "result", on: { click } }, ...about),
+  );
+}
+
+/** @param {Row} row */
+function sureOf({ sure }) {
+  return sure ? element("span", { class: "sure" }, ` ${sure}`) : null;
+}
