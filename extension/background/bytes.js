@@ -1,6 +1,7 @@
 // Gets the bytes of a picture: by its address, from what the page gave, or as a copy of the screen.
 
 import { DaemonError } from "../lib/daemon.js";
+import { canSayReferrer, withReferrer } from "./referrer.js";
 
 /**
  * @typedef {import("../lib/messages.js").Picture} Picture
@@ -17,22 +18,39 @@ const ENOUGH_TO_TELL = 16;
  * @param {object} how
  * @param {boolean} how.withCookies
  * @param {boolean} how.mayBeLocal Whether an address of this computer or network may be asked.
+ * @param {string|null} how.referrer What may be said about the page, if the picture is refused.
  * @param {number} how.ms
  * @returns {Promise<Uint8Array>} Throws DaemonError: gone, too-large or not-a-picture.
  */
-export async function fromAddress(url, { withCookies, mayBeLocal, ms }) {
+export async function fromAddress(url, how) {
   if (/^data:/i.test(url)) {
     return pictureOf(ofData(url));
   }
-  if (!mayBeLocal && isLocal(url)) {
+  if (!how.mayBeLocal && isLocal(url)) {
     throw new DaemonError("gone");
   }
-  const response = await fetched(url, withCookies, ms);
-  if (!response.ok || response.body === null || (!mayBeLocal && isLocal(response.url))) {
+  const response = await answered(url, how);
+  if (!response.ok || response.body === null || (!how.mayBeLocal && isLocal(response.url))) {
     await response.body?.cancel();
     throw new DaemonError("gone");
   }
   return read(response);
+}
+
+/**
+ * Asks for a picture; a second time with the page it is on, if it was refused.
+ *
+ * @param {string} url
+ * @param {{withCookies: boolean, referrer: string|null, ms: number}} how
+ */
+async function answered(url, { withCookies, referrer, ms }) {
+  const signal = AbortSignal.timeout(ms);
+  const response = await fetched(url, withCookies, signal);
+  if (![401, 403].includes(response.status) || referrer === null || !canSayReferrer()) {
+    return response;
+  }
+  await response.body?.cancel();
+  return withReferrer(url, referrer, () => fetched(url, withCookies, signal));
 }
 
 /** What a content script gave. @param {string} base64 @returns {Uint8Array} Throws DaemonError. */
@@ -188,13 +206,13 @@ function unescaped(text) {
   );
 }
 
-/** @param {string} url @param {boolean} withCookies @param {number} ms */
-async function fetched(url, withCookies, ms) {
+/** @param {string} url @param {boolean} withCookies @param {AbortSignal} signal */
+async function fetched(url, withCookies, signal) {
   try {
     return await fetch(url, {
       credentials: withCookies ? "include" : "omit",
       headers: { Accept: "image/avif,image/webp,image/png,image/jpeg,image/*;q=0.8" },
-      signal: AbortSignal.timeout(ms),
+      signal,
       referrerPolicy: "no-referrer",
     });
   } catch {

@@ -7,6 +7,7 @@ import { loadConnection, loadSettings, saveSettings, siteMode } from "../lib/sto
 import { viewOf } from "../lib/verdict.js";
 import { count, words } from "../lib/words.js";
 import { fromAddress, fromBase64, fromScreen, isLocal, mayFetch, patternOf } from "./bytes.js";
+import { referrerOf } from "./referrer.js";
 
 /**
  * @typedef {import("../lib/messages.js").Outcome} Outcome
@@ -229,7 +230,9 @@ async function first(addresses, { isAutomatic }, asker) {
   for (const { url, seen } of addresses) {
     const ms = Math.max(1000, end - Date.now());
     try {
-      return { data: await fromAddress(url, { withCookies, mayBeLocal, ms }), seen };
+      const referrer = isAutomatic ? null : referrerOf(asker.page, url);
+      const data = await fromAddress(url, { withCookies, mayBeLocal, referrer, ms });
+      return { data, seen };
     } catch (error) {
       const isTooLarge = error instanceof DaemonError && error.problem === "too-large";
       if (isTooLarge && url === addresses.at(-1)?.url) {
