@@ -2,6 +2,7 @@
 
 import { DaemonError, sha256 } from "../lib/daemon.js";
 import { ask, problem, problemOfError } from "../lib/doctor.js";
+import { openHistory } from "../lib/history.js";
 import { recall, recallBytes, remember, rememberBytes } from "../lib/results.js";
 import { loadConnection, loadSettings, saveSettings, siteMode } from "../lib/storage.js";
 import { viewOf } from "../lib/verdict.js";
@@ -86,24 +87,7 @@ export async function undo({ id, seen }, asker) {
  */
 export async function details({ id }, asker) {
   await resultFor(id, asker);
-  const connection = await loadConnection();
-  if (connection !== null && !connection.scopes.includes("open")) {
-    return problem("scope", { subject: "open" });
-  }
-  const json = { next: `/picture/${id}` };
-  const { body, port } = await ask({ method: "POST", path: "/logins", json });
-  if (!isOurPage(body.url, port)) {
-    return problem("refused");
-  }
-  await chrome.tabs.create({ url: body.url, openerTabId: asker.tabId });
-  return { state: "opened" };
-}
-
-/** Whether an address is a page of antifake on this port. @param {unknown} url */
-function isOurPage(/** @type {unknown} */ url, /** @type {number} */ port) {
-  const { protocol, hostname, port: at } = new URL(String(url));
-  const isHere = ["127.0.0.1", "localhost", "antifake.localhost"].includes(hostname);
-  return protocol === "http:" && isHere && at === String(port);
+  return (await openHistory(`/picture/${id}`, asker.tabId)) ?? { state: "opened" };
 }
 
 /**

@@ -1,9 +1,6 @@
 // What the buttons of the pages do.
 
-import { ask, problem, problemOfError } from "../lib/doctor.js";
-import { loadConnection, setSite } from "../lib/storage.js";
-
-/** @typedef {import("../lib/messages.js").Problem} Problem */
+import { setSite } from "../lib/storage.js";
 
 export const ALL_SITES = ["http://*/*", "https://*/*"];
 
@@ -57,24 +54,4 @@ function parted(action) {
 export async function connect(scope) {
   const query = scope ? `?scope=${encodeURIComponent(scope)}` : "";
   await chrome.tabs.create({ url: chrome.runtime.getURL(`pages/options.html${query}#connect`) });
-}
-
-/**
- * Opens a page of antifake with a link that works once.
- *
- * @param {string} [next] The page, as "/picture/…"; the history without it.
- * @returns {Promise<Problem|null>} What is in the way.
- */
-export async function openHistory(next) {
-  const connection = await loadConnection();
-  if (connection && !connection.scopes.includes("open")) {
-    return problem("scope", { subject: "open" });
-  }
-  try {
-    const { body } = await ask({ method: "POST", path: "/logins", json: next ? { next } : {} });
-    await chrome.tabs.create({ url: body.url });
-    return null;
-  } catch (error) {
-    return problemOfError(error);
-  }
 }

@@ -2,10 +2,10 @@
 
 import { diagnose } from "../lib/doctor.js";
 import { FIRST_SCOPES, revoke } from "../lib/pairing.js";
-import { forgetConnection, loadConnection } from "../lib/storage.js";
+import { forgetConnection, loadConnection, loadSettings, saveSettings } from "../lib/storage.js";
 import { words } from "../lib/words.js";
 import { act, tellChange } from "./actions.js";
-import { button, element, sign } from "./elements.js";
+import { button, byId, element, sign } from "./elements.js";
 import { pair } from "./pairing.js";
 
 /**
@@ -32,11 +32,26 @@ export async function showConnection(place, told) {
   const { searchParams, hash } = new URL(location.href);
   const scope = searchParams.get("scope");
   history.replaceState(null, "", location.pathname);
+  await showPort(view);
   const diagnosis = await draw(view);
   const isWanted = hash === "#connect" && CAN_CONNECT.includes(diagnosis.cause);
   if ((scope !== null && SCOPES.includes(scope)) || isWanted) {
     await begin(view, scope === null ? [] : [scope]);
   }
+}
+
+/** Where antifake is, if it is on none of its usual ports. @param {View} view */
+async function showPort(view) {
+  const input = /** @type {HTMLInputElement} */ (byId("port"));
+  const { port } = await loadSettings();
+  input.value = port === null ? "" : String(port);
+  /** @type {HTMLDetailsElement} */ (byId("elsewhere")).open = port !== null;
+  input.addEventListener("change", async () => {
+    if (input.reportValidity()) {
+      await saveSettings({ port: input.value === "" ? null : input.valueAsNumber });
+      await draw(view);
+    }
+  });
 }
 
 /** @param {View} view @returns {Promise<Diagnosis>} */

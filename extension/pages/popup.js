@@ -1,10 +1,11 @@
 // The popup of the toolbar button. No page can imitate it, so its verdicts are the ones to believe.
 
-import { ask, diagnose } from "../lib/doctor.js";
+import { ask, diagnose, problemOfError } from "../lib/doctor.js";
+import { openHistory } from "../lib/history.js";
 import { problemOf, resultsOf } from "../lib/results.js";
 import { loadConnection } from "../lib/storage.js";
 import { words } from "../lib/words.js";
-import { act, connect, openHistory } from "./actions.js";
+import { act, connect } from "./actions.js";
 import { button, byId, element, sign, translate } from "./elements.js";
 import { listOf, rowOfCheck, rowOfResult } from "./results.js";
 import { showSite } from "./site.js";
@@ -135,7 +136,7 @@ async function latestOf(diagnosis, scopes) {
 
 /** Opens the history, at one picture if it is named. @param {string} [id] */
 async function details(id) {
-  const problem = await openHistory(id && `/picture/${id}`);
+  const problem = await openHistory(id ? `/picture/${id}` : null).catch(problemOfError);
   if (problem === null) {
     window.close();
   }

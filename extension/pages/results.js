@@ -9,7 +9,6 @@ import { ago, exactly } from "./times.js";
  * @typedef {object} Row
  * @property {string} id
  * @property {string} tone
- * @property {boolean} isSure
  * @property {string} word
  * @property {string} sure
  * @property {string} name
@@ -23,7 +22,6 @@ export function rowOfCheck(check) {
   return {
     id: check.id,
     tone: toneOf(check),
-    isSure: check.is_sure,
     word: wordOf(check),
     sure: check.percent === null || check.said ? "" : words("verdict_sure", check.percent),
     name: check.name || fileName(check.path) || check.page || "",
@@ -38,7 +36,7 @@ function fileName(path) {
 
 /** A row of this tab. @param {import("../lib/results.js").Result} result @returns {Row} */
 export function rowOfResult({ id, tone, word, sure, name, at }) {
-  return { id, tone, isSure: false, word, sure, name, at: new Date(at) };
+  return { id, tone, word, sure, name, at: new Date(at) };
 }
 
 /**
@@ -55,7 +53,7 @@ function item(row, open) {
   const when = element("time", { datetime: row.at.toISOString(), class: "when" }, ago(row.at));
   when.title = exactly(row.at);
   const about = [
-    shape(row.tone, row.isSure),
+    shape(row.tone, isSure(row)),
     element("span", {}, element("span", { class: "word" }, row.word), sureOf(row)),
     when,
     element("bdi", { class: "name", title: name }, name),
@@ -66,6 +64,12 @@ function item(row, open) {
     { class: row.tone },
     element("button", { type: "button", class: "result", on: { click } }, ...about),
   );
+}
+
+/** Whether the word leaves out "likely": then the sign is filled. @param {Row} row */
+function isSure({ tone, word }) {
+  const likely = [words("verdict_fake"), words("verdict_real")];
+  return ["made", "real"].includes(tone) && !likely.includes(word);
 }
 
 /** @param {Row} row */
