@@ -414,23 +414,9 @@
     return [current, ...queue].find((one) => one && isSame(one) && !found.still);
   }
 
-  /**
-   * @param {object} found a picture, from pictures.js
-   * @param {{isByKeyboard?: boolean, outcome?: object|null}} [how] `outcome`: it was checked before
-   * @returns {void}
-   */
-  function open(found, { isByKeyboard = false, outcome = null } = {}) {
-    if (isByKeyboard && !surface.hasFocus()) {
-      before = dom.focused();
-    }
-    const same = requestFor(found);
-    if (same && !(isOver(same) && same.outcome.state === "problem")) {
-      if (same === current && isByKeyboard) {
-        surface.focus(card);
-      }
-      return;
-    }
-    const request = {
+  /** @param {object} found @param {boolean} isByKeyboard @param {object|null} outcome */
+  function requestOf(found, isByKeyboard, outcome) {
+    return {
       found,
       isByKeyboard,
       outcome,
@@ -442,15 +428,39 @@
       notice: null,
       where: "here",
     };
+  }
+
+  /** @param {object} request @returns {void} now, or when the one before it is finished */
+  function enqueue(request) {
     if (current && !isOver(current)) {
       if (queue.length < MOST_QUEUED) {
         queue.push(request);
       }
       draw();
-    } else {
-      current?.abort.abort();
-      present(request);
+      return;
     }
+    current?.abort.abort();
+    present(request);
+  }
+
+  /**
+   * @param {object} found a picture, from pictures.js
+   * @param {{isByKeyboard?: boolean, outcome?: object|null}} [how] `outcome`: it was checked before
+   * @returns {void}
+   */
+  function open(found, { isByKeyboard = false, outcome = null } = {}) {
+    if (isByKeyboard && !surface.hasFocus()) {
+      before = dom.focused();
+    }
+    const same = requestFor(found);
+    if (same && same.outcome?.state !== "problem") {
+      if (same === current && isByKeyboard) {
+        surface.focus(card);
+      }
+      return;
+    }
+    const request = requestOf(found, isByKeyboard, outcome);
+    enqueue(request);
     if (!outcome) {
       check(request);
     }

@@ -218,7 +218,7 @@
     root: () => getter(Document.prototype, "documentElement")(page),
     isHidden: () => getter(Document.prototype, "hidden")(page),
     baseURI: getter(Node.prototype, "baseURI"),
-    append: (parent, child) => Node.prototype.appendChild.call(parent, child),
+    append: (node, child) => Node.prototype.appendChild.call(node, child),
     remove: (node) => Element.prototype.remove.call(node),
     focus: (element, options) => HTMLElement.prototype.focus.call(element, options),
     isOwn: (element) => own.has(element),

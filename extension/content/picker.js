@@ -11,6 +11,8 @@
 
   const LEAST_SIDE = 24;
   const MOST = 200;
+  /** These still scroll or reload the page. */
+  const PAGE_KEYS = new Set(["PageUp", "PageDown", "F5"]);
   const DIRECTIONS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
   const POINTER = [
     "click",
@@ -243,36 +245,33 @@
     card.open(pictures.hold(item.found), { isByKeyboard });
   }
 
+  /** @param {KeyboardEvent} event @returns {(() => void)|undefined} what its key does */
+  function deedOf({ key, shiftKey }) {
+    const deeds = {
+      Enter: () => take(true),
+      " ": () => take(true),
+      Escape: leave,
+      Tab: () => turn(shiftKey ? -1 : 1),
+      Home: () => choose(items.length ? 0 : -1),
+      End: () => choose(items.length - 1),
+    };
+    return Object.hasOwn(DIRECTIONS, key) ? () => move(DIRECTIONS[key]) : deeds[key];
+  }
+
   /** @param {KeyboardEvent} event @returns {void} */
   function onKey(event) {
     if (!isOn()) {
       return;
     }
     event.stopImmediatePropagation();
-    if (!event.isTrusted || event.isComposing || event.ctrlKey || event.metaKey) {
+    if (!event.isTrusted || event.type !== "keydown") {
       return;
     }
-    if (event.type !== "keydown") {
-      return;
-    }
-    const { key } = event;
-    if (["PageUp", "PageDown", "F5"].includes(key)) {
+    if (event.isComposing || event.ctrlKey || event.metaKey || PAGE_KEYS.has(event.key)) {
       return;
     }
     event.preventDefault();
-    if (key in DIRECTIONS) {
-      move(DIRECTIONS[key]);
-    } else if (key === "Enter" || key === " ") {
-      take(true);
-    } else if (key === "Escape") {
-      leave();
-    } else if (key === "Tab") {
-      turn(event.shiftKey ? -1 : 1);
-    } else if (key === "Home") {
-      choose(items.length ? 0 : -1);
-    } else if (key === "End") {
-      choose(items.length - 1);
-    }
+    deedOf(event)?.();
   }
 
   /** @param {MouseEvent} event @returns {void} */

@@ -61,106 +61,111 @@
     return own ?? dom.query(dom.document, "dialog:modal").pop() ?? dom.root();
   }
 
-  /**
-   * @param {string} css
-   * @param {{isTop: boolean, onLost?: () => void}} options top layer, or scrolling with the page
-   */
-  function create(css, { isTop, onLost = () => {} }) {
-    const host = dom.create("div");
-    dom.markOwn(host);
-    const shadow = Element.prototype.attachShadow.call(host, { mode: "closed" });
-    dress(shadow, HOST_CSS + css);
-    const root = dom.create("div");
-    root.className = "antifake";
-    root.dir = antifake.words.direction;
-    root.lang = antifake.words.language;
-    dom.append(shadow, root);
-    let near = null;
-    let rescues = 0;
-    let timer = 0;
+  class Surface {
+    #isTop;
+    #onLost;
+    #observer = new MutationObserver(() => this.#watch());
+    /** @type {Element|null} */
+    #near = null;
+    #rescues = 0;
+    #timer = 0;
 
-    function raise() {
-      if (!isTop) {
+    /** @param {string} css @param {{isTop: boolean, onLost: () => void}} options */
+    constructor(css, { isTop, onLost }) {
+      this.#isTop = isTop;
+      this.#onLost = onLost;
+      this.host = dom.create("div");
+      dom.markOwn(this.host);
+      this.shadow = Element.prototype.attachShadow.call(this.host, { mode: "closed" });
+      dress(this.shadow, HOST_CSS + css);
+      this.root = dom.create("div");
+      this.root.className = "antifake";
+      this.root.dir = antifake.words.direction;
+      this.root.lang = antifake.words.language;
+      dom.append(this.shadow, this.root);
+    }
+
+    /** @param {Element|null} near the surface goes into the dialog that holds this */
+    show(near) {
+      this.#near = near;
+      if (this.#timer) {
         return;
       }
-      host.setAttribute("popover", "manual");
-      if (dom.matches(host, ":popover-open")) {
-        host.hidePopover();
-      }
-      host.showPopover();
+      this.#mend();
+      this.#timer = setInterval(() => this.#watch(), WATCH_MS);
+      this.#observer.observe(this.host, { attributes: true });
+      this.#observer.observe(dom.root(), { childList: true });
+      all.add(this);
     }
 
-    function isIntact() {
-      const names = host.getAttributeNames();
-      const isPlain = names.every((name) => name === "popover") && names.length === Number(isTop);
-      return isPlain && dom.isConnected(host) && (!isTop || dom.matches(host, ":popover-open"));
+    hide() {
+      clearInterval(this.#timer);
+      this.#timer = 0;
+      this.#rescues = 0;
+      this.#observer.disconnect();
+      all.delete(this);
+      dom.remove(this.host);
     }
 
-    function mend() {
-      for (const name of host.getAttributeNames()) {
-        host.removeAttribute(name);
-      }
-      const place = container(near);
-      if (!dom.isConnected(host) || dom.parent(host) !== place) {
-        dom.append(place, host);
-      }
-      raise();
-    }
-
-    function watch() {
-      if (!antifake.messaging.isAlive()) {
-        return lose();
-      }
-      if (isIntact()) {
-        return undefined;
-      }
-      rescues += 1;
-      if (rescues > MOST_RESCUES) {
-        return lose();
-      }
-      return mend();
-    }
-
-    const observer = new MutationObserver(watch);
-
-    function show(element) {
-      near = element;
-      if (timer) {
+    /** Puts it above whatever the page has put into the top layer since. */
+    raise() {
+      if (!this.#isTop) {
         return;
       }
-      mend();
-      timer = setInterval(watch, WATCH_MS);
-      observer.observe(host, { attributes: true });
-      observer.observe(dom.root(), { childList: true });
-      all.add(surface);
+      this.host.setAttribute("popover", "manual");
+      if (dom.matches(this.host, ":popover-open")) {
+        this.host.hidePopover();
+      }
+      this.host.showPopover();
     }
 
-    function hide() {
-      clearInterval(timer);
-      timer = 0;
-      rescues = 0;
-      observer.disconnect();
-      all.delete(surface);
-      dom.remove(host);
+    /** @returns {boolean} */
+    isShown() {
+      return this.#timer !== 0;
     }
 
-    function lose() {
-      hide();
-      onLost();
+    /** @returns {boolean} */
+    hasFocus() {
+      return Boolean(this.shadow.activeElement);
     }
 
-    const surface = Object.freeze({
-      root,
-      shadow,
-      host,
-      show,
-      hide,
-      raise,
-      isShown: () => timer !== 0,
-      hasFocus: () => Boolean(shadow.activeElement),
-      focus: (element) => element.focus({ preventScroll: true }),
-    });
-    return surface;
+    /** @param {HTMLElement} element */
+    focus(element) {
+      element.focus({ preventScroll: true });
+    }
+
+    #isIntact() {
+      const names = this.host.getAttributeNames();
+      const isPlain = names.join() === (this.#isTop ? "popover" : "");
+      const isUp = !this.#isTop || dom.matches(this.host, ":popover-open");
+      return isPlain && isUp && dom.isConnected(this.host);
+    }
+
+    #mend() {
+      for (const name of this.host.getAttributeNames()) {
+        this.host.removeAttribute(name);
+      }
+      const place = container(this.#near);
+      if (!dom.isConnected(this.host) || dom.parent(this.host) !== place) {
+        dom.append(place, this.host);
+      }
+      this.raise();
+      this.#observer.takeRecords();
+    }
+
+    #watch() {
+      const isAlive = antifake.messaging.isAlive();
+      if (isAlive && this.#isIntact()) {
+        return;
+      }
+      this.#rescues += 1;
+      if (isAlive && this.#rescues <= MOST_RESCUES) {
+        this.#mend();
+        return;
+      }
+      this.hide();
+      this.#onLost();
+    }
   }
 
   /** @returns {Promise<void>} after the screen was drawn twice */
@@ -192,5 +197,8 @@
     }
   }
 
-  antifake.surface = Object.freeze({ create, whileHidden });
+  antifake.surface = Object.freeze({
+    create: (css, options) => new Surface(css, options),
+    whileHidden,
+  });
 })();

@@ -16,12 +16,13 @@
     return i18n.getMessage(key, values.map(String)) || key;
   }
 
-  /** @param {string} key @param {number} count its first placeholder @param {...(string|number)} rest */
-  function count(key, count, ...rest) {
-    const form = `${key}_${plurals.select(count)}`;
-    return (
-      i18n.getMessage(form, [count, ...rest].map(String)) || say(`${key}_other`, count, ...rest)
-    );
+  /**
+   * @param {string} key
+   * @param {number} n its first placeholder, which decides the form
+   * @returns {string}
+   */
+  function count(key, n) {
+    return i18n.getMessage(`${key}_${plurals.select(n)}`, [String(n)]) || say(`${key}_other`, n);
   }
 
   antifake.words = Object.freeze({
