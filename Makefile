@@ -32,6 +32,7 @@ check: .venv/test .venv/npm types ## format, lint, types, layers and imports: th
 	    extension 'tests/extension/**/*.{mjs,json}'
 	$(NPM)/eslint --config tests/extension/eslint.config.mjs extension tests/extension
 	$(NPM)/tsc --project tests/extension/tsconfig.json
+	$(NPM)/tsc --project tests/extension/tsconfig.content.json
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.

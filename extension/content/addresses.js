@@ -7,6 +7,8 @@
     return;
   }
 
+  /** @type {Record<string, number>} units of a resolution in one dppx */
+  const PER_DPPX = { dppx: 1, x: 1, dpi: 96, dpcm: 96 / 2.54 };
   const PICTURE_FILE = /\.(?:jpe?g|jpe|jfif|png|apng|gif|webp|avif|bmp|tiff?|hei[cf]|jxl)$/i;
 
   /** @param {string|null|undefined} text @param {string} base @returns {string|null} */
@@ -86,6 +88,7 @@
     if (!chosen) {
       return null;
     }
+    /** @param {{width: number|null, density: number|null}} one */
     const size = (one) => (chosen.width ? one.width : one.density) ?? 0;
     let best = chosen;
     for (const one of all) {
@@ -134,7 +137,7 @@
     const shape = /(?:url\()?"((?:[^"\\]|\\.)*)"\)?([^,]*)/gs;
     for (const [, text, after] of layer.replace(/type\("[^"]*"\)/g, "").matchAll(shape)) {
       const [, value, unit] = /([\d.]+)(dppx|x|dpi|dpcm)/.exec(after) ?? [null, "1", "x"];
-      const per = { dppx: 1, x: 1, dpi: 96, dpcm: 96 / 2.54 }[unit];
+      const per = PER_DPPX[unit];
       found.push({ url: unescape(text), density: Number(value) / per });
     }
     return found;
@@ -155,7 +158,7 @@
         continue;
       }
       const all = renditions(layer)
-        .map((one) => ({ ...one, url: absolute(one.url, base) }))
+        .map((one) => ({ url: absolute(one.url, base) ?? "", density: one.density }))
         .filter((one) => one.url)
         .sort((one, two) => one.density - two.density);
       if (!all.length) {

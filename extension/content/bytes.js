@@ -23,7 +23,10 @@
 
   /** @param {Response} response @returns {Promise<Blob|null>} null if it is too large */
   async function readBody(response) {
-    const reader = response.body.getReader();
+    const reader = response.body?.getReader();
+    if (!reader) {
+      return null;
+    }
     const parts = [];
     for (let total = 0; ;) {
       const { done, value } = await reader.read();
@@ -41,7 +44,7 @@
 
   /** @param {string|null} url @returns {Promise<Blob|null>} */
   async function fetched(url) {
-    if (!isReachable(url)) {
+    if (!url || !isReachable(url)) {
       return null;
     }
     const response = await fetch(url, {
@@ -55,12 +58,12 @@
   function isBlank(canvas) {
     const small = dom.create("canvas");
     small.width = small.height = 16;
-    const context = small.getContext("2d");
+    const context = /** @type {CanvasRenderingContext2D} */ (small.getContext("2d"));
     drawn(context, canvas, 0, 0, 16, 16);
     return context.getImageData(0, 0, 16, 16).data.every((value) => value === 0);
   }
 
-  /** @param {object} found @returns {Promise<Blob|null>} a copy of its pixels, if they are clean */
+  /** @param {Found} found @returns {Promise<Blob|null>} a copy of its pixels, if they are clean */
   async function copied(found) {
     const { element, kind, natural } = found;
     if (!natural || kind === "background" || kind === "svg" || kind === "poster") {
@@ -91,7 +94,7 @@
   }
 
   /**
-   * @param {object} found
+   * @param {Found} found
    * @param {"page"|"canvas"} way
    * @returns {Promise<string|null>} in base64; null if this way does not lead to the picture
    */

@@ -41,9 +41,9 @@
   status.setAttribute("role", "status");
   surface.root.append(card, status);
 
-  /** @type {object|null} the request that the card shows */
+  /** @type {CardRequest|null} the one that the card shows */
   let current = null;
-  /** @type {object[]} */
+  /** @type {CardRequest[]} */
   let queue = [];
   let isCovered = false;
   let frame = 0;
@@ -51,12 +51,12 @@
   /** @type {Element|null} what had the focus before the card took it */
   let before = null;
 
-  /** @param {object} request @returns {boolean} */
+  /** @param {CardRequest} request @returns {boolean} */
   function isOver(request) {
     return request.outcome !== null && request.outcome.state !== "waiting";
   }
 
-  /** @param {object} request @returns {object|null} where its picture is, for one note and button */
+  /** @param {CardRequest} request @returns {"here"|"away"|"gone"} its picture */
   function whereabouts({ found }) {
     if (checking.isGone(found)) {
       return "gone";
@@ -64,7 +64,7 @@
     return pictures.isInView(found) ? "here" : "away";
   }
 
-  /** @param {object} request @returns {{notes: string[], links: object[]}} that every state has */
+  /** @param {CardRequest} request @returns {{notes: string[], links: Action[]}} that every state has */
   function surroundings(request) {
     const notes = [];
     const links = [];
@@ -81,15 +81,15 @@
     return { notes, links };
   }
 
-  /** @param {object} request @returns {object} View */
-  function viewOfDone(request) {
-    const { outcome } = request;
+  /** @param {CardRequest} request @param {Outcome} outcome @returns {View} */
+  function viewOfDone(request, outcome) {
     const { notes, links } = surroundings(request);
     const own = [
       outcome.seen || request.seenText,
       outcome.said?.isNearCopy ? words.say("card_near_copy") : "",
       outcome.isPrivate ? words.say("card_private") : "",
     ];
+    /** @type {Action[]} */
     const actions = [];
     if (outcome.canCorrect && (!outcome.said || outcome.said.isNearCopy)) {
       actions.push({ id: "real", text: words.say("card_say_real"), icon: "real" });
@@ -105,7 +105,12 @@
     return { tone, word, sure, lines, notes: [...own, ...notes], actions, links };
   }
 
-  /** @param {object} request @returns {object} View */
+  /** @param {{id: string, text: string}} choice @param {number} place @returns {Action} */
+  function actionOf({ id, text }, place) {
+    return { id: `choose ${id}`, text, look: place ? "" : "main" };
+  }
+
+  /** @param {CardRequest} request @returns {View} */
   function viewOf(request) {
     const { outcome } = request;
     const around = surroundings(request);
@@ -115,14 +120,10 @@
       return { tone: "waiting", word, isWaiting: true, actions, ...around };
     }
     if (outcome.state === "done") {
-      return viewOfDone(request);
+      return viewOfDone(request, outcome);
     }
     if (outcome.state === "ask") {
-      const actions = outcome.choices.map(({ id, text }, place) => ({
-        id: `choose ${id}`,
-        text,
-        look: place ? "" : "main",
-      }));
+      const actions = outcome.choices.map(actionOf);
       return { tone: "question", word: outcome.text, text: outcome.reason, actions, ...around };
     }
     const { button } = outcome;
@@ -133,7 +134,7 @@
 
   /** @returns {string|undefined} the button that has the focus */
   function focusedAct() {
-    return surface.shadow.activeElement?.dataset?.act;
+    return /** @type {HTMLElement|null} */ (surface.shadow.activeElement)?.dataset?.act;
   }
 
   /** Draws the current request; the focus stays where it was as far as that is still there. */
@@ -148,12 +149,14 @@
     view.isBusy = current.isBusy;
     view.notice = current.notice;
     cardView.draw(card, view);
-    const body = card.querySelector(".body");
+    const body = /** @type {HTMLElement} */ (card.querySelector(".body"));
     if (body.scrollHeight > body.clientHeight) {
       body.tabIndex = 0;
     }
     if (hadFocus) {
-      const same = [...card.querySelectorAll("[data-act]")].find((one) => one.dataset.act === act);
+      /** @type {HTMLElement[]} */
+      const buttons = [...card.querySelectorAll("button")];
+      const same = buttons.find((one) => one.dataset.act === act);
       surface.focus(same ?? card);
     }
     const spoken = [view.word, view.sure, view.text, view.notice?.text].filter(Boolean).join(". ");
@@ -202,7 +205,7 @@
     }
   }
 
-  /** @param {object} request @param {{isScreen?: boolean}} [how] @returns {Promise<void>} */
+  /** @param {CardRequest} request @param {{isScreen?: boolean}} [how] @returns {Promise<void>} */
   async function check(request, { isScreen = false } = {}) {
     request.abort.abort();
     request.abort = new AbortController();
@@ -233,7 +236,7 @@
     settle(request, outcome);
   }
 
-  /** @param {object} request @param {object} outcome @returns {void} */
+  /** @param {CardRequest} request @param {Outcome} outcome @returns {void} */
   function settle(request, outcome) {
     request.outcome = outcome;
     request.seenText = outcome.seen || request.seenText;
@@ -242,7 +245,7 @@
     }
   }
 
-  /** @param {object} request @param {object} message @returns {Promise<void>} */
+  /** @param {CardRequest} request @param {object} message @returns {Promise<void>} */
   async function tell(request, message) {
     if (request.isBusy) {
       return;
@@ -266,9 +269,9 @@
     }
   }
 
-  /** @param {string} id @param {object} request @returns {void} */
+  /** @param {string} id @param {CardRequest} request @returns {void} */
   function choose(id, request) {
-    if (request.outcome.question === "linked") {
+    if (request.outcome?.question === "linked") {
       request.answers = { linked: id === "yes" ? "yes" : "no" };
       check(request);
     } else if (id === "screen") {
@@ -278,12 +281,12 @@
     }
   }
 
-  /** @param {string} act @returns {void} what the button with this name does */
-  function perform(act) {
-    const request = current;
-    const { outcome } = request;
+  /** @param {string} act the name of a button @param {CardRequest} request @returns {void} */
+  function perform(act, request) {
+    const outcome = request.outcome ?? { state: "waiting" };
     const [verb, rest] = act.split(" ");
-    const about = { id: outcome?.id, ...(request.seen ? { seen: request.seen } : {}) };
+    const about = { id: outcome.id, ...(request.seen ? { seen: request.seen } : {}) };
+    /** @type {Record<string, () => unknown>} */
     const deeds = {
       close: () => close(),
       stop: () => close(),
@@ -305,7 +308,8 @@
     if (!event.isTrusted || !current) {
       return;
     }
-    const target = event.composedPath().find((one) => one.dataset?.act);
+    const path = /** @type {HTMLElement[]} */ (event.composedPath());
+    const target = path.find((one) => one.dataset?.act);
     if (!target || target.getAttribute("aria-disabled") === "true") {
       return;
     }
@@ -317,7 +321,7 @@
       status.textContent = words.say("card_covered");
       return;
     }
-    perform(target.dataset.act);
+    perform(String(target.dataset.act), current);
   }
 
   /** @param {KeyboardEvent} event @returns {void} */
@@ -353,8 +357,9 @@
 
   const sight = watchSight();
 
-  function enter() {
-    surface.show(current.found.element);
+  /** @param {CardRequest} request @returns {void} */
+  function enter(request) {
+    surface.show(request.found.element);
     isCovered = false;
     sight?.observe(card);
     timer ||= setInterval(soon, LAYOUT_MS);
@@ -375,10 +380,10 @@
     queue = [];
   }
 
-  /** @param {object} request @returns {void} */
+  /** @param {CardRequest} request @returns {void} */
   function present(request) {
     current = request;
-    enter();
+    enter(request);
     draw();
     if (request.isByKeyboard) {
       surface.focus(card);
@@ -408,13 +413,20 @@
     before = null;
   }
 
-  /** @param {object} found @returns {object|undefined} a request that is open for this picture */
+  /** @param {Found} found @returns {CardRequest|undefined} one that is open for this picture */
   function requestFor(found) {
-    const isSame = (one) => one?.found.element === found.element && one.found.url === found.url;
-    return [current, ...queue].find((one) => one && isSame(one) && !found.still);
+    const waiting = [...(current ? [current] : []), ...queue];
+    return waiting.find(
+      (one) => one.found.element === found.element && one.found.url === found.url && !found.still,
+    );
   }
 
-  /** @param {object} found @param {boolean} isByKeyboard @param {object|null} outcome */
+  /**
+   * @param {Found} found
+   * @param {boolean} isByKeyboard
+   * @param {Outcome|null} outcome
+   * @returns {CardRequest}
+   */
   function requestOf(found, isByKeyboard, outcome) {
     return {
       found,
@@ -430,7 +442,7 @@
     };
   }
 
-  /** @param {object} request @returns {void} now, or when the one before it is finished */
+  /** @param {CardRequest} request @returns {void} now, or when the one before it is finished */
   function enqueue(request) {
     if (current && !isOver(current)) {
       if (queue.length < MOST_QUEUED) {
@@ -444,8 +456,8 @@
   }
 
   /**
-   * @param {object} found a picture, from pictures.js
-   * @param {{isByKeyboard?: boolean, outcome?: object|null}} [how] `outcome`: it was checked before
+   * @param {Found} found a picture, from pictures.js
+   * @param {{isByKeyboard?: boolean, outcome?: Outcome|null}} [how] `outcome`: it was checked before
    * @returns {void}
    */
   function open(found, { isByKeyboard = false, outcome = null } = {}) {
@@ -485,7 +497,9 @@
 
   for (const type of KEPT_TO_US) {
     // The page's own listeners would take a press on the card for one beside its dialogs.
-    dom.listen(surface.shadow, type, (event) => event.stopPropagation(), { passive: true });
+    dom.listen(surface.shadow, type, (/** @type {Event} */ event) => event.stopPropagation(), {
+      passive: true,
+    });
   }
   dom.listen(card, "click", onClick);
   dom.listen(window, "keydown", onKey, { capture: true });

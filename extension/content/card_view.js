@@ -9,6 +9,7 @@
   const { dom, words } = antifake;
 
   /** The same shapes as on the daemon's pages: a verdict is never a colour alone. */
+  /** @type {Record<string, [string, Record<string, string|number>][]>} */
   const SHAPES = {
     made: [["path", { d: "M10 1.6 18.4 10 10 18.4 1.6 10Z" }]],
     real: [["circle", { cx: 10, cy: 10, r: 7.8 }]],
@@ -36,7 +37,13 @@
   };
   const SOLID = new Set(["made", "real", "unsure"]);
 
-  /** @param {string} tag @param {string} [name] @param {string} [text] @returns {HTMLElement} */
+  /**
+   * @template {keyof HTMLElementTagNameMap} T
+   * @param {T} tag
+   * @param {string} [name]
+   * @param {string} [text]
+   * @returns {HTMLElementTagNameMap[T]}
+   */
   function element(tag, name = "", text = "") {
     const node = dom.create(tag);
     if (name) {
@@ -64,27 +71,6 @@
     }
     return svg;
   }
-
-  /**
-   * @typedef {object} Action
-   * @property {string} id
-   * @property {string} text
-   * @property {string} [look] "main" or "link"
-   * @property {string} [icon]
-   *
-   * @typedef {object} View
-   * @property {string} tone
-   * @property {string} word
-   * @property {string} [sure]
-   * @property {{text: string, lang: string}[]} [lines]
-   * @property {string[]} [notes] quiet lines
-   * @property {string} [text]
-   * @property {{text: string, action: Action|null}|null} [notice]
-   * @property {boolean} [isWaiting]
-   * @property {boolean} [isBusy]
-   * @property {Action[]} actions
-   * @property {Action[]} links
-   */
 
   /** @param {Action} action @param {boolean} isBusy @returns {HTMLElement} */
   function button({ id, text, look, icon }, isBusy) {

@@ -12,28 +12,18 @@
   const QUICK_MS = 300;
   const MOST_TRANSFERS = 6;
 
-  /**
-   * @typedef {object} Plan
-   * @property {object} found
-   * @property {boolean} isAutomatic
-   * @property {{linked: "yes"|"no"|null}} answers
-   * @property {boolean} [isScreen] the person chose a copy of the screen
-   * @property {AbortSignal} signal
-   * @property {(outcome: object) => void} [onWait]
-   */
-
-  /** @param {Plan} plan @param {object|null} given @returns {Promise<object|null>} */
+  /** @param {Plan} plan @param {{way: Way, base64: string|null}|null} given @returns {Promise<Outcome|null>} */
   function check({ found, isAutomatic, answers }, given) {
     const picture = pictures.describe(found);
     return messaging.ask({ type: "picture.check", picture, bytes: given, isAutomatic, answers });
   }
 
-  /** @param {string} key @returns {object} a problem that the worker knows nothing of */
+  /** @param {string} key @returns {Outcome} a problem that the worker knows nothing of */
   function problem(key) {
     return { state: "problem", cause: "gone", text: words.say(key), button: null };
   }
 
-  /** @param {Plan} plan @returns {Promise<object|null>} */
+  /** @param {Plan} plan @returns {Promise<Outcome|null>} */
   async function copyScreen(plan) {
     const { found } = plan;
     if (!pictures.isUnchanged(found)) {
@@ -45,7 +35,7 @@
     return surface.whileHidden(() => check(plan, { way: "screen", base64: null }));
   }
 
-  /** @param {Plan} plan @param {string[]} ways @returns {Promise<object|null>} */
+  /** @param {Plan} plan @param {Way[]} ways @returns {Promise<Outcome|null>} */
   async function transfer(plan, ways) {
     for (const way of ways) {
       if (way === "screen") {
@@ -60,7 +50,7 @@
     return last ? check(plan, { way: last, base64: null }) : problem("card_no_bytes");
   }
 
-  /** @param {object} outcome @returns {Promise<object|null>} */
+  /** @param {Outcome} outcome @returns {Promise<Outcome|null>} */
   async function poll({ id, seen }) {
     const start = performance.now();
     const next = await messaging.ask({ type: "picture.poll", id, seen });
@@ -72,7 +62,7 @@
 
   /**
    * @param {Plan} plan
-   * @returns {Promise<object|null>} an outcome that is done, asks or has a problem; null if stopped
+   * @returns {Promise<Outcome|null>} an outcome that is done, asks or has a problem; null if stopped
    */
   async function run(plan) {
     const tried = new Set();
@@ -90,7 +80,7 @@
         outcome = await poll(outcome);
       } else if (outcome.state === "bytes") {
         const ways = outcome.ways.filter(
-          (way) => !tried.has(way) && !(plan.isAutomatic && way === "screen"),
+          (/** @type {Way} */ way) => !tried.has(way) && !(plan.isAutomatic && way === "screen"),
         );
         for (const way of ways) {
           tried.add(way);

@@ -19,7 +19,7 @@
     return get ? (node) => get.call(node) : () => null;
   }
 
-  /** @param {object} prototype @param {string} name @returns {(node: any, ...rest: any[]) => any} */
+  /** @param {any} prototype @param {string} name @returns {(node: any, ...rest: any[]) => any} */
   function method(prototype, name) {
     const call = prototype[name];
     return (node, ...rest) => call.apply(node, rest);
@@ -28,11 +28,13 @@
   const page = window.document;
   /** What this extension adds to pages: never searched for pictures. */
   const own = new WeakSet();
+  /** @type {Record<number, (node: any, ...rest: any[]) => any>} by type of node */
   const queryIn = {
     [Node.DOCUMENT_NODE]: method(Document.prototype, "querySelectorAll"),
     [Node.DOCUMENT_FRAGMENT_NODE]: method(DocumentFragment.prototype, "querySelectorAll"),
     [Node.ELEMENT_NODE]: method(Element.prototype, "querySelectorAll"),
   };
+  /** @type {Record<number, (node: any, ...rest: any[]) => any>} */
   const hitsIn = {
     [Node.DOCUMENT_NODE]: method(Document.prototype, "elementsFromPoint"),
     [Node.DOCUMENT_FRAGMENT_NODE]: method(ShadowRoot.prototype, "elementsFromPoint"),
@@ -49,12 +51,12 @@
   const visibility = method(Element.prototype, "checkVisibility");
   const rectOf = method(Element.prototype, "getBoundingClientRect");
 
-  /** @param {string} tag @returns {HTMLElement} an element of HTML, also in an XML document */
+  /** @param {string} tag @returns {any} an element of HTML, also in an XML document */
   function create(tag) {
     return Document.prototype.createElementNS.call(page, "http://www.w3.org/1999/xhtml", tag);
   }
 
-  /** @param {string} tag @returns {SVGElement} */
+  /** @param {string} tag @returns {any} */
   function createSvg(tag) {
     return Document.prototype.createElementNS.call(page, "http://www.w3.org/2000/svg", tag);
   }
@@ -71,7 +73,7 @@
       return anyRoot(element);
     }
     try {
-      const root = globalThis.chrome?.dom?.openOrClosedShadowRoot?.(element);
+      const root = globalThis.chrome?.dom?.openOrClosedShadowRoot?.(/** @type {any} */ (element));
       if (root) {
         return root;
       }
@@ -96,7 +98,11 @@
   /** @param {Element} element @returns {Element[]} the element and what it lies in, inside out */
   function lineage(element) {
     const line = [];
-    for (let node = element; node && line.length < 2000; node = parent(node)) {
+    for (
+      let node = /** @type {Element|null} */ (element);
+      node && line.length < 2000;
+      node = parent(node)
+    ) {
       line.push(node);
     }
     return line;
@@ -218,11 +224,13 @@
     root: () => getter(Document.prototype, "documentElement")(page),
     isHidden: () => getter(Document.prototype, "hidden")(page),
     baseURI: getter(Node.prototype, "baseURI"),
-    append: (node, child) => Node.prototype.appendChild.call(node, child),
-    remove: (node) => Element.prototype.remove.call(node),
-    focus: (element, options) => HTMLElement.prototype.focus.call(element, options),
-    isOwn: (element) => own.has(element),
-    markOwn: (element) => own.add(element),
+    append: (/** @type {Node} */ node, /** @type {Node} */ child) =>
+      Node.prototype.appendChild.call(node, child),
+    remove: (/** @type {Element} */ node) => Element.prototype.remove.call(node),
+    focus: (/** @type {Element} */ element, /** @type {FocusOptions} */ options) =>
+      HTMLElement.prototype.focus.call(element, options),
+    isOwn: (/** @type {Node} */ element) => own.has(element),
+    markOwn: (/** @type {Element} */ element) => own.add(element),
     document: page,
   });
 })();

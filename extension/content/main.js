@@ -9,7 +9,7 @@
   antifake.isStarted = true;
   const { card, pictures, picker, marks } = antifake;
 
-  /** @param {object} message of the menu @returns {void} */
+  /** @param {{srcUrl: string|null, targetElementId: number|null}} message of the menu */
   function openCard(message) {
     const found = pictures.fromMenu(message);
     if (found) {
@@ -21,6 +21,7 @@
     }
   }
 
+  /** @type {Record<string, (message: any) => void>} */
   const deeds = {
     "card.open": openCard,
     "card.retry": () => {

@@ -14,6 +14,7 @@
   const BUSY_MS = 5000;
   const MOST_BUSY = 3;
   const SIDE = 28;
+  const INSET = 6;
   const CSS = `
     .mark { position: absolute; display: grid; place-items: center; width: ${SIDE}px;
       height: ${SIDE}px; padding: 0; border: 0; border-radius: 50%; background: var(--paper);
@@ -30,11 +31,11 @@
     onLost: () => stop(),
   });
 
-  /** @type {{perPage: number, atOnce: number, minSide: number}|null} null while marking is off */
+  /** @type {Limits|null} null while marking is off */
   let limits = null;
-  /** What was found, by element. @type {Map<Element, object>} */
+  /** What was found, by element. @type {Map<Element, MarkEntry>} */
   const entries = new Map();
-  /** One check for pictures with one address. @type {Map<string, object>} */
+  /** One check for pictures with one address. @type {Map<string, MarkCheck>} */
   const checks = new Map();
   let running = 0;
   let started = 0;
@@ -50,36 +51,34 @@
   let changes = null;
   let abort = new AbortController();
 
-  /** @param {object} found @returns {boolean} neither an icon nor a sprite */
-  function isWorth(found) {
-    const { url, natural, shown, kind, element } = found;
-    const least = limits.minSide;
-    if (Math.min(shown.width, shown.height) < least) {
-      return false;
-    }
-    if (natural && Math.min(natural.width, natural.height) < least) {
-      return false;
-    }
-    if (!url || /^data:image\/svg|\.svgz?(?:[?#]|$)/i.test(url)) {
-      return false;
-    }
-    if (kind !== "background") {
-      return true;
-    }
+  /** @param {Element} element @returns {boolean} its background is a pattern or cut out of a sprite */
+  function isPattern(element) {
     const { backgroundSize, backgroundPosition, backgroundRepeat } = dom.style(element);
-    const isPattern =
-      backgroundSize === "auto" &&
-      backgroundRepeat.includes("repeat") &&
-      !backgroundRepeat.includes("no-repeat");
-    const isSprite = backgroundSize === "auto" && !/^0(?:px|%) 0(?:px|%)$/.test(backgroundPosition);
-    return !isPattern && !isSprite;
+    if (backgroundSize !== "auto") {
+      return false;
+    }
+    const isRepeated = /(?:^|\s|,)repeat/.test(backgroundRepeat);
+    return isRepeated || !/^0(?:px|%) 0(?:px|%)$/.test(backgroundPosition);
   }
 
-  /** @param {object} entry @returns {boolean} another element shows the same picture at its place */
+  /** @param {Found} found @returns {boolean} neither an icon nor a sprite */
+  function isWorth({ url, natural, shown, kind, element }) {
+    const sides = [shown.width, shown.height];
+    if (natural) {
+      sides.push(natural.width, natural.height);
+    }
+    if (Math.min(...sides) < (limits?.minSide ?? Infinity)) {
+      return false;
+    }
+    const isDrawing = !url || /^data:image\/svg|\.svgz?(?:[?#]|$)/i.test(url);
+    return !isDrawing && !(kind === "background" && isPattern(element));
+  }
+
+  /** @param {MarkEntry} entry @returns {boolean} another element shows the same picture at its place */
   function isTwin(entry) {
     const box = dom.rect(entry.element);
     for (const other of entries.values()) {
-      if (other === entry || !other.isShown || other.found?.url !== entry.found.url) {
+      if (other === entry || !other.isShown || other.found?.url !== entry.found?.url) {
         continue;
       }
       const { left, top } = dom.rect(other.element);
@@ -90,7 +89,12 @@
     return false;
   }
 
-  /** @param {object} entry @returns {void} looks at an element that came into view */
+  /** @param {Found} found @returns {MarkCheck} */
+  function newCheck(found) {
+    return { found, outcome: null, isRunning: false, isOver: false, times: 0 };
+  }
+
+  /** @param {MarkEntry} entry @returns {void} looks at an element that came into view */
   function consider(entry) {
     if (entry.check) {
       return;
@@ -100,12 +104,12 @@
       entry.found = null;
       return;
     }
-    const known = checks.get(entry.found.url);
-    entry.check = known ?? { found: entry.found, outcome: null, isRunning: false, isOver: false };
-    checks.set(entry.found.url, entry.check);
+    const known = checks.get(String(entry.found.url));
+    entry.check = known ?? newCheck(entry.found);
+    checks.set(String(entry.found.url), entry.check);
   }
 
-  /** @returns {object|null} the next check that may start */
+  /** @returns {MarkCheck|null} the next check that may start */
   function nextCheck() {
     for (const entry of entries.values()) {
       if (!entry.isShown) {
@@ -135,7 +139,7 @@
     place();
   }
 
-  /** @param {object} check @returns {Promise<void>} */
+  /** @param {MarkCheck} check @returns {Promise<void>} */
   async function run(check) {
     check.isRunning = true;
     running += 1;
@@ -157,14 +161,14 @@
     advance();
   }
 
-  /** @param {object} check @param {object|null} outcome @returns {void} */
+  /** @param {MarkCheck} check @param {Outcome|null} outcome @returns {void} */
   function finish(check, outcome) {
     check.isOver = true;
     if (outcome?.state === "done" && outcome.tone !== "failed") {
       check.outcome = outcome;
     }
     const isBusy = outcome?.cause === "queue-full";
-    check.times = (check.times ?? 0) + 1;
+    check.times += 1;
     if (isBusy && check.times <= MOST_BUSY) {
       check.isOver = false;
       started -= 1;
@@ -183,28 +187,28 @@
     }
   }
 
-  /** @param {object} entry @returns {HTMLElement} */
-  function markOf(entry) {
-    const { outcome, found } = entry.check;
+  /** @param {MarkEntry} entry @param {MarkCheck} check @returns {HTMLElement} */
+  function markOf(entry, check) {
+    const outcome = /** @type {Outcome} */ (check.outcome);
     const node = cardView.element("button", `mark ${outcome.tone}`);
     node.type = "button";
     const text = [outcome.word, outcome.sure].filter(Boolean).join(", ");
     node.title = text;
     node.setAttribute("aria-label", words.say("mark_name", text));
     node.append(cardView.shape(outcome.tone));
-    dom.listen(node, "click", (event) => {
+    dom.listen(node, "click", (/** @type {MouseEvent} */ event) => {
       if (!event.isTrusted) {
         return;
       }
       event.stopPropagation();
-      const shown = { ...found, element: entry.element };
-      card.open(shown, { outcome: entry.check.outcome, isByKeyboard: event.detail === 0 });
+      const shown = { ...check.found, element: entry.element };
+      card.open(shown, { outcome: check.outcome, isByKeyboard: event.detail === 0 });
     });
     surface.root.append(node);
     return node;
   }
 
-  /** @param {object} entry @returns {void} */
+  /** @param {MarkEntry} entry @returns {void} */
   function unmark(entry) {
     entry.mark?.remove();
     entry.mark = null;
@@ -212,7 +216,7 @@
 
   /** @param {DOMRect} box @param {Element} element @returns {boolean} something lies over it there */
   function isOverlaid(box, element) {
-    const hits = dom.elementsAt(box.left + SIDE / 2 + 6, box.top + SIDE / 2 + 6);
+    const hits = dom.elementsAt(box.left + INSET + SIDE / 2, box.top + INSET + SIDE / 2);
     if (!hits.length) {
       return false;
     }
@@ -220,36 +224,34 @@
     return !near.includes(element) && !near.some((one) => dom.lineage(element).includes(one));
   }
 
+  /** @param {MarkEntry} entry @returns {DOMRect|null} of its picture, if a mark can be seen there */
+  function boxFor(entry) {
+    if (!entry.isShown || !dom.isConnected(entry.element)) {
+      return null;
+    }
+    const box = dom.rect(entry.element);
+    const isLarge = Math.min(box.width, box.height) >= SIDE * 2;
+    return isLarge && !isOverlaid(box, entry.element) ? box : null;
+  }
+
   /** Puts the marks at their pictures. All is read before anything is written. */
   function place() {
-    if (!limits) {
+    const ready = limits ? [...entries.values()].filter((one) => one.check?.outcome) : [];
+    if (!ready.length) {
       return;
     }
-    const ready = [...entries.values()].filter((one) => one.check?.outcome);
-    if (ready.length) {
-      surface.show(null);
-    }
-    const origin = surface.isShown() ? dom.rect(surface.host) : null;
-    const plans = ready.map((entry) => {
-      const box = dom.isConnected(entry.element) ? dom.rect(entry.element) : null;
-      const isFit = entry.isShown && box && Math.min(box.width, box.height) >= SIDE * 2;
-      return { entry, box, isSeen: Boolean(isFit && !isOverlaid(box, entry.element)) };
-    });
-    for (const { entry, box, isSeen } of plans) {
-      if (isSeen) {
-        entry.mark ??= markOf(entry);
+    surface.show(null);
+    const origin = dom.rect(surface.host);
+    for (const [entry, box] of ready.map((one) => /** @type {const} */ ([one, boxFor(one)]))) {
+      if (box && entry.check) {
+        entry.mark ??= markOf(entry, entry.check);
+        const isRight = words.direction === "rtl";
+        const x = isRight ? box.right - SIDE - INSET : box.left + INSET;
+        move(entry.mark, Math.round(x - origin.left), Math.round(box.top + INSET - origin.top));
       }
-      if (!entry.mark) {
-        continue;
+      if (entry.mark) {
+        entry.mark.hidden = !box;
       }
-      entry.mark.hidden = !isSeen;
-      if (!isSeen) {
-        continue;
-      }
-      const isRight = words.direction === "rtl";
-      const x = (isRight ? box.right - SIDE - 6 : box.left + 6) - origin.left;
-      const y = box.top + 6 - origin.top;
-      move(entry.mark, Math.round(x), Math.round(y));
     }
   }
 
@@ -270,7 +272,7 @@
       return;
     }
     entries.set(element, { element, isShown: false, found: null, check: null, mark: null });
-    sight.observe(element);
+    sight?.observe(element);
   }
 
   /** @param {Element} element @returns {void} */
@@ -279,12 +281,12 @@
     if (!entry) {
       return;
     }
-    sight.unobserve(element);
+    sight?.unobserve(element);
     unmark(entry);
     entries.delete(element);
   }
 
-  /** @param {Node} root @returns {void} */
+  /** @param {any} root @returns {void} */
   function scan(root) {
     if (root !== dom.document && !dom.isConnected(root)) {
       return;
@@ -324,7 +326,7 @@
   function onChange(records) {
     for (const record of records) {
       if (record.type === "attributes") {
-        renew(record.target);
+        renew(/** @type {Element} */ (record.target));
       }
       for (const node of record.addedNodes) {
         if (node.nodeType === Node.ELEMENT_NODE && !dom.isOwn(node)) {
@@ -364,7 +366,7 @@
         continue;
       }
       const side = Math.min(intersectionRect.width, intersectionRect.height);
-      entry.isShown = isIntersecting && side >= limits.minSide / 2;
+      entry.isShown = isIntersecting && side >= (limits?.minSide ?? 0) / 2;
     }
     advance();
   }
@@ -430,8 +432,8 @@
     limits = null;
     abort.abort();
     clearInterval(timer);
-    sight.disconnect();
-    changes.disconnect();
+    sight?.disconnect();
+    changes?.disconnect();
     bind(dom.unlisten);
     entries.clear();
     checks.clear();

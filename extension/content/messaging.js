@@ -26,7 +26,7 @@
     return new Promise((resolve) => setTimeout(resolve, ms));
   }
 
-  /** @param {object} message @returns {Promise<object|null>} */
+  /** @param {object} message @returns {Promise<Outcome|null>} */
   async function once(message) {
     try {
       const late = pause(ANSWER_S * 1000).then(() => null);
@@ -38,7 +38,7 @@
 
   /**
    * @param {object} message
-   * @returns {Promise<object|null>} the answer, null if there was none after some tries
+   * @returns {Promise<Outcome|null>} the answer, null if there was none after some tries
    */
   async function ask(message) {
     for (let turn = 0; turn < TRIES && isAlive(); turn++) {

@@ -13,6 +13,7 @@
   const MOST = 200;
   /** These still scroll or reload the page. */
   const PAGE_KEYS = new Set(["PageUp", "PageDown", "F5"]);
+  /** @type {Record<string, string>} */
   const DIRECTIONS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
   const POINTER = [
     "click",
@@ -76,12 +77,13 @@
   hint.append(name, keys, more);
   surface.root.append(sheet, hint);
 
-  /** @type {{found: object, box: object, frame: HTMLElement}[]} */
+  /** @type {Item[]} */
   let items = [];
   let chosen = -1;
   let frame = 0;
   /** @type {Element|null} */
   let before = null;
+  /** @type {Point|null} */
   let pointer = null;
 
   /** @returns {{x: number, y: number, width: number, height: number}} */
@@ -89,14 +91,14 @@
     return { x: 0, y: 0, width: window.innerWidth, height: window.innerHeight };
   }
 
-  /** @param {object} found @returns {string} what a screen reader says of it */
+  /** @param {Found} found @returns {string} what a screen reader says of it */
   function nameOf(found) {
     const alt = dom.attribute(found.element, "alt") ?? dom.attribute(found.element, "aria-label");
     const text = alt?.trim().slice(0, 120) || words.say(`pick_kind_${found.kind}`);
     return words.say("pick_name", text, found.shown.width, found.shown.height);
   }
 
-  /** @param {{found: object, box: object}[]} all @returns {object[]} without doubles at one place */
+  /** @param {Item[]} all @returns {Item[]} without doubles at one place */
   function withoutTwins(all) {
     const seen = new Set();
     return all.filter(({ found, box }) => {
@@ -110,22 +112,22 @@
 
   function collect() {
     const held = items[chosen]?.found.element;
-    const all = pictures.inView(LEAST_SIDE).map((found) => {
+    const all = pictures.inView(LEAST_SIDE).flatMap((found) => {
       const box = placement(found);
-      return { found, box };
+      return box ? { found, box, frame: null } : [];
     });
-    items = withoutTwins(all.filter((one) => one.box)).slice(0, MOST);
+    items = withoutTwins(all).slice(0, MOST);
     chosen = items.findIndex((one) => one.found.element === held);
     sheet.replaceChildren(...items.map(outline));
   }
 
-  /** @param {object} found @returns {object|null} the part of it that is in view */
+  /** @param {Found} found @returns {Box|null} the part of it that is in view */
   function placement(found) {
     const { x, y, width, height } = dom.rect(found.element);
     return antifake.placement.visiblePart({ x, y, width, height }, view());
   }
 
-  /** @param {object} item @param {number} place @returns {HTMLElement} */
+  /** @param {Item} item @param {number} place @returns {HTMLElement} */
   function outline(item, place) {
     const node = element("div", "frame");
     const { x, y, width, height } = item.box;
@@ -144,11 +146,11 @@
 
   /** @param {number} place @returns {void} */
   function choose(place) {
-    items[chosen]?.frame.removeAttribute("aria-selected");
+    items[chosen]?.frame?.removeAttribute("aria-selected");
     chosen = place;
     const item = items[place];
     if (item) {
-      item.frame.setAttribute("aria-selected", "true");
+      item.frame?.setAttribute("aria-selected", "true");
     }
     if (item) {
       sheet.setAttribute("aria-activedescendant", `picture${place}`);
@@ -247,6 +249,7 @@
 
   /** @param {KeyboardEvent} event @returns {(() => void)|undefined} what its key does */
   function deedOf({ key, shiftKey }) {
+    /** @type {Record<string, () => void>} */
     const deeds = {
       Enter: () => take(true),
       " ": () => take(true),

@@ -9,18 +9,6 @@
   }
   const { dom, addresses } = antifake;
 
-  /**
-   * @typedef {object} Found
-   * @property {Element} element
-   * @property {"image"|"background"|"canvas"|"video"|"poster"|"svg"} kind
-   * @property {string|null} url
-   * @property {string|null} larger
-   * @property {string|null} linked
-   * @property {{width: number, height: number}} shown
-   * @property {{width: number, height: number}|null} natural
-   * @property {Promise<ImageBitmap|null>|null} still what a canvas or video showed when it was found
-   */
-
   const SOURCES = "img,input,canvas,video,image,object,embed";
   const SPACER = 2;
   const REMEMBERED_S = 120;
@@ -66,7 +54,7 @@
     return null;
   }
 
-  /** @param {Element} image */
+  /** @param {Element} image @returns {Basics|null} */
   function ofImage(image) {
     const base = dom.baseURI(image);
     const url = addresses.absolute(imageUrl(image) || dom.attribute(image, "src"), base);
@@ -77,7 +65,7 @@
     return { kind: "image", url, larger: largerOf(image, url), natural };
   }
 
-  /** @param {Element} video */
+  /** @param {Element} video @returns {Basics|null} */
   function ofVideo(video) {
     const base = dom.baseURI(video);
     const poster = addresses.absolute(dom.attribute(video, "poster"), base);
@@ -92,7 +80,7 @@
     return { kind: "video", url: null, larger: null, natural };
   }
 
-  /** @param {Element} element */
+  /** @param {Element} element @returns {Basics|null} */
   function ofEmbedded(element) {
     const base = dom.baseURI(element);
     const type = dom.attribute(element, "type") ?? "";
@@ -102,17 +90,17 @@
     return url && isPicture ? { kind: "image", url, larger: null, natural: null } : null;
   }
 
-  /** @param {Element} element */
+  /** @param {Element} element @returns {Basics|null} */
   function ofSvgImage(element) {
     const xlink = "http://www.w3.org/1999/xlink";
     const href =
       dom.attribute(element, "href") ??
       Element.prototype.getAttributeNS.call(element, xlink, "href");
     const url = addresses.absolute(href, dom.baseURI(element));
-    return url && { kind: "svg", url, larger: null, natural: null };
+    return url ? { kind: "svg", url, larger: null, natural: null } : null;
   }
 
-  /** @param {Element} element what an element is by itself, without its CSS */
+  /** @param {Element} element @returns {Basics|null} what it is by itself, without its CSS */
   function ofSource(element) {
     if (element instanceof HTMLImageElement) {
       return ofImage(element);
@@ -132,12 +120,15 @@
         return null;
       }
       const url = addresses.absolute(dom.attribute(element, "src"), dom.baseURI(element));
-      return url && { kind: "image", url, larger: null, natural: null };
+      return url ? { kind: "image", url, larger: null, natural: null } : null;
     }
     return ["object", "embed"].includes(tag(element)) ? ofEmbedded(element) : null;
   }
 
-  /** @param {Element} element what its CSS draws: a background, or content of a pseudo-element */
+  /**
+   * @param {Element} element
+   * @returns {Basics|null} what its CSS draws: a background, or content of a pseudo-element
+   */
   function ofCss(element) {
     const base = dom.baseURI(element);
     for (const pseudo of ["", "::before", "::after"]) {
@@ -195,14 +186,17 @@
 
   /** @param {Found} found @returns {Found} with what a moving picture shows at this moment */
   function hold(found) {
-    const { kind, natural, element } = found;
-    if (kind !== "canvas" && kind !== "video") {
+    const { kind, natural } = found;
+    if ((kind !== "canvas" && kind !== "video") || !natural) {
       return found;
     }
     if (natural.width * natural.height > STILL_PIXELS) {
       return found;
     }
-    return { ...found, still: createImageBitmap(element).catch(() => null) };
+    return {
+      ...found,
+      still: createImageBitmap(/** @type {any} */ (found.element)).catch(() => null),
+    };
   }
 
   /** @param {Element} element @returns {Element} the picture of an image map instead of its area */
@@ -221,6 +215,7 @@
 
   /** @param {number} x @param {number} y @returns {Found[]} pictures that no pointer can hit */
   function beneath(x, y) {
+    /** @type {Found[]} */
     const found = [];
     dom.walk(dom.document, (element) => {
       if (!dom.matches(element, SOURCES) || !covers(element, x, y)) {
@@ -236,6 +231,7 @@
 
   /** @param {Found[]} all @returns {Found[]} those that can be seen first, else in their order */
   function visibleFirst(all) {
+    /** @param {Found} one */
     const isSeen = (one) => dom.isVisible(one.element);
     return [...all.filter(isSeen), ...all.filter((one) => !isSeen(one))];
   }
@@ -247,11 +243,11 @@
    */
   function at(x, y) {
     const elements = new Set(dom.elementsAt(x, y).map(withoutMap));
-    const found = [...elements].map(read).filter(Boolean);
+    const found = [...elements].flatMap((one) => read(one) ?? []);
     return found.length ? visibleFirst(found) : beneath(x, y);
   }
 
-  /** @param {MouseEvent} event @returns {void} */
+  /** @param {PointerEvent} event @returns {void} */
   function remember(event) {
     if (!event.isTrusted) {
       return;
@@ -264,7 +260,7 @@
     remembered = { found, at: performance.now(), isByKeyboard };
   }
 
-  /** @param {Found} one @param {string} srcUrl @returns {boolean} */
+  /** @param {Found} one @param {string|null} srcUrl @returns {boolean} */
   function shows(one, srcUrl) {
     if (one.kind !== "video") {
       return one.url === srcUrl;
@@ -275,6 +271,7 @@
   /** @param {string} srcUrl @returns {Found|null} the picture with this address, hovered ones first */
   function bySource(srcUrl) {
     const wanted = addresses.absolute(srcUrl, dom.baseURI(dom.document));
+    /** @type {Found[]} */
     const found = [];
     dom.walk(dom.document, (element) => {
       const one = dom.matches(element, SOURCES) ? read(element) : null;
@@ -282,6 +279,7 @@
         found.push(one);
       }
     });
+    /** @param {Found} one */
     const isHovered = (one) => dom.matches(one.element, ":hover");
     const seen = visibleFirst(found);
     return seen.find(isHovered) ?? seen.find(isInView) ?? seen[0] ?? null;
@@ -313,7 +311,7 @@
     return null;
   }
 
-  /** @param {Found} found @returns {boolean} */
+  /** @param {{element: Element}} found @returns {boolean} */
   function isInView(found) {
     const box = dom.rect(found.element);
     const { innerWidth, innerHeight } = window;
@@ -326,7 +324,7 @@
    */
   function fromMenu({ srcUrl, targetElementId }) {
     const isFresh = remembered && performance.now() - remembered.at < REMEMBERED_S * 1000;
-    const known = isFresh ? remembered.found : [];
+    const known = (isFresh && remembered?.found) || [];
     if (srcUrl) {
       const wanted = addresses.absolute(srcUrl, dom.baseURI(dom.document));
       return known.find((one) => shows(one, wanted)) ?? bySource(srcUrl) ?? null;
@@ -336,6 +334,7 @@
 
   /** @param {number} least side in CSS pixels @returns {Found[]} pictures in view, in page order */
   function inView(least) {
+    /** @type {Found[]} */
     const found = [];
     dom.walk(dom.document, (element) => {
       const box = dom.rect(element);
@@ -357,7 +356,7 @@
   function frameOffset() {
     let [x, y] = [0, 0];
     try {
-      for (let view = window; view !== view.top; view = view.parent) {
+      for (let view = /** @type {any} */ (window); view !== view.top; view = view.parent) {
         const frame = view.frameElement;
         if (!frame) {
           return null;

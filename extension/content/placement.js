@@ -15,8 +15,6 @@
   }
 
   /**
-   * @typedef {{x: number, y: number, width: number, height: number}} Box in CSS pixels of the
-   * viewport
    * @param {Box|null} anchor the picture; null if it is gone
    * @param {{width: number, height: number}} view
    * @returns {Box|null} the part of it that is in view, null if there is none

@@ -7,8 +7,6 @@
     return;
   }
 
-  /** @typedef {{x: number, y: number, width: number, height: number}} Box */
-
   /** @param {Box} box @returns {{x: number, y: number}} */
   function center({ x, y, width, height }) {
     return { x: x + width / 2, y: y + height / 2 };

@@ -169,11 +169,11 @@
   }
 
   /** @returns {Promise<void>} after the screen was drawn twice */
-  function drawn() {
+  async function drawn() {
     const frames = new Promise((resolve) => {
-      requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+      requestAnimationFrame(() => requestAnimationFrame(resolve));
     });
-    return Promise.race([frames, antifake.messaging.pause(500)]);
+    await Promise.race([frames, antifake.messaging.pause(500)]);
   }
 
   /**
@@ -198,6 +198,7 @@
   }
 
   antifake.surface = Object.freeze({
+    /** @param {string} css @param {{isTop: boolean, onLost: () => void}} options */
     create: (css, options) => new Surface(css, options),
     whileHidden,
   });

@@ -7,22 +7,17 @@ of the card is shown, also those that a daemon is in for a moment only.
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from kit.pages import ARGUMENTS, CHROMIUM
-from kit.wheels import ROOT
+from kit.extension import FOLDER, flags
+from kit.pages import CHROMIUM
+from kit.sites import Sites
 from playwright.sync_api import BrowserContext, Page, Worker, sync_playwright
-
-EXTENSION = ROOT / "extension"
-MAPPING = "--host-resolver-rules=MAP *.test 127.0.0.1"
 
 _WORKER = """
 self.asked = [];
@@ -65,7 +60,7 @@ DONE = {
 
 def content_files() -> list[str]:
     """Returns the content scripts in their order."""
-    text = (EXTENSION / "background" / "injection.js").read_text("utf-8")
+    text = (FOLDER / "background" / "injection.js").read_text("utf-8")
     found = re.search(r"CONTENT_FILES = \[(.*?)\]", text, re.DOTALL)
     assert found
     return re.findall(r'"(content/[a-z_]+\.js)"', found[1])
@@ -74,8 +69,8 @@ def content_files() -> list[str]:
 def scripted_copy(folder: Path) -> Path:
     """Writes the extension with the scripted worker, and access to all pages."""
     for part in ("content", "_locales", "icons"):
-        shutil.copytree(EXTENSION / part, folder / part)
-    manifest = json.loads((EXTENSION / "manifest.json").read_text("utf-8"))
+        shutil.copytree(FOLDER / part, folder / part)
+    manifest = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
     for name in ("action", "options_ui", "key", "optional_host_permissions"):
         manifest.pop(name)
     manifest["host_permissions"] = ["<all_urls>"]
@@ -91,11 +86,12 @@ class Content:
 
     context: BrowserContext
     worker: Worker
-    address: str
+    sites: Sites
 
-    def open(self, path: str, *, inject: bool = True) -> Page:
+    def open(self, html: str, *, inject: bool = True, **headers: str) -> Page:
+        """Opens a page in a new tab. Names of headers are written with _ instead of -."""
         page = self.context.new_page()
-        page.goto(path if "://" in path else f"{self.address}/{path}")
+        page.goto(self.sites.page("/", html, **headers))
         page.bring_to_front()
         if inject:
             self.inject()
@@ -135,46 +131,19 @@ class Content:
         self.send(type="card.open", srcUrl=src_url, mediaType=None, targetElementId=None)
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Pages may say their headers in a first line: <!-- headers {...} -->."""
-
-    def end_headers(self) -> None:
-        file = Path(self.translate_path(self.path))
-        if file.suffix == ".html" and file.is_file():
-            first = file.read_text("utf-8").splitlines()[0]
-            if match := re.match(r"<!-- headers (.*) -->", first):
-                for name, value in json.loads(match[1]).items():
-                    self.send_header(name, value)
-        super().end_headers()
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
 @contextmanager
-def content_browser(folder: Path, **options: Any) -> Iterator[Content]:
-    """A browser, and a server for the pages in a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
-        extension = scripted_copy(Path(work) / "extension")
+def content_browser() -> Iterator[Content]:
+    """A browser with the scripted worker, and sites."""
+    with ExitStack() as parts:
+        work = Path(parts.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        playwright = parts.enter_context(sync_playwright())
         context = playwright.chromium.launch_persistent_context(
-            f"{work}/profile",
+            work / "profile",
             executable_path=CHROMIUM,
-            headless=True,
-            args=[
-                *ARGUMENTS,
-                MAPPING,
-                f"--disable-extensions-except={extension}",
-                f"--load-extension={extension}",
-            ],
-            **options,
+            args=flags(scripted_copy(work / "extension")),
+            viewport={"width": 1000, "height": 700},
         )
-        try:
-            workers = context.service_workers
-            worker = workers[0] if workers else context.wait_for_event("serviceworker")
-            yield Content(context, worker, f"http://site.test:{server.server_port}")
-        finally:
-            context.close()
-            server.shutdown()
-            server.server_close()
+        parts.callback(context.close)
+        workers = context.service_workers
+        worker = workers[0] if workers else context.wait_for_event("serviceworker")
+        yield Content(context, worker, parts.enter_context(Sites()))
