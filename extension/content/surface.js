@@ -53,12 +53,13 @@
     }
   }
 
-  /** @param {Element|null} near @returns {Element} where a surface can be used: all but the
-   * uppermost modal dialog is inert */
+  /** A modal dialog, or what fills the screen: in Chromium all else is inert then. */
+  const UPPERMOST = "dialog:modal, :fullscreen:not(img, video, canvas, iframe, embed, object, svg)";
+
+  /** @param {Element|null} near @returns {Element} where a surface near it can be used */
   function container(near) {
-    const line = near ? dom.lineage(near) : [];
-    const own = line.find((one) => dom.matches(one, "dialog:modal"));
-    return own ?? dom.query(dom.document, "dialog:modal").pop() ?? dom.root();
+    const own = (near ? dom.lineage(near) : []).find((one) => dom.matches(one, UPPERMOST));
+    return own ?? dom.query(dom.document, UPPERMOST).pop() ?? dom.root();
   }
 
   class Surface {
@@ -156,6 +157,9 @@
     #watch() {
       const isAlive = antifake.messaging.isAlive();
       if (isAlive && this.#isIntact()) {
+        if (dom.parent(this.host) !== container(this.#near)) {
+          this.#mend(); // The page has opened a dialog since.
+        }
         return;
       }
       this.#rescues += 1;
