@@ -383,6 +383,9 @@ function printable(text) {
 async function outcome({ status, body }, { seen, name }, asker) {
   const { document, isPrivate, tabId } = asker;
   const result = { seen, name, document, at: Date.now() };
+  if (typeof (body?.check ?? body)?.id !== "string") {
+    throw new DaemonError("refused");
+  }
   if (status === 202) {
     const { id } = body;
     if (!isPrivate) {

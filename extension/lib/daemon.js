@@ -9,7 +9,7 @@ import { loadSettings } from "./storage.js";
  * @typedef {import("./storage.js").Connection} Connection
  *
  * @typedef {"not-running"|"stranger"|"not-proved"|"not-paired"|"revoked"|"scope"|"version"|
- *   "no-model"|"queue-full"|"blocked"|"too-large"|"not-a-picture"|"gone"|"refused"} Cause
+ *   "no-model"|"queue-full"|"too-many"|"blocked"|"too-large"|"not-a-picture"|"gone"|"refused"} Cause
  *
  * @typedef {object} Call
  * @property {"GET"|"POST"|"PUT"|"DELETE"} method
@@ -96,8 +96,22 @@ export async function call(connection, what, moved) {
   if (port !== connection.port) {
     await moved?.(port);
   }
-  const answer = await request(port, what, connection.token);
-  return checked(answer, port);
+  return checked(await answered(port, what, connection.token), port);
+}
+
+/**
+ * Like request, but a connection that breaks or a daemon that says nothing is a DaemonError.
+ *
+ * @param {number} port
+ * @param {Call} what
+ * @param {string|null} token
+ */
+export async function answered(port, what, token) {
+  try {
+    return await request(port, what, token);
+  } catch {
+    throw new DaemonError("not-running");
+  }
 }
 
 /**
@@ -206,6 +220,7 @@ function causeOfStatus(status, code) {
     scope: "scope",
     wrong_origin: "revoked", // This browser has no valid token any more.
     queue_full: "queue-full",
+    too_many: "too-many",
     no_model: "no-model",
     model_died: "no-model",
     unreadable: "not-a-picture",
@@ -213,7 +228,7 @@ function causeOfStatus(status, code) {
     not_found: "gone",
   };
   /** @type {Record<number, Cause>} */
-  const statuses = { 401: "revoked", 405: "version", 413: "too-large", 429: "queue-full" };
+  const statuses = { 401: "revoked", 405: "version", 413: "too-large", 429: "too-many" };
   return codes[String(code)] ?? statuses[status] ?? "refused";
 }
 

@@ -28,6 +28,7 @@ const BUTTONS = {
   version: null,
   "no-model": ["retry", "problem_button_retry"],
   "queue-full": ["retry", "problem_button_retry"],
+  "too-many": ["retry", "problem_button_retry"],
   blocked: [`allow:${LOOPBACK}`, "problem_button_allow"],
   "host-permission": ["allow", "problem_button_allow"],
   "page-forbidden": null,
@@ -57,11 +58,9 @@ export function problem(cause, { detail = "", host = "", subject = "" } = {}) {
 
 /** The problem that an error stands for. @param {unknown} error @returns {Problem} */
 export function problemOfError(error) {
-  if (error instanceof DaemonError) {
-    return problem(error.problem, { detail: error.detail });
-  }
-  const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
-  return problem(isTimeout || error instanceof TypeError ? "not-running" : "refused");
+  return error instanceof DaemonError
+    ? problem(error.problem, { detail: error.detail })
+    : problem("refused");
 }
 
 /** @param {Cause} cause @param {string} subject @returns {Button|null} */

@@ -1,6 +1,6 @@
 // Connects this browser to antifake: it shows six digits, and the person compares them there.
 
-import { DaemonError, call, checked, find, proves, request } from "./daemon.js";
+import { DaemonError, answered, call, checked, find, proves, request } from "./daemon.js";
 import { loadConnection, saveConnection } from "./storage.js";
 import { words } from "./words.js";
 
@@ -32,7 +32,7 @@ export async function browserName() {
  * Asks to be let in. A wider token than before is asked for in the same way.
  *
  * @param {string[]} scopes
- * @returns {Promise<Pairing>} Throws DaemonError; queue-full if another program waits to be let in.
+ * @returns {Promise<Pairing>} Throws DaemonError; too-many if another program waits to be let in.
  */
 export async function begin(scopes = FIRST_SCOPES) {
   const before = await loadConnection();
@@ -40,14 +40,14 @@ export async function begin(scopes = FIRST_SCOPES) {
   const wanted = [...new Set([...(before?.scopes ?? []), ...scopes])];
   const name = await browserName();
   const json = { name, scopes: wanted };
-  const answer = await request(port, { method: "POST", path: "/pairings", json }, null);
+  const answer = await answered(port, { method: "POST", path: "/pairings", json }, null);
   const { id, secret, code, expires } = checked(answer, port).body;
   return { port, id, secret, code, expires, scopes: wanted, name };
 }
 
 /**
  * Looks whether the person has decided. Once accepted, the connection is stored and the token
- * before it is given back.
+ * before it is given back. A lost answer throws what fetch throws; ask again.
  *
  * @param {Pairing} pairing
  * @returns {Promise<PairingState>} Throws DaemonError; not-proved if it is not the one we asked.

@@ -42,7 +42,7 @@ export async function pair(place, told, scopes, ends) {
 /** @param {unknown} error @returns {End} */
 function endOf(error) {
   const cause = error instanceof DaemonError ? error.problem : "";
-  return cause === "queue-full" ? "busy" : cause === "not-proved" ? "stranger" : "failed";
+  return cause === "too-many" ? "busy" : cause === "not-proved" ? "stranger" : "failed";
 }
 
 /**

@@ -50,7 +50,7 @@ export default [
   },
   {
     files: ["**/unit/**/*.mjs"],
-    languageOptions: { globals: { ...globals.node } },
+    languageOptions: { globals: { ...globals.node, chrome: "readonly" } },
     rules: { ...strict, "max-lines-per-function": "off" },
   },
 ];
