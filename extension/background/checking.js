@@ -35,7 +35,7 @@ const POLL_S = 8;
 /** @param {CheckMessage} message @param {Asker} asker @returns {Promise<Outcome>} */
 export async function check(message, asker) {
   if (asker.site !== null && (await siteMode(asker.site)) === "never") {
-    return problem("site-never", { host: asker.site });
+    return problem("site-never", { host: asker.site, subject: asker.site });
   }
   if ((await loadConnection()) === null) {
     return problemOfError(await whyNot());

@@ -1,5 +1,6 @@
 // What the buttons of the pages do.
 
+import { wishFor } from "../lib/permissions.js";
 import { setSite } from "../lib/storage.js";
 
 export const ALL_SITES = ["http://*/*", "https://*/*"];
@@ -17,7 +18,7 @@ export async function tellChange() {
  * @returns {Promise<boolean>} Whether they are granted.
  */
 export async function allow(origins) {
-  const isGranted = await chrome.permissions.request({ origins });
+  const isGranted = await chrome.permissions.request(wishFor(origins));
   if (isGranted) {
     await tellChange();
   }

@@ -1,6 +1,7 @@
 // The permissions beyond those of the installation: what they are for, and how to give them back.
 
 import { LOOPBACK } from "../lib/doctor.js";
+import { wishFor } from "../lib/permissions.js";
 import { words } from "../lib/words.js";
 import { ALL_SITES } from "./actions.js";
 import { button, element } from "./elements.js";
@@ -47,7 +48,7 @@ function nothing() {
 
 function allowAll() {
   return button(words("permission_allow_all"), () =>
-    chrome.permissions.request({ origins: ALL_SITES }),
+    chrome.permissions.request(wishFor(ALL_SITES)),
   );
 }
 

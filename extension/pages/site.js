@@ -1,5 +1,6 @@
 // What the extension does on this site: nothing unasked, checking on its own, or nothing at all.
 
+import { wishFor } from "../lib/permissions.js";
 import { setSite, siteMode, siteOf } from "../lib/storage.js";
 import { words } from "../lib/words.js";
 import { ALL_SITES, tellChange } from "./actions.js";
@@ -61,7 +62,7 @@ function showHint(place, mode, isAllowed) {
   place.querySelector(".allow")?.remove();
   if (isAsking) {
     const ask = async () => {
-      if (await chrome.permissions.request({ origins: ALL_SITES })) {
+      if (await chrome.permissions.request(wishFor(ALL_SITES))) {
         await tellChange();
         showHint(place, mode, true);
       }

@@ -297,7 +297,7 @@ test("the history opens with a link of this daemon only", async () => {
 test("on a site where the person wants no checks, nothing is checked until they change it", async () => {
   await chrome.storage.local.set({ sites: { "news.test": "never" } });
   const refused = await send(check());
-  assert.deepEqual([refused.cause, refused.button.action], ["site-never", "site-ask"]);
+  assert.deepEqual([refused.cause, refused.button.action], ["site-never", "site-ask:news.test"]);
   assert.match(refused.text, /news\.test/);
   assert.deepEqual(server.requests, []);
   await send({ type: "problem.act", action: refused.button.action });
