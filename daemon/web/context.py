@@ -1,5 +1,6 @@
 """The objects that the views work on, and a limit for requests that wait."""
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ STREAMS = 16
 WAITING = 6
 """Requests that wait for a verdict. Each holds a thread of the server."""
 NAME = "antifake"
+OWN_NAME = "antifake.localhost"
+"""The pages' own host name. Browsers take each name below localhost for this computer, and send the
+cookie of our session to this name only, not to other programs on 127.0.0.1."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Context:
     about: About
     port: int = 0
     """Known once the app is served. It stays 0 where only this process calls the app."""
+    has_name: bool = False
+    """Whether no other program can be reached as OWN_NAME at this port."""
+    identity: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    """Tells our page under one name whether it reaches this daemon under the other name."""
     streams: Seats = field(default_factory=lambda: Seats(STREAMS))
     waiting: Seats = field(default_factory=lambda: Seats(WAITING))
 
@@ -69,6 +77,11 @@ class Context:
 def context() -> Context:
     """Returns the context of the app that handles the current request."""
     return cast(Context, current_app.extensions[NAME])
+
+
+def own_address() -> str:
+    """Returns the address of the pages under their own name; "" if that must not be used."""
+    return f"http://{OWN_NAME}:{context().port}" if context().has_name else ""
 
 
 def service() -> Service:

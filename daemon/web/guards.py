@@ -28,7 +28,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 
 from antifake.core.images import MAX_BYTES
 
-from .context import access, context
+from .context import OWN_NAME, access, context, own_address
 from .errors import API, SCRIPT_HEADER, Problem
 
 JSON = "application/json"
@@ -71,7 +71,7 @@ SECURITY_HEADERS = {
 View = TypeVar("View", bound=Callable[..., Any])
 _HAS_BODY = {"POST", "PUT", "PATCH"}
 _READS = {"GET", "HEAD", "OPTIONS"}
-_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|antifake\.localhost):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ class Requirement:
     max_bytes: int = MAX_JSON_BYTES
     allows_unpaired: bool = False
     """Whether extensions that are not paired yet may call it."""
+    allows_other_name: bool = False
+    """Whether our page may call it from another name of this computer, by a script or by going
+    there."""
 
 
 ADMIN = Requirement()
@@ -97,13 +100,15 @@ def requires(
     types: tuple[str, ...] = (JSON,),
     max_bytes: int = MAX_JSON_BYTES,
     allows_unpaired: bool = False,
+    allows_other_name: bool = False,
 ) -> Callable[[View], View]:
     """Declare what a view of the API requires; without scopes no token is needed.
 
     A view without this mark requires admin, or a session if it belongs to the page.
     """
     identity: Literal["token", "none"] = "token" if scopes else "none"
-    return _mark(Requirement(identity, frozenset(scopes), types, max_bytes, allows_unpaired))
+    allows = allows_unpaired, allows_other_name
+    return _mark(Requirement(identity, frozenset(scopes), types, max_bytes, *allows))
 
 
 def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[View], View]:
@@ -194,7 +199,7 @@ def guard(app: Flask) -> None:
             admit_ourselves()
             return None
         is_api = request.path.startswith(API)
-        check_host()
+        check_host(is_api=is_api)
         check_origin(is_api=is_api)
         if is_api and request.method == "OPTIONS":
             return preflight()
@@ -231,12 +236,27 @@ def admit_ourselves() -> None:
 # --- Host ---------------------------------------------------------------------------------
 
 
-def check_host() -> None:
-    """Refuse a request whose Host is not ours. Several Host headers arrive joined, so fail too."""
-    host = request.environ.get("HTTP_HOST", "").lower()
-    found = _HOST.fullmatch(host)
-    if found is None or int(found[2]) != context().port:
+def check_host(*, is_api: bool) -> None:
+    """Refuse a request whose Host is not ours. Several Host headers arrive joined, so fail too.
+
+    The pages' own name is for pages only: programs use 127.0.0.1.
+    """
+    if not _is_our_host(_host()) or (is_under_own_name() and (is_api or not own_address())):
         raise Problem(421, "misdirected", "This is antifake, and nobody of that name.")
+
+
+def is_under_own_name() -> bool:
+    """Whether the request is for the pages' own name."""
+    return _host().startswith(f"{OWN_NAME}:")
+
+
+def _host() -> str:
+    return str(request.environ.get("HTTP_HOST", "")).lower()
+
+
+def _is_our_host(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    return found is not None and int(found[2]) == context().port
 
 
 # --- Origin -------------------------------------------------------------------------------
@@ -244,19 +264,34 @@ def check_host() -> None:
 
 def check_origin(*, is_api: bool) -> None:
     origin = request.headers.get("Origin")
-    is_known = origin is not None and (_is_paired(origin) if is_api else _is_ours(origin))
+    is_moving = requirement_of(request.endpoint).allows_other_name and _is_from_other_name(origin)
+    is_known = origin is not None and (
+        is_moving or (_is_paired(origin) if is_api else _is_ours(origin))
+    )
     if origin is not None and not is_known:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
     is_extension = is_known and origin is not None and bool(EXTENSION.fullmatch(origin))
     site = request.headers.get("Sec-Fetch-Site", "none")
-    if site not in ("none", "same-origin") and not is_extension:
+    if site not in ("none", "same-origin") and not is_extension and not is_moving:
         raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
     if is_api and origin is not None:
         g.allowed_origin = origin
 
 
+def _is_from_other_name(origin: str | None) -> bool:
+    """Whether a script of our page asks, under another name, or a browser opens a page.
+
+    Where the browser comes from cannot be told, and does not matter: it needs a one-time code.
+    """
+    if origin is not None:
+        scheme, _, host = origin.lower().partition("://")
+        return scheme == "http" and _is_our_host(host)
+    fetched = [request.headers.get(f"Sec-Fetch-{what}") for what in ("Mode", "Dest")]
+    return request.method == "GET" and fetched == ["navigate", "document"]
+
+
 def _is_ours(origin: str) -> bool:
-    return origin.lower() == f"http://{request.environ['HTTP_HOST']}".lower()
+    return origin.lower() == f"http://{_host()}"
 
 
 def _is_paired(origin: str) -> bool:

@@ -1,4 +1,7 @@
-"""The HTTP server: waitress in its own thread, on 127.0.0.1 only.
+"""The HTTP server: waitress in its own thread, on this computer's loopback addresses only.
+
+Clients use 127.0.0.1. Browsers take the name antifake.localhost for ::1, too, so ::1 has the same
+port; if another program has it there, the name is not used (see Context.has_name).
 
 It reads a whole request before a thread handles it, so slow clients hold no thread. Requests that
 it refuses itself get the same JSON and security headers as all errors of the app.
@@ -17,7 +20,7 @@ from typing import Any, Self
 from flask import Flask
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
-from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.server import TcpWSGIServer, create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
@@ -30,6 +33,7 @@ from .guards import MAX_FILE_BYTES, SECURITY_HEADERS
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+HOST_V6 = "::1"
 MORE_PORTS = 20
 THREADS = 24
 """Streams hold up to 16 of them, and requests that wait for a verdict 6 (see context). Two are left
@@ -105,20 +109,28 @@ class Server:
 
     def __enter__(self) -> Self:
         """Start serving. Raises NoPortError."""
-        listening = listen(self._wanted)
-        self.port = self._app.extensions[NAME].port = listening.getsockname()[1]
+        listening = [listen(self._wanted)]
+        context = self._app.extensions[NAME]
+        self.port = context.port = listening[0].getsockname()[1]
+        try:
+            listening += listen_v6(self.port)
+            context.has_name = True
+        except OSError as error:
+            log.warning("antifake.localhost is not used: %s", error.strerror)
         self._former_tempdir = tempfile.tempdir
         if self._temporary is not None:
             tempfile.tempdir = str(self._temporary)
-        self._server = create_server(self._app, map=self._map, sockets=[listening], **_SETTINGS)
-        self._server.channel_class = _Channel
+        create_server(self._app, map=self._map, sockets=listening, **_SETTINGS)
+        self._servers = [one for one in self._map.values() if isinstance(one, TcpWSGIServer)]
+        for server in self._servers:
+            server.channel_class = _Channel
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop accepting requests, and wait DRAIN_S for those that are being handled."""
         self._is_stopping.set()
-        self._server.pull_trigger()
+        self._servers[0].pull_trigger()
         self._thread.join(DRAIN_S + 2)
         # Not in the thread itself: other threads may still write to the pipe that wakes it.
         close_all(self._map, ignore_all=True)
@@ -135,16 +147,17 @@ class Server:
 
     def _drain(self) -> None:
         end = time.monotonic() + DRAIN_S
-        dispatcher.close(self._server)  # the listening socket only
+        for server in self._servers:
+            dispatcher.close(server)  # the listening socket only
         while time.monotonic() < end and self._busy():
             self._turn(0.05)
-        self._server.task_dispatcher.shutdown(
+        self._servers[0].task_dispatcher.shutdown(  # all servers have the same
             cancel_pending=True, timeout=max(0.0, end - time.monotonic())
         )
 
     def _busy(self) -> bool:
         """Close idle connections. Returns whether a request is still being answered."""
-        channels = list(self._server.active_channels.values())
+        channels = [one for server in self._servers for one in server.active_channels.values()]
         for channel in channels:
             if not channel.requests and not channel.total_outbufs_len:
                 channel.will_close = True
@@ -171,6 +184,27 @@ def listen(wanted: int) -> socket.socket:
         else:
             return listening
     raise NoPortError(f"Port {wanted} and the {MORE_PORTS} behind it are taken.")
+
+
+def listen_v6(port: int) -> list[socket.socket]:
+    """Returns a socket that listens on the IPv6 loopback; none if this computer has no IPv6.
+
+    Raises OSError if another program listens there.
+    """
+    try:
+        listening = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    except OSError:
+        return []
+    try:
+        _claim_alone(listening)
+        listening.bind((HOST_V6, port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return []
+        raise
+    return [listening]
 
 
 def _claim_alone(listening: socket.socket) -> None:

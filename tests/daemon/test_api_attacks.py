@@ -81,7 +81,7 @@ def browser(daemon, chromium):
         context.set_default_timeout(within(5_000))
         page = context.new_page()
         code = daemon.access.mint_login()
-        shown = page.goto(f"http://127.0.0.1:{daemon.port}/open?code={code}")
+        shown = page.goto(f"http://127.0.0.1:{daemon.port}/enter?code={code}")
         assert shown is not None
         assert shown.status == 200
         page.close()
@@ -98,7 +98,8 @@ TRIES = """async (home) => {
   };
   const asked = (path, about) => async () => (await fetch(home + path, about)).text();
   const paths = ["/", "/api/v1/health", "/api/v1/checks", "/api/v1/events", "/live", "/news",
-    "/verdicts", "/assets/page.js", "/open?code=x", "/api/v1/openapi.json", "/nothing"];
+    "/verdicts", "/assets/page.js", "/open?code=x", "/enter?code=x", "/here",
+    "/api/v1/openapi.json", "/nothing"];
   for (const path of paths) {
     for (const mode of ["cors", "no-cors"])
       await read(`fetch ${mode} ${path}`, asked(path, {mode, credentials: "include"}));
@@ -139,7 +140,7 @@ TRIES = """async (home) => {
       socket.onopen = () => yes("open"); socket.onerror = no;
     }));
   }
-  for (const path of ["/", "/privacy", "/open?code=x&next=//evil"]) {
+  for (const path of ["/", "/privacy", "/open?code=x&next=//evil", "/enter?code=x"]) {
     const frame = made("iframe", {src: home + path});
     await loaded(frame).catch(() => {});
     await read(`frame ${path}`, async () => frame.contentDocument?.body.innerText);
@@ -186,7 +187,7 @@ def test_a_foreign_page_can_neither_change_nor_read_anything_of_a_logged_in_user
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/privacy", "/open?code=CODE", "/open?code=CODE&next=//evil"]
+    "path", ["/", "/privacy", "/here", "/open?code=CODE", "/open?code=CODE&next=//evil"]
 )
 def test_a_window_that_a_foreign_page_opens_shows_nothing_and_uses_no_link(
     daemon, browser, foreign, path
@@ -211,7 +212,7 @@ def test_a_foreign_name_that_resolves_to_this_computer_is_refused(daemon, browse
 
 
 def opened(daemon, code: str, wanted: str = ""):
-    return daemon.get(f"//open?code={code}&next={wanted}", token=None)
+    return daemon.get(f"//enter?code={code}&next={wanted}", token=None)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_when_many_use_one_link_at_once_only_one_gets_in(daemon):
 def test_a_session_has_an_id_of_our_choice_and_ends_when_the_user_logs_out(daemon):
     planted = "A" * 43
     reply = daemon.get(
-        f"//open?code={daemon.access.mint_login()}", token=None, Cookie=f"{COOKIE}={planted}"
+        f"//enter?code={daemon.access.mint_login()}", token=None, Cookie=f"{COOKIE}={planted}"
     )
     name, _, rest = reply.headers["Set-Cookie"].partition("=")
     secret, *about = rest.split("; ")

@@ -431,7 +431,8 @@ def test_no_secret_is_ever_logged_or_repeated(tiny_source, tmp_path, caplog):
         daemon.post(f"/pairings/{asked['id']}/accept")
         given = daemon.get(f"/pairings/{asked['id']}", X_Pairing_Secret=asked["secret"]).json
         url = daemon.post("/logins").json["url"]
-        daemon.get("//" + url.split("/", 3)[3].join(["/", ""]), token=None)
+        for page in ("open", "enter"):
+            daemon.get(f"//{page}?{url.partition('?')[2]}", token=None)
         secrets = [
             daemon.secret,
             stolen,
@@ -620,7 +621,7 @@ def test_an_http_error_is_a_page_for_a_person(daemon, path, status):
     assert bare.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src")
     script = browser.get(path, base_url=ADDRESS, headers={"X-Requested-By": "antifake"})
     assert (script.status_code, script.json["error"][-1]) == (status, ".")
-    browser.get(f"/open?code={daemon.access.mint_login()}", base_url=ADDRESS)
+    browser.get(f"/enter?code={daemon.access.mint_login()}", base_url=ADDRESS)
     known = browser.get(path, base_url=ADDRESS)
     assert known.status_code == status
     assert ("<nav" in known.text) == (status == 404)
@@ -672,7 +673,7 @@ def test_a_page_accepts_no_more_than_its_scripts_send(daemon):
     place = "///changes/notices"
     deep = b"[" * 200_000
     assert daemon.ask("POST", place, deep, token=None, **own, **kind).status == 401
-    opened = daemon.get(f"//open?code={daemon.access.mint_login()}", token=None)
+    opened = daemon.get(f"//enter?code={daemon.access.mint_login()}", token=None)
     cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
     assert daemon.ask("POST", place, deep, token=None, **own, **kind, **cookie).status == 400
     large = bytes(2_000_000)

@@ -111,8 +111,9 @@ def test_a_browser_may_be_allowed_to_open_the_history_and_nothing_more(daemon):
     login = daemon.post("/logins", {"next": "/review"}, token=secret, Origin=ORIGIN)
     assert login.status == 200
     assert login.headers["Access-Control-Allow-Origin"] == ORIGIN
-    place = "/" + login.json["url"].removeprefix(f"http://127.0.0.1:{daemon.port}")
-    assert daemon.get(place, token=None).status == 303
+    assert login.json["url"].startswith(f"http://127.0.0.1:{daemon.port}/open?code=")
+    entered = daemon.get(f"//enter?{login.json['url'].partition('?')[2]}", token=None)
+    assert (entered.status, entered.headers["Location"]) == (303, "/review")
     for path in ("/checks", "/pairings", "/tokens", "/settings"):
         assert daemon.get(path, token=secret).status == 403
     for scope in ("check", "read", "correct"):
@@ -207,12 +208,17 @@ def test_a_stranger_cannot_tell_whether_a_token_exists(daemon):
 
 def test_the_link_to_the_page_works_once(daemon):
     url = daemon.post("/logins").json["url"]
-    place = "/" + url.removeprefix(f"http://127.0.0.1:{daemon.port}")
+    first = "/" + url.removeprefix(f"http://127.0.0.1:{daemon.port}")
+    for _ in range(2):
+        found = daemon.get(first, token=None)
+        assert found.status == 200
+        assert "Set-Cookie" not in found.headers
+    place = first.replace("/open?", "/enter?")
     opened = daemon.get(place, token=None)
     assert opened.status == 303
     assert "HttpOnly" in opened.headers["Set-Cookie"]
     assert daemon.get(place, token=None).status == 403
-    assert daemon.get(place, token=None, Sec_Fetch_Site="cross-site").status == 403
+    assert daemon.get(first, token=None, Sec_Fetch_Site="cross-site").status == 403
 
 
 def test_the_link_may_lead_to_one_of_our_pages_only(daemon):

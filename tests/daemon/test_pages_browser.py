@@ -126,7 +126,7 @@ def desk(here, served, chromium) -> Iterator[Desk]:
         page.on("pageerror", lambda error: made.trouble.append(str(error)))
         page.on("dialog", lambda dialog: made.trouble.append(dialog.message))
         page.on("request", lambda asked: _note_request(made, asked.url))
-        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        page.goto(f"{served}/enter?code={here.access.mint_login()}")
         yield made
         page.close()
         assert made.trouble == []
@@ -183,7 +183,7 @@ def test_the_link_opens_the_history_and_works_once(here, served, desk):
         page = other.new_page()
         page.goto(served)
         expect(page.locator("h1")).to_have_text("This page is only for you")
-        page.goto(f"{served}/open?code=wrong")
+        page.goto(f"{served}/enter?code=wrong")
         expect(page.locator("h1")).to_contain_text("This link has been used")
 
 
@@ -210,7 +210,7 @@ def test_everything_can_be_read_without_javascript(here, served, chromium):
         here.add(f"old{n:02}.jpg", at=ago(days=40, minutes=n))
     with chromium.new_context(java_script_enabled=False) as context:
         page = context.new_page()
-        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        page.goto(f"{served}/enter?code={here.access.mint_login()}")
         page.get_by_role("link", name="Older", exact=True).click()
         expect(page.locator(".row").first).to_contain_text("old41.jpg")
         page.get_by_label("Search by file name").fill("meme")
@@ -476,7 +476,7 @@ def shown(request, chromium, home, tmp_path_factory) -> Iterator[Shown]:
         with made.watching():
             context.add_init_script(AXE)
             page = context.new_page()
-            page.goto(f"{url}/open?code={made.access.mint_login()}")
+            page.goto(f"{url}/enter?code={made.access.mint_login()}")
             yield Shown(page, url, paths, request.param)
 
 
@@ -498,7 +498,7 @@ def test_axe_finds_nothing_in_dialogs_and_menus(here, served, chromium):
     with chromium.new_context(bypass_csp=True) as context:
         page = context.new_page()
         context.add_init_script(AXE)
-        page.goto(f"{served}/open?code={here.access.mint_login()}")
+        page.goto(f"{served}/enter?code={here.access.mint_login()}")
         page.get_by_label("Select all on this page").check()
         page.get_by_text("More filters").click()
         page.locator("#bulk").get_by_role("button", name=IT_IS_REAL).click()
@@ -569,7 +569,7 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
         "settings": "/settings",
         "privacy": "/privacy",
         "error": "/picture/0000000000000",
-        "away": "/open?code=used",
+        "away": "/enter?code=used",
     }
 
 

@@ -184,7 +184,7 @@ def test_a_file_of_the_largest_size_is_read(me):
 def test_a_picture_that_is_too_large_or_of_unknown_size_is_refused(tmp_path, tiny_home):
     with world(tmp_path, tiny_home) as here:
         client = here.app().test_client()
-        client.get(f"/open?code={here.access.mint_login()}")
+        client.get(f"/enter?code={here.access.mint_login()}")
         sender = {"X-Requested-By": "antifake"}
         length = {"CONTENT_LENGTH": str(MAX_FILE_BYTES + 1)}
         about = {"headers": sender, "content_type": BYTES}
@@ -217,7 +217,7 @@ def chromium():
 def opened(daemon: Asked, context) -> Page:
     context.set_default_timeout(within(WAIT_MS))
     page = context.new_page()
-    page.goto(f"http://127.0.0.1:{daemon.port}/open?code={daemon.access.mint_login()}")
+    page.goto(f"http://127.0.0.1:{daemon.port}/enter?code={daemon.access.mint_login()}")
     expect(page.locator("html.js")).to_be_attached()
     return page
 

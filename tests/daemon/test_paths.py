@@ -162,7 +162,7 @@ def test_the_page_accepts_any_text(daemon, typed):
 
 
 def change(daemon, what, **body):
-    opened = daemon.ask("GET", f"//open?code={daemon.access.mint_login()}", token=None)
+    opened = daemon.ask("GET", f"//enter?code={daemon.access.mint_login()}", token=None)
     sent = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0], "X_Requested_By": "antifake"}
     return daemon.post(f"//changes/{what}", {"polling": False} | body, **sent)
 

@@ -9,16 +9,17 @@ from flask import Response, g, render_template, request
 
 from antifake.core import AntifakeError
 from antifake.daemon.service import State
-from antifake.daemon.web.context import access, service
+from antifake.daemon.web.context import access, own_address, service
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import PAGES, has_session
 
 from . import wording
 
 STATIC = f"{PAGES}static"
+OPEN = f"{PAGES}arrive"
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _TITLES = {
     400: "That cannot be read",
@@ -54,7 +55,9 @@ def note_last_event() -> None:
 
 @routes.after_request
 def allow_own_scripts(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = _CSP
+    # Only the page that a link opens asks another address, to find out whether it is us, too.
+    connect = own_address() or "'none'" if request.endpoint == OPEN else "'self'"
+    response.headers["Content-Security-Policy"] = f"{_CSP}; connect-src {connect}"
     if request.endpoint == STATIC:
         response.headers["Cache-Control"] = "no-cache"
     return response

@@ -1,13 +1,18 @@
-"""Begins a session of the page with a one-time link, and ends it."""
+"""Begins a session of the page with a one-time link, and ends it.
+
+Browsers send cookies to every program on 127.0.0.1, whatever its port. So the link, which has to
+work in every browser, leads to a page that finds out whether this browser reaches antifake under
+the pages' own name. It goes on there, or else here. Only then is the code of the link used.
+"""
 
 import re
 
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from antifake.daemon.web.context import access
+from antifake.daemon.web.context import access, context, own_address
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import COOKIE, requires
+from antifake.daemon.web.guards import COOKIE, is_under_own_name, requires
 
 from .render import piece, routes
 
@@ -18,16 +23,39 @@ _PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-
 
 @routes.get("/open")
 @requires()
-def enter() -> AnyResponse:
-    """Begins a session, with the link that tray and command line open."""
+def arrive() -> AnyResponse:
+    """The link that tray and command line open. It does not use the code."""
     if request.method == "HEAD":
         raise Problem(405, "method_not_allowed", "The link is for a browser.")
-    secret = access().login(request.args.get("code", "")[:_LONGEST_CODE])
+    if is_under_own_name() or not own_address():
+        return enter()
+    link = url_for("pages.enter", code=_code(), next=_target())
+    return piece("open.html", link=link, own=own_address(), identity=context().identity)
+
+
+@routes.get("/here")
+@requires(allows_other_name=True)
+def here() -> AnyResponse:
+    """Tells our page that this name leads to the same daemon."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        raise Problem(404, "not_found", "There is nothing at this address.")
+    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return Response(context().identity, headers=headers, content_type="text/plain")
+
+
+@routes.get("/enter")
+@requires(allows_other_name=True)
+def enter() -> AnyResponse:
+    """Uses the code, and begins a session under this name."""
+    if request.method == "HEAD":
+        raise Problem(405, "method_not_allowed", "The link is for a browser.")
+    secret = access().login(_code())
     if secret is None:
         return piece("away.html", 403, was_link=True)
-    wanted = request.args.get("next", "")
-    target = wanted if _PAGE.fullmatch(wanted) else url_for("pages.history")
-    response = redirect(target, 303)
+    # A browser that comes from another name would not send the new cookie where a redirect leads.
+    is_far = is_under_own_name()
+    response = piece("enter.html", link=_target()) if is_far else redirect(_target(), 303)
     response.set_cookie(COOKIE, secret, httponly=True, samesite="Strict", path="/")
     return response
 
@@ -38,3 +66,12 @@ def leave() -> AnyResponse:
     response = Response(status=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="Strict", path="/")
     return response
+
+
+def _code() -> str:
+    return request.args.get("code", "")[:_LONGEST_CODE]
+
+
+def _target() -> str:
+    wanted = request.args.get("next", "")
+    return wanted if _PAGE.fullmatch(wanted) else url_for("pages.history")
