@@ -112,7 +112,8 @@ class Follower:
                 self._view_model.tell(
                     Note(
                         f"{shortened(str(one['name']))} asks to be connected",
-                        f"Its code is {one['code']}. Open the history to let it in or not.",
+                        f"Its code is {one['code']}. The history shows what it wants to do, "
+                        "and there you let it in or not.",
                     )
                 )
         self._pairings = {one["id"] for one in pending}

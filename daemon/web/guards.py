@@ -74,6 +74,9 @@ _READS = {"GET", "HEAD", "OPTIONS"}
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|antifake\.localhost):([0-9]{1,5})")
 
 
+OtherName = Literal["script", "navigation"] | None
+
+
 @dataclass(frozen=True)
 class Requirement:
     """What a view requires of a request."""
@@ -86,9 +89,8 @@ class Requirement:
     max_bytes: int = MAX_JSON_BYTES
     allows_unpaired: bool = False
     """Whether extensions that are not paired yet may call it."""
-    allows_other_name: bool = False
-    """Whether our page may call it from another name of this computer, by a script or by going
-    there."""
+    other_name: OtherName = None
+    """How our page may call it that was opened under another name of this computer."""
 
 
 ADMIN = Requirement()
@@ -100,15 +102,15 @@ def requires(
     types: tuple[str, ...] = (JSON,),
     max_bytes: int = MAX_JSON_BYTES,
     allows_unpaired: bool = False,
-    allows_other_name: bool = False,
+    other_name: OtherName = None,
 ) -> Callable[[View], View]:
     """Declare what a view of the API requires; without scopes no token is needed.
 
     A view without this mark requires admin, or a session if it belongs to the page.
     """
     identity: Literal["token", "none"] = "token" if scopes else "none"
-    allows = allows_unpaired, allows_other_name
-    return _mark(Requirement(identity, frozenset(scopes), types, max_bytes, *allows))
+    who = identity, frozenset(scopes)
+    return _mark(Requirement(*who, types, max_bytes, allows_unpaired, other_name))
 
 
 def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[View], View]:
@@ -264,7 +266,7 @@ def _is_our_host(host: str) -> bool:
 
 def check_origin(*, is_api: bool) -> None:
     origin = request.headers.get("Origin")
-    is_moving = requirement_of(request.endpoint).allows_other_name and _is_from_other_name(origin)
+    is_moving = _is_from_other_name(origin, requirement_of(request.endpoint).other_name)
     is_known = origin is not None and (
         is_moving or (_is_paired(origin) if is_api else _is_ours(origin))
     )
@@ -278,14 +280,16 @@ def check_origin(*, is_api: bool) -> None:
         g.allowed_origin = origin
 
 
-def _is_from_other_name(origin: str | None) -> bool:
-    """Whether a script of our page asks, under another name, or a browser opens a page.
+def _is_from_other_name(origin: str | None, allowed: OtherName) -> bool:
+    """Whether a script of our page asks, under another name, or a browser goes on from there.
 
-    Where the browser comes from cannot be told, and does not matter: it needs a one-time code.
+    Where a browser comes from cannot be told, and does not matter: it needs a one-time code.
     """
-    if origin is not None:
-        scheme, _, host = origin.lower().partition("://")
+    if allowed == "script":
+        scheme, _, host = (origin or "").lower().partition("://")
         return scheme == "http" and _is_our_host(host)
+    if allowed is None or origin is not None:
+        return False
     fetched = [request.headers.get(f"Sec-Fetch-{what}") for what in ("Mode", "Dest")]
     return request.method == "GET" and fetched == ["navigate", "document"]
 

@@ -356,14 +356,20 @@ def test_watching_is_paused_and_resumed(here, me):
 
 
 def test_a_browser_is_accepted_or_rejected_and_later_revoked(here, me):
-    asked = here.access.ask("Chrome", "chrome-extension://abc", ["check", "read"])
+    asked = here.access.ask("Chrome", "chrome-extension://abc", ["check", "open"])
     shown = me.get("/browsers").text
+    opens = "<li>Open the history in your browser, where everything can be changed</li>"
+    assert opens in shown
     assert asked.code in shown
     assert "chrome-extension://abc" in shown
     assert asked.secret not in shown
     assert change(me, "pairing", id=asked.id, accept=True).status_code == 200
     assert here.access.poll(asked.id, asked.secret).state == "accepted"
     (token,) = here.access.tokens()
+    let_in = me.get("/browsers").text
+    assert opens in let_in
+    assert "<dt>Last used</dt><dd>never</dd>" in let_in
+    assert "chrome-extension://abc" in let_in
     assert change(me, "revoke", id=token.id).status_code == 200
     assert here.access.tokens()[0].revoked is not None
     late = change(me, "pairing", id=asked.id, accept=True)

@@ -551,9 +551,9 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
     for folder in ("Downloads", "Pictures from the old camera", "on a drive that is not there"):
         here.service.settings.watch(Folder(path=tmp_path / folder, **about))
         about = {}
-    here.access.issue("Firefox", ["check", "read", "correct"], "moz-extension://2b1f")
+    here.access.issue("Firefox", ["check", "read", "correct", "open"], "moz-extension://2b1f")
     here.access.issue("this computer", ["admin"])
-    here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "correct"])
+    here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "open"])
     here.service.notice("The history was damaged and was restored from the backup of yesterday.")
     here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from example.org")
     grandmother, portrait = next(id_of(here, "grandmother")), next(id_of(here, "portrait"))

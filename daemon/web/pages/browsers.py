@@ -5,10 +5,9 @@ from typing import Any
 from flask import Response, jsonify
 
 from antifake.daemon.service.access import THIS_COMPUTER
-from antifake.daemon.store.tokens import Token
 from antifake.daemon.web.context import access, service
 
-from . import body, wording
+from . import body
 from .render import piece, routes, show
 
 
@@ -46,10 +45,5 @@ def _clients() -> dict[str, Any]:
         "clients": [token for token in tokens if token.revoked is None],
         "gone": [token for token in tokens if token.revoked is not None],
         "now": service().clock(),
-        "may": _may,
         "this_computer": THIS_COMPUTER,
     }
-
-
-def _may(token: Token) -> str:
-    return wording.scopes(token.scopes)

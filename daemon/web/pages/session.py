@@ -34,7 +34,7 @@ def arrive() -> AnyResponse:
 
 
 @routes.get("/here")
-@requires(allows_other_name=True)
+@requires(other_name="script")
 def here() -> AnyResponse:
     """Tells our page that this name leads to the same daemon."""
     origin = request.headers.get("Origin")
@@ -45,7 +45,7 @@ def here() -> AnyResponse:
 
 
 @routes.get("/enter")
-@requires(allows_other_name=True)
+@requires(other_name="navigation")
 def enter() -> AnyResponse:
     """Uses the code, and begins a session under this name."""
     if request.method == "HEAD":

@@ -136,8 +136,8 @@ def several(n: int, what: str, more: str | None = None) -> str:
     return f"{n:,} {what if n == 1 else more or what + 's'}"
 
 
-def scopes(granted: Iterable[str]) -> str:
-    """Returns what a program may do, as the end of a sentence."""
+def scopes(granted: Iterable[str]) -> list[str]:
+    """Returns what a program may do, each as the end of a sentence."""
     found = set(granted)
     known = [SCOPES["admin"]] if "admin" in found else [SCOPES[x] for x in SCOPES if x in found]
-    return "; ".join(known + [inert(one) for one in sorted(found - set(SCOPES))])
+    return known + [inert(one) for one in sorted(found - set(SCOPES))]

@@ -1,7 +1,7 @@
 // Goes on under the pages' own name if this browser reaches antifake there, or else under this one.
 
 const PATIENCE_MS = 2_000;
-const { own, identity, link } = document.getElementById("open").dataset;
+const { own, identity, link } = document.getElementById("opening").dataset;
 
 location.replace(`${(await isReached()) ? own : ""}${link}`);
 
