@@ -59,6 +59,7 @@ def check(name="c1", **about):
         "percent": 84,
         "summary": "Likely AI-made (84 %)",
         "path": "/home/a/holiday.png",
+        "name": "holiday.png",
         "page": None,
         "label": "fake",
         "explanation": ["The model finds it likely."],

@@ -65,7 +65,9 @@ def where(tmp_path):
 @pytest.fixture
 def daemon(where):
     with StandIn(where) as one:
-        one.checks = [{"id": "c1", "summary": "AI-made (97 %)", "path": "/a/b.png"}]
+        one.checks = [
+            {"id": "c1", "summary": "AI-made (97 %)", "path": "/a/b.png", "name": "b.png"}
+        ]
         yield one
 
 
@@ -248,9 +250,9 @@ def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, 
 
 def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon, gi):
     daemon.checks = [
-        {"id": "c1", "summary": "AI-made (97 %)", "path": "/a/Sunset over the lake.png"},
-        {"id": "c2", "summary": "Likely real (81 %)", "path": "C:\\b\\IMG_2031.jpg"},
-        {"id": "c3", "summary": "Cannot tell", "path": None, "page": "example.org"},
+        {"id": "c1", "summary": "AI-made (97 %)", "name": "Sunset over the lake.png"},
+        {"id": "c2", "summary": "Likely real (81 %)", "name": "IMG_2031.jpg"},
+        {"id": "c3", "summary": "Cannot tell", "name": None, "page": "example.org"},
     ]
     with gtk_tray(display, where, gi):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
