@@ -34,7 +34,7 @@ MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-
 WORKER = "background/worker.js"
 POPUP = "pages/popup.html"
 OPTIONS = "pages/options.html"
-MENU_ITEM = "check"
+MENU_ITEM = "check-picture"
 SCOPES = ("check", "correct")
 ALL_SITES = ("http://*/*", "https://*/*")
 MAPPING = "--host-resolver-rules=MAP *.test 127.0.0.1"

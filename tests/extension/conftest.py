@@ -1,0 +1,40 @@
+"""A browser with the extension, a daemon and web sites, shared by the tests of one file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.daemon import Asked, running_daemon
+from kit.extension import Chromium, chromium
+from kit.sites import Sites
+from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def sites() -> Iterator[Sites]:
+    with Sites() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def daemon(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """The daemon with the tiny model, which is loaded."""
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as asked:
+        asked.wait_for_model()
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Chromium) -> Iterator[Page]:
+    """A new tab. What opened besides it is closed at the end."""
+    tab = browser.context.new_page()
+    yield tab
+    for one in browser.context.pages:
+        if one is not browser.pump:
+            one.close()
