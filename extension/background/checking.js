@@ -240,9 +240,9 @@ function isLocalPage({ page }) {
  * @returns {Promise<Got|Outcome>}
  */
 async function given({ picture, bytes, isAutomatic }, asker) {
-  const { way, base64 } = /** @type {Bytes} */ (bytes);
+  const { way, base64, isLarger } = /** @type {Bytes} */ (bytes);
   if (base64 !== null) {
-    return { data: fromBase64(base64), seen: seenBy(way, picture) };
+    return { data: fromBase64(base64), seen: isLarger ? "larger" : seenBy(way, picture) };
   }
   if (way === "screen" && !isAutomatic) {
     return { data: await fromScreen(asker.tabId, picture.rect, picture.ratio), seen: "screen" };

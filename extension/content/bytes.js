@@ -96,18 +96,16 @@
   /**
    * @param {Found} found
    * @param {"page"|"canvas"} way
-   * @returns {Promise<string|null>} in base64; null if this way does not lead to the picture
+   * @returns {Promise<{base64: string, isLarger: boolean}|null>} the bytes, and whether they are of
+   *   the larger rendition; null if this way does not lead to the picture
    */
   async function get(found, way) {
     try {
-      let blob = null;
-      if (way === "page") {
-        blob = (await fetched(found.larger)) ?? (await fetched(found.url));
-      }
-      if (way === "canvas") {
-        blob = await copied(found);
-      }
-      return blob && blob.size && blob.size <= MOST_BYTES ? await base64(blob) : null;
+      const larger = way === "page" ? await fetched(found.larger) : null;
+      const blob = larger ?? (way === "page" ? await fetched(found.url) : await copied(found));
+      return blob && blob.size && blob.size <= MOST_BYTES
+        ? { base64: await base64(blob), isLarger: larger !== null }
+        : null;
     } catch {
       // The page's policy, a server or a tainted canvas forbids it: the next way is tried.
       return null;

@@ -41,9 +41,9 @@
       if (way === "screen") {
         return copyScreen(plan);
       }
-      const base64 = await bytes.get(plan.found, way);
-      if (base64) {
-        return check(plan, { way, base64 });
+      const got = await bytes.get(plan.found, way);
+      if (got) {
+        return check(plan, { way, ...got });
       }
     }
     const last = ways.at(-1);

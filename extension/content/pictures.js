@@ -302,13 +302,21 @@
   /** @returns {Found|null} the picture under the pointer, as far as the page knows it */
   function hovered() {
     const line = dom.query(dom.document, ":hover").reverse();
-    for (const element of line) {
-      const one = read(element);
-      if (one && dom.isVisible(element)) {
-        return one;
-      }
-    }
-    return null;
+    const own = line.length && dom.isVisible(line[0]) ? read(line[0]) : null;
+    const rest = () => line.map(read).find((one) => one && dom.isVisible(one.element));
+    return own ?? (line.length ? underneath(line[0]) : null) ?? rest() ?? null;
+  }
+
+  /**
+   * @param {Element} cover
+   * @returns {Found|null} the picture under all of it, so that it is also where the pointer is
+   */
+  function underneath(cover) {
+    const box = dom.rect(cover);
+    const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+    const isUnderAll = ({ element }) =>
+      covers(element, box.left + 1, box.top + 1) && covers(element, box.right - 1, box.bottom - 1);
+    return at(x, y).find(isUnderAll) ?? null;
   }
 
   /** @param {{element: Element}} found @returns {boolean} */

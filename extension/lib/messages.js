@@ -18,7 +18,7 @@
  * @typedef {{width: number, height: number}} Size CSS pixels, or pixels of the picture.
  * @typedef {{x: number, y: number, width: number, height: number}} Rect In the top viewport.
  * @typedef {"page"|"canvas"|"screen"} Way How a content script can get bytes.
- * @typedef {{way: Way, base64: string|null}} Bytes
+ * @typedef {{way: Way, base64: string|null, isLarger?: boolean}} Bytes isLarger: of `larger`.
  * @typedef {"file"|"larger"|"linked"|"preview"|"canvas"|"frame"|"screen"} Seen What was judged.
  *
  * @typedef {object} Picture
@@ -128,6 +128,7 @@ const picture = shape({
 const bytes = shape({
   way: oneOf("page", "canvas", "screen"),
   base64: nullable(text(MOST_DATA)),
+  isLarger: optional(isBoolean),
 });
 const id = matching(/^[A-Za-z0-9_-]{1,40}$/);
 const SEEN = ["file", "larger", "linked", "preview", "canvas", "frame", "screen"];

@@ -95,9 +95,9 @@ def card(page: Page, says: str | Callable[[str], bool] = "", within_s: float = 2
 
     def look() -> Overlay | None:
         page.wait_for_timeout(10)
-        found = cards(page)
+        found = overlays(page)
         seen[:] = [one.text for one in found]
-        return next((one for one in found if is_said(one.text)), None)
+        return next((one for one in found if one.with_role("dialog") and is_said(one.text)), None)
 
     try:
         return eventually(look, within_s)
