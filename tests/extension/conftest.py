@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from kit.daemon import Asked, running_daemon
+from kit.desk import Desk
 from kit.extension import Chromium, chromium
 from kit.sites import Sites
 from playwright.sync_api import Page
@@ -38,3 +39,16 @@ def page(browser: Chromium) -> Iterator[Page]:
     for one in browser.context.pages:
         if one is not browser.pump:
             one.close()
+
+
+@pytest.fixture
+def desk(browser: Chromium, daemon: Asked, sites: Sites, page: Page) -> Desk:
+    """The browser is not connected to the daemon."""
+    browser.clear()
+    return Desk(browser, daemon, sites, page)
+
+
+@pytest.fixture
+def connected(desk: Desk) -> Desk:
+    desk.browser.connect(desk.daemon)
+    return desk

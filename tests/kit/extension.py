@@ -201,12 +201,11 @@ class Chromium:
     def store(self, values: Mapping[str, Any], area: str = "local") -> None:
         self.worker(f"(values) => chrome.storage.{area}.set(values)", values)
 
-    def forget(self) -> None:
-        """Makes the extension as new: not paired, no settings, no wider permission."""
+    def clear(self) -> None:
+        """Forgets what is stored: the connection, settings, sites and results."""
         self.worker(
             "() => Promise.all([chrome.storage.local.clear(), chrome.storage.session.clear()])"
         )
-        self.deny_all_sites()
 
     def connect(self, daemon: Asked, *scopes: str) -> int:
         """Pairs in a moment: puts a token where pairing would put it. Returns the token's id."""
@@ -226,7 +225,12 @@ class Chromium:
 
     def allow_all_sites(self) -> None:
         """Grants the wide host permission, as the person does in the browser's question."""
-        self._grant(ALL_SITES)
+        if not self.may_load_all():
+            self._grant(ALL_SITES)
+
+    def may_load_all(self) -> bool:
+        ask = "(origins) => chrome.permissions.contains({origins})"
+        return bool(self.worker(ask, list(ALL_SITES)))
 
     def deny_all_sites(self) -> None:
         """Takes the wide host permission back."""
@@ -327,7 +331,7 @@ class Chromium:
             return 0
         mark = f"frame {next(_MARKS)}"
         frame.evaluate("(mark) => { document.documentElement.dataset.frame = mark; }", mark)
-        had = self.worker("(origins) => chrome.permissions.contains({origins})", list(ALL_SITES))
+        had = self.may_load_all()
         if not had:
             self.allow_all_sites()
         try:
