@@ -155,14 +155,25 @@ async function linkedOf({ picture, isAutomatic, answers }) {
   if (picture.linked === null) {
     return null;
   }
-  if (answers.linked !== null && !isAutomatic) {
+  const { linked: remembered } = await loadSettings();
+  if (answers.linked !== null && remembered === "ask") {
     await saveSettings({ linked: answers.linked });
   }
-  const wish = answers.linked ?? (await loadSettings()).linked;
-  if (wish !== "ask") {
+  const wish = answers.linked ?? remembered;
+  if (isAutomatic || wish === "no") {
     return wish === "yes" ? picture.linked : null;
   }
-  return isAutomatic ? null : linkedQuestion(picture.linked);
+  if (wish === "ask") {
+    return linkedQuestion(picture.linked);
+  }
+  return (await mayFetch(picture.linked)) ? picture.linked : permissionForLinked(picture.linked);
+}
+
+/** @param {string} url @returns {Outcome|null} */
+function permissionForLinked(url) {
+  const pattern = patternOf(url);
+  const no = { id: "no", text: words("ask_linked_no") };
+  return pattern === null ? null : permissionQuestion(pattern, no);
 }
 
 /** @param {string} url @returns {Outcome} */
@@ -252,7 +263,7 @@ async function given({ picture, bytes, isAutomatic }, asker) {
   if (!isMissing || isAutomatic) {
     return isMissing ? hostPermission(pattern) : problem("gone");
   }
-  return permissionQuestion(pattern);
+  return permissionQuestion(pattern, { id: "screen", text: words("ask_permission_screen") });
 }
 
 /** @param {Way} way @param {Picture} picture @returns {Seen} */
@@ -263,18 +274,15 @@ function seenBy(way, picture) {
   return picture.kind === "video" ? "frame" : "canvas";
 }
 
-/** @param {string} pattern @returns {Outcome} */
-function permissionQuestion(pattern) {
+/** @param {string} pattern @param {{id: string, text: string}} other @returns {Outcome} */
+function permissionQuestion(pattern, other) {
   const { button } = hostPermission(pattern);
   return {
     state: "ask",
     question: "permission",
     text: words("ask_permission", hostOf(pattern)),
     reason: words("ask_permission_reason"),
-    choices: [
-      { id: button?.action ?? "", text: words("ask_permission_allow") },
-      { id: "screen", text: words("ask_permission_screen") },
-    ],
+    choices: [{ id: button?.action ?? "", text: words("ask_permission_allow") }, other],
   };
 }
 

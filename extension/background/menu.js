@@ -4,14 +4,14 @@ import { problem, problemOfError } from "../lib/doctor.js";
 import { keepProblem } from "../lib/results.js";
 import { loadSettings } from "../lib/storage.js";
 import { words } from "../lib/words.js";
-import { showCount, showProblem, showWaiting } from "./badge.js";
-import { patternOf } from "./bytes.js";
+import { showCount, showProblem, showVerdict, showWaiting } from "./badge.js";
+import { mayFetch, patternOf } from "./bytes.js";
 import { check, hostPermission, poll } from "./checking.js";
 import { inject } from "./injection.js";
 import { askerOfTab } from "./sender.js";
 
 export const MENU_ID = "check-picture";
-const MOST_POLLS = 60;
+const MOST_POLLS = 30;
 
 /** Makes the menu as the settings want it. */
 export async function makeMenu() {
@@ -58,7 +58,7 @@ export async function commanded(command, tab) {
     return;
   }
   if (!(await tell(active.id, 0, { type: "pick.start" }))) {
-    await showProblem(active.id, problem("page-forbidden"));
+    await showProblem(active.id, problem("page-forbidden"), active.incognito);
   }
 }
 
@@ -90,19 +90,38 @@ async function tell(tabId, frameId, message) {
  */
 async function checkWithoutCard(info, tab) {
   const tabId = /** @type {number} */ (tab.id);
-  const url = info.srcUrl ?? null;
-  if (url === null || !/^(https?|data):/i.test(url) || info.mediaType === "video") {
-    await showProblem(tabId, problem("page-forbidden"));
+  const url = info.srcUrl ?? "";
+  if (!/^(https?|data):/i.test(url) || info.mediaType === "video") {
+    await showProblem(tabId, problem("page-forbidden"), tab.incognito);
     return;
   }
   await keepProblem(tabId, null);
   await showWaiting(tabId);
-  const outcome = await outcomeOf(url, askerOfTab(tab, info.frameId ?? 0, info.pageUrl ?? ""));
-  if (outcome.state === "done") {
-    await showCount(tabId);
-    return;
+  await showEnd(
+    await outcomeOf(url, askerOfTab(tab, info.frameId ?? 0, info.pageUrl ?? "")),
+    url,
+    tab,
+  );
+}
+
+/**
+ * @param {import("../lib/messages.js").Outcome} outcome
+ * @param {string} url
+ * @param {chrome.tabs.Tab} tab
+ */
+async function showEnd(outcome, url, tab) {
+  const tabId = /** @type {number} */ (tab.id);
+  if (outcome.state === "waiting") {
+    return; // The popup has it in its list.
   }
-  await showProblem(tabId, outcome.state === "problem" ? outcome : unreachable(url));
+  if (outcome.state !== "done") {
+    const found = outcome.state === "problem" ? outcome : await unreachable(url);
+    await showProblem(tabId, found, tab.incognito);
+  } else if (tab.incognito) {
+    await showVerdict(tabId, outcome);
+  } else {
+    await showCount(tabId);
+  }
 }
 
 /** @param {string} url @param {import("./sender.js").Asker} asker */
@@ -119,9 +138,9 @@ async function outcomeOf(url, asker) {
 }
 
 /** Why the bytes cannot be had here. @param {string} url */
-function unreachable(url) {
+async function unreachable(url) {
   const pattern = patternOf(url);
-  return pattern === null ? problem("page-forbidden") : hostPermission(pattern);
+  return pattern === null || (await mayFetch(url)) ? problem("gone") : hostPermission(pattern);
 }
 
 /** @type {Omit<import("./checking.js").CheckMessage, "picture">} */

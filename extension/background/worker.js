@@ -7,7 +7,7 @@ import { fault } from "../lib/messages.js";
 import { forgetTab } from "../lib/results.js";
 import { closeStorage } from "../lib/storage.js";
 import { act } from "./actions.js";
-import { showCount, showProblem } from "./badge.js";
+import { clearProblems, showCount, showProblem } from "./badge.js";
 import { check, correct, details, poll, undo } from "./checking.js";
 import { clicked, commanded, makeMenu } from "./menu.js";
 import { askerOf } from "./sender.js";
@@ -74,7 +74,7 @@ async function show(outcome, asker) {
     await showCount(asker.tabId);
   }
   if (outcome.state === "problem" && NOT_CONNECTED.has(outcome.cause)) {
-    await showProblem(asker.tabId, outcome);
+    await showProblem(asker.tabId, outcome, asker.isPrivate);
   }
 }
 
@@ -89,8 +89,10 @@ const NOT_CONNECTED = new Set([
   "blocked",
 ]);
 
+// At every start: an extension that is switched on again is neither installed nor started up.
+closeStorage().catch(() => {});
+
 async function start() {
-  await closeStorage();
   await makeMenu();
   await syncSites();
 }
@@ -98,6 +100,7 @@ async function start() {
 /** Something was mended: a permission or the connection. */
 async function mend() {
   await syncSites();
+  await clearProblems();
   await retryCards();
 }
 

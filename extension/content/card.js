@@ -271,8 +271,8 @@
 
   /** @param {string} id @param {CardRequest} request @returns {void} */
   function choose(id, request) {
-    if (request.outcome?.question === "linked") {
-      request.answers = { linked: id === "yes" ? "yes" : "no" };
+    if (id === "yes" || id === "no") {
+      request.answers = { linked: id };
       check(request);
     } else if (id === "screen") {
       check(request, { isScreen: true });

@@ -80,7 +80,17 @@ export async function find(last = null) {
     }
     return found;
   }
-  throw new DaemonError(causeOf(looks));
+  throw new DaemonError((await isDenied()) ? "blocked" : causeOf(looks));
+}
+
+/**
+ * Whether the person or an administrator has denied addresses of this computer. Where the browser
+ * knows no such permission, or lets extensions pass, the answer is no.
+ */
+async function isDenied() {
+  const name = /** @type {PermissionName} */ ("loopback-network");
+  const found = await navigator.permissions?.query({ name }).catch(() => null);
+  return found?.state === "denied";
 }
 
 /**

@@ -7,9 +7,9 @@
 // - "bytes": it tries the ways in their order and sends "picture.check" again with `bytes` from
 //   the first way that works. If none did, it sends the last way with `base64: null`. For "screen"
 //   `base64` is always null: the worker makes the copy.
-// - "ask": it shows the choices. For "linked" it sends the check again with the id of the choice in
-//   `answers.linked`. For "permission" the choice "screen" means a check with the way "screen"; any
-//   other id is sent as the action of "problem.act".
+// - "ask": it shows the choices. After "yes" or "no" it sends the check again with that word in
+//   `answers.linked`; after "screen" it sends it with the way "screen"; any other id is sent as the
+//   action of "problem.act".
 // - "waiting": it sends "picture.poll" with the same `seen`.
 // - "problem": the action of its button goes into "problem.act".
 

@@ -70,6 +70,11 @@ export async function problemOf(tabId) {
   return /** @type {any} */ (await chrome.storage.session.get(key))[key] ?? null;
 }
 
+/** The tabs for which a problem is kept. @returns {Promise<number[]>} */
+export async function tabsWithProblems() {
+  return Object.keys(await startingWith("problem:")).map((key) => Number(key.split(":")[1]));
+}
+
 /** Remembers that these bytes were judged. @param {string} sha256 @param {Judged} judged */
 export async function rememberBytes(sha256, judged) {
   await chrome.storage.session.set({ [`bytes:${sha256}`]: judged });

@@ -304,6 +304,21 @@ test("on a site where the person wants no checks, nothing is checked until they 
   assert.equal((await send(check())).state, "done");
 });
 
+test("a linked file that may not be loaded is asked for, or what is shown is checked", async () => {
+  const linked = { url: `${base}/a%20cat.png`, linked: "https://full.test/large.jpg" };
+  const yes = check({ answers: { linked: "yes" } }, linked);
+  const question = await send(yes);
+  assert.equal(question.question, "permission");
+  assert.deepEqual(
+    question.choices.map(({ id }) => id),
+    ["allow:https://full.test/*", "no"],
+  );
+  const no = await send(check({ answers: { linked: "no" } }, linked));
+  assert.equal(no.seen, "Preview, 96 × 96");
+  const again = await send(check({}, linked));
+  assert.equal(again.question, "permission", "the first word is remembered");
+});
+
 test("marks are on where the person wants them", async () => {
   const of = async (sites) => {
     await chrome.storage.local.set({ sites });
@@ -344,6 +359,99 @@ test("without a connection the card says what to do, and the toolbar shows it", 
   const badges = chrome.done.filter(([name]) => name === "badge");
   assert.equal(badges.at(-1)[1].text, "!");
   assert.deepEqual(server.asked, [], "no picture has left");
+});
+
+test("once the connection is mended, the toolbar and the cards are told", async () => {
+  await chrome.storage.local.remove("connection");
+  await send(check());
+  assert.ok(await chrome.storage.session.get("problem:5").then((all) => all["problem:5"]));
+  chrome.tabs.query = async () => [{ id: 5 }];
+  const options = { url: `${ORIGIN}/pages/options.html` };
+  assert.deepEqual(await send({ type: "pages.changed" }, options), {});
+  assert.deepEqual(await chrome.storage.session.get("problem:5"), {});
+  const told = chrome.done.filter(([name]) => name === "tabs.sendMessage");
+  assert.ok(told.some(([, id, { type }]) => id === 5 && type === "card.retry"));
+});
+
+test("no start of the worker leaves the storage open to content scripts", async () => {
+  await send({ type: "marks.ask" });
+  assert.equal(chrome.storage.local.kept.get("(access)"), "TRUSTED_CONTEXTS");
+});
+
+/** Clicks the entry of the menu on a page that lets nothing in, and waits for the end. */
+async function clickOn(srcUrl, tab = {}) {
+  chrome.scripting.executeScript = async () => {
+    throw new Error("Cannot access a chrome:// URL");
+  };
+  await send({ type: "marks.ask" });
+  const info = { menuItemId: "check-picture", srcUrl, mediaType: "image", frameId: 0 };
+  await chrome.contextMenus.onClicked.listeners.at(-1)(info, { id: 8, incognito: false, ...tab });
+  const last = (wanted) => chrome.done.filter(([name]) => name === wanted).at(-1)[1];
+  return [last("badge").text, last("title").title];
+}
+
+test("a picture on a page that lets nothing in is judged without a card", async () => {
+  assert.deepEqual(await clickOn(`${base}/a%20cat.png`), [
+    "1",
+    "1 picture on this page is likely AI-made",
+  ]);
+  const [text, title] = await clickOn("chrome://theme/IDR_PRODUCT_LOGO");
+  assert.equal(text, "!");
+  assert.match(title, /no extension work on this page/);
+  assert.match(
+    (await clickOn("https://cdn.test/a.png"))[1],
+    /may not load pictures from cdn\.test/,
+  );
+  assert.match((await clickOn(`${base}/missing.png`))[1], /cannot be loaded again/);
+});
+
+test("such a picture in a private window leaves nothing behind but the button's words", async () => {
+  const seen = await clickOn(`${base}/a%20cat.png`, { incognito: true });
+  assert.deepEqual(seen, ["1", "Likely AI-made 82 %"]);
+  await clickOn("chrome://theme/IDR_PRODUCT_LOGO", { incognito: true });
+  assert.deepEqual(await chrome.storage.session.get(null), {});
+});
+
+test("the menu is on pictures only, if the person wants that", async () => {
+  await send({ type: "marks.ask" });
+  const made = async (settings) => {
+    await chrome.storage.local.set({ settings });
+    await chrome.storage.onChanged.listeners.at(-1)({ settings: {} }, "local");
+    return chrome.done.filter(([name]) => name === "menu.create").at(-1)[1].contexts;
+  };
+  assert.deepEqual(await made({ menuOnPicturesOnly: true }), ["image", "video"]);
+  assert.ok((await made({})).includes("page"));
+});
+
+test("marks are injected on chosen sites that are allowed, and nowhere else", async () => {
+  browser({ origins: ["http://127.0.0.1/*", "https://news.test/*", "http://never.test/*"] });
+  await send({ type: "marks.ask" });
+  const synced = async (sites) => {
+    await chrome.storage.local.set({ sites });
+    await chrome.storage.onChanged.listeners.at(-1)({ sites: {} }, "local");
+    return chrome.done.filter(([name]) => name.startsWith("scripting.")).at(-1);
+  };
+  const sites = { "news.test": "auto", "never.test": "never", "other.test": "auto" };
+  const [name, [script]] = await synced(sites);
+  assert.equal(name, "scripting.register");
+  assert.deepEqual(script.matches, ["https://news.test/*"]);
+  chrome.scripting.getRegisteredContentScripts = async () => [script];
+  assert.deepEqual(await synced({}), ["scripting.unregister", { ids: ["marks"] }]);
+});
+
+test("another page in the tab clears what was shown for the one before", async () => {
+  await send(check());
+  const moved = (result) => {
+    chrome.scripting.executeScript = async () => [{ result }];
+    return chrome.tabs.onUpdated.listeners.at(-1)(5, { status: "loading" });
+  };
+  const badge = () => chrome.done.filter(([name]) => name === "badge").at(-1)[1].text;
+  await moved(17);
+  assert.equal(badge(), "1", "the same page: a part of it was replaced");
+  await moved(18);
+  assert.equal(badge(), "");
+  const left = Object.keys(await chrome.storage.session.get(null));
+  assert.deepEqual(left, [`bytes:${HASH}`]);
 });
 
 test("a daemon that answers nonsense ends in words, not in silence", async () => {
