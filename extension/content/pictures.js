@@ -314,7 +314,7 @@
   function underneath(cover) {
     const box = dom.rect(cover);
     const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
-    const isUnderAll = ({ element }) =>
+    const isUnderAll = (/** @type {Found} */ { element }) =>
       covers(element, box.left + 1, box.top + 1) && covers(element, box.right - 1, box.bottom - 1);
     return at(x, y).find(isUnderAll) ?? null;
   }

@@ -207,7 +207,7 @@ interface Antifake {
     isInView(found: { element: Element }): boolean;
     isUnchanged(found: Found): boolean;
   };
-  bytes: { get(found: Found, way: Way): Promise<string | null> };
+  bytes: { get(found: Found, way: Way): Promise<{ base64: string; isLarger: boolean } | null> };
   checking: {
     run(plan: Plan): Promise<Outcome | null>;
     isGone(found: Found): boolean;
