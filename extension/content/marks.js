@@ -11,6 +11,7 @@
 
   const KINDS = "img,input[type=image],image,video[poster],[style*=background]";
   const TICK_MS = 700;
+  const STILL_MS = 120;
   const BUSY_MS = 5000;
   const MOST_BUSY = 3;
   const SIDE = 28;
@@ -43,6 +44,8 @@
   let timer = 0;
   let frame = 0;
   let idle = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  let still;
   /** @type {Set<Node>} */
   let added = new Set();
   /** @type {IntersectionObserver|null} */
@@ -136,7 +139,7 @@
       }
       run(check);
     }
-    place();
+    place(true);
   }
 
   /** @param {MarkCheck} check @returns {Promise<void>} */
@@ -214,35 +217,68 @@
     entry.mark = null;
   }
 
-  /** @param {DOMRect} box @param {Element} element @returns {boolean} something lies over it there */
-  function isOverlaid(box, element) {
-    const hits = dom.elementsAt(box.left + INSET + SIDE / 2, box.top + INSET + SIDE / 2);
-    if (!hits.length) {
-      return false;
+  /** @param {Element} element @returns {boolean} one cannot see through it */
+  function isOpaque(element) {
+    if (dom.matches(element, "img,video,canvas,iframe,object,embed")) {
+      return true;
     }
-    const near = hits.slice(0, 4);
-    return !near.includes(element) && !near.some((one) => dom.lineage(element).includes(one));
+    const { backgroundColor, backgroundImage } = dom.style(element);
+    if (backgroundImage.includes("url(")) {
+      return true;
+    }
+    const alpha = /[,/]\s*([\d.]+)(%?)\s*\)$/.exec(backgroundColor);
+    const isRgb = /^rgb\(/.test(backgroundColor);
+    return isRgb || (alpha ? Number(alpha[1]) / (alpha[2] ? 100 : 1) > 0.5 : true);
   }
 
-  /** @param {MarkEntry} entry @returns {DOMRect|null} of its picture, if a mark can be seen there */
-  function boxFor(entry) {
+  /** @param {DOMRect} box @param {Element} element @returns {boolean} something covers it there */
+  function isCovered(box, element) {
+    const around = dom.lineage(element);
+    for (const hit of dom.elementsAt(box.left + INSET + SIDE / 2, box.top + INSET + SIDE / 2)) {
+      if (around.includes(hit)) {
+        return false;
+      }
+      if (isOpaque(hit)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * @param {MarkEntry} entry
+   * @param {boolean} isThorough looks for what covers it, which is too slow for every frame
+   * @returns {DOMRect|null} the place of its picture, if a mark can be seen there
+   */
+  function boxFor(entry, isThorough) {
     if (!entry.isShown || !dom.isConnected(entry.element)) {
       return null;
     }
     const box = dom.rect(entry.element);
-    const isLarge = Math.min(box.width, box.height) >= SIDE * 2;
-    return isLarge && !isOverlaid(box, entry.element) ? box : null;
+    if (Math.min(box.width, box.height) < SIDE * 2) {
+      return null;
+    }
+    if (isThorough) {
+      entry.isCovered = isCovered(box, entry.element);
+    }
+    return entry.isCovered ? null : box;
   }
 
-  /** Puts the marks at their pictures. All is read before anything is written. */
-  function place() {
+  /**
+   * Puts the marks at their pictures. All is read before anything is written.
+   *
+   * @param {boolean} isThorough
+   */
+  function place(isThorough) {
     const ready = limits ? [...entries.values()].filter((one) => one.check?.outcome) : [];
     if (!ready.length) {
       return;
     }
     surface.show(null);
     const origin = dom.rect(surface.host);
-    for (const [entry, box] of ready.map((one) => /** @type {const} */ ([one, boxFor(one)]))) {
+    for (const [entry, box] of ready.map(
+      (one) => /** @type {const} */ ([one, boxFor(one, isThorough)]),
+    )) {
       if (box && entry.check) {
         entry.mark ??= markOf(entry, entry.check);
         const isRight = words.direction === "rtl";
@@ -271,7 +307,14 @@
     if (entries.has(element)) {
       return;
     }
-    entries.set(element, { element, isShown: false, found: null, check: null, mark: null });
+    entries.set(element, {
+      element,
+      isShown: false,
+      isCovered: false,
+      found: null,
+      check: null,
+      mark: null,
+    });
     sight?.observe(element);
   }
 
@@ -372,9 +415,11 @@
   }
 
   function soon() {
+    clearTimeout(still);
+    still = setTimeout(() => place(true), STILL_MS);
     frame ||= requestAnimationFrame(() => {
       frame = 0;
-      place();
+      place(false);
     });
   }
 
@@ -396,7 +441,7 @@
   function bind(change) {
     change(window, "scroll", soon, { capture: true, passive: true });
     change(window, "resize", soon, { passive: true });
-    change(window, "load", onLoad, { capture: true, passive: true });
+    change(dom.document, "load", onLoad, { capture: true, passive: true });
     change(dom.document, "visibilitychange", tick);
   }
 

@@ -97,6 +97,7 @@ interface MarkCheck {
 interface MarkEntry {
   element: Element;
   isShown: boolean;
+  isCovered: boolean;
   found: Found | null;
   check: MarkCheck | null;
   mark: HTMLElement | null;
