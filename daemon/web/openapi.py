@@ -30,6 +30,7 @@ _PAGE = """<!doctype html>
 """
 _ABOUT = "The local API of antifake: pictures in, verdicts out, and nothing leaves the computer."
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_NOTHING: dict[str, Any] = {"application/json": {"schema": {}}}
 _turn = threading.Lock()
 
 
@@ -100,5 +101,5 @@ def _finish(operation: dict[str, Any], required: Requirement) -> None:
     for status, response in responses.items():
         if status == "default" or status >= "4":
             response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
-        elif status in ("202", "204"):
+        elif status == "204" or response.get("content") == _NOTHING:
             response.pop("content", None)

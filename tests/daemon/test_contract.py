@@ -396,6 +396,26 @@ def test_the_app_answers_as_the_example_in_the_contract(name, door, request):
     assert described(reply, door.last) == ANSWERS[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("check", "Check"),
+        ("checks_page", "CheckPage"),
+        ("ticket", "Ticket"),
+        ("state", "State"),
+        ("health", "Health"),
+        ("hello", "Proof"),
+        ("pairing_created", "NewPairing"),
+        ("pairing_accepted", "PairingState"),
+        ("token_self", "Token"),
+        ("login", "Login"),
+    ],
+)
+def test_the_documentation_names_all_members(door, name, schema):
+    documented = door.ask("GET /openapi.json", token=False).json["components"]["schemas"]
+    assert documented[schema]["properties"].keys() == example(name).keys()
+
+
 def test_the_contract_has_no_other_answers():
     names = {path.stem for path in FOLDER.glob("*.json")} - {"answers"}
     assert names == set(MAKERS) == set(ANSWERS)

@@ -29,7 +29,8 @@ _NO_SEAT_S = 0.2
 """How long a request without a seat waits: long enough that clients which ask again at once cause
 little work."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})\b")
-_OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": {}}}
+_TICKET = {"application/json": {"schema": schemas.Ticket}}
+_OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": _TICKET}}
 
 
 @routes.post("/checks")
