@@ -47,11 +47,13 @@
     if (!url || !isReachable(url)) {
       return null;
     }
-    const response = await fetch(url, {
-      credentials: "same-origin",
-      signal: AbortSignal.timeout(FETCH_S * 1000),
-    });
-    return response.ok ? readBody(response) : null;
+    try {
+      const signal = AbortSignal.timeout(FETCH_S * 1000);
+      const response = await fetch(url, { credentials: "same-origin", signal });
+      return response.ok ? await readBody(response) : null;
+    } catch {
+      return null;
+    }
   }
 
   /** @param {HTMLCanvasElement} canvas @returns {boolean} nothing was ever drawn on it */

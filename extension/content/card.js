@@ -240,6 +240,9 @@
   function settle(request, outcome) {
     request.outcome = outcome;
     request.seenText = outcome.seen || request.seenText;
+    if (outcome.state === "done") {
+      request.onVerdict?.(outcome);
+    }
     if (request === current) {
       draw();
     }
@@ -421,17 +424,13 @@
     );
   }
 
-  /**
-   * @param {Found} found
-   * @param {boolean} isByKeyboard
-   * @param {Outcome|null} outcome
-   * @returns {CardRequest}
-   */
-  function requestOf(found, isByKeyboard, outcome) {
+  /** @param {Found} found @param {Opening} how @returns {CardRequest} */
+  function requestOf(found, { isByKeyboard = false, outcome = null, onVerdict }) {
     return {
       found,
       isByKeyboard,
       outcome,
+      onVerdict,
       answers: { linked: null },
       abort: new AbortController(),
       seen: null,
@@ -457,23 +456,23 @@
 
   /**
    * @param {Found} found a picture, from pictures.js
-   * @param {{isByKeyboard?: boolean, outcome?: Outcome|null}} [how] `outcome`: it was checked before
+   * @param {Opening} [how]
    * @returns {void}
    */
-  function open(found, { isByKeyboard = false, outcome = null } = {}) {
-    if (isByKeyboard && !surface.hasFocus()) {
+  function open(found, how = {}) {
+    if (how.isByKeyboard && !surface.hasFocus()) {
       before = dom.focused();
     }
     const same = requestFor(found);
     if (same && same.outcome?.state !== "problem") {
-      if (same === current && isByKeyboard) {
+      if (same === current && how.isByKeyboard) {
         surface.focus(card);
       }
       return;
     }
-    const request = requestOf(found, isByKeyboard, outcome);
+    const request = requestOf(found, how);
     enqueue(request);
-    if (!outcome) {
+    if (!request.outcome) {
       check(request);
     }
   }

@@ -88,7 +88,7 @@
     .why { display: grid; gap: 6px; padding-bottom: 8px; }
     .why li { position: relative; padding-inline-start: 14px; }
     .why li::before { content: ""; position: absolute; inset-inline-start: 2px; top: .6em;
-      width: 4px; height: 4px; border-radius: 50%; background: var(--edge); }
+      border: 2px solid var(--edge); border-radius: 50%; }
     .quiet { color: var(--quiet); font-size: 12.5px; padding-bottom: 6px; }
     .text { padding-bottom: 8px; }
     .notice { display: grid; gap: 8px; margin: 0 0 10px; padding: 9px 12px; border-radius: 8px;

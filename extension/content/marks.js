@@ -205,10 +205,28 @@
       }
       event.stopPropagation();
       const shown = { ...check.found, element: entry.element };
-      card.open(shown, { outcome: check.outcome, isByKeyboard: event.detail === 0 });
+      card.open(shown, {
+        outcome: check.outcome,
+        isByKeyboard: event.detail === 0,
+        onVerdict: (verdict) => renewMarks(check, verdict),
+      });
     });
     surface.root.append(node);
     return node;
+  }
+
+  /**
+   * @param {MarkCheck} check
+   * @param {Outcome} verdict after a correction on the card
+   */
+  function renewMarks(check, verdict) {
+    check.outcome = verdict;
+    for (const entry of entries.values()) {
+      if (entry.check === check) {
+        unmark(entry);
+      }
+    }
+    place(true);
   }
 
   /** @param {MarkEntry} entry @returns {void} */

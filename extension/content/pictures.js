@@ -12,6 +12,8 @@
   const SOURCES = "img,input,canvas,video,image,object,embed";
   const SPACER = 2;
   const REMEMBERED_S = 120;
+  const MOST_ADDRESS = 64 * 1024;
+  const MOST_DATA = 44e6;
   const STILL_PIXELS = 40e6;
 
   const tag = dom.getter(Element.prototype, "localName");
@@ -260,11 +262,18 @@
     remembered = { found, at: performance.now(), isByKeyboard };
   }
 
+  /** What the last contextmenu event was about, if the menu can still be open. */
+  function recent() {
+    const isRecent = remembered && performance.now() - remembered.at < REMEMBERED_S * 1000;
+    return isRecent ? remembered : null;
+  }
+
   /** @param {Found} one @param {string|null} srcUrl @returns {boolean} */
   function shows(one, srcUrl) {
-    if (one.kind !== "video") {
+    if (!(one.element instanceof HTMLVideoElement)) {
       return one.url === srcUrl;
     }
+    // The browser names the film, also where its poster is what is seen.
     return addresses.absolute(videoUrl(one.element), dom.baseURI(one.element)) === srcUrl;
   }
 
@@ -287,7 +296,8 @@
 
   /** @param {number|null} id of Firefox: the element that its menu was opened on @returns {Found|null} */
   function byTarget(id) {
-    const target = id === null ? null : globalThis.browser?.menus?.getTargetElement?.(id);
+    const menus = globalThis.browser?.menus ?? globalThis.browser?.contextMenus;
+    const target = id === null ? null : menus?.getTargetElement?.(id);
     if (!target) {
       return null;
     }
@@ -331,13 +341,12 @@
    * @returns {Found|null} the picture that a person opened the menu on
    */
   function fromMenu({ srcUrl, targetElementId }) {
-    const isFresh = remembered && performance.now() - remembered.at < REMEMBERED_S * 1000;
-    const known = (isFresh && remembered?.found) || [];
+    const known = recent()?.found ?? [];
     if (srcUrl) {
       const wanted = addresses.absolute(srcUrl, dom.baseURI(dom.document));
       return known.find((one) => shows(one, wanted)) ?? bySource(srcUrl) ?? null;
     }
-    return known[0] ?? (isFresh ? null : (byTarget(targetElementId) ?? hovered()));
+    return known[0] ?? (recent() ? null : (byTarget(targetElementId) ?? hovered()));
   }
 
   /** @param {number} least side in CSS pixels @returns {Found[]} pictures in view, in page order */
@@ -380,6 +389,12 @@
     return { x, y };
   }
 
+  /** @param {string|null} url @returns {string|null} null if it is too long for a message */
+  function sendable(url) {
+    const most = url?.startsWith("data:") ? MOST_DATA : MOST_ADDRESS;
+    return url && url.length <= most ? url : null;
+  }
+
   /** @param {Found} found @returns {object} the Picture of a message, with its place of this moment */
   function describe(found) {
     const { kind, url, larger, linked, shown, natural, element } = found;
@@ -391,7 +406,16 @@
       width: box.width,
       height: box.height,
     };
-    return { kind, url, larger, linked, shown, natural, rect, ratio: window.devicePixelRatio };
+    return {
+      kind,
+      url: sendable(url),
+      larger: sendable(larger),
+      linked: sendable(linked),
+      shown,
+      natural,
+      rect,
+      ratio: window.devicePixelRatio,
+    };
   }
 
   /** @param {Found} found @returns {boolean} the element still shows the picture that was found */
@@ -409,7 +433,7 @@
     hold,
     at,
     fromMenu,
-    wasByKeyboard: () => Boolean(remembered?.isByKeyboard),
+    wasByKeyboard: () => Boolean(recent()?.isByKeyboard),
     hovered,
     inView,
     describe,

@@ -114,10 +114,14 @@
         return;
       }
       this.host.setAttribute("popover", "manual");
-      if (dom.matches(this.host, ":popover-open")) {
-        this.host.hidePopover();
+      try {
+        if (dom.matches(this.host, ":popover-open")) {
+          this.host.hidePopover();
+        }
+        this.host.showPopover();
+      } catch {
+        // The page has taken it out again meanwhile; #watch() sees that.
       }
-      this.host.showPopover();
     }
 
     /** @returns {boolean} */

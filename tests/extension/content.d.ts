@@ -58,11 +58,22 @@ interface Plan {
   onWait?: (outcome: Outcome) => void;
 }
 
+/** How a card is opened. */
+interface Opening {
+  /** The focus goes into the card. */
+  isByKeyboard?: boolean;
+  /** Of an earlier check of this picture. */
+  outcome?: Outcome | null;
+  /** Called with every verdict, also after a correction. */
+  onVerdict?: (outcome: Outcome) => void;
+}
+
 /** A picture that a card is or will be shown for. */
 interface CardRequest {
   found: Found;
   isByKeyboard: boolean;
   outcome: Outcome | null;
+  onVerdict?: (outcome: Outcome) => void;
   answers: { linked: "yes" | "no" | null };
   abort: AbortController;
   seen: string | null;
@@ -233,7 +244,7 @@ interface Antifake {
     ): HTMLElementTagNameMap[T];
   };
   card: {
-    open(found: Found, how?: { isByKeyboard?: boolean; outcome?: Outcome | null }): void;
+    open(found: Found, how?: Opening): void;
     retry(): void;
     close(): void;
     isOpen(): boolean;

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kit.content import DONE, Content, content_browser
+from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
 from kit.overlays import attributes, card, cards, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
@@ -501,6 +501,49 @@ def test_a_press_on_a_covered_card_does_not_count(content: Content) -> None:
     page.wait_for_timeout(600)
     card(page).press(IT_IS_REAL)
     card(page, "You said: real")
+
+
+PROBLEM = {
+    "state": "problem",
+    "cause": "not-running",
+    "text": "antifake is not running.",
+    "button": {"action": "try-again", "text": "Try again"},
+}
+ASK = {
+    "state": "ask",
+    "question": "linked",
+    "text": "Check the larger picture?",
+    "reason": "The link leads to it.",
+    "choices": [{"id": "yes", "text": "Check it"}, {"id": "no", "text": "Only this one"}],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tone", ["made", "real", "unsure", "failed"])
+def test_axe_finds_no_fault_in_a_verdict(content: Content, tone: str, scheme: Any) -> None:
+    long = [{"text": "One more reason for it, in some words. " * 3, "lang": "en"}] * 9
+    content.answer(check=DONE | {"tone": tone, "lines": long})
+    assert faults(content, scheme) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("outcome", [WAITING, PROBLEM, ASK, REAL])
+def test_axe_finds_no_fault_in_other_states(
+    content: Content, outcome: dict[str, Any], scheme: Any
+) -> None:
+    content.answer(check=outcome, poll=outcome)
+    assert faults(content, scheme) == []
+
+
+def faults(content: Content, scheme: Any) -> list[str]:
+    page = content.open(PICTURES, inject=False)
+    page.emulate_media(color_scheme=scheme)
+    open_shadows(content)
+    content.inject()
+    content.right_click(page, *middle(page, "#one"))
+    eventually(lambda: content.asked("picture.check"))
+    page.wait_for_timeout(300)
+    return axe_faults(page)
 
 
 def test_scripts_that_are_put_in_twice_work_once(content: Content) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kit.content import DONE, Content, content_browser
+from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
 from kit.overlays import Overlay, attributes, card, cards, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
 from playwright.sync_api import Page
 
 GRID = "<style>body { margin: 0 } img { width: 200px; height: 150px; margin: 10px }</style>"
+IT_IS_REAL = "It\N{RIGHT SINGLE QUOTATION MARK}s real"
 LIMITS = {"perPage": 30, "atOnce": 4, "minSide": 128}
 REAL = DONE | {"tone": "real", "word": "Likely real"}
 WAITING = {"state": "waiting", "id": "c1", "text": "Checking", "seen": "file"}
@@ -302,6 +303,35 @@ def test_questions_are_not_asked_for_marks(content: Content) -> None:
     wait_for_marks(page, 1)
     assert not cards(page)
     assert all(one.get("bytes") is None for one in content.asked("picture.check"))
+
+
+def test_a_correction_on_the_card_changes_the_mark(content: Content) -> None:
+    said = {"word": "You said: real", "said": {"label": "real", "isNearCopy": False}}
+    content.answer(check=DONE, correct=REAL | said)
+    page = start(content, images(1, 2))
+    wait_for_marks(page, 2)
+    page.mouse.click(30, 30)
+    card(page, "AI-made").press(IT_IS_REAL)
+    card(page, "You said: real")
+    eventually(lambda: page.wait_for_timeout(50) or any("You said" in one for one in marks(page)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_in_pick_mode_and_marks(content: Content, scheme: Any) -> None:
+    page = content.open(GRID + images(1, 2, 3), inject=False)
+    page.emulate_media(color_scheme=scheme)
+    open_shadows(content)
+    content.inject()
+    content.send(type="marks.start")
+    wait_for_open_marks = (
+        "document.documentElement.lastElementChild.shadowRoot?.querySelector('.mark')"
+    )
+    eventually(lambda: page.wait_for_timeout(50) or page.evaluate(f"!!{wait_for_open_marks}"))
+    page.wait_for_timeout(300)
+    assert axe_faults(page) == []
+    content.send(type="pick.start")
+    page.wait_for_timeout(300)
+    assert axe_faults(page) == []
 
 
 def test_five_hundred_pictures_cost_little(content: Content) -> None:

@@ -7,6 +7,7 @@ import pytest
 from kit.content import DONE, Content, content_browser
 from kit.overlays import card
 from kit.pictures import png
+from kit.sites import Answer
 from kit.waiting import eventually
 from playwright.sync_api import Page
 
@@ -207,6 +208,16 @@ def test_where_no_picture_is_known_pick_mode_starts(content: Content) -> None:
     page.wait_for_timeout(200)
     assert page.evaluate("document.querySelectorAll('[popover=manual]').length") == 1
     assert content.asked("picture.check") == []
+
+
+def test_a_film_that_has_not_begun_is_its_preview(content: Content) -> None:
+    content.sites.put("/film.webm", Answer(b"no film", "video/webm"))
+    page = content.open(
+        f"<body style='margin: 0'><video {SIZE} poster=/p1.png src=/film.webm controls></video>"
+    )
+    page.wait_for_timeout(300)
+    found = picture(content, page, src_url=content.sites.url("/film.webm"))
+    assert (found["kind"], found["url"]) == ("poster", content.sites.url("/p1.png"))
 
 
 def test_a_lazy_picture_has_no_address_before_it_is_shown(content: Content) -> None:

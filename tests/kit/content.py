@@ -14,10 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import axe_playwright_python
 from kit.extension import FOLDER, flags
 from kit.pages import CHROMIUM
 from kit.sites import Sites
 from playwright.sync_api import BrowserContext, Page, Worker, sync_playwright
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 _WORKER = """
 self.asked = [];
@@ -147,3 +150,32 @@ def content_browser() -> Iterator[Content]:
         workers = context.service_workers
         worker = workers[0] if workers else context.wait_for_event("serviceworker")
         yield Content(context, worker, parts.enter_context(Sites()))
+
+
+def open_shadows(content: Content) -> None:
+    """Lets axe look into what is drawn from now on."""
+    content.worker.evaluate("""async () => {
+      const [tab] = await chrome.tabs.query({active: true, lastFocusedWindow: true});
+      await chrome.scripting.executeScript({
+        target: {tabId: tab.id},
+        func: () => {
+          const attach = Element.prototype.attachShadow;
+          Element.prototype.attachShadow = function (options) {
+            return attach.call(this, {...options, mode: "open"});
+          };
+        },
+      });
+    }""")
+
+
+def axe_faults(page: Page) -> list[str]:
+    """What axe finds wrong in all that the extension has drawn."""
+    page.evaluate(AXE)
+    found = page.evaluate("""async () => {
+      const hosts = [...document.documentElement.children].filter((one) => one.shadowRoot);
+      if (!hosts.length) return ["nothing is drawn"];
+      const results = await axe.run({include: hosts}, {resultTypes: ["violations"]});
+      return results.violations.flatMap((one) => one.nodes.map(
+        (node) => `${one.id}: ${node.target.flat()} ${node.failureSummary}`));
+    }""")
+    return list(found)
