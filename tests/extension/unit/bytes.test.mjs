@@ -20,8 +20,10 @@ const HOW = { withCookies: false, mayBeLocal: true, referrer: null, ms: 5000 };
 const LARGE = 33 * 1024 * 1024;
 let base;
 let isDrained = false;
+let requests = 0;
 
 const server = createServer((request, response) => {
+  requests += 1;
   const path = new URL(request.url, base).pathname;
   const end = (status, body) => response.writeHead(status).end(body);
   if (path === "/a.png") {
@@ -85,7 +87,9 @@ test("a server that stops in the middle is not waited for", async () => {
 
 test("an automatic check does not ask this computer", async () => {
   const how = { ...HOW, mayBeLocal: false };
+  const former = requests;
   await assert.rejects(fromAddress(`${base}/a.png`, how), { problem: "gone" });
+  assert.equal(requests, former);
 });
 
 test("a refused picture is asked for again with its page, where the browser can say it", async () => {

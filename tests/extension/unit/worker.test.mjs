@@ -137,13 +137,21 @@ test("equal bytes are not sent again while the same model judges", async () => {
   const posts = () => server.asked.filter(({ path }) => path === "/checks").length;
   assert.equal(posts(), 2, "another model: the state of the contract has one");
   const state = contract("state");
-  const { model, prompt } = CHECK;
-  server.answers["GET /state"] = [200, { ...state, model: { ...state.model, model, prompt } }];
+  const uses = (model, prompt) => {
+    server.answers["GET /state"] = [200, { ...state, model: { ...state.model, model, prompt } }];
+  };
+  uses(CHECK.model, CHECK.prompt);
   assert.equal((await send(check())).state, "done");
   assert.equal(posts(), 2);
   server.answers[`GET /checks/${CHECK.id}`] = "problem_not_found";
   assert.equal((await send(check())).state, "done");
   assert.equal(posts(), 3, "it was forgotten there");
+  server.answers[`GET /checks/${CHECK.id}`] = [200, JUDGED];
+  uses(CHECK.model, "another");
+  await send(check());
+  uses("another", CHECK.prompt);
+  await send(check());
+  assert.equal(posts(), 5);
 });
 
 test("a check that waits goes on with a worker that knows nothing", async () => {
