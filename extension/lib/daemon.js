@@ -203,6 +203,7 @@ export async function request(port, what, token, ms = CALL_MS) {
     credentials: "omit",
     redirect: "error",
     cache: "no-store",
+    keepalive: what.method === "DELETE", // A page that is left withdraws its pairing so.
     referrerPolicy: "no-referrer",
   });
   return { status: response.status, body: await bodyOf(response) };

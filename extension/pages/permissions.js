@@ -34,12 +34,25 @@ function listOf(grants, isAll) {
     { class: "rows" },
     ...grants.map((origins) => {
       const name = isAll ? words("permission_all") : hostOf(origins[0]);
-      const back = button(words("options_give_back"), () => chrome.permissions.remove({ origins }));
+      const back = button(words("options_give_back"), () => giveBack(origins));
       back.setAttribute("aria-label", words("options_give_back_of", name));
       const what = element("span", { class: "what" }, words("permission_pictures"));
       return element("li", {}, element("bdi", { class: "name" }, name), what, back);
     }),
   );
+}
+
+/**
+ * Gives origins back. From "all sites" Chromium takes antifake's own address with it, which the
+ * extension was installed with; so the browser asks about that one again, in the same click.
+ *
+ * @param {string[]} origins
+ */
+async function giveBack(origins) {
+  await chrome.permissions.remove({ origins });
+  if (!(await chrome.permissions.contains({ origins: [LOOPBACK] }))) {
+    await chrome.permissions.request({ origins: [LOOPBACK] });
+  }
 }
 
 function nothing() {

@@ -29,6 +29,11 @@ async function show() {
   byId("private").hidden = !tab?.incognito;
   await Promise.all([showPage(tab), showSite(byId("site"), tab)]);
   await showDaemon();
+  reveal();
+}
+
+function reveal() {
+  document.body.classList.remove("loading");
 }
 
 /** Shows the verdicts of this tab. @param {chrome.tabs.Tab|null} tab */
@@ -72,6 +77,7 @@ async function showDaemon() {
 }
 
 function showSkeleton() {
+  reveal();
   const state = byId("state");
   state.className = "state busy";
   state.replaceChildren(sign("busy"), words("popup_looking"));

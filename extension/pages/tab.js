@@ -20,7 +20,11 @@ export async function isOpenToUs(tabId) {
     return false;
   }
   try {
-    await chrome.scripting.executeScript({ target: { tabId }, func: () => true });
+    await chrome.scripting.executeScript({
+      target: { tabId },
+      func: () => true,
+      injectImmediately: true, // A page that still loads is not waited for.
+    });
     return true;
   } catch {
     return false;
