@@ -35,8 +35,10 @@ SINKS = re.compile(
 
 
 def base_of(key: str) -> str:
+    """Returns the key of a count without its form. Another key may end with such a word too."""
     suffix = next((one for one in PLURALS if key.endswith(one)), "")
-    return key.removesuffix(suffix)
+    base = key.removesuffix(suffix)
+    return base if f"{base}_other" in ENGLISH else key
 
 
 def is_capitalised(text: str) -> bool:
@@ -75,8 +77,9 @@ def test_german_is_translated():
 
 def test_every_count_has_its_plural_forms():
     counted = {base_of(key) for key in ENGLISH if base_of(key) != key}
+    assert counted
     for key in counted:
-        assert {f"{key}_one", f"{key}_other"} <= set(ENGLISH)
+        assert f"{key}_one" in ENGLISH
         assert "$1" in places_of(ENGLISH[f"{key}_other"])
 
 
