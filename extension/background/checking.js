@@ -263,7 +263,8 @@ async function given({ picture, bytes, isAutomatic }, asker) {
   if (!isMissing || isAutomatic) {
     return isMissing ? hostPermission(pattern) : problem("gone");
   }
-  return permissionQuestion(pattern, { id: "screen", text: words("ask_permission_screen") });
+  const screen = { id: "screen", text: words("ask_permission_screen") };
+  return permissionQuestion(pattern, screen, words("ask_permission_or_screen"));
 }
 
 /** @param {Way} way @param {Picture} picture @returns {Seen} */
@@ -274,14 +275,19 @@ function seenBy(way, picture) {
   return picture.kind === "video" ? "frame" : "canvas";
 }
 
-/** @param {string} pattern @param {{id: string, text: string}} other @returns {Outcome} */
-function permissionQuestion(pattern, other) {
+/**
+ * @param {string} pattern
+ * @param {{id: string, text: string}} other What can be done without.
+ * @param {string} [more] A sentence about it.
+ * @returns {Outcome}
+ */
+function permissionQuestion(pattern, other, more = "") {
   const { button } = hostPermission(pattern);
   return {
     state: "ask",
     question: "permission",
     text: words("ask_permission", hostOf(pattern)),
-    reason: words("ask_permission_reason"),
+    reason: [words("ask_permission_reason"), more].filter(Boolean).join(" "),
     choices: [{ id: button?.action ?? "", text: words("ask_permission_allow") }, other],
   };
 }
