@@ -9,13 +9,26 @@ from threading import Thread
 
 import pytest
 from kit.daemon import Asked, free_port, running_daemon
+from kit.firefox import firefox, text_of
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM
+from kit.waiting import eventually
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from antifake.daemon.web.guards import COOKIE
 
 NAME = "antifake.localhost"
+NOWHERE = {
+    "network.proxy.type": 2,
+    "network.proxy.allow_hijacking_localhost": True,
+    "network.proxy.autoconfig_url": "data:text/javascript,function FindProxyForURL(url, host) {"
+    f' return host === "{NAME}" ? "PROXY 127.0.0.1:1" : "DIRECT"; }}',
+}
+"""Preferences of a Firefox that does not reach the name."""
+LEAKY = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+"""The driver of Firefox leaves the sockets open by which it looks whether Firefox is up."""
 LINK_USED = "This link has been used, or it is too old"
 
 
@@ -300,6 +313,32 @@ def test_without_javascript_a_link_goes_on(daemon, link):
         page.get_by_role("link", name="Go on").click()
         expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/review")
         expect(page.locator("h1")).to_have_text("Review")
+
+
+@LEAKY
+def test_firefox_opens_the_history_under_its_own_name_too(daemon, link, other):
+    with firefox() as browser:
+        browser.navigate(link)
+        own = f"http://{NAME}:{daemon.port}"
+        eventually(lambda: browser.get_url() == f"{own}/review")
+        assert text_of(browser, "h1") == "Review"
+        browser.navigate(f"{own}/")
+        assert browser.title == "History · antifake"
+        browser.navigate(f"http://127.0.0.1:{other.server_port}/")
+        assert browser.title == "other"
+        browser.navigate(link)
+        eventually(lambda: text_of(browser, "h1") == LINK_USED)
+    assert other.cookies
+    assert set(other.cookies) == {""}
+
+
+@LEAKY
+def test_where_firefox_does_not_find_the_name_the_page_opens_under_127_0_0_1(daemon, link):
+    with firefox(NOWHERE) as browser:
+        browser.navigate(link)
+        here = f"http://127.0.0.1:{daemon.port}"
+        eventually(lambda: browser.get_url() == f"{here}/review")
+        assert text_of(browser, "h1") == "Review"
 
 
 def test_a_page_of_the_web_gets_nobody_in_and_uses_no_code(daemon, link, context, other):

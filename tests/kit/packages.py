@@ -10,6 +10,7 @@ import sys
 
 PROGRAMS = {
     "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
     "Xvfb": "xvfb",
     "openbox": "openbox",
     "trayer": "trayer",
