@@ -44,7 +44,7 @@ build/wheels: .venv/run
 wheel: .venv/test ## build the wheel into dist/
 	$(BIN)/python tests/kit/wheels.py dist
 
-extension: .venv/test ## make the browser extension's zips for the stores, in dist/
+extension: .venv/test .venv/npm ## make the browser extension's zips for the stores, in dist/
 	PYTHONPATH=tests $(BIN)/python -m kit.extension_zips dist
 
 # Other Pythons, and the lowest versions that setup.cfg declares: as far as they can be had here.

@@ -90,8 +90,8 @@ def test_the_version_is_that_of_the_project(monkeypatch):
         packed("chromium")
 
 
-@pytest.mark.skipif(not WEB_EXT.exists(), reason="needs the tools of tests/extension/package.json")
 def test_the_linter_of_the_firefox_store_finds_nothing(tmp_path):
+    assert WEB_EXT.exists(), "`make check` installs it"
     folder = unpack(write_zip("firefox", tmp_path), tmp_path / "firefox")
     assert lint(folder) == []
     (folder / "manifest.json").write_text("{}")

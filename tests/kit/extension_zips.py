@@ -5,6 +5,7 @@ zip has only the keys that its browser knows. The same tree gives the same bytes
 """
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -106,7 +107,10 @@ def unpack(path: Path, folder: Path) -> Path:
 def lint(folder: Path) -> list[str]:
     """Returns the errors and warnings of Mozilla's linter for an unpacked extension."""
     command = [str(WEB_EXT), "lint", "--source-dir", str(folder), "--output", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The node of this environment, as its launcher asks for any node.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = os.environ | {"PATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if not done.stdout.strip():
         raise RuntimeError(done.stderr)
     found = json.loads(done.stdout)
