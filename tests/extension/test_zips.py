@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from importlib import import_module
 from io import BytesIO
 
 import pytest
@@ -11,16 +12,22 @@ from kit.extension_zips import (
     EXTENSION,
     WEB_EXT,
     lint,
+    manifest,
     packed,
     project_version,
     tracked_files,
     unpack,
     write_zip,
 )
+from kit.firefox import firefox, text_of
 from kit.pages import ARGUMENTS, CHROMIUM
+from kit.waiting import eventually
 from playwright.sync_api import sync_playwright
 
 GECKO = {"required": ["none"]}
+GECKO_ID = "antifake@localhost"
+SHORTCUT = manifest()["commands"]["pick"]["suggested_key"]["default"]
+ADDRESS = "return WebExtensionPolicy.getByID(arguments[0]).getURL('')"
 
 
 def opened(browser: str) -> zipfile.ZipFile:
@@ -114,3 +121,20 @@ def test_chromium_loads_its_zip(tmp_path):
             assert page.title() == "antifake"
         finally:
             context.close()
+
+
+# The driver leaves its sockets to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_firefox_loads_its_zip(tmp_path):
+    path = write_zip("firefox", tmp_path)
+    with firefox({"intl.locale.requested": "en-US"}) as driver:
+        addons = import_module("marionette_driver.addons").Addons(driver)
+        assert addons.install(str(path), temp=True) == GECKO_ID
+        with driver.using_context("chrome"):
+            address = driver.execute_script(ADDRESS, script_args=[GECKO_ID])
+        driver.navigate(f"{address}pages/options.html")
+        eventually(lambda: text_of(driver, "h1") == "antifake: options", 20)
+        eventually(lambda: text_of(driver, "#connection .state"), 20)
+        assert text_of(driver, "#version").endswith(project_version())
+        assert text_of(driver, "#shortcut kbd") == SHORTCUT
