@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -93,6 +95,17 @@ class Asked:
     def wait_for_model(self) -> None:
         """Until then every picture waits, and an answer may be 202."""
         eventually(lambda: self.get("/state").json["model"]["phase"] == "ready", 60)
+
+    @contextmanager
+    def model_paused(self) -> Iterator[None]:
+        """Stops the model's process for a while: every picture waits, as behind a slow model."""
+        child = self.service.status._model._child
+        assert child is not None, "the model is not loaded"
+        os.kill(child.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(child.pid, signal.SIGCONT)
 
     def get(self, path: str, **about: Any) -> Reply:
         return self.ask("GET", path, **about)

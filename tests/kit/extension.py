@@ -226,7 +226,7 @@ class Chromium:
     def allow_all_sites(self) -> None:
         """Grants the wide host permission, as the person does in the browser's question."""
         if not self.may_load_all():
-            self._grant(ALL_SITES)
+            self._grant(ALL_SITES, MANIFEST["optional_permissions"])
 
     def may_load_all(self) -> bool:
         ask = "(origins) => chrome.permissions.contains({origins})"
@@ -238,15 +238,16 @@ class Chromium:
         # Chromium then also takes the daemon's own host, which the wide permission contains.
         self._grant(MANIFEST["host_permissions"])
 
-    def _grant(self, origins: Collection[str]) -> None:
+    def _grant(self, origins: Collection[str], permissions: Collection[str] = ()) -> None:
         with self._other_page("chrome://extensions") as page:
             for host in origins:
                 # Marks it as granted before, so that the request below needs no answer.
                 ask = "([id, host]) => chrome.developerPrivate.addHostPermission(id, host)"
                 page.evaluate(ask, [ID, host])
         with self.page(POPUP) as own:
-            wish = "(origins) => chrome.permissions.request({origins})"
-            assert own.evaluate(wish, list(origins)), "the permission was not granted"
+            wish = {"origins": list(origins), "permissions": list(permissions)}
+            is_granted = own.evaluate("(wish) => chrome.permissions.request(wish)", wish)
+            assert is_granted, "the permission was not granted"
 
     def allow_in_private_windows(self) -> None:
         """Starts the extension again, as the browser does for that."""

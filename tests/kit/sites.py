@@ -117,15 +117,15 @@ class Sites:
 
         return self.put(path, next_one)
 
-    def held_picture(self, path: str, data: bytes) -> "Held":
-        """Serves a picture only after it is let go."""
+    def held_picture(self, path: str, data: bytes, free: int = 0) -> "Held":
+        """Serves a picture only after it is let go. The first requests do not wait."""
         held = Held(self, path, threading.Event())
 
         def when_let_go(_: Request) -> Answer:
-            while not held.gate.wait(0.05):
+            while len(self.asked(path)) > free and not held.gate.wait(0.05):
                 if self._ended.is_set():
                     return Answer(status=503)
-            return Answer(data, kind_of(data))
+            return Answer(data, kind_of(data), headers={"Cache-Control": "no-store"})
 
         self.put(path, when_let_go)
         return held
