@@ -92,18 +92,22 @@ def test_details_open_the_picture_in_the_history_after_one_more_permission(desk:
     desk.page.bring_to_front()
     with desk.browser.context.expect_page() as history:
         desk.card("Details").press("Details")
-    expect(history.value.locator("h1")).to_be_visible()
-    assert f":{desk.daemon.port}/picture/{desk.history()[0]['id']}" in history.value.url
+    history.value.wait_for_url(f"**:{desk.daemon.port}/picture/{desk.history()[0]['id']}")
 
 
 # The browser may end the worker at any moment: after 30 s, when memory is short, at an update.
 
 
 def test_the_worker_dies_before_it_fetches(connected: Desk) -> None:
-    connected.show_picture()
+    small, large = connected.picture(150), connected.picture()
+    connected.browser.allow_all_sites()
+    connected.show(f'<a href="{large.path}">{image(small)}</a>')
     connected.ask()
+    question = connected.card("Check the larger picture it links to?")
     connected.browser.kill_worker()
-    connected.verdict()
+    question.press("Check the linked file")
+    assert "Linked file" in connected.verdict().text
+    assert {large.sha256} == {small.sha256, large.sha256} & connected.judged()
 
 
 def test_the_worker_dies_while_it_fetches_from_a_slow_server(connected: Desk) -> None:
@@ -124,7 +128,7 @@ def test_the_worker_dies_after_it_has_sent_the_picture(connected: Desk) -> None:
     picture = connected.show_picture()
     with connected.daemon.model_paused():
         connected.ask()
-        eventually(lambda: connected.daemon.get("/state").json["queue"]["waiting"])
+        eventually(lambda: connected.daemon.get("/state").json["mode"] == "working")
         connected.browser.kill_worker()
     connected.verdict()
     assert len([one for one in connected.history() if one["sha256"] == picture.sha256]) == 1

@@ -249,6 +249,15 @@ class Chromium:
             is_granted = own.evaluate("(wish) => chrome.permissions.request(wish)", wish)
             assert is_granted, "the permission was not granted"
 
+    def set_host_access(self, kind: str) -> None:
+        """Sets what the browser's own page of extensions calls site access, such as ON_CLICK."""
+        with self._other_page("chrome://extensions") as page:
+            page.evaluate(
+                "([id, kind]) => chrome.developerPrivate.updateExtensionConfiguration("
+                "{extensionId: id, hostAccess: kind})",
+                [ID, kind],
+            )
+
     def allow_in_private_windows(self) -> None:
         """Starts the extension again, as the browser does for that."""
         state = "(id) => chrome.developerPrivate.getExtensionInfo(id)"
