@@ -293,7 +293,7 @@
     const deeds = {
       close: () => close(),
       stop: () => close(),
-      next: () => close(),
+      next: () => turn(request),
       show: () => request.found.element.scrollIntoView({ block: "center", inline: "center" }),
       real: () => tell(request, { type: "picture.correct", ...about, label: "real" }),
       fake: () => tell(request, { type: "picture.correct", ...about, label: "fake" }),
@@ -414,6 +414,20 @@
       dom.focus(before, { preventScroll: true });
     }
     before = null;
+  }
+
+  /** @param {CardRequest} request makes room for the next one; an unfinished one comes again later */
+  function turn(request) {
+    if (isOver(request)) {
+      close();
+      return;
+    }
+    queue.push(request);
+    const hadFocus = surface.hasFocus();
+    present(/** @type {CardRequest} */ (queue.shift()));
+    if (hadFocus) {
+      surface.focus(card);
+    }
   }
 
   /** @param {Found} found @returns {CardRequest|undefined} one that is open for this picture */

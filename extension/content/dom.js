@@ -25,6 +25,8 @@
     return (node, ...rest) => call.apply(node, rest);
   }
 
+  /** Elements at one point; a page can stack thousands. */
+  const MOST_STACKED = 64;
   const page = window.document;
   /** What this extension adds to pages: never searched for pictures. */
   const own = new WeakSet();
@@ -41,6 +43,7 @@
   };
   const typeOf = getter(Node.prototype, "nodeType");
   const parentNode = getter(Node.prototype, "parentNode");
+  const localName = getter(Element.prototype, "localName");
   const slotOf = getter(Element.prototype, "assignedSlot");
   const openRoot = getter(Element.prototype, "shadowRoot");
   const anyRoot = getter(Element.prototype, "openOrClosedShadowRoot");
@@ -151,8 +154,8 @@
    */
   function elementsAt(x, y, root = page) {
     const hits = [];
-    const find = hitsIn[typeOf(root)];
-    for (const element of find ? find(root, x, y) : []) {
+    const hitsOf = hitsIn[typeOf(root)];
+    for (const element of hitsOf ? hitsOf(root, x, y).slice(0, MOST_STACKED) : []) {
       // A shadow root's own search also gives elements around it: those are listed by the caller.
       if (rootOf(element) !== root) {
         continue;
@@ -169,22 +172,44 @@
     return hits;
   }
 
+  /** @param {Element} element @returns {ShadowRoot|null} as `shadowRoot`, but fast for thousands */
+  function likelyShadowRoot(element) {
+    // Asking the browser takes long. Closed trees are in custom elements nearly always.
+    return openRoot(element) ?? (localName(element).includes("-") ? shadowRoot(element) : null);
+  }
+
   /**
    * @param {Node} root
-   * @param {(element: Element) => void} visit called for every element, in shadow trees too
-   * @returns {void}
+   * @returns {Generator<Element>} all elements, each before its shadow tree
    */
-  function walk(root, visit) {
-    for (const element of query(root, "*")) {
+  function* elements(root) {
+    const walker = Document.prototype.createTreeWalker.call(page, root, NodeFilter.SHOW_ELEMENT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const element = /** @type {Element} */ (node);
       if (own.has(element)) {
         continue;
       }
-      visit(element);
-      const inner = shadowRoot(element);
+      yield element;
+      const inner = likelyShadowRoot(element);
       if (inner) {
-        walk(inner, visit);
+        yield* elements(inner);
       }
     }
+  }
+
+  /**
+   * @param {string} selector
+   * @returns {Element[]} what matches in the page, in shadow trees too
+   */
+  function find(selector) {
+    const found = query(page, selector);
+    for (const element of elements(page)) {
+      const inner = likelyShadowRoot(element);
+      if (inner) {
+        found.push(...query(inner, selector));
+      }
+    }
+    return found;
   }
 
   /** @returns {Element|null} what has the focus, inside open shadow trees */
@@ -216,7 +241,8 @@
     style,
     isVisible,
     elementsAt,
-    walk,
+    find,
+    elements,
     focused,
     listen,
     unlisten,

@@ -14,6 +14,7 @@
   const REMEMBERED_S = 120;
   const MOST_ADDRESS = 64 * 1024;
   const MOST_DATA = 44e6;
+  const STYLES_MS = 300;
   const STILL_PIXELS = 40e6;
 
   const tag = dom.getter(Element.prototype, "localName");
@@ -217,18 +218,8 @@
 
   /** @param {number} x @param {number} y @returns {Found[]} pictures that no pointer can hit */
   function beneath(x, y) {
-    /** @type {Found[]} */
-    const found = [];
-    dom.walk(dom.document, (element) => {
-      if (!dom.matches(element, SOURCES) || !covers(element, x, y)) {
-        return;
-      }
-      const one = dom.isVisible(element) && read(element);
-      if (one) {
-        found.push(one);
-      }
-    });
-    return found.reverse();
+    const near = dom.find(SOURCES).filter((one) => covers(one, x, y));
+    return near.flatMap((one) => (dom.isVisible(one) && read(one)) || []).reverse();
   }
 
   /** @param {Found[]} all @returns {Found[]} those that can be seen first, else in their order */
@@ -280,14 +271,8 @@
   /** @param {string} srcUrl @returns {Found|null} the picture with this address, hovered ones first */
   function bySource(srcUrl) {
     const wanted = addresses.absolute(srcUrl, dom.baseURI(dom.document));
-    /** @type {Found[]} */
-    const found = [];
-    dom.walk(dom.document, (element) => {
-      const one = dom.matches(element, SOURCES) ? read(element) : null;
-      if (one && shows(one, wanted)) {
-        found.push(one);
-      }
-    });
+    const all = dom.find(SOURCES).flatMap((one) => read(one) ?? []);
+    const found = all.filter((one) => shows(one, wanted));
     /** @param {Found} one */
     const isHovered = (one) => dom.matches(one.element, ":hover");
     const seen = visibleFirst(found);
@@ -349,24 +334,36 @@
     return known[0] ?? (recent() ? null : (byTarget(targetElementId) ?? hovered()));
   }
 
-  /** @param {number} least side in CSS pixels @returns {Found[]} pictures in view, in page order */
+  /** @param {Element} element @param {number} least @returns {boolean} */
+  function isLargeInView(element, least) {
+    const { width, height } = dom.rect(element);
+    return Math.min(width, height) >= least && isInView({ element }) && dom.isVisible(element);
+  }
+
+  /** @param {Found} one @param {Found} two @returns {number} as one reads: from the top */
+  function byPlace(one, two) {
+    const [a, b] = [dom.rect(one.element), dom.rect(two.element)];
+    return a.top - b.top || a.left - b.left;
+  }
+
+  /** @param {number} least side in CSS pixels @returns {Found[]} pictures in view, from the top */
   function inView(least) {
-    /** @type {Found[]} */
-    const found = [];
-    dom.walk(dom.document, (element) => {
-      const box = dom.rect(element);
-      if (box.width < least || box.height < least) {
-        return;
+    const sources = dom.find(SOURCES);
+    const known = new Set(sources);
+    const found = sources
+      .filter((one) => isLargeInView(one, least))
+      .flatMap((one) => read(one) ?? []);
+    const end = performance.now() + STYLES_MS;
+    for (const element of dom.elements(dom.document)) {
+      if (performance.now() > end) {
+        break; // A page of extreme size: backgrounds further down cannot be picked.
       }
-      if (!isInView({ element }) || !dom.isVisible(element)) {
-        return;
-      }
-      const one = read(element);
+      const one = !known.has(element) && isLargeInView(element, least) && read(element);
       if (one) {
         found.push(one);
       }
-    });
-    return found;
+    }
+    return found.sort(byPlace);
   }
 
   /** @returns {{x: number, y: number}|null} where this frame lies in the top one, if it may know */

@@ -165,7 +165,8 @@ interface Antifake {
     style(element: Element, pseudo?: string): CSSStyleDeclaration;
     isVisible(element: Element): boolean;
     elementsAt(x: number, y: number): Element[];
-    walk(root: Node, visit: (element: Element) => void): void;
+    find(selector: string): Element[];
+    elements(root: Node): Generator<Element>;
     focused(): Element | null;
     listen: Bind;
     unlisten: Bind;

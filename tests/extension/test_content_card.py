@@ -130,9 +130,14 @@ def test_the_second_picture_waits_until_the_first_is_finished(content: Content) 
     page = content.open(PICTURES)
     open_card(content, page, "#one", "Loading")
     found = open_card(content, page, "#two", "Next picture")
+    assert "Loading" in found.text
     assert len(cards(page)) == 1
     found.press("Next picture")
-    card(page, "AI-made")
+    card(page, "AI-made").press("Next picture")
+    card(page, "Loading")  # it was not given up
+    content.answer(poll=DONE)
+    card(page, "AI-made").press("Close")
+    no_card(page)
     assert len(content.asked("picture.check")) == 2
 
 
@@ -233,7 +238,7 @@ def test_the_card_follows_its_picture_and_says_when_it_is_gone(content: Content)
     found = card(page)
     assert abs(found.box(found.with_role("dialog")[0])[1] - max(8, top - 60)) < 2
     page.evaluate("scrollTo(0, 2000)")
-    card(page, "out of view").press("Show the picture")
+    card(page, "out of view").press("Show it")
     eventually(lambda: page.evaluate("scrollY") < 200)
     page.evaluate("document.getElementById('one').remove()")
     found = card(page, "has removed this picture")
