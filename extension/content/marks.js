@@ -249,14 +249,15 @@
     return isRgb || (alpha ? Number(alpha[1]) / (alpha[2] ? 100 : 1) > 0.5 : true);
   }
 
-  /** @param {DOMRect} box @param {Element} element @returns {boolean} something covers it there */
-  function isCovered(box, element) {
+  /** @param {MarkEntry} entry @param {DOMRect} box @returns {boolean} something covers it there */
+  function isCovered({ element, found }, box) {
     const around = dom.lineage(element);
     for (const hit of dom.elementsAt(box.left + INSET + SIDE / 2, box.top + INSET + SIDE / 2)) {
       if (around.includes(hit)) {
         return false;
       }
-      if (isOpaque(hit)) {
+      // Pages lay the same picture over itself, as an image and as a background.
+      if (isOpaque(hit) && pictures.read(hit)?.url !== found?.url) {
         return true;
       }
     }
@@ -277,7 +278,7 @@
       return null;
     }
     if (isThorough) {
-      entry.isCovered = isCovered(box, entry.element);
+      entry.isCovered = isCovered(entry, box);
     }
     return entry.isCovered ? null : box;
   }
