@@ -20,6 +20,9 @@ export const CONTENT_FILES = [
   "content/main.js",
 ];
 
+/** On sites that are marked on their own. */
+export const MARKING_FILES = [...CONTENT_FILES, "content/marking.js"];
+
 /**
  * Puts the content scripts into one frame. Each of them does nothing if it is already there.
  *

@@ -1,7 +1,7 @@
 // Marks on chosen sites: keeps what the browser injects in step with the sites and permissions.
 
 import { loadSites, siteMode } from "../lib/storage.js";
-import { CONTENT_FILES } from "./injection.js";
+import { MARKING_FILES } from "./injection.js";
 
 const SCRIPT_ID = "marks";
 const LIMITS = { perPage: 30, atOnce: 4, minSide: 128 };
@@ -53,7 +53,7 @@ async function register(matches) {
   /** @type {chrome.scripting.RegisteredContentScript} */
   const script = {
     id: SCRIPT_ID,
-    js: CONTENT_FILES,
+    js: MARKING_FILES,
     matches,
     allFrames: true,
     runAt: "document_idle",
@@ -74,7 +74,7 @@ async function startIn(matches) {
     tabs.map(({ id }) =>
       chrome.scripting.executeScript({
         target: { tabId: /** @type {number} */ (id), allFrames: true },
-        files: CONTENT_FILES,
+        files: MARKING_FILES,
       }),
     ),
   );
