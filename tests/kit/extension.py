@@ -155,7 +155,10 @@ class Chromium:
             self.wake()
             target = self.until(self.worker_target)
         if self.channel is None or self.target != target:
-            self.channel, self.target = Channel.to(self.browser, self.pump, target), target
+            channel = Channel.to(self.browser, self.pump, target)
+            self.channel, self.target = channel, target
+            # A worker that has just started has no API yet.
+            self.until(lambda: channel.run("() => typeof chrome") == "object")
         return self.channel.run(function, *arguments)
 
     def wake(self) -> None:
@@ -268,6 +271,9 @@ class Chromium:
                 is_on: bool = found["state"] == "ENABLED" and found["incognitoAccess"]["isActive"]
                 return is_on
 
+            # Without it, an extension from a folder is not started again.
+            developer = "() => chrome.developerPrivate.updateProfileConfiguration(%s)"
+            page.evaluate(developer % "{inDeveloperMode: true}")
             page.evaluate(
                 "(id) => chrome.developerPrivate.updateExtensionConfiguration("
                 "{extensionId: id, incognitoAccess: true})",
