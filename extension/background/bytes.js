@@ -50,7 +50,7 @@ async function answered(url, { withCookies, referrer, ms }) {
     return response;
   }
   await response.body?.cancel();
-  return withReferrer(url, referrer, () => fetched(url, withCookies, signal));
+  return (await withReferrer(url, referrer, () => fetched(url, withCookies, signal))) ?? response;
 }
 
 /** What a content script gave. @param {string} base64 @returns {Uint8Array} Throws DaemonError. */

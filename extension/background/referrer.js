@@ -5,6 +5,7 @@
 // exists for the time of one request, and for requests of the extension alone.
 
 const RULE_ID = 1;
+const MOST_MS = 500;
 
 /** Whether the browser can do it and the person has allowed it. @returns {boolean} */
 export function canSayReferrer() {
@@ -39,20 +40,35 @@ export function referrerOf(page, url) {
  * @param {string} url
  * @param {string} referrer
  * @param {() => Promise<T>} request
- * @returns {Promise<T>}
+ * @returns {Promise<T|null>} Null if the browser does not take the rule, so nothing was asked.
  */
 export function withReferrer(url, referrer, request) {
   return navigator.locks.request("referrer", async () => {
-    await chrome.declarativeNetRequest.updateSessionRules({
-      removeRuleIds: [RULE_ID],
-      addRules: [rule(url, referrer)],
-    });
+    const change = { removeRuleIds: [RULE_ID], addRules: [rule(url, referrer)] };
     try {
-      return await request();
+      return (await isTaken(change)) ? await request() : null;
     } finally {
-      await chrome.declarativeNetRequest.updateSessionRules({ removeRuleIds: [RULE_ID] });
+      // Also if no answer came: the browser may take the rule later.
+      await isTaken({ removeRuleIds: [RULE_ID] });
     }
   });
+}
+
+/**
+ * Whether the browser takes a change of the rules. Chromium never answers if the permission was
+ * granted while it runs (seen in 156), so it is not waited for longer than a moment.
+ *
+ * @param {chrome.declarativeNetRequest.UpdateRuleOptions} change
+ * @returns {Promise<boolean>}
+ */
+function isTaken(change) {
+  return Promise.race([
+    chrome.declarativeNetRequest.updateSessionRules(change).then(
+      () => true,
+      () => false,
+    ),
+    new Promise((resolve) => setTimeout(() => resolve(false), MOST_MS)),
+  ]);
 }
 
 /** @param {string} url @param {string} referrer @returns {chrome.declarativeNetRequest.Rule} */

@@ -111,6 +111,21 @@ test("a refused picture is asked for again with its page, where the browser can 
   assert.deepEqual(off, { removeRuleIds: [id] });
 });
 
+test("a browser that never answers about a rule is not waited for", async () => {
+  const how = { ...HOW, referrer: "http://page.test/" };
+  const changes = [];
+  chrome.declarativeNetRequest = {
+    updateSessionRules: (change) => {
+      changes.push(change);
+      return new Promise(() => {});
+    },
+  };
+  const former = requests;
+  await assert.rejects(fromAddress(`${base}/guarded`, how), { problem: "gone" });
+  assert.equal(requests - former, 1);
+  assert.equal(changes.at(-1).addRules, undefined); // the rule does not stay
+});
+
 test("a picture says as much about its page as the browser does by default", () => {
   const page = "https://user:word@news.test/a/b?c#d";
   assert.equal(referrerOf(page, "https://cdn.test/x.png"), "https://news.test/");
