@@ -2,9 +2,11 @@
 
 import http.client
 import os
+import re
 import subprocess
 import sys
 from contextlib import closing
+from html import unescape
 from urllib.parse import urlsplit
 
 from kit.display import Display, process
@@ -40,6 +42,9 @@ def through_the_link(address: str) -> str:
     parts = urlsplit(address)
     with closing(http.client.HTTPConnection(parts.netloc, timeout=within(10))) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}")
+        looking = connection.getresponse().read().decode()  # for the daemon's own host name
+        [onward] = re.findall(r'<a class="button" href="([^"]+)"', looking)
+        connection.request("GET", unescape(onward))
         first = connection.getresponse()
         first.read()
         assert first.status == 303
