@@ -172,17 +172,11 @@ def listen(wanted: int) -> socket.socket:
     for port in range(wanted, wanted + (MORE_PORTS + 1 if wanted else 1)):
         if port > 65_535:
             break
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            _claim_alone(listening)
-            listening.bind((HOST, port))
-            listening.listen(1024)
+            return _listening(socket.AF_INET, HOST, port)
         except OSError as error:
-            listening.close()
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise NoPortError(f"Nothing can be listened on: {error.strerror}.") from error
-        else:
-            return listening
     raise NoPortError(f"Port {wanted} and the {MORE_PORTS} behind it are taken.")
 
 
@@ -192,19 +186,24 @@ def listen_v6(port: int) -> list[socket.socket]:
     Raises OSError if another program listens there.
     """
     try:
-        listening = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    except OSError:
-        return []
-    try:
-        _claim_alone(listening)
-        listening.bind((HOST_V6, port))
-        listening.listen(1024)
+        return [_listening(socket.AF_INET6, HOST_V6, port)]
     except OSError as error:
-        listening.close()
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             return []
         raise
-    return [listening]
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """Returns a socket that listens there. Raises OSError."""
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        _claim_alone(listening)
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _claim_alone(listening: socket.socket) -> None:

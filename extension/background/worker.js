@@ -90,7 +90,7 @@ const NOT_CONNECTED = new Set([
 ]);
 
 // At every start: an extension that is switched on again is neither installed nor started up.
-closeStorage().catch(() => {});
+closeStorage().catch(console.error);
 
 async function start() {
   await makeMenu();

@@ -35,8 +35,7 @@ export async function remember(tabId, result) {
 
 /** @param {number} tabId @param {string} id @returns {Promise<Result|null>} */
 export async function recall(tabId, id) {
-  const key = prefix(tabId) + id;
-  return /** @type {any} */ (await chrome.storage.session.get(key))[key] ?? null;
+  return stored(prefix(tabId) + id);
 }
 
 /** The results of a tab, the newest first. @param {number} tabId @returns {Promise<Result[]>} */
@@ -66,8 +65,7 @@ export async function keepProblem(tabId, problem) {
 
 /** @param {number} tabId @returns {Promise<Problem|null>} */
 export async function problemOf(tabId) {
-  const key = `problem:${tabId}`;
-  return /** @type {any} */ (await chrome.storage.session.get(key))[key] ?? null;
+  return stored(`problem:${tabId}`);
 }
 
 /** The tabs for which a problem is kept. @returns {Promise<number[]>} */
@@ -83,8 +81,7 @@ export async function rememberBytes(sha256, judged) {
 
 /** @param {string} sha256 @returns {Promise<Judged|null>} */
 export async function recallBytes(sha256) {
-  const key = `bytes:${sha256}`;
-  return /** @type {any} */ (await chrome.storage.session.get(key))[key] ?? null;
+  return stored(`bytes:${sha256}`);
 }
 
 /** Says which page a tab shows. @param {number} tabId @param {number} started timeOrigin */
@@ -94,8 +91,13 @@ export async function setPage(tabId, started) {
 
 /** @param {number} tabId @returns {Promise<number|null>} What setPage was told. */
 export async function pageOf(tabId) {
-  const key = `page:${tabId}`;
-  return /** @type {any} */ (await chrome.storage.session.get(key))[key] ?? null;
+  return stored(`page:${tabId}`);
+}
+
+/** @param {string} key @returns {Promise<any>} Null if nothing is stored. */
+async function stored(key) {
+  const found = await chrome.storage.session.get(key);
+  return found[key] ?? null;
 }
 
 /** @param {string} start @returns {Promise<Record<string, any>>} */

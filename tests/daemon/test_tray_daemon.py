@@ -2,15 +2,14 @@
 
 import http.client
 import os
-import re
 import subprocess
 import sys
 from contextlib import closing
-from html import unescape
 from urllib.parse import urlsplit
 
 from kit.display import Display, process
 from kit.pace import within
+from kit.pages import way_on
 from kit.pictures import png
 from kit.running import post, running
 from kit.waiting import eventually
@@ -43,8 +42,7 @@ def through_the_link(address: str) -> str:
     with closing(http.client.HTTPConnection(parts.netloc, timeout=within(10))) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}")
         looking = connection.getresponse().read().decode()  # for the daemon's own host name
-        [onward] = re.findall(r'<a class="button" href="([^"]+)"', looking)
-        connection.request("GET", unescape(onward))
+        connection.request("GET", way_on(looking))
         first = connection.getresponse()
         first.read()
         assert first.status == 303

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
+from kit.desk import IT_IS_MADE, IT_IS_REAL
 from kit.overlays import attributes, card, cards, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
@@ -22,8 +23,13 @@ REAL = DONE | {
     "said": {"label": "real", "isNearCopy": False},
     "canUndo": True,
 }
-IT_IS_REAL = "It\N{RIGHT SINGLE QUOTATION MARK}s real"
-IT_IS_MADE = "It\N{RIGHT SINGLE QUOTATION MARK}s AI-made"
+ASK = {
+    "state": "ask",
+    "question": "linked",
+    "text": "Check the larger picture?",
+    "reason": "The link leads to it.",
+    "choices": [{"id": "yes", "text": "Check it"}, {"id": "no", "text": "Only this one"}],
+}
 HOST = "[...document.querySelectorAll('[popover=manual]')].at(-1)"
 
 
@@ -142,14 +148,7 @@ def test_the_second_picture_waits_until_the_first_is_finished(content: Content) 
 
 
 def test_consent_to_the_linked_picture_is_asked_once(content: Content) -> None:
-    ask = {
-        "state": "ask",
-        "question": "linked",
-        "text": "Check the larger picture?",
-        "reason": "The link leads to it.",
-        "choices": [{"id": "yes", "text": "Check it"}, {"id": "no", "text": "Only this one"}],
-    }
-    content.answer(check=[ask, DONE])
+    content.answer(check=[ASK, DONE])
     page = content.open(f'<a href="/full/lake.JPG?x=1">{PICTURES}</a>')
     open_card(content, page, says="The link leads to it").press("Check it")
     card(page, "AI-made")
@@ -513,13 +512,6 @@ PROBLEM = {
     "cause": "not-running",
     "text": "antifake is not running.",
     "button": {"action": "try-again", "text": "Try again"},
-}
-ASK = {
-    "state": "ask",
-    "question": "linked",
-    "text": "Check the larger picture?",
-    "reason": "The link leads to it.",
-    "choices": [{"id": "yes", "text": "Check it"}, {"id": "no", "text": "Only this one"}],
 }
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
+from kit.desk import IT_IS_REAL
 from kit.overlays import Overlay, attributes, card, cards, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
 from playwright.sync_api import Page
 
 GRID = "<style>body { margin: 0 } img { width: 200px; height: 150px; margin: 10px }</style>"
-IT_IS_REAL = "It\N{RIGHT SINGLE QUOTATION MARK}s real"
 LIMITS = {"perPage": 30, "atOnce": 4, "minSide": 128}
 REAL = DONE | {"tone": "real", "word": "Likely real"}
 WAITING = {"state": "waiting", "id": "c1", "text": "Checking", "seen": "file"}

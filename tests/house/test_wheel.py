@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import zipfile
-from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from kit.pace import within
+from kit.pages import way_on
 from kit.wheels import ROOT, build_wheel, clean_environment, copy_tree, tree_files
 
 from antifake.core.samples import photographs
@@ -135,8 +135,7 @@ class Site:
         """Follows the link as a browser without scripts does."""
         answer, page = self._ask(path)
         if answer.status == 200:  # the page that looks for the daemon's own host name
-            [link] = re.findall(r'<a class="button" href="([^"]+)"', page)
-            answer, _ = self._ask(unescape(link))
+            answer, _ = self._ask(way_on(page))
         assert answer.status == 303
         self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
 

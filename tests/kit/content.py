@@ -1,7 +1,7 @@
 """The content scripts in a real browser, with a worker that answers as a test says.
 
-The tests with the real worker and daemon are in test_checks.py and its neighbours. Here every state
-of the card is shown, also those that a daemon is in for a moment only.
+The tests with the real worker and daemon are in test_checking.py and its neighbours. Here every
+state of the card is shown, also those that a daemon is in for a moment only.
 """
 
 import json

@@ -35,7 +35,7 @@ class Scene:
 class Case:
     name: str
     html: Callable[[Scene], str]
-    """Puts the files where they belong. Returns the page; its picture has the id `it`."""
+    """Returns the page; its picture has the id `it`, and its file is at `path` already."""
     allowed: str
     """What was judged where the extension may load from every site."""
     narrow: str
@@ -52,12 +52,10 @@ def _img(address: str, more: str = "") -> str:
 
 
 def _same(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return _img(scene.path)
 
 
 def _other_origin(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return _img(scene.sites.url(scene.path, CDN))
 
 
@@ -115,23 +113,19 @@ def _picture(scene: Scene) -> str:
 
 
 def _lazy(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return f"<div style='height: 9000px'></div>{_img(scene.path, 'loading=lazy')}"
 
 
 def _background(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     style = f"width: 200px; height: 200px; background: url({scene.path}) center / cover"
     return f'<div id=it style="{style}"></div>'
 
 
 def _canvas(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return _drawn(scene.path)
 
 
 def _tainted_canvas(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return _drawn(scene.sites.url(scene.path, CDN))
 
 
@@ -144,7 +138,6 @@ def _drawn(address: str) -> str:
 
 
 def _covered(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     under = f'<img src="{scene.path}" width=200 height=200>'
     cover = "position: absolute; inset: 0; background: rgb(0 0 0 / 1%)"
     box = "position: relative; width: 200px; height: 200px"
@@ -152,25 +145,21 @@ def _covered(scene: Scene) -> str:
 
 
 def _shadow(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return f"""<div id=host></div><script>
       host.attachShadow({{mode: "open"}}).innerHTML = '{_img(scene.path)}';
     </script>"""
 
 
 def _svg(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     image = f'<image id=it href="{scene.path}" width="200" height="200"/>'
     return f'<svg width="200" height="200">{image}</svg>'
 
 
 def _poster(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return f'<video id=it poster="{scene.path}" width=200 height=200></video>'
 
 
 def _video(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return f"""<video id=it muted width=200 height=200></video><script>
       const from = new Image();
       from.onload = async () => {{
@@ -195,12 +184,10 @@ def _video(scene: Scene) -> str:
 
 
 def _input(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     return f'<input id=it type=image src="{scene.path}" width=200 height=200>'
 
 
 def _policy(scene: Scene) -> str:
-    scene.sites.picture(scene.path, scene.data)
     scene.sites.put(
         scene.path + ".page",
         Answer(
@@ -255,7 +242,10 @@ def scene_of(sites: Sites, seed: int) -> Scene:
 
 
 def address_of(scene: Scene, case: Case) -> str:
-    """Puts the page of a case. Returns its address."""
+    """Puts the page of a case, and the picture, which some cases put in another way. Returns the
+    page's address.
+    """
+    scene.sites.picture(scene.path, scene.data)
     html = case.html(scene)
     path = scene.path + ".page"
     return scene.sites.page(path, html) if html else scene.sites.url(path)

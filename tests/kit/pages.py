@@ -1,9 +1,11 @@
 """The web page with a real history, served on a free port, and a browser for it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -40,6 +42,12 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def way_on(page: str) -> str:
+    """Returns where a browser without scripts goes on from the page that a one-time link opens."""
+    [found] = re.findall(r'<a class="button" href="([^"]+)"', page)
+    return unescape(str(found))
 
 
 @dataclass

@@ -25,8 +25,7 @@ _PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-
 @requires()
 def arrive() -> AnyResponse:
     """The link that tray and command line open. It does not use the code."""
-    if request.method == "HEAD":
-        raise Problem(405, "method_not_allowed", "The link is for a browser.")
+    _refuse_head()
     if is_under_own_name() or not own_address():
         return enter()
     link = url_for("pages.enter", code=_code(), next=_target())
@@ -48,8 +47,7 @@ def here() -> AnyResponse:
 @requires(other_name="navigation")
 def enter() -> AnyResponse:
     """Uses the code, and begins a session under this name."""
-    if request.method == "HEAD":
-        raise Problem(405, "method_not_allowed", "The link is for a browser.")
+    _refuse_head()
     secret = access().login(_code())
     if secret is None:
         return piece("away.html", 403, was_link=True)
@@ -66,6 +64,12 @@ def leave() -> AnyResponse:
     response = Response(status=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="Strict", path="/")
     return response
+
+
+def _refuse_head() -> None:
+    """A program that only looks at a link must not use its code."""
+    if request.method == "HEAD":
+        raise Problem(405, "method_not_allowed", "The link is for a browser.")
 
 
 def _code() -> str:
