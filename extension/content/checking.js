@@ -32,7 +32,9 @@
     if (!pictures.isInView(found)) {
       found.element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
     }
-    return surface.whileHidden(() => check(plan, { way: "screen", base64: null }));
+    return surface.whileHidden(async (isHidden) =>
+      isHidden ? check(plan, { way: "screen", base64: null }) : problem("card_still"),
+    );
   }
 
   /** @param {Plan} plan @param {Way[]} ways @returns {Promise<Outcome|null>} */

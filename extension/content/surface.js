@@ -13,6 +13,10 @@
   const MOST_RESCUES = 6;
   const WATCH_MS = 300;
 
+  // A page draws one frame while the one before is still on its way to the screen.
+  const FRAMES = 4;
+  const DRAWN_MS = 5000;
+
   /** Important rules inside a shadow tree win over every rule of the page, also inline ones. */
   const HOST_CSS = `
     :host {
@@ -176,18 +180,22 @@
     }
   }
 
-  /** @returns {Promise<void>} after the screen was drawn twice */
+  /** @returns {Promise<boolean>} whether the screen was drawn again, as often as it takes */
   async function drawn() {
-    const frames = new Promise((resolve) => {
-      requestAnimationFrame(() => requestAnimationFrame(resolve));
-    });
-    await Promise.race([frames, antifake.messaging.pause(500)]);
+    const frames = (async () => {
+      for (let frame = 0; frame < FRAMES; frame++) {
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      }
+      return true;
+    })();
+    return Promise.race([frames, antifake.messaging.pause(DRAWN_MS).then(() => false)]);
   }
 
   /**
    * Takes everything of ours from the screen while `work` runs.
    * @template T
-   * @param {() => Promise<T>} work
+   * @param {(isHidden: boolean) => Promise<T>} work is told false if the screen stands still, so
+   *     that what is ours may still be seen
    * @returns {Promise<T>}
    */
   async function whileHidden(work) {
@@ -196,8 +204,7 @@
       one.root.style.display = "none";
     }
     try {
-      await drawn();
-      return await work();
+      return await work(await drawn());
     } finally {
       for (const one of hidden) {
         one.root.style.display = "";

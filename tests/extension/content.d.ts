@@ -206,7 +206,7 @@ interface Antifake {
   };
   surface: {
     create(css: string, options: { isTop: boolean; onLost: () => void }): Surface;
-    whileHidden<T>(work: () => Promise<T>): Promise<T>;
+    whileHidden<T>(work: (isHidden: boolean) => Promise<T>): Promise<T>;
   };
   pictures: {
     read(element: Element): Found | null;

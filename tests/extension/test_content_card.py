@@ -190,6 +190,16 @@ def test_a_copy_of_the_screen_holds_the_picture_and_nothing_of_ours(content: Con
     assert page.evaluate(_DIFFERENCE, [_base64(page.screenshot()), shot]) > 1000
 
 
+def test_no_copy_is_made_of_a_screen_that_stands_still(content: Content) -> None:
+    """The card would still be on it."""
+    content.answer(check=[{"state": "bytes", "ways": ["screen"]}, DONE])
+    page = content.open(PICTURES)
+    content.worker.evaluate("""() => chrome.scripting.executeScript({target: {tabId: self.tab},
+      func: () => { globalThis.requestAnimationFrame = () => 0; }})""")
+    open_card(content, page, says="not being drawn")
+    assert len(content.asked("picture.check")) == 1
+
+
 @pytest.mark.parametrize("kind", ["same origin", "blob", "canvas", "tainted"])
 def test_bytes_that_only_the_page_has_are_sent(content: Content, kind: str) -> None:
     content.answer(check=[{"state": "bytes", "ways": ["page", "canvas"]}, DONE])
