@@ -49,7 +49,8 @@
     .failed, .waiting { color: var(--quiet); }
     .problem { color: var(--unsure); }
     .question { color: var(--ours); }
-    .waiting .turning { transform-origin: 10px 10px; animation: turn 1.1s linear infinite; }
+    /* Motion begins late: drawing it would slow the model down, and most checks end before. */
+    .waiting .turning { transform-origin: 10px 10px; animation: turn 1.1s linear .7s infinite; }
     @keyframes turn { to { transform: rotate(360deg); } }
     @media (prefers-reduced-motion: reduce) {
       *, .waiting .turning { animation: none !important; transition: none !important; }
@@ -79,9 +80,11 @@
       stroke-linecap: round; }
     .bar { height: 3px; margin: 0 16px; border-radius: 2px; background: var(--rule);
       overflow: hidden; flex: none; }
+    .bar { --forward: 1; }
+    [dir=rtl] .bar { --forward: -1; }
     .bar i { display: block; width: 34%; height: 100%; border-radius: 2px; background: var(--ours);
-      animation: slide 1.5s ease-in-out infinite alternate; }
-    @keyframes slide { from { margin-inline-start: 0; } to { margin-inline-start: 66%; } }
+      animation: slide 1.5s ease-in-out .7s infinite alternate; }
+    @keyframes slide { to { translate: calc(194% * var(--forward)); } }
     @media (prefers-reduced-motion: reduce) { .bar i { width: 100%; opacity: .55; } }
     .body { min-height: 0; padding: 2px 16px 0; overflow: auto; overflow-wrap: anywhere;
       overscroll-behavior: contain; scrollbar-width: thin; }

@@ -27,7 +27,7 @@ from antifake.trainer.trainable import Shape
 from antifake.trainer.training import TrainingRequest, Workspace, train
 from tests.kit.toy import toy_pictures
 
-from . import daemon
+from . import daemon, extension
 from .measure import by_turns, process, row
 
 
@@ -142,6 +142,7 @@ def main() -> None:
     ranking(detector, data)
     correcting(home)
     daemon.measure(home, data)
+    extension.measure(home)
 
 
 main()
