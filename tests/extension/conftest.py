@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit.daemon import Asked, running_daemon
+from kit.daemon import Asked, mini_daemon, running_daemon
 from kit.desk import Desk
 from kit.extension import Chromium, chromium
 from kit.sites import Sites
 from playwright.sync_api import Page
+
+from antifake.core.catalog import Home
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,14 @@ def sites() -> Iterator[Sites]:
 def daemon(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     """The daemon with the tiny model, which is loaded."""
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as asked:
+        asked.wait_for_model()
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def with_mini(mini_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """The daemon with the real `mini`, which is loaded."""
+    with mini_daemon(tmp_path_factory.mktemp("mini"), mini_home) as asked:
         asked.wait_for_model()
         yield asked
 

@@ -1,10 +1,8 @@
 """From pairing to a row of the history; and a worker that dies at every step of a check."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from kit.daemon import Asked, mini_daemon
+from kit.daemon import Asked
 from kit.desk import IT_IS_MADE, IT_IS_REAL, Desk, has_verdict, image
 from kit.extension import OPTIONS, ORIGIN
 from kit.overlays import card
@@ -12,15 +10,7 @@ from kit.sites import CDN
 from kit.waiting import eventually
 from playwright.sync_api import Page, expect
 
-from antifake.core.catalog import Home
 from antifake.core.samples import photographs
-
-
-@pytest.fixture(scope="module")
-def with_mini(mini_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    with mini_daemon(tmp_path_factory.mktemp("mini"), mini_home) as asked:
-        asked.wait_for_model()
-        yield asked
 
 
 def history_page(page: Page, daemon: Asked, path: str) -> Page:
