@@ -272,7 +272,10 @@ function seenBy(way, picture) {
   if (way === "page") {
     return picture.linked === null ? "file" : "preview";
   }
-  return picture.kind === "video" ? "frame" : "canvas";
+  if (picture.kind === "video") {
+    return "frame";
+  }
+  return picture.kind === "canvas" ? "canvas" : "copy";
 }
 
 /**

@@ -29,6 +29,9 @@
     if (!pictures.isUnchanged(found)) {
       return problem("card_changed");
     }
+    if (pictures.isEmptyVideo(pictures.read(found.element))) {
+      return problem("card_no_frame");
+    }
     if (!pictures.isInView(found)) {
       found.element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
     }

@@ -76,11 +76,14 @@
     if (poster && (isUntouched || videoReady(video) < 2)) {
       return { kind: "poster", url: poster, larger: null, natural: null };
     }
+    // While it loads or seeks it has no frame to read, but the screen may show one.
     const natural = size(videoWidth(video), videoHeight(video));
-    if (!natural || videoReady(video) < 2) {
-      return null;
-    }
     return { kind: "video", url: null, larger: null, natural };
+  }
+
+  /** @param {Basics|null} found @returns {boolean} a video that has not shown anything yet */
+  function isEmptyVideo(found) {
+    return found?.kind === "video" && !found.natural;
   }
 
   /** @param {Element} element @returns {Basics|null} */
@@ -225,7 +228,7 @@
   /** @param {Found[]} all @returns {Found[]} those that can be seen first, else in their order */
   function visibleFirst(all) {
     /** @param {Found} one */
-    const isSeen = (one) => dom.isVisible(one.element);
+    const isSeen = (one) => dom.isVisible(one.element) && !isEmptyVideo(one);
     return [...all.filter(isSeen), ...all.filter((one) => !isSeen(one))];
   }
 
@@ -297,7 +300,8 @@
   /** @returns {Found|null} the picture under the pointer, as far as the page knows it */
   function hovered() {
     const line = dom.query(dom.document, ":hover").reverse();
-    const own = line.length && dom.isVisible(line[0]) ? read(line[0]) : null;
+    const top = line.length && dom.isVisible(line[0]) ? read(line[0]) : null;
+    const own = isEmptyVideo(top) ? null : top;
     const rest = () => line.map(read).find((one) => one && dom.isVisible(one.element));
     return own ?? (line.length ? underneath(line[0]) : null) ?? rest() ?? null;
   }
@@ -329,7 +333,9 @@
     const known = recent()?.found ?? [];
     if (srcUrl) {
       const wanted = addresses.absolute(srcUrl, dom.baseURI(dom.document));
-      return known.find((one) => shows(one, wanted)) ?? bySource(srcUrl) ?? null;
+      const named = known.find((one) => shows(one, wanted)) ?? bySource(srcUrl) ?? null;
+      // Pages lay a video that still loads over its preview, which is what the person sees.
+      return isEmptyVideo(named) ? (known[0] ?? hovered() ?? named) : named;
     }
     return known[0] ?? (recent() ? null : (byTarget(targetElementId) ?? hovered()));
   }
@@ -436,5 +442,6 @@
     describe,
     isInView,
     isUnchanged,
+    isEmptyVideo,
   });
 })();

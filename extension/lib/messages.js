@@ -19,7 +19,7 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Rect In the top viewport.
  * @typedef {"page"|"canvas"|"screen"} Way How a content script can get bytes.
  * @typedef {{way: Way, base64: string|null, isLarger?: boolean}} Bytes isLarger: of `larger`.
- * @typedef {"file"|"larger"|"linked"|"preview"|"canvas"|"frame"|"screen"} Seen What was judged.
+ * @typedef {"file"|"larger"|"linked"|"preview"|"canvas"|"copy"|"frame"|"screen"} Seen What was judged.
  *
  * @typedef {object} Picture
  * @property {Kind} kind
@@ -131,7 +131,7 @@ const bytes = shape({
   isLarger: optional(isBoolean),
 });
 const id = matching(/^[A-Za-z0-9_-]{1,40}$/);
-const SEEN = ["file", "larger", "linked", "preview", "canvas", "frame", "screen"];
+const SEEN = ["file", "larger", "linked", "preview", "canvas", "copy", "frame", "screen"];
 
 /**
  * @typedef {"content"|"page"|"worker"} Sender

@@ -219,6 +219,7 @@ interface Antifake {
     describe(found: Found): object;
     isInView(found: { element: Element }): boolean;
     isUnchanged(found: Found): boolean;
+    isEmptyVideo(found: Basics | null): boolean;
   };
   bytes: { get(found: Found, way: Way): Promise<{ base64: string; isLarger: boolean } | null> };
   checking: {

@@ -24,13 +24,26 @@ def connect_to(desk: Desk, port: int) -> None:
     desk.browser.store({"settings": {"port": port}})
 
 
-def expect_problem(desk: Desk, sentence: str, button: str | None) -> None:
+def expect_problem(desk: Desk, sentence: str, button: str | None, *, in_popup: bool = True) -> None:
     """Expects a card with this sentence and this button, and that the popup says the same."""
     desk.show_picture()
     desk.ask()
     found = desk.card(sentence)
     buttons = [one for one in found.buttons if one != "Close"]
     assert buttons == ([] if button is None else [button])
+    if in_popup:
+        expect_in_popup(desk, sentence, button)
+
+
+def expect_in_popup(desk: Desk, sentence: str, button: str | None) -> None:
+    """Expects that the popup says so too, with the same button and no other."""
+    with desk.browser.page(POPUP) as popup:
+        problem = popup.locator("#problem")
+        problem.get_by_text(sentence).wait_for()
+        assert problem.get_by_role("button").all_inner_texts() == (
+            [] if button is None else [button]
+        )
+    desk.page.bring_to_front()
 
 
 def test_antifake_is_not_running(desk: Desk) -> None:
@@ -77,7 +90,12 @@ def test_the_access_was_revoked(desk: Desk) -> None:
 
 def test_the_token_may_not_check(desk: Desk) -> None:
     desk.browser.connect(desk.daemon, "correct")
-    expect_problem(desk, "not allowed to do that in antifake", "Allow it\N{HORIZONTAL ELLIPSIS}")
+    expect_problem(
+        desk,
+        "not allowed to do that in antifake",
+        "Allow it\N{HORIZONTAL ELLIPSIS}",
+        in_popup=False,
+    )
 
 
 def test_antifake_and_the_extension_do_not_fit_together(desk: Desk) -> None:
@@ -120,7 +138,7 @@ def test_too_many_pictures_are_waiting(desk: Desk, tiny_source: Path, tmp_path: 
         desk.daemon = asked
         desk.browser.connect(asked)
         with full_queue(asked):
-            expect_problem(desk, "too many pictures waiting", "Try again")
+            expect_problem(desk, "too many pictures waiting", "Try again", in_popup=False)
         asked_again = desk.card("Try again")
         eventually(lambda: asked.get("/state").json["mode"] != "working")
         asked_again.press("Try again")

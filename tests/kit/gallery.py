@@ -4,16 +4,20 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kit.pictures import png
-from kit.sites import CDN, Answer, Sites, kind_of
+from kit.pictures import picture, png, saved
+from kit.sites import CDN, SITE, Answer, Sites, kind_of
 
 FILE = "Original file"
 LARGER = "Largest version on the page"
 DRAWING = "Drawing on the page"
+COPY = "decoded again, not the original file"
 FRAME = "One frame of the video"
 SCREEN = "Screen copy"
 ASKS = "May antifake load pictures"
 """The person is asked for a permission, and may choose a copy of the screen instead."""
+
+NO_CARD = "antifake may not load pictures from cdn.test yet"
+"""The toolbar and the popup say so. There is no card."""
 
 SIZE = 300
 
@@ -31,6 +35,23 @@ class Scene:
     """Another one, that must not be judged."""
 
 
+def _still(seed: int) -> bytes:
+    return png(seed, SIZE)
+
+
+def _animated(kind: str) -> Callable[[int], bytes]:
+    def make(seed: int) -> bytes:
+        first, *rest = (picture(seed * 10 + number, SIZE) for number in range(3))
+        return saved(first, kind, save_all=True, append_images=rest, duration=40, loop=0)
+
+    return make
+
+
+def _large(seed: int) -> bytes:
+    """Returns a file of 20 MB."""
+    return saved(picture(seed, 2600), "PNG", compress_level=0)
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -42,6 +63,11 @@ class Case:
     """The same without that permission."""
     ready: str = "true"
     """A condition for when the picture is there."""
+    make: Callable[[int], bytes] = _still
+    """Returns the file of the picture."""
+    target: str = "#it"
+    frame: str | None = None
+    """The frame that it is in."""
 
 
 TRUE_BYTES = {FILE, LARGER}
@@ -202,6 +228,20 @@ def _policy(scene: Scene) -> str:
     return ""
 
 
+def _tab(scene: Scene) -> str:
+    scene.sites.picture(scene.path + ".page", scene.data)
+    return ""
+
+
+def _frame(host: str) -> Callable[[Scene], str]:
+    def page(scene: Scene) -> str:
+        scene.sites.page(scene.path + ".inner", _img(scene.path))
+        inner = scene.sites.url(scene.path + ".inner", host)
+        return f'<iframe src="{inner}" width=600 height=500></iframe>'
+
+    return page
+
+
 LOADED = "it.complete && it.naturalWidth > 0"
 DRAWN = "window.isDrawn"
 PAUSED = "it.readyState > 1 && it.paused && it.currentTime > 0"
@@ -213,7 +253,7 @@ CASES = [
     Case("a picture that needs the page as its referrer", _referrer, FILE, FILE, LOADED),
     # Chromium takes no rule about the referrer while it runs on after the permission was granted.
     Case("the same on another site", _referrer_elsewhere, SCREEN, ASKS, LOADED),
-    Case("a picture that is given out once", _once, DRAWING, DRAWING, LOADED),
+    Case("a picture that is given out once", _once, COPY, COPY, LOADED),
     Case("the same by another site", _once_elsewhere, SCREEN, ASKS, LOADED),
     Case("a data: address", _data, FILE, FILE, LOADED),
     Case("a blob: address", _blob, FILE, FILE, LOADED),
@@ -230,6 +270,12 @@ CASES = [
     Case("a video in its middle", _video, FRAME, FRAME, PAUSED),
     Case("a button with a picture", _input, FILE, FILE),
     Case("a page with a strict policy", _policy, FILE, FILE, LOADED),
+    Case("an animated GIF", _same, FILE, FILE, LOADED, _animated("GIF")),
+    Case("an animated WebP", _same, FILE, FILE, LOADED, _animated("WEBP")),
+    Case("a file of 20 MB", _same, FILE, FILE, LOADED, _large),
+    Case("a tab of its own", _tab, FILE, FILE, "document.images[0].complete", target="img"),
+    Case("a frame of the site", _frame(SITE), FILE, FILE, LOADED, frame="iframe"),
+    Case("a frame of another site", _frame(CDN), FILE, NO_CARD, LOADED, frame="iframe"),
 ]
 
 
@@ -237,8 +283,8 @@ def data_url(data: bytes) -> str:
     return f"data:{kind_of(data)};base64,{base64.b64encode(data).decode()}"
 
 
-def scene_of(sites: Sites, seed: int) -> Scene:
-    return Scene(sites, f"/p{seed}.png", png(seed, SIZE), png(seed + 500_000, SIZE // 2))
+def scene_of(sites: Sites, seed: int, case: Case) -> Scene:
+    return Scene(sites, f"/p{seed}.png", case.make(seed), png(seed + 500_000, SIZE // 2))
 
 
 def address_of(scene: Scene, case: Case) -> str:

@@ -261,6 +261,7 @@ test("bytes of the page are judged as what they are", async () => {
     (await send(check({ bytes: { way, base64 } }, { kind, url: null }))).seen.split(",")[0];
   assert.equal(await of("image", "page"), "Original file");
   assert.equal(await of("canvas", "canvas"), "Drawing on the page");
+  assert.match(await of("image", "canvas"), /^The picture as the page shows it/);
   assert.equal(await of("video", "canvas"), "One frame of the video");
   const html = Buffer.from("<!doctype html>").toString("base64");
   const refused = await send(check({ bytes: { way: "page", base64: html } }));
