@@ -46,7 +46,7 @@ export async function clicked(info, tab) {
     mediaType: info.mediaType ?? null,
     targetElementId: info.targetElementId ?? null,
   };
-  if (!(await tell(tab.id, frameId, open))) {
+  if (!(await inject(tab.id, frameId, open))) {
     await checkWithoutCard(info, tab);
   }
 }
@@ -57,28 +57,8 @@ export async function commanded(command, tab) {
   if (command !== "pick" || active?.id === undefined) {
     return;
   }
-  if (!(await tell(active.id, 0, { type: "pick.start" }))) {
+  if (!(await inject(active.id, 0, { type: "pick.start" }))) {
     await showProblem(active.id, problem("page-forbidden"), active.incognito);
-  }
-}
-
-/**
- * Puts the content scripts into a frame and sends them a message.
- *
- * @param {number} tabId
- * @param {number} frameId
- * @param {object} message
- * @returns {Promise<boolean>} Whether it arrived.
- */
-async function tell(tabId, frameId, message) {
-  if (!(await inject(tabId, frameId))) {
-    return false;
-  }
-  try {
-    await chrome.tabs.sendMessage(tabId, message, { frameId });
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -33,11 +33,21 @@
     "marks.stop": () => marks.stop(),
   };
 
+  /** @param {{type: string}} message that the worker hands over when it puts these scripts here */
+  function take(message) {
+    deeds[message.type](message);
+  }
+
   chrome.runtime.onMessage.addListener((message, sender, answer) => {
     if (sender.id !== chrome.runtime.id || !Object.hasOwn(deeds, message?.type)) {
       return;
     }
-    deeds[message.type](message);
+    take(message);
     answer({});
   });
+
+  antifake.take = take;
+  // What was handed over before these scripts were loaded.
+  const waiting = Object.getOwnPropertyDescriptor(globalThis, "antifakeWaiting")?.value ?? [];
+  waiting.forEach(take);
 })();

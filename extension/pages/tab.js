@@ -33,6 +33,5 @@ export async function isOpenToUs(tabId) {
 
 /** Lets the person pick a picture in a tab. @param {number} tabId */
 export async function pick(tabId) {
-  await inject(tabId, 0);
-  await chrome.tabs.sendMessage(tabId, { type: "pick.start" }, { frameId: 0 });
+  await inject(tabId, 0, { type: "pick.start" });
 }

@@ -150,6 +150,7 @@ interface Surface {
 
 interface Antifake {
   isStarted: boolean;
+  take(message: { type: string }): void;
   dom: {
     getter(prototype: object, name: string): (node: any) => any;
     method(prototype: object, name: string): (node: any, ...rest: any[]) => any;

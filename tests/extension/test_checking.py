@@ -88,6 +88,29 @@ def test_details_open_the_picture_in_the_history_after_one_more_permission(desk:
 # The browser may end the worker at any moment: after 30 s, when memory is short, at an update.
 
 
+def test_the_worker_dies_right_after_the_click(connected: Desk) -> None:
+    """While the browser still puts the content scripts into a busy page."""
+    picture = connected.picture()
+    wait = connected.sites.held_picture("/wait", picture.data)
+    connected.show(image(picture))
+    connected.browser.let_into(connected.page)
+    tab = connected.browser.tab_of(connected.page)
+    blocks = """() => {
+      const asked = new XMLHttpRequest();
+      asked.open("GET", "/wait", false);
+      setTimeout(() => asked.send());
+    }"""
+    connected.page.evaluate(blocks)
+    wait.wait_until_asked()
+    connected.browser.click_menu(
+        tab, mediaType="image", srcUrl=connected.sites.url(picture.path), pageUrl=connected.page.url
+    )
+    connected.browser.kill_worker()
+    wait.let_go()
+    connected.verdict()
+    assert picture.sha256 in connected.judged()
+
+
 def test_the_worker_dies_before_it_fetches(connected: Desk) -> None:
     small, large = connected.picture(150), connected.picture()
     connected.browser.allow_all_sites()

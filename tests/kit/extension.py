@@ -331,15 +331,19 @@ class Chromium:
         info = frame.evaluate(_UNDER, _inside(frame, x, y))
         where.mouse.click(x, y, button="right")
         tab = self.tab_of(where)
-        about = {
-            "menuItemId": item,
-            "editable": False,
-            "pageUrl": where.url,
-            "frameId": self.frame_id(where, frame, tab["id"]),
+        self.click_menu(
+            tab,
+            menuItemId=item,
+            pageUrl=where.url,
+            frameId=self.frame_id(where, frame, tab["id"]),
             **({"frameUrl": frame.url} if frame.parent_frame else {}),
             **{name: value for name, value in info.items() if value},
-        }
-        self.worker(_CLICKED, about, tab)
+        )
+
+    def click_menu(self, tab: Mapping[str, Any], **info: Any) -> None:
+        """Tells the worker of a click on its menu item, as the browser does."""
+        usual = {"menuItemId": MENU_ITEM, "editable": False, "frameId": 0}
+        self.worker(_CLICKED, usual | info, tab)
 
     def frame_id(self, page: Page, frame: Frame, tab_id: int) -> int:
         """Returns the number by which the extension knows a frame."""
