@@ -4,11 +4,12 @@ import { problem, problemOfError } from "../lib/doctor.js";
 import { keepProblem } from "../lib/results.js";
 import { loadSettings } from "../lib/storage.js";
 import { words } from "../lib/words.js";
-import { showCount, showProblem, showVerdict, showWaiting } from "./badge.js";
+import { showCount, showVerdict, showWaiting } from "./badge.js";
 import { mayFetch, patternOf } from "./bytes.js";
 import { check, hostPermission, poll } from "./checking.js";
 import { inject } from "./injection.js";
 import { askerOfTab } from "./sender.js";
+import { noteProblem } from "./tabs.js";
 
 export const MENU_ID = "check-picture";
 const MOST_POLLS = 30;
@@ -58,7 +59,7 @@ export async function commanded(command, tab) {
     return;
   }
   if (!(await inject(active.id, 0, { type: "pick.start" }))) {
-    await showProblem(active.id, problem("page-forbidden"), active.incognito);
+    await noteProblem(active.id, problem("page-forbidden"), active.incognito);
   }
 }
 
@@ -72,7 +73,7 @@ async function checkWithoutCard(info, tab) {
   const tabId = /** @type {number} */ (tab.id);
   const url = info.srcUrl ?? "";
   if (!/^(https?|data):/i.test(url) || info.mediaType === "video") {
-    await showProblem(tabId, problem("page-forbidden"), tab.incognito);
+    await noteProblem(tabId, problem("page-forbidden"), tab.incognito);
     return;
   }
   await keepProblem(tabId, null);
@@ -96,7 +97,7 @@ async function showEnd(outcome, url, tab) {
   }
   if (outcome.state !== "done") {
     const found = outcome.state === "problem" ? outcome : await unreachable(url);
-    await showProblem(tabId, found, tab.incognito);
+    await noteProblem(tabId, withoutRetry(found), tab.incognito);
   } else if (tab.incognito) {
     await showVerdict(tabId, outcome);
   } else {
@@ -115,6 +116,16 @@ async function outcomeOf(url, asker) {
   } catch (error) {
     return problemOfError(error);
   }
+}
+
+/**
+ * There is no card that could try again.
+ *
+ * @param {import("../lib/messages.js").Problem} found
+ * @returns {import("../lib/messages.js").Problem}
+ */
+function withoutRetry(found) {
+  return found.button?.action === "retry" ? { ...found, button: null } : found;
 }
 
 /** Why the bytes cannot be had here. @param {string} url */

@@ -1,7 +1,7 @@
 // Notices that a tab shows another page, so that the results of the page before are forgotten.
 
 import { forgetTab, pageOf, setPage } from "../lib/results.js";
-import { showCount } from "./badge.js";
+import { showCount, showProblem } from "./badge.js";
 
 const UNKNOWN = 0;
 
@@ -10,6 +10,20 @@ export async function seePage(tabId) {
   if ((await pageOf(tabId)) === null) {
     await setPage(tabId, await started(tabId));
   }
+}
+
+/**
+ * Shows a problem until it is mended, or the tab shows another page.
+ *
+ * @param {number} tabId
+ * @param {import("../lib/messages.js").Problem} problem
+ * @param {boolean} isPrivate
+ */
+export async function noteProblem(tabId, problem, isPrivate) {
+  if (!isPrivate) {
+    await seePage(tabId);
+  }
+  await showProblem(tabId, problem, isPrivate);
 }
 
 /** The tab loads something: another page, or another part of the same. @param {number} tabId */

@@ -2,17 +2,17 @@
 // level: the browser stops this worker when it is idle and starts it again for the next event.
 // So nothing is kept in variables.
 
-import { problem, problemOfError } from "../lib/doctor.js";
+import { OF_CONNECTION, problem, problemOfError } from "../lib/doctor.js";
 import { fault } from "../lib/messages.js";
 import { forgetTab } from "../lib/results.js";
 import { closeStorage } from "../lib/storage.js";
 import { act } from "./actions.js";
-import { clearProblems, showCount, showProblem } from "./badge.js";
+import { clearProblems, showCount } from "./badge.js";
 import { check, correct, details, poll, undo } from "./checking.js";
 import { clicked, commanded, makeMenu } from "./menu.js";
 import { askerOf } from "./sender.js";
 import { marksFor, retryCards, syncSites } from "./sites.js";
-import { noticePage, seePage } from "./tabs.js";
+import { noteProblem, noticePage, seePage } from "./tabs.js";
 
 /** @type {Record<string, (message: any, asker: import("./sender.js").Asker) => Promise<object>>} */
 const ANSWERS = {
@@ -62,32 +62,36 @@ async function answerTo(message, asker) {
   const { type, ...fields } = message;
   const found = await ANSWERS[type](fields, asker).catch(problemOfError);
   if (type.startsWith("picture.")) {
-    await show(/** @type {any} */ (found), asker);
+    await show(/** @type {any} */ (found), message, asker);
   }
   return found;
 }
 
-/** @param {any} outcome @param {import("./sender.js").Asker} asker */
-async function show(outcome, asker) {
+/** @param {any} outcome @param {any} message @param {import("./sender.js").Asker} asker */
+async function show(outcome, message, asker) {
   if (outcome.state === "done" && !asker.isPrivate) {
     await seePage(asker.tabId);
     await showCount(asker.tabId);
   }
-  if (outcome.state === "problem" && NOT_CONNECTED.has(outcome.cause)) {
-    await showProblem(asker.tabId, outcome, asker.isPrivate);
+  if (outcome.state === "problem" && isForToolbar(outcome.cause, message)) {
+    await noteProblem(asker.tabId, outcome, asker.isPrivate);
   }
 }
 
-const NOT_CONNECTED = new Set([
-  "not-running",
-  "stranger",
-  "not-proved",
-  "not-paired",
-  "revoked",
-  "version",
-  "no-model",
-  "blocked",
-]);
+/**
+ * Whether the toolbar shows a problem too. What may not be corrected or opened, the card says
+ * alone; and a queue that is full of checks that nobody has asked for is no news.
+ *
+ * @param {string} cause
+ * @param {{type: string, isAutomatic?: boolean}} message
+ */
+function isForToolbar(cause, { type, isAutomatic }) {
+  if (cause === "scope") {
+    return type === "picture.check";
+  }
+  const isBusy = ["queue-full", "too-many"].includes(cause);
+  return OF_CONNECTION.has(cause) || (isBusy && type === "picture.check" && !isAutomatic);
+}
 
 // At every start: an extension that is switched on again is neither installed nor started up.
 closeStorage().catch(console.error);

@@ -39,6 +39,19 @@ const BUTTONS = {
   "site-never": ["site-ask", "problem_button_site"],
 };
 
+/** The causes that lie in the connection: the popup finds them by itself. */
+export const OF_CONNECTION = new Set([
+  "not-running",
+  "stranger",
+  "not-proved",
+  "not-paired",
+  "revoked",
+  "scope",
+  "version",
+  "no-model",
+  "blocked",
+]);
+
 export const CAUSES = /** @type {Cause[]} */ (Object.keys(BUTTONS));
 
 /**

@@ -1,6 +1,6 @@
 // The popup of the toolbar button. No page can imitate it, so its verdicts are the ones to believe.
 
-import { ask, diagnose, problemOfError } from "../lib/doctor.js";
+import { OF_CONNECTION, ask, diagnose, problemOfError } from "../lib/doctor.js";
 import { openHistory } from "../lib/history.js";
 import { problemOf, resultsOf } from "../lib/results.js";
 import { loadConnection } from "../lib/storage.js";
@@ -27,7 +27,7 @@ async function show() {
   byId("options").addEventListener("click", () => leave(chrome.runtime.openOptionsPage()));
   const tab = await shownTab();
   byId("private").hidden = !tab?.incognito;
-  await Promise.all([showPage(tab), showSite(byId("site"), tab)]);
+  await Promise.all([showPage(tab), showPick(tab), showSite(byId("site"), tab)]);
   await showDaemon();
   reveal();
 }
@@ -41,22 +41,29 @@ async function showPage(tab) {
   const tabId = tab?.id ?? null;
   const isOpen = await isOpenToUs(tabId);
   const rows = tabId === null ? [] : (await resultsOf(tabId)).slice(0, MOST_HERE);
-  const problem = tabId === null ? null : await problemOf(tabId);
+  const kept = tabId === null ? null : await problemOf(tabId);
   const parts = rows.length > 0 ? [listOf(rows.map(rowOfResult), details)] : [];
-  if (problem !== null) {
-    parts.push(nothing(problem.text));
+  // How the connection is now is said above; what it was like may no longer be true.
+  if (tabId !== null && kept !== null && !OF_CONNECTION.has(kept.cause)) {
+    const after = () => void Promise.all([showPage(tab), showDaemon()]);
+    parts.push(element("div", { class: "note warn" }, ...partsOf(kept, after, () => retry(tabId))));
   } else if (rows.length === 0 || !isOpen) {
     parts.push(nothing(words(isOpen ? "popup_nothing" : "problem_page_forbidden")));
   }
   byId("page").replaceChildren(...parts);
-  await showPick(isOpen ? tabId : null);
 }
 
-/** @param {number|null} tabId Null where no picture can be picked. */
-async function showPick(tabId) {
+/** The cards of a tab try again, where it is seen. @param {number} tabId */
+async function retry(tabId) {
+  await leave(chrome.tabs.sendMessage(tabId, { type: "card.retry" }).catch(() => {}));
+}
+
+/** Offers to pick a picture, where one can be picked. @param {chrome.tabs.Tab|null} tab */
+async function showPick(tab) {
+  const tabId = tab?.id ?? null;
   const place = /** @type {HTMLButtonElement} */ (byId("pick"));
-  place.hidden = tabId === null;
-  if (tabId === null) {
+  place.hidden = !(await isOpenToUs(tabId));
+  if (tabId === null || place.hidden) {
     return;
   }
   const key = (await chrome.commands.getAll()).find((one) => one.name === "pick")?.shortcut;
@@ -87,11 +94,12 @@ function showSkeleton() {
 
 /** @param {Diagnosis} diagnosis */
 function showState(diagnosis) {
-  const { cause, text } = diagnosis;
+  const { cause, text, state } = diagnosis;
   const kind = { ok: "good", loading: "busy" }[/** @type {string} */ (cause)] ?? "bad";
-  const state = byId("state");
-  state.className = `state ${kind}`;
-  state.replaceChildren(sign(kind), kind === "bad" ? words("popup_not_connected") : text);
+  const bad = words(state === null ? "popup_not_connected" : "popup_no_model");
+  const place = byId("state");
+  place.className = `state ${kind}`;
+  place.replaceChildren(sign(kind), kind === "bad" ? bad : text);
   showProblem(kind === "bad" ? diagnosis : null);
 }
 
@@ -99,17 +107,33 @@ function showState(diagnosis) {
 function showProblem(problem) {
   const place = byId("problem");
   place.hidden = problem === null;
-  place.replaceChildren();
-  if (problem === null) {
-    return;
+  place.replaceChildren(...(problem === null ? [] : partsOf(problem, again)));
+}
+
+/**
+ * The sentence of a problem, and the button that mends it.
+ *
+ * @param {{text: string, button: import("../lib/messages.js").Button|null}} problem
+ * @param {() => void} after Looks once more how things are.
+ * @param {() => void} [once] What trying again means here.
+ * @returns {HTMLElement[]}
+ */
+function partsOf({ text, button: found }, after, once = after) {
+  const sentence = element("p", {}, text);
+  if (found === null) {
+    return [sentence];
   }
-  place.append(element("p", {}, problem.text));
-  if (problem.button) {
-    const { action, text } = problem.button;
-    const mend = () =>
-      action.startsWith("connect") ? leave(act(action, again)) : act(action, again);
-    place.append(button(text, mend, "button main"));
-  }
+  const { action } = found;
+  const mend = () => {
+    if (action === "retry") {
+      once();
+    } else if (action.startsWith("connect")) {
+      leave(act(action, after));
+    } else {
+      act(action, after);
+    }
+  };
+  return [sentence, button(found.text, mend, "button main")];
 }
 
 function again() {

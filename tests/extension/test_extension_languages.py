@@ -1,7 +1,8 @@
 """The extension's pages are in the language of the browser, or in English."""
 
 import pytest
-from kit.extension import OPTIONS, chromium
+from kit.daemon import running_daemon
+from kit.extension import OPTIONS, POPUP, chromium
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,15 @@ def test_the_pages_are_in_the_language_of_the_browser(browser, shown, title, tmp
         assert page.title() == title
         language = page.evaluate("() => [document.documentElement.lang, document.dir]")
         assert language == [shown, "ltr"]
+
+
+def test_the_popup_says_in_german_that_there_is_no_model(tiny_source, tmp_path):
+    system = {"LANGUAGE": "de", "HOME": str(tmp_path)}
+    with (
+        running_daemon(tmp_path / "daemon", tiny_source, '[worker]\nmodel = "another"\n') as asked,
+        chromium(arguments=["--lang=de"], env=system) as found,
+    ):
+        found.connect(asked)
+        popup = found.open(POPUP)
+        popup.locator("#state", has_text="Verbunden, aber kein Modell").wait_for()
+        popup.get_by_text("antifake hat kein Modell, das funktioniert").wait_for()

@@ -10,6 +10,7 @@ from kit.daemon import Asked, free_port, running_daemon
 from kit.desk import Desk, image
 from kit.extension import POPUP
 from kit.pictures import picture, saved
+from kit.popup import Popup
 from kit.sites import CDN, Answer
 from kit.stranger import Stranger
 from kit.waiting import eventually
@@ -24,15 +25,33 @@ def connect_to(desk: Desk, port: int) -> None:
     desk.browser.store({"settings": {"port": port}})
 
 
-def expect_problem(desk: Desk, sentence: str, button: str | None, *, in_popup: bool = True) -> None:
+def expect_problem(
+    desk: Desk, sentence: str, button: str | None, *, is_of_page: bool = False
+) -> None:
     """Expects a card with this sentence and this button, and that the popup says the same."""
     desk.show_picture()
     desk.ask()
     found = desk.card(sentence)
     buttons = [one for one in found.buttons if one != "Close"]
     assert buttons == ([] if button is None else [button])
-    if in_popup:
+    if is_of_page:
+        popup_of_page(desk, sentence, button).close()
+    else:
         expect_in_popup(desk, sentence, button)
+
+
+def popup_of_page(desk: Desk, sentence: str, button: str | None) -> Popup:
+    """Expects that the popup over this page says so too. It is still open then."""
+    desk.browser.until(lambda: desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"]))
+    popup = Popup.over(desk.browser, desk.page)
+    (text,) = popup.shown("#page .note p")
+    assert sentence in text
+    assert popup.shown("#page .note button") == ([] if button is None else [button])
+    assert popup.text("#state") == "Connected"
+    return popup
+
+
+_BADGE = "async (tabId) => (await chrome.action.getBadgeText({tabId})) === '!'"
 
 
 def expect_in_popup(desk: Desk, sentence: str, button: str | None) -> None:
@@ -90,12 +109,12 @@ def test_the_access_was_revoked(desk: Desk) -> None:
 
 def test_the_token_may_not_check(desk: Desk) -> None:
     desk.browser.connect(desk.daemon, "correct")
-    expect_problem(
-        desk,
-        "not allowed to do that in antifake",
-        "Allow it\N{HORIZONTAL ELLIPSIS}",
-        in_popup=False,
-    )
+    sentence = "not allowed to do that in antifake"
+    expect_problem(desk, sentence, "Allow it\N{HORIZONTAL ELLIPSIS}")
+    assert desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"])
+    over = Popup.over(desk.browser, desk.page)
+    assert sentence not in over.text("#page")  # It is said once, above.
+    over.close()
 
 
 def test_antifake_and_the_extension_do_not_fit_together(desk: Desk) -> None:
@@ -110,6 +129,8 @@ def test_there_is_no_model(desk: Desk, tiny_source: Path, tmp_path: Path) -> Non
         desk.daemon = asked
         desk.browser.connect(asked)
         expect_problem(desk, "antifake has no model that works", "Try again")
+        with desk.browser.page(POPUP) as popup:
+            popup.locator("#state", has_text="Connected, but no model").wait_for()
 
 
 def test_the_model_is_loading(desk: Desk, tiny_source: Path, tmp_path: Path) -> None:
@@ -138,11 +159,13 @@ def test_too_many_pictures_are_waiting(desk: Desk, tiny_source: Path, tmp_path: 
         desk.daemon = asked
         desk.browser.connect(asked)
         with full_queue(asked):
-            expect_problem(desk, "too many pictures waiting", "Try again", in_popup=False)
-        asked_again = desk.card("Try again")
+            expect_problem(desk, "too many pictures waiting", "Try again", is_of_page=True)
         eventually(lambda: asked.get("/state").json["mode"] != "working")
-        asked_again.press("Try again")
+        popup = popup_of_page(desk, "too many pictures waiting", "Try again")
+        popup.click("#page .note button")
         desk.verdict()
+        desk.browser.until(lambda: not popup.is_open())
+        assert desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"]) is False
 
 
 def test_the_browser_does_not_let_the_extension_reach_this_computer(desk: Desk) -> None:
@@ -177,12 +200,8 @@ def test_a_page_of_the_browser_lets_nothing_in(connected: Desk) -> None:
     page = connected.page
     page.goto("chrome://version")
     tab = connected.browser.tab_of(page)
-    info = {"menuItemId": "check-picture", "editable": False, "pageUrl": page.url, "frameId": 0}
-    connected.browser.worker(
-        "(info, tab) => { chrome.contextMenus.onClicked.dispatch(info, tab); }", info, tab
-    )
-    badge = "(tabId) => chrome.action.getBadgeText({tabId})"
-    connected.browser.until(lambda: connected.browser.worker(badge, tab["id"]) == "!")
+    connected.browser.click_menu(tab, pageUrl=page.url)
+    popup_of_page(connected, "Your browser lets no extension work on this page", None).close()
     title = connected.browser.worker("(tabId) => chrome.action.getTitle({tabId})", tab["id"])
     assert title.startswith("Your browser lets no extension work on this page")
 

@@ -412,6 +412,8 @@ test("a picture on a page that lets nothing in is judged without a card", async 
     /may not load pictures from cdn\.test/,
   );
   assert.match((await clickOn(`${base}/missing.png`))[1], /cannot be loaded again/);
+  const kept = (await chrome.storage.session.get("problem:8"))["problem:8"];
+  assert.deepEqual([kept.cause, kept.button], ["gone", null], "no card could try again");
 });
 
 test("such a picture in a private window leaves nothing behind but the button's words", async () => {
