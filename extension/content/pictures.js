@@ -76,7 +76,7 @@
     if (poster && (isUntouched || videoReady(video) < 2)) {
       return { kind: "poster", url: poster, larger: null, natural: null };
     }
-    // While it loads or seeks it has no frame to read, but the screen may show one.
+    // While it loads or seeks there may be no frame to read, but the screen may show one.
     const natural = size(videoWidth(video), videoHeight(video));
     return { kind: "video", url: null, larger: null, natural };
   }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
 from kit.desk import IT_IS_REAL
-from kit.overlays import Overlay, attributes, card, cards, name_of, no_card, overlays
+from kit.overlays import Overlay, attributes, card, cards, name_of, no_card, overlays, picker
 from kit.pictures import png
 from kit.waiting import eventually
 from playwright.sync_api import Page
@@ -35,10 +35,6 @@ def content(browser: Content) -> Content:
 
 def images(*numbers: int) -> str:
     return "".join(f'<img id="i{n}" src="/p{n}.png" alt="Number {n}">' for n in numbers)
-
-
-def picker(page: Page) -> Overlay | None:
-    return next((one for one in overlays(page) if one.with_role("listbox")), None)
 
 
 def chosen(page: Page) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kit.content import DONE, Content, content_browser
-from kit.overlays import card
+from kit.overlays import card, picker
 from kit.pictures import png
 from kit.sites import Answer
 from kit.waiting import eventually
@@ -223,8 +223,25 @@ def test_a_film_that_has_not_begun_is_its_preview(content: Content) -> None:
 def test_a_lazy_picture_has_no_address_before_it_is_shown(content: Content) -> None:
     page = content.open(f"<body style='margin: 0'><img {SIZE} data-src=/p1.png>")
     content.right_click(page, 100, 100)
-    page.wait_for_timeout(300)
+    told = eventually(lambda: page.wait_for_timeout(10) or picker(page))
+    assert "There is no picture in view" in told.text
     assert content.asked("picture.check") == []
+
+
+def test_a_lazy_picture_is_judged_as_it_was_when_it_was_clicked(content: Content) -> None:
+    """Pages show a small preview until the picture is loaded."""
+    page = content.open(f"<body style='margin: 0'><img {SIZE} src=/p1.png data-src=/p2.png>")
+    page.evaluate(
+        """() => addEventListener("contextmenu", () => setTimeout(() => {
+          const [image] = document.images;
+          image.src = image.dataset.src;
+        }))"""
+    )
+    page.mouse.click(100, 100, button="right")
+    page.wait_for_function("() => document.images[0].currentSrc.endsWith('/p2.png')")
+    content.send(type="card.open", srcUrl=None, mediaType=None, targetElementId=None)
+    found = eventually(lambda: content.asked("picture.check"))[0]["picture"]
+    assert found["url"] == content.sites.url("/p1.png")
 
 
 def test_a_picture_in_a_tab_of_its_own(content: Content) -> None:

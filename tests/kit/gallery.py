@@ -209,6 +209,41 @@ def _video(scene: Scene) -> str:
     </script>"""
 
 
+def _seeking(scene: Scene) -> str:
+    """A video that shows its last frame while it waits for a moment that never arrives."""
+    return f"""<video id=it muted width=200 height=200></video><script>
+      const from = new Image();
+      from.onload = () => {{
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = {SIZE};
+        const context = canvas.getContext("2d");
+        const timer = setInterval(() => context.drawImage(from, 0, 0), 20);
+        const mimeType = "video/webm;codecs=vp8";
+        const recorder = new MediaRecorder(canvas.captureStream(25), {{mimeType}});
+        recorder.ondataavailable = async ({{data}}) => {{
+          clearInterval(timer);
+          const source = new MediaSource();
+          it.src = URL.createObjectURL(source);
+          await new Promise((done) => {{ source.onsourceopen = done; }});
+          const buffer = source.addSourceBuffer(mimeType);
+          buffer.appendBuffer(await data.arrayBuffer());
+          await new Promise((done) => {{ buffer.onupdateend = done; }});
+          source.duration = 100;
+          it.ontimeupdate = () => {{
+            if (it.currentTime > 0 && !it.paused) {{
+              it.pause();
+              it.currentTime = 50;
+            }}
+          }};
+          await it.play();
+        }};
+        recorder.start();
+        setTimeout(() => recorder.stop(), 600);
+      }};
+      from.src = "{scene.path}";
+    </script>"""
+
+
 def _input(scene: Scene) -> str:
     return f'<input id=it type=image src="{scene.path}" width=200 height=200>'
 
@@ -245,6 +280,8 @@ def _frame(host: str) -> Callable[[Scene], str]:
 LOADED = "it.complete && it.naturalWidth > 0"
 DRAWN = "window.isDrawn"
 PAUSED = "it.readyState > 1 && it.paused && it.currentTime > 0"
+SEEKING = "it.seeking && it.readyState === 1 && it.paused"
+SCROLLED = "(it.scrollIntoView(), it.complete && it.naturalWidth > 0)"
 
 CASES = [
     Case("a picture of the site", _same, FILE, FILE, LOADED),
@@ -259,7 +296,7 @@ CASES = [
     Case("a blob: address", _blob, FILE, FILE, LOADED),
     Case("a srcset with a larger version", _srcset, LARGER, LARGER, LOADED),
     Case("a picture element", _picture, FILE, FILE, LOADED),
-    Case("a lazy picture far below", _lazy, FILE, FILE),
+    Case("a lazy picture far below", _lazy, FILE, FILE, SCROLLED),
     Case("a background of CSS", _background, FILE, FILE),
     Case("a drawing", _canvas, DRAWING, DRAWING, DRAWN),
     Case("a drawing that may not be read", _tainted_canvas, SCREEN, SCREEN, DRAWN),
@@ -268,6 +305,7 @@ CASES = [
     Case("a picture inside SVG", _svg, FILE, FILE),
     Case("the preview of a video", _poster, FILE, FILE),
     Case("a video in its middle", _video, FRAME, FRAME, PAUSED),
+    Case("a video that seeks", _seeking, FRAME, FRAME, SEEKING),
     Case("a button with a picture", _input, FILE, FILE),
     Case("a page with a strict policy", _policy, FILE, FILE, LOADED),
     Case("an animated GIF", _same, FILE, FILE, LOADED, _animated("GIF")),

@@ -88,6 +88,11 @@ def cards(page: Page) -> list[Overlay]:
     return [one for one in overlays(page) if one.with_role("dialog")]
 
 
+def picker(page: Page) -> Overlay | None:
+    """Returns the layer of pick mode, if that is on."""
+    return next((one for one in overlays(page) if one.with_role("listbox")), None)
+
+
 def card(page: Page, says: str | Callable[[str], bool] = "", within_s: float = 20) -> Overlay:
     """Waits for the card until it says this. Returns it."""
     is_said = says if callable(says) else lambda text: says in text
