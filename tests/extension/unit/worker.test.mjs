@@ -465,6 +465,19 @@ test("another page in the tab clears what was shown for the one before", async (
   assert.deepEqual(left, [`bytes:${HASH}`]);
 });
 
+test("a problem of a page is not shown on the next one", async () => {
+  server.answers["POST /checks"] = [503, { code: "queue_full", detail: "" }];
+  const local = { tab: { id: 5, url: "http://localhost/", title: "", incognito: false } };
+  assert.equal((await send(check({ isAutomatic: true }), local)).cause, "queue-full");
+  assert.deepEqual(await chrome.storage.session.get("problem:5"), {}, "nobody asked for it");
+  assert.equal((await send(check())).cause, "queue-full");
+  const kept = (await chrome.storage.session.get("problem:5"))["problem:5"];
+  assert.deepEqual([kept.cause, kept.button.action], ["queue-full", "retry"]);
+  chrome.scripting.executeScript = async () => [{ result: 18 }];
+  await chrome.tabs.onUpdated.listeners.at(-1)(5, { status: "loading" });
+  assert.deepEqual(await chrome.storage.session.get(null), {});
+});
+
 test("a daemon that answers nonsense ends in words, not in silence", async () => {
   for (const answer of [
     [200, "nonsense"],
