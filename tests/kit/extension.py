@@ -320,7 +320,7 @@ class Chromium:
         """Clicks with the right button, and then the item of the extension in the menu.
 
         The menu itself cannot be clicked here, so the worker is told of it as the browser does.
-        A test that shows the real menu is in tests/extension/test_menu.py.
+        Tests with the real menu are in tests/extension/test_real_display.py.
         """
         element = where.locator(target) if isinstance(target, str) else target
         element.scroll_into_view_if_needed()
@@ -410,13 +410,14 @@ def chromium(
     *,
     also: Collection[Path] = (),
     arguments: Collection[str] = (),
+    profile: Path | None = None,
     **about: Any,
 ) -> Iterator[Chromium]:
-    """Starts Chromium with a new profile. `also` are other extensions."""
+    """Starts Chromium, without a `profile` with a new one. `also` are other extensions."""
     with ExitStack() as parts:
         playwright = parts.enter_context(sync_playwright())
         context = playwright.chromium.launch_persistent_context(
-            parts.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)),
+            profile or parts.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)),
             executable_path=CHROMIUM,
             args=[*flags(folder, *also), *arguments],
             **{"viewport": {"width": 1000, "height": 700}} | about,
