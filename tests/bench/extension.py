@@ -73,7 +73,7 @@ def clicks(desk: Desk) -> None:
 
 def verdict(desk: Desk) -> None:
     while not any(has_verdict(one.text) for one in cards(desk.page)):
-        desk.page.wait_for_timeout(20)  # looking costs what the model needs
+        desk.page.wait_for_timeout(60)  # looking costs what the model needs
 
 
 def memory(browser: Chromium, bare: tuple[float, float]) -> None:
