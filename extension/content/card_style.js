@@ -79,8 +79,7 @@
     .close svg { width: 16px; height: 16px; fill: none; stroke: currentColor; stroke-width: 2;
       stroke-linecap: round; }
     .bar { height: 3px; margin: 0 16px; border-radius: 2px; background: var(--rule);
-      overflow: hidden; flex: none; }
-    .bar { --forward: 1; }
+      overflow: hidden; flex: none; --forward: 1; }
     [dir=rtl] .bar { --forward: -1; }
     .bar i { display: block; width: 34%; height: 100%; border-radius: 2px; background: var(--ours);
       animation: slide 1.5s ease-in-out .7s infinite alternate; }

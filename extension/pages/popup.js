@@ -27,7 +27,8 @@ async function show() {
   byId("options").addEventListener("click", () => leave(chrome.runtime.openOptionsPage()));
   const tab = await shownTab();
   byId("private").hidden = !tab?.incognito;
-  await Promise.all([showPage(tab), showPick(tab), showSite(byId("site"), tab)]);
+  const [isOpen] = await Promise.all([showPage(tab), showSite(byId("site"), tab)]);
+  await showPick(isOpen ? (tab?.id ?? null) : null);
   await showDaemon();
   reveal();
 }
@@ -36,7 +37,12 @@ function reveal() {
   document.body.classList.remove("loading");
 }
 
-/** Shows the verdicts of this tab. @param {chrome.tabs.Tab|null} tab */
+/**
+ * Shows the verdicts of this tab.
+ *
+ * @param {chrome.tabs.Tab|null} tab
+ * @returns {Promise<boolean>} Whether the extension may work in its page.
+ */
 async function showPage(tab) {
   const tabId = tab?.id ?? null;
   const isOpen = await isOpenToUs(tabId);
@@ -51,6 +57,7 @@ async function showPage(tab) {
     parts.push(nothing(words(isOpen ? "popup_nothing" : "problem_page_forbidden")));
   }
   byId("page").replaceChildren(...parts);
+  return isOpen;
 }
 
 /** The cards of a tab try again, where it is seen. @param {number} tabId */
@@ -58,12 +65,11 @@ async function retry(tabId) {
   await leave(chrome.tabs.sendMessage(tabId, { type: "card.retry" }).catch(() => {}));
 }
 
-/** Offers to pick a picture, where one can be picked. @param {chrome.tabs.Tab|null} tab */
-async function showPick(tab) {
-  const tabId = tab?.id ?? null;
+/** @param {number|null} tabId Null where no picture can be picked. */
+async function showPick(tabId) {
   const place = /** @type {HTMLButtonElement} */ (byId("pick"));
-  place.hidden = !(await isOpenToUs(tabId));
-  if (tabId === null || place.hidden) {
+  place.hidden = tabId === null;
+  if (tabId === null) {
     return;
   }
   const key = (await chrome.commands.getAll()).find((one) => one.name === "pick")?.shortcut;

@@ -5,18 +5,17 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for kit, as pytest does
 
-import psutil
 from kit.daemon import mini_daemon
 from kit.desk import Desk, has_verdict, image
 from kit.extension import MANIFEST, Channel, Chromium, chromium
 from kit.overlays import cards, overlays
+from kit.processes import of_extensions
 from kit.sites import SITE, Sites
 from playwright.sync_api import CDPSession
 
@@ -27,7 +26,6 @@ from .measure import row, seconds
 MB = 1_000_000
 RUNS = 15
 PICTURES = 500
-REGISTERED = "async () => (await chrome.scripting.getRegisteredContentScripts()).length"
 BARE = {
     "manifest_version": 3,
     "name": "Bare",
@@ -100,14 +98,7 @@ def memory_of_a_worker(browser: Chromium) -> tuple[float, float]:
     channel.send("HeapProfiler.collectGarbage")
     heap = channel.send("Runtime.getHeapUsage")["usedSize"]
     channel.close()
-    return heap, sum(each.memory_full_info().uss for each in extension_processes())
-
-
-def extension_processes() -> Iterator[psutil.Process]:
-    for each in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # one has ended meanwhile
-            if "--extension-process" in each.cmdline():
-                yield each
+    return heap, sum(each.memory_full_info().uss for each in of_extensions(os.getpid()))
 
 
 def many_pictures(desk: Desk) -> None:
@@ -120,9 +111,9 @@ def many_pictures(desk: Desk) -> None:
     )
     off, on = [], []
     for _ in range(5):
-        choose(desk, {})
+        desk.browser.choose_sites({})
         off.append(reading(desk, html))
-        choose(desk, {SITE: "auto"})
+        desk.browser.choose_sites({SITE: "auto"})
         on.append(reading(desk, html))
         assert overlays(desk.page), "nothing was marked"
     row(
@@ -131,11 +122,6 @@ def many_pictures(desk: Desk) -> None:
         "marks off",
         statistics.median(off),
     )
-
-
-def choose(desk: Desk, sites: dict[str, str]) -> None:
-    desk.browser.store({"sites": sites})
-    desk.browser.until(lambda: bool(desk.browser.worker(REGISTERED)) is bool(sites))
 
 
 def reading(desk: Desk, html: str) -> float:

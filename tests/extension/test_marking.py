@@ -12,9 +12,7 @@ from kit.sites import SITE
 def marked(connected: Desk) -> Desk:
     """Pictures of the site are to be marked."""
     connected.browser.allow_all_sites()
-    connected.browser.store({"sites": {SITE: "auto"}})
-    wanted = "async () => (await chrome.scripting.getRegisteredContentScripts()).length"
-    connected.browser.until(lambda: connected.browser.worker(wanted))
+    connected.browser.choose_sites({SITE: "auto"})
     return connected
 
 
@@ -105,8 +103,6 @@ def test_marks_stop_while_antifake_is_away_and_say_nothing_in_the_page(marked: D
     marked.browser.store({"settings": {"port": 9}})
     one = marked.picture()
     marked.show(image(one, ""))
-    badge = "async () => { const [tab] = await chrome.tabs.query({active: true}); "
-    badge += "return chrome.action.getBadgeText({tabId: tab.id}); }"
-    marked.browser.until(lambda: marked.browser.worker(badge) == "!")
+    marked.browser.until(lambda: marked.browser.badge(marked.page) == "!")
     assert not names(marked)
     assert not re.search("antifake", marked.page.content())

@@ -5,7 +5,6 @@ from itertools import count
 
 import pytest
 from kit.desk import Desk, image
-from kit.extension import Channel
 from kit.gallery import (
     ASKS,
     CASES,
@@ -19,6 +18,7 @@ from kit.gallery import (
     scene_of,
 )
 from kit.overlays import cards
+from kit.popup import Popup
 from playwright.sync_api import Frame
 
 _SEEDS = count(1000)
@@ -55,14 +55,10 @@ def expect_judged(desk: Desk, seen: str, scene: Scene) -> None:
 
 def expect_only_told(desk: Desk, sentence: str) -> None:
     """Expects that the popup says why there is no card."""
-    badge = "(tabId) => chrome.action.getBadgeText({tabId})"
-    number = desk.browser.tab_of(desk.page)["id"]
-    desk.browser.until(lambda: desk.browser.worker(badge, number) == "!")
-    popup = Channel.to(
-        desk.browser.browser, desk.browser.pump, desk.browser.click_action(desk.page)
-    )
-    desk.browser.until(lambda: sentence in popup.run("() => document.body.innerText"))
-    popup.run("() => window.close()")
+    desk.browser.until(lambda: desk.browser.badge(desk.page) == "!")
+    popup = Popup.over(desk.browser, desk.page)
+    desk.browser.until(lambda: sentence in popup.text())
+    popup.close()
     assert cards(desk.page) == []
 
 

@@ -42,16 +42,13 @@ def expect_problem(
 
 def popup_of_page(desk: Desk, sentence: str, button: str | None) -> Popup:
     """Expects that the popup over this page says so too. It is still open then."""
-    desk.browser.until(lambda: desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"]))
+    desk.browser.until(lambda: desk.browser.badge(desk.page) == "!")
     popup = Popup.over(desk.browser, desk.page)
     (text,) = popup.shown("#page .note p")
     assert sentence in text
     assert popup.shown("#page .note button") == ([] if button is None else [button])
     assert popup.text("#state") == "Connected"
     return popup
-
-
-_BADGE = "async (tabId) => (await chrome.action.getBadgeText({tabId})) === '!'"
 
 
 def expect_in_popup(desk: Desk, sentence: str, button: str | None) -> None:
@@ -111,7 +108,7 @@ def test_the_token_may_not_check(desk: Desk) -> None:
     desk.browser.connect(desk.daemon, "correct")
     sentence = "not allowed to do that in antifake"
     expect_problem(desk, sentence, "Allow it\N{HORIZONTAL ELLIPSIS}")
-    assert desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"])
+    assert desk.browser.badge(desk.page) == "!"
     over = Popup.over(desk.browser, desk.page)
     assert sentence not in over.text("#page")  # It is said once, above.
     over.close()
@@ -165,7 +162,7 @@ def test_too_many_pictures_are_waiting(desk: Desk, tiny_source: Path, tmp_path: 
         popup.click("#page .note button")
         desk.verdict()
         desk.browser.until(lambda: not popup.is_open())
-        assert desk.browser.worker(_BADGE, desk.browser.tab_of(desk.page)["id"]) is False
+        assert desk.browser.badge(desk.page) != "!"
 
 
 def test_the_browser_does_not_let_the_extension_reach_this_computer(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.daemon import Asked, mini_daemon
+from kit.daemon import Asked
 from kit.display import Display
 from kit.extension import OPTIONS, chromium
 from kit.pictures import png
@@ -31,7 +31,6 @@ from kit.sites import SITE, Sites
 from kit.waiting import eventually
 from playwright.sync_api import expect
 
-from antifake.core.catalog import Home
 from antifake.core.samples import photographs
 
 STYLE = f"margin: 20px; background: rgb{GROUND}"
@@ -50,10 +49,8 @@ def display() -> Iterator[Display]:
 
 
 @pytest.fixture(scope="module")
-def daemon(mini_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    with mini_daemon(tmp_path_factory.mktemp("mini"), mini_home) as asked:
-        asked.wait_for_model()
-        yield asked
+def daemon(with_mini: Asked) -> Asked:
+    return with_mini
 
 
 @pytest.fixture(scope="module")

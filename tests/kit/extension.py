@@ -340,6 +340,16 @@ class Chromium:
             **{name: value for name, value in info.items() if value},
         )
 
+    def choose_sites(self, sites: Mapping[str, str]) -> None:
+        """Says what to do on its own on which sites, and waits until the extension is ready."""
+        self.store({"sites": sites})
+        self.until(lambda: bool(self.worker(_REGISTERED)) is bool(sites))
+
+    def badge(self, page: Page) -> str:
+        """Returns what stands on the toolbar button over this page."""
+        ask = "(tabId) => chrome.action.getBadgeText({tabId})"
+        return str(self.worker(ask, self.tab_of(page)["id"]))
+
     def click_menu(self, tab: Mapping[str, Any], **info: Any) -> None:
         """Tells the worker of a click on its menu item, as the browser does."""
         usual = {"menuItemId": MENU_ITEM, "editable": False, "frameId": 0}
@@ -369,6 +379,7 @@ class Chromium:
 
 
 _MARKS = count(1)
+_REGISTERED = "async () => (await chrome.scripting.getRegisteredContentScripts()).length"
 _CLICKED = "(info, tab) => { chrome.contextMenus.onClicked.dispatch(info, tab); }"
 _FRAME = """async (tabId, mark) => {
   const func = () => document.documentElement.dataset.frame;

@@ -136,10 +136,7 @@ class Firefox:
     def choose(self, selector: str = "#it") -> None:
         """Clicks with the right button, and then the entry of the extension in the menu."""
         element = self.driver.find_element("css selector", selector)
-        mouse = import_module("marionette_driver.marionette").ActionSequence
-        mouse(self.driver, "pointer", "mouse", {"pointerType": "mouse"}).click(
-            element=element, button=2
-        ).perform()
+        self._mouse().click(element=element, button=2).perform()
         with self.driver.using_context("chrome"):
             entry = [f"{GECKO_ID.replace('@', '_')}-menuitem-_{MENU_ITEM}"]
             eventually(lambda: self.driver.execute_script(_ACTIVATE, script_args=entry))
@@ -167,10 +164,11 @@ class Firefox:
             return next((one for one in places if one), None)
 
         x, y = self.until(look)
-        mouse = import_module("marionette_driver.marionette").ActionSequence
-        mouse(self.driver, "pointer", "mouse", {"pointerType": "mouse"}).pointer_move(
-            int(x), int(y)
-        ).pointer_down().pointer_up().perform()
+        self._mouse().pointer_move(int(x), int(y)).pointer_down().pointer_up().perform()
+
+    def _mouse(self) -> Any:
+        actions = import_module("marionette_driver.marionette").ActionSequence
+        return actions(self.driver, "pointer", "mouse", {"pointerType": "mouse"})
 
     def _cards(self, function: str, *more: Any) -> list[Any]:
         script = f"const each = {function}; {_CARDS}"
@@ -224,11 +222,9 @@ class Firefox:
 
 
 @contextmanager
-def firefox_with_extension(
-    folder: Path, preferences: Mapping[str, Any] | None = None
-) -> Iterator[Firefox]:
+def firefox_with_extension(folder: Path) -> Iterator[Firefox]:
     """Starts Firefox with a new profile and, from an unpacked zip, the extension until its end."""
-    with firefox({**PREFERENCES, **(preferences or {})}) as driver:
+    with firefox(PREFERENCES) as driver:
         addons = import_module("marionette_driver.addons").Addons(driver)
         assert addons.install(str(folder), temp=True) == GECKO_ID
         found = Firefox(driver, "")

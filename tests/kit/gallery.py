@@ -186,31 +186,41 @@ def _poster(scene: Scene) -> str:
 
 
 def _video(scene: Scene) -> str:
-    return f"""<video id=it muted width=200 height=200></video><script>
-      const from = new Image();
-      from.onload = async () => {{
-        const canvas = document.createElement("canvas");
-        canvas.width = canvas.height = {SIZE};
-        const context = canvas.getContext("2d");
-        const timer = setInterval(() => context.drawImage(from, 0, 0), 20);
-        const recorder = new MediaRecorder(canvas.captureStream(25), {{mimeType: "video/webm"}});
-        const parts = [];
-        recorder.ondataavailable = ({{data}}) => parts.push(data);
-        recorder.onstop = async () => {{
-          clearInterval(timer);
-          it.src = URL.createObjectURL(new Blob(parts, {{type: "video/webm"}}));
+    return _recorded(
+        scene,
+        """
+          it.src = URL.createObjectURL(data);
           it.ontimeupdate = () => it.currentTime > 0 && it.pause();
           await it.play();
-        }};
-        recorder.start();
-        setTimeout(() => recorder.stop(), 400);
-      }};
-      from.src = "{scene.path}";
-    </script>"""
+        """,
+    )
 
 
 def _seeking(scene: Scene) -> str:
     """A video that shows its last frame while it waits for a moment that never arrives."""
+    return _recorded(
+        scene,
+        """
+          const source = new MediaSource();
+          it.src = URL.createObjectURL(source);
+          await new Promise((done) => { source.onsourceopen = done; });
+          const buffer = source.addSourceBuffer(mimeType);
+          buffer.appendBuffer(await data.arrayBuffer());
+          await new Promise((done) => { buffer.onupdateend = done; });
+          source.duration = 100;
+          it.ontimeupdate = () => {
+            if (it.currentTime > 0 && !it.paused) {
+              it.pause();
+              it.currentTime = 50;
+            }
+          };
+          await it.play();
+        """,
+    )
+
+
+def _recorded(scene: Scene, show: str) -> str:
+    """Records a video of the picture. `show` has it as `data`, a blob, and shows it in `it`."""
     return f"""<video id=it muted width=200 height=200></video><script>
       const from = new Image();
       from.onload = () => {{
@@ -222,20 +232,7 @@ def _seeking(scene: Scene) -> str:
         const recorder = new MediaRecorder(canvas.captureStream(25), {{mimeType}});
         recorder.ondataavailable = async ({{data}}) => {{
           clearInterval(timer);
-          const source = new MediaSource();
-          it.src = URL.createObjectURL(source);
-          await new Promise((done) => {{ source.onsourceopen = done; }});
-          const buffer = source.addSourceBuffer(mimeType);
-          buffer.appendBuffer(await data.arrayBuffer());
-          await new Promise((done) => {{ buffer.onupdateend = done; }});
-          source.duration = 100;
-          it.ontimeupdate = () => {{
-            if (it.currentTime > 0 && !it.paused) {{
-              it.pause();
-              it.currentTime = 50;
-            }}
-          }};
-          await it.play();
+          {show}
         }};
         recorder.start();
         setTimeout(() => recorder.stop(), 600);

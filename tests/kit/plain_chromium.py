@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import psutil
 from kit.display import HEIGHT, WIDTH, Box, Display, process
 from kit.extension import FOLDER, flags
 from kit.pace import within
 from kit.pages import CHROMIUM
+from kit.processes import of_extensions
 from kit.waiting import eventually
 from numpy.typing import NDArray
 
@@ -100,13 +100,7 @@ class PlainChromium:
 
         Without an open page of the extension, nothing else of it needs a process.
         """
-        for one in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if "--extension-process" in one.cmdline():
-                    return one.pid
-            except psutil.Error:
-                continue  # it has just ended
-        return None
+        return next((one.pid for one in of_extensions(self.process.pid)), None)
 
     # --- The eye ----------------------------------------------------------------------------
 

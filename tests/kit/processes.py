@@ -1,5 +1,6 @@
 """Looks at processes from outside. Any of them may end between two looks."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
@@ -17,6 +18,14 @@ def kill_children(pid: int) -> int:
         with suppress(psutil.NoSuchProcess):  # it ended by itself
             victim.kill()
     return len(victims)
+
+
+def of_extensions(pid: int) -> Iterator[psutil.Process]:
+    """Yields the processes in which a Chromium runs extensions: their workers and open pages."""
+    for one in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):  # it ended by itself
+            if "--extension-process" in one.cmdline():
+                yield one
 
 
 def resident(pid: int) -> int:
