@@ -1,10 +1,10 @@
 """A stock Firefox without a window, driven by Marionette, the protocol that it brings along."""
 
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ def firefox(preferences: Mapping[str, Any] | None = None) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that it imports
         marionette = pytest.importorskip("marionette_driver.marionette")
+    logs = TemporaryDirectory()
     driver = marionette.Marionette(
         bin=shutil.which("firefox-esr"),
         headless=True,
@@ -28,7 +29,7 @@ def firefox(preferences: Mapping[str, Any] | None = None) -> Iterator[Any]:
         port=free_port(),
         prefs=dict(preferences or {}),
         startup_timeout=within(60),
-        gecko_log=os.devnull,
+        gecko_log=logs.name,  # never a file that is there, such as os.devnull: it would be deleted
     )
     try:
         driver.start_session()
@@ -37,6 +38,7 @@ def firefox(preferences: Mapping[str, Any] | None = None) -> Iterator[Any]:
         driver.cleanup()
         if driver.instance is not None and driver.instance.profile is not None:
             driver.instance.profile.cleanup()
+        logs.cleanup()
 
 
 def text_of(driver: Any, selector: str) -> str:
