@@ -6,7 +6,9 @@ pass can be captured once for each small batch size and replayed by a single lau
 
 A capture can fail (if a library waits for the GPU), or its replay can compute something else.
 So each new graph first judges a batch that was already judged without it. If it fails or differs,
-that is logged once and nothing is captured again.
+that is logged once and nothing is captured again. Before torch 2.12 a failed capture can leave
+torch's CUDA allocator unusable (pytorch pull request 180395). Then only another process can go on,
+with the environment variable ANTIFAKE_CUDA_GRAPHS set to "off".
 
 Nothing in the forward pass waits for the GPU or copies from the host: PromptedEmbedding looks up
 ids without asking which are learned, attention makes no masks (see UNMASKED in instructblip), and
@@ -14,12 +16,19 @@ position ids and RoPE frequencies are buffers on the device.
 """
 
 import logging
+import os
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from .errors import CudaBrokenError
+
 log = logging.getLogger(__name__)
+
+SWITCH = "ANTIFAKE_CUDA_GRAPHS"
+"""The environment variable that turns CUDA graphs off."""
 
 MAX_BATCH = 8
 """The largest batch that is captured. In larger ones computing takes longer than launching."""
@@ -30,21 +39,29 @@ TOLERANCE = 1e-2
 Forward = Callable[[Tensor], Tensor]
 """pixels [B, 3, S, S] -> margins [B]"""
 
+Result = TypeVar("Result")
+
 Capture = Callable[[Forward, Tensor], Forward]
 """(forward, example pixels) -> the same forward pass, for pixels of that shape only."""
+
+
+def are_wanted() -> bool:
+    """Returns whether CUDA graphs may be used: the user has not turned them off."""
+    return os.environ.get(SWITCH, "on").strip().lower() not in ("off", "0", "no", "false")
 
 
 class CudaGraphRunner:
     """Computes the same margins as `forward`, by a graph if there is one for the batch size."""
 
-    def __init__(self, forward: Forward, capture: Capture) -> None:
-        self._forward, self._capture = forward, capture
+    def __init__(self, forward: Forward, capture: Capture, probe: Callable[[], None]) -> None:
+        """`probe` raises RuntimeError if CUDA no longer works after a failed capture."""
+        self._forward, self._capture, self._probe = forward, capture, probe
         self._graphs: dict[int, Forward] = {}
         self._seen_sizes: set[int] = set()
         self._is_off = False
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """pixels [B, 3, S, S] -> margins [B]"""
+        """pixels [B, 3, S, S] -> margins [B]. Raises CudaBrokenError."""
         size = len(pixels)
         if graph := self._graphs.get(size):
             return graph(pixels)
@@ -62,7 +79,8 @@ class CudaGraphRunner:
             graph = self._capture(self._forward, torch.zeros_like(pixels))
             found = graph(pixels)
         except RuntimeError as error:  # CUDA's errors, out of memory among them
-            self._give_up(f"it failed ({(str(error).splitlines() or [''])[0][:200]})")
+            self._give_up(f"it failed ({_first_cause(error)})")
+            self._check_cuda()
             return
         if not _agree(found, margins):
             self._give_up(f"it gave {found.tolist()} and not {margins.tolist()}")
@@ -75,6 +93,27 @@ class CudaGraphRunner:
         )
         self._is_off = True
         self._graphs.clear()
+
+    def _check_cuda(self) -> None:
+        """Raises CudaBrokenError if the failed capture has left CUDA unusable."""
+        try:
+            self._probe()
+        except RuntimeError as error:
+            raise CudaBrokenError(
+                "After an attempt to capture the model as a CUDA graph the graphics card cannot be "
+                f"used any more. Set {SWITCH}=off and start again. ({_first_line(error)})"
+            ) from error
+
+
+def _first_cause(error: BaseException) -> str:
+    """Returns what went wrong first: ending the spoilt capture raises another error after it."""
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [repr(error)])[0][:200]
 
 
 def _agree(found: Tensor, margins: Tensor) -> bool:
@@ -94,15 +133,7 @@ def cuda_graph_capture() -> Capture:
     def capture(forward: Forward, example: Tensor) -> Forward:
         """Raises RuntimeError if a part of the pass cannot be captured."""
         pixels = example.clone()  # the graph's input, [B, 3, S, S]
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):  # libraries choose kernels and allocate workspaces
-                forward(pixels)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            margins = forward(pixels)  # the graph's output, [B]
+        graph, margins = captured(lambda: forward(pixels), pool)  # the graph's output, [B]
 
         def replay(new: Tensor) -> Tensor:
             pixels.copy_(new)
@@ -112,3 +143,33 @@ def cuda_graph_capture() -> Capture:
         return replay
 
     return capture
+
+
+def captured(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Result]:
+    """Returns a graph of the work, and the work's result, into which each replay computes.
+
+    `pool` is a handle of `torch.cuda.graph_pool_handle`; None: the graph gets memory of its own.
+    Raises RuntimeError if a part of it cannot be captured. The current stream stays as it was.
+    """
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    graph = torch.cuda.CUDAGraph()
+    # This outer context restores the current stream even where the inner one does not: before
+    # torch 2.12 `torch.cuda.graph` stays on its stream if ending the capture raises an error.
+    with torch.cuda.stream(aside):
+        for _ in range(3):  # libraries choose kernels and allocate workspaces
+            work()
+        # Only this thread's CUDA calls count: another one may allocate memory meanwhile.
+        with torch.cuda.graph(graph, pool, aside, capture_error_mode="thread_local"):
+            result = work()
+    torch.cuda.current_stream().wait_stream(aside)
+    return graph, result
+
+
+def probe_cuda() -> None:
+    """Does what judging needs of CUDA. Raises RuntimeError if a failed capture has broken it."""
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    sent = torch.ones(8).pin_memory().to("cuda", non_blocking=True)
+    if float(sent.sum()) != len(sent):
+        raise RuntimeError("CUDA computes something else than before.")

@@ -43,6 +43,24 @@ START_S = 60.0
 _MAX_JSON = 65_536
 
 
+_MOST_JOBS = 16
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def jobs_beside_gpu(cores: int | None = None) -> int:
+    """Returns how many decoders suit a model on a GPU, which judges faster than many of them.
+
+    Two cores are left to the thread that launches the model's kernels and to the system.
+    """
+    return max(1, min(_MOST_JOBS, (cores or usable_cores()) - 2))
+
+
 @dataclass(frozen=True)
 class Decoded:
     """The outcome of one source; exactly one of `picture` and `error` is set."""

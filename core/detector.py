@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .bundle import Bundle
 from .catalog import Home
-from .cuda_graphs import CudaGraphRunner, Forward, cuda_graph_capture
+from .cuda_graphs import CudaGraphRunner, Forward, are_wanted, cuda_graph_capture, probe_cuda
 from .dtype_benchmark import DtypeBenchmark
 from .errors import NoScoreError
 from .images import decode, read_file
@@ -36,8 +36,8 @@ class Detector:
         self._scale, self._shift = scale.to(model.device), shift.to(model.device)
         self._is_on_cuda = model.device.type == "cuda"
         self._forward: Forward = self._margins_of
-        if self._is_on_cuda:
-            self._forward = CudaGraphRunner(self._margins_of, cuda_graph_capture())
+        if self._is_on_cuda and are_wanted():
+            self._forward = CudaGraphRunner(self._margins_of, cuda_graph_capture(), probe_cuda)
 
     def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
         """uint8 crops [S, S, 3] -> normalized pixels, float32 [B, 3, S, S], on the device."""

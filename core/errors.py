@@ -59,5 +59,12 @@ class ModelError(AntifakeError):
     code = "no_model"
 
 
+class CudaBrokenError(AntifakeError):
+    """CUDA no longer works in this process after a failed capture of a CUDA graph."""
+
+    status = 503
+    code = "cuda_broken"
+
+
 class DamagedModelError(ModelError):
     """Files of a model have changed; fetching the model again repairs it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from antifake.core.bundle import Bundle
-from antifake.core.decoder import Decoder
+from antifake.core.decoder import Decoder, jobs_beside_gpu, usable_cores
 from antifake.core.detector import Detector
 from antifake.core.errors import ModelError, UsageError
 from antifake.core.files import write_atomically
@@ -65,7 +65,8 @@ def train(request: TrainingRequest, workspace: Workspace, say: Say, show: ShowPr
     """Trains a soft prompt (or LoRA) and writes it to request.out. Raises AntifakeError."""
     process_group = ProcessGroup()
     say = say if process_group.is_first else _silently
-    with Decoder(jobs=2, size=workspace.bundle.manifest.image_size) as decoder:
+    jobs = decoders_for(process_group)
+    with Decoder(jobs, workspace.bundle.manifest.image_size) as decoder:
         model = load(workspace.bundle, workspace.precision, str(process_group.device))
         start = starting_prompt(request, workspace, model)
         settings, reader = request.settings, SampleReader(decoder, say)
@@ -96,6 +97,13 @@ def train(request: TrainingRequest, workspace: Workspace, say: Say, show: ShowPr
             checkpoints.finish()
         process_group.wait()
     say(result_summary(run, request.out, is_prompt=not request.lora))
+
+
+def decoders_for(process_group: ProcessGroup) -> int:
+    """Returns how many processes decode for this one. A processor needs its cores for the model."""
+    if process_group.device.type == "cpu":
+        return 2
+    return jobs_beside_gpu(max(1, usable_cores() // process_group.size))
 
 
 def starting_prompt(

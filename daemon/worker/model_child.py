@@ -6,7 +6,8 @@ The messages are frames of core.framing:
 
     child    R {"model", "prompt", "warning"} once it is ready, or M {"sentence", "is_damaged"}
     parent   J {"n", "size"}, then C with the crops, uint8 [n, size, size, 3]
-    child    V [{"p_fake", "label"} | {"error"}], one for each crop
+    child    V [{"p_fake", "label"} | {"error"}], one for each crop; or instead of R or V, before
+             it ends, G {"sentence"} if CUDA graphs have made the graphics card unusable to it
 
 This module imports no torch; `serve` does so in the child.
 """
@@ -32,6 +33,7 @@ import psutil
 from antifake.core.catalog import Home
 from antifake.core.errors import (
     AntifakeError,
+    CudaBrokenError,
     DamagedModelError,
     ModelError,
     NoMemoryError,
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__package__)
 
 Result = Verdict | NoScoreError
+
+CUDA_GRAPHS_SWITCH = "ANTIFAKE_CUDA_GRAPHS"
+"""As in core.cuda_graphs, which brings torch."""
 
 _MAX_JSON = 2**20
 _EXIT_WITHIN_S = 5.0
@@ -89,16 +94,25 @@ class Child:
     """One child process. Only one thread at a time may judge with it."""
 
     def __init__(
-        self, home: Home, names: tuple[str, str], expected: ModelVersion, start_s: float
+        self,
+        home: Home,
+        names: tuple[str, str],
+        expected: ModelVersion,
+        start_s: float,
+        *,
+        cuda_graphs: bool = True,
     ) -> None:
-        """Starts loading the model and the prompt of these names. Raises ModelDiedError."""
+        """Starts loading the model and the prompt of these names. Raises ModelDiedError.
+
+        Without `cuda_graphs` the child uses none, even on a graphics card.
+        """
         self.expected = expected
         """The versions that were active when it was started."""
         self.loaded: Future[Loaded] = Future()
-        """Has a ModelError or ModelDiedError if loading failed."""
+        """Has a ModelError, ModelDiedError or CudaBrokenError if loading failed."""
         self.is_busy = False
         """It was sent crops and has not answered yet."""
-        self._process = _start(home, names)
+        self._process = _start(home, names, cuda_graphs=cuda_graphs)
         self._requests = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
         self._threads = (
@@ -129,7 +143,7 @@ class Child:
     def judge(self, crops: Sequence[Pixels], deadline_s: float) -> list[Result]:
         """Returns the verdict or error of each uint8 crop [S, S, 3], in the same order.
 
-        Raises ModelDiedError. The child cannot be used after that.
+        Raises ModelDiedError or CudaBrokenError. The child cannot be used after that.
         """
         loaded = self.loaded.result()
         found = None
@@ -174,6 +188,8 @@ class Child:
         with Deadline(start_s, self._process) as deadline, _invalid_answer:
             kind, payload = receive(self._answers, _MAX_JSON)
             message = json.loads(payload)
+            if kind == b"G":
+                raise CudaBrokenError(str(message["sentence"]))
             if kind == b"M":
                 error = DamagedModelError if message["is_damaged"] else ModelError
                 raise error(str(message["sentence"]))
@@ -190,7 +206,9 @@ class Child:
         send(self._requests, b"C", batch.tobytes())
 
     def _receive_verdicts(self, n: int, loaded: Loaded) -> list[Result]:
-        _, payload = receive(self._answers, _MAX_JSON)
+        kind, payload = receive(self._answers, _MAX_JSON)
+        if kind == b"G":
+            raise CudaBrokenError(str(json.loads(payload)["sentence"]))
         found = [_verdict(message, loaded) for message in json.loads(payload)]
         if len(found) != n:
             raise ValueError(f"{len(found)} answers for {n} pictures")
@@ -217,8 +235,9 @@ class Child:
         )
 
 
-def _start(home: Home, names: tuple[str, str]) -> subprocess.Popen[bytes]:
+def _start(home: Home, names: tuple[str, str], *, cuda_graphs: bool) -> subprocess.Popen[bytes]:
     model, prompt = names
+    environment = dict(os.environ) if cuda_graphs else os.environ | {CUDA_GRAPHS_SWITCH: "off"}
     # The path must be absolute, and only ASCII even if the folder's name is not.
     code = (
         f"from {__name__} import serve; serve({str(home.root.absolute())!a}, {model!a}, {prompt!a})"
@@ -230,6 +249,7 @@ def _start(home: Home, names: tuple[str, str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=environment,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
@@ -270,19 +290,17 @@ def serve(home: str, model: str, prompt: str) -> None:
     threading.Thread(target=_receive_requests, args=(batches,), daemon=True).start()
     try:
         detector, warning = _load(Home(Path(home)), model, prompt)
+        version = detector.model.manifest.version
+        ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
+        _send_json(answers, b"R", ready)
+        while True:
+            found = judge_in_parts(detector.judge, list(batches.get()))
+            _send_json(answers, b"V", [_message(one) for one in found])
+    except CudaBrokenError as error:
+        _send_json(answers, b"G", {"sentence": str(error)})
     except AntifakeError as error:
         is_damaged = isinstance(error, DamagedModelError)
         _send_json(answers, b"M", {"sentence": str(error), "is_damaged": is_damaged})
-        return
-    version = detector.model.manifest.version
-    ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
-    _send_json(answers, b"R", ready)
-    while True:
-        _send_json(
-            answers,
-            b"V",
-            [_message(found) for found in judge_in_parts(detector.judge, list(batches.get()))],
-        )
 
 
 def _receive_requests(batches: "SimpleQueue[Pixels]") -> None:

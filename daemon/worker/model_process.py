@@ -13,7 +13,7 @@ from threading import Event, Lock
 from typing import Literal, Self
 
 from antifake.core.catalog import Home
-from antifake.core.errors import AntifakeError, ModelError, NoScoreError
+from antifake.core.errors import AntifakeError, CudaBrokenError, ModelError, NoScoreError
 from antifake.core.images import Pixels
 from antifake.core.verdict import Verdict
 
@@ -107,6 +107,7 @@ class ModelProcess:
         self._child: Child | None = None
         self._failure: AntifakeError | None = None
         self._stamps_at_failure: Stamps = ()
+        self._may_use_cuda_graphs = True
         self._last_used = clock()
         self._closing = Event()
 
@@ -152,20 +153,27 @@ class ModelProcess:
         if not crops:
             return []
         with self._judging:
-            child = self._child_for(crops)
             try:
-                child.loaded.result()
-                found = child.judge(crops, self._deadline_s)
-            except AntifakeError as error:
-                with self._lock:
-                    self._discard(child, error)
-                    self._check_open()
-                raise
+                return self._judge(crops)
+            except CudaBrokenError:
+                return self._judge(crops)  # by a new child, which uses no CUDA graphs
+
+    def _judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
+        """The caller holds the lock for judging."""
+        child = self._child_for(crops)
+        try:
+            child.loaded.result()
+            found = child.judge(crops, self._deadline_s)
+        except AntifakeError as error:
             with self._lock:
-                self._last_used = self._clock()
-                self._failure = None
-                self._back_off.reset()
-            return found
+                self._discard(child, error)
+                self._check_open()
+            raise
+        with self._lock:
+            self._last_used = self._clock()
+            self._failure = None
+            self._back_off.reset()
+        return found
 
     def sleep_if_idle(self, idle_s: float) -> bool:
         """Ends the child if it judged nothing for `idle_s`. Returns whether it did."""
@@ -261,7 +269,13 @@ class ModelProcess:
         self._check_open()
         self._last_used = self._clock()
         try:
-            self._child = Child(self._home, self._names, wanted, self._start_s)
+            self._child = Child(
+                self._home,
+                self._names,
+                wanted,
+                self._start_s,
+                cuda_graphs=self._may_use_cuda_graphs,
+            )
         except ModelDiedError as error:
             self._record_failure(error)
             raise
@@ -281,5 +295,8 @@ class ModelProcess:
     def _record_failure(self, error: AntifakeError) -> None:
         self._failure, self._stamps_at_failure = error, self._active_model.seen
         self._back_off.failed()
+        if isinstance(error, CudaBrokenError):
+            self._may_use_cuda_graphs = False
+            log.warning("The model is started again without CUDA graphs. %s", error)
         if isinstance(error, ModelDiedError):  # the message of a ModelError may contain paths
             log.warning("%s", error)

@@ -22,7 +22,13 @@ from kit.shared import shared_data
 from PIL import Image
 
 from antifake.core import images
-from antifake.core.decoder import MEMORY_BYTES, Decoded, Decoder
+from antifake.core.decoder import (
+    MEMORY_BYTES,
+    Decoded,
+    Decoder,
+    jobs_beside_gpu,
+    usable_cores,
+)
 from antifake.core.errors import AntifakeError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither limits nor signals")
@@ -347,6 +353,11 @@ def test_closing_does_not_wait_for_a_picture() -> None:
             answer = threads.submit(decoder.decode, photo())
         # Closed before or after the child was asked: both may happen.
         assert isinstance(answer.exception(timeout=within(10)), AntifakeError | None)
+
+
+def test_decoders_beside_a_gpu_leave_it_a_thread_and_the_system_a_core() -> None:
+    assert [jobs_beside_gpu(cores) for cores in (1, 2, 4, 16, 18, 64)] == [1, 1, 2, 14, 16, 16]
+    assert 1 <= jobs_beside_gpu() <= max(1, usable_cores() - 1)
 
 
 @linux

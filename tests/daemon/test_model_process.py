@@ -19,16 +19,18 @@ from conftest import tiny_prompt
 from kit.tiny import IMAGE_SIZE
 from kit.waiting import eventually
 
+from antifake.core import cuda_graphs
 from antifake.core.bundle import Bundle
 from antifake.core.catalog import Home
 from antifake.core.detector import load_detector
-from antifake.core.errors import AntifakeError, DamagedModelError, ModelError
+from antifake.core.errors import AntifakeError, CudaBrokenError, DamagedModelError, ModelError
 from antifake.core.images import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict
 from antifake.daemon.redaction import without_paths
 from antifake.daemon.worker.active_model import ActiveModel, ModelVersion
+from antifake.daemon.worker.model_child import CUDA_GRAPHS_SWITCH
 from antifake.daemon.worker.model_process import (
     BackOff,
     ModelChangedError,
@@ -250,6 +252,55 @@ def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: by
         patch.setattr(sys, "executable", str(script))
         with pytest.raises(ModelDiedError, match="while it was judging"):
             model.judge(crops(1))
+
+
+@posix
+@pytest.mark.parametrize("breaks_at", ["its start", "its first batch"])
+def test_a_child_whose_cuda_graphs_break_the_card_is_replaced_by_one_without(
+    tmp_path: Path, home: Home, caplog: pytest.LogCaptureFixture, breaks_at: str
+) -> None:
+    """The same picture gets its verdict, and the next child starts without graphs, too."""
+    script = tmp_path / "with graphs"
+    ready = b'{"model": "m@1", "prompt": "p@1", "warning": null}'
+    broken = b"G", b'{"sentence": "The graphics card cannot be used any more."}'
+    sent = [broken] if breaks_at == "its start" else [(b"R", ready), broken]
+    said = b"".join(k + len(p).to_bytes(8, "big") + p for k, p in sent)
+    script.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"if os.environ.get({CUDA_GRAPHS_SWITCH!r}) == 'off':\n"
+        f"    os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])\n"
+        f"sys.stdout.buffer.write({said!r})\n"
+        "sys.stdout.buffer.flush()\nsys.stdin.buffer.read(8)\n"
+    )
+    script.chmod(0o700)
+    detector, _ = load_detector(home)
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch, ModelProcess(home, clock=clock) as model:
+        patch.setattr(sys, "executable", str(script))
+        assert model.judge(crops(1)) == detector.judge(crops(1))
+        assert (model.state().phase, model.state().why) == ("ready", None)
+        clock.now_s += 100
+        assert model.sleep_if_idle(10)
+        assert model.judge(crops(2)) == detector.judge(crops(2))
+    told = [record.getMessage() for record in caplog.records if "without CUDA" in record.message]
+    assert len(told) == 1
+    assert "The graphics card cannot be used any more." in told[0]
+
+
+def test_a_child_says_when_its_card_is_broken(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The child's side: a real child, in which the detector's pass finds CUDA broken."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, threading\n"
+        "from antifake.core import detector, errors\n"
+        "def broken(self, crops):\n"
+        "    raise errors.CudaBrokenError('It is broken.')\n"
+        "detector.Detector.margins = broken\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ModelProcess(home) as model, pytest.raises(CudaBrokenError, match=r"^It is broken\.$"):
+        model.judge(crops(1))
 
 
 # --- Idle, closed or orphaned -------------------------------------------------------------
@@ -545,6 +596,10 @@ def test_output_of_the_child_is_logged_without_paths(
 )
 def test_paths_are_removed_from_messages(line: str, expected: str) -> None:
     assert without_paths(line) == expected
+
+
+def test_the_switch_for_cuda_graphs_is_the_detectors() -> None:
+    assert CUDA_GRAPHS_SWITCH == cuda_graphs.SWITCH
 
 
 def test_the_daemon_imports_no_torch() -> None:

@@ -1,11 +1,13 @@
 """Features on disk: found again by content, never trusted when damaged, never too many."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import tiny_prompt
 from kit.toy import toy_pictures
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
@@ -44,6 +46,39 @@ def extractor_with(tiny_bundle):
         yield lambda cache, depends_on="", at_once=None: FeatureExtractor(
             model, pixels, decoder, cache, depends_on, at_once=at_once
         )
+
+
+def test_kept_features_reach_a_gpu_by_one_copy_from_pinned_memory(monkeypatch):
+    """On torch's fake CUDA device; a copy of each picture would wait for the GPU each time."""
+    copies = []
+    to = torch.Tensor.to
+
+    def noted(tensor, device, *args, **kwargs):
+        if not isinstance(device, torch.device):
+            return to(tensor, device, *args, **kwargs)
+        copies.append((tuple(tensor.shape), kwargs))
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
+
+    empty = torch.empty
+    pinned = []
+
+    def allocate(*shape, pin_memory=False, **kwargs):
+        pinned.append(pin_memory)
+        return empty(*shape, **kwargs)
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    monkeypatch.setattr(torch.Tensor, "to", noted)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = SimpleNamespace(device=torch.device("cuda"))
+        extractor = FeatureExtractor(model, None, None, None, "")
+        found = [torch.zeros(5, 3, dtype=torch.float16) for _ in range(4)]
+        batch = extractor._stacked(found)
+        assert (batch.device.type, batch.shape, batch.dtype) == ("cuda", (4, 5, 3), torch.float16)
+        assert copies == [((4, 5, 3), {"non_blocking": True})]
+        assert pinned.count(True) == 1
+        # Some have just been computed there, in the first epoch.
+        mixed = extractor._stacked([*found, torch.zeros(5, 3, dtype=torch.float16, device="cuda")])
+        assert (mixed.device.type, mixed.shape) == ("cuda", (5, 5, 3))
 
 
 def files_in(cache):

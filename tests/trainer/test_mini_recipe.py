@@ -6,6 +6,7 @@ Also every step of it that only makes sense on an assembled bundle.
 import json
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,6 +197,31 @@ def test_tokens_of_other_pictures_are_computed_anew(untrained, data, tmp_path):
     assert np.array_equal(turned, first[::-1])
     changed = np.array(cache.tokens(examples, "changed1", lambda *_: None).tokens)
     assert not np.array_equal(changed, first)
+
+
+def test_tokens_of_another_precision_are_computed_anew(untrained, data, tmp_path):
+    examples = read_index(data, "train")[:2]
+    computed = []
+    for dtype in (torch.float32, torch.bfloat16, torch.bfloat16):
+        tower = load(untrained, Precision(torch.device("cpu"), dtype))
+        cache = TokenCache(tmp_path, data, tower)
+        cache.tokens(examples, "plain", lambda _now, _total, dtype=dtype: computed.append(dtype))
+    assert computed == [torch.float32, torch.bfloat16]
+
+
+def test_tokens_are_computed_where_the_tower_is(monkeypatch):
+    """Pixels go to the tower's device, and its tokens come back."""
+    places = []
+
+    def vision_features(pixels):
+        places.append(pixels.device.type)
+        return torch.zeros(len(pixels), 5, 3)
+
+    # Neither this machine nor its torch may know a GPU; "meta" is another device everywhere.
+    tower = SimpleNamespace(device=torch.device("meta"), vision_features=vision_features)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: places.append("back") or tensor)
+    assert tower_tokens(tower, np.zeros((2, 8, 8, 3), np.uint8)).shape == (2, 5, 3)
+    assert places == ["meta", "back"]
 
 
 def test_cached_tokens_are_what_the_finished_detector_sees(built, data):

@@ -56,7 +56,11 @@ class TokenCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         path, mark = self.folder / f"{view}.npy", self.folder / f"{view}.json"
         shard = self.tower.manifest.files[TOWER_SHARD].sha256
-        key = {"files": [self._name(e) for e in examples], "tower": shard}
+        key = {
+            "files": [self._name(e) for e in examples],
+            "tower": shard,
+            "precision": str(self.tower.precision),
+        }
         done = _count_done(mark, key) if path.is_file() else 0
         tokens = (
             np.lib.format.open_memmap(path, "r+")
@@ -107,7 +111,7 @@ class TokenCache:
 
 
 def _count_done(mark: Path, key: Mapping[str, object]) -> int:
-    """Returns how many pictures of exactly this list and this tower are done already."""
+    """Returns how many pictures of exactly this list, tower and precision are done."""
     try:
         raw = json.loads(mark.read_text())
     except (OSError, ValueError):
@@ -122,7 +126,7 @@ def tower_tokens(tower: InstructBlip, crops: np.ndarray) -> np.ndarray:
     std = torch.tensor(CLIP_STD).view(1, 3, 1, 1)
     pixels = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255 - mean) / std
     # In the untrained bridge the layer norm after the cut has no weights yet.
-    return tower.vision_features(pixels).half().numpy()
+    return tower.vision_features(pixels.to(tower.device)).half().cpu().numpy()
 
 
 def pooled(tokens: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ something measured in the same run, in turn. Aims are for one H100; a reduced mo
 """
 
 import argparse
-import os
 import platform
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 import torch
 
+from antifake.core.decoder import jobs_beside_gpu, usable_cores
 from antifake.core.instructblip import DTYPES
 from antifake.core.precision import Precision, choose
 
@@ -24,6 +24,7 @@ from .clock import say
 from .files import files
 from .memory import memory
 from .model import config_of, skeleton
+from .qformer import qformer
 from .setting import Bench, Scale
 from .table import Table
 from .tuning import long_tuning, tuning
@@ -35,6 +36,7 @@ PARTS = {
     "tuning": tuning,
     "files": files,
     "memory": memory,
+    "qformer": qformer,
     "long": long_tuning,
 }
 """The most important parts first, in case the time runs out; memory last, as it drops the model."""
@@ -50,7 +52,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", help="cuda, cuda:1, cpu; the best for none")
     parser.add_argument("--dtype", choices=DTYPES, help="of the products; the best for none")
     parser.add_argument("--batches", help="such as 1,8,64")
-    parser.add_argument("--jobs", type=int, default=len(cores()), help="processes that decode")
+    parser.add_argument("--jobs", type=int, default=jobs_beside_gpu(), help="processes that decode")
     parser.add_argument("--layers", type=int, help="in each part of the model, instead of all")
     parser.add_argument("--tiny", action="store_true", help="narrow, two layers, a few pictures")
     options = parser.parse_args(arguments)
@@ -60,13 +62,6 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     if not (torch.cuda.is_available() or options.device):
         parser.error("There is no graphics card here. To see that it runs: --device cpu --tiny")
     return options
-
-
-def cores() -> list[int]:
-    """Returns the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def main(arguments: list[str]) -> int:
@@ -108,7 +103,7 @@ def header(config: dict[str, Any], precision: Precision, *, is_whole: bool) -> l
     numbers = sum(parameter.numel() for parameter in skeleton(config).parameters())
     reduced = "" if is_whole else " REDUCED: these figures say nothing of the true size."
     return [
-        f"{device_name(precision.device)}; {len(cores())} cores, {platform.platform()}",
+        f"{device_name(precision.device)}; {usable_cores()} cores, {platform.platform()}",
         f"{versions}, CUDA {torch.version.cuda}, Python {platform.python_version()}, {commit()}",
         f"{numbers / 1e9:.3g} billion random numbers, layers {layers}, {precision}.{reduced}",
     ]

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
-from antifake.core.instructblip import InstructBlip, Question
+from antifake.core.cuda_graphs import captured
+from antifake.core.instructblip import InstructBlip, Question, run_dtype
 from antifake.core.precision import Precision
 
 from .model import QFORMER_WORDS, WORDS, skeleton
@@ -88,56 +89,91 @@ def flops(found: Counter[Product], *, teaching: bool = False) -> int:
     return sum(n * one.flops for one, n in found.items() if one.teaches or not teaching)
 
 
-class Products:
-    """The products of a whole batch in the run dtype, as one work to measure.
+L2_BYTES = 100 * 10**6
+"""More than the L2 cache of any GPU (an H100 has 50 MB)."""
 
-    Operands are random, as zeros would let a GPU run faster than it can. Those of one shape are
-    shared.
+
+class Products:
+    """The products of a whole batch, each in its part's dtype, as one work to measure.
+
+    Operands are random, as zeros would let a GPU run faster than it can. Inputs of one shape are
+    shared, as the model's are in the L2 cache, too, when a layer has just computed them. Weights
+    are not: their copies are used in turn, so that each is read from the GPU's memory. On a GPU
+    all are launched as one CUDA graph; otherwise launching would take longer than a small batch.
     """
 
     def __init__(
-        self, found: Counter[Product], batch: int, precision: Precision, *, teaching: bool = False
+        self,
+        found: Counter[Product],
+        batch: int,
+        precision: Precision,
+        *,
+        teaching: bool = False,
+        half_qformer: bool = False,
     ) -> None:
-        """With `teaching` also the gradients' products, for all layers that pass one on."""
-        self._precision = precision
-        self._inputs: dict[tuple[int, int], Tensor] = {}
-        self._todo: list[tuple[Tensor, Tensor, int]] = []
+        """With `teaching` also the gradients' products, for all layers that pass one on.
+
+        `half_qformer`: the Q-Former, too, in the dtype of the rest.
+        """
+        self._precision, self._half_qformer = precision, half_qformer
+        self._inputs: dict[tuple[int, int, torch.dtype], Tensor] = {}
+        self._todo: list[tuple[Tensor, list[Tensor], int]] = []
+        self._graph: torch.cuda.CUDAGraph | None = None
         self.flops = batch * (flops(found) + (flops(found, teaching=True) if teaching else 0))
         for one, count in found.items():
-            weight = self._random(one.outer, one.inner)
-            self._todo.append((self._input(batch * one.rows, one.inner), weight, count))
+            weights = self._copies(one, count)
+            x = self._input(batch * one.rows, one.inner, weights[0].dtype)
+            self._todo.append((x, weights, count))
             if teaching and one.teaches:
-                gradient = self._input(batch * one.rows, one.outer)
-                self._todo.append((gradient, weight.t(), count))
+                gradient = self._input(batch * one.rows, one.outer, weights[0].dtype)
+                self._todo.append((gradient, [weight.t() for weight in weights], count))
+        if precision.device.type == "cuda":
+            self._graph, _ = captured(self._run)
 
-    def _input(self, rows: int, width: int) -> Tensor:
-        shape = rows, width
+    def _copies(self, one: Product, count: int) -> list[Tensor]:
+        """Returns weights [outer, inner], as many as exceed the L2 cache, but at most `count`."""
+        dtype = self.dtype_of(one.part)
+        n = -(-L2_BYTES // (one.outer * one.inner * dtype.itemsize))
+        if self._precision.device.type == "cpu":
+            n = 1  # drawing them would take longer than the measurement
+        return [self._random(one.outer, one.inner, dtype) for _ in range(min(count, n))]
+
+    def dtype_of(self, part: str) -> torch.dtype:
+        """Returns the dtype in which the model makes this part's products."""
+        half = self._precision.dtype
+        return half if self._half_qformer else run_dtype(f"{part}.", half)
+
+    def _input(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+        shape = rows, width, dtype
         if shape not in self._inputs:
-            self._inputs[shape] = self._random(rows, width)
+            self._inputs[shape] = self._random(rows, width, dtype)
         return self._inputs[shape]
 
-    def _random(self, rows: int, width: int) -> Tensor:
-        where = self._precision
-        return torch.randn(rows, width, device=where.device, dtype=where.dtype)
+    def _random(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+        return torch.randn(rows, width, device=self._precision.device, dtype=dtype)
+
+    def __call__(self) -> None:
+        if self._graph:
+            self._graph.replay()
+        else:
+            self._run()
 
     @torch.no_grad()
-    def __call__(self) -> None:
-        for x, weight, count in self._todo:
-            for _ in range(count):
-                functional.linear(x, weight)
+    def _run(self) -> None:
+        for x, weights, count in self._todo:
+            for i in range(count):
+                functional.linear(x, weights[i % len(weights)])
 
 
-class Copying:
-    """Copies within the device's memory: each byte is read once and written once."""
+class Reading:
+    """Reads a gigabyte of the device's memory once and writes next to nothing."""
 
     def __init__(self, place: torch.device) -> None:
-        n_bytes = 2**30 if place.type == "cuda" else 2**26
-        self._from = torch.ones(n_bytes, dtype=torch.uint8, device=place)
-        self._to = torch.empty_like(self._from)
-        self.moved = 2 * n_bytes
+        self.n_bytes = 2**30 if place.type == "cuda" else 2**26
+        self._numbers = torch.ones(self.n_bytes // 4, dtype=torch.float32, device=place)
 
     def __call__(self) -> None:
-        self._to.copy_(self._from)
+        self._numbers.sum()
 
 
 def only(found: Counter[Product], parts: Iterable[str]) -> Counter[Product]:

@@ -42,13 +42,23 @@ def resident(bench: Bench, detector: Detector, name: str) -> None:
     beside = f"its numbers alone: {gb(numbers)}"
     bench.table.add(Line(f"memory, {name}, at rest", gb(taken), taken / numbers, beside))
     if bench.place.type == "cuda":
-        batch = max(bench.scale.batches)
-        torch.cuda.reset_peak_memory_stats(bench.place)
-        detector.margins(bench.crops(batch))
-        peak = torch.cuda.max_memory_allocated(bench.place)
-        bench.table.add(
-            Line(f"  {name}, at most, batch {batch}", gb(peak), peak / taken, "at rest")
-        )
+        at_most(bench, detector, name)
+
+
+def at_most(bench: Bench, detector: Detector, name: str) -> None:
+    """Measures the peak of tensors, and what torch reserves for them and for CUDA graphs."""
+    batch, taken = max(bench.scale.batches), bench.resident_bytes
+    torch.cuda.reset_peak_memory_stats(bench.place)
+    detector.margins(bench.crops(batch))
+    peak = torch.cuda.max_memory_allocated(bench.place)
+    bench.table.add(Line(f"  {name}, at most, batch {batch}", gb(peak), peak / taken, "at rest"))
+    for size in bench.scale.batches:
+        for _ in range(3):  # the second time a small batch is recorded as a CUDA graph
+            detector.margins(bench.crops(size))
+    reserved = torch.cuda.max_memory_reserved(bench.place)
+    free, total = torch.cuda.mem_get_info(bench.place)
+    beside = f"at rest; all that the card has given: {gb(total - free)}"
+    bench.table.add(Line("  reserved, with graphs", gb(reserved), reserved / taken, beside))
 
 
 def speed(bench: Bench, detector: Detector, name: str) -> None:

@@ -4,6 +4,7 @@ import gc
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -125,7 +126,9 @@ def collect(place: torch.device) -> None:
     """Frees memory without references, such as the frames of an error."""
     gc.collect()
     if place.type == "cuda":
-        torch.cuda.empty_cache()
+        # A failed recording can break CUDA: the table so far must not be lost with it.
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def allocated(place: torch.device) -> int:

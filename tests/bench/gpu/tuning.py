@@ -24,8 +24,6 @@ from .floors import Products, only
 from .setting import Bench
 from .table import Aim, Line
 
-JOBS = 2
-"""Number of processes that decode, as in `antifake train`."""
 SETTINGS = replace(CORRECTIONS, epochs=10, patience=0)
 AFTER_TOWER = ("qformer", "language_projection", "language_model")
 """The parts that are still computed if features are kept."""
@@ -91,7 +89,7 @@ def add_seconds(bench: Bench, what: str, took_s: float, beside: str) -> None:
 
 
 def decoding(bench: Bench) -> Decoder:
-    return Decoder(JOBS, bench.image_size)
+    return Decoder(bench.scale.jobs, bench.image_size)
 
 
 def surveyed(bench: Bench, folder: Path, decoder: Decoder, count: int) -> list[Sample]:

@@ -10,7 +10,7 @@ from antifake.core.detector import Detector
 from antifake.core.images import Pixels
 
 from .clock import say, timed
-from .floors import Copying, Products, only, weight_bytes
+from .floors import Products, Reading, only, weight_bytes
 from .model import TOKENS
 from .setting import Bench
 from .table import Aim
@@ -35,17 +35,17 @@ def one_picture(bench: Bench, detector: Detector) -> None:
 
     A graphics card waits for the weights, a processor for the products.
     """
-    crops, copying = bench.crops(1), Copying(bench.place)
+    crops, reading = bench.crops(1), Reading(bench.place)
     alone = Products(bench.products, 1, bench.precision)
-    verdict_s, plain_s, copy_s, alone_s = timed(
+    verdict_s, plain_s, read_s, alone_s = timed(
         bench.place,
         lambda: detector.margins(crops),
         lambda: one_by_one(detector, crops),
-        copying,
+        reading,
         alone,
         for_s=bench.scale.for_s,
     )
-    n_bytes, per_s = weight_bytes(detector.model), copying.moved / copy_s
+    n_bytes, per_s = weight_bytes(detector.model), reading.n_bytes / read_s
     floor = f"reading {n_bytes / 1e9:.2f} GB of weights at {per_s / 1e9:.0f} GB/s"
     aim = Aim(at_most=2.0)
     bench.table.ms("verdict, batch 1", verdict_s, floor, n_bytes / per_s, aim, pictures=1)
