@@ -96,6 +96,13 @@ class Decoder:
                 self._add_child()
         return self
 
+    def grow(self, jobs: int) -> None:
+        """Adds children until there are `jobs`. Must not be called while another thread decodes."""
+        with self._lock:
+            for _ in range(jobs - len(self._children) if self._children else 0):
+                self._add_child()
+            self._jobs = max(self._jobs, jobs)
+
     def fit(self, size: int) -> None:
         """Sets the crop size. Must not be called while another thread decodes."""
         if size != self._limits.size:

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def loaded(
-    model: str | None, prompt: str | None, jobs: int = 1
+    model: str | None, prompt: str | None, jobs: int | None = 1
 ) -> Iterator[tuple["Detector", "Decoder"]]:
     """Yields a detector and a decoder, both ready. Raises ModelError.
 
     `model` and `prompt` are names; None stands for the active ones. The decoder starts first, in
-    `jobs` processes, while torch is still being imported.
+    `jobs` processes, while torch is still being imported. None: one beside a processor, which
+    needs its cores for the model; beside a graphics card as many as keep it busy.
     """
-    from .decoder import Decoder
+    from .decoder import Decoder, jobs_beside_gpu
 
     where = user_home()
     bundle = ensure_model(where, model)
-    with Decoder(jobs=jobs, size=bundle.manifest.image_size) as decoder:
+    with Decoder(jobs=jobs or 1, size=bundle.manifest.image_size) as decoder:
         from .detector import detector_of
         from .dtype_benchmark import DtypeBenchmark
         from .precision import use_physical_cores
@@ -50,6 +51,8 @@ def loaded(
         drift = check_if_changed(detector, where.root / "selfcheck.json")
         for sentence in filter(None, (warning, drift)):
             say(sentence, err="yellow")
+        if jobs is None and detector.model.device.type == "cuda":
+            decoder.grow(jobs_beside_gpu())
         yield detector, decoder
 
 

@@ -30,7 +30,11 @@ from antifake.core.terminal import (
 @click.option(
     "--fail-on", type=click.Choice(["fake", "unsure"]), help="End with 10 where such were found."
 )
-@click.option("--jobs", default=1, type=click.IntRange(1, 64), help="Decoders beside the model.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Processes that decode (1; with a graphics card up to 16).",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show how sure the verdicts are, in percent.")
 @model_option
 @prompt_option
@@ -43,7 +47,7 @@ def scan(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     fail_on: str | None,
-    jobs: int,
+    jobs: int | None,
     verbose: bool,
     model: str | None,
     prompt: str | None,

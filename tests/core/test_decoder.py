@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+import torch
 from kit.pace import within
 from kit.shared import shared_data
 from PIL import Image
 
+from antifake.core import detector as detector_module
 from antifake.core import images
+from antifake.core.catalog import Home
 from antifake.core.decoder import (
     MEMORY_BYTES,
     Decoded,
@@ -30,6 +34,8 @@ from antifake.core.decoder import (
     usable_cores,
 )
 from antifake.core.errors import AntifakeError
+from antifake.core.instructblip import InstructBlip
+from antifake.core.loading import loaded
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither limits nor signals")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc and pidfd")
@@ -353,6 +359,54 @@ def test_closing_does_not_wait_for_a_picture() -> None:
             answer = threads.submit(decoder.decode, photo())
         # Closed before or after the child was asked: both may happen.
         assert isinstance(answer.exception(timeout=within(10)), AntifakeError | None)
+
+
+def test_a_decoder_that_has_grown_uses_all_its_children() -> None:
+    with Decoder() as decoder:
+        before = pids(decoder)
+        decoder.grow(3)
+        decoder.grow(2)
+        assert len(pids(decoder)) == 3
+        assert before < pids(decoder)
+        found = [one.picture for _, one in decoder.decode_many([photo()] * 6)]
+        assert len(found) == 6
+        assert all(found)
+
+
+def test_a_decoder_grows_before_it_is_started() -> None:
+    decoder = Decoder()
+    decoder.grow(2)
+    assert pids(decoder) == set()
+    with decoder:
+        assert len(pids(decoder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("jobs", "device", "expected"),
+    [(None, "cpu", 1), (None, "cuda", 3), (2, "cuda", 2), (1, "cuda", 1)],
+)
+def test_a_scan_beside_a_graphics_card_decodes_in_more_processes(
+    tiny_home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    jobs: int | None,
+    device: str,
+    expected: int,
+) -> None:
+    """The tiny model stays on the processor; only what it says of its device is changed."""
+    monkeypatch.setattr("antifake.core.loading.user_home", lambda: tiny_home)
+    monkeypatch.setattr("antifake.core.decoder.jobs_beside_gpu", lambda: 3)
+    monkeypatch.setattr("antifake.core.selfcheck.check_if_changed", lambda *_: None)
+    monkeypatch.setattr(InstructBlip, "device", torch.device("cpu"))
+    make = detector_module.detector_of
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        detector, warning = make(*args, **kwargs)
+        monkeypatch.setattr(InstructBlip, "device", torch.device(device))
+        return detector, warning
+
+    monkeypatch.setattr(detector_module, "detector_of", made)
+    with loaded(None, None, jobs) as (_, decoder):
+        assert len(pids(decoder)) == expected
 
 
 def test_decoders_beside_a_gpu_leave_it_a_thread_and_the_system_a_core() -> None:
