@@ -112,7 +112,10 @@ class Client:
     def correct(
         self, names: Sequence[str], label: str, note: str = "", *, source: str
     ) -> list[Check]:
-        """Records what the user says these pictures are; `source` is "cli" or "tray"."""
+        """Records what the user says these pictures are; `source` is "cli" or "tray".
+
+        The label "right" confirms the verdict of each picture.
+        """
         body = {"ids": list(names), "label": label, "note": note, "source": source}
         return list(self.post("/labels:batch", body)["checks"])
 

@@ -81,6 +81,11 @@ class Answer:
         return percent(check.label, check.p_fake)
 
     @property
+    def can_be_confirmed(self) -> bool:
+        """Whether "Yes, that's right" says something that the user has not said of this picture."""
+        return self.entry.correction is None and self.label in ("real", "fake")
+
+    @property
     def explanation(self) -> list[str]:
         """The verdict in sentences: who gave it, what it means and what it does not mean."""
         return [*self._about_correction(), *self._about_model()]

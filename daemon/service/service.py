@@ -11,7 +11,7 @@ from antifake.daemon.store import Store, checks, corrections, exchange, forgetti
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.exchange import Form, Imported
-from antifake.daemon.store.history import Count, Filter
+from antifake.daemon.store.history import Count, Entry, Filter
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
 from antifake.daemon.worker.model_process import ModelState
@@ -21,6 +21,8 @@ from .checks import CheckRequest, Checks
 from .events import Events
 from .settings import Settings
 from .status import State, Status
+
+NOTHING_TO_CONFIRM = "There is no verdict to confirm. Say what it is: real, or AI-made."
 
 
 class Folders(Protocol):
@@ -128,6 +130,20 @@ class Service:
             answers = [Answer(entry) for entry in history.entries(session, found)]
         return self._tell(answers)
 
+    def confirm(self, names: Collection[str], source: Source, note: str = "") -> list[Answer]:
+        """Records that the verdicts of these pictures are right, as if the user had given them.
+
+        What the user has said of a picture before stays as it is. Raises AntifakeError if a verdict
+        is neither real nor AI-made, and NotThereError; then nothing has changed.
+        """
+        with self.store.writing(durable=True) as session:
+            found = [checks.get(session, name) for name in names]
+            for label, sha256s in _verdicts(history.entries(session, found)).items():
+                correction = NewCorrection(label, source, note)
+                corrections.correct(session, sha256s, correction, self.clock())
+            answers = [Answer(entry) for entry in history.entries(session, found)]
+        return self._tell(answers)
+
     def undo(self, names: Collection[str], source: Source) -> list[Answer]:
         """Undoes the last correction of each picture; the one before it counts again."""
         with self.store.writing(durable=True) as session:
@@ -166,6 +182,19 @@ class Service:
     def dismiss_notices(self) -> None:
         """The user has read the notices."""
         self.status.dismiss_notices()
+
+
+def _verdicts(entries: Iterable[Entry]) -> dict[Label, list[str]]:
+    """Returns the hashes of the pictures to confirm, by the verdict that is shown."""
+    shown = [answer for answer in map(Answer, entries) if answer.entry.correction is None]
+    if not all(answer.can_be_confirmed for answer in shown):
+        raise AntifakeError(NOTHING_TO_CONFIRM)
+    verdicts: dict[Label, list[str]] = {}
+    for answer in shown:
+        sha256, label = answer.entry.check.sha256, answer.label
+        if sha256 and label and sha256 not in verdicts.setdefault(label, []):
+            verdicts[label].append(sha256)
+    return verdicts
 
 
 def _pictures(found: Sequence[Check]) -> list[str]:

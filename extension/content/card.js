@@ -81,6 +81,24 @@
     return { notes, links };
   }
 
+  /**
+   * What a person can say of a picture. To confirm a verdict is to give the same one.
+   *
+   * @param {Outcome} outcome
+   * @returns {Action[]}
+   */
+  function judgements({ tone }) {
+    const right = { text: words.say("card_say_right"), icon: "right" };
+    const real = { text: words.say("card_say_real"), icon: "real" };
+    const made = { text: words.say("card_say_made"), icon: "made" };
+    /** @type {Action[]} */
+    const both = [
+      { id: "real", ...(tone === "real" ? right : real) },
+      { id: "fake", ...(tone === "made" ? right : made) },
+    ];
+    return tone === "made" ? both.reverse() : both;
+  }
+
   /** @param {CardRequest} request @param {Outcome} outcome @returns {View} */
   function viewOfDone(request, outcome) {
     const { notes, links } = surroundings(request);
@@ -92,8 +110,7 @@
     /** @type {Action[]} */
     const actions = [];
     if (outcome.canCorrect && (!outcome.said || outcome.said.isNearCopy)) {
-      actions.push({ id: "real", text: words.say("card_say_real"), icon: "real" });
-      actions.push({ id: "fake", text: words.say("card_say_made"), icon: "made" });
+      actions.push(...judgements(outcome));
     }
     if (outcome.canUndo) {
       actions.push({ id: "undo", text: words.say("card_undo") });

@@ -33,6 +33,7 @@
       ["circle", { cx: 10, cy: 10, r: 7.8, opacity: 0.25 }],
       ["path", { class: "turning", d: "M10 2.2A7.8 7.8 0 0 1 17.8 10" }],
     ],
+    right: [["path", { d: "m3.6 10.6 4.3 4.3 8.5-9.8" }]],
     close: [["path", { d: "M4 4 16 16M16 4 4 16" }]],
   };
   const SOLID = new Set(["made", "real", "unsure"]);

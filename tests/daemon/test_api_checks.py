@@ -325,6 +325,20 @@ def test_a_correction_of_many_pictures_is_done_for_all_or_none(daemon):
     assert daemon.get(f"/checks/{ids[0]}").json["said"] is None
 
 
+def test_verdicts_are_confirmed_and_the_confirmation_is_undone(daemon):
+    checks = [daemon.check(png(seed)).json for seed in range(60, 66)]
+    told = [one for one in checks if one["label"] in ("real", "fake")]
+    place = f"/checks/{told[0]['id']}/label"
+    first = daemon.send("PUT", place, {"label": "right", "note": "I was there"}).json
+    assert first["said"]["label"] == told[0]["label"]
+    ids = {"ids": [one["id"] for one in told]}
+    found = daemon.post("/labels:batch", {**ids, "label": "right"}).json["checks"]
+    assert [one["said"]["label"] for one in found] == [one["label"] for one in told]
+    assert found[0] == first
+    daemon.post("/labels:undo", ids)
+    assert daemon.get(f"/checks/{told[0]['id']}").json == told[0]
+
+
 def test_a_picture_that_was_never_read_cannot_be_corrected(daemon):
     """Nothing to undo is a conflict too. Both are answered with a message, not an error 500."""
     check = daemon.check(png(18)).json

@@ -489,8 +489,23 @@ def test_the_users_label_overrides_the_model_and_can_be_undone(ids):
     assert "nothing to undo" in run("label", "undo", ids[0], code=1).stderr
 
 
+@BOTH_WAYS
+@pytest.mark.usefixtures("way")
+def test_the_user_says_that_verdicts_are_right(ids):
+    """Each picture gets its own verdict, all or none."""
+    assert "no verdict to confirm" in run("label", ids[0], ids[2], "right", code=1).stderr
+    assert shown("--corrected") == []
+    told = run("label", ids[0], ids[1], "right").stderr
+    assert f"{ids[0]}  You said: real" in told
+    assert f"{ids[1]}  You said: AI-made" in told
+    run("label", "undo", ids[0], ids[1])
+    assert shown("--corrected") == []
+
+
 @pytest.mark.usefixtures("where")
-@pytest.mark.parametrize("words", [("undo",), ("ai",), ("3a", "fake"), ("3a",), ("3a", "AI")])
+@pytest.mark.parametrize(
+    "words", [("undo",), ("ai",), ("3a", "fake"), ("3a",), ("right",), ("3a", "AI")]
+)
 def test_an_unknown_label_is_a_usage_error(words):
     assert "antifake label ID ai" in run("label", *words, code=2).stderr
 

@@ -228,6 +228,36 @@ def test_undo_restores_the_former_label_with_its_note(here, me):
     assert change(me, "undo", ids=[one.id]).status_code == 409
 
 
+def test_each_verdict_is_confirmed_as_it_is_and_what_was_said_before_stays(here, me):
+    made, real = here.add("a.jpg", label="fake"), here.add("b.jpg", label="real")
+    said = here.add("c.jpg", label="fake")
+    here.service.correct([said.id], "real", "cli", "my own photo")
+    before = here.service.get(said.id)
+    answer = change(me, "label", ids=[made.id, real.id, said.id], label="right", note="")
+    assert answer.json["said"] == "You said that 3 verdicts are right."
+    found = [here.service.get(one.id).correction for one in (made, real)]
+    assert [(one.label, one.source) for one in found] == [("fake", "page"), ("real", "page")]
+    assert here.service.get(said.id) == before
+    assert change(me, "undo", ids=[made.id]).status_code == 200
+    assert here.service.get(made.id).correction is None
+
+
+def test_what_the_user_said_of_a_near_copy_is_confirmed_too(here, me):
+    first, near = (here.add(name, phash=0x5A5A_1234_9ABC_0F0F) for name in ("a.jpg", "b.jpg"))
+    here.service.correct([first.id], "fake", "page")
+    answer = change(me, "label", ids=[near.id], label="right", note="")
+    assert answer.json["said"] == "You said: AI-made."
+    assert here.service.get(near.id).entry.correction.label == "fake"
+
+
+@pytest.mark.parametrize("label", ["unsure", None])
+def test_where_there_is_no_verdict_nothing_is_confirmed(here, me, label):
+    made, other = here.add("a.jpg", label="fake"), here.add("b.jpg", label=label, p_fake=0.5)
+    answer = change(me, "label", ids=[made.id, other.id], label="right", note="")
+    assert (answer.status_code, "no verdict to confirm" in answer.json["error"]) == (409, True)
+    assert here.service.get(made.id).correction is None
+
+
 def test_a_picture_that_was_never_read_cannot_be_corrected(here, me):
     one = here.add_failed("broken.gif", "It is not a picture.")
     answer = change(me, "label", ids=[one.id], label="real", note="")

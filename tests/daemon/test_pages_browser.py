@@ -36,6 +36,7 @@ SHOWN = [
 ]
 WAIT_MS = 5_000
 IT_IS_REAL = re.compile("^It.s real")
+THAT_IS_RIGHT = re.compile("^Yes, that.s right")
 HOSTILE = [
     "<img src=x onerror=alert(1)><script>alert(2)</script>.png",
     "n" * 180 + ".jpg",
@@ -255,6 +256,47 @@ def test_many_are_corrected_by_keyboard_and_undone_with_the_button(here, desk):
     assert here.service.get(word.id) == word
 
 
+def test_verdicts_are_confirmed_by_keyboard_and_undone(here, desk):
+    fill(here)
+    page = desk.open()
+    desk.keys("j j y")
+    expect(desk.verdict("sunset")).to_have_text("You said: real")
+    desk.keys("z")
+    expect(desk.verdict("sunset")).to_have_text("Likely real 96 %")
+    page.get_by_label("Select all on this page").check()
+    page.locator("#bulk").get_by_role("button", name=THAT_IS_RIGHT).click()
+    desk.toast("You said that 7 verdicts are right.")
+    expect(desk.verdict("meme")).to_have_text("You said: AI-made")
+    expect(desk.verdict("kitchen")).to_have_text("You said: real")
+    expect(desk.verdict("screenshot")).to_have_text("Cannot tell")
+    desk.row("screenshot").locator("a.name").focus()
+    desk.keys("y")
+    desk.toast("no verdict to confirm")
+
+
+def test_a_verdict_is_confirmed_on_its_own_page_and_in_the_review(here, desk):
+    one = here.add("cat.jpg", label="fake", thumb=scene(5))
+    unsure = here.add("dog.jpg", label="unsure", thumb=scene(6), at=ago(hours=1))
+    page = desk.open(f"/picture/{unsure.id}")
+    expect(page.get_by_role("button", name=IT_IS_REAL)).to_be_visible()
+    expect(page.get_by_role("button", name=THAT_IS_RIGHT)).to_have_count(0)
+    desk.keys("y")
+    desk.open(f"/picture/{one.id}")
+    page.get_by_role("button", name=THAT_IS_RIGHT).click()
+    expect(page.locator(".big")).to_contain_text("You said: AI-made")
+    expect(page.get_by_role("button", name=THAT_IS_RIGHT)).to_have_count(0)
+    desk.keys("z")
+    expect(page.locator(".big")).to_contain_text("AI-made 94 %")
+    desk.open("/review")
+    desk.keys("y")
+    expect(page.locator(".judged .name")).to_have_text("dog.jpg")
+    desk.keys("s")
+    desk.keys("y")
+    expect(page.locator(".empty")).to_contain_text("1 picture you skipped")
+    assert here.service.get(one.id).entry.correction.label == "fake"
+    assert here.service.get(unsure.id).correction is None
+
+
 def test_a_picture_that_could_not_be_read_is_left_out_of_corrections(here, desk):
     here.add("fine.jpg")
     here.add_failed("broken.jpg", "It ends in the middle.")
@@ -351,8 +393,13 @@ def test_new_pictures_are_announced_and_move_nothing(here, desk):
 def test_corrections_and_deletions_made_elsewhere_show_on_the_page(here, desk):
     fill(here)
     page = desk.open()
+    for name in ("near.jpg", "copy.jpg"):
+        near = here.add(name, phash=0x5A5A_1234_9ABC_0F0F)
+    desk.open()
     here.service.correct(list(id_of(here, "meme")), "real", "tray")
     expect(desk.verdict("meme")).to_have_text("You said: real")
+    here.service.correct([near.id], "fake", "tray")
+    expect(desk.verdict("near.jpg")).to_have_text("You said: AI-made")
     kitchen = here.service.get(next(id_of(here, "kitchen"))).entry.check
     here.add("again.jpg", sha256=kitchen.sha256, at=ago(minutes=30))
     desk.open()

@@ -3,7 +3,7 @@
 import re
 
 from kit.daemon import Asked
-from kit.desk import IT_IS_MADE, IT_IS_REAL, Desk, has_verdict, image
+from kit.desk import IT_IS_MADE, THAT_IS_RIGHT, Desk, has_verdict, image
 from kit.extension import OPTIONS, ORIGIN
 from kit.overlays import card
 from kit.sites import CDN
@@ -51,7 +51,7 @@ def test_from_pairing_to_a_corrected_picture_in_the_history(desk: Desk, with_min
     assert "Original file" in found.text
     found.press(IT_IS_MADE)
     desk.card("You said: AI-made").press("Undo")
-    desk.card(lambda text: "%" in text and "You said" not in text).press(IT_IS_REAL)
+    desk.card(lambda text: "%" in text and "You said" not in text).press(THAT_IS_RIGHT)
     desk.card("You said: real")
 
     (row,) = desk.history()
@@ -161,7 +161,7 @@ def test_the_worker_is_dead_when_the_person_corrects(connected: Desk) -> None:
     connected.ask()
     found = connected.verdict()
     connected.browser.kill_worker()
-    found.press(IT_IS_REAL)
+    found.press(THAT_IS_RIGHT)
     said = connected.card("You said: real")
     connected.browser.kill_worker()
     said.press("Undo")

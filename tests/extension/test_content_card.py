@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
-from kit.desk import IT_IS_MADE, IT_IS_REAL
+from kit.desk import IT_IS_MADE, IT_IS_REAL, THAT_IS_RIGHT
 from kit.overlays import attributes, card, cards, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
@@ -65,7 +65,7 @@ def test_the_card_says_the_word_how_sure_why_and_what_was_judged(content: Conten
     found = open_card(content, page)
     told = ["AI-made", "Sure to 97 %", "The model finds traces", "Original file, 1600 x 1200"]
     assert [found.text.index(one) for one in told] == sorted(found.text.index(one) for one in told)
-    assert set(found.buttons) == {"Close", IT_IS_REAL, IT_IS_MADE, "Details"}
+    assert set(found.buttons) == {"Close", THAT_IS_RIGHT, IT_IS_REAL, "Details"}
     dialog = found.with_role("dialog")[0]
     assert attributes(dialog)["aria-labelledby"] == "word"
     assert [name_of(one) for one in found.with_role("status")] == ["AI-made. Sure to 97 %"]
@@ -81,10 +81,31 @@ def test_a_correction_and_its_undo(content: Content) -> None:
     assert IT_IS_REAL not in said.buttons
     assert "Original file" in said.text
     said.press("Undo")
-    card(page, IT_IS_MADE).press("Details")
+    card(page, THAT_IS_RIGHT).press("Details")
     eventually(lambda: content.asked("picture.details"))
     told = [(one["type"], one.get("label")) for one in content.asked("picture.")[1:]]
     assert told == [("picture.correct", "real"), ("picture.undo", None), ("picture.details", None)]
+
+
+@pytest.mark.parametrize(
+    ("tone", "offered", "label"),
+    [
+        ("made", [THAT_IS_RIGHT, IT_IS_REAL], "fake"),
+        ("real", [THAT_IS_RIGHT, IT_IS_MADE], "real"),
+        ("unsure", [IT_IS_REAL, IT_IS_MADE], "real"),
+    ],
+)
+def test_a_verdict_is_confirmed_with_one_press(content, tone, offered, label) -> None:
+    """Where the model cannot tell, there is nothing to confirm."""
+    content.answer(check=DONE | {"tone": tone})
+    page = content.open(PICTURES)
+    found = open_card(content, page)
+    assert [
+        one for one in found.buttons if one in (THAT_IS_RIGHT, IT_IS_REAL, IT_IS_MADE)
+    ] == offered
+    found.press(offered[0])
+    card(page, "You said")
+    assert [one["label"] for one in content.asked("picture.correct")] == [label]
 
 
 def test_a_refused_correction_is_said_and_the_verdict_stays(content: Content) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from kit.daemon import Asked
-from kit.desk import IT_IS_MADE, IT_IS_REAL, Picture
+from kit.desk import IT_IS_MADE, THAT_IS_RIGHT, Picture
 from kit.extension import OPTIONS, POPUP, SCOPES
 from kit.firefox_extension import Firefox, firefox_with_extension, unpacked
 from kit.gallery import ASKS, FILE, SCREEN
@@ -109,7 +109,7 @@ def test_from_pairing_to_a_corrected_picture_in_the_history(paired: Here) -> Non
     browser.press("Undo")
     browser.card("The model", without="You said")
     assert paired.row(holiday)["said"] is None
-    browser.press(IT_IS_REAL)
+    browser.press(THAT_IS_RIGHT)
     browser.card("You said: real")
 
     row = paired.row(holiday)

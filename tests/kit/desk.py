@@ -15,6 +15,7 @@ from playwright.sync_api import Page
 
 IT_IS_REAL = "It\N{RIGHT SINGLE QUOTATION MARK}s real"
 IT_IS_MADE = "It\N{RIGHT SINGLE QUOTATION MARK}s AI-made"
+THAT_IS_RIGHT = "Yes, that\N{RIGHT SINGLE QUOTATION MARK}s right"
 _NUMBERS = count(10_000)
 
 

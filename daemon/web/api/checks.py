@@ -8,7 +8,6 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, jsonify, request
 
-from antifake.core import Label
 from antifake.core.errors import ModelError, UnreadableImageError
 from antifake.daemon.service import Answer, CheckRequest, Ticket
 from antifake.daemon.store.jobs import Priority
@@ -86,8 +85,8 @@ def get_thumbnail(name: str) -> Response:
 @routes.input(schemas.NewCorrection, arg_name="body")
 @routes.output(schemas.Check)
 def put_label(name: str, body: dict[str, Any]) -> Response:
-    """Label a picture; the label overrides the model"""
-    return _corrected([name], body["label"], _source_of(body), body["note"])
+    """Label a picture; the label overrides the model. "right" confirms the verdict"""
+    return _one(_said([name], body))
 
 
 @routes.delete("/checks/<name>/label")
@@ -95,7 +94,7 @@ def put_label(name: str, body: dict[str, Any]) -> Response:
 @routes.output(schemas.Check)
 def delete_label(name: str) -> Response:
     """Remove the label of a picture"""
-    return _corrected([name], None, _source())
+    return _one(service().correct([name], None, _source()))
 
 
 @routes.post("/labels:batch")
@@ -104,8 +103,7 @@ def delete_label(name: str) -> Response:
 @routes.output(schemas.Checks)
 def label_many(body: dict[str, Any]) -> Response:
     """Label many pictures, all or none"""
-    source = _source_of(body)
-    return _many(service().correct(body["ids"], body["label"], source, body["note"]))
+    return _many(_said(body["ids"], body))
 
 
 @routes.post("/labels:undo")
@@ -211,9 +209,17 @@ def _not_yet(ticket: Ticket) -> Response:
     return response
 
 
-def _corrected(names: list[str], label: Label | None, source: Source, note: str = "") -> Response:
-    (found,) = service().correct(names, label, source, note)
-    return jsonify(serialize.check(found, caller()))
+def _said(names: list[str], body: dict[str, Any]) -> list[Answer]:
+    """Records what the user says of these pictures."""
+    label, note, source = body["label"], body["note"], _source_of(body)
+    if label == schemas.RIGHT:
+        return service().confirm(names, source, note)
+    return service().correct(names, label, source, note)
+
+
+def _one(found: list[Answer]) -> Response:
+    (answer,) = found
+    return jsonify(serialize.check(answer, caller()))
 
 
 def _many(found: list[Answer]) -> Response:

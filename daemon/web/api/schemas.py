@@ -29,6 +29,8 @@ from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store.tables import Source
 
 LABELS = ["real", "fake", "unsure"]
+RIGHT = "right"
+"""Confirms the verdict that is shown, whichever it is."""
 SOURCES = list(get_args(Source))
 AT_ONCE = 500
 WAIT_S = 20
@@ -120,14 +122,14 @@ def _client() -> String:
 
 
 class NewCorrection(Schema):
-    label = String(required=True, validate=OneOf(LABELS))
+    label = String(required=True, validate=OneOf([*LABELS, RIGHT]))
     note = _words(2000, load_default="")
     source = _client()
 
 
 class NewCorrections(Schema):
     ids = _ids()
-    label = String(required=True, allow_none=True, validate=OneOf(LABELS))
+    label = String(required=True, allow_none=True, validate=OneOf([*LABELS, RIGHT]))
     note = _words(2000, load_default="")
     source = _client()
 

@@ -70,11 +70,14 @@ def verdicts() -> Response:
 def label() -> Response:
     names, note = body.texts("ids"), body.value("note", str)[:LONGEST_NOTE].strip()
     chosen = body.value("label", str)
-    if chosen not in ("real", "fake", "unsure", "nothing"):
-        raise Problem(400, "bad_request", "label can be real, fake, unsure or nothing.")
-    what = None if chosen == "nothing" else cast(Label, chosen)
-    answers = service().correct(names, what, SOURCE, note)
-    return jsonify(verdicts=_all_rendered(answers), said=_said(answers, what))
+    if chosen not in ("right", "real", "fake", "unsure", "nothing"):
+        raise Problem(400, "bad_request", "label can be right, real, fake, unsure or nothing.")
+    if chosen == "right":
+        answers = service().confirm(names, SOURCE, note)
+    else:
+        what = None if chosen == "nothing" else cast(Label, chosen)
+        answers = service().correct(names, what, SOURCE, note)
+    return jsonify(verdicts=_all_rendered(answers), said=_said(answers, chosen))
 
 
 @routes.post("/changes/undo")
@@ -113,9 +116,11 @@ def rendered(answer: Answer) -> str:
     return str(verdict(answer, wording))
 
 
-def _said(answers: list[Answer], what: Label | None) -> str:
+def _said(answers: list[Answer], chosen: str) -> str:
+    if chosen == "right" and len(answers) > 1:
+        return f"You said that {len(answers)} verdicts are right."
     of_how_many = f" ({len(answers)} pictures)" if len(answers) > 1 else ""
-    word = "Your word is taken back" if what is None else answers[0].word
+    word = "Your word is taken back" if chosen == "nothing" else answers[0].word
     return f"{word}{of_how_many}."
 
 

@@ -9,18 +9,23 @@ import { on } from "./live.js";
 import { alike, forget, mark, refreshVerdicts, undo } from "./marking.js";
 import { say } from "./toast.js";
 
+const UNREAD = "It could not be read, so nothing can be said of it.";
+const NO_VERDICT = "There is no verdict to confirm. Say what it is: real, or AI-made.";
+
 const list = document.getElementById("rows");
 const bulk = document.getElementById("bulk");
 const all = document.getElementById("pick-all");
 const rows = () => [...list.querySelectorAll(".row")];
 const boxOf = (row) => row.querySelector(".pick input");
 const pickedRows = () => rows().filter((row) => boxOf(row).checked);
+const hasVerdict = (row) => row.querySelector(".verdict.real, .verdict.made") !== null;
 const hereRow = () => document.activeElement?.closest?.(".row");
 
 listen({
   j: () => go(1),
   k: () => go(-1),
   x: () => toggle(hereRow()),
+  y: () => sayOf("right"),
   r: () => sayOf("real"),
   a: () => sayOf("fake"),
   u: () => sayOf("unsure"),
@@ -38,7 +43,8 @@ bulk.addEventListener("click", (event) => {
   const button = event.target.closest("[data-say]");
   if (button) sayOf(button.dataset.say);
 });
-on("correction", ({ id }) => later("verdicts", id, (ids) => refreshVerdicts([...ids])));
+// What is said of one picture counts for its near-copies, too.
+on("correction", () => later("verdicts", 1, () => refreshVerdicts(rows().map((row) => row.dataset.id))));
 on("forgotten", ({ ids }) => drop(ids));
 on("check", () => later("new", 1, announce));
 on("reset", () => announce());
@@ -77,9 +83,9 @@ function count() {
 async function sayOf(label) {
   const picked = pickedRows();
   const asked = picked.length ? picked : [hereRow()].filter(Boolean);
-  const known = asked.filter((row) => row.dataset.picture);
+  const known = asked.filter((row) => row.dataset.picture && (label !== "right" || hasVerdict(row)));
   if (!asked.length) return say("Go to a picture first, with j, or select some.");
-  if (!known.length) return say("It could not be read, so nothing can be said of it.", { isError: true });
+  if (!known.length) return say(label === "right" ? NO_VERDICT : UNREAD, { isError: true });
   const isDone = await mark(known.map((row) => row.dataset.id), label);
   if (isDone && picked.length) pickAll(false);
 }

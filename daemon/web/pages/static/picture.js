@@ -18,8 +18,9 @@ document.addEventListener("click", async ({ target }) => {
   }
 });
 document.addEventListener("antifake:undo", undoIt);
-on("correction", ({ id: which }) => which === id && refresh("said"));
+on("correction", () => refresh("said")); // what is said of a near-copy counts here, too
 listen({
+  y: confirmIt,
   r: () => sayIt("real"),
   a: () => sayIt("fake"),
   u: () => sayIt("unsure"),
@@ -30,6 +31,11 @@ async function sayIt(label) {
   const note = document.getElementById("note");
   if (!note) return;
   if (await mark([id], label, label === "nothing" ? "" : note.value)) await refresh("said");
+}
+
+/** Only where the page offers it: not every picture has a verdict that can be right. */
+function confirmIt() {
+  if (document.querySelector("[data-say=right]")) sayIt("right");
 }
 
 async function undoIt() {

@@ -12,6 +12,7 @@ document.addEventListener("click", ({ target }) => {
   if (label) sayIt(label);
 });
 listen({
+  y: confirmIt,
   r: () => sayIt("real"),
   a: () => sayIt("fake"),
   u: () => sayIt("unsure"),
@@ -31,6 +32,11 @@ async function sayIt(label) {
   if (!said) return;
   leaveWord(said);
   go(article.dataset.id, Number(article.dataset.done) + 1);
+}
+
+/** Only where the page offers it: not every picture has a verdict that can be right. */
+function confirmIt() {
+  if (article?.querySelector("[data-say=right]")) sayIt("right");
 }
 
 /** Undo, and show that picture again. */
