@@ -35,9 +35,11 @@ from .service import (
     Settings,
     Status,
     Upkeep,
+    learning_of,
     service_at_rest,
 )
 from .store import Store, open_store
+from .store.crops import CropFiles
 from .watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -97,14 +99,25 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         status = Status(store, settings, model, events, clock)
         queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
         checks = Checks(store, settings, active_model, queue, events)
-        callbacks = Callbacks(
-            lambda: settings.config, clock, checks.done, status.set_trouble, status.set_busy
+        learning = parts.enter_context(
+            learning_of(store, settings, where, status, events, clock=clock)
         )
+
+        def on_busy(is_busy: bool) -> None:
+            learning.set_busy(is_busy=is_busy)
+            status.set_busy(is_busy)
+
+        callbacks = Callbacks(
+            lambda: settings.config, clock, checks.done, status.set_trouble, on_busy
+        )
+        crop_files = CropFiles(where.crops)
         judge = Judge(decoder, model, active_model, store)
-        worker = parts.enter_context(Worker(store, judge, queue, callbacks))
+        worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))
         intake = Intake(store, queue.put_file)
         watcher = parts.enter_context(Watcher(intake, config.watch))
-        service = Service(store, settings, events, clock, checks, status, watcher)
+        service = Service(
+            store, settings, events, clock, checks, status, watcher, learning, crop_files
+        )
         access = Access(store, events, clock)
         access.local_secret(where.local_token)
 
@@ -140,7 +153,7 @@ def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
     """
     config = load(where.config)
     with open_history(where, config) as store:
-        service = service_at_rest(store, Settings(where.config, config), where.home, _now)
+        service = service_at_rest(store, Settings(where.config, config), where, _now)
         about = web.About(version("antifake"), lambda: None, where.home.requests)
         yield web.create_app(service, Access(store, service.events, _now), about), store.notices
 

@@ -30,6 +30,16 @@ class Places:
         return self.data / "history.db"
 
     @property
+    def crops(self) -> Path:
+        """Crops of pictures, as the model saw them, for learning from corrections."""
+        return self.data / "crops"
+
+    @property
+    def training(self) -> Path:
+        """What a training reads and writes while it runs."""
+        return self.state / "training"
+
+    @property
     def spool(self) -> Path:
         """Holds uploaded pictures until they are judged."""
         return self.state / "spool"

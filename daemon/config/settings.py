@@ -125,6 +125,25 @@ class History:
 
 
 @dataclass(frozen=True)
+class Learning:
+    when: Annotated[
+        Literal["nightly", "words", "never"],
+        Allowed('"nightly", "words" (after so many new corrections) or "never" (by hand only)'),
+    ] = "nightly"
+    hour: Annotated[int, from_to(0, 23)] = 3
+    """Local time of the nightly training. A missed one is made up for."""
+    after_words: Annotated[int, from_to(1, 10_000)] = 20
+    false_alarms: Annotated[int, from_to(0, 10_000)] = 0
+    """At most one in so many real pictures may be called AI-made; 0 sets no limit."""
+    hold_days: Annotated[int, from_to(0, 3_650)] = 30
+    """How long the crop of a picture is held that the user has not labelled."""
+    hold_crops: Annotated[int, from_to(0, 100_000)] = 1_000
+    """At most so many of them are held; 0 holds none."""
+    pinned: Name = ""
+    """A prompt that no training replaces."""
+
+
+@dataclass(frozen=True)
 class Notifications:
     level: Annotated[
         Literal["none", "errors", "ai", "all"],
@@ -154,6 +173,7 @@ class Config:
     server: Server = field(default_factory=Server)
     worker: Worker = field(default_factory=Worker)
     history: History = field(default_factory=History)
+    learning: Learning = field(default_factory=Learning)
     notifications: Notifications = field(default_factory=Notifications)
     login: Login = field(default_factory=Login)
     logs: Logs = field(default_factory=Logs)

@@ -5,7 +5,7 @@ files to Intake, and the schedule calls Upkeep.
 """
 
 from .answers import Answer, Ticket
-from .at_rest import service_at_rest
+from .at_rest import learning_of, service_at_rest
 from .checks import CheckRequest, Checks
 from .events import Event, Events
 from .intake import Intake
@@ -27,5 +27,6 @@ __all__ = [
     "Status",
     "Ticket",
     "Upkeep",
+    "learning_of",
     "service_at_rest",
 ]

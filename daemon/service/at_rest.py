@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from antifake.core import AntifakeError
-from antifake.core.catalog import Home
+from antifake.daemon.learning import Learning, LearningCallbacks, Place, Versions
+from antifake.daemon.places import Places
 from antifake.daemon.store import Store
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.jobs import NewJob
 from antifake.daemon.watcher import FolderState
 from antifake.daemon.watcher.roots import objection_to
@@ -53,12 +56,38 @@ class FoldersAtRest:
 
 
 def service_at_rest(
-    store: Store, settings: Settings, home: Home, clock: Callable[[], datetime]
+    store: Store, settings: Settings, where: Places, clock: Callable[[], datetime]
 ) -> Service:
     """Returns a service over an open store. The caller closes the store."""
-    names = settings.config.worker.model, settings.config.worker.prompt
+    home, names = where.home, (settings.config.worker.model, settings.config.worker.prompt)
     events = Events()
     # It only says which model would answer: nothing starts its process.
     status = Status(store, settings, ModelProcess(home, *names), events, clock)
     checks = Checks(store, settings, ActiveModel(home, *names), NoQueue(), events)
-    return Service(store, settings, events, clock, checks, status, FoldersAtRest(settings))
+    learning = learning_of(store, settings, where, status, events, clock=clock)
+    folders = FoldersAtRest(settings)
+    crop_files = CropFiles(where.crops)
+    return Service(store, settings, events, clock, checks, status, folders, learning, crop_files)
+
+
+def learning_of(  # noqa: PLR0913 - it lies between many parts
+    store: Store,
+    settings: Settings,
+    where: Places,
+    status: Status,
+    events: Events,
+    *,
+    clock: Callable[[], datetime],
+) -> Learning:
+    """Returns what learns from corrections. Trainings can run once it is entered."""
+    worker = settings.config.worker
+    versions = Versions(where.home, worker.model, worker.prompt)
+    place = Place(store, versions, CropFiles(where.crops), where.training)
+    callbacks = LearningCallbacks(
+        lambda: settings.config,
+        settings.put,
+        clock,
+        partial(events.tell, "training"),
+        status.notice,
+    )
+    return Learning(place, callbacks)

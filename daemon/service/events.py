@@ -10,7 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["check", "correction", "forgotten", "state", "pairing", "watch", "settings"]
+Kind = Literal[
+    "check", "correction", "forgotten", "state", "pairing", "watch", "settings", "training"
+]
 KEPT = 500
 
 

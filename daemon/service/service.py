@@ -7,9 +7,11 @@ from typing import IO, Protocol
 
 from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config
+from antifake.daemon.learning import Learning
 from antifake.daemon.store import Store, checks, corrections, exchange, forgetting, history
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import NewCorrection
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Entry, Filter
 from antifake.daemon.store.tables import Source
@@ -43,6 +45,9 @@ class Service:
     checks: Checks
     status: Status
     watched: Folders
+    learning: Learning
+    """Learning from corrections: trainings, versions, review, kept crops."""
+    crop_files: CropFiles
 
     @property
     def config(self) -> Config:
@@ -110,7 +115,7 @@ class Service:
 
     def forget(self, names: Collection[str]) -> int:
         """Deletes every trace of these pictures. Returns the number of deleted checks."""
-        gone = forgetting.forget(self.store, names, self.clock())
+        gone = forgetting.forget(self.store, names, self.clock(), self.crop_files)
         self.events.tell("forgotten", ids=sorted(names))
         return gone
 

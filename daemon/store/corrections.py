@@ -43,6 +43,15 @@ class Correction:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Word:
+    """What the user says that a picture is: an example to learn from."""
+
+    sha256: str
+    label: Label
+    phash: int | None
+
+
 def correct(
     session: Session, sha256s: Collection[str], correction: NewCorrection, now: datetime
 ) -> None:
@@ -155,6 +164,13 @@ def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]
             if row.seq not in seen:
                 seen.add(row.seq)
                 yield row
+
+
+def words(session: Session) -> list[Word]:
+    """Returns what the user says of each picture that is real or AI-made, in order of sha256."""
+    wanted = _current().where(CorrectionRow.label.in_(("real", "fake")))
+    rows = session.scalars(wanted.order_by(CorrectionRow.sha256))
+    return [Word(row.sha256, row.label, row.phash) for row in rows if row.label]
 
 
 def corrected() -> Select[str]:

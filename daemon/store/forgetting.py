@@ -7,41 +7,62 @@ from itertools import islice
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from . import jobs
+from . import jobs, trainings
 from .checks import count_thumbnails
 from .corrections import AT_ONCE, corrected
+from .crops import CropFiles
 from .database import changed
-from .ids import first_number, time_of, to_number
+from .ids import first_number, time_of, to_number, to_text
 from .store import Store
-from .tables import CheckRow, CorrectionRow, FileRow, JobRow, LikenessRow, ThumbnailRow
+from .tables import (
+    CheckRow,
+    CorrectionRow,
+    CropRow,
+    FileRow,
+    JobRow,
+    LikenessRow,
+    ReviewRow,
+    ThumbnailRow,
+)
 
 
-def forget(store: Store, names: Collection[str], now: datetime) -> int:
+def forget(
+    store: Store, names: Collection[str], now: datetime, crop_files: CropFiles | None = None
+) -> int:
     """Deletes every trace of the pictures of these checks. Returns the number of deleted checks.
 
-    This includes other checks of the same bytes, corrections, thumbnails, jobs and rows of the
-    ledger; then the contents of free pages, and all backups but a new one, because they still
+    This includes other checks of the same bytes, corrections, thumbnails, crops, jobs and rows of
+    the ledger; then the contents of free pages, and all backups but a new one, because they still
     contain the pictures. A file that is still in a watched folder will be found again.
     """
+    gone, pictures = 0, set[str]()
     with store.writing(durable=True) as session:
-        gone = sum(_forget(session, some) for some in _some(map(to_number, names)))
+        for some in _some(map(to_number, names)):
+            n, of_some = _forget(session, some)
+            gone, pictures = gone + n, pictures | of_some
+    if crop_files is not None:
+        crop_files.remove(pictures)
     store.scrub(now)
     return gone
 
 
-def _forget(session: Session, numbers: list[int]) -> int:
+def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
+    """Returns how many checks were deleted, and the sha256 of their pictures."""
     named = CheckRow.id.in_(numbers)
-    pictures = set(session.scalars(select(CheckRow.sha256).where(named))) - {None}
+    found = session.scalars(select(CheckRow.sha256).where(named))
+    pictures = {sha256 for sha256 in found if sha256 is not None}
     same = or_(named, CheckRow.sha256.in_(pictures))
+    names = [to_text(number) for number in session.scalars(select(CheckRow.id).where(same))]
+    trainings.forget(session, pictures, names)
     checks, paths = select(CheckRow.id).where(same), select(CheckRow.path).where(same)
     for table in (JobRow, FileRow):
         # A picture that was never read has no hash, only its path.
         at_its_path = table.path.in_(paths) & table.sha256.is_(None)
         of_it = or_(table.check_id.in_(checks), table.sha256.in_(pictures), at_its_path)
         session.execute(delete(table).where(of_it))
-    for table_ in (ThumbnailRow, CorrectionRow, LikenessRow):
+    for table_ in (ThumbnailRow, CorrectionRow, LikenessRow, CropRow, ReviewRow):
         session.execute(delete(table_).where(table_.sha256.in_(pictures)))
-    return changed(session, delete(CheckRow).where(same))
+    return changed(session, delete(CheckRow).where(same)), pictures
 
 
 def retire(store: Store, before: datetime) -> int:

@@ -6,7 +6,7 @@ dataclasses.
 
 from typing import Literal, cast
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antifake.core import Label
@@ -21,6 +21,9 @@ Source = Literal["watch", "extension", "tray", "cli", "api", "page", "import"]
 """The client, or the part of antifake, that something came from."""
 State = Literal["queued", "running", "done", "failed"]
 """The state of a job."""
+TrainingState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Trigger = Literal["nightly", "words", "cli", "page", "tray", "api"]
+"""What started a training: the schedule, enough new corrections, or a person by one of these."""
 
 
 class Base(DeclarativeBase):
@@ -151,3 +154,45 @@ class TokenRow(Base):
     created: Mapped[int] = mapped_column(NUMBER)
     last_used: Mapped[int | None] = mapped_column(NUMBER)
     revoked: Mapped[int | None] = mapped_column(NUMBER)
+
+
+class CropRow(Base):
+    """A kept crop. The pixels are in a file beside the database."""
+
+    __tablename__ = "crops"
+
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    bytes: Mapped[int]
+    size: Mapped[int]
+    """Width and height in pixels."""
+    at: Mapped[int] = mapped_column(NUMBER, index=True)
+
+
+class TrainingRow(Base):
+    """One attempt to learn from the corrections."""
+
+    __tablename__ = "trainings"
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    state: Mapped[TrainingState] = mapped_column(String)
+    trigger: Mapped[Trigger] = mapped_column(String)
+    model: Mapped[str]
+    words: Mapped[str] = mapped_column(Sha256)
+    """A hash of what it learned from, to notice that nothing has changed since."""
+    at: Mapped[int] = mapped_column(NUMBER)
+    ended: Mapped[int | None] = mapped_column(NUMBER)
+    reason: Mapped[str | None]
+    report: Mapped[str | None] = mapped_column(Text)
+    """The trainer's report as JSON."""
+    candidate: Mapped[str | None]
+    promoted: Mapped[bool]
+
+
+class ReviewRow(Base):
+    """A picture that the review queue has offered."""
+
+    __tablename__ = "reviews"
+
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    offered: Mapped[int] = mapped_column(NUMBER, index=True)
+    skipped: Mapped[int | None] = mapped_column(NUMBER)

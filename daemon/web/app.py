@@ -10,7 +10,7 @@ from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
 from . import errors, guards, openapi, pages
-from .api import checks, events, history, pairing, settings, status, watches
+from .api import checks, events, history, learning, pairing, settings, status, watches
 from .context import NAME, About, Context
 
 __all__ = ["About", "create_app"]
@@ -20,6 +20,7 @@ _BLUEPRINTS = (
     checks.routes,
     history.routes,
     watches.routes,
+    learning.routes,
     settings.routes,
     events.routes,
     pairing.routes,

@@ -64,3 +64,7 @@ class JobResult:
     """How the watched file looked both before and after it was read."""
     thumbnail: bytes | None = None
     """WebP."""
+    crop: bytes | None = None
+    """What the model saw, as lossless WebP."""
+    crop_size: int = 0
+    """Its width and height in pixels."""

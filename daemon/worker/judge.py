@@ -146,8 +146,16 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
         height=picture.height,
         format=picture.format,
     )
-    is_kept = config.history.thumbnails > 0 and not job.is_private
-    return JobResult(job, finding, thumbnail=thumbnail(picture.crop) if is_kept else None)
+    if job.is_private:
+        return JobResult(job, finding)
+    has_thumbnail, is_held = config.history.thumbnails > 0, config.learning.hold_crops > 0
+    return JobResult(
+        job,
+        finding,
+        thumbnail=thumbnail(picture.crop) if has_thumbnail else None,
+        crop=lossless(picture.crop) if is_held else None,
+        crop_size=len(picture.crop),
+    )
 
 
 def _complete(result: JobResult, found: Verdict | UnreadableImageError, ms: float) -> JobResult:
@@ -194,3 +202,13 @@ def thumbnail(crop: Pixels) -> bytes | None:
         if buffer.tell() <= checks.MAX_THUMBNAIL_BYTES:
             return buffer.getvalue()
     return None
+
+
+def lossless(crop: Pixels) -> bytes:
+    """Returns a crop [S, S, 3] as lossless WebP."""
+    from PIL import Image  # noqa: PLC0415
+
+    buffer = BytesIO()
+    # Twenty times as fast as the default, which saves a tenth of the bytes.
+    Image.fromarray(crop).save(buffer, "WEBP", lossless=True, quality=20, method=0)
+    return buffer.getvalue()

@@ -1,14 +1,20 @@
 """Writes a result into the database: check, ledger, thumbnail and job in one transaction."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from antifake.daemon.store import checks, jobs, ledger
+from antifake.daemon.store import checks, crops, jobs, ledger
 from antifake.daemon.store.checks import Check
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.ids import to_number
 
 from .job import JobResult
+
+log = logging.getLogger(__name__)
 
 
 def record(session: Session, result: JobResult, now: datetime) -> Check | None:
@@ -46,4 +52,28 @@ def _insert(session: Session, result: JobResult, now: datetime) -> Check | None:
     check = checks.insert(session, finding, number)
     if result.thumbnail is not None and finding.sha256 is not None:
         checks.keep_thumbnail(session, finding.sha256, result.thumbnail, now)
+    if result.crop is not None and finding.sha256 is not None:
+        crops.note(session, finding.sha256, len(result.crop), result.crop_size, now)
     return check
+
+
+def write_crops(files: CropFiles, results: Sequence[JobResult]) -> list[JobResult]:
+    """Writes the files of the crops, before the transaction that records them.
+
+    A crop that cannot be written is left out: the verdict does not need it.
+    """
+    return [
+        result if _has_written(files, result) else replace(result, crop=None) for result in results
+    ]
+
+
+def _has_written(files: CropFiles, result: JobResult) -> bool:
+    finding = result.finding
+    if result.crop is None or finding is None or finding.sha256 is None or finding.label is None:
+        return False
+    try:
+        files.write(finding.sha256, result.crop)
+    except OSError as error:
+        log.warning("a crop cannot be kept: %s", error.strerror)
+        return False
+    return True

@@ -17,6 +17,7 @@ from antifake.core.errors import AntifakeError, ModelError
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, history, jobs
 from antifake.daemon.store.checks import Check, Finding
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import Priority
 
@@ -24,7 +25,7 @@ from .job import JobResult, QueuedJob
 from .judge import Judge
 from .model_process import ModelChangedError, ModelDiedError, ModelLoadingError, ModelRestingError
 from .queue import JobQueue
-from .record import record
+from .record import record, write_crops
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,16 @@ class Callbacks:
 class Worker:
     """A context manager. Inside it a thread works through the queue."""
 
-    def __init__(self, store: Store, judge: Judge, queue: JobQueue, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        queue: JobQueue,
+        callbacks: Callbacks,
+        crop_files: CropFiles,
+    ) -> None:
         self._store, self._judge, self._queue, self._callbacks = store, judge, queue, callbacks
+        self._crop_files = crop_files
         self._unwritten: list[JobResult] = []
         self._now = 0.0
         self._held_until = 0.0
@@ -214,13 +223,24 @@ class Worker:
         """Record the results and read what to answer, in one transaction."""
         if not results:
             return
+        results = write_crops(self._crop_files, results)
         with self._store.writing() as session:
             made = [record(session, result, self._callbacks.clock()) for result in results]
             entries = iter(history.entries(session, [check for check in made if check]))
+        self._drop_crops_of_forgotten(results, made)
         for result, check in zip(results, made, strict=True):
             if check is not None:  # before finish(), which wakes those who wait for the answer
                 self._callbacks.on_done(result.job.id, next(entries), True)
             self._queue.finish(result.job)
+
+    def _drop_crops_of_forgotten(self, results: list[JobResult], made: list[Check | None]) -> None:
+        """Remove the files of pictures that were forgotten while they were judged."""
+        gone = {
+            result.finding.sha256
+            for result, check in zip(results, made, strict=True)
+            if check is None and result.crop and result.finding and result.finding.sha256
+        }
+        self._crop_files.remove(gone)
 
     def _answer(self, result: JobResult) -> None:
         """Answer a result that is not in the history."""

@@ -362,6 +362,22 @@ NEEDS = [
     ("GET", "/history/export", set()),
     ("POST", "/history/import", set()),
     ("POST", "/daemon:stop", set()),
+    ("GET", "/learning", {"read"}),
+    ("GET", "/learning/trainings", {"read"}),
+    ("POST", "/learning/trainings", set()),
+    ("GET", "/learning/trainings/1", {"read"}),
+    ("GET", "/learning/trainings/1/flips", {"read"}),
+    ("POST", "/learning/trainings/1/cancel", set()),
+    ("POST", "/learning/trainings/1/promote", set()),
+    ("GET", "/learning/versions", {"read"}),
+    ("POST", "/learning/versions:use", set()),
+    ("POST", "/learning/versions:rollback", set()),
+    ("POST", "/learning/versions:pin", set()),
+    ("GET", "/learning/versions:compare", {"read"}),
+    ("GET", "/learning/review", {"read"}),
+    ("POST", "/learning/review:skip", {"correct"}),
+    ("GET", "/learning/crops", {"read"}),
+    ("POST", "/learning/crops:delete", set()),
 ]
 """The scopes besides admin that allow each operation."""
 

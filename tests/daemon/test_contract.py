@@ -16,17 +16,18 @@ from typing import Any
 
 import pytest
 from kit.daemon import Asked, form, running_daemon, tiny_home_in
-from kit.pages import PORT
+from kit.pages import PORT, places_in
 from kit.pictures import png
 
 from antifake.core.catalog import Home
 from antifake.daemon.config import load
-from antifake.daemon.service import Events, Service, Settings, Status
+from antifake.daemon.service import Events, Service, Settings, Status, learning_of
 from antifake.daemon.service.access import Access
 from antifake.daemon.service.at_rest import FoldersAtRest
 from antifake.daemon.service.checks import Checks
 from antifake.daemon.store import Store, checks, open_store, tokens
 from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.ids import to_number
 from antifake.daemon.store.tokens import Grant
 from antifake.daemon.web import About, create_app
@@ -131,7 +132,19 @@ def opened(home: Home, folder: Path) -> Iterator[Door]:
         status = Status(store, settings, model, events, lambda: now[0])
         made = Checks(store, settings, ActiveModel(home), queue, events)
         folders = FoldersAtRest(settings)
-        service = Service(store, settings, events, lambda: now[0], made, status, folders)
+        where = places_in(folder, home)
+        learning = learning_of(store, settings, where, status, events, clock=lambda: now[0])
+        service = Service(
+            store,
+            settings,
+            events,
+            lambda: now[0],
+            made,
+            status,
+            folders,
+            learning,
+            CropFiles(where.crops),
+        )
         access = Access(store, events, lambda: now[0])
         app = create_app(service, access, About("0.1.0", lambda: None))
         app.extensions[NAME].port = PORT

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from conftest import tiny_prompt
 from kit.pace import within
+from kit.pages import places_in
 from kit.pictures import picture, png, saved
 from kit.waiting import eventually
 from sqlalchemy import event
@@ -35,9 +36,11 @@ from antifake.daemon.service import (
     Settings,
     Status,
     Upkeep,
+    learning_of,
 )
 from antifake.daemon.service.at_rest import FoldersAtRest
 from antifake.daemon.store import StorageFullError, checks, jobs, ledger, open_store
+from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.ledger import Stamp
@@ -119,9 +122,15 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
         callbacks = Callbacks(
             lambda: settings.config, now, checks_.done, status.set_trouble, status.set_busy
         )
-        worker = Worker(store, Judge(decoder, model, active_model, store), queue, callbacks)
+        where = places_in(folder, home)
+        crop_files = CropFiles(where.crops)
+        judge = Judge(decoder, model, active_model, store)
+        worker = Worker(store, judge, queue, callbacks, crop_files)
         folders = FoldersAtRest(settings)
-        service = Service(store, settings, events, now, checks_, status, folders)
+        learning = learning_of(store, settings, where, status, events, clock=now)
+        service = Service(
+            store, settings, events, now, checks_, status, folders, learning, crop_files
+        )
         intake = Intake(store, queue.put_file)
         upkeep = Upkeep(store, settings, model, status, now, queue.open)
         if starts:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from antifake.core.catalog import Home
 from antifake.daemon.config import load
+from antifake.daemon.places import Places
 from antifake.daemon.service import Intake, Service, Settings, service_at_rest
 from antifake.daemon.service.access import Access
 from antifake.daemon.service.at_rest import FoldersAtRest
@@ -129,10 +130,18 @@ def world(folder: Path, home: Home) -> Iterator[World]:
     with open_store(folder / "history.db", NOW) as store:
         settings = Settings(folder / "config.toml", load(folder / "config.toml"))
         watched = Watched(FoldersAtRest(settings))
-        service = replace(service_at_rest(store, settings, home, lambda: NOW), watched=watched)
+        service = replace(
+            service_at_rest(store, settings, places_in(folder, home), lambda: NOW), watched=watched
+        )
         access = Access(store, service.events, lambda: NOW)
         yield World(store, service, access, [], count(1), watched)
         service.events.close()
+
+
+def places_in(folder: Path, home: Home) -> Places:
+    """Returns places with everything but the models in one folder."""
+    config = folder / "config.toml"
+    return Places(home, config, folder, folder / "state", folder / "logs")
 
 
 class _Browser(FlaskClient):

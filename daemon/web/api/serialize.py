@@ -7,11 +7,14 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from antifake.daemon.config import Config, Folder, names
+from antifake.daemon.learning import Flip, LearningState, Version
 from antifake.daemon.service import Answer, State, Ticket
 from antifake.daemon.service.access import Pairing
 from antifake.daemon.store.corrections import Correction
+from antifake.daemon.store.crops import Crop
 from antifake.daemon.store.exchange import Imported
 from antifake.daemon.store.tokens import Token
+from antifake.daemon.store.trainings import Training
 from antifake.daemon.watcher import FolderState
 from antifake.daemon.worker.model_process import ModelState
 
@@ -171,6 +174,45 @@ def token(one: Token) -> Json:
 
 def imported(done: Imported) -> Json:
     return asdict(done)
+
+
+def learning(now: LearningState) -> Json:
+    return asdict(now) | {
+        "running": asdict(now.running) | {"at": moment(now.running.at)} if now.running else None,
+        "last": training(now.last) if now.last else None,
+        "next_run": moment(now.next_run),
+        "version": version(now.version) if now.version else None,
+    }
+
+
+def training(one: Training) -> Json:
+    found = asdict(one) | {
+        "at": moment(one.at),
+        "ended": moment(one.ended),
+        "outcome": one.outcome,
+        "chosen": one.chosen,
+    }
+    del found["words"]
+    return found
+
+
+def version(one: Version) -> Json:
+    return asdict(one) | {"at": moment(one.at)}
+
+
+def flip(one: Flip, reader: Reader) -> Json:
+    return {
+        "check": check(Answer(one.entry), reader),
+        "kind": one.kind,
+        "before": one.before,
+        "after": one.after,
+        "p_before": one.p_before,
+        "p_after": one.p_after,
+    }
+
+
+def crop(one: Crop) -> Json:
+    return asdict(one) | {"at": moment(one.at)}
 
 
 def moment(at: datetime | None) -> str | None:

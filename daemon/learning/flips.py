@@ -1,0 +1,74 @@
+"""The flip report of a training: which of the user's pictures its prompt judges otherwise."""
+
+from typing import Any, cast, get_args
+
+from sqlalchemy.orm import Session
+
+from antifake.core import Label
+from antifake.daemon.store import NotThereError, checks, history, reviews
+from antifake.daemon.store.trainings import Training
+
+from .results import Flip
+
+MOST = 1_000
+
+
+def of(session: Session, training: Training) -> list[Flip]:
+    """Returns mended ones, then broken ones, then changed verdicts on other pictures."""
+    found = (training.report or {}).get("flips")
+    if not isinstance(found, dict):
+        return []
+    said = {kind: _texts(found.get(kind)) for kind in ("mended", "broken")}
+    judged = _by_picture(session, found.get("verdicts"))
+    flips = [
+        _flip(session, kind, check, judged.get(check.sha256 or ""))
+        for kind, sha256s in said.items()
+        for check in reviews.last_of(session, sha256s)
+    ]
+    words = {sha256 for sha256s in said.values() for sha256 in sha256s}
+    for sha256, one in judged.items():
+        if sha256 not in words:
+            flips.append(_flip(session, "changed", one[0], one))
+    return flips
+
+
+_Judged = tuple[checks.Check, dict[str, Any], dict[str, Any]]
+
+
+def _by_picture(session: Session, verdicts: Any) -> dict[str, _Judged]:
+    found = {}
+    for one in (verdicts if isinstance(verdicts, list) else [])[:MOST]:
+        if not isinstance(one, dict):
+            continue
+        before, after = one.get("before"), one.get("after")
+        try:
+            check = checks.get(session, str(one.get("id")))
+        except NotThereError:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict) and check.sha256:
+            found[check.sha256] = check, before, after
+    return found
+
+
+def _flip(session: Session, kind: str, check: checks.Check, judged: _Judged | None) -> Flip:
+    before, after = judged[1:] if judged else ({}, {})
+    return Flip(
+        history.entry(session, check),
+        kind,
+        _label(before.get("label")),
+        _label(after.get("label")),
+        _number(before.get("p_fake")),
+        _number(after.get("p_fake")),
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _label(value: Any) -> Label | None:
+    return cast(Label, value) if value in get_args(Label) else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,118 @@
+"""Chooses the pictures that the user's word would help most with, at most ten a day."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePath
+
+from sqlalchemy.orm import Session
+
+from antifake.daemon.store import history, reviews, similarity
+from antifake.daemon.store.checks import Check
+from antifake.daemon.store.history import Entry
+
+from .results import ReviewItem, ReviewQueue
+
+A_DAY = 10
+SKIPPED_FOR = timedelta(days=30)
+LOOKED_AT = 2_000
+"""So many of the last pictures are looked at."""
+SHARES = {"unsure": 5, "contrary": 3, "new": 2}
+"""How many of ten each reason gets, if there are enough; what is left over goes to the others."""
+_WORDS = {"real": "real", "fake": "AI-made", "unsure": "not sure"}
+_Chosen = tuple[Check, str]
+
+
+def queue(session: Session, now: datetime) -> ReviewQueue:
+    """Returns today's pictures; a day begins at midnight of the local time.
+
+    What is offered once stays for the day, so that answering ten does not bring ten others.
+    """
+    today = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    offered = reviews.offered(session, today)
+    found = reviews.candidates(session, now - SKIPPED_FOR, LOOKED_AT)
+    entries = [entry for entry in history.entries(session, found) if entry.has_thumbnail]
+    reasons = _reasons(session, entries)
+    open_ = {
+        entry.check.sha256: entry
+        for entry in entries
+        if entry.check.sha256 is not None and entry.check.sha256 in reasons
+    }
+    waiting = [sha256 for sha256 in offered if sha256 in open_]
+    new = _chosen(list(open_), reasons, open_, waiting)
+    new = new[: max(0, A_DAY - len(offered))]
+    reviews.offer(session, new, now)
+    shown = sorted([*waiting, *new], key=lambda one: list(SHARES).index(reasons[one][0]))
+    items = [ReviewItem(open_[sha256], reasons[sha256][1]) for sha256 in shown]
+    return ReviewQueue(tuple(items), len(offered) - len(waiting))
+
+
+def _chosen(
+    wanted: Sequence[str],
+    reasons: dict[str, tuple[str, str]],
+    entries: dict[str, Entry],
+    waiting: Sequence[str],
+) -> list[str]:
+    """Returns which to add, the most useful first and near-copies once."""
+    ranked = {
+        kind: [one for one in wanted if reasons[one][0] == kind and one not in waiting]
+        for kind in SHARES
+    }
+    ranked["unsure"].sort(key=lambda one: abs((entries[one].check.p_fake or 0.5) - 0.5))
+    in_order = [one for kind, share in SHARES.items() for one in ranked[kind][:share]]
+    in_order += [one for kind, share in SHARES.items() for one in ranked[kind][share:]]
+    return list(_once(in_order, entries, [entries[one].check.phash for one in waiting]))
+
+
+def _once(
+    names: Iterable[str], entries: dict[str, Entry], hashes: list[int | None]
+) -> Iterator[str]:
+    seen = [one for one in hashes if one is not None]
+    for name in names:
+        phash = entries[name].check.phash
+        if phash is not None and similarity.is_telling(phash):
+            if any(similarity.distance(phash, one) <= similarity.ALIKE for one in seen):
+                continue
+            seen.append(phash)
+        yield name
+
+
+def _reasons(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
+    """Returns, by sha256, the kind of reason and the sentence, for pictures worth asking about."""
+    known = {kind for check in reviews.labelled(session, LOOKED_AT) for kind in _kinds(check)}
+    found: dict[str, tuple[str, str]] = {}
+    for entry in entries:
+        check, near = entry.check, entry.near_copy_correction
+        if check.sha256 is None or check.p_fake is None or check.label is None:
+            continue
+        if near is not None and near.label not in ("unsure", check.label):
+            found[check.sha256] = (
+                "contrary",
+                f"You said {_WORDS[near.label]} of a near-copy of it; the model says "
+                f"{_WORDS[check.label]}.",
+            )
+        elif near is not None:
+            continue  # what the user said of the near-copy is enough
+        elif check.label == "unsure":
+            percent = round(100 * check.p_fake)
+            found[check.sha256] = "unsure", f"The model is unsure: {percent} % for AI-made."
+        elif new := [kind for kind in _kinds(check) if kind not in known]:
+            found[check.sha256] = "new", new[0]
+            known.update(_kinds(check))
+    return found
+
+
+def _kinds(check: Check) -> list[str]:
+    """Returns where a picture comes from, as sentences that are true of the first one."""
+    found = []
+    if check.page:
+        found.append(f"You have not yet said anything about a picture from {_site(check.page)}.")
+    if check.path:
+        folder = PurePath(check.path).parent.name or check.path
+        found.append(f"You have not yet said anything about a picture in the folder {folder}.")
+    if check.format:
+        found.append(f"You have not yet said anything about a {check.format} picture.")
+    return found
+
+
+def _site(page: str) -> str:
+    return page.split("//", 1)[-1].split("/", 1)[0][:100]

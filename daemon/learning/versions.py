@@ -1,0 +1,167 @@
+"""The prompts that can answer: which there are, which one does, and how two differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from antifake.core.bundle import PROMPT, Bundle
+from antifake.core.catalog import Home
+from antifake.core.errors import ModelError, UsageError
+from antifake.core.prompt_file import PromptFile, check_fits
+from antifake.core.promptbook import SHIPPED, Promptbook
+from antifake.daemon.store import NotThereError
+from antifake.daemon.store.trainings import Training
+
+from .results import Comparison, Version
+
+PREFIX = "personal-"
+"""Of the names of prompts that were learned here."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The prompts of one model in the user's promptbook."""
+
+    home: Home
+    model: str
+    """The name of the model in the settings; "" stands for the active one."""
+    prompt: str
+    """The prompt in the settings, which goes before the active one; "" for none."""
+
+    @property
+    def book(self) -> Promptbook:
+        return Promptbook(self.home.prompts)
+
+    def bundle(self) -> Bundle:
+        """Raises ModelError."""
+        return self.home.bundle(self.model or None)
+
+    def active(self, bundle: Bundle) -> str:
+        """Returns the name of the prompt that answers. Raises ModelError."""
+        return self.prompt or self.book.active(bundle).name
+
+    def all(self, bundle: Bundle, pinned: str, made_by: Sequence[Training]) -> list[Version]:
+        """Returns every version that fits the model: the shipped one, then the newest first."""
+        active = self.active(bundle)
+        by_name = {one.candidate: one for one in reversed(made_by) if one.candidate}
+        files = self.files(bundle)
+        names = {file.id: f"{name}@{file.id}" for name, file in files.items()}
+        found = [
+            _version(name, file, by_name.get(name), names, (name == active, name == pinned))
+            for name, file in files.items()
+        ]
+        return sorted(found, key=lambda one: (one.at is not None, -_seconds(one.at), one.name))
+
+    def files(self, bundle: Bundle) -> dict[str, PromptFile]:
+        """Returns the header of each prompt that fits. Damaged files are left out."""
+        names = [SHIPPED] if PROMPT in bundle.manifest.files else []
+        found = {}
+        for name in [*names, *self.book.names()]:
+            try:
+                file = self.book.open(name, bundle)
+                check_fits(file.about, file.shapes, bundle.manifest)
+            except (ModelError, UsageError):
+                continue
+            found[name] = file
+        return found
+
+    def use(self, name: str) -> None:
+        """Puts a version into use. Raises NotThereError, UsageError and ModelError."""
+        self.refuse_if_set()
+        bundle = self.bundle()
+        if name not in self.files(bundle):
+            raise NotThereError(f"There is no version {name[:80]} of {bundle.manifest.name}.")
+        self.book.use(name, bundle)
+
+    def roll_back(self) -> None:
+        """Takes the last `use` back. Raises UsageError if there was none."""
+        self.refuse_if_set()
+        self.book.roll_back(self.bundle())
+
+    def refuse_if_set(self) -> None:
+        """Raises UsageError if the settings name a prompt, which goes before any version."""
+        if self.prompt:
+            raise UsageError(
+                f"The setting worker.prompt names {self.prompt}, which answers whatever is "
+                f"learned: empty that setting and restart antifake first."
+            )
+
+    def name_for(self, bundle: Bundle, sha256: str) -> tuple[str, bool]:
+        """Returns the name for a new prompt, and whether it is there already.
+
+        The same words make the same file, which keeps its first name.
+        """
+        for name, file in self.files(bundle).items():
+            if file.sha256 == sha256 and name.startswith(PREFIX):
+                return name, True
+        taken = [name.removeprefix(PREFIX) for name in self.book.names()]
+        last = max((int(one) for one in taken if one.isdecimal() and one.isascii()), default=0)
+        return f"{PREFIX}{last + 1:04d}", False
+
+    def compare(self, a: Version, b: Version) -> Comparison:
+        bundle = self.bundle()
+        files = self.files(bundle)
+        abouts = [files[one.name].about for one in (a, b)]
+        of_a, of_b = (words_of(about.made) for about in abouts)
+        both = of_a.keys() & of_b.keys()
+        return Comparison(
+            a,
+            b,
+            only_a=len(of_a.keys() - both),
+            only_b=len(of_b.keys() - both),
+            contrary=sum(of_a[one] != of_b[one] for one in both),
+            threshold_a=abouts[0].threshold,
+            threshold_b=abouts[1].threshold,
+            temperature_a=abouts[0].temperature,
+            temperature_b=abouts[1].temperature,
+        )
+
+
+def words_of(made: dict[str, Any]) -> dict[str, str]:
+    """Returns the words that a prompt was trained on: label by sha256."""
+    words = made.get("words")
+    if not isinstance(words, list):
+        return {}
+    return {
+        str(one["sha256"]): str(one["label"])
+        for one in words
+        if isinstance(one, dict) and {"sha256", "label"} <= one.keys()
+    }
+
+
+def _version(
+    name: str,
+    file: PromptFile,
+    training: Training | None,
+    names: dict[str, str],
+    is_active_and_pinned: tuple[bool, bool],
+) -> Version:
+    made = file.about.made
+    labels = list(words_of(made).values())
+    kind, scores, start = made.get("kind"), made.get("scores"), made.get("start")
+    is_learned = name.startswith(PREFIX) and isinstance(kind, str)
+    is_active, is_pinned = is_active_and_pinned
+    return Version(
+        name=name,
+        version=f"{name}@{file.id}",
+        is_active=is_active,
+        is_pinned=is_pinned,
+        made="shipped" if name == SHIPPED else str(kind) if is_learned else "imported",
+        words_real=labels.count("real"),
+        words_fake=labels.count("fake"),
+        scores=scores if isinstance(scores, dict) else {},
+        parent=names.get(start, start) if isinstance(start, str) else None,
+        at=None if name == SHIPPED else _made_at(file, training),
+        training=training.id if training else None,
+    )
+
+
+def _made_at(file: PromptFile, training: Training | None) -> datetime:
+    if training is not None:
+        return training.ended or training.at
+    return datetime.fromtimestamp(int(file.path.stat().st_mtime), UTC)
+
+
+def _seconds(at: datetime | None) -> float:
+    return at.timestamp() if at else 0.0

@@ -1,0 +1,67 @@
+"""What the user said, as something to learn from: how many, how different, changed since when."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from antifake.core import Label
+from antifake.daemon.store import similarity
+from antifake.daemon.store.corrections import Word
+
+MINIMUM = 10
+"""So many pictures of each class are needed, near-copies counted once."""
+_NAMES = {"real": "real", "fake": "AI-made"}
+
+
+def fingerprint(words: Sequence[Word], one_in: int) -> str:
+    """Returns a hash of all that a training depends on, besides the model."""
+    lines = sorted(f"{word.sha256} {word.label}" for word in words)
+    return hashlib.sha256("\n".join([*lines, str(one_in)]).encode()).hexdigest()
+
+
+def counted(words: Sequence[Word]) -> Counter[Label]:
+    return Counter(word.label for word in words)
+
+
+def grouped(words: Sequence[Word]) -> Counter[Label]:
+    """Counts near-copies once. The trainer looks closer, so it may count fewer."""
+    found: Counter[Label] = Counter()
+    for label in ("real", "fake"):
+        hashes = [word.phash for word in words if word.label == label]
+        telling = sorted({one for one in hashes if one is not None and similarity.is_telling(one)})
+        others = sum(one is None or not similarity.is_telling(one) for one in hashes)
+        found[label] = _groups(telling) + others
+    return found
+
+
+def _groups(hashes: Sequence[int]) -> int:
+    """Returns how many groups of near-copies these perceptual hashes make."""
+    by_key: dict[int, list[int]] = {}
+    for one in hashes:
+        for key in similarity.keys(one):
+            by_key.setdefault(key, []).append(one)
+    left, n = set(hashes), 0
+    while left:
+        n += 1
+        near = [left.pop()]
+        while near:
+            one = near.pop()
+            alike = {
+                other
+                for key in similarity.keys_nearby(one)
+                for other in by_key.get(key, ())
+                if other in left and similarity.distance(one, other) <= similarity.ALIKE
+            }
+            left -= alike
+            near += alike
+    return n
+
+
+def needed(groups: Counter[Label]) -> str | None:
+    """Returns what is missing before anything can be learned, or None."""
+    missing = {label: MINIMUM - groups[label] for label in ("real", "fake")}
+    parts = [f"{n} more {_NAMES[label]}" for label, n in missing.items() if n > 0]
+    if not parts:
+        return None
+    is_one = sum(max(0, n) for n in missing.values()) == 1
+    return f"{' and '.join(parts)} {'picture is' if is_one else 'pictures are'} needed."

@@ -1,0 +1,75 @@
+"""The review queue: which pictures were offered, when, and which the user skipped."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from .checks import Check, of_row
+from .corrections import AT_ONCE, corrected
+from .ids import to_ms
+from .tables import CheckRow, ReviewRow
+
+
+def candidates(session: Session, skipped_after: datetime, limit: int) -> list[Check]:
+    """Returns the last verdict on each picture that the user has not labelled, newest first.
+
+    Leaves out what was skipped after a moment.
+    """
+    last = (
+        select(func.max(CheckRow.id).label("number"))
+        .where(CheckRow.label.is_not(None), CheckRow.sha256.is_not(None))
+        .group_by(CheckRow.sha256)
+        .subquery()
+    )
+    skipped = select(ReviewRow.sha256).where(ReviewRow.skipped > to_ms(skipped_after))
+    wanted = (
+        select(CheckRow)
+        .join(last, CheckRow.id == last.c.number)
+        .where(CheckRow.sha256.not_in(corrected()), CheckRow.sha256.not_in(skipped))
+        .order_by(CheckRow.id.desc())
+        .limit(limit)
+    )
+    return [of_row(row) for row in session.scalars(wanted)]
+
+
+def labelled(session: Session, limit: int) -> list[Check]:
+    """Returns checks of pictures that the user has labelled, newest first."""
+    wanted = select(CheckRow).where(CheckRow.sha256.in_(corrected()))
+    rows = session.scalars(wanted.order_by(CheckRow.id.desc()).limit(limit))
+    return [of_row(row) for row in rows]
+
+
+def offered(session: Session, since: datetime) -> list[str]:
+    """Returns the sha256 of what was offered since then, in the order of offering."""
+    wanted = select(ReviewRow.sha256).where(ReviewRow.offered >= to_ms(since))
+    return list(session.scalars(wanted.order_by(ReviewRow.offered, ReviewRow.sha256)))
+
+
+def offer(session: Session, sha256s: Collection[str], now: datetime) -> None:
+    for number, sha256 in enumerate(sha256s):
+        row = session.get(ReviewRow, sha256) or ReviewRow(sha256=sha256, skipped=None)
+        row.offered = to_ms(now) + number
+        session.add(row)
+    session.flush()
+
+
+def skip(session: Session, sha256s: Collection[str], now: datetime) -> None:
+    """The user has no word on these pictures."""
+    for sha256 in sha256s:
+        row = session.get(ReviewRow, sha256) or ReviewRow(sha256=sha256, offered=to_ms(now))
+        row.skipped = to_ms(now)
+        session.add(row)
+    session.flush()
+
+
+def last_of(session: Session, sha256s: Collection[str]) -> list[Check]:
+    """Returns the last check of each of these pictures, in the same order."""
+    found: dict[str, Check] = {}
+    wanted = sorted(set(sha256s))
+    for start in range(0, len(wanted), AT_ONCE):
+        some = CheckRow.sha256.in_(wanted[start : start + AT_ONCE])
+        for row in session.scalars(select(CheckRow).where(some).order_by(CheckRow.id)):
+            found[row.sha256 or ""] = of_row(row)
+    return [found[sha256] for sha256 in dict.fromkeys(sha256s) if sha256 in found]

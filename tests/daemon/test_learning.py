@@ -1,0 +1,188 @@
+"""What learning keeps, counts, asks about and puts into use, with the tiny model and its API."""
+
+import hashlib
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import tiny_prompt
+from kit.daemon import running_daemon
+from kit.pictures import png
+from PIL import Image
+
+from antifake.core.images import decode
+from antifake.core.promptbook import Promptbook
+from antifake.daemon.store import crops
+
+
+@pytest.fixture
+def daemon(tiny_source, tmp_path):
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        daemon.wait_for_model()
+        yield daemon
+
+
+def judged(daemon, seed: int, **fields: str) -> dict:
+    reply = daemon.check(png(seed), **fields)
+    assert reply.status == 201
+    return reply.json
+
+
+def label(daemon, check: dict, label: str) -> None:
+    assert daemon.send("PUT", f"/checks/{check['id']}/label", {"label": label}).status == 200
+
+
+def crop_files(daemon) -> set[str]:
+    return {path.stem for path in daemon.places.crops.glob("*")}
+
+
+def size_of(daemon) -> int:
+    return daemon.service.learning._place.versions.bundle().manifest.image_size
+
+
+def test_the_crop_that_the_model_saw_is_kept_for_this_user_only(daemon):
+    check = judged(daemon, 1)
+    path = daemon.places.crops / f"{hashlib.sha256(png(1)).hexdigest()}.webp"
+    kept = np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
+    assert (kept == decode(png(1), size_of(daemon)).crop).all()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    (listed,) = daemon.get("/learning/crops").json["crops"]
+    assert listed["check"] == check["id"]
+    assert listed["bytes"] == path.stat().st_size
+    assert listed["is_kept"] is False
+
+
+def test_no_crop_of_a_private_picture_is_kept(daemon):
+    judged(daemon, 1, private="true")
+    assert crop_files(daemon) == set()
+    assert daemon.get("/learning/crops").json["crops"] == []
+
+
+def test_no_crop_is_kept_if_the_settings_say_so(daemon):
+    daemon.send("PATCH", "/settings", {"learning.hold_crops": 0})
+    judged(daemon, 1)
+    assert crop_files(daemon) == set()
+
+
+def test_a_crop_is_held_for_a_while_and_kept_if_the_user_labels_its_picture(daemon):
+    checks = [judged(daemon, seed) for seed in range(4)]
+    label(daemon, checks[0], "real")
+    state = daemon.get("/learning").json
+    assert (state["held"]["n"], state["kept"]["n"]) == (3, 1)
+    assert state["kept"]["bytes"] > 0
+    daemon.send("PATCH", "/settings", {"learning.hold_crops": 1})
+    assert daemon.service.learning.trim_crops() == 2
+    assert crop_files(daemon) == {checks[0]["sha256"], checks[3]["sha256"]}
+    daemon.send("PATCH", "/settings", {"learning.hold_days": 0})
+    assert daemon.service.learning.trim_crops() == 1
+    assert crop_files(daemon) == {checks[0]["sha256"]}
+    daemon.ask("DELETE", f"/checks/{checks[0]['id']}/label")
+    assert daemon.service.learning.trim_crops() == 1
+    assert crop_files(daemon) == set()
+
+
+def test_a_forgotten_picture_leaves_no_crop(daemon):
+    check, other = judged(daemon, 1), judged(daemon, 2)
+    label(daemon, check, "fake")
+    assert daemon.ask("DELETE", f"/checks/{check['id']}").status == 204
+    assert crop_files(daemon) == {other["sha256"]}
+    assert [one["sha256"] for one in daemon.get("/learning/crops").json["crops"]] == [
+        other["sha256"]
+    ]
+
+
+def test_crops_can_be_deleted_one_by_one_and_all_at_once(daemon):
+    checks = [judged(daemon, seed) for seed in range(3)]
+    gone = daemon.post("/learning/crops:delete", {"sha256s": [checks[1]["sha256"]]})
+    assert gone.json == {"deleted": 1}
+    assert crop_files(daemon) == {checks[0]["sha256"], checks[2]["sha256"]}
+    assert daemon.post("/learning/crops:delete", {"sha256s": None}).json == {"deleted": 2}
+    assert crop_files(daemon) == set()
+    assert len(daemon.get("/checks").json["checks"]) == 3
+
+
+def test_crops_come_page_by_page(daemon):
+    checks = {judged(daemon, seed)["sha256"] for seed in range(3)}
+    first = daemon.get("/learning/crops?limit=2").json
+    second = daemon.get(f"/learning/crops?limit=2&cursor={first['next']}").json
+    assert {one["sha256"] for one in first["crops"] + second["crops"]} == checks
+    assert second["next"] is None
+
+
+def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daemon):
+    check = judged(daemon, 1)
+    folder = daemon.places.crops
+    left_over = folder / f"{'ab' * 32}.webp"
+    part = folder / f".{'cd' * 32}.{'0' * 16}"
+    for path in (left_over, part, folder / "mine.webp"):
+        path.write_bytes(b"x")
+    learning = daemon.service.learning
+    learning.tidy()
+    assert left_over.exists(), "a new file may belong to a check that is being recorded"
+    later = learning._callbacks.clock().replace(year=2100)
+    learning._callbacks = replace(learning._callbacks, clock=lambda: later)
+    with daemon.service.store.writing() as session:
+        crops.note(session, check["sha256"], 1, 2, later)
+    learning.tidy()
+    assert {path.name for path in folder.iterdir()} == {f"{check['sha256']}.webp", "mine.webp"}
+
+
+def test_the_state_counts_what_the_user_said_and_says_what_is_missing(daemon):
+    checks = [judged(daemon, seed) for seed in range(4)]
+    for check, said in zip(checks, ("real", "real", "fake", "unsure"), strict=True):
+        label(daemon, check, said)
+    state = daemon.get("/learning").json
+    assert (state["words_real"], state["words_fake"], state["new_words"]) == (2, 1, 3)
+    assert state["needed"] == "8 more real and 9 more AI-made pictures are needed."
+    assert state["why_not"] == state["needed"]
+    assert (state["running"], state["last"]) == (None, None)
+    assert state["version"]["name"] == "first"
+    assert state["next_run"] is not None
+    refused = daemon.post("/learning/trainings", {})
+    assert (refused.status, refused.code) == (409, "nothing_to_learn")
+    assert refused.json["detail"] == state["needed"]
+
+
+def test_copies_of_one_picture_count_once(daemon):
+    for number in range(3):
+        image = Image.open(io.BytesIO(png(7)))
+        image.putpixel((number, 0), (0, 0, 0))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        label(daemon, daemon.check(buffer.getvalue()).json, "real")
+    state = daemon.get("/learning").json
+    assert (state["words_real"], state["groups_real"]) == (3, 1)
+
+
+def test_versions_are_used_rolled_back_pinned_and_compared(daemon):
+    book = Promptbook(daemon.places.home.prompts)
+    book.add("personal-0001", tiny_prompt(2, threshold=0.5).to_bytes())
+    names = [one["name"] for one in daemon.get("/learning/versions").json["versions"]]
+    assert set(names) == {"first", "personal-0001"}
+    used = daemon.post("/learning/versions:use", {"name": "personal-0001"}).json
+    assert used["is_active"]
+    assert judged(daemon, 1)["prompt"] == used["version"]
+    compared = daemon.get("/learning/versions:compare?a=first&b=personal-0001").json
+    assert (compared["threshold_a"], compared["threshold_b"]) == (0.0, 0.5)
+    back = daemon.post("/learning/versions:rollback").json
+    assert back["name"] == "first"
+    assert judged(daemon, 2)["prompt"] == back["version"]
+    assert daemon.post("/learning/versions:pin", {"name": "personal-0001"}).json["is_pinned"]
+    assert daemon.service.config.learning.pinned == "personal-0001"
+    daemon.post("/learning/versions:use", {"name": "first"})
+    assert daemon.service.config.learning.pinned == "", "another version is in use now"
+    assert daemon.post("/learning/versions:use", {"name": "none"}).status == 404
+
+
+def test_without_trainings_their_addresses_say_so(daemon):
+    assert daemon.get("/learning/trainings").json == {"trainings": []}
+    for method, path in (
+        ("GET", "/learning/trainings/1"),
+        ("GET", "/learning/trainings/1/flips"),
+        ("POST", "/learning/trainings/1/cancel"),
+        ("POST", "/learning/trainings/1/promote"),
+    ):
+        reply = daemon.ask(method, path, b"", Content_Type="application/json")
+        assert (reply.status, reply.code) == (404, "not_found")
