@@ -59,6 +59,10 @@ bench: .venv/test ## measure how fast it is
 mini: .venv/test ## build the embedded model again: make mini DATA=folder
 	$(BIN)/antifake mini $(DATA)
 
+# Tune its tower on a GPU elsewhere: packs what that machine needs, and says what to do there.
+mini-gpu: .venv/test ## pack what a machine with a GPU needs to tune mini's tower: make mini-gpu DATA=folder
+	$(BIN)/antifake mini-gpu pack $(DATA)
+
 format: .venv/test .venv/npm ## mend what formatter and linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -87,4 +91,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench mini format types help
+.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu format types help

@@ -89,7 +89,7 @@ def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -
         name="mini",
         dtype="int8",
         fingerprint="",
-        config=_config(sizes, len(qformer_rows), len(llm_rows)),
+        config=configuration(sizes, len(qformer_rows), len(llm_rows)),
         tokens=Tokens(
             leading=row_of(language, "<|im_start|>"),
             yes=yes,
@@ -126,7 +126,8 @@ def _projection(word_spread: float) -> dict[str, Tensor]:
     }
 
 
-def _config(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str, object]:
+def configuration(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str, object]:
+    """Returns an InstructBlipConfig as a dict, for word tables of so many rows."""
     classes = transformers_classes()
     vision = classes.InstructBlipVisionConfig(
         hidden_size=768,

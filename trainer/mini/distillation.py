@@ -183,7 +183,7 @@ class Bridge:
 
     def prompt(self) -> SoftPrompt:
         """Returns the soft prompt as it is stored."""
-        qformer, llm = (table.detach().clone() for table in self.soft_prompt)
+        qformer, llm = (table.detach().cpu().clone() for table in self.soft_prompt)
         return SoftPrompt(qformer, llm, PromptMetadata(mean=CLIP_MEAN, std=CLIP_STD))
 
 
@@ -274,7 +274,7 @@ def _batch_loss(
     if known:
         what = ASKED[random.integers(len(ASKED))]
         margin = bridge.margin(batch.tokens[known], bridge.plain_question(what))
-        is_not = torch.tensor([float(batch.kinds[i] != what) for i in known])
+        is_not = margin.new_tensor([float(batch.kinds[i] != what) for i in known])
         losses.append(0.5 * _cross_entropy(margin, is_not))
     return torch.cat(losses).mean()
 

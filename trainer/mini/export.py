@@ -48,7 +48,7 @@ def export(
     final.mkdir(parents=True)
     for name in (TOWER_SHARD, TOKENIZER, QFORMER_TOKENIZER):
         shutil.copyfile(untrained.folder / name, final / name)
-    save_file(_stored(bridge.model), final / BRIDGE_SHARD)
+    save_file(stored(bridge.model), final / BRIDGE_SHARD)
     draft = Bundle(final, untrained.manifest)
     digests = {}
     for name, tensor, scale in stored_tensors(draft):
@@ -83,7 +83,7 @@ def _write_piece(bundle: Bundle, out: Path) -> None:
     write_atomically(out / "mini.json", json.dumps(piece, indent=1, sort_keys=True).encode())
 
 
-def _stored(model: InstructBlip) -> dict[str, torch.Tensor]:
+def stored(model: InstructBlip) -> dict[str, torch.Tensor]:
     """Returns all stored weights but the tower's: matrices in int8, the rest in float32."""
     tensors = {}
     for name, value in model.state_dict().items():

@@ -39,25 +39,39 @@ class Teacher:
     def logits(self, pooled: Tensor) -> Tensor:
         """Returns opinions [B], above 0 for AI-made, of pooled tokens [B, 2 Hv]."""
         x = (pooled - self.mean) / self.spread
-        kernel = torch.exp(-self.gamma * torch.cdist(x, self.vectors).square())  # [B, V]
+        kernel = _kernel(x, self.vectors, self.gamma)  # [B, V]
         return SHARPNESS * (kernel @ self.dual + self.offset)
 
 
-def fit_teacher(pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray) -> Teacher:
-    """Fits it to pooled tokens [n, 2 Hv], truth bool [n] and sample weights [n]."""
+def fit_teacher(
+    pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray, device: str = "cpu"
+) -> Teacher:
+    """Fits it to pooled tokens [n, 2 Hv], truth bool [n] and sample weights [n].
+
+    The tensors of the teacher are on `device`.
+    """
     scaler = StandardScaler().fit(pooled)
-    machine = SVC(C=1, gamma="scale").fit(
-        scaler.transform(pooled), is_fake, sample_weight=weights / weights.mean()
+    x = torch.from_numpy(np.asarray(scaler.transform(pooled), np.float32)).to(device)
+    gamma = 1 / (x.shape[1] * float(x.var(unbiased=False)))
+    machine = SVC(C=1, kernel="precomputed").fit(
+        _kernel(x.double(), x.double(), gamma).cpu().numpy(),
+        is_fake,
+        sample_weight=weights / weights.mean(),
     )
 
     def tensor(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(values, np.float32))
+        return torch.from_numpy(np.asarray(values, np.float32)).to(device)
 
     return Teacher(
         mean=tensor(scaler.mean_),
         spread=tensor(scaler.scale_),
-        vectors=tensor(machine.support_vectors_),
+        vectors=x[torch.from_numpy(machine.support_).long().to(device)],
         dual=tensor(machine.dual_coef_[0]),
         offset=float(machine.intercept_[0]),
-        gamma=float(machine._gamma),  # noqa: SLF001 - "scale" resolved; scikit-learn names it so
+        gamma=gamma,
     )
+
+
+def _kernel(x: Tensor, vectors: Tensor, gamma: float) -> Tensor:
+    """Returns how alike rows are, [B, V], of [B, D] and [V, D]."""
+    return torch.exp(-gamma * torch.cdist(x, vectors).square())
