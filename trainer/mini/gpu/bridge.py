@@ -252,7 +252,8 @@ class Bridges:
         auc = float((found[truth][:, None] > found[~truth][None]).mean())
         self.bench.say(f"test, sources that training knows among them: AUC {auc:.3f}")
         self.bench.record(test=auc)
-        np.savez_compressed(self.bench.out / "margins" / "test.npz", truth=truth, margins=found)
+        part = {"split": "test", "truth": truth.tolist(), "margins": found.tolist()}
+        (self.bench.out / "margins" / "test.json").write_text(json.dumps([part]))
 
 
 class _Timer:

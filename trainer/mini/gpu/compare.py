@@ -111,10 +111,17 @@ class Bench:
         safe = "".join(letter if letter.isalnum() else "_" for letter in name)
         folder = self.out / "margins"
         folder.mkdir(exist_ok=True)
-        arrays: dict[str, np.ndarray] = {}
-        for i, (split, one) in enumerate(zip(self.splits, judged, strict=False)):
-            arrays |= {f"held{i}": split.held, f"margins{i}": one.margins.astype(np.float32)}
-        np.savez_compressed(folder / f"{safe}.npz", allow_pickle=False, **arrays)
+        parts = [
+            {
+                "split": split.name,
+                "names": [self.pictures.names[row] for row in split.held],
+                "truth": one.truth.tolist(),
+                "sources": one.sources,
+                "margins": [round(float(margin), 4) for margin in one.margins],
+            }
+            for split, one in zip(self.splits, judged, strict=False)
+        ]
+        (folder / f"{safe}.json").write_text(json.dumps(parts))
         return found
 
     def baselines(self) -> dict[int, float]:
@@ -139,8 +146,9 @@ class Bench:
 
     def _probed(self, layers: int, split: Split) -> Judged:
         held = self.frozen[layers][self._rows(split.held), 0]
+        probe = self.warmed(layers, split.train)
         with torch.inference_mode():
-            said = self.warmed(layers, split.train).linear(held).cpu().numpy()
+            said = probe.linear(held).cpu().numpy()
         return self.judge(split, said)
 
     def _machine(self, layers: int, split: Split) -> Judged:

@@ -19,6 +19,8 @@ from .views import ALIGNED, SIDE, Arrays, index
 class Pictures:
     """n pictures of train and train2."""
 
+    names: Sequence[str]
+    """Below the data folder."""
     examples: Sequence[Example]
     plain: Tensor
     """uint8 [n, 224, 224, 3]"""
@@ -48,6 +50,7 @@ def load(views: Path, data: Path, pieces: Sequence[str], device: str) -> Picture
         return torch.cat([torch.from_numpy(one).to(device) for one in arrays])
 
     return Pictures(
+        names,
         [known[name] for name in names],
         every("plain"),
         every("changed"),

@@ -62,7 +62,7 @@ class Arrays:
         np.lib.format.open_memmap(self.path(kind), "w+", np.uint8, shape).flush()
 
     def open(self, kind: str) -> np.ndarray:
-        return np.lib.format.open_memmap(self.path(kind), "r")
+        return np.lib.format.open_memmap(self.path(kind), "c")
 
     def write(self, kind: str, row: int, values: np.ndarray) -> None:
         """Writes one row in place, as several processes may do at once."""
