@@ -30,7 +30,7 @@ def views(root: Path, device: str, processes: int, changed: int) -> None:
 @main.command()
 @ROOT
 @DEVICE
-@click.option("--minutes", default=6.0, show_default=True, help="Of comparing.")
+@click.option("--minutes", default=8.0, show_default=True, help="Of comparing.")
 @click.option("--more-minutes", default=5.0, show_default=True, help="Of training what ships.")
 @click.option("--seconds", default=14.0, show_default=True, help="Of tuning one split.")
 @click.option("--chosen", default="", help="The setting that ships; the best if empty.")
