@@ -12,7 +12,7 @@ from antifake.daemon.client import Client, DaemonError
 
 from .clipboard import copied_picture
 from .follower import look
-from .notifications import Note
+from .notifications import Note, shortened
 from .view_model import ViewModel
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,10 @@ class Actions:
 
     def open_picture(self, name: str) -> None:
         self._run("open", lambda: self._open(f"/picture/{quote(name, safe='')}"))
+
+    def say(self, name: str, label: str) -> None:
+        """Record what the user says the picture is: real, fake or unsure."""
+        self._run("say", lambda: self._say(name, label))
 
     def check_clipboard(self) -> None:
         self._run("clipboard", self._check_clipboard)
@@ -95,6 +99,13 @@ class Actions:
     def _pause(self, minutes: float | None) -> None:
         client = self._need()
         client.pause(minutes)
+        self._view_model.show(look(client)[0])
+
+    def _say(self, name: str, label: str) -> None:
+        client = self._need()
+        (check,) = client.correct([name], label, source="tray")
+        shown = check.get("name") or check.get("page") or "Your word counts more than the model's."
+        self._view_model.tell(Note(str(check["word"]), shortened(str(shown))))
         self._view_model.show(look(client)[0])
 
     def _open(self, path: str | None) -> None:

@@ -18,7 +18,7 @@ from .actions import Actions
 from .backend import has_x11_panel
 from .drawing import DARK, icon_image
 from .notifications import Note
-from .view_model import View, ViewModel
+from .view_model import Recent, View, ViewModel, judgements
 
 log = logging.getLogger(__name__)
 
@@ -170,11 +170,20 @@ class TrayIcon:
         if not view.recent:
             return self._pystray.Menu(item("None yet", None, enabled=False))
         return self._pystray.Menu(
-            *(item(_plain(one.words), self._opener(one.id)) for one in view.recent)
+            *(item(_plain(one.words), self._about(one)) for one in view.recent)
         )
 
-    def _opener(self, name: str) -> Callable[[], None]:
-        return lambda: self._actions.open_picture(name)
+    def _about(self, one: Recent) -> Any:
+        """Returns the menu of one picture: open it, or say what it is."""
+        item, name = self._pystray.MenuItem, one.id
+        entries = [item("Open it", lambda: self._actions.open_picture(name))]
+        if one.label is not None:
+            entries.append(self._pystray.Menu.SEPARATOR)
+            entries += [item(words, self._sayer(name, label)) for words, label in judgements(one)]
+        return self._pystray.Menu(*entries)
+
+    def _sayer(self, name: str, label: str) -> Callable[[], None]:
+        return lambda: self._actions.say(name, label)
 
 
 def _plain(label: str) -> str:

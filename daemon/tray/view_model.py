@@ -12,6 +12,7 @@ from .notifications import Level, Note, NotificationBundle, PictureEvent, shorte
 
 RECENT = 5
 OFFLINE = "antifake is not running"
+_SAID = {"real": "It's real", "fake": "It's AI-made", "unsure": "Cannot tell"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Recent:
 
     id: str
     words: str
+    label: str | None = None
+    """The verdict that counts: real, fake or unsure. None if the picture could not be checked."""
+    can_be_confirmed: bool = False
+    """Whether "Yes, that's right" says something that the user has not said of it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class View:
 def view_of(state: dict[str, Any], checks: list[dict[str, Any]]) -> View:
     """Returns the view for the answers to GET /state and GET /checks."""
     mode: Mode = state["mode"]
-    recent = tuple(Recent(str(one["id"]), _in_one_line(one)) for one in checks[:RECENT])
+    recent = tuple(_recent(one) for one in checks[:RECENT])
     return View(mode, _line(mode, state), recent, state.get("paused_until") is not None)
 
 
@@ -67,9 +72,27 @@ def _clock_time(moment: str | None) -> str:
     return until.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
 
 
+def _recent(check: dict[str, Any]) -> Recent:
+    label = check.get("label")
+    is_said = bool(check.get("said")) and not check.get("alike")
+    is_open = label in ("real", "fake") and not is_said
+    return Recent(str(check["id"]), _in_one_line(check), label, is_open)
+
+
 def _in_one_line(check: dict[str, Any]) -> str:
     name = str(check.get("name") or check.get("page") or "a picture")
     return f"{check['summary']}: {shortened(name)}"
+
+
+def judgements(one: Recent) -> list[tuple[str, str]]:
+    """Returns what the user can say of a picture: the words, and the label that they mean.
+
+    To confirm a verdict and to give the same one is the same.
+    """
+    if not one.can_be_confirmed or one.label is None:
+        return [(words, label) for label, words in _SAID.items()]
+    others = [(words, label) for label, words in _SAID.items() if label != one.label]
+    return [("Yes, that's right", one.label), *others]
 
 
 class ViewModel:

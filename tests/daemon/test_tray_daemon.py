@@ -4,6 +4,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -13,6 +14,10 @@ from kit.pages import way_on
 from kit.pictures import png
 from kit.running import post, running
 from kit.waiting import eventually
+
+from antifake.daemon.tray.actions import Actions
+from antifake.daemon.tray.notifications import Note
+from antifake.daemon.tray.view_model import ViewModel
 
 
 def test_a_click_on_the_icon_opens_the_history_of_the_daemon(tiny_home, tmp_path):
@@ -34,6 +39,28 @@ def test_a_click_on_the_icon_opens_the_history_of_the_daemon(tiny_home, tmp_path
             page = through_the_link(address)
             assert check["id"] in page
             assert "History" in page
+
+
+def test_what_the_user_says_in_the_menu_is_recorded(tiny_home):
+    """What the daemon refuses is told."""
+    view_model = ViewModel(time.monotonic)
+    with running(tiny_home.root) as daemon:
+        asked = daemon.ready()
+        one = post(asked, png(1), name="holiday.png")
+        menu = Actions(lambda: asked, view_model, None, lambda: None)
+        menu.say(one["id"], "fake")
+        assert told(view_model) == [Note("You said: AI-made", "holiday.png")]
+        eventually(lambda: view_model.view.recent)
+        assert view_model.view.recent[0].words == "You said: AI-made: holiday.png"
+        assert asked.show(one["id"])["said"]["label"] == "fake"
+        eventually(lambda: not menu._running)
+        menu.say("0" * 13, "real")
+        (note,) = told(view_model)
+        assert "no check" in note.text
+
+
+def told(view_model: ViewModel) -> list[Note]:
+    return eventually(lambda: view_model.news(view_model.view, 0.2)[1], 20)
 
 
 def through_the_link(address: str) -> str:

@@ -18,7 +18,7 @@ from antifake.daemon.client import DaemonError
 from antifake.daemon.places import Places
 from antifake.daemon.tray.actions import Actions
 from antifake.daemon.tray.follower import LONGEST_PAUSE_S, Follower
-from antifake.daemon.tray.view_model import OFFLINE, View, ViewModel, view_of
+from antifake.daemon.tray.view_model import OFFLINE, View, ViewModel, judgements, view_of
 
 
 @pytest.fixture
@@ -205,6 +205,16 @@ def test_pausing_shows_at_once(where, view_model):
         assert view_model.view.is_paused
         actions(where, view_model).go_on()
         eventually(lambda: view_model.view.mode == "ready")
+
+
+def test_the_menu_offers_to_confirm_or_correct_a_verdict():
+    said = {"label": "real", "said": {"label": "real"}}
+    checks = [check(), check(**said, alike=True), check(**said), check(label="unsure")]
+    offered = [judgements(one) for one in view_of({"mode": "ready"}, checks).recent]
+    real, made, unsure = ("It's real", "real"), ("It's AI-made", "fake"), ("Cannot tell", "unsure")
+    assert offered[0] == [("Yes, that's right", "fake"), real, unsure]
+    assert offered[1] == [("Yes, that's right", "real"), made, unsure]
+    assert offered[2] == offered[3] == [real, made, unsure]
 
 
 def test_a_daemon_that_refuses_to_stop_is_quoted(where, view_model):

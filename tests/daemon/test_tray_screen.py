@@ -276,7 +276,7 @@ def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daem
         daemon.set_state(mode="working")
         looks(display, first)
         open_menu(display)
-        display.keys("Down", "Down", "Right", "Return")
+        display.keys("Down", "Down", "Right", "Right", "Return")
         eventually(tray.addresses)
         choose(display, FOLDERS)
         eventually(lambda: len(tray.addresses()) == 2)
