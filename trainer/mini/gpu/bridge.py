@@ -28,7 +28,7 @@ from .compare import Bench
 from .pictures import Pictures, centre
 from .probe import pooled
 from .tower import Tower, TowerWeights
-from .tuning import Setting, tokens_of
+from .tuning import Setting, free, tokens_of
 from .views import ALIGNED
 
 VIEWS = 4
@@ -52,13 +52,16 @@ class Seen:
     @classmethod
     @torch.no_grad()
     def by(cls, tower: Tower, pictures: Pictures, aligned: bool) -> "Seen":
-        rows = []
+        n = len(pictures.plain)
+        total = n + (len(pictures.aligned) if aligned else 0)
+        shape = _tokens(tower, pictures.plain[:1]).shape[1:]
+        device = pictures.plain.device
+        tokens = torch.empty(VIEWS, total, *shape, dtype=torch.float16, device=device)
         for view in range(VIEWS):
             own = pictures.plain if view == 0 else centre(pictures.changed[:, view - 1])
-            made = centre(pictures.aligned[:, view % ALIGNED])
-            parts = [own, made] if aligned and len(made) else [own]
-            rows.append(torch.cat([_tokens(tower, one) for one in parts]))
-        tokens = torch.stack(rows)
+            tokens[view, :n] = _tokens(tower, own)
+            if total > n:
+                tokens[view, n:] = _tokens(tower, centre(pictures.aligned[:, view % ALIGNED]))
         return cls(tokens, torch.stack([_pooled(one) for one in tokens]))
 
 
@@ -185,6 +188,7 @@ class Bridges:
                 bench.say(f"no time for the bridge of {split.name}")
                 break
             tower = self._tower(split, share)
+            free(bench.device)
             seen = Seen.by(tower, bench.pictures, aligned=setting.aligned > 0)
             data = self.data(seen, split.train)
             bridge = self.start(data.seen, split.train)
@@ -196,6 +200,7 @@ class Bridges:
             name = f"bridge on {setting.name}, {share:.0%}"
             bench.summarise(f"{name} (teacher)", machines)
             bench.summarise(name, judged)
+            del seen, data, bridge, tower
         return judged
 
     def _tower(self, split: Split, share: float) -> Tower:
@@ -225,6 +230,7 @@ class Bridges:
         (out / "final.json").write_text(json.dumps(about, indent=1))
         if differences:
             write_pieces(differences, out, "tower-delta")
+        free(bench.device)
         seen = Seen.by(tower, bench.pictures, aligned=setting.aligned > 0)
         data = self.data(seen, everything)
         bridge = self.start(data.seen, everything)

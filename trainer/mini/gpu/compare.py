@@ -18,7 +18,7 @@ from antifake.trainer.mini.unseen import Estimate, Judged, Split, estimate, owne
 from .pictures import Pictures, centre
 from .probe import Probe
 from .tower import Tower, TowerWeights
-from .tuning import Loop, Setting, frozen_features, margins, warmed_probe
+from .tuning import Loop, Setting, free, frozen_features, margins, warmed_probe
 
 Say = Callable[[str], None]
 SHARES = (0.5, 1.0)
@@ -189,8 +189,7 @@ class Bench:
             self.kept[setting.name, split.name] = start, end
             yield split, said
             del tuned, loop
-            if self.device == "cuda":
-                torch.cuda.empty_cache()
+            free(self.device)
 
     def loop(self, setting: Setting, chosen: np.ndarray, seed: int = 0) -> Loop:
         """Returns a tuning of the frozen tower on the pictures `chosen` [n]."""

@@ -71,6 +71,12 @@ def device_of(tower: Tower) -> str:
     return tower.mean.device.type
 
 
+def free(device: str) -> None:
+    """Gives memory back that tuning used."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+
+
 @contextmanager
 def half(device: str) -> Iterator[None]:
     """Products in bfloat16 on a GPU."""

@@ -28,6 +28,8 @@ from .changes import changed, square
 SIDE, WIDER = 224, 240
 AT_ONCE = 16
 """Pictures of one size that go through the autoencoder together."""
+GRID = 32
+"""Their sides are cut to multiples of it: every new size costs a GPU time."""
 ALIGNED = 2
 """Views of each picture that went through the autoencoder."""
 
@@ -140,7 +142,9 @@ class Drawing:
         by_size: dict[tuple[int, int], list[tuple[Task, int, np.ndarray]]] = {}
         for row, task in enumerate(tasks):
             image = Image.open(io.BytesIO(task.data)).convert("RGB")
-            by_size.setdefault(image.size, []).append((task, row, np.asarray(image)))
+            wide, high = (max(8, edge // GRID * GRID) for edge in image.size)
+            cut = np.asarray(image)[:high, :wide]
+            by_size.setdefault((wide, high), []).append((task, row, cut))
         model = Autoencoder(self.data / "autoencoder").to(self.device)
         running = []
         for together in by_size.values():
