@@ -63,6 +63,10 @@ mini: .venv/test ## build the embedded model again: make mini DATA=folder
 mini-gpu: .venv/test ## pack what a machine with a GPU needs to tune mini's tower: make mini-gpu DATA=folder
 	$(BIN)/antifake mini-gpu pack $(DATA)
 
+# Build the base set of `mini` again, after a change of its image tower.
+base-set: .venv/test ## build the pictures that guard a retraining: make base-set DATA=folder
+	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m antifake.trainer.base_set.building $(DATA)
+
 format: .venv/test .venv/npm ## mend what formatter and linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -89,6 +93,6 @@ types:
 	for part in core trainer daemon; do ln -sfn ../../../$$part build/types/antifake/$$part; done
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu format types help
+.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu base-set format types help

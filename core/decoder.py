@@ -81,9 +81,12 @@ class Decoder:
         size: int = 224,
         timeout_s: float = 10.0,
         memory_bytes: int = MEMORY_BYTES,
+        *,
+        kept_crops: bool = False,
     ) -> None:
+        """`kept_crops`: the files are crops of this size, which are taken as they are."""
         self._jobs = jobs
-        self._limits = _Limits(size, timeout_s, memory_bytes)
+        self._limits = _Limits(size, timeout_s, memory_bytes, kept_crops)
         self._idle: SimpleQueue[_Child | None] = SimpleQueue()
         self._children: set[_Child] = set()
         self._lock = threading.Lock()
@@ -199,6 +202,7 @@ class _Limits:
     size: int
     timeout_s: float
     memory_bytes: int
+    kept_crops: bool
 
 
 class _Child:
@@ -311,15 +315,16 @@ def serve(limits: _Limits) -> None:
         while True:
             kind, payload = receive(sys.stdin.buffer, sys.maxsize)
             _limit_time(limits.timeout_s)
-            _answer(answers, kind, payload, limits.size)
+            _answer(answers, kind, payload, limits)
 
 
-def _answer(answers: IO[bytes], kind: bytes, payload: bytes, size: int) -> None:
+def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) -> None:
     try:
         data = payload if kind == b"B" else images.read_file(Path(os.fsdecode(payload)))
         # Sent before decoding, so that a file that kills this process is known by its hash.
         _send_json(answers, b"H", sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
-        picture = images.decode(data, size)
+        read = images.kept_crop if limits.kept_crops else images.decode
+        picture = read(data, limits.size)
     except UnreadableImageError as error:
         _send_json(answers, b"E", sentence=str(error), code=error.code)
         return

@@ -60,6 +60,23 @@ def decode(data: bytes, size: int = 224) -> Picture:
     return Picture(np.array(square), width, height, kind)
 
 
+def kept_crop(data: bytes, size: int) -> Picture:
+    """Decodes a crop of size x size that `decode` once made and that was kept without loss.
+
+    Nothing is cut, scaled or judged by its content again. Raises UnreadableImageError.
+    """
+    _check_bytes(len(data), MAX_BYTES)
+    kind = _kind(data)
+    try:
+        is_crop = _open(data, kind).size == (size, size)
+        pixels = np.array(_open(data, kind).convert("RGB")) if is_crop else None
+    except Exception as error:
+        raise UnreadableImageError("This kept crop is damaged.", "unreadable") from error
+    if pixels is None:
+        raise UnreadableImageError(f"This is not a crop of {size} x {size} pixels.", "not_a_crop")
+    return Picture(pixels, size, size, kind)
+
+
 def resized(data: bytes, size: int = 224) -> Image.Image:
     """Returns the first frame in upright RGB, with `size` as its shorter side.
 

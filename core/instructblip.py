@@ -9,7 +9,7 @@ Shapes: see antifake.core.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,18 @@ class NormedEmbeddings(nn.Module):
         """pixels [B, 3, S, S] -> [B, N, Hv]."""
         normed: Tensor = self.pre_layernorm(self.stock(pixel_values, **kwargs))
         return normed
+
+
+class _Columns(nn.Module):
+    """Picks a layer's output out of those that were computed before."""
+
+    def __init__(self, start: int, end: int) -> None:
+        super().__init__()
+        self._columns = slice(start, end)
+
+    def forward(self, computed: Tensor) -> Tensor:
+        """computed [B, N, K] -> [B, N, end - start]."""
+        return computed[..., self._columns]
 
 
 @dataclass(frozen=True)
@@ -243,6 +255,42 @@ class InstructBlip(nn.Module):
         with torch.no_grad(), self.precision.autocast():
             features: Tensor = self.vision_model(pixel_values=pixels).last_hidden_state
         return features
+
+    def keys_and_values(self, features: Tensor) -> Tensor:
+        """features [B, N, Hv] -> what every cross-attention makes of them, [B, N, K].
+
+        It does not depend on the question and is most of the work after the tower. Inside
+        `reading_keys_and_values` it takes the place of features wherever those are passed.
+        """
+        with torch.no_grad(), self.precision.autocast():
+            return torch.cat([layer(features) for layer in self._readers()], dim=-1)
+
+    @contextmanager
+    def reading_keys_and_values(self) -> Iterator[None]:
+        """Has the Q-Former read what `keys_and_values` returned, instead of features."""
+        readers, at = self._readers(), 0
+        places = {id(module): name for name, module in self.named_modules()}
+        names = [places[id(reader)] for reader in readers]
+        for name, reader in zip(names, readers, strict=True):
+            self.set_submodule(name, _Columns(at, at + reader.out_features))
+            at += reader.out_features
+        try:
+            yield
+        finally:
+            for name, reader in zip(names, readers, strict=True):
+                self.set_submodule(name, reader)
+
+    def _readers(self) -> list[Any]:
+        """Returns the linear layers that features go into."""
+        return [
+            part
+            for layer in self.qformer.encoder.layer
+            if layer.has_cross_attention
+            for part in (
+                layer.crossattention.attention.key,
+                layer.crossattention.attention.value,
+            )
+        ]
 
     def hidden(self, features: Tensor, question: Question) -> Tensor:
         """features [B, N, Hv] -> the language model's last hidden state [B, Hl]."""

@@ -7,6 +7,7 @@ Both classes have the same weight, so their sizes do not matter.
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from scipy.optimize import brentq
 
 from antifake.core.errors import UsageError
 from antifake.core.prompt_file import PromptMetadata
@@ -69,23 +70,46 @@ def threshold_within(false_alarms: float, real_margins: Numbers) -> float:
     return float(np.quantile(real_margins, 1 - false_alarms, method="higher"))
 
 
-def fit(margins: Numbers, is_fake: Truth) -> tuple[float, float]:
+def fit(margins: Numbers, is_fake: Truth, counts: Numbers | None = None) -> tuple[float, float]:
     """Returns the threshold and temperature of maximum likelihood for margins [n], is_fake [n].
 
     The targets are Platt's, (n + 1) / (n + 2) instead of 1. With 1, classes that do not overlap
-    would need a temperature of 0.
+    would need a temperature of 0. `counts` [n] is how much each picture counts; None: 1.
     """
-    fakes, reals = int(is_fake.sum()), int((~is_fake).sum())
-    target = np.where(is_fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+    target = _targets(is_fake, counts)
     middle, scale = float(margins.mean()), float(margins.std()) or 1.0
     x = np.stack([(margins - middle) / scale, np.ones_like(margins)], axis=1)  # [n, 2]
-    slope, bias = _newton(x, target, balance(is_fake))
+    slope, bias = _newton(x, target, balance(is_fake, counts))
     if slope <= 0:
         raise UsageError(
             "On these pictures the model's answers do not tell real from AI-made, or tell it the "
             "wrong way round: there is nothing to calibrate. Are the labels right?"
         )
     return middle - scale * bias / slope, scale / slope
+
+
+def fit_threshold(
+    margins: Numbers, is_fake: Truth, temperature: float, counts: Numbers | None = None
+) -> float:
+    """Returns the threshold of maximum likelihood at a given temperature.
+
+    margins, is_fake and counts are [n], as for `fit`.
+    """
+    target, weight = _targets(is_fake, counts), balance(is_fake, counts)
+
+    def excess(threshold: float) -> float:  # falls as the threshold grows
+        return float((weight * (_sigmoid((margins - threshold) / temperature) - target)).sum())
+
+    low, high = float(margins.min()), float(margins.max())
+    reach = 20 * temperature
+    return float(brentq(excess, low - reach, high + reach))
+
+
+def _targets(is_fake: Truth, counts: Numbers | None) -> Numbers:
+    each = np.ones(len(is_fake)) if counts is None else counts
+    fakes, reals = each[is_fake].sum(), each[~is_fake].sum()
+    targets: Numbers = np.where(is_fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+    return targets
 
 
 def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, float]:
@@ -122,10 +146,14 @@ def quality(about: PromptMetadata, margins: Numbers, is_fake: Truth) -> Quality:
     )
 
 
-def balance(is_fake: Truth) -> Numbers:
-    """Returns weights [n] for is_fake, bool [n], that sum to 0.5 in each class."""
-    fakes, reals = max(1, int(is_fake.sum())), max(1, int((~is_fake).sum()))
-    weights: Numbers = np.where(is_fake, 0.5 / fakes, 0.5 / reals)
+def balance(is_fake: Truth, counts: Numbers | None = None) -> Numbers:
+    """Returns weights [n] for is_fake, bool [n], that sum to 0.5 in each class.
+
+    `counts` [n] is how much each picture counts in its class; None: 1.
+    """
+    each = np.ones(len(is_fake)) if counts is None else counts
+    fakes, reals = each[is_fake].sum() or 1.0, each[~is_fake].sum() or 1.0
+    weights: Numbers = each * np.where(is_fake, 0.5 / fakes, 0.5 / reals)
     return weights
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -123,6 +124,13 @@ class View:
 
 
 PLAIN, FLIPPED = View(), View(flipped=True)
+
+
+class Features(Protocol):
+    """Where the training loop gets features from."""
+
+    def features(self, pictures: Sequence[Sample], views: Sequence[View]) -> Tensor:
+        """Returns features [B, N, Hv] on the model's device."""
 
 
 class FeatureExtractor:

@@ -109,6 +109,13 @@ At rate 3e-3, L2-SP 0: 0.527, 0.03: 0.520, 0.1: 0.503, 0.3: 0.491, 1: 0.526.
 The next `mini`, L2-SP 0.3: 0.496 before, 1e-3: 0.402, 3e-3: 0.401.
 """
 
+PERSONAL = replace(CORRECTIONS, preset="personal", epochs=10, patience=0)
+"""For a person's own answers, in a retraining: all are learned from, for a fixed time."""
+
+REPLAY_WEIGHT = 1.0
+REPLAY_BATCH = 16
+"""Pictures of the base set in each step."""
+
 PRESETS = {settings.preset: settings for settings in (PAPER, CORRECTIONS)}
 
 

@@ -19,16 +19,20 @@ def truth(pictures: Sequence[Sample]) -> Tensor:
     return torch.tensor([one.is_fake for one in pictures])
 
 
-def class_weights(pictures: Sequence[Sample], settings: Settings) -> Tensor:
+def class_weights(
+    pictures: Sequence[Sample], settings: Settings, counts: Sequence[float] | None = None
+) -> Tensor:
     """Returns the weight of each picture, float32 [n], 1 on average.
 
-    With balanced settings both classes have the same sum.
+    With balanced settings both classes have the same sum. Within a class a picture weighs as much
+    as its count; None: all the same.
     """
     is_fake = truth(pictures)
-    if not settings.balanced:
-        return torch.ones(len(is_fake))
-    n, fakes = len(is_fake), int(is_fake.sum())
-    return torch.where(is_fake, n / (2 * max(1, fakes)), n / (2 * max(1, n - fakes)))
+    each = torch.ones(len(is_fake)) if counts is None else torch.tensor(counts)
+    if settings.balanced:
+        fakes, reals = each[is_fake].sum().clamp(min=1e-9), each[~is_fake].sum().clamp(min=1e-9)
+        return each * torch.where(is_fake, len(is_fake) / (2 * fakes), len(is_fake) / (2 * reals))
+    return each * len(is_fake) / each.sum()
 
 
 def batch_of(n: int, epoch: int, within: int, settings: Settings) -> list[tuple[int, View]]:

@@ -73,7 +73,7 @@ def split(pictures: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sam
         (pairs + by_source, []),
         (pairs, ["The sources are too few to hold some back whole: validation knows them all."]),
     ):
-        chosen = _choose(pictures, _groups(len(pictures), links), seed)
+        chosen = _choose(pictures, connected(len(pictures), links), seed)
         learn = [one for i, one in enumerate(pictures) if i not in chosen]
         validate = [pictures[i] for i in sorted(chosen)]
         if all({one.is_fake for one in part} == {True, False} for part in (learn, validate)):
@@ -91,8 +91,8 @@ def _same_source(pictures: Sequence[Sample]) -> list[tuple[int, int]]:
     return [(first.setdefault(source, i), i) for i, source in sources]
 
 
-def _groups(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Returns the connected components of 0 .. n - 1."""
+def connected(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Returns the connected components of 0 .. n - 1, linked by pairs."""
     leader = list(range(n))
 
     def find(i: int) -> int:
@@ -107,6 +107,21 @@ def _groups(n: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
     for i in range(n):
         members.setdefault(find(i), []).append(i)
     return list(members.values())
+
+
+def folds(is_fake: np.ndarray, groups: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Returns a fold in 0 .. n - 1 for each picture, int [n]. Groups of near-duplicates stay whole.
+
+    `is_fake` bool [n]; `groups` int [n], each of one label. The groups of either class are dealt
+    out in random order, so the folds have as many of each class as possible.
+    """
+    random = np.random.default_rng(seed)
+    dealt = np.zeros(len(groups), int)
+    for label in (False, True):
+        numbers = np.unique(groups[is_fake == label])
+        for place, number in enumerate(random.permutation(numbers)):
+            dealt[groups == number] = place % n
+    return dealt
 
 
 def _choose(pictures: Sequence[Sample], groups: list[list[int]], seed: int) -> set[int]:

@@ -18,9 +18,10 @@ from antifake.core.instructblip import InstructBlip
 
 from .checkpoint import CheckpointFolder, StepRecord
 from .distributed import ProcessGroup
-from .features import PLAIN, FeatureExtractor, View
+from .features import PLAIN, Features, View
 from .objective import Objective
 from .presets import Settings
+from .replay import Replay
 from .sampler import batch_of, class_weights, truth
 from .samples import Sample
 from .trainable import Trainable, check_frozen, tensor_versions
@@ -33,12 +34,16 @@ class Task:
     model: InstructBlip
     trainable: Trainable
     objective: Objective
-    extractor: FeatureExtractor
+    extractor: Features
     learn: Sequence[Sample]
     validate: Sequence[Sample]
     settings: Settings
     threshold: float
     """The start's: a margin above it counts as "AI-made"."""
+    counts: Sequence[float] | None = None
+    """How much each picture to learn from counts, such as 1/3 for one of three copies."""
+    replay: Replay | None = None
+    """What must stay as it is while the samples are learned."""
 
     @property
     def total_steps(self) -> int:
@@ -104,6 +109,22 @@ def tune(
     return run
 
 
+def fit(task: Task, process_group: ProcessGroup, report: Callable[[int], None]) -> None:
+    """Trains for all steps, without validation and without files. Raises AntifakeError.
+
+    The trainable has the last step's tensors then. For samples that are too few to hold some back
+    for the choice of an epoch.
+    """
+    frozen = tensor_versions(task.model, task.trainable)
+    loop = TrainingLoop(task, process_group)
+    unknown = Score(float("nan"), float("nan"))
+    run = Run(start=unknown, best=unknown, values={})
+    while run.step < task.total_steps:
+        loop.step(run)
+        report(run.step)
+    check_frozen(task.model, task.trainable, frozen)
+
+
 def is_stale(run: Run, settings: Settings) -> bool:
     return 0 < settings.patience <= run.stale_epochs
 
@@ -116,7 +137,7 @@ class TrainingLoop:
         self._settings, self._device = task.settings, task.model.device
         self._tensors = task.trainable.tensors
         self._origin = {name: tensor.detach().clone() for name, tensor in self._tensors.items()}
-        self._weights = class_weights(task.learn, task.settings).to(self._device)
+        self._weights = class_weights(task.learn, task.settings, task.counts).to(self._device)
         self._optimizer = torch.optim.AdamW(
             list(self._tensors.values()),
             lr=task.settings.lr,
@@ -194,6 +215,9 @@ class TrainingLoop:
             torch.autograd.backward(self._scaler.scale(loss))
             right = ((margins > task.threshold) == is_fake).sum()
             sums += torch.stack([loss.detach(), right / len(batch)])
+        if task.replay and process_group.is_first:
+            penalty = task.replay.penalty(task.model, task.trainable.question, step)
+            torch.autograd.backward(self._scaler.scale(penalty))
         if self._settings.l2_sp and process_group.is_first:
             torch.autograd.backward(
                 self._scaler.scale(self._settings.l2_sp * self._l2_sp_penalty())

@@ -1,0 +1,13 @@
+"""Retraining on a person's own answers: `python -m antifake.trainer.personal REQUEST.json`.
+
+The daemon starts it as a process of its own. It reads crops, fits a few candidates, judges them by
+one gate and writes a report, and the candidate if there is one. It changes nothing that is in use.
+
+    request     what is asked for
+    pictures    crops, their features, and which of them show the same photograph
+    candidates  a threshold, a calibration, a word: the cheapest first
+    gate        whether a candidate may replace the prompt in use, in words
+    budget      the threshold for "at most 1 in N of my real pictures"
+    retraining  all of it in order
+    report      what is written at the end
+"""

@@ -1,0 +1,198 @@
+"""The gate: whether a candidate may replace the prompt in use. In words; imports no torch.
+
+Two things are asked of it. On the person's own answers, each judged by a fit that never saw it,
+balanced accuracy must rise: the lower end of a 90 % interval of the rise lies above 0. On the
+base set, pictures of other sources, it must not be more than one point worse than the shipped
+prompt, on real pictures and on AI-made ones apart.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from antifake.trainer.calibration import Numbers, Truth
+
+INTERVAL = 0.90
+"""Its lower end is passed by chance in 5 % of the cases in which nothing has changed."""
+DRAWS = 4000
+MAX_LOSS = 0.01
+"""Of the base set, for each class."""
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """Balanced accuracy on the person's own pictures. A group of near-duplicates counts once."""
+
+    before: float
+    after: float
+    difference: float
+    low: float
+    """The ends of the interval of the difference."""
+    high: float
+    real_before: float
+    real_after: float
+    fake_before: float
+    fake_after: float
+    n_real: int
+    """Groups."""
+    n_fake: int
+
+
+@dataclass(frozen=True)
+class BaseRates:
+    """Shares of the base set that are judged correctly."""
+
+    n_real: int
+    n_fake: int
+    real_before: float
+    real_after: float
+    fake_before: float
+    fake_after: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    passes: bool
+    reason: str
+    """A sentence for the person."""
+
+
+def own_answers(
+    before: Numbers, after: Numbers, is_fake: Truth, groups: np.ndarray, seed: int
+) -> OwnAnswers:
+    """Compares two prompts on the same pictures, by a paired bootstrap over groups.
+
+    `before` and `after` [n] are shares in [0, 1] of correct judgements of each picture; `groups`
+    int [n] are the same for near-duplicates, which have one label.
+    """
+    classes = {label: _by_group(before, after, groups, is_fake == label) for label in (False, True)}
+    random = np.random.default_rng(seed)
+    drawn = sum(
+        pairs[random.integers(len(pairs), size=(DRAWS, len(pairs)))].mean(axis=1) / 2
+        for pairs in classes.values()
+    )  # [DRAWS, 2]
+    edges = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
+    low, high = np.quantile(np.diff(drawn, axis=1), edges)
+    real, fake = classes[False].mean(axis=0), classes[True].mean(axis=0)
+    was, is_now = (real + fake) / 2
+    return OwnAnswers(
+        before=float(was),
+        after=float(is_now),
+        difference=float(is_now - was),
+        low=float(low),
+        high=float(high),
+        real_before=float(real[0]),
+        real_after=float(real[1]),
+        fake_before=float(fake[0]),
+        fake_after=float(fake[1]),
+        n_real=len(classes[False]),
+        n_fake=len(classes[True]),
+    )
+
+
+def _by_group(
+    before: Numbers, after: Numbers, groups: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
+    """Returns the means before and after of each chosen group, [groups, 2]."""
+    numbers, place = np.unique(groups[chosen], return_inverse=True)
+    sums = np.zeros((len(numbers), 2))
+    np.add.at(sums, place, np.stack([before[chosen], after[chosen]], axis=1))
+    means: np.ndarray = sums / np.bincount(place)[:, None]
+    return means
+
+
+def base_rates(before: Truth, after: Truth, is_fake: Truth) -> BaseRates:
+    """Returns the shares of correct judgements, bool [n], before and after."""
+    return BaseRates(
+        n_real=int((~is_fake).sum()),
+        n_fake=int(is_fake.sum()),
+        real_before=float(before[~is_fake].mean()),
+        real_after=float(after[~is_fake].mean()),
+        fake_before=float(before[is_fake].mean()),
+        fake_after=float(after[is_fake].mean()),
+    )
+
+
+def decide(own: OwnAnswers, base: BaseRates | None, *, keeps_budget: bool = False) -> Decision:
+    """Returns whether a candidate passes, and why.
+
+    `keeps_budget`: its threshold was raised to keep a false-alarm budget. Then fewer real pictures
+    must be called AI-made, and the AI-made ones that are missed for it are what was asked for.
+    """
+    if base is None:
+        return Decision(False, "There are no pictures to check that it does no harm elsewhere.")
+    if keeps_budget:
+        return _decide_budget(own, base)
+    if own.low <= 0:
+        return Decision(False, _not_better(own))
+    if objection := _harm(base):
+        return Decision(False, objection)
+    return Decision(True, f"{_better(own)} {_unharmed(base)}")
+
+
+def _decide_budget(own: OwnAnswers, base: BaseRates) -> Decision:
+    if own.real_after < own.real_before - _ROUNDING:
+        return Decision(False, "More of your own real pictures would be called AI-made.")
+    if base.real_after < base.real_before - MAX_LOSS - _ROUNDING:
+        return Decision(False, _worse("real", base.real_before, base.real_after))
+    return Decision(
+        True,
+        f"It keeps your budget of false alarms. Of your AI-made pictures it recognises "
+        f"{own.fake_after:.0%} (before: {own.fake_before:.0%}).",
+    )
+
+
+def _better(own: OwnAnswers) -> str:
+    return (
+        f"On your own pictures it is right more often: {own.after:.0%} instead of "
+        f"{own.before:.0%} (the gain is between {_points(own.low)} and {_points(own.high)} "
+        f"points, with 90 % confidence)."
+    )
+
+
+def _not_better(own: OwnAnswers) -> str:
+    change = f"{own.after:.0%} instead of {own.before:.0%}"
+    if own.difference <= 0:
+        return f"On your own pictures it would not be right more often ({change})."
+    return (
+        f"On your own pictures it would be right more often ({change}), but that may be chance: "
+        f"{own.n_real} real and {own.n_fake} AI-made pictures are too few to tell."
+    )
+
+
+def _harm(base: BaseRates) -> str | None:
+    for what, before, after in (
+        ("real", base.real_before, base.real_after),
+        ("AI-made", base.fake_before, base.fake_after),
+    ):
+        if after < before - MAX_LOSS - _ROUNDING:
+            return _worse(what, before, after)
+    return None
+
+
+def _worse(what: str, before: float, after: float) -> str:
+    return (
+        f"On other pictures it would be worse: of {what} ones it would recognise {after:.0%} "
+        f"instead of {before:.0%}."
+    )
+
+
+def _unharmed(base: BaseRates) -> str:
+    return (
+        f"On other pictures it is not worse: real {base.real_after:.0%} (before: "
+        f"{base.real_before:.0%}), AI-made {base.fake_after:.0%} ({base.fake_before:.0%})."
+    )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def rounded(part: OwnAnswers | BaseRates) -> dict[str, Any]:
+    """Returns the fields for a report, with shares to six decimals."""
+    return {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in asdict(part).items()
+    }
