@@ -131,7 +131,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         upkeep = Upkeep(store, settings, model, status, clock, on_mended)
         settings.listen(_follow(service, worker, watcher))
         settings.listen(_keep_autostart_in_step(service))
-        parts.enter_context(scheduled(upkeep, watcher.rescan))
+        parts.enter_context(scheduled(upkeep, watcher.rescan, learning))
         server = parts.enter_context(_serving(where, service, access, stop))
         parts.callback(queue.close)
         parts.callback(events.close)

@@ -3,6 +3,7 @@
 from .client import Check, Client, Query
 from .connect import connect, find, need
 from .errors import DaemonError
+from .learning import LearningClient
 from .transport import InProcess, Socket
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Client",
     "DaemonError",
     "InProcess",
+    "LearningClient",
     "Query",
     "Socket",
     "connect",

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from antifake.core.errors import UsageError
 
-from .errors import DaemonError
+from .errors import DaemonError, read_answer
 from .transport import Body, Socket, Transport
 
 Json = dict[str, Any]
@@ -132,7 +132,7 @@ class Client:
         path = f"/history/export?{urlencode({'form': form, **query})}"
         with self.transport.send("GET", path, None, {}, _LONG_S) as answer:
             if answer.status >= 400:
-                _read(answer.status, answer.read())
+                read_answer(answer.status, answer.read())
             while piece := answer.read(PIECE):
                 out.write(piece)
 
@@ -204,6 +204,11 @@ class Client:
     def settings(self) -> Json:
         return _object(self.get("/settings"))
 
+    def change_settings(self, values: Mapping[str, Any]) -> Json:
+        """Changes some settings, all or none. Returns all of them."""
+        kind = "application/json"
+        return _object(self.ask("PATCH", "/settings", json.dumps(values).encode(), kind))
+
     def reload_settings(self) -> None:
         """Make the daemon read the settings file again."""
         self.post("/settings:reload")
@@ -235,7 +240,7 @@ class Client:
         """Returns the JSON of an answer, None if it has none. `path` is relative to /api/v1."""
         sent = {**(headers or {}), **({"Content-Type": kind} if kind else {})}
         with self.transport.send(method, path, body, sent, self.timeout_s) as answer:
-            return _read(answer.status, answer.read())
+            return read_answer(answer.status, answer.read())
 
 
 _BORDER = secrets.token_hex(16)
@@ -268,17 +273,3 @@ def _object(found: Any) -> Json:
     if not isinstance(found, dict):
         raise DaemonError("The daemon is of another version.", 200, "not_antifake")
     return found
-
-
-def _read(status: int, body: bytes) -> Any:
-    try:
-        found = json.loads(body) if body else None
-    except ValueError:
-        raise DaemonError(
-            "What answers on the daemon's port is not antifake.", status, "not_antifake"
-        ) from None
-    if status < 400:
-        return found
-    about = found if isinstance(found, dict) else {}
-    sentence = str(about.get("detail") or about.get("title") or f"The daemon refused ({status}).")
-    raise DaemonError(sentence, status, str(about.get("code", "refused")), about)

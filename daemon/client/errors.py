@@ -1,5 +1,6 @@
 """Turns each failed request to the daemon into one sentence."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,3 +36,18 @@ class DaemonError(AntifakeError):
         """The whole problem (RFC 9457) that the daemon answered with."""
         if status:
             self.exit_code = _EXIT_CODES.get(code, 4 if status in (401, 403, 503) else 1)
+
+
+def read_answer(status: int, body: bytes) -> Any:
+    """Returns the JSON of an answer, None if it has none. Raises DaemonError."""
+    try:
+        found = json.loads(body) if body else None
+    except ValueError:
+        raise DaemonError(
+            "What answers on the daemon's port is not antifake.", status, "not_antifake"
+        ) from None
+    if status < 400:
+        return found
+    about = found if isinstance(found, dict) else {}
+    sentence = str(about.get("detail") or about.get("title") or f"The daemon refused ({status}).")
+    raise DaemonError(sentence, status, str(about.get("code", "refused")), about)

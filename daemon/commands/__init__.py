@@ -10,6 +10,7 @@ from .daemon import daemon, open_history, tray
 from .doctor import doctor
 from .history import history
 from .label import label
+from .learning import learning, retrain
 from .logs import logs
 from .pair import pair
 from .watch import watch
@@ -23,6 +24,8 @@ COMMANDS = (
     watch,
     history,
     label,
+    retrain,
+    learning,
     pair,
     logs,
     autostart,

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from sqlalchemy.orm import Session
@@ -17,10 +17,12 @@ from antifake.daemon.store.crops import Crop, CropStats
 from antifake.daemon.store.tables import Trigger
 from antifake.daemon.store.trainings import AlreadyTrainingError, Training
 
-from . import flips, review, words
+from . import flips, merging, pack, review, words
+from .merging import Merge
 from .request import CONFIDENCE, Material
 from .results import Budget, Comparison, Flip, LearningState, Progress, ReviewQueue, Version
 from .running import LearningCallbacks, Place, Run
+from .scheduling import Schedule
 from .trainer_process import end_left_over
 
 __all__ = ["Learning", "LearningCallbacks", "TooFewWordsError"]
@@ -44,15 +46,20 @@ class Learning:
         self._run: Run | None = None
         self._is_open = False
         self._is_busy = False
-        self._is_due: Trigger | None = None
+        self._schedule = Schedule(self)
 
     @property
     def store(self) -> Store:
         return self._place.store
 
+    @property
+    def callbacks(self) -> LearningCallbacks:
+        return self._callbacks
+
     def __enter__(self) -> Self:
         self._recover()
         self._is_open = True
+        self._schedule.catch_up()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,8 +90,9 @@ class Learning:
             needed=needed,
             running=self._progress(),
             last=last,
-            next_run=self._next_run(),
+            next_run=self._schedule.next_run() if self._is_open else None,
             why_not=self._why_not(bundle, all_words, needed),
+            skipped=self._schedule.skipped,
             version=self._active(bundle),
             held=held,
             kept=kept,
@@ -169,14 +177,14 @@ class Learning:
 
     # --- When -------------------------------------------------------------------------------
 
-    def _next_run(self) -> datetime | None:
-        learning, now = self._callbacks.config().learning, self._callbacks.clock()
-        if learning.when != "nightly" or not self._is_open:
-            return None
-        tonight = now.astimezone().replace(hour=learning.hour, minute=0, second=0, microsecond=0)
-        if tonight <= now:
-            tonight += timedelta(days=1)
-        return tonight.astimezone(now.tzinfo)
+    def nightly(self) -> None:
+        """It is the hour of the nightly training."""
+        self._schedule.nightly()
+
+    def tick(self) -> None:
+        """Every minute: begin a training that is due, and delete crops that are too old."""
+        self.trim_crops()
+        self._schedule.tick()
 
     def set_busy(self, *, is_busy: bool) -> None:
         """The worker has begun to judge, or has nothing left to judge."""
@@ -328,6 +336,38 @@ class Learning:
         with self.store.writing() as session:
             found = [checks_.get(session, name).sha256 for name in names]
             reviews.skip(session, [one for one in found if one], self._callbacks.clock())
+
+    # --- Packs ------------------------------------------------------------------------------
+
+    def export_pack(self, *, with_crops: bool) -> bytes:
+        """Returns what was learned here as a zip. See learning/pack."""
+        bundle, one_in = self._versions.bundle(), self._callbacks.config().learning.false_alarms
+        return pack.write(merging.export(self._place, bundle, one_in, with_crops=with_crops))
+
+    def preview_pack(self, data: bytes, *, use: bool | None = None) -> Merge:
+        """Returns what a pack would change. Raises PackError."""
+        return self._plan(data, use=use).merge()
+
+    def import_pack(self, data: bytes, *, use: bool | None = None) -> Merge:
+        """Takes a pack in beside what is here. Raises PackError, and then nothing has changed.
+
+        `use`: whether its version answers afterwards; None: if the shipped one does now.
+        """
+        with self._lock:
+            wanted = self._plan(data, use=use)
+            if wanted.uses is not None:
+                self._versions.refuse_if_set()
+            done = merging.carry_out(wanted, self._callbacks.clock)
+        if wanted.one_in is not None:
+            self._callbacks.put_setting("learning.false_alarms", wanted.one_in)
+        if wanted.uses is not None:
+            self._now_used()
+        self._callbacks.tell(imported=done.words_new + done.words_changed)
+        return done
+
+    def _plan(self, data: bytes, *, use: bool | None) -> merging.Plan:
+        bundle, one_in = self._versions.bundle(), self._callbacks.config().learning.false_alarms
+        return merging.plan(self._place, bundle, pack.read(data, bundle.manifest), one_in, use=use)
 
     # --- Crops ------------------------------------------------------------------------------
 

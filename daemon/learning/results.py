@@ -110,6 +110,8 @@ class LearningState:
     """When the schedule tries it next. None: only by hand, or when there are enough new words."""
     why_not: str | None
     """Why a training would not start now, in a sentence."""
+    skipped: str | None
+    """Why the schedule did not train the last time, in a sentence. None if it did."""
     version: Version | None
     """The version that answers. None if there is no model."""
     held: CropStats

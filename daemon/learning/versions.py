@@ -1,6 +1,7 @@
 """The prompts that can answer: which there are, which one does, and how two differ."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from antifake.daemon.store.trainings import Training
 
 from .results import Comparison, Version
 
+_NUMBER = re.compile("[0-9]{1,9}")
 PREFIX = "personal-"
 """Of the names of prompts that were learned here."""
 
@@ -95,9 +97,13 @@ class Versions:
         for name, file in self.files(bundle).items():
             if file.sha256 == sha256 and name.startswith(PREFIX):
                 return name, True
-        taken = [name.removeprefix(PREFIX) for name in self.book.names()]
-        last = max((int(one) for one in taken if one.isdecimal() and one.isascii()), default=0)
-        return f"{PREFIX}{last + 1:04d}", False
+        return self.next_name(self.book.names()), False
+
+    def next_name(self, taken: Iterable[str]) -> str:
+        """Returns the name after the last one of those that were learned."""
+        numbers = [name.removeprefix(PREFIX) for name in taken if name.startswith(PREFIX)]
+        last = max((int(one) for one in numbers if _NUMBER.fullmatch(one)), default=0)
+        return f"{PREFIX}{last + 1:04d}"
 
     def compare(self, a: Version, b: Version) -> Comparison:
         bundle = self.bundle()
@@ -120,13 +126,11 @@ class Versions:
 
 def words_of(made: dict[str, Any]) -> dict[str, str]:
     """Returns the words that a prompt was trained on: label by sha256."""
-    words = made.get("words")
-    if not isinstance(words, list):
-        return {}
+    rows = made.get("answers")
     return {
-        str(one["sha256"]): str(one["label"])
-        for one in words
-        if isinstance(one, dict) and {"sha256", "label"} <= one.keys()
+        str(row[0]): str(row[1])
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, list) and len(row) >= 2
     }
 
 

@@ -70,10 +70,14 @@ def correct(
             said_at=to_ms(now),
         )
         session.add(row)
-        if row.phash is not None and similarity.is_telling(row.phash):
-            for key in similarity.keys(row.phash):
-                session.merge(LikenessRow(key=key, sha256=sha256))
+        _note_likeness(session, sha256, row.phash)
     session.flush()
+
+
+def _note_likeness(session: Session, sha256: str, phash: int | None) -> None:
+    if phash is not None and similarity.is_telling(phash):
+        for key in similarity.keys(phash):
+            session.merge(LikenessRow(key=key, sha256=sha256))
 
 
 def _phash(session: Session, sha256: str) -> int | None:
@@ -83,6 +87,53 @@ def _phash(session: Session, sha256: str) -> int | None:
         raise NotThereError("There is no check of this picture (any more).")
     phash: int | None = found[0]
     return phash
+
+
+@dataclass(frozen=True)
+class NewWord(Word):
+    """A word and when it was said."""
+
+    said_at: datetime
+
+
+def said(session: Session) -> list[NewWord]:
+    """Returns all words, the last one first."""
+    wanted = _current().where(CorrectionRow.label.in_(("real", "fake")))
+    rows = session.scalars(wanted.order_by(CorrectionRow.seq.desc()))
+    return [
+        NewWord(row.sha256, row.label, row.phash, from_ms(row.said_at)) for row in rows if row.label
+    ]
+
+
+def put(session: Session, words_: Collection[NewWord], now: datetime) -> None:
+    """Records words that were said elsewhere, also of pictures that were never checked here."""
+    for word in words_:
+        row = CorrectionRow(
+            sha256=word.sha256,
+            phash=word.phash,
+            label=word.label,
+            note="",
+            source="import",
+            at=to_ms(now),
+            said_at=to_ms(word.said_at),
+        )
+        session.add(row)
+        _note_likeness(session, word.sha256, word.phash)
+    session.flush()
+
+
+def last_changes(session: Session, sha256s: Collection[str]) -> dict[str, datetime]:
+    """Returns when the user last changed the word on each picture, for those that had one."""
+    found: dict[str, datetime] = {}
+    wanted = sorted(set(sha256s))
+    newest = func.max(CorrectionRow.at)
+    for start in range(0, len(wanted), AT_ONCE):
+        some = CorrectionRow.sha256.in_(wanted[start : start + AT_ONCE])
+        rows = session.execute(
+            select(CorrectionRow.sha256, newest).where(some).group_by(CorrectionRow.sha256)
+        )
+        found |= {sha256: from_ms(at) for sha256, at in rows}
+    return found
 
 
 def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correction | None:

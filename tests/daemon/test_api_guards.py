@@ -378,6 +378,9 @@ NEEDS = [
     ("POST", "/learning/review:skip", {"correct"}),
     ("GET", "/learning/crops", {"read"}),
     ("POST", "/learning/crops:delete", set()),
+    ("GET", "/learning/pack", set()),
+    ("POST", "/learning/pack:preview", set()),
+    ("POST", "/learning/pack:import", set()),
 ]
 """The scopes besides admin that allow each operation."""
 
@@ -390,6 +393,7 @@ def tokens(daemon) -> dict[str, str]:
 @pytest.mark.parametrize(("method", "path", "scopes"), NEEDS)
 def test_a_token_allows_its_scopes_and_nothing_else(daemon, tokens, method, path, scopes):
     kinds = {"/checks": form({"file": b"x"})[1], "/history/import": "text/csv"}
+    kinds |= dict.fromkeys(("/learning/pack:preview", "/learning/pack:import"), "application/zip")
     for scope, secret in tokens.items():
         if scope in scopes:
             continue

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -13,14 +14,29 @@ from PIL import Image
 
 from antifake.core.images import decode
 from antifake.core.promptbook import Promptbook
-from antifake.daemon.store import crops
+from antifake.daemon.learning.review import queue
+from antifake.daemon.store import checks, crops
+from antifake.daemon.store.checks import Finding
+
+
+@pytest.fixture(scope="module")
+def running(tiny_source, tmp_path_factory):
+    with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        daemon.wait_for_model()
+        yield daemon
 
 
 @pytest.fixture
-def daemon(tiny_source, tmp_path):
-    with running_daemon(tmp_path, tiny_source) as daemon:
-        daemon.wait_for_model()
-        yield daemon
+def daemon(running):
+    """A daemon whose history is empty and whose settings are the defaults."""
+    yield running
+    names = [one["id"] for one in running.get("/checks?limit=500").json["checks"]]
+    if names:
+        running.post("/checks:forget", {"ids": names})
+    running.post("/learning/crops:delete", {"sha256s": None})
+    names = running.get("/settings").json
+    running.send("PATCH", "/settings", {one: None for one in names if one.startswith("learning.")})
+    Promptbook(running.places.home.prompts).use("first", running.places.home.bundle())
 
 
 def judged(daemon, seed: int, **fields: str) -> dict:
@@ -67,18 +83,18 @@ def test_no_crop_is_kept_if_the_settings_say_so(daemon):
 
 
 def test_a_crop_is_held_for_a_while_and_kept_if_the_user_labels_its_picture(daemon):
-    checks = [judged(daemon, seed) for seed in range(4)]
-    label(daemon, checks[0], "real")
+    judged_ = [judged(daemon, seed) for seed in range(4)]
+    label(daemon, judged_[0], "real")
     state = daemon.get("/learning").json
     assert (state["held"]["n"], state["kept"]["n"]) == (3, 1)
     assert state["kept"]["bytes"] > 0
     daemon.send("PATCH", "/settings", {"learning.hold_crops": 1})
     assert daemon.service.learning.trim_crops() == 2
-    assert crop_files(daemon) == {checks[0]["sha256"], checks[3]["sha256"]}
+    assert crop_files(daemon) == {judged_[0]["sha256"], judged_[3]["sha256"]}
     daemon.send("PATCH", "/settings", {"learning.hold_days": 0})
     assert daemon.service.learning.trim_crops() == 1
-    assert crop_files(daemon) == {checks[0]["sha256"]}
-    daemon.ask("DELETE", f"/checks/{checks[0]['id']}/label")
+    assert crop_files(daemon) == {judged_[0]["sha256"]}
+    daemon.ask("DELETE", f"/checks/{judged_[0]['id']}/label")
     assert daemon.service.learning.trim_crops() == 1
     assert crop_files(daemon) == set()
 
@@ -94,24 +110,24 @@ def test_a_forgotten_picture_leaves_no_crop(daemon):
 
 
 def test_crops_can_be_deleted_one_by_one_and_all_at_once(daemon):
-    checks = [judged(daemon, seed) for seed in range(3)]
-    gone = daemon.post("/learning/crops:delete", {"sha256s": [checks[1]["sha256"]]})
+    judged_ = [judged(daemon, seed) for seed in range(3)]
+    gone = daemon.post("/learning/crops:delete", {"sha256s": [judged_[1]["sha256"]]})
     assert gone.json == {"deleted": 1}
-    assert crop_files(daemon) == {checks[0]["sha256"], checks[2]["sha256"]}
+    assert crop_files(daemon) == {judged_[0]["sha256"], judged_[2]["sha256"]}
     assert daemon.post("/learning/crops:delete", {"sha256s": None}).json == {"deleted": 2}
     assert crop_files(daemon) == set()
     assert len(daemon.get("/checks").json["checks"]) == 3
 
 
 def test_crops_come_page_by_page(daemon):
-    checks = {judged(daemon, seed)["sha256"] for seed in range(3)}
+    judged_ = {judged(daemon, seed)["sha256"] for seed in range(3)}
     first = daemon.get("/learning/crops?limit=2").json
     second = daemon.get(f"/learning/crops?limit=2&cursor={first['next']}").json
-    assert {one["sha256"] for one in first["crops"] + second["crops"]} == checks
+    assert {one["sha256"] for one in first["crops"] + second["crops"]} == judged_
     assert second["next"] is None
 
 
-def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daemon):
+def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daemon, monkeypatch):
     check = judged(daemon, 1)
     folder = daemon.places.crops
     left_over = folder / f"{'ab' * 32}.webp"
@@ -122,16 +138,17 @@ def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daem
     learning.tidy()
     assert left_over.exists(), "a new file may belong to a check that is being recorded"
     later = learning._callbacks.clock().replace(year=2100)
-    learning._callbacks = replace(learning._callbacks, clock=lambda: later)
+    monkeypatch.setattr(learning, "_callbacks", replace(learning._callbacks, clock=lambda: later))
     with daemon.service.store.writing() as session:
         crops.note(session, check["sha256"], 1, 2, later)
     learning.tidy()
     assert {path.name for path in folder.iterdir()} == {f"{check['sha256']}.webp", "mine.webp"}
+    (folder / "mine.webp").unlink()
 
 
 def test_the_state_counts_what_the_user_said_and_says_what_is_missing(daemon):
-    checks = [judged(daemon, seed) for seed in range(4)]
-    for check, said in zip(checks, ("real", "real", "fake", "unsure"), strict=True):
+    judged_ = [judged(daemon, seed) for seed in range(4)]
+    for check, said in zip(judged_, ("real", "real", "fake", "unsure"), strict=True):
         label(daemon, check, said)
     state = daemon.get("/learning").json
     assert (state["words_real"], state["words_fake"], state["new_words"]) == (2, 1, 3)
@@ -186,3 +203,93 @@ def test_without_trainings_their_addresses_say_so(daemon):
     ):
         reply = daemon.ask(method, path, b"", Content_Type="application/json")
         assert (reply.status, reply.code) == (404, "not_found")
+
+
+# --- The review queue -----------------------------------------------------------------------
+
+
+def review(daemon) -> list[tuple[str, str]]:
+    found = daemon.get("/learning/review").json
+    return [(one["check"]["id"], one["why"]) for one in found["items"]]
+
+
+def stored(daemon, label: str, p_fake: float, **about) -> str:
+    """Adds a check with a thumbnail, as if the model had said so. Returns its id."""
+    sha256 = hashlib.sha256(repr((label, p_fake, about)).encode()).hexdigest()
+    about = {"sha256": sha256, "format": "PNG", "phash": None} | about
+    finding = Finding(source="api", label=label, p_fake=p_fake, model="m@1", prompt="p@1", **about)
+    now = daemon.service.clock()
+    with daemon.service.store.writing() as session:
+        check = checks.add(session, finding, now)
+        checks.keep_thumbnail(session, sha256, b"RIFF", now)
+    return check.id
+
+
+def test_the_most_useful_pictures_come_first_each_with_its_reason(daemon):
+    known = stored(daemon, "real", 0.1, phash=0x0123456789ABCDEF)
+    daemon.send("PUT", f"/checks/{known}/label", {"label": "fake"})
+    stored(daemon, "real", 0.2)  # of the same kind as the labelled one: nothing new
+    new = stored(daemon, "fake", 0.9, page="example.org")
+    copy = stored(daemon, "real", 0.1, phash=0x0123456789ABCDEE)
+    unsure = [stored(daemon, "unsure", p_fake) for p_fake in (0.58, 0.51)]
+    assert review(daemon) == [
+        (unsure[1], "The model is unsure: 51 % for AI-made."),
+        (unsure[0], "The model is unsure: 58 % for AI-made."),
+        (copy, "You said AI-made of a near-copy of it; the model says real."),
+        (new, "You have not yet said anything about a picture from example.org."),
+    ]
+
+
+def test_a_day_has_ten_pictures_whatever_is_answered(daemon):
+    for number in range(25):
+        stored(daemon, "unsure", 0.4 + number / 1000)
+    first = review(daemon)
+    assert len(first) == 10
+    for name, _ in first[:4]:
+        daemon.send("PUT", f"/checks/{name}/label", {"label": "real"})
+    daemon.post("/learning/review:skip", {"ids": [first[4][0]]})
+    found = daemon.get("/learning/review").json
+    assert [one["check"]["id"] for one in found["items"]] == [name for name, _ in first[5:]]
+    assert found["done_today"] == 5
+
+
+def test_what_was_skipped_comes_back_after_thirty_days(daemon):
+    name = stored(daemon, "unsure", 0.5)
+    assert len(review(daemon)) == 1
+    assert daemon.post("/learning/review:skip", {"ids": [name]}).status == 204
+    assert review(daemon) == []
+    now = daemon.service.clock()
+    with daemon.service.store.writing() as session:
+        for days, n in ((29, 0), (31, 1)):
+            assert len(queue(session, now + timedelta(days=days)).items) == n
+    assert daemon.post("/learning/review:skip", {"ids": ["0" * 13]}).status == 404
+
+
+def test_near_copies_are_asked_about_once(daemon):
+    for bit in range(3):
+        stored(daemon, "unsure", 0.5, phash=0x0123456789ABCDEF ^ 1 << bit)
+    assert len(review(daemon)) == 1
+
+
+# --- Packs, over HTTP -----------------------------------------------------------------------
+
+
+def test_a_pack_is_exported_previewed_and_imported_over_http(daemon):
+    check = judged(daemon, 1)
+    label(daemon, check, "fake")
+    reply = daemon.get("/learning/pack?crops=true")
+    assert reply.headers["Content-Type"] == "application/zip"
+    daemon.ask("DELETE", f"/checks/{check['id']}")
+    zip_ = {"Content_Type": "application/zip"}
+    preview = daemon.ask("POST", "/learning/pack:preview", reply.body, **zip_).json
+    assert (preview["words_new"], preview["crops"]) == (1, 1)
+    assert crop_files(daemon) == set(), "a preview changes nothing"
+    assert daemon.ask("POST", "/learning/pack:import", reply.body, **zip_).json == preview
+    assert crop_files(daemon) == {check["sha256"]}
+    assert judged(daemon, 1)["label"] == "fake"
+    again = daemon.ask("POST", "/learning/pack:import", reply.body, **zip_).json
+    assert (again["words_new"], again["words_known"], again["crops"]) == (0, 1, 0)
+    refused = daemon.ask("POST", "/learning/pack:import", b"PK nonsense", **zip_)
+    assert (refused.status, refused.code) == (422, "bad_pack")
+    wrong = daemon.ask("POST", "/learning/pack:import", reply.body, Content_Type="text/csv")
+    assert wrong.status == 415

@@ -4,13 +4,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kit.pages import places_in
 from kit.waiting import eventually
 
 from antifake.core.catalog import Home
 from antifake.daemon import schedule
 from antifake.daemon.config import Config
 from antifake.daemon.schedule import rescanning_after_sleep, scheduled
-from antifake.daemon.service import Events, Settings, Status, Upkeep
+from antifake.daemon.service import Events, Settings, Status, Upkeep, learning_of
 from antifake.daemon.store import open_store
 from antifake.daemon.worker.model_process import ModelProcess
 
@@ -86,14 +87,20 @@ def at_work(folder, rescan=lambda: None):
         settings = Settings(folder / "config.toml", Config())
         status = Status(store, settings, model, Events(), lambda: now)
         upkeep = Upkeep(store, settings, model, status, lambda: now, lambda: None)
-        with scheduled(upkeep, rescan) as scheduler:
+        where = places_in(folder, Home(folder))
+        learning = learning_of(store, settings, where, status, Events(), clock=lambda: now)
+        with scheduled(upkeep, rescan, learning) as scheduler:
             yield scheduler, upkeep
 
 
 def test_each_job_runs_at_its_time(tmp_path):
     with at_work(tmp_path) as (scheduler, upkeep):
-        every = {job.id: job.trigger.interval for job in scheduler.get_jobs()}
+        jobs = {job.id: job.trigger for job in scheduler.get_jobs()}
+        assert str(jobs.pop("nightly")) == "cron[hour='3']"
+        every = {name: trigger.interval for name, trigger in jobs.items()}
         assert every == {
+            "learning": timedelta(minutes=1),
+            "tidy crops": timedelta(hours=6),
             "look after": timedelta(seconds=30),
             "tidy": timedelta(hours=6),
             "rescan": timedelta(minutes=15),
@@ -111,6 +118,13 @@ def test_a_new_interval_between_walks_counts_at_once(tmp_path):
         assert scheduler.get_job("rescan").next_run_time == former
         scheduler.modify_job("rescan", next_run_time=datetime.now(UTC))
         eventually(lambda: walks)
+
+
+def test_a_new_hour_of_the_night_counts_at_once(tmp_path):
+    with at_work(tmp_path) as (scheduler, upkeep):
+        upkeep.settings.put("learning.hour", 5)
+        assert str(scheduler.get_job("nightly").trigger) == "cron[hour='5']"
+        assert scheduler.get_job("nightly").misfire_grace_time == schedule.NIGHT_GRACE_S
 
 
 def test_tidying_up_makes_the_backup_of_the_day(tmp_path):

@@ -4,17 +4,20 @@ from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, jsonify
+from apiflask.schemas import FileSchema
+from flask import Response, jsonify, request
 
 from antifake.daemon.service import Answer
 from antifake.daemon.web.context import service
-from antifake.daemon.web.guards import caller, requires
+from antifake.daemon.web.guards import MAX_FILE_BYTES, caller, requires
 
 from . import learning_schemas as schemas
 from . import serialize
 from .schemas import Ids
 
 routes = APIBlueprint("learning", __name__, url_prefix="/api/v1", tag="Learning")
+
+PACK = "application/zip"
 
 
 @routes.get("/learning")
@@ -158,6 +161,43 @@ def skip(body: dict[str, Any]) -> Response:
     """Ask no more about these pictures for 30 days"""
     service().learning.skip(body["ids"])
     return Response(status=204)
+
+
+# --- Packs --------------------------------------------------------------------------------
+
+
+@routes.get("/learning/pack")
+@requires("admin")
+@routes.input(schemas.WantedPack, location="query", arg_name="query")
+@routes.output(FileSchema(type="string", format="binary"), content_type=PACK)
+def get_pack(query: dict[str, Any]) -> Response:
+    """Export what the user said, the versions and the budget; crops only with `crops=true`"""
+    data = service().learning.export_pack(with_crops=query["crops"])
+    headers = {"Content-Disposition": 'attachment; filename="antifake-personal.zip"'}
+    return Response(data, headers=headers, content_type=PACK)
+
+
+@routes.post("/learning/pack:preview")
+@requires("admin", types=(PACK,), max_bytes=MAX_FILE_BYTES)
+@routes.input(schemas.UsePack, location="query", arg_name="query")
+@routes.output(schemas.Merge)
+def preview_pack(query: dict[str, Any]) -> Response:
+    """Tell what a pack would change; nothing is changed"""
+    data = request.get_data(cache=False)
+    return jsonify(asdict(service().learning.preview_pack(data, use=query.get("use"))))
+
+
+@routes.post("/learning/pack:import")
+@requires("admin", types=(PACK,), max_bytes=MAX_FILE_BYTES)
+@routes.input(schemas.UsePack, location="query", arg_name="query")
+@routes.output(schemas.Merge)
+def import_pack(query: dict[str, Any]) -> Response:
+    """Take a pack in beside what is here
+
+    Its version answers afterwards if the shipped one did, or as `use` says.
+    """
+    data = request.get_data(cache=False)
+    return jsonify(asdict(service().learning.import_pack(data, use=query.get("use"))))
 
 
 # --- Kept crops ---------------------------------------------------------------------------

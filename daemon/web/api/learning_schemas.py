@@ -55,6 +55,14 @@ class DeletedCrops(Schema):
     )
 
 
+class WantedPack(Schema):
+    crops = Boolean(load_default=False)
+
+
+class UsePack(Schema):
+    use = Boolean()
+
+
 # --- Answers ------------------------------------------------------------------------------
 
 
@@ -155,6 +163,7 @@ class LearningState(Schema):
     last = Nested(TrainingAmong, allow_none=True)
     next_run = _maybe(String)
     why_not = _maybe(String)
+    skipped = _maybe(String)
     version = Nested(VersionAmong, allow_none=True)
     held = Nested(CropStats)
     kept = Nested(CropStats)
@@ -202,3 +211,17 @@ class Crops(Schema):
 
 class CropsDeleted(Schema):
     deleted = Integer()
+
+
+class Merge(Schema):
+    words_new = Integer()
+    words_known = Integer()
+    words_changed = Integer()
+    words_older = Integer()
+    crops = Integer()
+    crops_refused = Integer()
+    versions_new = List(String())
+    versions_known = List(String())
+    uses = _maybe(String)
+    one_in = _maybe(Integer)
+    sentences = List(String(), metadata={"description": "All of it for people"})
