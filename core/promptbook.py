@@ -75,11 +75,13 @@ class Promptbook:
         self._write(model, [*history, [name, file.sha256]])
 
     def roll_back(self, bundle: Bundle) -> ActivePrompt:
-        """Undoes the last `use`. Raises UsageError if there was none."""
+        """Undoes the last `use`. Raises UsageError if there was none, or no older prompt."""
         model = bundle.manifest.name
         history = self._history(model)
         if not history:
             raise UsageError(f"{model} answers with the prompt it was shipped with already.")
+        if len(history) == 1 and PROMPT not in bundle.manifest.files:
+            raise UsageError(f"{model} has no older prompt to go back to.")
         self._write(model, history[:-1])
         return self.active(bundle)
 

@@ -36,7 +36,10 @@ def daemon(running):
     running.post("/learning/crops:delete", {"sha256s": None})
     names = running.get("/settings").json
     running.send("PATCH", "/settings", {one: None for one in names if one.startswith("learning.")})
-    Promptbook(running.places.home.prompts).use("first", running.places.home.bundle())
+    home = running.places.home
+    for path in (home.prompts / "active.json", *home.prompts.glob("personal-*")):
+        path.unlink()
+    Promptbook(home.prompts).use("first", home.bundle())
 
 
 def judged(daemon, seed: int, **fields: str) -> dict:
@@ -293,3 +296,10 @@ def test_a_pack_is_exported_previewed_and_imported_over_http(daemon):
     assert (refused.status, refused.code) == (422, "bad_pack")
     wrong = daemon.ask("POST", "/learning/pack:import", reply.body, Content_Type="text/csv")
     assert wrong.status == 415
+
+
+def test_the_only_version_of_a_model_cannot_be_taken_back(daemon):
+    refused = daemon.post("/learning/versions:rollback")
+    assert (refused.status, refused.code) == (400, "bad_request")
+    assert refused.json["detail"] == "tiny has no older prompt to go back to."
+    assert daemon.get("/learning").json["version"]["name"] == "first"
