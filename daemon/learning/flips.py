@@ -32,6 +32,24 @@ def of(session: Session, training: Training) -> list[Flip]:
     return flips
 
 
+def contradictions(
+    session: Session, training: Training
+) -> list[tuple[history.Entry, history.Entry]]:
+    """Returns pairs of near-copies that a training left out: the user said different things.
+
+    Leaves out those that the user has decided since.
+    """
+    found = (training.report or {}).get("words")
+    pairs = found.get("contradictions") if isinstance(found, dict) else None
+    entries = []
+    for pair in pairs if isinstance(pairs, list) else []:
+        both = history.entries(session, reviews.last_of(session, _texts(pair)))
+        labels = {one.correction.label for one in both if one.correction}
+        if len(both) == len(labels) == 2:
+            entries.append((both[0], both[1]))
+    return entries
+
+
 _Judged = tuple[checks.Check, dict[str, Any], dict[str, Any]]
 
 

@@ -14,6 +14,7 @@ from antifake.daemon.store import NotThereError, Store, corrections, crops, revi
 from antifake.daemon.store import checks as checks_
 from antifake.daemon.store.corrections import Word
 from antifake.daemon.store.crops import Crop, CropStats
+from antifake.daemon.store.history import Entry
 from antifake.daemon.store.tables import Trigger
 from antifake.daemon.store.trainings import AlreadyTrainingError, Training
 
@@ -247,6 +248,11 @@ class Learning:
         """Returns the pictures on which the prompt of a training and the one before it differ."""
         with self.store.reading() as session:
             return flips.of(session, trainings.get(session, number))
+
+    def contradictions(self, number: int) -> list[tuple[Entry, Entry]]:
+        """Returns pairs that look alike and that the user said different things of."""
+        with self.store.reading() as session:
+            return flips.contradictions(session, trainings.get(session, number))
 
     def promote(self, number: int) -> Training:
         """Puts the prompt of a training into use, whatever was advised. Raises AntifakeError."""

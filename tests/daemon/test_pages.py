@@ -15,7 +15,16 @@ from antifake.daemon.web.events import FIRST
 from antifake.daemon.web.guards import COOKIE
 from antifake.daemon.web.pages import settings, wording
 
-PAGES = ["/", "/review", "/folders", "/browsers", "/settings", "/privacy"]
+PAGES = [
+    "/",
+    "/review",
+    "/learning",
+    "/learning/crops",
+    "/folders",
+    "/browsers",
+    "/settings",
+    "/privacy",
+]
 SENDER = {"X-Requested-By": "antifake"}
 
 

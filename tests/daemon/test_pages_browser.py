@@ -3,23 +3,31 @@ light and dark, and on a narrow screen. Screenshots are kept in build/screens.""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
 from kit.daemon import tiny_home_in
-from kit.pace import within
-from kit.pages import ARGUMENTS, CHROMIUM, World, ago, scene, serving, world
+from kit.page_desk import (
+    AXE,
+    FOCUSED,
+    SMALL_TARGETS,
+    Desk,
+    axe,
+    desk_at,
+    later,
+    look,
+    page_browser,
+    shoot,
+)
+from kit.pages import World, ago, scene, serving, world
 from kit.waiting import eventually
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from antifake.daemon.config import Folder
 from antifake.daemon.store.history import Filter
 
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
 ALL = Filter()
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 SHOWN = [
     "history",
     "filtered",
@@ -34,7 +42,6 @@ SHOWN = [
     "error",
     "away",
 ]
-WAIT_MS = 5_000
 IT_IS_REAL = re.compile("^It.s real")
 THAT_IS_RIGHT = re.compile("^Yes, that.s right")
 HOSTILE = [
@@ -44,41 +51,6 @@ HOSTILE = [
     "photo_\u202egpj.exe",
     "caf\udce9\udcff.jpg",
 ]
-
-
-def later(page: Page) -> None:
-    """Waits until everything that the page has begun is done."""
-    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
-
-
-@dataclass
-class Desk:
-    """The user at the page."""
-
-    page: Page
-    world: World
-    url: str
-    trouble: list[str] = field(default_factory=list)
-    """Errors of the browser, and requests to other computers."""
-
-    def open(self, path: str = "/") -> Page:
-        self.page.goto(self.url + path)
-        expect(self.page.locator("html.js")).to_be_attached()
-        return self.page
-
-    def row(self, name: str):
-        return self.page.locator(".row", has_text=name)
-
-    def verdict(self, name: str):
-        return self.row(name).locator("[data-verdict]")
-
-    def keys(self, keys: str) -> None:
-        self.page.wait_for_load_state()
-        for key in keys.split():
-            self.page.keyboard.press(key)
-
-    def toast(self, text: str | re.Pattern) -> None:
-        expect(self.page.locator("#toast")).to_contain_text(text)
 
 
 @dataclass
@@ -93,11 +65,8 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def chromium():
-    expect.set_options(timeout=within(WAIT_MS))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with page_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -119,29 +88,8 @@ def served(here) -> Iterator[str]:
 
 @pytest.fixture
 def desk(here, served, chromium) -> Iterator[Desk]:
-    with chromium.new_context(viewport={"width": 1180, "height": 860}) as context:
-        context.set_default_timeout(within(WAIT_MS))
-        page = context.new_page()
-        made = Desk(page, here, served)
-        page.on("console", lambda said: _note(made, said))
-        page.on("pageerror", lambda error: made.trouble.append(str(error)))
-        page.on("dialog", lambda dialog: made.trouble.append(dialog.message))
-        page.on("request", lambda asked: _note_request(made, asked.url))
-        page.goto(f"{served}/enter?code={here.access.mint_login()}")
+    with desk_at(here, served, chromium) as made:
         yield made
-        page.close()
-        assert made.trouble == []
-
-
-def _note(desk: Desk, said) -> None:
-    # Chromium itself logs a line for each error answer, which these tests expect.
-    if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
-        desk.trouble.append(said.text)
-
-
-def _note_request(desk: Desk, url: str) -> None:
-    if not url.startswith((desk.url, "data:")):
-        desk.trouble.append(f"a request to {url}")
 
 
 def fill(world: World) -> None:
@@ -288,11 +236,11 @@ def test_a_verdict_is_confirmed_on_its_own_page_and_in_the_review(here, desk):
     desk.keys("z")
     expect(page.locator(".big")).to_contain_text("AI-made 94 %")
     desk.open("/review")
-    desk.keys("y")
     expect(page.locator(".judged .name")).to_have_text("dog.jpg")
-    desk.keys("s")
+    desk.keys("y s")
+    expect(page.locator(".judged .name")).to_have_text("cat.jpg")
     desk.keys("y")
-    expect(page.locator(".empty")).to_contain_text("1 picture you skipped")
+    expect(page.locator(".empty")).to_contain_text("That is all for today.")
     assert here.service.get(one.id).entry.correction.label == "fake"
     assert here.service.get(unsure.id).correction is None
 
@@ -355,24 +303,31 @@ def test_forgetting_asks_first(here, desk):
     expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")
 
 
-def test_the_review_shows_pictures_that_the_user_has_not_labelled(here, desk):
-    fill(here)
+def test_the_review_asks_about_todays_pictures_one_by_one(here, desk):
+    """By keyboard: say, undo, skip, open. Nothing that was skipped is asked about again."""
+    for number in range(12):
+        here.add(
+            f"unsure-{number:02d}.jpg", label="unsure", thumb=scene(number), at=ago(hours=number)
+        )
     page = desk.open("/review")
-    expect(page.locator(".heading")).to_contain_text("4 pictures left")
-    expect(page.locator(".judged .name")).to_have_text("a picture from news.example.org")
+    expect(page.locator(".heading")).to_contain_text("10 pictures left today")
+    expect(page.locator(".why")).to_contain_text("The model is unsure")
+    first = page.locator(".judged .name").text_content()
     desk.keys("a")
-    expect(page.locator(".judged .name")).to_have_text("portrait_final_v2.png")
+    expect(page.locator(".judged .name")).not_to_have_text(first)
     desk.toast("You said: AI-made")
+    expect(page.locator(".heading")).to_contain_text("9 pictures left today, 1 done")
     desk.keys("z")
-    expect(page.locator(".judged .name")).to_have_text("a picture from news.example.org")
+    expect(page.locator(".judged .name")).to_have_text(first)
     desk.keys("s")
-    expect(page.locator(".judged .name")).to_have_text("portrait_final_v2.png")
-    for _ in range(2):
-        name = page.locator(".judged .name").text_content()
-        page.get_by_role("button", name="Cannot tell").click()
-        expect(page.locator(".judged .name")).not_to_have_text(name)
-    desk.keys("r")
-    expect(page.locator(".empty")).to_contain_text("1 picture you skipped is still there")
+    desk.toast("not asked about again for 30 days")
+    expect(page.locator("#toast").get_by_role("button", name="Undo")).to_have_count(0)
+    for left in range(9, 0, -1):
+        expect(page.locator(".heading")).to_contain_text(f"{left} picture")
+        expect(page.locator(".judged .name")).not_to_have_text(first)
+        desk.keys("r")
+    expect(page.locator(".empty")).to_contain_text("That is all for today.")
+    expect(page.locator(".empty")).to_contain_text("10 pictures are done")
 
 
 # --- Updates -------------------------------------------------------------------------------
@@ -621,43 +576,7 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def look(page: Page, url: str) -> None:
-    page.goto(url)
-    page.wait_for_function("document.readyState === 'complete'")
-
-
-def shoot(page: Page, name: str) -> None:
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
-
-
-def axe(page: Page) -> list[str]:
-    found = page.evaluate(
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
-        " 'best-practice']})"
-    )
-    return [
-        f"{rule['id']}: {node['html']} {node['failureSummary']}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
-
-
 def id_of(here: World, name: str) -> Iterator[str]:
     for answer in here.service.page(ALL)[0]:
         if name in (answer.entry.check.path or ""):
             yield answer.id
-
-
-FOCUSED = """() => {
-  const at = document.activeElement, style = getComputedStyle(at);
-  const label = at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent;
-  const name = label || at.textContent.trim();
-  return {name, outline: style.outlineStyle, width: at.getBoundingClientRect().width};
-}"""
-SMALL_TARGETS = """() => [...document.querySelectorAll("a[href], button, select, input, summary")]
-  .map((one) => [one, (one.closest("label") ?? one).getBoundingClientRect()])
-  // A link within a sentence is as high as its line.
-  .filter(([one, at]) => at.width && at.height < 24 && !one.closest("p, dd, .banner"))
-  .filter(([one]) => !one.matches(".skip, .away"))
-  .map(([one, at]) => one.outerHTML.slice(0, 90) + " " + at.height)"""

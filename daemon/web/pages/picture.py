@@ -1,17 +1,14 @@
-"""The page of one picture, and the review of one picture after another."""
+"""The page of one picture, and the review of today's pictures, one after another."""
 
-from flask import Response, request, url_for
+from flask import Response, jsonify, request, url_for
 
+from antifake.daemon.learning.review import SKIPPED_FOR
 from antifake.daemon.service import Answer
 from antifake.daemon.store import NotThereError
-from antifake.daemon.store.history import Filter
 from antifake.daemon.web.context import service
 
-from . import wording
+from . import body, wording
 from .render import piece, routes, show
-
-TO_REVIEW = (Filter(label="unsure", corrected=False), Filter(label="fake", corrected=False))
-"""Verdicts "unsure" and "AI-made" that the user has not labelled."""
 
 
 @routes.get("/picture/<name>")
@@ -35,11 +32,18 @@ def thumb(name: str) -> Response:
 
 @routes.get("/review")
 def review() -> Response:
-    at, after = request.args.get("at"), request.args.get("after") or None
-    done = min(request.args.get("done", 0, type=int), 1_000_000)
-    left = sum(service().count(one) for one in TO_REVIEW)
-    one = service().get(at) if at else _next(after)
-    return show("review.html", one=one, done=max(0, done), left=left)
+    """Shows the first of today's pictures, or the one that the user comes back to."""
+    queue, at = service().learning.review(), request.args.get("at")
+    items = {Answer(item.entry).id: item for item in queue.items}
+    one = service().get(at) if at else next((Answer(one.entry) for one in queue.items), None)
+    why = items[one.id].why if one and one.id in items else None
+    return show("review.html", one=one, why=why, done=queue.done_today, left=len(items))
+
+
+@routes.post("/changes/skip")
+def skip() -> Response:
+    service().learning.skip(body.texts("ids"))
+    return jsonify(said=f"Skipped. It is not asked about again for {SKIPPED_FOR.days} days.")
 
 
 def _folder(answer: Answer) -> tuple[str, str | None] | None:
@@ -49,10 +53,3 @@ def _folder(answer: Answer) -> tuple[str, str | None] | None:
         return None
     can_be_sent = wording.can_be_sent(folder)
     return wording.inert(folder), url_for("pages.history", folder=folder) if can_be_sent else None
-
-
-def _next(after: str | None) -> Answer | None:
-    """Returns the newest picture that is older than `after`."""
-    firsts = [service().page(wanted, after, 1)[0] for wanted in TO_REVIEW]
-    names = [answers[0].id for answers in firsts if answers]
-    return service().get(max(names)) if names else None

@@ -3,7 +3,7 @@
 
 import { json } from "./asking.js";
 
-const KINDS = ["check", "correction", "forgotten", "state", "pairing", "watch", "settings", "reset"];
+const KINDS = ["check", "correction", "forgotten", "state", "pairing", "watch", "settings", "training", "reset"];
 const POLL_MS = 10_000;
 
 let last = document.body.dataset.last;

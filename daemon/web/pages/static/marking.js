@@ -47,13 +47,15 @@ export function alike(ids) {
   return rows.filter((one) => one.dataset.picture && wanted.has(one.dataset.picture)).map((one) => one.dataset.id);
 }
 
-/** Keep a sentence that the next page shows, with its Undo. */
-export const leaveWord = (sentence) => sessionStorage.setItem(`${KEPT}.said`, sentence);
+/** Keep a sentence that the next page shows, with an Undo if that can be. */
+export function leaveWord(sentence, canUndo = true) {
+  sessionStorage.setItem(`${KEPT}.said`, JSON.stringify({ sentence, canUndo }));
+}
 
 export function showLeftWord(undoing) {
-  const sentence = sessionStorage.getItem(`${KEPT}.said`);
+  const left = JSON.parse(sessionStorage.getItem(`${KEPT}.said`) || "null");
   sessionStorage.removeItem(`${KEPT}.said`);
-  if (sentence) say(sentence, { undo: undoing });
+  if (left) say(left.sentence, { undo: left.canUndo ? undoing : undefined });
 }
 
 async function act(address, body, done, canUndo = true) {

@@ -1,0 +1,178 @@
+"""The pages of learning: how it stands, what a training changed, versions, and kept crops."""
+
+from typing import Any
+
+from flask import Response, jsonify, request
+
+from antifake.core import AntifakeError
+from antifake.daemon.learning import Flip, Version
+from antifake.daemon.service import Answer
+from antifake.daemon.web.context import service
+
+from . import body, wording
+from . import learning_wording as how
+from .render import piece, routes, show
+
+SHOWN = 8
+"""So many pictures of each kind are shown on the main page; all of them on the training's own."""
+CROPS = 48
+MOST_TRAININGS = 1_000
+_NO_MODEL = "There is no model on this computer, so there is nothing to learn with."
+
+
+@routes.get("/learning")
+def learning() -> Response:
+    return show("learning.html", **_everything())
+
+
+@routes.get("/pieces/learning")
+def learning_piece() -> Response:
+    return piece("_learning.html", **_everything())
+
+
+@routes.get("/learning/trainings/<int:number>")
+def training(number: int) -> Response:
+    found = service().learning.training(number)
+    return show(
+        "training.html",
+        how=how,
+        training=found,
+        flips=_grouped(service().learning.flips(number)),
+        contrary=_contrary(number),
+        active=_active(),
+    )
+
+
+@routes.get("/learning/compare")
+def compare() -> Response:
+    a, b = request.args.get("a", ""), request.args.get("b", "")
+    return show("compare.html", how=how, compared=service().learning.compare(a, b))
+
+
+@routes.get("/learning/crops")
+def crops() -> Response:
+    after = request.args.get("after") or None
+    found = service().learning.crops(after, CROPS + 1)
+    held, kept = service().learning.crop_stats()
+    next_ = found[CROPS - 1].sha256 if len(found) > CROPS else None
+    return show(
+        "crops.html",
+        how=how,
+        crops=[(one, _checked(one.check)) for one in found[:CROPS]],
+        next=next_,
+        after=after,
+        held=held,
+        kept=kept,
+        settings=service().config.learning,
+    )
+
+
+# --- Changes --------------------------------------------------------------------------------
+
+
+@routes.post("/changes/learning/run")
+def run_training() -> Response:
+    service().learning.start("page")
+    return jsonify(said="A training has begun.")
+
+
+@routes.post("/changes/learning/cancel")
+def cancel_training() -> Response:
+    service().learning.cancel(body.value("id", int))
+    return jsonify(said="The training is cancelled; nothing has changed.")
+
+
+@routes.post("/changes/learning/promote")
+def promote() -> Response:
+    found = service().learning.promote(body.value("id", int))
+    return jsonify(said=f"{found.candidate} is in use from now on.")
+
+
+@routes.post("/changes/learning/use")
+def use_version() -> Response:
+    found = service().learning.use(body.value("name", str))
+    return jsonify(said=f"In use from now on: {_named(found)}.")
+
+
+@routes.post("/changes/learning/back")
+def roll_back() -> Response:
+    found = service().learning.roll_back()
+    return jsonify(said=f"In use again: {_named(found)}.")
+
+
+@routes.post("/changes/learning/pin")
+def pin_version() -> Response:
+    found = service().learning.pin(body.value("name", str))
+    return jsonify(said=f"{_named(found)} stays in use, whatever is learned.")
+
+
+@routes.post("/changes/learning/unpin")
+def unpin() -> Response:
+    service().learning.pin(None)
+    return jsonify(said="From now on a better version takes over.")
+
+
+@routes.post("/changes/learning/crops")
+def delete_crops() -> Response:
+    """Deletes the copies of these pictures, or all if none is named."""
+    named = body.value("sha256s", list)
+    n = service().learning.delete_crops(body.texts("sha256s") if named else None)
+    return jsonify(said=f"Deleted: {wording.several(n, 'copy', 'copies')}.")
+
+
+def _named(version: Version) -> str:
+    return f"“{how.version_title(version)}”"
+
+
+# --- What is shown --------------------------------------------------------------------------
+
+
+def _everything() -> dict[str, Any]:
+    found, config = service().learning, service().config
+    now, versions = found.state(), _versions()
+    trainings = found.trainings(MOST_TRAININGS)
+    last = next((one for one in trainings if one.ended is not None), None)
+    return {
+        "how": how,
+        "learning": now,
+        "next_run": how.next_run(now, config.learning, service().clock()),
+        "versions": versions,
+        "last": last,
+        "flips": _grouped(found.flips(last.id) if last else []),
+        "contrary": _contrary(last.id) if last else [],
+        "advice": {
+            one.candidate: how.advice(one) for one in trainings if one.outcome == "candidate"
+        },
+        "shown_most": SHOWN,
+        "active": now.version,
+        "settings": config.learning,
+        "no_model": None if versions else _NO_MODEL,
+    }
+
+
+def _grouped(flips: list[Flip]) -> dict[str, list[tuple[Flip, Answer]]]:
+    """Returns the pictures of a report by kind, each with its answer as all pages show it."""
+    kinds = ("mended", "broken", "changed")
+    return {kind: [(one, Answer(one.entry)) for one in how.by_kind(flips, kind)] for kind in kinds}
+
+
+def _contrary(number: int) -> list[tuple[Answer, Answer]]:
+    pairs = service().learning.contradictions(number)
+    return [(Answer(one), Answer(other)) for one, other in pairs]
+
+
+def _versions() -> list[Version]:
+    """Returns the version in use, then the others, the newest first."""
+    try:
+        found = service().learning.versions()
+    except AntifakeError:
+        return []
+    return sorted(found, key=lambda one: (not one.is_active, -one.at.timestamp() if one.at else 0))
+
+
+def _active() -> Version | None:
+    return next((one for one in _versions() if one.is_active), None)
+
+
+def _checked(name: str | None) -> Answer | None:
+    return None if name is None else service().get(name)
