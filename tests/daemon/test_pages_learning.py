@@ -1,17 +1,30 @@
 """The Learning page and the review in a real browser: every state, by axe's rules, in light and
 dark, and on a narrow screen. Screenshots are kept in build/screens."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from kit.daemon import tiny_home_in
-from kit.learned import BETTER, TOO_FEW_TO_TELL, answer, begin_training, keep_crops, report, trained
-from kit.page_desk import AXE, axe, page_browser, shoot
+from kit.learned import (
+    BETTER,
+    TOO_FEW_TO_TELL,
+    answer,
+    begin_training,
+    home_as_shipped,
+    keep_crops,
+    keep_real_crops,
+    report,
+    trained,
+)
+from kit.pace import within
+from kit.page_desk import AXE, FOCUSED, axe, desk_at, page_browser, shoot
 from kit.pages import World, scene, serving, world
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from antifake.core.catalog import Home
+from antifake.daemon.store.history import Filter
+from antifake.daemon.web.pages.learning import CROPS
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +35,7 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def installed(tiny_source, tmp_path_factory):
-    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
+    return home_as_shipped(tmp_path_factory.mktemp("home"), tiny_source)
 
 
 @pytest.fixture
@@ -30,6 +43,19 @@ def here(tmp_path, installed) -> Iterator[World]:
     shutil.copytree(installed.root, tmp_path / "home")
     with world(tmp_path, Home(tmp_path / "home")) as made:
         yield made
+
+
+@pytest.fixture
+def me(here):
+    client = here.app().test_client()
+    client.get(f"/open?code={here.access.mint_login()}")
+    return client
+
+
+@pytest.fixture
+def served(here) -> Iterator[str]:
+    with serving(here.app()) as url:
+        yield url
 
 
 def nothing_said(_: World) -> str:
@@ -82,7 +108,7 @@ def flip_report(here: World) -> str:
 
 def compared(here: World) -> str:
     promoted(here)
-    return "/learning/compare?a=personal-0001&b=first"
+    return "/learning/compare?a=personal-0001&b=shipped"
 
 
 def copies(here: World) -> str:
@@ -126,3 +152,204 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(here, chromium, state):
                 page.set_viewport_size({"width": width, "height": 860})
                 shoot(page, f"learning-{state.__name__}-{scheme}{size}")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# --- Changes ------------------------------------------------------------------------------
+
+
+def change(me, where: str, status: int = 200, **body) -> str:
+    """Sends a change. Returns what the page then says."""
+    answer = me.post(f"/changes/{where}", json=body, headers={"X-Requested-By": "antifake"})
+    assert answer.status_code == status, answer.text
+    return answer.json["said" if status == 200 else "error"]
+
+
+def test_too_few_answers_are_refused_with_what_is_missing(here, me):
+    answer(here, 14, 3)
+    with here.service.learning:
+        assert change(me, "learning/run", 409) == "7 more AI-made pictures are needed."
+    assert "7 more AI-made pictures are needed." in me.get("/learning").text
+    assert "no training 1" in change(me, "learning/cancel", 404, id=1)
+    assert "no training 1" in change(me, "learning/promote", 404, id=1)
+
+
+def test_a_version_is_used_kept_and_taken_back(here, me):
+    kept_as_candidate(here)
+    active = lambda: here.service.learning.state().version  # noqa: E731
+    assert change(me, "learning/use", name="personal-0001") == (
+        "In use from now on: “personal-0001”."
+    )
+    assert active().name == "personal-0001"
+    assert "stays in use" in change(me, "learning/pin", name="personal-0001")
+    assert active().is_pinned
+    assert "stays, whatever is learned" in me.get("/learning").text
+    change(me, "learning/unpin")
+    assert not active().is_pinned
+    assert change(me, "learning/back") == "In use again: “As the model came”."
+    assert active().name == "shipped"
+    assert "no version nonsense" in change(me, "learning/use", 404, name="nonsense")
+
+
+def test_a_training_is_promoted_against_its_advice(here, me):
+    kept_as_candidate(here)
+    page = me.get("/learning").text
+    assert "Use it anyway" in page
+    assert "AI-made 96.1 % before, 95.4 % after" in page, "what it costs elsewhere"
+    assert change(me, "learning/promote", id=1) == "personal-0001 is in use from now on."
+    assert here.service.learning.training(1).promoted
+    assert "Use it anyway…" not in me.get("/learning").text
+
+
+def test_a_limit_of_false_alarms_is_set(here, me):
+    change(me, "setting", name="learning.false_alarms", value="20")
+    assert here.service.config.learning.false_alarms == 20
+    assert "The next training sets this" in me.get("/learning").text
+
+
+def test_copies_are_deleted_one_by_one_and_all(here, me):
+    copies(here)
+    first, *others = here.service.learning.crops()
+    assert change(me, "learning/crops", sha256s=[first.sha256]) == "Deleted: 1 copy."
+    assert here.service.learning.crops() == others
+    assert change(me, "learning/crops", sha256s=[]) == "Deleted: 5 copies."
+    assert here.service.learning.crops() == []
+    assert here.service.learning.state().words_real == 3, "what was said stays"
+
+
+def test_copies_come_page_by_page(here, me):
+    keep_crops(here, [here.add(f"{n}.png") for n in range(CROPS + 1)], n_bytes=1)
+    text = me.get("/learning/crops").text
+    (older,) = re.findall(r'rel="next" href="([^"]+)"', text)
+    assert text.count('aria-label="Delete the copy') == CROPS
+    assert me.get(older).text.count('aria-label="Delete the copy') == 1
+
+
+def test_contradictions_are_shown_until_they_are_decided(here, me):
+    found = answer(here, 14, 12)
+    trained(here, "done", "Nothing.", report("nothing", "Nothing.", [found[0], found[-1]]))
+    title = "You said different things of pictures that look the same"
+    for path in ("/learning", "/learning/trainings/1"):
+        assert title in me.get(path).text
+    here.service.correct([found[0].id], "fake", "page")
+    for path in ("/learning", "/learning/trainings/1"):
+        assert title not in me.get(path).text
+
+
+def test_forgotten_pictures_are_gone_from_the_flip_report(here, me):
+    promoted(here)
+    assert "answered-002.jpg" in me.get("/learning/trainings/1").text
+    check = next(one.id for one in here.service.page(Filter(text="answered-002"))[0])
+    here.service.forget([check])
+    assert "answered-002.jpg" not in me.get("/learning/trainings/1").text
+
+
+def test_a_skipped_picture_is_not_asked_about_again(here, me):
+    one = here.add("a.jpg", label="unsure", thumb=scene(1))
+    assert "a.jpg" in me.get("/review").text
+    assert "30 days" in change(me, "skip", ids=[one.id])
+    assert "a.jpg" not in me.get("/review").text
+    assert change(me, "skip", 404, ids=["0" * 13])
+
+
+def test_a_damaged_pack_is_refused_with_a_sentence(me):
+    for where in ("preview", "import"):
+        reply = me.post(
+            f"/changes/learning/{where}",
+            data=b"PK\3\4 no pack",
+            headers={"X-Requested-By": "antifake"},
+            content_type="application/octet-stream",
+        )
+        assert reply.status_code == 422
+        assert "zip that can be read" in reply.json["error"]
+
+
+# --- In the browser -----------------------------------------------------------------------
+
+
+def test_progress_is_shown_as_it_goes_on(here, served, chromium):
+    with desk_at(here, served, chromium) as desk:
+        answer(here, 14, 12)
+        page = desk.open("/learning")
+        run = begin_training(here)
+        run._note_progress({"stage": "features", "done": 1, "total": 180})
+        expect(page.locator("#now-title")).to_have_text("A training is running")
+        run._note_progress({"stage": "verdicts", "done": 90, "total": 900})
+        expect(page.locator("#stage")).to_have_text("Comparing with earlier verdicts")
+        expect(page.locator("#counted")).to_have_text("90 of 900")
+        expect(page.locator("#progress")).to_have_attribute("value", "90")
+        expect(page.locator("#waits")).to_be_hidden()
+
+
+def test_learning_is_cancelled_then_done_used_against_advice_and_taken_back(here, served, chromium):
+    """By keyboard only, with the real trainer. The tiny model has no base set."""
+    checks = answer(here, 11, 11)
+    keep_real_crops(here, checks)
+    with here.service.learning, desk_at(here, served, chromium) as desk:
+        page = desk.open("/learning")
+        press(page, "Learn now")
+        expect(page.locator("#now-title")).to_have_text("A training is running")
+        press(page, "Cancel")
+        expect(page.locator("#last-title")).to_have_text("The last training was cancelled")
+        press(page, "Learn now")
+        found = page.locator("#last-title")
+        expect(found).to_have_text(
+            "A new version was made, but is not in use", timeout=within(120_000)
+        )
+        expect(page.locator("#learning")).to_contain_text("no harm elsewhere")
+        press(page, "Everything about this training")
+        expect(page.locator("h1")).to_have_text("Training 2")
+        press(page, "Use it anyway…")
+        expect(page.get_by_role("dialog")).to_contain_text("against the advice")
+        press(page, "Use it anyway")
+        expect(page.locator(".in-use h3")).to_contain_text("personal-0001")
+        press(page, "Back to the one before")
+        expect(page.locator(".in-use h3")).to_contain_text("As the model came")
+        desk.toast("In use again")
+
+
+def test_a_pack_is_saved_and_imported_elsewhere_after_a_preview(
+    here, served, chromium, installed, tmp_path
+):
+    keep_real_crops(here, answer(here, 3, 2))
+    with desk_at(here, served, chromium) as desk:
+        page = desk.open("/learning")
+        with page.expect_download() as saving:
+            page.get_by_role("link", name="Save it with the copies").click()
+        file = tmp_path / "pack.zip"
+        saving.value.save_as(file)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with (
+        world(elsewhere, installed) as there,
+        serving(there.app()) as url,
+        desk_at(there, url, chromium) as desk,
+    ):
+        page = desk.open("/learning")
+        page.set_input_files("#pack", file)
+        preview = page.get_by_role("dialog")
+        expect(preview).to_contain_text("New: 5 answers.")
+        expect(preview).to_contain_text("Copies of pictures: 5.")
+        shoot(page, "learning-import")
+        preview.get_by_role("button", name="Leave it").click()
+        assert there.service.learning.state().words_real == 0
+        page.set_input_files("#pack", file)
+        preview.get_by_role("button", name="Import").click()
+        desk.toast("The pack is imported: 5 new answers.")
+        expect(page.locator(".balance")).to_contain_text("3 of 10")
+        (tmp_path / "no.zip").write_bytes(b"no pack")
+        page.set_input_files("#pack", tmp_path / "no.zip")
+        desk.toast("zip that can be read")
+
+
+def press(page: Page, name: str) -> None:
+    """Goes to a control with the Tab key alone, sees that it shows its focus, and presses it."""
+    place = page.get_by_text(name, exact=True).first
+    expect(place).to_be_visible()
+    for _ in range(80):
+        about = page.evaluate(FOCUSED)
+        if about["name"] == name:
+            break
+        page.keyboard.press("Tab")
+    assert about["name"] == name
+    assert about["outline"] != "none"
+    page.keyboard.press("Enter")

@@ -1,17 +1,24 @@
 """A history with answers and trainings, as the Learning page shows them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from conftest import tiny_prompt
 
+from antifake.core.bundle import PROMPT, file_entry, seal
+from antifake.core.catalog import Home
+from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.learning.running import Run
 from antifake.daemon.store import crops, trainings
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.tables import TrainingState
 from antifake.daemon.store.trainings import Training
+from antifake.daemon.worker.judge import lossless
 
 from .pages import NOW, World, ago, scene
 
@@ -25,6 +32,17 @@ TOO_FEW_TO_TELL = (
     "chance: 14 real and 12 AI-made pictures are too few to tell."
 )
 MODEL = "tiny@bb19fdc3"
+
+
+def home_as_shipped(root: Path, source: Path) -> Home:
+    """Installs the tiny model with a prompt of its own, as `mini` has one."""
+    home = Home(root)
+    bundle = prepare(Source(source), home.models / "tiny", dtype="fp32")
+    tiny_prompt(1).save(bundle.folder / PROMPT)
+    files = {**bundle.manifest.files, PROMPT: file_entry(bundle.folder / PROMPT)}
+    seal(bundle.folder, replace(bundle.manifest, files=files))
+    home.use("tiny")
+    return home
 
 
 def answer(world: World, n_real: int, n_fake: int) -> list[Check]:
@@ -53,6 +71,18 @@ def keep_crops(world: World, checks: Sequence[Check], n_bytes: int = 104_000) ->
         files.write(check.sha256, b"\0" * n_bytes)
         with world.store.writing() as session:
             crops.note(session, check.sha256, n_bytes, 224, NOW)
+
+
+def keep_real_crops(world: World, checks: Sequence[Check]) -> None:
+    """Keeps what the model would have seen of each of these pictures."""
+    files = world.service.learning._place.crop_files
+    size = world.service.learning._place.versions.bundle().manifest.image_size
+    for number, check in enumerate(checks):
+        assert check.sha256 is not None
+        webp = lossless(np.asarray(scene(number, size, size)))
+        files.write(check.sha256, webp)
+        with world.store.writing() as session:
+            crops.note(session, check.sha256, len(webp), size, NOW)
 
 
 def rates(before: tuple[float, float], after: tuple[float, float], n: tuple[int, int]) -> Any:

@@ -8,9 +8,11 @@ from antifake.core import AntifakeError
 from antifake.daemon.learning import Flip, Version
 from antifake.daemon.service import Answer
 from antifake.daemon.web.context import service
+from antifake.daemon.web.guards import MAX_FILE_BYTES, requires_session
 
 from . import body, wording
 from . import learning_wording as how
+from .checking import BYTES
 from .render import piece, routes, show
 
 SHOWN = 8
@@ -22,7 +24,7 @@ _NO_MODEL = "There is no model on this computer, so there is nothing to learn wi
 
 @routes.get("/learning")
 def learning() -> Response:
-    return show("learning.html", **_everything())
+    return show("learning.html", max_bytes=MAX_FILE_BYTES, **_everything())
 
 
 @routes.get("/pieces/learning")
@@ -65,6 +67,14 @@ def crops() -> Response:
         kept=kept,
         settings=service().config.learning,
     )
+
+
+@routes.get("/learning/pack")
+def pack() -> Response:
+    with_crops = request.args.get("copies") == "yes"
+    data = service().learning.export_pack(with_crops=with_crops)
+    headers = {"Content-Disposition": 'attachment; filename="antifake-personal.zip"'}
+    return Response(data, headers=headers, content_type="application/zip")
 
 
 # --- Changes --------------------------------------------------------------------------------
@@ -118,6 +128,22 @@ def delete_crops() -> Response:
     named = body.value("sha256s", list)
     n = service().learning.delete_crops(body.texts("sha256s") if named else None)
     return jsonify(said=f"Deleted: {wording.several(n, 'copy', 'copies')}.")
+
+
+@routes.post("/changes/learning/preview")
+@requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
+def preview_pack() -> Response:
+    """Tells what a pack would change."""
+    found = service().learning.preview_pack(request.get_data(cache=False))
+    return jsonify(lines=how.pack_lines(found))
+
+
+@routes.post("/changes/learning/import")
+@requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
+def import_pack() -> Response:
+    found = service().learning.import_pack(request.get_data(cache=False))
+    new = wording.several(found.words_new + found.words_changed, "new answer")
+    return jsonify(said=f"The pack is imported: {new}.")
 
 
 def _named(version: Version) -> str:

@@ -1,7 +1,20 @@
-// The page of learning: the progress of a training, shown as it goes on.
+// The page of learning: the progress of a training, shown as it goes on, and packs.
 
+import { send } from "./asking.js";
+import { confirmed } from "./changes.js";
 import { on } from "./live.js";
 import { refresh } from "./pieces.js";
+import { say } from "./toast.js";
+
+const choose = document.getElementById("choose-pack");
+const file = document.getElementById("pack");
+
+choose.addEventListener("click", () => file.click());
+file.addEventListener("change", async () => {
+  const [pack] = file.files;
+  if (pack) await importPack(pack);
+  file.value = ""; // otherwise the same file could not be chosen again
+});
 
 on("training", ({ id, state, stage, done, total, is_suspended: isSuspended }) => {
   const progress = document.getElementById("progress");
@@ -17,3 +30,20 @@ on("training", ({ id, state, stage, done, total, is_suspended: isSuspended }) =>
     progress.removeAttribute("value");
   }
 });
+
+/** Tell what a pack would change, and take it in if the user says so. */
+async function importPack(pack) {
+  if (pack.size > Number(choose.dataset.max)) {
+    return say("This file is too large for a pack.", { isError: true });
+  }
+  try {
+    const { lines } = await send("/changes/learning/preview", pack);
+    const items = lines.map((line) => Object.assign(document.createElement("li"), { textContent: line }));
+    document.getElementById("import-lines").replaceChildren(...items);
+    if (!(await confirmed("import"))) return;
+    say((await send("/changes/learning/import", pack)).said);
+    await refresh("learning");
+  } catch (error) {
+    say(error.message, { isError: true });
+  }
+}
