@@ -47,6 +47,9 @@ class Actions:
     def open_folders(self) -> None:
         self._run("open", lambda: self._open("/folders"))
 
+    def open_review(self) -> None:
+        self._run("open", lambda: self._open("/review"))
+
     def open_picture(self, name: str) -> None:
         self._run("open", lambda: self._open(f"/picture/{quote(name, safe='')}"))
 

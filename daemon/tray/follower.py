@@ -1,17 +1,21 @@
 """Keeps the view model in step with the daemon, also when the daemon restarts."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from antifake.daemon.client import Client, DaemonError
+from antifake.daemon.client import Client, DaemonError, LearningClient
 
 from .notifications import Note, picture_event, shortened
 from .view_model import OFFLINE, RECENT, View, ViewModel, view_of
 
 log = logging.getLogger(__name__)
 
+TRAINING = "Learning from your answers"
+COUNT_EVERY_S = 60.0
 LONGEST_PAUSE_S = 15.0
 WAIT_S = 20
 _GATHER_S = 0.3
@@ -22,6 +26,14 @@ def look(client: Client) -> tuple[View, dict[str, Any]]:
     """Returns the view and the state that it was made from. Raises DaemonError."""
     state = client.state()
     return view_of(state, list(client.history({}, RECENT))), state
+
+
+def training_line(event: dict[str, Any]) -> str:
+    """Returns what the event of a training says about a running one, else ""."""
+    if event.get("state") != "running":
+        return ""
+    done, total = event.get("done"), event.get("total")
+    return f"Learning from your answers, {done:,} of {total:,}" if total else TRAINING
 
 
 class Follower:
@@ -36,6 +48,8 @@ class Follower:
         self._failures = 0
         self._pairings: set[str] = set()
         self._hurry = threading.Event()
+        self._counted = -math.inf
+        """When the pictures to review were counted last."""
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -74,12 +88,15 @@ class Follower:
 
     def _away(self, line: str) -> float:
         self._client = None
+        self._counted = -math.inf
+        self._view_model.set_training("")
         self._view_model.show(View(line=line))
         pause_s: float = min(LONGEST_PAUSE_S, 0.5 * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         return pause_s
 
     def _read_all(self, client: Client) -> None:
+        self._count_to_review(client)
         view, state = look(client)
         self._last = int(state["last_event"])
         self._view_model.set_level(client.settings().get("notifications.level", "ai"))
@@ -95,14 +112,29 @@ class Follower:
         events = news["events"]
         kinds = {event["kind"] for event in events}
         for event in events:
+            if event["kind"] == "training":
+                self._view_model.set_training(training_line(event["data"]))
             if event["kind"] == "check" and (heard := picture_event(event["data"])):
                 self._view_model.add(heard)
         if "settings" in kinds:
             self._view_model.set_level(client.settings().get("notifications.level", "ai"))
         if "pairing" in kinds:
             self._ask_about_pairings(client)
+        if "correction" in kinds or time.monotonic() - self._counted > COUNT_EVERY_S:
+            self._count_to_review(client)
         # Also without events: a pause ends by itself.
         self._view_model.show(look(client)[0])
+
+    def _count_to_review(self, client: Client) -> None:
+        """A daemon without a model has none."""
+        self._counted = time.monotonic()
+        try:
+            n = len(LearningClient(client).review()["items"])
+        except DaemonError as error:
+            if not error.status:
+                raise
+            n = 0
+        self._view_model.set_to_review(n)
 
     def _ask_about_pairings(self, client: Client) -> None:
         """Notify once of each program that asks to be connected."""

@@ -140,7 +140,7 @@ class TrayIcon:
         return self._pystray.Menu(lambda: tuple(self._entries(self._view_model.view)))
 
     def _entries(self, view: View) -> Iterator[Any]:
-        """Yields at most nine entries. They are built again when something in them has changed."""
+        """Yields at most ten entries. They are built again when something in them has changed."""
         item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._actions
         is_online = view.is_online
         yield item("Open history", do.open_history, default=True)
@@ -157,6 +157,8 @@ class TrayIcon:
             checked=lambda _item: self._view_model.is_snoozed,
         )
         yield item("Folders…", do.open_folders, enabled=is_online)
+        review = f"Review {view.to_review} pictures…" if view.to_review > 1 else "Review a picture…"
+        yield item(review if view.to_review else "Review…", do.open_review, enabled=is_online)
         yield line
         yield item(_plain(view.line), None, enabled=False)
         if is_online:

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,8 @@ class View:
     """The state in words."""
     recent: tuple[Recent, ...] = ()
     is_paused: bool = False
+    to_review: int = 0
+    """How many of today's pictures the user has not been through."""
 
     @property
     def is_online(self) -> bool:
@@ -102,6 +104,8 @@ class ViewModel:
         self._clock = clock
         self._changed = threading.Condition()
         self._view = View()
+        self._to_review = 0
+        self._training = ""
         self._bundle = NotificationBundle()
         self._notes: list[Note] = []
         self._snoozed_until = -math.inf
@@ -116,8 +120,19 @@ class ViewModel:
 
     def show(self, view: View) -> None:
         with self._changed:
-            self._view = view
+            is_idle = view.mode == "ready" and bool(self._training)
+            line = self._training if is_idle else view.line
+            n = self._to_review if view.is_online else 0
+            self._view = replace(view, line=line, to_review=n)
             self._changed.notify_all()
+
+    def set_to_review(self, n: int) -> None:
+        """Set how many pictures the next view counts."""
+        self._to_review = n
+
+    def set_training(self, line: str) -> None:
+        """Set what the next view says of a running training; "" if none runs."""
+        self._training = line
 
     def set_level(self, level: Level) -> None:
         with self._changed:

@@ -191,6 +191,42 @@ def test_states_are_words():
     ]
 
 
+def test_todays_pictures_to_review_are_counted(where, follower, view_model):
+    """Again after a correction. A daemon that cannot say how many is followed all the same."""
+    with StandIn(where) as daemon:
+        daemon.to_review = [{"why": "It is unsure."}] * 3
+        follower.step()
+        assert view_model.view.to_review == 3
+        daemon.to_review = daemon.to_review[1:]
+        daemon.tell("correction", id="c1")
+        follower.step()
+        assert view_model.view.to_review == 2
+        daemon.to_review = None
+        daemon.tell("correction", id="c1")
+        follower.step()
+        assert (view_model.view.mode, view_model.view.to_review) == ("ready", 0)
+    follower.step()
+    assert view_model.view == View("offline", OFFLINE)
+
+
+def test_a_running_training_is_shown_until_it_is_over(where, follower, view_model):
+    with StandIn(where) as daemon:
+        follower.step()
+        daemon.tell("training", id=1, state="running", stage="words", done=0, total=0)
+        follower.step()
+        assert view_model.view.line == "Learning from your answers"
+        daemon.tell("training", id=1, state="running", stage="features", done=37, total=1180)
+        follower.step()
+        assert view_model.view.line == "Learning from your answers, 37 of 1,180"
+        daemon.set_state(mode="working")
+        follower.step()
+        assert view_model.view.line == "Checking a picture"
+        daemon.set_state(mode="ready")
+        daemon.tell("training", id=1, state="done", promoted=True)
+        follower.step()
+        assert view_model.view.line == "Ready"
+
+
 def test_a_click_that_fails_says_why(where, view_model):
     actions(where, view_model).pause()
     (note,) = notes_of(view_model)

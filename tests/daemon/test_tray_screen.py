@@ -40,7 +40,7 @@ except AntifakeError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
 """
-OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, STOP, QUIT = range(1, 9)
+OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, REVIEW, STOP, QUIT = range(1, 10)
 """How often to press Down in the menu to reach each entry."""
 
 
@@ -280,8 +280,10 @@ def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daem
         eventually(tray.addresses)
         choose(display, FOLDERS)
         eventually(lambda: len(tray.addresses()) == 2)
-    bodies = daemon.asked_for("POST", "/logins")
-    assert [json.loads(body) for body in bodies] == [{"next": "/picture/c1"}, {"next": "/folders"}]
+        choose(display, REVIEW)
+        eventually(lambda: len(tray.addresses()) == 3)
+    bodies = [json.loads(body)["next"] for body in daemon.asked_for("POST", "/logins")]
+    assert bodies == ["/picture/c1", "/folders", "/review"]
 
 
 def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(

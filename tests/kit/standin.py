@@ -58,6 +58,8 @@ class StandIn:
         self.checks: list[Json] = []
         self.settings: Json = {"notifications.level": "all"}
         self.pairings: list[Json] = []
+        self.to_review: list[Json] | None = []
+        """Today's pictures; None: the daemon refuses to say."""
         self.answer_to_check: Answer = (201, {})
         self.asked: list[tuple[str, str, bytes]] = []
         """Each request as (method, path with query, body), in order, without long polls."""
@@ -126,6 +128,7 @@ class StandIn:
             ("GET", "/checks"): lambda: (200, self._page(int(query["limit"]))),
             ("GET", "/settings"): lambda: (200, self.settings),
             ("GET", "/pairings"): lambda: (200, {"pairings": self.pairings}),
+            ("GET", "/learning/review"): lambda: self._review() or nothing,
             ("POST", "/logins"): lambda: (201, {"url": self.link}),
             ("POST", "/checks"): lambda: self.answer_to_check,
             ("POST", "/watches:pause"): lambda: (200, self._paused(json.loads(body)["minutes"])),
@@ -135,6 +138,10 @@ class StandIn:
 
     def _page(self, limit: int) -> Json:
         return {"checks": self.checks[:limit], "next": None}
+
+    def _review(self) -> Answer | None:
+        items = self.to_review
+        return None if items is None else (200, {"items": items, "done_today": 0})
 
     @property
     def link(self) -> str:

@@ -23,7 +23,7 @@ STAGES = {
     "verdicts": "Comparing with earlier verdicts",
 }
 KINDS = {
-    "shipped": "As the model came.",
+    "shipped": "It has learned nothing from you.",
     "imported": "Not learned on this computer.",
     "bias": "It moves the line between real and AI-made.",
     "calibration": "It moves the line between real and AI-made, and how sure it is.",
