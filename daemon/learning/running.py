@@ -175,6 +175,7 @@ class Run:
             words,
             bundle=bundle.folder,
             prompts=place.versions.book.folder,
+            start=place.versions.start(bundle),
             current=place.versions.active(bundle),
             one_in=config.learning.false_alarms,
             threads=min(2, psutil.cpu_count(logical=False) or 1),

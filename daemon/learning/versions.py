@@ -43,6 +43,23 @@ class Versions:
         """Returns the name of the prompt that answers. Raises ModelError."""
         return self.prompt or self.book.active(bundle).name
 
+    def start(self, bundle: Bundle) -> str:
+        """Returns the prompt that learning starts from, whatever was learned before.
+
+        A model that came without a prompt starts from the imported one. Raises ModelError.
+        """
+        if PROMPT in bundle.manifest.files:
+            return SHIPPED
+        active = self.active(bundle)
+        if not active.startswith(PREFIX):
+            return active
+        files = self.files(bundle)
+        start = files[active].about.made.get("start") if active in files else None
+        for name, file in files.items():
+            if file.id == start and not name.startswith(PREFIX):
+                return name
+        raise ModelError(f"The prompt that {active} was learned from is gone: import it again.")
+
     def all(self, bundle: Bundle, pinned: str, made_by: Sequence[Training]) -> list[Version]:
         """Returns every version that fits the model: the shipped one, then the newest first."""
         active = self.active(bundle)
