@@ -12,4 +12,7 @@ def privacy() -> None:
     lines = user_home().requests()
     for line in lines or ["None: this program has never asked another computer for anything."]:
         click.echo(line)
-    say("No picture ever leaves this computer; only model weights are fetched, when you ask.")
+    say(
+        "No picture ever leaves this computer; only model weights are fetched, when you ask. "
+        "What is kept of pictures to learn from: `antifake learning crops`."
+    )

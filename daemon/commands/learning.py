@@ -401,7 +401,8 @@ def crops(delete: tuple[str, ...], delete_all: bool, as_json: bool) -> None:
         asked = LearningClient(client)
         if delete or delete_all:
             gone = asked.delete_crops(None if delete_all else delete)
-            say(f"{gone} crops were deleted. What you said of the pictures stays.")
+            what = "1 crop was" if gone == 1 else f"{gone} crops were"
+            say(f"{what} deleted. What you said of the pictures stays.")
         found = list(asked.crops())
     if as_json:
         echo_json(found)

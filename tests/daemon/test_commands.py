@@ -121,6 +121,8 @@ def test_all_documented_commands_exist():
         "watch",
         "history",
         "label",
+        "retrain",
+        "learning",
         "train",
         "model",
         "pair",

@@ -45,14 +45,13 @@ def get_trainings(query: dict[str, Any]) -> Response:
 @requires("admin")
 @routes.input(schemas.NewTraining, arg_name="body")
 @routes.output(schemas.Training, 202)
-def start(body: dict[str, Any]) -> tuple[Response, int]:
+def start(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Begin a training
 
     Refused with a sentence if nothing has changed or too few pictures are labelled. Its progress
     comes as events of the kind `training`.
     """
-    found = service().learning.start(body["source"])
-    return jsonify(serialize.training(found)), 202
+    return serialize.training(service().learning.start(body["source"])), 202
 
 
 @routes.get("/learning/trainings/<int:name>")
