@@ -1,62 +1,14 @@
 """A retraining on the tiny model, from the request's file to the report's."""
 
-import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from kit.person import Person
 
 from antifake.core.promptbook import Promptbook
-
-
-def shapes(number: int, *, looks_fake: bool) -> np.ndarray:
-    """Returns a picture of its own, uint8 [28, 28, 3]: cool, or warm for what a generator made."""
-    rng = np.random.default_rng(number)
-    tint = np.array([40, 0, -40]) if looks_fake else np.array([-40, 0, 40])
-    coarse = Image.fromarray(rng.integers(60, 196, (5, 5, 3), np.uint8)).resize((28, 28), 3)
-    return (np.asarray(coarse, float) + tint).clip(0, 255).astype(np.uint8)
-
-
-class Person:
-    """A person's answers: crops as lossless WebP, and a request for them."""
-
-    def __init__(self, home, folder: Path) -> None:
-        self.home, self.folder, self.words = home, folder, []
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def crop(self, number: int, *, looks_fake: bool) -> tuple[str, Path]:
-        """Returns the sha256 that stands for the picture's file, and its crop."""
-        path = self.folder / f"{number}.webp"
-        Image.fromarray(shapes(number, looks_fake=looks_fake)).save(path, lossless=True)
-        return hashlib.sha256(str(number).encode()).hexdigest(), path
-
-    def answers(self, numbers, label: str, *, looks_fake: bool) -> None:
-        for number in numbers:
-            sha256, path = self.crop(number, looks_fake=looks_fake)
-            self.words.append({"sha256": sha256, "label": label, "crop": str(path)})
-
-    def request(self, out: Path, **more) -> Path:
-        out.mkdir(parents=True, exist_ok=True)
-        asked = {
-            "schema": 1,
-            "bundle": str(self.home.models / "tiny"),
-            "prompts": str(self.home.prompts),
-            "start": "first",
-            "current": "first",
-            "seed": 0,
-            "threads": 1,
-            "words": self.words,
-            "judge": [],
-            "budget": None,
-            "out": str(out),
-        }
-        path = out / "request.json"
-        path.write_text(json.dumps(asked | more))
-        return path
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""The gate decides by the person's own answers and by pictures of other sources, in words."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from antifake.trainer.personal.gate import base_rates, decide, own_answers
+
+N = 30
+IS_FAKE = np.arange(2 * N) < N
+GROUPS = np.arange(2 * N)
+
+
+def own(n_mended, n_broken=0):
+    """Thirty of each class, half of the AI-made ones missed; then some are mended or broken."""
+    before = np.ones(2 * N)
+    before[: N // 2] = 0
+    after = before.copy()
+    after[:n_mended] = 1
+    after[N : N + n_broken] = 0
+    return own_answers(before, after, IS_FAKE, GROUPS, seed=0)
+
+
+def base(lost_real=0, lost_fake=0, n=200):
+    is_fake = np.arange(2 * n) < n
+    before = np.ones(2 * n, bool)
+    after = before.copy()
+    after[:lost_fake] = False
+    after[n : n + lost_real] = False
+    return base_rates(before, after, is_fake)
+
+
+def test_what_helps_and_does_no_harm_passes():
+    decision = decide(own(10), base())
+    assert decision.passes
+    assert "92% instead of 75%" in decision.reason
+
+
+def test_a_gain_that_may_be_chance_does_not_pass():
+    found = own(6, 4)
+    assert found.difference > 0
+    assert found.low <= 0
+    decision = decide(found, base())
+    assert not decision.passes
+    assert "may be chance" in decision.reason
+
+
+def test_a_loss_does_not_pass():
+    decision = decide(own(0, 5), base())
+    assert not decision.passes
+    assert "not be right more often" in decision.reason
+
+
+@pytest.mark.parametrize(("real", "fake", "passes"), [(2, 2, True), (3, 0, False), (0, 3, False)])
+def test_more_than_one_point_of_the_base_set_is_too_much_for_either_class(real, fake, passes):
+    decision = decide(own(12), base(real, fake))
+    assert decision.passes == passes
+    if not passes:
+        assert ("of real ones" in decision.reason) == (real > 0)
+        assert ("of AI-made ones" in decision.reason) == (fake > 0)
+
+
+def test_without_a_base_set_nothing_passes():
+    decision = decide(own(15), None)
+    assert not decision.passes
+    assert "no pictures to check" in decision.reason
+
+
+def test_thirty_copies_of_one_picture_count_as_one():
+    """One picture is mended. Thirty copies of it do not make that certain."""
+    before = np.zeros(60)
+    before[30:] = 1
+    after = np.ones(60)
+    copies = np.where(np.arange(60) < 30, 0, np.arange(60))
+    found = own_answers(before, after, np.arange(60) < 30, copies, seed=0)
+    assert (found.n_fake, found.n_real) == (1, 30)
+    mixed_after = after.copy()
+    mixed_after[:15] = 0  # the fits disagree about the copies: half of one picture
+    half = own_answers(before, mixed_after, np.arange(60) < 30, copies, seed=0)
+    assert half.fake_after == 0.5
+
+
+def test_nothing_but_chance_passes_in_at_most_one_case_in_twenty():
+    """Two prompts that are equally good and differ on a fifth of the pictures."""
+    random = np.random.default_rng(0)
+    passed = 0
+    for _ in range(400):
+        before, after = (random.random((2, 2 * N)) < 0.7).astype(float)
+        same = random.random(2 * N) < 0.6
+        after[same] = before[same]
+        passed += own_answers(before, after, IS_FAKE, GROUPS, seed=1).low > 0
+    assert passed / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_a_budget_costs_ai_made_pictures_and_says_so():
+    kept = replace(own(0), real_before=0.8, real_after=0.97, fake_after=0.4)
+    decision = decide(kept, base(lost_fake=40), keeps_budget=True)
+    assert decision.passes
+    assert "recognises 40% (before: 50%)" in decision.reason
+    assert not decide(kept, base(lost_real=5), keeps_budget=True).passes
