@@ -109,12 +109,17 @@ At rate 3e-3, L2-SP 0: 0.527, 0.03: 0.520, 0.1: 0.503, 0.3: 0.491, 1: 0.526.
 The next `mini`, L2-SP 0.3: 0.496 before, 1e-3: 0.402, 3e-3: 0.401.
 """
 
-PERSONAL = replace(CORRECTIONS, preset="personal", epochs=10, patience=0)
-"""For a person's own answers, in a retraining: all are learned from, for a fixed time."""
-
-REPLAY_WEIGHT = 1.0
-REPLAY_BATCH = 16
-"""Pictures of the base set in each step."""
+PERSONAL = replace(
+    CORRECTIONS,
+    preset="personal",
+    lr=1e-2,
+    epochs=10,
+    official_schedule=True,
+    patience=0,
+    l2_sp=0.0,
+)
+"""For a person's own answers, beside replay of the base set: all are learned from, and the rate
+falls to nothing, so that no answers have to be held back for the choice of an epoch."""
 
 PRESETS = {settings.preset: settings for settings in (PAPER, CORRECTIONS)}
 

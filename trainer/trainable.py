@@ -88,6 +88,20 @@ def warm_start(prompt: SoftPrompt, shape: Shape) -> SoftPrompt:
     return SoftPrompt(rows["qformer"], rows["llm"], about)
 
 
+def lengthened(prompt: SoftPrompt, tokens: int, seed: int) -> SoftPrompt:
+    """Returns the prompt with small random rows after its own, up to `tokens` on either side.
+
+    More rows can tell more kinds of pictures apart. A side without rows stays so.
+    """
+    random = torch.Generator().manual_seed(seed)
+    rows = {}
+    for side, table in (("qformer", prompt.qformer), ("llm", prompt.llm)):
+        missing = max(0, tokens - len(table)) if len(table) else 0
+        drawn = START_STD * torch.randn(missing, table.shape[1], generator=random)
+        rows[side] = torch.cat([table, drawn])
+    return SoftPrompt(rows["qformer"], rows["llm"], prompt.about)
+
+
 def trainable_prompt(model: InstructBlip, start: SoftPrompt) -> Trainable:
     """Returns the prompt's tables [P, Hq] and [P, Hl] as leaves with gradients.
 

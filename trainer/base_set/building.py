@@ -3,8 +3,9 @@
     .venv/bin/python -m antifake.trainer.base_set.building FOLDER [--only 'test/*'] [--model mini]
 
 FOLDER has an index.csv with the columns file, label and source. Pictures that match `--only` make
-the set. The gate gets the sources of which training saw nothing: those without a picture that does
-not match. The other sources are replayed.
+the set. The gate gets sources of which training saw nothing: those without a picture that does not
+match. The others are replayed, and so is what `--replay` names: stock photographs and pictures like
+them, in which `mini` sees no difference. They are what a new word harms first.
 """
 
 import sys
@@ -29,13 +30,16 @@ from antifake.trainer.features import vision_fingerprint
 from .compact import CompactTokens, compact, joined
 from .kept import FOLDER, MAX_BYTES, SUFFIX, Pictures, to_bytes
 
+HARD = ("ML72/AI-Image-Classifier-Playground",)
+
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--only", default="test/*", show_default=True, help="Pictures that make the set.")
 @click.option("--model", default=MINI, show_default=True, help="Whose tower sees them.")
+@click.option("--replay", multiple=True, default=HARD, help="A source that is replayed.")
 @click.option("--out", default=FOLDER, type=click.Path(path_type=Path), help="Where it is kept.")
-def main(data: Path, only: str, model: str, out: Path) -> None:
+def main(data: Path, only: str, model: str, replay: tuple[str, ...], out: Path) -> None:
     """Build the base set of a model out of the pictures in DATA."""
     home = user_home()
     bundle = ensure_model(home, model)
@@ -47,6 +51,7 @@ def main(data: Path, only: str, model: str, out: Path) -> None:
     labels = np.array([one.is_fake for one in chosen])
     every = Pictures(tokens, labels, tuple(one.source for one in chosen))
     in_gate = unseen(chosen, from_manifest(data / "index.csv"))
+    in_gate &= np.array([one.source not in replay for one in chosen])
     content = to_bytes(every, in_gate, vision_fingerprint(bundle))
     if len(content) > MAX_BYTES:
         raise UsageError(f"The base set would be {megabytes(len(content))}: too large to ship.")

@@ -54,16 +54,25 @@ def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
 
 
 @dataclass(frozen=True)
-class ReplayWeight:
-    """How much replay there is: the weight of the penalty, and pictures a step."""
+class ReplaySettings:
+    """How much replay there is; see `trainer.replay.Replay`."""
 
     weight: float
+    reserve: float
     batch: int
-    seed: int
 
 
-def replayed(rows: BaseRows, model: InstructBlip, start: SoftPrompt, much: ReplayWeight) -> Replay:
+def replayed(
+    rows: BaseRows, model: InstructBlip, start: SoftPrompt, much: ReplaySettings, seed: int
+) -> Replay:
     """Returns the pictures as a training loop replays them, at their margins with `start`."""
-    margins = torch.from_numpy(rows.margins(model, start)).float()
-    temperature = start.about.temperature
-    return Replay(rows.features, margins, temperature, much.weight, much.batch, much.seed)
+    return Replay(
+        features=rows.features,
+        margins=torch.from_numpy(rows.margins(model, start)).float(),
+        is_fake=rows.is_fake,
+        temperature=start.about.temperature,
+        weight=much.weight,
+        reserve=much.reserve,
+        batch=much.batch,
+        seed=seed,
+    )

@@ -13,6 +13,7 @@ import torch
 
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt import SoftPrompt
+from antifake.trainer.base_set.rows import ReplaySettings
 from antifake.trainer.calibration import Numbers, Truth, fit, fit_threshold
 from antifake.trainer.distributed import ProcessGroup
 from antifake.trainer.features import PLAIN
@@ -21,15 +22,18 @@ from antifake.trainer.presets import PERSONAL, Settings
 from antifake.trainer.replay import Replay
 from antifake.trainer.samples import Sample
 from antifake.trainer.splits import folds
-from antifake.trainer.trainable import trainable_prompt, trained_prompt
+from antifake.trainer.trainable import lengthened, trainable_prompt, trained_prompt
 from antifake.trainer.tune import Task
 from antifake.trainer.tune import fit as fit_word
 
 from .pictures import KeptFeatures
 
-FOLDS = 5
+FOLDS = {"bias": 5, "calibration": 5, "word": 3}
 REPEATS = {"bias": 10, "calibration": 10, "word": 1}
-"""How often the answers are parted into folds. A word takes seconds for each fold."""
+"""How often the answers are parted into folds. A word takes up to half a minute for each fold."""
+TOKENS = 8
+"""Length of the word. One token moves all margins alike; docs/learning.md has the figures."""
+REPLAY = ReplaySettings(weight=6.0, reserve=0.15, batch=16)
 KINDS = tuple(REPEATS)
 BATCH = 16
 
@@ -101,11 +105,11 @@ def fitted(kind: str, material: Material, steps: Steps) -> Candidate:
     """Fits a candidate to all answers, and to parts of them for the margins of the others."""
     fit_to = {"bias": _bias, "calibration": _calibration, "word": _word}[kind]
     n, repeats = len(material.samples), REPEATS[kind]
-    total, done = FOLDS * repeats + 1, 0
+    total, done = FOLDS[kind] * repeats + 1, 0
     margins, right = np.zeros((repeats, n)), np.zeros((repeats, n))
     for repeat in range(repeats):
-        fold = folds(material.is_fake, material.groups, FOLDS, material.seed + repeat)
-        for number in range(FOLDS):
+        fold = folds(material.is_fake, material.groups, FOLDS[kind], material.seed + repeat)
+        for number in range(FOLDS[kind]):
             left_out = fold == number
             prompt, judged = fit_to(material, ~left_out)
             margins[repeat, left_out] = judged[left_out]
@@ -145,7 +149,8 @@ def _word(material: Material, learn: Truth) -> tuple[SoftPrompt, Numbers]:
 
 def tuned(material: Material, learn: Truth, settings: Settings) -> SoftPrompt:
     """Returns the start after training its word on the chosen answers, bool [n]."""
-    model, start = material.model, material.start
+    model = material.model
+    start = lengthened(material.start, TOKENS, material.seed)
     trainable = trainable_prompt(model, start)
     task = Task(
         model=model,

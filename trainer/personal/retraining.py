@@ -23,11 +23,10 @@ from antifake.core.precision import Precision, choose
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.trainer.base_set.kept import BaseSet, base_set_for
-from antifake.trainer.base_set.rows import BaseRows, ReplayWeight, base_rows, replayed
-from antifake.trainer.presets import REPLAY_BATCH, REPLAY_WEIGHT
+from antifake.trainer.base_set.rows import BaseRows, base_rows, replayed
 
 from . import gate
-from .candidates import Material
+from .candidates import REPLAY, Material
 from .flips import answer_flips, judged_again
 from .pictures import Grouped, KeptFeatures, Progress, Seen, grouped, see
 from .report import AnswerCounts, Flips, Report
@@ -178,7 +177,6 @@ def look(request: Request, tools: Tools, progress: Progress) -> Looked:
 def material_of(request: Request, tools: Tools, looked: Looked) -> Material:
     """Returns what candidates are fitted to, inside reading_keys_and_values."""
     clear = looked.groups.is_clear
-    much = ReplayWeight(REPLAY_WEIGHT, REPLAY_BATCH, request.seed)
     rows = looked.replay
     return Material(
         model=tools.model,
@@ -186,7 +184,7 @@ def material_of(request: Request, tools: Tools, looked: Looked) -> Material:
         samples=[one.sample for one, is_clear in zip(looked.seen, clear, strict=True) if is_clear],
         groups=looked.groups.groups[clear],
         kept=looked.kept,
-        replay=replayed(rows, tools.model, tools.start, much) if rows else None,
+        replay=replayed(rows, tools.model, tools.start, REPLAY, request.seed) if rows else None,
         seed=request.seed,
     )
 
