@@ -17,7 +17,7 @@ def mini_gpu() -> None:
 @click.option("--work", default="build/mini", show_default=True, type=click.Path(path_type=Path))
 @click.option("--out", default=".ship", show_default=True, type=click.Path(path_type=Path))
 def pack(data: Path, work: Path, out: Path) -> None:
-    """Pack the pictures in DATA and all weights into pieces of at most 44 MiB."""
+    """Pack the pictures in DATA and all weights into pieces of at most 37 MiB."""
     from antifake.core.embedded import TOWER
     from antifake.core.fetch import fetch_member
     from antifake.trainer.mini.gpu.pieces import pack as pack_all

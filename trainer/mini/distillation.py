@@ -11,7 +11,7 @@ Every batch is asked three questions.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from antifake.core.prompt_file import QUESTION, PromptMetadata
 from antifake.trainer.examples import Example
 
 from .bridge import attend_to_cls, is_trained
-from .teacher import Teacher
+from .teacher import Ensemble, Teacher
 from .token_cache import CLIP_MEAN, CLIP_STD, Tokens
 
 Report = Callable[[int, float], None]
@@ -72,7 +72,7 @@ class TrainingData:
     weights: np.ndarray
     """How often each of them is drawn, [n]; sums to 1"""
     views: Sequence[Tokens]
-    teacher: Teacher
+    teacher: Teacher | Ensemble
 
     def draw(self, random: np.random.Generator, batch: int) -> "Batch":
         """Draws pictures, a view of each, and how to mix them.
@@ -156,6 +156,7 @@ class Bridge:
             float(model.language_model.get_input_embeddings().weight.std()),
         )
         self.soft_prompt = self.random_prompt()
+        self._asked: dict[tuple[str, str, int, torch.device], Question] = {}
 
     def random_prompt(self) -> tuple[nn.Parameter, nn.Parameter]:
         """Returns random tables [1, Hq] and [1, Hl], as large as rows of the word tables."""
@@ -173,13 +174,23 @@ class Bridge:
 
     def question(self, tables: tuple[Tensor, Tensor]) -> Question:
         """Returns the question with the tables [P, Hq] and [P, Hl] in it."""
-        return self.model.ask(*QUESTION, *tables)
+        return self._ask(*QUESTION, *tables)
 
     def plain_question(self, what: str) -> Question:
         """Returns a question about what is shown, without a soft prompt."""
         none = [torch.zeros(0, table.shape[1]) for table in self.soft_prompt]
         before, after = QUESTION
-        return self.model.ask(before.replace("real", f"a {what}"), after, *none)
+        return self._ask(before.replace("real", f"a {what}"), after, *none)
+
+    def _ask(self, before: str, after: str, qformer: Tensor, llm: Tensor) -> Question:
+        """Encodes a question once: what is around the learned rows is frozen."""
+        device = self.model.device
+        key = before, after, len(qformer), device
+        if key not in self._asked:
+            with torch.inference_mode(False), torch.no_grad():
+                self._asked[key] = self.model.ask(before, after, qformer, llm)
+        rows = {"qformer_rows": qformer.to(device), "llm_rows": llm.to(device)}
+        return replace(self._asked[key], **rows)
 
     def prompt(self) -> SoftPrompt:
         """Returns the soft prompt as it is stored."""
@@ -196,7 +207,8 @@ def train(
     for parameter in trained:
         parameter.requires_grad_(True)
     bridge.model.qformer.train()
-    optimizer = torch.optim.AdamW(_groups(bridge, schedule), betas=(0.9, 0.98))
+    fused = bridge.model.device.type == "cuda"
+    optimizer = torch.optim.AdamW(_groups(bridge, schedule), betas=(0.9, 0.98), fused=fused)
     peaks = [group["lr"] for group in optimizer.param_groups]
     averages = [parameter.detach().clone() for parameter in trained]
     for step in range(schedule.steps):
@@ -207,8 +219,8 @@ def train(
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         keep = min(schedule.average, (step + 1) / (step + 10))
-        for average, parameter in zip(averages, trained, strict=True):
-            average.lerp_(parameter.detach(), 1 - keep)
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, [p.detach() for p in trained], 1 - keep)
         report(step + 1, float(loss.detach()))
     for average, parameter in zip(averages, trained, strict=True):
         parameter.data.copy_(average)

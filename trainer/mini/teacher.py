@@ -6,6 +6,7 @@ graded opinion of every view and mixture of pictures, and not the labels alone. 
 training pictures only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,19 @@ class Teacher:
         x = (pooled - self.mean) / self.spread
         kernel = _kernel(x, self.vectors, self.gamma)  # [B, V]
         return SHARPNESS * (kernel @ self.dual + self.offset)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Teachers on different layers, whose opinions are averaged."""
+
+    members: Sequence[Teacher]
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Returns opinions [B] of pooled tokens of each member's layer, side by side [B, D]."""
+        widths = [len(one.mean) for one in self.members]
+        parts = zip(self.members, torch.split(pooled, widths, 1), strict=True)
+        return torch.stack([one.logits(part) for one, part in parts]).mean(0)
 
 
 def fit_teacher(

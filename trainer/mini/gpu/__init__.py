@@ -1,6 +1,6 @@
 """The vision tower tuned in earnest, on a machine with a GPU that cannot reach a network.
 
-    antifake mini-gpu pack DATA     here: pieces of at most 44 MiB, each to be carried by itself
+    antifake mini-gpu pack DATA     here: pieces of at most 37 MiB, each to be carried by itself
     on_machine.sh                   there: one line a call; see its head
     antifake mini-gpu finish        here: what came back becomes the package data of `mini`
 

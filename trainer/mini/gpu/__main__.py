@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from .compare import SETTINGS
+from .fused import FusedPlan
+from .fused import run as fuse_layers
 from .run import Plan, draw_all
 from .run import run as run_plan
 
@@ -22,9 +24,21 @@ def main() -> None:
 @DEVICE
 @click.option("--processes", default=14, show_default=True)
 @click.option("--changed", default=8, show_default=True, help="Views of a picture.")
-def views(root: Path, device: str, processes: int, changed: int) -> None:
+@click.option("--aligned/--no-aligned", default=True, help="Use the autoencoder.")
+def views(*, root: Path, device: str, processes: int, changed: int, aligned: bool) -> None:
     """Draw the views of pictures while they arrive."""
-    draw_all(root, device, processes, changed)
+    draw_all(root, device, processes, changed, aligned)
+
+
+@main.command()
+@ROOT
+@DEVICE
+@click.option("--seconds", default=290.0, show_default=True, help="From when views are there.")
+@click.option("--small", is_flag=True, help="A few steps on a processor, to try it.")
+def fuse(root: Path, device: str, seconds: float, *, small: bool) -> None:
+    """Train bridges that several layers of the frozen tower teach, and that read some."""
+    plan = FusedPlan(seconds)
+    fuse_layers(root, device, plan.small() if small else plan)
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from antifake.trainer.mini.bridge import BRIDGE_SHARD, is_trained
 from antifake.trainer.mini.distillation import KINDS, Batch, Bridge, Schedule, TrainingData
 from antifake.trainer.mini.export import round_to_int8, stored
 from antifake.trainer.mini.folds import sampling_weights
-from antifake.trainer.mini.teacher import Teacher, fit_teacher
+from antifake.trainer.mini.teacher import Ensemble, Teacher, fit_teacher
 from antifake.trainer.mini.unseen import Judged, Split
 
 from .compare import Bench
+from .layers import read_layers
 from .pictures import Pictures, centre
 from .probe import pooled
 from .tower import Tower, TowerWeights
@@ -38,16 +39,18 @@ MOST_ALIGNED = 1000
 """Aligned negatives that the teacher is fitted to."""
 MADE = Example(Path(), True, "autoencoder", "autoencoder")
 MANIFEST = "untrained.json"
+LARGE = "large"
+"""Folder for files that come back one by one."""
 
 
 @dataclass(frozen=True)
 class Seen:
     """Tokens of all pictures and of aligned ones behind them, as one tower sees them."""
 
-    tokens: Tensor
-    """float16 [V, n + m, N, Hv]; the first view is the plain one"""
+    tokens: tuple[Tensor, ...]
+    """Of each layer that the bridge reads, float16 [V, n + m, N, Hv]; view 0 is the plain one"""
     pooled: Tensor
-    """float32 [V, n + m, 2 Hv]"""
+    """Of each layer that teaches it, side by side, float32 [V, n + m, D]"""
 
     @classmethod
     @torch.no_grad()
@@ -62,7 +65,16 @@ class Seen:
             tokens[view, :n] = _tokens(tower, own)
             if total > n:
                 tokens[view, n:] = _tokens(tower, centre(pictures.aligned[:, view % ALIGNED]))
-        return cls(tokens, torch.stack([_pooled(one) for one in tokens]))
+        return cls((tokens,), torch.stack([_pooled(one) for one in tokens]))
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are, n + m."""
+        return self.pooled.shape[1]
+
+    def at(self, view: Tensor | int, rows: Tensor) -> Tensor:
+        """Returns tokens of all layers that are read, side by side, float32 [B, L N, Hv]."""
+        return torch.cat([one[view, rows].float() for one in self.tokens], 1)
 
 
 def _tokens(tower: Tower, pictures: Tensor) -> Tensor:
@@ -82,14 +94,14 @@ class DeviceData(TrainingData):
 
     def draw(self, random: np.random.Generator, batch: int) -> Batch:
         picked = random.choice(self.chosen, batch, p=self.weights)
-        view = random.integers(len(self.seen.tokens), size=batch)
-        device = self.seen.tokens.device
+        view = random.integers(len(self.seen.pooled), size=batch)
+        device = self.seen.pooled.device
         where = torch.from_numpy(view).to(device), torch.from_numpy(picked).to(device)
         labels = np.array([self.examples[i].is_fake for i in picked], np.float32)
         share = random.beta(0.4, 0.4, batch).astype(np.float32)
         push = np.where(random.random(batch) < 0.5, random.random(batch), 0).astype(np.float32)
         return Batch(
-            tokens=self.seen.tokens[where].float(),
+            tokens=self.seen.at(*where),
             pooled=self.seen.pooled[where],
             labels=torch.from_numpy(labels).to(device),
             kinds=[KINDS.get(self.examples[i].kind) for i in picked],
@@ -118,10 +130,15 @@ class Bridges:
             return Bundle.open(into)
         return untrained_bundle(self.folder, self.bench.weights, layers, into)
 
-    def data(self, seen: Seen, chosen: np.ndarray) -> DeviceData:
-        """Returns what a bridge learns from `chosen` [n] and from what was made of them."""
+    def data(
+        self, seen: Seen, chosen: np.ndarray, teacher: Teacher | Ensemble | None = None
+    ) -> DeviceData:
+        """Returns what a bridge learns from `chosen` [n] and from what was made of them.
+
+        Without a teacher, one is fitted.
+        """
         pictures = self.bench.pictures
-        examples = [*pictures.examples, *[MADE] * (seen.tokens.shape[1] - len(pictures.examples))]
+        examples = [*pictures.examples, *[MADE] * (seen.count - len(pictures.examples))]
         weights = sampling_weights(pictures.examples, chosen)
         if len(examples) > len(pictures.examples):
             made = len(pictures.examples) + np.flatnonzero(np.isin(pictures.origin, chosen))
@@ -129,7 +146,7 @@ class Bridges:
             each = np.full(len(made), share / len(made))
             weights = np.concatenate([weights * (1 - share), each])
             chosen = np.concatenate([chosen, made])
-        teacher = self._teacher(seen, examples, chosen, weights)
+        teacher = teacher or self._teacher(seen, examples, chosen, weights)
         return DeviceData(examples, chosen, weights, (), teacher, seen)
 
     def _teacher(
@@ -149,13 +166,16 @@ class Bridges:
         return fit_teacher(plain, fakes, weights[kept], self.bench.device)
 
     def start(self, seen: Seen, chosen: np.ndarray) -> Bridge:
-        """Returns an untrained bridge whose attention starts at [CLS]."""
+        """Returns an untrained bridge whose attention starts at [CLS], of every layer it reads."""
         random = np.random.default_rng(self.bench.seed)
         chosen = chosen[chosen < len(self.bench.pictures.examples)]
         some = np.sort(random.choice(chosen, min(STARTING_PICTURES, len(chosen)), replace=False))
         model = load(self.bundle(), Precision(torch.device("cpu"), torch.float32))
-        rows = seen.tokens[0, torch.from_numpy(some).to(seen.tokens.device)]
-        bridge = Bridge(model, rows.cpu().numpy(), self.bench.seed)
+        rows = torch.from_numpy(some).to(seen.pooled.device)
+        layers = [one[0, rows].cpu() for one in seen.tokens]
+        bridge = Bridge(model, layers[0].numpy(), self.bench.seed)
+        if len(layers) > 1:
+            read_layers(model, layers)
         device = torch.device(self.bench.device)
         model.to(device)
         bridge.weights = {name: p for name, p in model.named_parameters() if is_trained(name)}
@@ -194,7 +214,9 @@ class Bridges:
             bridge = self.start(data.seen, split.train)
             self.train(bridge, data, steps, left / 2)
             held = torch.from_numpy(split.held).to(bench.device)
-            judged.append(bench.judge(split, _margins(bridge, data.seen.tokens[0, held])))
+            judged.append(
+                bench.judge(split, margins(bridge, tuple(one[0, held] for one in data.seen.tokens)))
+            )
             opinion = data.teacher.logits(data.seen.pooled[0, held]).cpu().numpy()
             machines.append(bench.judge(split, opinion))
             name = f"bridge on {setting.name}, {share:.0%}"
@@ -229,23 +251,25 @@ class Bridges:
         about = {"setting": setting.__dict__, "share": share, "layers": setting.layers}
         (out / "final.json").write_text(json.dumps(about, indent=1))
         if differences:
-            write_pieces(differences, out, "tower-delta")
+            write_pieces(differences, out / LARGE, "tower-delta")
         free(bench.device)
         seen = Seen.by(tower, bench.pictures, aligned=setting.aligned > 0)
         data = self.data(seen, everything)
         bridge = self.start(data.seen, everything)
         self.train(bridge, data, steps, 0.7 * max(10.0, deadline - time.monotonic()))
-        self._write(bridge, data, "early")
+        self.write(bridge, data, "early")
         round_to_int8(bridge)
         distillation.tune_soft_prompt(
             bridge, data, self.schedule, bench.seed, lambda _step, _loss: None
         )
-        self._write(bridge, data, "final")
+        self.write(bridge, data, "final")
         return bridge, tower
 
-    def _write(self, bridge: Bridge, data: DeviceData, name: str) -> None:
+    def write(self, bridge: Bridge, data: DeviceData, name: str) -> None:
+        """Writes what was trained, under that name."""
         out = self.bench.out
-        save_file(stored(bridge.model), out / f"{name}.safetensors")
+        (out / LARGE).mkdir(exist_ok=True)
+        save_file(stored(bridge.model), out / LARGE / f"{name}.safetensors")
         bridge.prompt().save(out / f"{name}-prompt.safetensors")
         self.bench.say(f"wrote {name}: {len(data.chosen)} pictures")
 
@@ -253,13 +277,23 @@ class Bridges:
         self, bridge: Bridge, tower: Tower, examples: Sequence[Example], plain: Tensor
     ) -> None:
         """Judges pictures of which training knows some sources. `plain` is [n, 224, 224, 3]."""
-        found = _margins(bridge, _tokens(tower, plain))
+        self.judge_test_tokens("test", bridge, examples, (_tokens(tower, plain),))
+
+    def judge_test_tokens(
+        self,
+        name: str,
+        bridge: Bridge,
+        examples: Sequence[Example],
+        tokens: tuple[Tensor, ...],
+    ) -> None:
+        """Does so where the tokens of each layer are known, float16 [n, N, Hv]."""
+        found = margins(bridge, tokens)
         truth = np.array([one.is_fake for one in examples])
         auc = float((found[truth][:, None] > found[~truth][None]).mean())
-        self.bench.say(f"test, sources that training knows among them: AUC {auc:.3f}")
-        self.bench.record(test=auc)
+        self.bench.say(f"{name}, sources that training knows among them: AUC {auc:.3f}")
+        self.bench.record(**{name: auc})
         part = {"split": "test", "truth": truth.tolist(), "margins": found.tolist()}
-        (self.bench.out / "margins" / "test.json").write_text(json.dumps([part]))
+        (self.bench.out / "margins" / f"{name}.json").write_text(json.dumps([part]))
 
 
 class _Timer:
@@ -278,10 +312,13 @@ class _Timer:
 
 
 @torch.inference_mode()
-def _margins(bridge: Bridge, tokens: Tensor) -> np.ndarray:
-    """tokens float16 [n, N, Hv] -> margins float32 [n]."""
+def margins(bridge: Bridge, tokens: tuple[Tensor, ...]) -> np.ndarray:
+    """Tokens of each layer float16 [n, N, Hv] -> margins float32 [n]."""
     question = bridge.question(bridge.soft_prompt)
-    parts = [bridge.margin(some.float(), question) for some in torch.split(tokens, 256)]
+    parts = [
+        bridge.margin(torch.cat([one[at : at + 256].float() for one in tokens], 1), question)
+        for at in range(0, len(tokens[0]), 256)
+    ]
     found: np.ndarray = torch.cat(parts).float().cpu().numpy()
     return found
 
@@ -303,14 +340,25 @@ def untrained_bundle(folder: Path, weights: TowerWeights, layers: int, into: Pat
 
 def write_pieces(tensors: dict[str, Tensor], out: Path, name: str, limit: int = 15_500_000) -> None:
     """Writes tensors into files of at most `limit` bytes each."""
-    pieces: list[dict[str, Tensor]] = [{}]
-    size = 0
-    for key, value in tensors.items():
-        more = value.numel() * value.element_size()
-        if size + more > limit and pieces[-1]:
-            pieces.append({})
-            size = 0
-        pieces[-1][key] = value.contiguous()
-        size += more
-    for number, piece in enumerate(pieces):
+    out.mkdir(exist_ok=True)
+    sizes = {key: value.numel() * value.element_size() for key, value in tensors.items()}
+    for number, names in enumerate(grouped(sizes, limit)):
+        piece = {key: tensors[key].contiguous() for key in names}
         save_file(piece, out / f"{name}-{number}.safetensors")
+
+
+def grouped(sizes: Mapping[str, int], limit: int) -> list[list[str]]:
+    """Returns names in groups whose sizes add up to at most `limit`, in their order.
+
+    >>> grouped({"a": 2, "b": 2, "c": 3}, 4)
+    [['a', 'b'], ['c']]
+    """
+    groups: list[list[str]] = [[]]
+    size = 0
+    for name, more in sizes.items():
+        if size + more > limit and groups[-1]:
+            groups.append([])
+            size = 0
+        groups[-1].append(name)
+        size += more
+    return groups

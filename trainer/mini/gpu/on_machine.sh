@@ -3,6 +3,7 @@
 #
 #   sh trainer/mini/gpu/on_machine.sh take .ship/1-pictures.tar    unpacks a piece
 #   sh trainer/mini/gpu/on_machine.sh start [OPTIONS OF run]       starts all, in the background
+#   sh trainer/mini/gpu/on_machine.sh fuse [OPTIONS OF fuse]       the same with `fuse` for `run`
 #   sh trainer/mini/gpu/on_machine.sh again [OPTIONS OF run]       starts `run` once more
 #   sh trainer/mini/gpu/on_machine.sh wait 560                     waits, and copies results to $OUT
 #
@@ -30,10 +31,8 @@ background() { # NAME ARGUMENTS...
 collect() {
     [ -n "${OUT:-}" ] || return 0
     cp "$ROOT/log/"*.log "$ROOT/out/" 2> /dev/null || true
-    (cd "$ROOT/out" && tar czf "$OUT/small.tar.gz" --exclude='*er.safetensors' \
-        --exclude='final.safetensors' --exclude='early.safetensors' --exclude='tower-delta-*' .)
-    cp "$ROOT/out/"tower-delta-*.safetensors "$ROOT/out/final.safetensors" \
-        "$ROOT/out/early.safetensors" "$OUT/" 2> /dev/null || true
+    (cd "$ROOT/out" && tar czf "$OUT/small.tar.gz" --exclude=./large .)
+    cp "$ROOT/out/large/"* "$OUT/" 2> /dev/null || true
 }
 
 what=$1
@@ -46,6 +45,11 @@ start)
     code
     background views views --root "$ROOT" --device "$DEVICE" ${VIEWS:-}
     THREADS=${THREADS:-4} background run run --root "$ROOT" --device "$DEVICE" "$@"
+    ;;
+fuse)
+    code
+    background views views --root "$ROOT" --device "$DEVICE" ${VIEWS:---changed 3 --no-aligned}
+    THREADS=${THREADS:-4} background run fuse --root "$ROOT" --device "$DEVICE" "$@"
     ;;
 again)
     kill "$(cat "$ROOT/log/run.pid")" 2> /dev/null || true
@@ -62,7 +66,7 @@ wait)
     collect
     ;;
 *)
-    echo "take, start, again or wait" >&2
+    echo "take, start, fuse, again or wait" >&2
     exit 2
     ;;
 esac

@@ -16,10 +16,12 @@ from antifake.core import clip_weights
 from antifake.core.bundle import QFORMER_TOKENIZER, TOKENIZER
 from antifake.trainer.mini.bridge import BRIDGE_SHARD, Sizes, assemble
 
-from .bridge import MANIFEST
+from .bridge import MANIFEST, grouped
 
-LIMIT = 44 * 2**20
-"""Bytes of a piece: what a call may carry, less the repository."""
+LIMIT = 37 * 2**20
+"""Bytes of a piece: a call carries 64 MiB, of which the repository takes up to 27."""
+HEADER = 1024
+"""Bytes that a file or a tensor takes besides its content, at most."""
 DEEPEST = 12
 LEARNED = ("train2", "train")
 PIECES = "pieces"
@@ -36,7 +38,7 @@ class Piece:
 
 def pack(data: Path, parts: Mapping[str, Path], work: Path, out: Path, seed: int = 0) -> list[Path]:
     """Writes the pieces into `out`, in the order in which they are needed. Returns their paths."""
-    pieces = [*_pictures(data), *_tower(parts["tower"]), *_test(data), _bridge(parts, work, seed)]
+    pieces = [*_pictures(data), *_tower(parts["tower"]), _bridge(parts, work, seed), *_test(data)]
     names = [piece.name for piece in pieces]
     out.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -74,21 +76,20 @@ def _pictures(data: Path) -> Iterator[Piece]:
     for part in LEARNED:
         for name in _names(data, part):
             content = (data / name).read_bytes()
-            if size + len(content) + 1024 > LIMIT:
+            if size + len(content) + HEADER > LIMIT:
                 yield Piece(f"{number}-pictures", waiting)
                 waiting, size, number = {}, 0, number + 1
             waiting[f"data/{name}"] = content
-            size += len(content) + 1024
+            size += len(content) + HEADER
     yield Piece(f"{number}-pictures", waiting)
 
 
 def _tower(onnx: Path) -> Iterator[Piece]:
-    """Yields the tower in two halves."""
+    """Yields the tower in parts."""
     tensors = clip_weights.from_onnx(onnx, _layers(onnx))
-    half = len(tensors) // 2
-    names = list(tensors)
-    for number, some in enumerate((names[:half], names[half:]), 1):
-        raw = save_arrays({name: tensors[name] for name in some})
+    sizes = {name: value.nbytes + HEADER for name, value in tensors.items()}
+    for number, names in enumerate(grouped(sizes, LIMIT - HEADER), 1):
+        raw = save_arrays({name: tensors[name] for name in names})
         yield Piece(f"5-tower{number}", {f"weights/tower{number}.safetensors": raw})
 
 
@@ -106,7 +107,7 @@ def _layers(onnx: Path) -> int:
 def _test(data: Path) -> Iterator[Piece]:
     files = {f"data/{name}": (data / name).read_bytes() for name in _names(data, "test")}
     if files:
-        yield Piece("6-test", files)
+        yield Piece("7-test", files)
 
 
 def _bridge(parts: Mapping[str, Path], work: Path, seed: int) -> Piece:
@@ -122,7 +123,7 @@ def _bridge(parts: Mapping[str, Path], work: Path, seed: int) -> Piece:
     }
     for name in (TOKENIZER, QFORMER_TOKENIZER):
         files[f"untrained/{name}"] = (bundle.folder / name).read_bytes()
-    return Piece("7-bridge", files)
+    return Piece("6-bridge", files)
 
 
 @dataclass(frozen=True)

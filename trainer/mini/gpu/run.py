@@ -25,22 +25,22 @@ BETTER_BY = 0.01
 PAUSE_S = 0.3
 
 
-def _until(ready: Callable[[], bool]) -> None:
+def until(ready: Callable[[], bool]) -> None:
     while not ready():
         time.sleep(PAUSE_S)
 
 
-def draw_all(root: Path, device: str, processes: int, changed: int) -> None:
+def draw_all(root: Path, device: str, processes: int, changed: int, aligned: bool) -> None:
     """Draws the views of each piece of pictures as it arrives."""
     arrived = Arrived(root)
-    _until(lambda: bool(arrived.names()))
-    drawing = Drawing(root / "data", root / "views", device, changed)
+    until(lambda: bool(arrived.names()))
+    drawing = Drawing(root / "data", root / "views", device, changed, aligned)
     # Forked before anything touches the GPU.
     with get_context("fork").Pool(processes) as pool:
         for name in arrived.names():
             if "pictures" not in name and "test" not in name:
                 continue
-            _until(lambda name=name: arrived.has(name))  # type: ignore[misc]
+            until(lambda name=name: arrived.has(name))  # type: ignore[misc]
             began = time.perf_counter()
             drawing.draw(name, arrived.pictures(name), pool)
             print(f"views of {name}: {time.perf_counter() - began:.0f} s", flush=True)  # noqa: T201
@@ -94,7 +94,7 @@ def run(root: Path, device: str, plan: Plan) -> None:
 
     card = torch.cuda.get_device_name() if device == "cuda" else device
     say(f"torch {torch.__version__} on {card}")
-    bench = _bench(root, device, plan, say)
+    bench = open_bench(root, device, plan.layers, plan.n_splits, say)
     deadline = time.monotonic() + 60 * plan.minutes
     bench.prepare()
     frozen = bench.baselines()
@@ -103,14 +103,14 @@ def run(root: Path, device: str, plan: Plan) -> None:
     say(f"goes on with {setting.name}, {share:.0%} of the way")
     arrived = Arrived(root)
     bridge = next(name for name in arrived.names() if "bridge" in name)
-    _until(lambda: arrived.has(bridge))
+    until(lambda: arrived.has(bridge))
     bridges = Bridges(bench, setting, root / "untrained", plan.schedule)
     end = time.monotonic() + 60 * plan.more_minutes
     # What ships comes first: an estimate without it would be worth nothing.
     bridge_of_all, tower = bridges.finish(
         share, plan.schedule.steps, time.monotonic() + 0.45 * (end - time.monotonic())
     )
-    for name in drawn_pieces(root / "views").keys() & {"6-test"}:
+    for name in drawn_pieces(root / "views").keys() & {"7-test"}:
         bridges.judge_test(
             bridge_of_all, tower, *load_plain(root / "views", root / "data", name, device)
         )
@@ -119,20 +119,23 @@ def run(root: Path, device: str, plan: Plan) -> None:
     say("finished")
 
 
-def _bench(root: Path, device: str, plan: Plan, say: Callable[[str], None]) -> Bench:
+def open_bench(
+    root: Path, device: str, layers: Sequence[int], n_splits: int, say: Callable[[str], None]
+) -> Bench:
+    """Waits for the tower and the views, and returns what ways are compared on."""
     arrived = Arrived(root)
-    _until(lambda: bool(arrived.names()))
+    until(lambda: bool(arrived.names()))
     learned = [name for name in arrived.names() if "pictures" in name]
     towers = [name for name in arrived.names() if "tower" in name]
-    _until(lambda: all(map(arrived.has, towers)))
+    until(lambda: all(map(arrived.has, towers)))
     weights = TowerWeights.read(root / "weights")
     say("the tower is there")
-    _until(lambda: drawn_pieces(root / "views").keys() >= set(learned))
+    until(lambda: drawn_pieces(root / "views").keys() >= set(learned))
     pictures = load(root / "views", root / "data", learned, device)
     say(f"views of {len(pictures.examples)} pictures are there")
     torch.set_float32_matmul_precision("high")
-    layers = tuple(min(one, weights.layers) for one in plan.layers)
-    return Bench(pictures, weights, root / "out", say, device, layers, plan.n_splits)
+    layers = tuple(min(one, weights.layers) for one in layers)
+    return Bench(pictures, weights, root / "out", say, device, layers, n_splits)
 
 
 def _choose(

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from antifake.trainer.mini.folds import sampling_weights
 
@@ -254,27 +255,41 @@ def margins(tower: Tower, probe: Probe, pictures: Tensor) -> np.ndarray:
     return torch.cat(found).float().cpu().numpy()
 
 
+@torch.no_grad()
+def layer_tokens(
+    tower: Tower, pictures: Tensor, layers: Sequence[int], at_once: int = 512
+) -> Iterator[dict[int, Tensor]]:
+    """Yields normalised tokens float32 [B, N, Hv] at the given layers, a batch at a time."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(layer: int) -> RemovableHandle:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor]) -> None:
+            seen[layer] = output if isinstance(output, Tensor) else output[0]
+
+        module: nn.Module = tower.vision.encoder.layers[layer - 1]
+        return module.register_forward_hook(hook)
+
+    hooks = [keep(layer) for layer in layers]
+    try:
+        for at in range(0, len(pictures), at_once):
+            with half(device_of(tower)):
+                tower(pictures[at : at + at_once])
+            yield {
+                layer: functional.layer_norm(one.float(), one.shape[-1:])
+                for layer, one in seen.items()
+            }
+    finally:
+        for one in hooks:
+            one.remove()
+
+
 @torch.inference_mode()
 def frozen_features(
     tower: Tower, pictures: Tensor, layers: tuple[int, ...], at_once: int = 512
 ) -> dict[int, Tensor]:
     """Returns pooled tokens [n, 2 Hv] at the given layers of a frozen tower, in one pass."""
-    seen: dict[int, Tensor] = {}
     found: dict[int, list[Tensor]] = {layer: [] for layer in layers}
-
-    def keep(layer: int) -> object:
-        def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor]) -> None:
-            seen[layer] = output if isinstance(output, Tensor) else output[0]
-
-        return tower.vision.encoder.layers[layer - 1].register_forward_hook(hook)
-
-    hooks = [keep(layer) for layer in layers]
-    for at in range(0, len(pictures), at_once):
-        with half(device_of(tower)):
-            tower(pictures[at : at + at_once])
-        for layer in layers:
-            tokens = functional.layer_norm(seen[layer].float(), seen[layer].shape[-1:])
-            found[layer].append(pooled(tokens))
-    for one in hooks:
-        one.remove()  # type: ignore[attr-defined]
+    for tokens in layer_tokens(tower, pictures, layers, at_once):
+        for layer, one in tokens.items():
+            found[layer].append(pooled(one))
     return {layer: torch.cat(parts) for layer, parts in found.items()}

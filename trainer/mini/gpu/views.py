@@ -112,6 +112,8 @@ class Drawing:
     out: Path
     device: str
     changed: int = 8
+    aligned: bool = True
+    """Whether real pictures are also sent through the autoencoder."""
 
     def draw(self, piece: str, names: Sequence[str], pool: Pool) -> None:
         """Draws all views of the pictures `names`, relative to the folder, in the processes."""
@@ -126,6 +128,7 @@ class Drawing:
         arrays.create("plain", (len(names), SIDE, SIDE, 3))
         arrays.create("changed", (len(names), count, WIDER, WIDER, 3))
         real = [i for i, one in enumerate(examples) if not one.is_fake and not judged_only[i]]
+        real = real if self.aligned else []
         arrays.create("aligned", (len(real), ALIGNED, WIDER, WIDER, 3))
         tasks = [Task(i, name, (self.data / name).read_bytes()) for i, name in enumerate(names)]
         running = [pool.apply_async(_draw, (arrays, "changed", task, count)) for task in tasks]
@@ -145,6 +148,8 @@ class Drawing:
             wide, high = (max(8, edge // GRID * GRID) for edge in image.size)
             cut = np.asarray(image)[:high, :wide]
             by_size.setdefault((wide, high), []).append((task, row, cut))
+        if not tasks:
+            return []
         model = Autoencoder(self.data / "autoencoder").to(self.device)
         running = []
         for together in by_size.values():
