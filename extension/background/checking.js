@@ -5,7 +5,7 @@ import { ask, problem, problemOfError } from "../lib/doctor.js";
 import { openHistory } from "../lib/history.js";
 import { recall, recallBytes, remember, rememberBytes } from "../lib/results.js";
 import { loadConnection, loadSettings, saveSettings, siteMode } from "../lib/storage.js";
-import { viewOf } from "../lib/verdict.js";
+import { confirmable, viewOf } from "../lib/verdict.js";
 import { count, words } from "../lib/words.js";
 import { fromAddress, fromBase64, fromScreen, isLocal, mayFetch, patternOf } from "./bytes.js";
 import { referrerOf } from "./referrer.js";
@@ -415,7 +415,7 @@ async function outcome({ status, body }, { seen, name }, asker) {
   const view = viewOf(checked, { seen, scopes, isPrivate });
   if (!isPrivate) {
     const { id, tone, word, sure } = view;
-    await remember(tabId, { ...result, id, tone, word, sure });
+    await remember(tabId, { ...result, id, tone, word, sure, confirms: confirmable(checked) });
     await rememberJudged(checked);
   }
   return view;

@@ -17,6 +17,7 @@
  * @property {string} name File name of the picture, or "".
  * @property {string|null} document The document that asked, where the browser says it.
  * @property {number} at Milliseconds since 1970.
+ * @property {"real"|"fake"|null} [confirms] The verdict that can be confirmed.
  *
  * @typedef {{id: string, model: string, prompt: string, at: number}} Judged
  */

@@ -65,6 +65,18 @@ export function wordOf(check) {
   return words(`verdict_${check.label}${check.is_sure ? "_sure" : ""}`);
 }
 
+/**
+ * The verdict that "Yes, that's right" confirms. Null where there is none, or the person has said
+ * something of this very picture.
+ *
+ * @param {Check} check
+ * @returns {"real"|"fake"|null}
+ */
+export function confirmable({ label, said, alike, is_stored: isStored }) {
+  const isOpen = isStored && (said === null || alike);
+  return isOpen && (label === "real" || label === "fake") ? label : null;
+}
+
 /** @param {Seen} seen @param {Check} check */
 function seenText(seen, { width, height }) {
   const numbers = width && height ? words("seen_size", width, height) : "";

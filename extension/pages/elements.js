@@ -76,6 +76,7 @@ const SIGNS = {
     ["circle", { cx: 10, cy: 10, r: 8 }],
     ["path", { d: "M10 5.4V10l3.2 2" }],
   ],
+  right: [["path", { d: "m3.6 10.6 4.3 4.3 8.5-9.8" }]],
   waiting: [
     ["circle", { cx: 10, cy: 10, r: 7.8 }],
     ["path", { class: "inner", d: "M10 5.8V10l2.9 1.9" }],

@@ -2,8 +2,9 @@
 
 import { OF_CONNECTION, ask, diagnose, problemOfError } from "../lib/doctor.js";
 import { openHistory } from "../lib/history.js";
-import { problemOf, resultsOf } from "../lib/results.js";
+import { problemOf, recall, remember, resultsOf } from "../lib/results.js";
 import { loadConnection } from "../lib/storage.js";
+import { toneOf, wordOf } from "../lib/verdict.js";
 import { words } from "../lib/words.js";
 import { act, connect } from "./actions.js";
 import { button, byId, element, sign, translate } from "./elements.js";
@@ -48,7 +49,8 @@ async function showPage(tab) {
   const isOpen = await isOpenToUs(tabId);
   const rows = tabId === null ? [] : (await resultsOf(tabId)).slice(0, MOST_HERE);
   const kept = tabId === null ? null : await problemOf(tabId);
-  const parts = rows.length > 0 ? [listOf(rows.map(rowOfResult), details)] : [];
+  const confirm = await confirmer(() => void showPage(tab), tabId);
+  const parts = rows.length > 0 ? [listOf(rows.map(rowOfResult), details, confirm)] : [];
   // How the connection is now is said above; what it was like may no longer be true.
   if (tabId !== null && kept !== null && !OF_CONNECTION.has(kept.cause)) {
     const after = () => void Promise.all([showPage(tab), showDaemon()]);
@@ -164,9 +166,42 @@ async function latestOf(diagnosis, scopes) {
   try {
     const { body } = await ask({ method: "GET", path: `/checks?limit=${MOST_LATEST}` });
     const rows = body.checks.map(rowOfCheck);
-    return rows.length > 0 ? listOf(rows, details) : nothing(words("popup_latest_none"));
+    const confirm = await confirmer(again, null);
+    return rows.length > 0 ? listOf(rows, details, confirm) : nothing(words("popup_latest_none"));
   } catch {
     return nothing(words("popup_latest_gone"));
+  }
+}
+
+/**
+ * How a verdict is confirmed.
+ *
+ * @param {() => void} after Shows what is said then.
+ * @param {number|null} tabId Where its result is kept. Null: it is not.
+ * @returns {Promise<((row: import("./results.js").Row) => void)|null>} Null if it may not be.
+ */
+async function confirmer(after, tabId) {
+  const scopes = (await loadConnection())?.scopes ?? [];
+  return scopes.includes("correct") ? (row) => void confirmIt(row, after, tabId) : null;
+}
+
+/**
+ * @param {import("./results.js").Row} row
+ * @param {() => void} after
+ * @param {number|null} tabId
+ */
+async function confirmIt({ id, confirms }, after, tabId) {
+  try {
+    const label = { label: confirms };
+    const { body } = await ask({ method: "PUT", path: `/checks/${id}/label`, json: label });
+    const known = tabId === null ? null : await recall(tabId, id);
+    if (tabId !== null && known !== null) {
+      const said = { tone: toneOf(body), word: wordOf(body), sure: "", confirms: null };
+      await remember(tabId, { ...known, ...said });
+    }
+    after();
+  } catch (error) {
+    showProblem(problemOfError(error));
   }
 }
 

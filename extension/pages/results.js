@@ -1,8 +1,8 @@
 // Lists of verdicts: a sign, its word and its colour, the picture's name, and when it was.
 
-import { toneOf, wordOf } from "../lib/verdict.js";
+import { confirmable, toneOf, wordOf } from "../lib/verdict.js";
 import { words } from "../lib/words.js";
-import { element, shape } from "./elements.js";
+import { element, shape, sign } from "./elements.js";
 import { ago, exactly } from "./times.js";
 
 /**
@@ -13,6 +13,7 @@ import { ago, exactly } from "./times.js";
  * @property {string} sure
  * @property {string} name
  * @property {Date} at
+ * @property {"real"|"fake"|null} confirms The verdict that can be confirmed.
  */
 
 /**
@@ -26,6 +27,7 @@ export function rowOfCheck(check) {
     sure: check.percent === null || check.said ? "" : words("verdict_sure", check.percent),
     name: check.name || fileName(check.path) || check.page || "",
     at: new Date(check.at),
+    confirms: confirmable(check),
   };
 }
 
@@ -35,20 +37,25 @@ function fileName(path) {
 }
 
 /** A row of this tab. @param {import("../lib/results.js").Result} result @returns {Row} */
-export function rowOfResult({ id, tone, word, sure, name, at }) {
-  return { id, tone, word, sure, name, at: new Date(at) };
+export function rowOfResult({ id, tone, word, sure, name, at, confirms = null }) {
+  return { id, tone, word, sure, name, at: new Date(at), confirms };
 }
 
 /**
  * @param {Row[]} rows
  * @param {(id: string) => void} open Opens the details.
+ * @param {((row: Row) => void)|null} confirm Confirms a verdict. Null if that may not be.
  */
-export function listOf(rows, open) {
-  return element("ul", { class: "results" }, ...rows.map((row) => item(row, open)));
+export function listOf(rows, open, confirm) {
+  return element("ul", { class: "results" }, ...rows.map((row) => item(row, open, confirm)));
 }
 
-/** @param {Row} row @param {(id: string) => void} open */
-function item(row, open) {
+/**
+ * @param {Row} row
+ * @param {(id: string) => void} open
+ * @param {((row: Row) => void)|null} confirm
+ */
+function item(row, open, confirm) {
   const name = row.name || words("result_unnamed");
   const when = element("time", { datetime: row.at.toISOString(), class: "when" }, ago(row.at));
   when.title = exactly(row.at);
@@ -63,7 +70,16 @@ function item(row, open) {
     "li",
     { class: row.tone },
     element("button", { type: "button", class: "result", on: { click } }, ...about),
+    row.confirms && confirm ? confirming(row, name, confirm) : null,
   );
+}
+
+/** @param {Row} row @param {string} name @param {(row: Row) => void} confirm */
+function confirming(row, name, confirm) {
+  const right = words("card_say_right");
+  const label = `${right}: ${row.word}, ${name}`;
+  const attributes = { type: "button", class: "confirm", title: right, "aria-label": label };
+  return element("button", { ...attributes, on: { click: () => confirm(row) } }, sign("right"));
 }
 
 /** Whether the word leaves out "likely": then the sign is filled. @param {Row} row */

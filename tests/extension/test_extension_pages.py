@@ -66,7 +66,7 @@ class Here:
         more = {"name": "cat.jpg", "document": None, "at": time.time() * 1000}
         value = {"id": f"id{number}"} | known | more | about
         tab = self.browser.tab_of(page)
-        self.browser.store({f"result:{tab['id']}:id{number}": value}, "session")
+        self.browser.store({f"result:{tab['id']}:{value['id']}": value}, "session")
 
 
 @pytest.fixture
@@ -264,6 +264,37 @@ def test_the_popup_shows_this_tab_and_opens_the_details(here):
     assert here.daemon.port == int(opened.value.url.split(":")[2].split("/")[0])
 
 
+def test_a_verdict_is_confirmed_in_the_popup(here):
+    """On this page and among the latest of all; only where there is one, and if that is allowed."""
+    here.browser.connect(here.daemon, *EVERYTHING)
+    check = next(
+        one
+        for one in (here.daemon.check(png(seed)).json for seed in range(70, 80))
+        if one["label"] in ("real", "fake")
+    )
+    page = here.page()
+    here.result(page, 1, id=check["id"], confirms=check["label"])
+    here.result(page, 2, tone="unsure", word="Cannot tell", confirms=None)
+    popup = here.popup(page)
+    assert len(popup.shown("#page .result")) == 2
+    assert len(popup.shown("#page .confirm")) == 1
+    popup.click("#page .confirm")
+    popup.wait("document.querySelector('#page').innerText.includes('You said')")
+    assert popup.shown("#page .confirm") == []
+    said = here.daemon.get(f"/checks/{check['id']}").json["said"]
+    assert said["label"] == check["label"]
+    popup.close()
+    here.daemon.ask("DELETE", f"/checks/{check['id']}/label")
+    popup = here.popup(page)
+    assert popup.shown("#page .confirm") == [], "the popup shows what it was told"
+    n = len(popup.shown("#latest .confirm"))
+    popup.click("#latest .confirm")
+    popup.wait(f"document.querySelectorAll('#latest .confirm').length === {n - 1}")
+    popup.close()
+    here.browser.connect(here.daemon, "check", "read")
+    assert here.popup(page).shown(".confirm") == []
+
+
 def test_the_popup_shows_the_latest_checks_of_all_only_if_it_may(here):
     here.browser.connect(here.daemon)
     here.daemon.check(png(8), name="somewhere.png")
@@ -459,7 +490,9 @@ def test_axe_finds_nothing_in_the_popup(here, scheme):
     page = here.page()
     tones = [("made", "Likely AI-made"), ("real", "Likely real"), ("unsure", "Cannot tell")]
     for number, (tone, word) in enumerate([*tones, ("failed", "Could not be checked")]):
-        here.result(page, number, tone=tone, word=word, name="n" * 90 + ".jpg")
+        confirms = {"made": "fake", "real": "real"}.get(tone)
+        about = {"tone": tone, "word": word, "confirms": confirms}
+        here.result(page, number, name="n" * 90 + ".jpg", **about)
     popup = here.popup(page)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
