@@ -120,6 +120,26 @@ def no_copies(_: World) -> str:
     return "/learning/crops"
 
 
+def to_review(here: World) -> str:
+    answer(here, 2, 2)
+    for n in range(4):
+        here.add(f"unsure-{n}.jpg", label="unsure", p_fake=0.47, thumb=scene(60 + n))
+    here.add("portrait.png", label="fake", thumb=scene(70), format="PNG", page="example.org")
+    return "/review"
+
+
+def nothing_to_review(_: World) -> str:
+    return "/review"
+
+
+def all_reviewed(here: World) -> str:
+    to_review(here)
+    names = [item.entry.check.id for item in here.service.learning.review().items]
+    here.service.correct(names[:3], "real", "page")
+    here.service.learning.skip(names[3:])
+    return "/review"
+
+
 STATES: list[Callable[[World], str]] = [
     nothing_said,
     too_few,
@@ -132,6 +152,9 @@ STATES: list[Callable[[World], str]] = [
     compared,
     copies,
     no_copies,
+    to_review,
+    nothing_to_review,
+    all_reviewed,
 ]
 
 
