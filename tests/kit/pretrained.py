@@ -1,6 +1,7 @@
 """What the recipe of `mini` is built from, small and random, in the formats it is published in.
 
-The widths are the real ones, as the recipe knows no others. There is one layer of everything,
+The widths are the real ones, as the recipe knows no others. There is one layer of everything
+(more of the tower on request),
 and the vocabularies have a few words more than the recipe keeps.
 """
 
@@ -25,7 +26,7 @@ MERGED = ["yes", "no", "Ġreal", "Ġphoto", "Ġthis", *STRANGERS]
 """Words that SmolLM2 has as one token; all others fall into bytes."""
 
 
-def pretrained_parts(folder: Path, seed: int = 0) -> dict[str, Path]:
+def pretrained_parts(folder: Path, seed: int = 0, tower_layers: int = 1) -> dict[str, Path]:
     """Write the four files. Returns them by their names in the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
@@ -33,7 +34,7 @@ def pretrained_parts(folder: Path, seed: int = 0) -> dict[str, Path]:
         "minilm": minilm(folder / "model.safetensors", random),
         "vocabulary": vocabulary(folder / "vocab.txt"),
         "smollm": smollm(folder / "smollm.gguf", random),
-        "tower": tower(folder / "tower.onnx", random),
+        "tower": tower(folder / "tower.onnx", random, tower_layers),
     }
 
 
@@ -118,7 +119,7 @@ def merges_of(word: str) -> Iterator[tuple[str, str]]:
         yield word[:end], word[end]
 
 
-def tower(path: Path, random: np.random.Generator) -> Path:
+def tower(path: Path, random: np.random.Generator, layers: int = 1) -> Path:
     """An ONNX file whose initialisers and products are named as the published one's."""
     tensors: dict[str, np.ndarray] = {}
     nodes = []
@@ -126,26 +127,27 @@ def tower(path: Path, random: np.random.Generator) -> Path:
     tensors[f"{root}embeddings.patch_embedding.weight"] = drawn(random, VISION, 3, 16, 16) / 4
     tensors[f"{root}embeddings.class_embedding"] = drawn(random, VISION) * VISION**0.5
     tensors[f"{root}embeddings.position_embedding.weight"] = drawn(random, 197, VISION)
-    layer = f"{root}encoder.layers.0."
-    for name in (f"{root}pre_layrnorm", f"{layer}layer_norm1", f"{layer}layer_norm2"):
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = (
-            norm(random, VISION),
-            drawn(random, VISION),
-        )
+    put_norm(tensors, random, f"{root}pre_layrnorm")
     products = {f"self_attn.{side}_proj": (VISION, VISION) for side in ("q", "k", "v", "out")}
     products |= {"mlp.fc1": (VISION_MLP, VISION), "mlp.fc2": (VISION, VISION_MLP)}
-    for number, (name, (out, width)) in enumerate(products.items()):
-        key = f"onnx::MatMul_{number}"
-        tensors[f"{key}_quantized"] = random.integers(-127, 128, (width, out)).astype(np.int8)
-        tensors[f"{key}_scale"] = np.full(out, width**-0.5 / 73, np.float32)  # 73: their spread
-        tensors[f"{key}_zero_point"] = np.zeros(out, np.int8)
-        tensors[f"{layer}{name}.bias"] = 0.1 * drawn(random, out)
-        place = f"/{layer}{name}".replace("layers.0.", "layers.0/").replace("model.", "model/")
-        nodes.append(
-            helper.make_node(
-                "MatMulInteger", ["x", f"{key}_quantized"], ["y"], name=f"{place}/MatMul_quant"
-            )
-        )
+    for number in range(layers):
+        layer = f"{root}encoder.layers.{number}."
+        for name in ("layer_norm1", "layer_norm2"):
+            put_norm(tensors, random, f"{layer}{name}")
+        for name, (out, width) in products.items():
+            key = f"onnx::MatMul_{len(nodes)}"
+            tensors[f"{key}_quantized"] = random.integers(-127, 128, (width, out)).astype(np.int8)
+            tensors[f"{key}_scale"] = np.full(out, width**-0.5 / 73, np.float32)  # 73: their spread
+            tensors[f"{key}_zero_point"] = np.zeros(out, np.int8)
+            tensors[f"{layer}{name}.bias"] = 0.1 * drawn(random, out)
+            place = f"/vision_model/encoder.layers.{number}/{name}/MatMul_quant"
+            inputs = ["x", f"{key}_quantized"]
+            nodes.append(helper.make_node("MatMulInteger", inputs, ["y"], name=place))
     initialisers = [numpy_helper.from_array(value, name) for name, value in tensors.items()]
     onnx.save(helper.make_model(helper.make_graph(nodes, "tower", [], [], initialisers)), str(path))
     return path
+
+
+def put_norm(tensors: dict[str, np.ndarray], random: np.random.Generator, name: str) -> None:
+    tensors[f"{name}.weight"] = norm(random, VISION)
+    tensors[f"{name}.bias"] = drawn(random, VISION)

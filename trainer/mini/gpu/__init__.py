@@ -2,7 +2,6 @@
 
     antifake mini-gpu pack DATA     here: pieces of at most 37 MiB, each to be carried by itself
     on_machine.sh                   there: one line a call; see its head
-    antifake mini-gpu finish        here: what came back becomes the package data of `mini`
 
 pieces       pictures and weights packed into files of a limited size, and unpacked again
 views        views of pictures drawn by many processes, as arrays
@@ -11,5 +10,7 @@ tower        the tower with low-rank updates or with layers that may be tuned, a
 probe        what reads the tokens while ways are compared
 tuning       the loop that tunes tower and probe
 compare      ways compared on left-out owners, each result written at once
-bridge       the InstructBLIP on a tuned tower, for left-out owners and for what ships
+bridge       the InstructBLIP on a tuned tower, for left-out owners and on everything
+layers       a bridge that reads several layers of the tower
+fused        bridges that several layers of the frozen tower teach, and that read some
 """

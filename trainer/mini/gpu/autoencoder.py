@@ -64,30 +64,39 @@ def _up(*, pools: bool) -> list[nn.Module]:
     return [*(Block(pools=pools) for _ in range(3)), *grow]
 
 
+def encoder() -> nn.Sequential:
+    """[B, 3, H, W] -> [B, 32, H / 8, W / 8]."""
+    return nn.Sequential(
+        nn.Conv2d(3, WIDTH, 3, padding=1),
+        Block(),
+        *_down(pools=False),
+        *_down(pools=False),
+        *_down(pools=True),
+        nn.Conv2d(WIDTH, 32, 3, padding=1),
+    )
+
+
+def decoder() -> nn.Sequential:
+    """[B, 32, H / 8, W / 8] -> [B, 3, H, W]."""
+    return nn.Sequential(
+        _SoftClamp(),
+        nn.Conv2d(32, WIDTH, 3, padding=1),
+        nn.ReLU(),
+        *_up(pools=True),
+        *_up(pools=False),
+        *_up(pools=False),
+        Block(),
+        nn.Conv2d(WIDTH, 3, 3, padding=1),
+    )
+
+
 class Autoencoder(nn.Module):
     """RGB in [0, 1], [B, 3, H, W] with sides that are multiples of 8 -> the same."""
 
     def __init__(self, folder: Path) -> None:
         """Loads encoder.safetensors and decoder.safetensors."""
         super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Conv2d(3, WIDTH, 3, padding=1),
-            Block(),
-            *_down(pools=False),
-            *_down(pools=False),
-            *_down(pools=True),
-            nn.Conv2d(WIDTH, 32, 3, padding=1),
-        )
-        self.decoder = nn.Sequential(
-            _SoftClamp(),
-            nn.Conv2d(32, WIDTH, 3, padding=1),
-            nn.ReLU(),
-            *_up(pools=True),
-            *_up(pools=False),
-            *_up(pools=False),
-            Block(),
-            nn.Conv2d(WIDTH, 3, 3, padding=1),
-        )
+        self.encoder, self.decoder = encoder(), decoder()
         for name, part in (("encoder", self.encoder), ("decoder", self.decoder)):
             part.load_state_dict(load_file(folder / f"{name}.safetensors"))
         self.float().requires_grad_(False).eval()

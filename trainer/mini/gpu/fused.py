@@ -47,10 +47,14 @@ class FusedPlan:
 
     def small(self) -> "FusedPlan":
         """Returns the same for a few pictures on a processor."""
-        schedule = replace(self.schedule, batch=8, steps=4, prompt_steps=2)
-        readings = ((1,), (1, 2))
+        schedule = replace(self.schedule, batch=4, steps=2, prompt_steps=1)
         return replace(
-            self, teachers=(1, 2), readings=readings, n_splits=2, split_steps=3, schedule=schedule
+            self,
+            teachers=(1, 2),
+            readings=((1, 2),),
+            n_splits=2,
+            split_steps=2,
+            schedule=schedule,
         )
 
 
@@ -151,9 +155,9 @@ class Fusing:
     def _tokens(self) -> dict[int, Tensor]:
         pictures, layers = self.bench.pictures, self.plan.teachers
         tower = self.bench.towers[max(layers)]
-        views = [pictures.plain, *(centre(pictures.changed[:, v]) for v in range(VIEWS - 1))]
+        changed = (centre(pictures.changed[:, v]) for v in range(self._views() - 1))
         found: dict[int, Tensor] = {}
-        for number, view in enumerate(views[: self._views()]):
+        for number, view in enumerate([pictures.plain, *changed]):
             at = 0
             for some in layer_tokens(tower, view, layers):
                 for layer, one in some.items():

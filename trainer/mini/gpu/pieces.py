@@ -36,9 +36,15 @@ class Piece:
     files: Mapping[str, bytes]
 
 
-def pack(data: Path, parts: Mapping[str, Path], work: Path, out: Path, seed: int = 0) -> list[Path]:
+SIZES = Sizes(vision_layers=1)
+"""Of the untrained bridge; the tower comes by itself."""
+
+
+def pack(
+    data: Path, parts: Mapping[str, Path], work: Path, out: Path, sizes: Sizes = SIZES
+) -> list[Path]:
     """Writes the pieces into `out`, in the order in which they are needed. Returns their paths."""
-    pieces = [*_pictures(data), *_tower(parts["tower"]), _bridge(parts, work, seed), *_test(data)]
+    pieces = [*_pictures(data), *_tower(parts["tower"]), _bridge(parts, work, sizes), *_test(data)]
     names = [piece.name for piece in pieces]
     out.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -110,9 +116,9 @@ def _test(data: Path) -> Iterator[Piece]:
         yield Piece("7-test", files)
 
 
-def _bridge(parts: Mapping[str, Path], work: Path, seed: int) -> Piece:
+def _bridge(parts: Mapping[str, Path], work: Path, sizes: Sizes) -> Piece:
     """Returns the untrained bridge, in float16."""
-    bundle = assemble(parts, work / "untrained-gpu", Sizes(vision_layers=1), seed)
+    bundle = assemble(parts, work / "untrained-gpu", sizes, seed=0)
     tensors = {
         name: value.half() if value.dtype == torch.float32 else value
         for name, value in load_file(bundle.folder / BRIDGE_SHARD).items()
