@@ -122,7 +122,7 @@ def merges_of(word: str) -> Iterator[tuple[str, str]]:
 def tower(path: Path, random: np.random.Generator, layers: int = 1) -> Path:
     """An ONNX file whose initialisers and products are named as the published one's."""
     tensors: dict[str, np.ndarray] = {}
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     root = "vision_model."
     tensors[f"{root}embeddings.patch_embedding.weight"] = drawn(random, VISION, 3, 16, 16) / 4
     tensors[f"{root}embeddings.class_embedding"] = drawn(random, VISION) * VISION**0.5
