@@ -7,6 +7,7 @@ word         another word [*], with the base set replayed so that it stays as it
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,6 +54,11 @@ class Material:
     kept: KeptFeatures
     replay: Replay | None
     seed: int
+
+    @cached_property
+    def at_start(self) -> Numbers:
+        """Returns the margins of all answers with the start, [n]."""
+        return self.margins(self.start)
 
     @property
     def is_fake(self) -> Truth:
@@ -123,7 +129,7 @@ def fitted(kind: str, material: Material, steps: Steps) -> Candidate:
 
 def _bias(material: Material, learn: Truth) -> tuple[SoftPrompt, Numbers]:
     """Returns the start with another threshold, and the margins of all answers [n]."""
-    about, margins = material.start.about, material.margins(material.start)
+    about, margins = material.start.about, material.at_start
     threshold = fit_threshold(
         margins[learn], material.is_fake[learn], about.temperature, material.counts[learn]
     )
@@ -135,7 +141,7 @@ def _calibration(material: Material, learn: Truth) -> tuple[SoftPrompt, Numbers]
 
     Raises UsageError where the answers contradict the model's order.
     """
-    about, margins = material.start.about, material.margins(material.start)
+    about, margins = material.start.about, material.at_start
     threshold, temperature = fit(margins[learn], material.is_fake[learn], material.counts[learn])
     new = replace(about, threshold=threshold, temperature=temperature)
     return replace(material.start, about=new), margins
