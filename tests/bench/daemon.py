@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -28,7 +28,7 @@ from antifake.core.catalog import Home
 from antifake.core.detector import load_detector
 from antifake.core.images import decode
 from antifake.core.samples import photographs
-from antifake.daemon.client import Client, DaemonError
+from antifake.daemon.client import Client, DaemonError, LearningClient
 from antifake.daemon.config import put
 from antifake.daemon.store import open_store
 from antifake.daemon.store.checks import Finding
@@ -55,6 +55,7 @@ def measure(home: Home, data: bytes) -> None:
             round_trip(home, asked, data)
             together(asked)
             under_load(asked, daemon.port)
+            while_training(asked)
             asleep(daemon, asked)
         long_history(root)
 
@@ -126,6 +127,41 @@ def under_load(asked: Client, port: int) -> None:
         f"{what:<44}{1000 * statistics.median(times):>9.1f} ms   99 %: {1000 * worst:.0f} ms"
         f", worst {1000 * max(times):.0f} ms of {len(times)} (aim < 100)"
     )
+
+
+def while_training(asked: Client, runs: int = 40) -> None:
+    """Measures pictures that come while antifake learns, and counts that none of them is lost."""
+    folder = Path(__file__).parents[2].parent / "shared" / "data" / "test"
+    if not folder.is_dir():
+        print("while learning: not measured, as ../shared/data/test is not here")
+        return
+    for kind in ("real", "fake"):
+        for file in sorted((folder / kind).iterdir())[:20]:
+            check = post(asked, file.read_bytes())
+            asked.correct([check["id"]], kind, source="cli")
+    new, known, learning = fresh(4), len(list(asked.history({}, 1000))), LearningClient(asked)
+    idle = [_paced(lambda: post(asked, next(new))) for _ in range(runs)]
+    number = learning.start("cli")["id"]
+    eventually(lambda: (learning.state()["running"] or {}).get("stage") == "features", 60)
+    busy = []
+    while len(busy) < runs and learning.training(number)["state"] == "running":
+        busy.append(_paced(lambda: post(asked, next(new))))
+    row(
+        "one picture while antifake learns",
+        statistics.median(busy),
+        "while it does not",
+        statistics.median(idle),
+        "aim < 2",
+    )
+    done = learning.wait(number, lambda *_: None)
+    lost = known + len(idle) + len(busy) - len(list(asked.history({}, 1000)))
+    print(f"{'  of which are lost':<44}{lost:>9}      {len(busy)} sent, training {done['state']}")
+
+
+def _paced(work: Callable[[], object]) -> float:
+    """Measures work after a pause in which a training goes on."""
+    time.sleep(1.5)
+    return seconds(work)
 
 
 def lenient(asked: Client, data: bytes) -> None:

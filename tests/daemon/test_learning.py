@@ -14,8 +14,9 @@ from PIL import Image
 
 from antifake.core.images import decode
 from antifake.core.promptbook import Promptbook
+from antifake.daemon.learning.request import Material
 from antifake.daemon.learning.review import queue
-from antifake.daemon.store import checks, crops
+from antifake.daemon.store import checks, corrections, crops, trainings
 from antifake.daemon.store.checks import Finding
 
 
@@ -303,3 +304,58 @@ def test_the_only_version_of_a_model_cannot_be_taken_back(daemon):
     assert (refused.status, refused.code) == (400, "bad_request")
     assert refused.json["detail"] == "tiny has no older prompt to go back to."
     assert daemon.get("/learning").json["version"]["name"] == "first"
+
+
+def test_a_picture_whose_crop_is_gone_is_read_again_if_its_file_is_unchanged(daemon, tmp_path):
+    same, other = tmp_path / "same.png", tmp_path / "other.png"
+    for path, seed in ((same, 1), (other, 2)):
+        path.write_bytes(png(seed))
+        label(daemon, judged(daemon, seed, path=str(path)), "real")
+    label(daemon, judged(daemon, 3), "real")
+    kept = {path.name: path.read_bytes() for path in daemon.places.crops.iterdir()}
+    daemon.post("/learning/crops:delete", {"sha256s": None})
+    assert daemon.get("/learning").json["without_picture"] == 1, "it came as bytes"
+    other.write_bytes(png(4))
+    place = daemon.service.learning._place
+    material = Material(place.store, place.crop_files, size_of(daemon))
+    with place.store.reading() as session:
+        words = corrections.words(session)
+    material.read_again(words, daemon.service.clock, lambda: False)
+    sha256 = hashlib.sha256(png(1)).hexdigest()
+    assert crop_files(daemon) == {sha256}
+    assert place.crop_files.path(sha256).read_bytes() == kept[f"{sha256}.webp"]
+    assert material.has(words) == {sha256}
+
+
+def test_a_forgotten_picture_is_in_no_report(daemon):
+    check, other = judged(daemon, 1), judged(daemon, 2)
+    verdict = {
+        "before": {"label": "real", "p_fake": 0.1},
+        "after": {"label": "fake", "p_fake": 0.9},
+    }
+    report = {
+        "outcome": "candidate",
+        "words": {"contradictions": [[check["sha256"], other["sha256"]]]},
+        "flips": {
+            "mended": [check["sha256"], other["sha256"]],
+            "broken": [],
+            "verdicts": [{"id": one["id"], **verdict} for one in (check, other)],
+            "judged": 2,
+        },
+    }
+    with daemon.service.store.writing() as session:
+        one = trainings.begin(session, "cli", "tiny@1", "00" * 32, daemon.service.clock())
+        trainings.reported(session, one.id, report, None)
+        trainings.finish(session, one.id, "done", "No.", daemon.service.clock())
+    flips = daemon.get(f"/learning/trainings/{one.id}/flips").json["flips"]
+    assert [(flip["check"]["id"], flip["kind"]) for flip in flips] == [
+        (check["id"], "mended"),
+        (other["id"], "mended"),
+    ]
+    assert flips[0]["before"] == "real"
+    assert flips[0]["p_after"] == 0.9
+    daemon.ask("DELETE", f"/checks/{check['id']}")
+    left = daemon.get(f"/learning/trainings/{one.id}").json["report"]
+    assert left["words"]["contradictions"] == []
+    assert left["flips"]["mended"] == [other["sha256"]]
+    assert [verdict["id"] for verdict in left["flips"]["verdicts"]] == [other["id"]]
