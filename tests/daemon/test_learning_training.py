@@ -25,7 +25,7 @@ from PIL import Image
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.client import DaemonError, LearningClient
 from antifake.daemon.learning.scheduling import ON_BATTERY, Schedule
-from antifake.daemon.learning.trainer_process import NICE, end_left_over
+from antifake.daemon.learning.trainer_process import end_left_over
 from antifake.daemon.store import corrections, trainings
 
 pytestmark = pytest.mark.timeout(within(600))
@@ -89,7 +89,7 @@ def test_a_training_is_followed_to_its_version_used_and_taken_back(root):
         after = asked.state()["last_event"]
         learning, training = started(asked)
         (trainer,) = eventually(lambda: trainers(daemon.process.pid))
-        assert eventually(trainer.nice) == NICE
+        assert eventually(trainer.nice) > 0
         with pytest.raises(DaemonError) as again:
             learning.start("cli")
         assert again.value.code == "training_already"
@@ -193,9 +193,11 @@ def test_a_killed_daemon_reports_the_training_and_the_old_prompt_goes_on(root, s
 
         eventually(has_come, 120)
         left = trainers(daemon.process.pid)
-        for one in left:
+        # As it stands while pictures are judged: it notices nothing. Before it is noted, nobody
+        # suspends it, and it ends by itself when it has nobody to tell its progress to.
+        for one in left if (daemon.places.training / "trainer.json").exists() else []:
             with suppress(psutil.Error):
-                one.suspend()  # as it stands while pictures are judged: it notices nothing
+                one.suspend()
         daemon.stop(signal.SIGKILL)
     with running(root) as daemon:
         asked = daemon.ready()
