@@ -1,4 +1,4 @@
-"""The process that learns: python -m antifake.trainer.personal, at the lowest priority.
+"""The process that learns: python -m antifake.trainer.personal, at a low priority.
 
 It writes lines of JSON, {"stage", "done", "total"}, and at last maybe {"error"}.
 """
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MODULE = "antifake.trainer.personal"
 LONGEST_LINE = 65_536
+NICE = 10
+"""A tenth of a processor that others want, so that it comes to an end on a busy computer, too."""
 _END_WITHIN_S = 5.0
 
 
@@ -108,11 +110,11 @@ class TrainerProcess:
 def _lower_priority(process: psutil.Process) -> None:
     """Lets everything else on this computer go first."""
     with suppress(psutil.Error, OSError):
-        if psutil.WINDOWS:
-            process.nice(getattr(psutil, "IDLE_PRIORITY_CLASS"))  # noqa: B009 - for other systems' types
+        if sys.platform == "win32":
+            process.nice(psutil.IDLE_PRIORITY_CLASS)
         else:
-            process.nice(19)
-        if psutil.LINUX:
+            process.nice(NICE)
+        if sys.platform == "linux":
             process.ionice(psutil.IOPRIO_CLASS_IDLE)
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.client import DaemonError, LearningClient
 from antifake.daemon.learning.scheduling import ON_BATTERY, Schedule
-from antifake.daemon.learning.trainer_process import end_left_over
+from antifake.daemon.learning.trainer_process import NICE, end_left_over
 from antifake.daemon.store import corrections, trainings
 
 pytestmark = pytest.mark.timeout(within(600))
@@ -89,7 +89,7 @@ def test_a_training_is_followed_to_its_version_used_and_taken_back(root):
         after = asked.state()["last_event"]
         learning, training = started(asked)
         (trainer,) = eventually(lambda: trainers(daemon.process.pid))
-        assert eventually(trainer.nice) > 0
+        assert eventually(trainer.nice) == NICE
         with pytest.raises(DaemonError) as again:
             learning.start("cli")
         assert again.value.code == "training_already"
