@@ -11,7 +11,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-CLUSTERS = 12
+CLUSTERS = 10
 _LEVELS = 127
 
 
