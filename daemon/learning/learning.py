@@ -334,7 +334,7 @@ class Learning:
 
     def review(self) -> ReviewQueue:
         """Returns the pictures to ask about today, at most ten."""
-        with self.store.writing() as session:
+        with self.store.reading() as session:
             return review.queue(session, self._callbacks.clock())
 
     def skip(self, names: Collection[str]) -> None:

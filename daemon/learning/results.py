@@ -148,4 +148,4 @@ class ReviewQueue:
 
     items: tuple[ReviewItem, ...]
     done_today: int
-    """How many of today's have been answered or skipped."""
+    """How many pictures were labelled or skipped today, here or elsewhere."""

@@ -25,10 +25,10 @@ _Chosen = tuple[Check, str]
 def queue(session: Session, now: datetime) -> ReviewQueue:
     """Returns today's pictures; a day begins at midnight of the local time.
 
-    What is offered once stays for the day, so that answering ten does not bring ten others.
+    What was labelled or skipped today counts, so that answering ten does not bring ten others.
     """
     today = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    offered = reviews.offered(session, today)
+    done = reviews.done_since(session, today)
     found = reviews.candidates(session, now - SKIPPED_FOR, LOOKED_AT)
     entries = [entry for entry in history.entries(session, found) if entry.has_thumbnail]
     reasons = _reasons(session, entries)
@@ -37,36 +37,23 @@ def queue(session: Session, now: datetime) -> ReviewQueue:
         for entry in entries
         if entry.check.sha256 is not None and entry.check.sha256 in reasons
     }
-    waiting = [sha256 for sha256 in offered if sha256 in open_]
-    new = _chosen(list(open_), reasons, open_, waiting)
-    new = new[: max(0, A_DAY - len(offered))]
-    reviews.offer(session, new, now)
-    shown = sorted([*waiting, *new], key=lambda one: list(SHARES).index(reasons[one][0]))
+    chosen = _chosen(reasons, open_)[: max(0, A_DAY - done)]
+    shown = sorted(chosen, key=lambda one: list(SHARES).index(reasons[one][0]))
     items = [ReviewItem(open_[sha256], reasons[sha256][1]) for sha256 in shown]
-    return ReviewQueue(tuple(items), len(offered) - len(waiting))
+    return ReviewQueue(tuple(items), done)
 
 
-def _chosen(
-    wanted: Sequence[str],
-    reasons: dict[str, tuple[str, str]],
-    entries: dict[str, Entry],
-    waiting: Sequence[str],
-) -> list[str]:
-    """Returns which to add, the most useful first and near-copies once."""
-    ranked = {
-        kind: [one for one in wanted if reasons[one][0] == kind and one not in waiting]
-        for kind in SHARES
-    }
+def _chosen(reasons: dict[str, tuple[str, str]], entries: dict[str, Entry]) -> list[str]:
+    """Returns which to ask about, the most useful first and near-copies once."""
+    ranked = {kind: [one for one in entries if reasons[one][0] == kind] for kind in SHARES}
     ranked["unsure"].sort(key=lambda one: abs((entries[one].check.p_fake or 0.5) - 0.5))
     in_order = [one for kind, share in SHARES.items() for one in ranked[kind][:share]]
     in_order += [one for kind, share in SHARES.items() for one in ranked[kind][share:]]
-    return list(_once(in_order, entries, [entries[one].check.phash for one in waiting]))
+    return list(_once(in_order, entries))
 
 
-def _once(
-    names: Iterable[str], entries: dict[str, Entry], hashes: list[int | None]
-) -> Iterator[str]:
-    seen = [one for one in hashes if one is not None]
+def _once(names: Iterable[str], entries: dict[str, Entry]) -> Iterator[str]:
+    seen: list[int] = []
     for name in names:
         phash = entries[name].check.phash
         if phash is not None and similarity.is_telling(phash):

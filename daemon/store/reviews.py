@@ -1,4 +1,4 @@
-"""The review queue: which pictures were offered, when, and which the user skipped."""
+"""The review queue: what may be asked about, and what the user skipped."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from .checks import Check, of_row
 from .corrections import AT_ONCE, corrected
 from .ids import to_ms
-from .tables import CheckRow, ReviewRow
+from .tables import CheckRow, CorrectionRow, ReviewRow
 
 
 def candidates(session: Session, skipped_after: datetime, limit: int) -> list[Check]:
@@ -41,26 +41,23 @@ def labelled(session: Session, limit: int) -> list[Check]:
     return [of_row(row) for row in rows]
 
 
-def offered(session: Session, since: datetime) -> list[str]:
-    """Returns the sha256 of what was offered since then, in the order of offering."""
-    wanted = select(ReviewRow.sha256).where(ReviewRow.offered >= to_ms(since))
-    return list(session.scalars(wanted.order_by(ReviewRow.offered, ReviewRow.sha256)))
-
-
-def offer(session: Session, sha256s: Collection[str], now: datetime) -> None:
-    for number, sha256 in enumerate(sha256s):
-        row = session.get(ReviewRow, sha256) or ReviewRow(sha256=sha256, skipped=None)
-        row.offered = to_ms(now) + number
-        session.add(row)
-    session.flush()
+def done_since(session: Session, since: datetime) -> int:
+    """Returns how many pictures were labelled or skipped since then, in the review or elsewhere."""
+    labelled_ = select(CorrectionRow.sha256).where(
+        CorrectionRow.at >= to_ms(since),
+        CorrectionRow.label.is_not(None),
+        CorrectionRow.undoes.is_(None),
+        CorrectionRow.source != "import",
+    )
+    skipped = select(ReviewRow.sha256).where(ReviewRow.skipped >= to_ms(since))
+    both = labelled_.union(skipped).subquery()
+    return session.scalar(select(func.count()).select_from(both)) or 0
 
 
 def skip(session: Session, sha256s: Collection[str], now: datetime) -> None:
     """The user has no word on these pictures."""
     for sha256 in sha256s:
-        row = session.get(ReviewRow, sha256) or ReviewRow(sha256=sha256, offered=to_ms(now))
-        row.skipped = to_ms(now)
-        session.add(row)
+        session.merge(ReviewRow(sha256=sha256, skipped=to_ms(now)))
     session.flush()
 
 

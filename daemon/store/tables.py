@@ -189,10 +189,9 @@ class TrainingRow(Base):
 
 
 class ReviewRow(Base):
-    """A picture that the review queue has offered."""
+    """A picture that the user skipped in the review."""
 
     __tablename__ = "reviews"
 
     sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
-    offered: Mapped[int] = mapped_column(NUMBER, index=True)
-    skipped: Mapped[int | None] = mapped_column(NUMBER)
+    skipped: Mapped[int] = mapped_column(NUMBER, index=True)

@@ -304,6 +304,15 @@ SCOPES = {
     "GET /api/v1/tokens/self": ANY,
     "DELETE /api/v1/tokens/self": ANY,
     "POST /api/v1/logins": {"open"},
+    "GET /api/v1/learning": {"read"},
+    "GET /api/v1/learning/trainings": {"read"},
+    "GET /api/v1/learning/trainings/<int:name>": {"read"},
+    "GET /api/v1/learning/trainings/<int:name>/flips": {"read"},
+    "GET /api/v1/learning/review": {"read"},
+    "GET /api/v1/learning/crops": {"read"},
+    "GET /api/v1/learning/versions": {"read"},
+    "GET /api/v1/learning/versions:compare": {"read"},
+    "POST /api/v1/learning/review:skip": {"correct"},
 }
 """Operations that are missing here are for admin only."""
 FOR_EXTENSIONS = {"/api/v1/hello", "/api/v1/pairings", "/api/v1/pairings/<name>"}
@@ -345,7 +354,7 @@ def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
     for method, rule, endpoint in pages:
         if endpoint in ("pages.static", "pages.arrive", "pages.enter", "pages.here"):
             continue
-        path = "/" + rule.replace("<name>", "x")
+        path = "/" + rule.replace("<name>", "x").replace("<int:number>", "1")
         for stolen in (None, daemon.secret, daemon.token("admin")):
             about = {"Cookie": f"{COOKIE}={stolen}"} if stolen else {}
             assert daemon.send(method, path, {}, token=stolen, **about).status == 401, path

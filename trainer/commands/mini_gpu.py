@@ -7,7 +7,7 @@ import click
 from antifake.core.terminal import say
 
 
-@click.group("mini-gpu")
+@click.group("mini-gpu", hidden=True)
 def mini_gpu() -> None:
     """Tune the tower of the embedded model on a GPU elsewhere."""
 

@@ -36,6 +36,5 @@ def upgrade() -> None:
     op.create_table(
         "reviews",
         sa.Column("sha256", SHA256, primary_key=True),
-        sa.Column("offered", NUMBER, nullable=False, index=True),
-        sa.Column("skipped", NUMBER),
+        sa.Column("skipped", NUMBER, nullable=False, index=True),
     )
