@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -20,6 +20,7 @@ def test_59_pictures_are_needed_for_1_in_20_at_95_percent():
         assert (goal.allowed(n) is not None) == is_enough
 
 
+@settings(deadline=None)
 @given(st.integers(2, 60), st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]), st.integers(1, 400))
 def test_the_allowed_number_is_that_of_clopper_and_pearson(one_in, confidence, n):
     goal = Goal(one_in, confidence)
@@ -27,7 +28,8 @@ def test_the_allowed_number_is_that_of_clopper_and_pearson(one_in, confidence, n
 
     def keeps(above):
         found = binomtest(above, n, alternative="less").proportion_ci(confidence, "exact")
-        return found.high <= goal.share + 1e-12
+        assume(abs(found.high - goal.share) > 1e-9)  # SciPy finds the limit only so exactly
+        return found.high <= goal.share
 
     assert (allowed is None) == (not keeps(0))
     assert allowed is None or (keeps(allowed) and not keeps(allowed + 1))
