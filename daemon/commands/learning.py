@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,15 @@ def _learning() -> "LearningClient":
     from antifake.daemon.client import LearningClient
 
     return LearningClient(daemon())
+
+
+@contextmanager
+def _asking() -> "Iterator[LearningClient]":
+    """Yields the calls to the daemon, or to the same app in this process where none runs."""
+    from antifake.daemon.client import LearningClient
+
+    with connected() as client:
+        yield LearningClient(client)
 
 
 @click.command()
@@ -103,10 +113,8 @@ def learning(ctx: click.Context, as_json: bool) -> None:
     """What antifake learns from your corrections."""
     if ctx.invoked_subcommand is not None:
         return
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).state()
+    with _asking() as asked:
+        found = asked.state()
     if as_json:
         echo_json(found)
         return
@@ -165,10 +173,8 @@ def _crops(stats: dict[str, int]) -> str:
 @json_option
 def trainings(limit: int, as_json: bool) -> None:
     """List the last trainings and what came of them."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).trainings(limit)
+    with _asking() as asked:
+        found = asked.trainings(limit)
     if as_json:
         echo_json(found)
     elif found:
@@ -186,10 +192,8 @@ def trainings(limit: int, as_json: bool) -> None:
 @json_option
 def flips(training: int, as_json: bool) -> None:
     """List the pictures that a training's version judges otherwise."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).flips(training)
+    with _asking() as asked:
+        found = asked.flips(training)
     if as_json:
         echo_json(found)
         return
@@ -225,10 +229,8 @@ def cancel() -> None:
 @json_option
 def promote(training: int, as_json: bool) -> None:
     """Let a training's version answer, whatever was advised."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).promote(training)
+    with _asking() as asked:
+        found = asked.promote(training)
     if as_json:
         echo_json(found)
         return
@@ -241,10 +243,8 @@ def promote(training: int, as_json: bool) -> None:
 @json_option
 def versions(as_json: bool) -> None:
     """List the versions that can answer; * answers, ! is pinned."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).versions()
+    with _asking() as asked:
+        found = asked.versions()
     if as_json:
         echo_json(found)
         return
@@ -266,20 +266,16 @@ def versions(as_json: bool) -> None:
 @json_option
 def use(name: str, as_json: bool) -> None:
     """Let a version answer from now on."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        _say_used(LearningClient(client).use(name), as_json=as_json)
+    with _asking() as asked:
+        _say_used(asked.use(name), as_json=as_json)
 
 
 @learning.command("rollback")
 @json_option
 def rollback(as_json: bool) -> None:
     """Take the last change of the version back."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        _say_used(LearningClient(client).roll_back(), as_json=as_json)
+    with _asking() as asked:
+        _say_used(asked.roll_back(), as_json=as_json)
 
 
 @learning.command("pin")
@@ -290,10 +286,8 @@ def pin(name: str | None, off: bool, as_json: bool) -> None:
     """Keep a version whatever is learned."""
     if (name is None) != off:
         raise UsageError("Say which version, or --off.")
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        _say_used(LearningClient(client).pin(name), as_json=as_json)
+    with _asking() as asked:
+        _say_used(asked.pin(name), as_json=as_json)
 
 
 def _say_used(version: dict[str, Any], *, as_json: bool) -> None:
@@ -309,10 +303,8 @@ def _say_used(version: dict[str, Any], *, as_json: bool) -> None:
 @json_option
 def compare(a: str, b: str, as_json: bool) -> None:
     """Show how two versions differ."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        found = LearningClient(client).compare(a, b)
+    with _asking() as asked:
+        found = asked.compare(a, b)
     if as_json:
         echo_json(found)
         return
@@ -343,12 +335,10 @@ def budget(one_in: int | None, as_json: bool) -> None:
 
     It counts from the next training on. Without N, show it.
     """
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
+    with _asking() as asked:
         if one_in is not None:
-            LearningClient(client).set_budget(one_in)
-        found = LearningClient(client).state()["budget"]
+            asked.set_budget(one_in)
+        found = asked.state()["budget"]
     if as_json:
         echo_json(found)
         return
@@ -365,12 +355,10 @@ def budget(one_in: int | None, as_json: bool) -> None:
 @json_option
 def review(skip: tuple[str, ...], as_json: bool) -> None:
     """List today's pictures that your correction would help most with."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
+    with _asking() as asked:
         if skip:
-            LearningClient(client).skip(skip)
-        found = LearningClient(client).review()
+            asked.skip(skip)
+        found = asked.review()
     if as_json:
         echo_json(found)
     elif found["items"]:
@@ -395,10 +383,7 @@ def review(skip: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def crops(delete: tuple[str, ...], delete_all: bool, as_json: bool) -> None:
     """List or delete the crops that are kept of pictures, as the model saw them."""
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
-        asked = LearningClient(client)
+    with _asking() as asked:
         if delete or delete_all:
             gone = asked.delete_crops(None if delete_all else delete)
             what = "1 crop was" if gone == 1 else f"{gone} crops were"
@@ -430,16 +415,14 @@ def export(file: Path, with_crops: bool) -> None:
 
     It contains no pictures unless you ask for --crops.
     """
-    from antifake.daemon.client import LearningClient
-
-    with connected() as client:
+    with _asking() as asked:
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
         except FileExistsError:
             raise UsageError(f"{file} exists already; nothing was overwritten.") from None
         try:
             with os.fdopen(handle, "wb") as out:
-                LearningClient(client).export(out, with_crops=with_crops)
+                asked.export(out, with_crops=with_crops)
         except BaseException:
             with suppress(OSError):
                 file.unlink()
@@ -454,12 +437,9 @@ def export(file: Path, with_crops: bool) -> None:
 @json_option
 def import_(file: Path, preview: bool, use: bool | None, as_json: bool) -> None:
     """Take in what `learning export` wrote, beside what is here already."""
-    from antifake.daemon.client import LearningClient
-
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
-    with connected() as client:
-        asked = LearningClient(client)
+    with _asking() as asked:
         data = file.read_bytes()
         found = asked.preview(data) if preview else asked.import_(data, use=use)
     if as_json:

@@ -5,7 +5,7 @@ from typing import Any, cast, get_args
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
-from antifake.daemon.store import NotThereError, checks, history, reviews
+from antifake.daemon.store import NotThereError, checks, history
 from antifake.daemon.store.trainings import Training
 
 from .results import Flip
@@ -23,7 +23,7 @@ def of(session: Session, training: Training) -> list[Flip]:
     flips = [
         _flip(session, kind, check, judged.get(check.sha256 or ""))
         for kind, sha256s in said.items()
-        for check in reviews.last_of(session, sha256s)
+        for check in checks.last_of(session, sha256s)
     ]
     words = {sha256 for sha256s in said.values() for sha256 in sha256s}
     for sha256, one in judged.items():
@@ -43,7 +43,7 @@ def contradictions(
     pairs = found.get("contradictions") if isinstance(found, dict) else None
     entries = []
     for pair in pairs if isinstance(pairs, list) else []:
-        both = history.entries(session, reviews.last_of(session, _texts(pair)))
+        both = history.entries(session, checks.last_of(session, _texts(pair)))
         labels = {one.correction.label for one in both if one.correction}
         if len(both) == len(labels) == 2:
             entries.append((both[0], both[1]))

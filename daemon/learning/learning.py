@@ -81,23 +81,25 @@ class Learning:
         bundle = self._bundle()
         there = self._usable(bundle, all_words)
         needed = words.needed(words.grouped(there))
+        last_done = self._last_done(bundle)
+        new_words = self._new_words(last_done, all_words)
         return LearningState(
             words_real=counted["real"],
             words_fake=counted["fake"],
             groups_real=grouped["real"],
             groups_fake=grouped["fake"],
             without_picture=len(all_words) - len(there),
-            new_words=self._new_words(bundle, all_words),
+            new_words=new_words,
             needed=needed,
             running=self._progress(),
             last=last,
             next_run=self._schedule.next_run() if self._is_open else None,
-            why_not=self._why_not(bundle, all_words, needed),
+            why_not=self._why_not(bundle, new_words, needed),
             skipped=self._schedule.skipped,
             version=self._active(bundle),
             held=held,
             kept=kept,
-            budget=self._budget(),
+            budget=self._budget(last_done),
         )
 
     def _bundle(self) -> Bundle | None:
@@ -119,13 +121,16 @@ class Learning:
                 if word.sha256 in there or crops.paths(session, word.sha256)
             ]
 
-    def _new_words(self, bundle: Bundle | None, all_words: Sequence[Word]) -> int:
+    def _last_done(self, bundle: Bundle | None) -> Training | None:
         with self.store.reading() as session:
-            last = trainings.last_done(session, bundle.manifest.version) if bundle else None
-            if last is None:
-                return len(all_words)
-            if last.words == self._fingerprint(all_words):
-                return 0
+            return trainings.last_done(session, bundle.manifest.version) if bundle else None
+
+    def _new_words(self, last: Training | None, all_words: Sequence[Word]) -> int:
+        if last is None:
+            return len(all_words)
+        if last.words == self._fingerprint(all_words):
+            return 0
+        with self.store.reading() as session:
             return max(1, trainings.changed_since(session, last.at))
 
     def _fingerprint(self, all_words: Sequence[Word]) -> str:
@@ -135,9 +140,7 @@ class Learning:
         run = self._run
         return run.progress if run is not None and not run.is_over else None
 
-    def _why_not(
-        self, bundle: Bundle | None, all_words: Sequence[Word], needed: str | None
-    ) -> str | None:
+    def _why_not(self, bundle: Bundle | None, new_words: int, needed: str | None) -> str | None:
         if bundle is None:
             return "There is no model on this computer."
         if self._progress() is not None:
@@ -148,7 +151,7 @@ class Learning:
             return str(error)
         if needed is not None:
             return needed
-        if self._new_words(bundle, all_words) == 0:
+        if new_words == 0:
             return "Nothing has changed since the last training."
         return None
 
@@ -159,17 +162,14 @@ class Learning:
         if bundle is None:
             return []
         with self.store.reading() as session:
-            made_by = trainings.newest(session, 1_000)
+            makers = trainings.makers(session)
         try:
-            return self._versions.all(bundle, self._callbacks.config().learning.pinned, made_by)
+            return self._versions.all(bundle, self._callbacks.config().learning.pinned, makers)
         except ModelError:
             return []
 
-    def _budget(self) -> Budget:
+    def _budget(self, last: Training | None) -> Budget:
         one_in = self._callbacks.config().learning.false_alarms
-        bundle = self._bundle()
-        with self.store.reading() as session:
-            last = trainings.last_done(session, bundle.manifest.version) if bundle else None
         found = (last.report or {}).get("budget") if last else None
         if not one_in or not isinstance(found, dict) or found.get("one_in") != one_in:
             return Budget(one_in, CONFIDENCE)
@@ -209,7 +209,8 @@ class Learning:
             with self.store.reading() as session:
                 all_words = corrections.words(session)
             needed = words.needed(words.grouped(self._usable(bundle, all_words)))
-            if why_not := self._why_not(bundle, all_words, needed):
+            new_words = self._new_words(self._last_done(bundle), all_words)
+            if why_not := self._why_not(bundle, new_words, needed):
                 raise TooFewWordsError(why_not)
             with self.store.writing(durable=True) as session:
                 training = trainings.begin(

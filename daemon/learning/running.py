@@ -27,6 +27,7 @@ from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.tables import TrainingState
 from antifake.daemon.store.trainings import Report, Training
 
+from .battery import is_on_battery
 from .request import Material, write_request
 from .results import Progress
 from .trainer_process import TrainerProcess
@@ -41,7 +42,6 @@ STALLED_S = 1800.0
 MAX_REPORT_BYTES = 16 * 2**20
 _PACE_S = 0.2
 _TELL_EVERY_S = 0.5
-_BATTERY_EVERY_S = 15.0
 _BY_ITSELF = ("nightly", "words")
 
 
@@ -55,7 +55,7 @@ class LearningCallbacks:
     tell: Callable[..., None]
     """Called with the data of an event of the kind "training"."""
     notice: Callable[[str], None]
-    is_on_battery: Callable[[], bool] = lambda: is_on_battery()  # noqa: PLW0108 - defined below
+    is_on_battery: Callable[[], bool] = is_on_battery
 
 
 @dataclass(frozen=True)
@@ -307,25 +307,3 @@ def read_report(path: Path) -> Report:
     if not is_sound:
         raise AntifakeError("The trainer's report cannot be read.")
     return dict(report)
-
-
-def is_on_battery() -> bool:
-    """Whether this computer runs on its battery. False where that is not known."""
-    now = time.monotonic()
-    if now - _battery.looked > _BATTERY_EVERY_S:
-        _battery.looked = now
-        try:
-            found = psutil.sensors_battery()
-        except (AttributeError, OSError, psutil.Error):
-            found = None
-        _battery.is_used = found is not None and found.power_plugged is False
-    return _battery.is_used
-
-
-@dataclass
-class _Battery:
-    looked: float = -_BATTERY_EVERY_S
-    is_used: bool = False
-
-
-_battery = _Battery()

@@ -1,7 +1,7 @@
 """The prompts that can answer: which there are, which one does, and how two differ."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from antifake.core.errors import ModelError, UsageError
 from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.daemon.store import NotThereError
-from antifake.daemon.store.trainings import Training
+from antifake.daemon.store.trainings import Maker
 
 from .results import Comparison, Version
 
@@ -60,14 +60,13 @@ class Versions:
                 return name
         raise ModelError(f"The prompt that {active} was learned from is gone: import it again.")
 
-    def all(self, bundle: Bundle, pinned: str, made_by: Sequence[Training]) -> list[Version]:
+    def all(self, bundle: Bundle, pinned: str, makers: Mapping[str, Maker]) -> list[Version]:
         """Returns every version that fits the model: the shipped one, then the newest first."""
         active = self.active(bundle)
-        by_name = {one.candidate: one for one in reversed(made_by) if one.candidate}
         files = self.files(bundle)
         names = {file.id: f"{name}@{file.id}" for name, file in files.items()}
         found = [
-            _version(name, file, by_name.get(name), names, (name == active, name == pinned))
+            _version(name, file, makers.get(name), names, (name == active, name == pinned))
             for name, file in files.items()
         ]
         return sorted(found, key=lambda one: (one.at is not None, -_seconds(one.at), one.name))
@@ -154,7 +153,7 @@ def words_of(made: dict[str, Any]) -> dict[str, str]:
 def _version(
     name: str,
     file: PromptFile,
-    training: Training | None,
+    maker: Maker | None,
     names: dict[str, str],
     is_active_and_pinned: tuple[bool, bool],
 ) -> Version:
@@ -173,14 +172,14 @@ def _version(
         words_fake=labels.count("fake"),
         scores=scores if isinstance(scores, dict) else {},
         parent=names.get(start, start) if isinstance(start, str) else None,
-        at=None if name == SHIPPED else _made_at(file, training),
-        training=training.id if training else None,
+        at=None if name == SHIPPED else _made_at(file, maker),
+        training=maker.id if maker else None,
     )
 
 
-def _made_at(file: PromptFile, training: Training | None) -> datetime:
-    if training is not None:
-        return training.ended or training.at
+def _made_at(file: PromptFile, maker: Maker | None) -> datetime:
+    if maker is not None:
+        return maker.at
     return datetime.fromtimestamp(int(file.path.stat().st_mtime), UTC)
 
 

@@ -1,16 +1,17 @@
 """The table of checks: one row for each judgement of a picture."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from secrets import token_bytes
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import Subquery, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
-from .database import NotThereError
+from .database import NotThereError, in_parts
 from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
 from .tables import CheckRow, Source, ThumbnailRow, table_of
 
@@ -104,6 +105,26 @@ def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | N
     wanted = {"sha256": sha256, "model": model, "prompt": prompt}
     row = session.scalars(_EARLIER, wanted).first()
     return of_row(row) if row else None
+
+
+def last_of(session: Session, sha256s: Collection[str]) -> list[Check]:
+    """Returns the last check of each of these pictures, in the same order."""
+    found: dict[str, Check] = {}
+    for some in in_parts(sorted(set(sha256s))):
+        wanted = select(CheckRow).where(CheckRow.sha256.in_(some)).order_by(CheckRow.id)
+        for row in session.scalars(wanted):
+            found[row.sha256 or ""] = of_row(row)
+    return [found[sha256] for sha256 in dict.fromkeys(sha256s) if sha256 in found]
+
+
+def last_verdicts() -> Subquery:
+    """Selects the last verdict on each picture: its `number`, a CheckRow.id."""
+    return (
+        select(func.max(CheckRow.id).label("number"))
+        .where(CheckRow.label.is_not(None), CheckRow.sha256.is_not(None))
+        .group_by(CheckRow.sha256)
+        .subquery()
+    )
 
 
 # Built once, because building a statement takes as long as running it. Statements that run for

@@ -14,12 +14,9 @@ from sqlalchemy.orm import Session
 from antifake.core import AntifakeError, Label
 
 from . import similarity
-from .database import NotThereError
+from .database import NotThereError, in_parts
 from .ids import from_ms, to_ms
 from .tables import CheckRow, CorrectionRow, LikenessRow, Source
-
-AT_ONCE = 500
-"""Values in one IN (...); databases have a limit."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +122,10 @@ def put(session: Session, words_: Collection[NewWord], now: datetime) -> None:
 def last_changes(session: Session, sha256s: Collection[str]) -> dict[str, datetime]:
     """Returns when the user last changed the word on each picture, for those that had one."""
     found: dict[str, datetime] = {}
-    wanted = sorted(set(sha256s))
-    newest = func.max(CorrectionRow.at)
-    for start in range(0, len(wanted), AT_ONCE):
-        some = CorrectionRow.sha256.in_(wanted[start : start + AT_ONCE])
-        rows = session.execute(
-            select(CorrectionRow.sha256, newest).where(some).group_by(CorrectionRow.sha256)
-        )
+    newest = select(CorrectionRow.sha256, func.max(CorrectionRow.at))
+    for some in in_parts(sorted(set(sha256s))):
+        wanted = newest.where(CorrectionRow.sha256.in_(some)).group_by(CorrectionRow.sha256)
+        rows = session.execute(wanted)
         found |= {sha256: from_ms(at) for sha256, at in rows}
     return found
 
@@ -169,9 +163,8 @@ def last_change(session: Session, sha256: str) -> datetime | None:
 def latest(session: Session, sha256s: Collection[str]) -> dict[str, Correction]:
     """Returns the current correction by sha256, for those pictures that have one."""
     found = {}
-    wanted = sorted(set(sha256s))
-    for start in range(0, len(wanted), AT_ONCE):
-        for row in session.scalars(_LATEST, {"some": wanted[start : start + AT_ONCE]}):
+    for some in in_parts(sorted(set(sha256s))):
+        for row in session.scalars(_LATEST, {"some": some}):
             if (correction := _correction(row)) is not None:
                 found[row.sha256] = correction
     return found
@@ -208,10 +201,9 @@ def of_near_copies(
 
 def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]:
     """Yields the last row of each corrected picture that has one of these keys."""
-    wanted = sorted(keys)
     seen: set[int] = set()
-    for start in range(0, len(wanted), AT_ONCE):
-        for row in session.scalars(_SHARING, {"keys": wanted[start : start + AT_ONCE]}):
+    for some in in_parts(sorted(keys)):
+        for row in session.scalars(_SHARING, {"keys": some}):
             if row.seq not in seen:
                 seen.add(row.seq)
                 yield row

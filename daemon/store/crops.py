@@ -16,7 +16,9 @@ from secrets import token_hex
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from .corrections import AT_ONCE, corrected
+from .checks import last_verdicts
+from .corrections import corrected
+from .database import in_parts
 from .ids import from_ms, to_ms, to_text
 from .tables import CheckRow, CropRow
 
@@ -108,10 +110,9 @@ def note(session: Session, sha256: str, n_bytes: int, size: int, now: datetime) 
 def sizes(session: Session, sha256s: Collection[str]) -> dict[str, int]:
     """Returns the width of each of these crops that there is, by sha256."""
     found: dict[str, int] = {}
-    wanted = sorted(set(sha256s))
-    for start in range(0, len(wanted), AT_ONCE):
-        some = CropRow.sha256.in_(wanted[start : start + AT_ONCE])
-        rows = session.execute(select(CropRow.sha256, CropRow.size).where(some))
+    for some in in_parts(sorted(set(sha256s))):
+        wanted = select(CropRow.sha256, CropRow.size).where(CropRow.sha256.in_(some))
+        rows = session.execute(wanted)
         found |= {sha256: size for sha256, size in rows}  # noqa: C416 - rows are no pairs
     return found
 
@@ -169,20 +170,13 @@ def surplus(session: Session, before: datetime, most: int) -> list[str]:
 
 
 def drop(session: Session, sha256s: Collection[str]) -> None:
-    wanted = sorted(set(sha256s))
-    for start in range(0, len(wanted), AT_ONCE):
-        some = wanted[start : start + AT_ONCE]
+    for some in in_parts(sorted(set(sha256s))):
         session.execute(delete(CropRow).where(CropRow.sha256.in_(some)))
 
 
 def last_judged(session: Session, size: int, limit: int) -> list[tuple[str, str]]:
     """Returns id and sha256 of the last verdicts whose crop of that size is there, newest first."""
-    last = (
-        select(func.max(CheckRow.id).label("number"))
-        .where(CheckRow.label.is_not(None), CheckRow.sha256.is_not(None))
-        .group_by(CheckRow.sha256)
-        .subquery()
-    )
+    last = last_verdicts()
     wanted = (
         select(CheckRow.id, CheckRow.sha256)
         .join(last, CheckRow.id == last.c.number)

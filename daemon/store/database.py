@@ -7,10 +7,11 @@ secure_delete, so that deleted data is overwritten. Other databases keep their o
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     URL,
@@ -27,6 +28,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from antifake.core import AntifakeError
+
+_T = TypeVar("_T")
 
 BUSY_S = 10.0
 _PRAGMAS = (
@@ -217,3 +220,14 @@ def sentence_for(error: BaseException | None, name: str) -> StoreError:
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(f"The history {name} is in use by another program.")
     return StoreError(f"The history {name} cannot be used: {str(error).strip()}.")
+
+
+_AT_ONCE = 500
+"""Values in one IN (...), which databases limit, and rows in one transaction."""
+
+
+def in_parts(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yields the values in lists that one statement or transaction can take."""
+    rest = iter(values)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from itertools import islice
 from typing import IO, Any, Literal
 
 from sqlalchemy import select
@@ -20,7 +19,8 @@ from antifake.core.errors import UsageError
 
 from . import checks, history
 from .checks import Finding
-from .corrections import AT_ONCE, correct, last_change
+from .corrections import correct, last_change
+from .database import in_parts
 from .rows import FIELDS, RefusedRowError, Row, from_cell, read, to_cell, to_values
 from .store import Store
 from .tables import CheckRow
@@ -69,7 +69,7 @@ def import_rows(store: Store, lines: Iterable[str], form: Form, now: datetime) -
     """
     done = Imported()
     rows = enumerate(_csv_rows(lines) if form == "csv" else _json_rows(lines), start=1)
-    while some := list(islice(rows, AT_ONCE)):
+    for some in in_parts(rows):
         with store.writing() as session:
             for number, values in some:
                 try:

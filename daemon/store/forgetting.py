@@ -1,17 +1,16 @@
 """Deletes from the history: a picture without a trace, or everything that is old."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from itertools import islice
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from . import jobs, trainings
 from .checks import count_thumbnails
-from .corrections import AT_ONCE, corrected
+from .corrections import corrected
 from .crops import CropFiles
-from .database import changed
+from .database import changed, in_parts
 from .ids import first_number, time_of, to_number, to_text
 from .store import Store
 from .tables import (
@@ -37,7 +36,7 @@ def forget(
     """
     gone, pictures = 0, set[str]()
     with store.writing(durable=True) as session:
-        for some in _some(map(to_number, names)):
+        for some in in_parts(map(to_number, names)):
             n, of_some = _forget(session, some)
             gone, pictures = gone + n, pictures | of_some
     if crop_files is not None:
@@ -77,7 +76,7 @@ def retire(store: Store, before: datetime) -> int:
         wanted = select(CheckRow.id).where(old, or_(CheckRow.sha256.is_(None), ~kept))
         numbers = list(session.scalars(wanted))
     # In batches, so that other writers need not wait for all of it.
-    for some in _some(numbers):
+    for some in in_parts(numbers):
         with store.writing() as session:
             session.execute(delete(CheckRow).where(CheckRow.id.in_(some)))
     with store.writing() as session:
@@ -101,9 +100,3 @@ def trim_thumbnails(session: Session, keep: int) -> int:
         return 0
     oldest = select(ThumbnailRow.sha256).order_by(ThumbnailRow.at).limit(surplus)
     return changed(session, delete(ThumbnailRow).where(ThumbnailRow.sha256.in_(oldest)))
-
-
-def _some(numbers: Iterable[int]) -> Iterable[list[int]]:
-    rest = iter(numbers)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some

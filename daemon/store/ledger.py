@@ -7,13 +7,11 @@ walk over the folder finds what they have missed.
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from .corrections import AT_ONCE
-from .database import changed
+from .database import changed, in_parts
 from .history import in_folder
 from .ids import to_number, to_text
 from .tables import FileRow
@@ -62,8 +60,7 @@ def note(
 
 def unknown(session: Session, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
     """Yields the stamps that are new or changed. Queries some hundred at a time."""
-    rest = iter(stamps)
-    while some := list(islice(rest, AT_ONCE)):
+    for some in in_parts(stamps):
         columns = FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.identity
         wanted = select(*columns).where(FileRow.path.in_([stamp.path for stamp in some]))
         noted = {row.path: Stamp(*row) for row in session.execute(wanted)}
@@ -95,8 +92,7 @@ def paths_in(session: Session, folder: str) -> Iterator[str]:
 def drop(session: Session, paths: Iterable[str]) -> int:
     """Removes files that are gone. Returns how many were noted. Their checks stay."""
     dropped = 0
-    rest = iter(paths)
-    while some := list(islice(rest, AT_ONCE)):
+    for some in in_parts(paths):
         dropped += changed(session, delete(FileRow).where(FileRow.path.in_(some)))
     return dropped
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from .checks import Check, of_row
-from .corrections import AT_ONCE, corrected
+from .checks import Check, last_verdicts, of_row
+from .corrections import corrected
 from .ids import to_ms
 from .tables import CheckRow, CorrectionRow, ReviewRow
 
@@ -17,12 +17,7 @@ def candidates(session: Session, skipped_after: datetime, limit: int) -> list[Ch
 
     Leaves out what was skipped after a moment.
     """
-    last = (
-        select(func.max(CheckRow.id).label("number"))
-        .where(CheckRow.label.is_not(None), CheckRow.sha256.is_not(None))
-        .group_by(CheckRow.sha256)
-        .subquery()
-    )
+    last = last_verdicts()
     skipped = select(ReviewRow.sha256).where(ReviewRow.skipped > to_ms(skipped_after))
     wanted = (
         select(CheckRow)
@@ -59,14 +54,3 @@ def skip(session: Session, sha256s: Collection[str], now: datetime) -> None:
     for sha256 in sha256s:
         session.merge(ReviewRow(sha256=sha256, skipped=to_ms(now)))
     session.flush()
-
-
-def last_of(session: Session, sha256s: Collection[str]) -> list[Check]:
-    """Returns the last check of each of these pictures, in the same order."""
-    found: dict[str, Check] = {}
-    wanted = sorted(set(sha256s))
-    for start in range(0, len(wanted), AT_ONCE):
-        some = CheckRow.sha256.in_(wanted[start : start + AT_ONCE])
-        for row in session.scalars(select(CheckRow).where(some).order_by(CheckRow.id)):
-            found[row.sha256 or ""] = of_row(row)
-    return [found[sha256] for sha256 in dict.fromkeys(sha256s) if sha256 in found]

@@ -54,6 +54,15 @@ class Training:
         return found if isinstance(found, str) else None
 
 
+@dataclass(frozen=True)
+class Maker:
+    """The training that made a prompt."""
+
+    id: int
+    at: datetime
+    """When it ended, or began if it has not ended."""
+
+
 class AlreadyTrainingError(AntifakeError):
     """Only one training runs at a time."""
 
@@ -90,11 +99,15 @@ def last_done(session: Session, model: str) -> Training | None:
     return _training(row) if row else None
 
 
-def of_candidate(session: Session, name: str) -> Training | None:
-    """Returns the training that made a prompt."""
-    wanted = select(TrainingRow).where(TrainingRow.candidate == name)
-    row = session.scalars(wanted.order_by(TrainingRow.id.desc()).limit(1)).first()
-    return _training(row) if row else None
+def makers(session: Session) -> dict[str, Maker]:
+    """Returns the last training that made each prompt. Reads no reports, which can be large."""
+    columns = TrainingRow.candidate, TrainingRow.id, TrainingRow.ended, TrainingRow.at
+    wanted = select(*columns).where(TrainingRow.candidate.is_not(None)).order_by(TrainingRow.id)
+    return {
+        name: Maker(number, from_ms(at if ended is None else ended))
+        for name, number, ended, at in session.execute(wanted)
+        if name is not None
+    }
 
 
 def unfinished(session: Session) -> list[Training]:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from kit.daemon import tiny_home_in
 from kit.official import write_official_pth
 from kit.pictures import png
+from kit.threads import one_thread
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, llama_tokenizer
 from kit.toy import toy_pictures
 from kit.training import tiny_trainer, toy_examples
@@ -103,10 +104,8 @@ def person(tiny_source, tmp_path_factory) -> Iterator[Person]:
             patch.delenv(name, raising=False)
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.chdir(home)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # two take many times as long for products as small as these
-        yield Person(home)
-        torch.set_num_threads(threads)
+        with one_thread():
+            yield Person(home)
         CliRunner().invoke(main, ["daemon", "stop"])
 
 

@@ -21,6 +21,8 @@ from antifake.trainer.personal.report import Report
 from antifake.trainer.personal.request import Request
 from antifake.trainer.personal.retraining import retrain
 
+from .threads import one_thread
+
 SIZE = 28
 
 
@@ -74,11 +76,8 @@ class Person:
     def retrain(self, out: Path, base: BaseSet | None = None, **more: Any) -> Report:
         """Retrains in this process, with a base set."""
         request = Request.read(self.request(out, **more))
-        threads = torch.get_num_threads()
-        try:
+        with one_thread():
             return retrain(request, lambda _stage, _done, _total: None, lambda _: base)
-        finally:
-            torch.set_num_threads(threads)
 
 
 def tiny_base_set(home: Home, bundle: Bundle, n: int = 24) -> BaseSet:

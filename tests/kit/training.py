@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from antifake.core.bundle import Bundle
 from antifake.core.catalog import Home
 from antifake.core.precision import Precision
@@ -17,6 +15,8 @@ from antifake.trainer.features import FeatureCache
 from antifake.trainer.presets import CORRECTIONS, Settings
 from antifake.trainer.trainable import Shape
 from antifake.trainer.training import TrainingRequest, Workspace
+
+from .threads import one_thread
 
 QUICK = replace(CORRECTIONS, lr=0.05, epochs=5, batch=8, patience=0, l2_sp=0.0)
 """20 steps on 32 pictures."""
@@ -53,12 +53,8 @@ class TinyTrainer:
         asked = TrainingRequest(
             out, learn, list(validate), settings, shape or Shape(), start=start, lora=lora
         )
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # on a busy machine two take ten times as long for tiny products
-        try:
+        with one_thread():
             training.train(asked, self.place, self.said.append, show)
-        finally:
-            torch.set_num_threads(threads)
         return load_prompt(out) if out.is_file() else None
 
     @property

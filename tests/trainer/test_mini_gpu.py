@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from kit.pretrained import pretrained_parts
+from kit.threads import one_thread
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -42,11 +43,8 @@ CHANGED = 1
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    """On a busy machine two threads take ten times as long for small products."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from kit.pretrained import pretrained_parts
+from kit.threads import one_thread
 from kit.toy import cool_checkers, noisy, warm_gradient
 from safetensors.torch import load_file
 
@@ -38,11 +39,8 @@ FLOAT32 = Precision(torch.device("cpu"), torch.float32)
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    """On a busy machine two threads take ten times as long for small products."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -72,13 +72,11 @@ def within(goal: Goal, real_margins: Numbers) -> Outcome:
     n, said = len(real_margins), f"1 in {goal.one_in} at {goal.confidence:.0%}"
     allowed = goal.allowed(n)
     if allowed is None:
-        return Outcome(
-            goal, n, None, f"You need {goal.needed} confirmed real pictures for {said}; there "
-            f"{'is' if n == 1 else 'are'} {n}.",
-        )  # fmt: skip
-    threshold = float(np.sort(real_margins)[n - 1 - allowed])
-    return Outcome(
-        goal, n, threshold, f"Of your {n} confirmed real pictures {allowed} would be called "
-        f"AI-made. So with {goal.confidence:.0%} confidence it is at most 1 in {goal.one_in} of "
-        f"pictures like them.",
-    )  # fmt: skip
+        are = "is" if n == 1 else "are"
+        reason = f"You need {goal.needed} confirmed real pictures for {said}; there {are} {n}."
+        return Outcome(goal, n, None, reason)
+    reason = (
+        f"Of your {n} confirmed real pictures {allowed} would be called AI-made. So with "
+        f"{goal.confidence:.0%} confidence it is at most 1 in {goal.one_in} of pictures like them."
+    )
+    return Outcome(goal, n, float(np.sort(real_margins)[n - 1 - allowed]), reason)

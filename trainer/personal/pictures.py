@@ -60,9 +60,7 @@ class Seen:
     """float32 [Hv], over the patches"""
 
 
-def read_crops(
-    paths: Sequence[Path], decoder: Decoder
-) -> Iterator[tuple[int, Pixels]]:  # fmt: skip
+def read_crops(paths: Sequence[Path], decoder: Decoder) -> Iterator[tuple[int, Pixels]]:
     """Yields the position and the crop uint8 [S, S, 3] of each file that can be read."""
     for position, (_, one) in enumerate(decoder.decode_many(paths)):
         if one.picture is not None:

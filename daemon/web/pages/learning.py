@@ -18,7 +18,6 @@ from .render import piece, routes, show
 SHOWN = 8
 """So many pictures of each kind are shown on the main page; all of them on the training's own."""
 CROPS = 48
-MOST_TRAININGS = 1_000
 _NO_MODEL = "There is no model on this computer, so there is nothing to learn with."
 
 
@@ -156,8 +155,8 @@ def _named(version: Version) -> str:
 def _everything() -> dict[str, Any]:
     found, config = service().learning, service().config
     now, versions = found.state(), _versions()
-    trainings = found.trainings(MOST_TRAININGS)
-    last = next((one for one in trainings if one.ended is not None), None)
+    # Only the newest one can be unfinished.
+    last = next((one for one in found.trainings(2) if one.ended is not None), None)
     return {
         "how": how,
         "learning": now,
@@ -166,9 +165,7 @@ def _everything() -> dict[str, Any]:
         "last": last,
         "flips": _grouped(found.flips(last.id) if last else []),
         "contrary": _contrary(last.id) if last else [],
-        "advice": {
-            one.candidate: how.advice(one) for one in trainings if one.outcome == "candidate"
-        },
+        "advice": _advice(versions),
         "shown_most": SHOWN,
         "active": now.version,
         "settings": config.learning,
@@ -194,6 +191,16 @@ def _versions() -> list[Version]:
     except AntifakeError:
         return []
     return sorted(found, key=lambda one: (not one.is_active, -one.at.timestamp() if one.at else 0))
+
+
+def _advice(versions: list[Version]) -> dict[str, str]:
+    """Returns why a version should not be used, for those that were not good enough."""
+    made = {
+        one.name: service().learning.training(one.training)
+        for one in versions
+        if one.training is not None and not one.is_active
+    }
+    return {name: how.advice(one) for name, one in made.items() if one.outcome == "candidate"}
 
 
 def _active() -> Version | None:

@@ -3,9 +3,8 @@
 A mean of machines on layers 6, 8 and 12 was right about more left-out owners than any tuned tower.
 """
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from .bridge import VIEWS, Bridges, DeviceData, Seen, margins
 from .compare import Bench
 from .pictures import centre, drawn_pieces, load_plain
 from .pieces import Arrived
-from .run import open_bench, until
+from .run import benching, until
 from .tuning import Setting, free, layer_tokens
 
 ALL = "everything"
@@ -63,21 +62,10 @@ def run(root: Path, device: str, plan: FusedPlan) -> None:
 
     Whatever is found is in root/out at once.
     """
-    out = root / "out"
-    out.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)  # noqa: T201
-
-    card = torch.cuda.get_device_name() if device == "cuda" else device
-    say(f"torch {torch.__version__} on {card}")
-    bench = open_bench(root, device, plan.teachers, plan.n_splits, say)
-    deadline = time.monotonic() + plan.seconds
-    bench.prepare()
-    Fusing(bench, root, plan, deadline, say).run()
-    (out / "finished").write_text(json.dumps({"seconds": time.monotonic() - began}))
-    say("finished")
+    with benching(root, device, plan.teachers, plan.n_splits) as bench:
+        deadline = time.monotonic() + plan.seconds
+        bench.prepare()
+        Fusing(bench, root, plan, deadline).run()
 
 
 @dataclass
@@ -88,7 +76,6 @@ class Fusing:
     root: Path
     plan: FusedPlan
     deadline: float
-    say: Callable[[str], None]
     machines: dict[tuple[str, int], "Future[Teacher]"] = field(default_factory=dict)
     tokens: dict[int, Tensor] = field(default_factory=dict)
     """Of each layer, float16 [V, n, N, Hv]"""
@@ -105,7 +92,7 @@ class Fusing:
             # The third reading is tried only if the best can be trained on everything, too.
             steps = self.plan.schedule.steps if number > 1 else 0
             if self.left() < self.cost(self.plan.n_splits * self.plan.split_steps + steps):
-                self.say(f"no time for {_name(reading)}")
+                self.bench.say(f"no time for {_name(reading)}")
                 continue
             found[reading] = self._splits(reading)
         for reading in sorted(found, key=lambda one: -found[one]):
@@ -129,7 +116,7 @@ class Fusing:
             for layer in layers:
                 self.machines[name, layer] = threads.submit(bench.machine, layer, chosen)
         self.tokens = self._tokens()
-        self.say("tokens are there")
+        self.bench.say("tokens are there")
         said = {
             (split.name, layer): self._opinion(split.name, (layer,), split.held)
             for split in bench.splits
@@ -192,7 +179,7 @@ class Fusing:
         began = time.perf_counter()
         distillation.train(bridge, data, schedule, self.bench.seed, lambda _step, _loss: None)
         self.seconds_per_step = (time.perf_counter() - began) / steps
-        self.say(f"  {part}: {steps} steps of {self.seconds_per_step:.3f} s")
+        self.bench.say(f"  {part}: {steps} steps of {self.seconds_per_step:.3f} s")
         return bridges, bridge, data
 
     def _splits(self, reading: Sequence[int]) -> float:
@@ -201,7 +188,7 @@ class Fusing:
         auc = 0.0
         for split in self.bench.splits:
             if self.left() < self.cost(self.plan.split_steps):
-                self.say(f"no time for {split.name} of {_name(reading)}")
+                self.bench.say(f"no time for {split.name} of {_name(reading)}")
                 break
             _, bridge, data = self._trained(reading, split.name, split.train, self.plan.split_steps)
             held = torch.from_numpy(split.held).to(self.bench.device)
@@ -218,7 +205,7 @@ class Fusing:
         rest = self.left() - self.cost(1) * PROMPT_SHARE * schedule.prompt_steps
         steps = min(schedule.steps, int(rest / max(1e-6, self.cost(1))))
         if steps < schedule.steps / 3:
-            self.say(f"no time for {_name(reading)} on everything")
+            self.bench.say(f"no time for {_name(reading)} on everything")
             return
         everything = np.arange(len(self.bench.pictures.examples))
         bridges, bridge, data = self._trained(reading, ALL, everything, steps)

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -85,6 +86,32 @@ class Plan:
 
 def run(root: Path, device: str, plan: Plan) -> None:
     """Compares, then trains what ships. Whatever is found is in root/out at once."""
+    with benching(root, device, plan.layers, plan.n_splits) as bench:
+        deadline = time.monotonic() + 60 * plan.minutes
+        bench.prepare()
+        frozen = bench.baselines()
+        ranking = bench.compare(plan.settings, plan.seconds, deadline)
+        setting, share = _choose(plan, ranking, frozen)
+        bench.say(f"goes on with {setting.name}, {share:.0%} of the way")
+        arrived = Arrived(root)
+        bridge = next(name for name in arrived.names() if "bridge" in name)
+        until(lambda: arrived.has(bridge))
+        bridges = Bridges(bench, setting, root / "untrained", plan.schedule)
+        end = time.monotonic() + 60 * plan.more_minutes
+        # What ships comes first: an estimate without it would be worth nothing.
+        bridge_of_all, tower = bridges.finish(
+            share, plan.schedule.steps, time.monotonic() + 0.45 * (end - time.monotonic())
+        )
+        for name in drawn_pieces(root / "views").keys() & {"7-test"}:
+            bridges.judge_test(
+                bridge_of_all, tower, *load_plain(root / "views", root / "data", name, device)
+            )
+        bridges.judge_splits(share, plan.fold_steps, end)
+
+
+@contextmanager
+def benching(root: Path, device: str, layers: Sequence[int], n_splits: int) -> Iterator[Bench]:
+    """Yields what ways are compared on. At the end root/out says that all is finished."""
     out = root / "out"
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -94,32 +121,12 @@ def run(root: Path, device: str, plan: Plan) -> None:
 
     card = torch.cuda.get_device_name() if device == "cuda" else device
     say(f"torch {torch.__version__} on {card}")
-    bench = open_bench(root, device, plan.layers, plan.n_splits, say)
-    deadline = time.monotonic() + 60 * plan.minutes
-    bench.prepare()
-    frozen = bench.baselines()
-    ranking = bench.compare(plan.settings, plan.seconds, deadline)
-    setting, share = _choose(plan, ranking, frozen)
-    say(f"goes on with {setting.name}, {share:.0%} of the way")
-    arrived = Arrived(root)
-    bridge = next(name for name in arrived.names() if "bridge" in name)
-    until(lambda: arrived.has(bridge))
-    bridges = Bridges(bench, setting, root / "untrained", plan.schedule)
-    end = time.monotonic() + 60 * plan.more_minutes
-    # What ships comes first: an estimate without it would be worth nothing.
-    bridge_of_all, tower = bridges.finish(
-        share, plan.schedule.steps, time.monotonic() + 0.45 * (end - time.monotonic())
-    )
-    for name in drawn_pieces(root / "views").keys() & {"7-test"}:
-        bridges.judge_test(
-            bridge_of_all, tower, *load_plain(root / "views", root / "data", name, device)
-        )
-    bridges.judge_splits(share, plan.fold_steps, end)
+    yield _bench(root, device, layers, n_splits, say)
     (out / "finished").write_text(json.dumps({"seconds": time.monotonic() - began}))
     say("finished")
 
 
-def open_bench(
+def _bench(
     root: Path, device: str, layers: Sequence[int], n_splits: int, say: Callable[[str], None]
 ) -> Bench:
     """Waits for the tower and the views, and returns what ways are compared on."""
