@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from kit.desk import IT_IS_REAL, Desk, Picture, image
+from kit.desk import IT_IS_MADE, IT_IS_REAL, Desk, Picture, correction, image
 from kit.extension import ID
 from kit.gallery import FILE
 from kit.overlays import cards, overlays, picker
@@ -89,9 +89,11 @@ def clicked_by_address(desk: Desk, address: str) -> None:
 def test_a_page_with_the_strictest_policy(connected: Desk) -> None:
     picture = connected.show_picture(Content_Security_Policy=STRICT)
     connected.ask()
-    connected.verdict().press(IT_IS_REAL)
-    connected.card("You said: real")
-    assert connected.row(picture)["said"]["label"] == "real"
+    found = connected.verdict()
+    said, label = {IT_IS_REAL: ("real", "real"), IT_IS_MADE: ("AI-made", "fake")}[correction(found)]
+    found.press(correction(found))
+    connected.card(f"You said: {said}")
+    assert connected.row(picture)["said"]["label"] == label
 
 
 def test_a_page_that_covers_the_card_gets_no_correction_from_the_person(connected: Desk) -> None:
@@ -99,7 +101,7 @@ def test_a_page_that_covers_the_card_gets_no_correction_from_the_person(connecte
     picture = connected.show_picture()
     connected.ask()
     found = connected.verdict()
-    x, y = found.middle(found.buttons[IT_IS_REAL])
+    x, y = found.middle(found.buttons[correction(found)])
     connected.page.evaluate(
         """() => {
           const cover = document.createElement("div");
@@ -120,7 +122,7 @@ def test_a_script_presses_nothing(connected: Desk) -> None:
     picture = connected.show_picture()
     connected.ask()
     found = connected.verdict()
-    x, y = found.middle(found.buttons[IT_IS_REAL])
+    x, y = found.middle(found.buttons[correction(found)])
     before = len(connected.history())
     connected.page.evaluate(
         """([x, y]) => {
@@ -233,6 +235,7 @@ def test_a_page_sees_neither_the_token_nor_the_verdict(connected: Desk) -> None:
         verdict.split(" The model")[0],
         "The model (tiny",
         IT_IS_REAL,
+        IT_IS_MADE,
         "attachShadow was called",
     ):
         assert word not in seen

@@ -85,5 +85,10 @@ def image(picture: Picture, more: str = "id=it") -> str:
     return f'<img {more} src="{picture.path}" width=200 height=200>'
 
 
+def correction(found: Overlay) -> str:
+    """Returns a button of a card that contradicts its verdict, whatever the verdict is."""
+    return next(one for one in (IT_IS_REAL, IT_IS_MADE) if one in found.buttons)
+
+
 def has_verdict(text: str) -> bool:
     return "%" in text and "The model" in text
