@@ -42,7 +42,7 @@ def scheduled(
     soon = upkeep.clock() + timedelta(minutes=1)
     scheduler.add_job(upkeep.tidy, "interval", hours=TIDY_EVERY_H, next_run_time=soon, id="tidy")
     every = {"hours": TIDY_EVERY_H, "next_run_time": soon}
-    scheduler.add_job(learning.tidy, "interval", id="tidy crops", **every)
+    scheduler.add_job(learning.crops.tidy, "interval", id="tidy crops", **every)
     scheduler.add_job(learning.tick, "interval", minutes=1, id="learning")
     hour = settings.config.learning.hour
     nightly = {"id": "nightly", "misfire_grace_time": NIGHT_GRACE_S}

@@ -3,7 +3,8 @@
 The learning itself is antifake.trainer.personal, in a process of its own. Imports no torch.
 """
 
-from .learning import Learning, LearningCallbacks
+from .learning import Learning
+from .place import LearningCallbacks, Place
 from .results import (
     Budget,
     Comparison,
@@ -14,7 +15,6 @@ from .results import (
     ReviewQueue,
     Version,
 )
-from .running import Place
 from .versions import Versions
 
 __all__ = [

@@ -15,7 +15,7 @@ from antifake.daemon.store.corrections import NewWord
 from antifake.daemon.worker.judge import lossless
 
 from .pack import Pack, PackWord
-from .running import Place
+from .place import Place
 from .versions import PREFIX
 
 MAX_CROPS_BYTES = 40_000_000

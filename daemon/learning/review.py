@@ -1,12 +1,13 @@
 """Chooses the pictures that the user's word would help most with, at most ten a day."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
 from sqlalchemy.orm import Session
 
-from antifake.daemon.store import history, reviews, similarity
+from antifake.daemon.store import Store, checks, history, reviews, similarity
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
 
@@ -19,7 +20,25 @@ LOOKED_AT = 2_000
 SHARES = {"unsure": 5, "contrary": 3, "new": 2}
 """How many of ten each reason gets, if there are enough; what is left over goes to the others."""
 _WORDS = {"real": "real", "fake": "AI-made", "unsure": "not sure"}
-_Chosen = tuple[Check, str]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the user reviews. Thread-safe."""
+
+    store: Store
+    clock: Callable[[], datetime]
+
+    def today(self) -> ReviewQueue:
+        """Returns the pictures to ask about today, at most ten."""
+        with self.store.reading() as session:
+            return queue(session, self.clock())
+
+    def skip(self, names: Collection[str]) -> None:
+        """Asks about the pictures of these checks no more for 30 days. Raises NotThereError."""
+        with self.store.writing() as session:
+            found = [checks.get(session, name).sha256 for name in names]
+            reviews.skip(session, [one for one in found if one], self.clock())
 
 
 def queue(session: Session, now: datetime) -> ReviewQueue:

@@ -9,9 +9,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +19,14 @@ from antifake.core.bundle import Bundle
 from antifake.core.errors import AntifakeError
 from antifake.core.files import read_capped
 from antifake.core.prompt_file import check_fits, open_prompt
-from antifake.daemon.config import Config
-from antifake.daemon.store import Store, corrections, trainings
-from antifake.daemon.store.crops import CropFiles
+from antifake.daemon.store import corrections, trainings
 from antifake.daemon.store.tables import TrainingState
 from antifake.daemon.store.trainings import Report, Training
 
-from .battery import is_on_battery
+from .place import LearningCallbacks, Place
 from .request import Material, write_request
 from .results import Progress
 from .trainer_process import TrainerProcess
-from .versions import Versions
 
 log = logging.getLogger(__name__)
 
@@ -43,34 +38,6 @@ MAX_REPORT_BYTES = 16 * 2**20
 _PACE_S = 0.2
 _TELL_EVERY_S = 0.5
 _BY_ITSELF = ("nightly", "words")
-
-
-@dataclass(frozen=True)
-class LearningCallbacks:
-    """What learning asks and tells the rest of the daemon."""
-
-    config: Callable[[], Config]
-    put_setting: Callable[[str, Any], object]
-    clock: Callable[[], datetime]
-    tell: Callable[..., None]
-    """Called with the data of an event of the kind "training"."""
-    notice: Callable[[str], None]
-    is_on_battery: Callable[[], bool] = is_on_battery
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a training reads and writes."""
-
-    store: Store
-    versions: Versions
-    crop_files: CropFiles
-    work: Path
-
-    @property
-    def note(self) -> Path:
-        """Holds the process id of the trainer."""
-        return self.work / "trainer.json"
 
 
 class Run:

@@ -9,8 +9,8 @@ from antifake.daemon.store import Store, trainings
 from antifake.daemon.store.tables import Trigger
 from antifake.daemon.store.trainings import AlreadyTrainingError, Training
 
+from .place import LearningCallbacks
 from .results import LearningState
-from .running import LearningCallbacks
 
 log = logging.getLogger(__name__)
 

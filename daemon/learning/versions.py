@@ -8,7 +8,7 @@ from typing import Any
 
 from antifake.core.bundle import PROMPT, Bundle
 from antifake.core.catalog import Home
-from antifake.core.errors import ModelError, UsageError
+from antifake.core.errors import AntifakeError, ModelError, UsageError
 from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.daemon.store import NotThereError
@@ -38,6 +38,13 @@ class Versions:
     def bundle(self) -> Bundle:
         """Raises ModelError."""
         return self.home.bundle(self.model or None)
+
+    def bundle_if_any(self) -> Bundle | None:
+        """Returns None where there is no model that can be opened."""
+        try:
+            return self.bundle()
+        except AntifakeError:
+            return None
 
     def active(self, bundle: Bundle) -> str:
         """Returns the name of the prompt that answers. Raises ModelError."""

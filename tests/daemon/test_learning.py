@@ -93,13 +93,13 @@ def test_a_crop_is_held_for_a_while_and_kept_if_the_user_labels_its_picture(daem
     assert (state["held"]["n"], state["kept"]["n"]) == (3, 1)
     assert state["kept"]["bytes"] > 0
     daemon.send("PATCH", "/settings", {"learning.hold_crops": 1})
-    assert daemon.service.learning.trim_crops() == 2
+    assert daemon.service.learning.crops.trim() == 2
     assert crop_files(daemon) == {judged_[0]["sha256"], judged_[3]["sha256"]}
     daemon.send("PATCH", "/settings", {"learning.hold_days": 0})
-    assert daemon.service.learning.trim_crops() == 1
+    assert daemon.service.learning.crops.trim() == 1
     assert crop_files(daemon) == {judged_[0]["sha256"]}
     daemon.ask("DELETE", f"/checks/{judged_[0]['id']}/label")
-    assert daemon.service.learning.trim_crops() == 1
+    assert daemon.service.learning.crops.trim() == 1
     assert crop_files(daemon) == set()
 
 
@@ -131,21 +131,20 @@ def test_crops_come_page_by_page(daemon):
     assert second["next"] is None
 
 
-def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daemon, monkeypatch):
+def test_files_that_a_killed_daemon_has_left_are_removed_and_others_are_not(daemon):
     check = judged(daemon, 1)
     folder = daemon.places.crops
     left_over = folder / f"{'ab' * 32}.webp"
     part = folder / f".{'cd' * 32}.{'0' * 16}"
     for path in (left_over, part, folder / "mine.webp"):
         path.write_bytes(b"x")
-    learning = daemon.service.learning
-    learning.tidy()
+    kept = daemon.service.learning.crops
+    kept.tidy()
     assert left_over.exists(), "a new file may belong to a check that is being recorded"
-    later = learning._callbacks.clock().replace(year=2100)
-    monkeypatch.setattr(learning, "_callbacks", replace(learning._callbacks, clock=lambda: later))
+    later = kept.clock().replace(year=2100)
     with daemon.service.store.writing() as session:
         crops.note(session, check["sha256"], 1, 2, later)
-    learning.tidy()
+    replace(kept, clock=lambda: later).tidy()
     assert {path.name for path in folder.iterdir()} == {f"{check['sha256']}.webp", "mine.webp"}
     (folder / "mine.webp").unlink()
 

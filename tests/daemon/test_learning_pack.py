@@ -44,7 +44,7 @@ class Profile:
         """Adds a version that was learned here, and puts it into use."""
         prompt = tiny_prompt(seed, base=self.bundle.manifest.fingerprint, **about)
         self.book.add(name, prompt.to_bytes())
-        self.learning.use(name)
+        self.learning.versions.use(name)
 
     def say(self, sha256, label, days=0, *, crop=None):
         now = NOW + timedelta(days=days)
@@ -124,11 +124,11 @@ def test_a_clean_profile_answers_as_the_one_that_was_exported(ours, theirs):
     ours.service.settings.put("learning.false_alarms", 20)
     ours.say(SHA256[0], "fake", crop=webp(1, ours.size))
     ours.say(SHA256[1], "real")
-    data = ours.learning.export_pack(with_crops=True)
-    preview = theirs.learning.preview_pack(data, use=True)
+    data = ours.learning.packs.save(with_crops=True)
+    preview = theirs.learning.packs.preview(data, use=True)
     assert theirs.words() == {}
     assert "personal-0001" not in theirs.prompts()
-    done = theirs.learning.import_pack(data, use=True)
+    done = theirs.learning.packs.take_in(data, use=True)
     assert done == preview
     assert theirs.words() == ours.words()
     assert theirs.learning.state().version.version == ours.learning.state().version.version
@@ -143,10 +143,10 @@ def test_a_clean_profile_answers_as_the_one_that_was_exported(ours, theirs):
 
 def test_no_picture_and_no_note_is_in_a_pack_unless_it_is_asked_for(ours):
     ours.say(SHA256[0], "fake", crop=webp(1, ours.size))
-    data = ours.learning.export_pack(with_crops=False)
+    data = ours.learning.packs.save(with_crops=False)
     assert set(files_of(data)) == {MANIFEST, WORDS}
     assert b"mine" not in b"".join(files_of(data).values())
-    with_crops = ours.learning.export_pack(with_crops=True)
+    with_crops = ours.learning.packs.save(with_crops=True)
     assert f"crops/{SHA256[0]}.webp" in files_of(with_crops)
 
 
@@ -158,7 +158,7 @@ def test_what_was_said_later_counts_on_both_sides(ours, theirs):
     ours.say(SHA256[2], "fake", days=0)
     theirs.say(SHA256[2], "fake", days=1)
     theirs.say(SHA256[2], None, days=2)  # taken back here, later
-    done = theirs.learning.import_pack(ours.learning.export_pack(with_crops=False))
+    done = theirs.learning.packs.take_in(ours.learning.packs.save(with_crops=False))
     assert (done.words_new, done.words_changed, done.words_older) == (0, 1, 2)
     assert theirs.words() == {SHA256[0]: "fake", SHA256[1]: "real"}
 
@@ -167,13 +167,13 @@ def test_a_version_with_a_taken_name_gets_another_and_none_is_overwritten(ours, 
     ours.learned(seed=2)
     theirs.learned(seed=3)
     before = theirs.prompts()
-    done = theirs.learning.import_pack(ours.learning.export_pack(with_crops=False), use=True)
+    done = theirs.learning.packs.take_in(ours.learning.packs.save(with_crops=False), use=True)
     assert done.versions_new == ("personal-0002",)
     after = theirs.prompts()
     assert before.items() <= after.items()
     assert after["personal-0002"] == ours.prompts()["personal-0001"]
     assert theirs.learning.state().version.name == "personal-0002"
-    again = theirs.learning.import_pack(ours.learning.export_pack(with_crops=False))
+    again = theirs.learning.packs.take_in(ours.learning.packs.save(with_crops=False))
     assert (again.versions_new, again.versions_known) == ((), ("personal-0002",))
 
 
@@ -181,7 +181,7 @@ def test_a_crop_that_the_model_could_not_have_seen_is_left_out(ours, theirs):
     ours.say(SHA256[0], "fake", crop=webp(1, ours.size))
     ours.say(SHA256[1], "fake", crop=webp(2, ours.size + 1))
     ours.say(SHA256[2], "fake", crop=b"RIFF no picture at all")
-    done = theirs.learning.import_pack(ours.learning.export_pack(with_crops=True))
+    done = theirs.learning.packs.take_in(ours.learning.packs.save(with_crops=True))
     assert (done.crops, done.crops_refused) == (1, 2)
     files = theirs.learning._place.crop_files
     assert set(files.names()) == {SHA256[0]}
@@ -396,7 +396,7 @@ def clean(tiny_source, tmp_path_factory):
     with profile(root / "a", tiny_source) as ours, profile(root / "b", tiny_source) as theirs:
         ours.learned()
         ours.say(SHA256[0], "fake", crop=webp(1, ours.size))
-        yield theirs, files_of(ours.learning.export_pack(with_crops=True))
+        yield theirs, files_of(ours.learning.packs.save(with_crops=True))
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -405,7 +405,7 @@ def test_a_hostile_pack_is_refused_in_a_sentence_and_changes_nothing(clean, kind
     make, why = HOSTILE[kind]
     before = theirs.prompts(), theirs.words(), theirs.learning.state().version
     data = make(dict(files))
-    for door in (theirs.learning.preview_pack, theirs.learning.import_pack):
+    for door in (theirs.learning.packs.preview, theirs.learning.packs.take_in):
         with pytest.raises(PackError) as refused:
             door(data)
         sentence = str(refused.value)
@@ -418,20 +418,20 @@ def test_a_hostile_pack_is_refused_in_a_sentence_and_changes_nothing(clean, kind
 
 def test_the_honest_pack_is_taken(clean):
     theirs, files = clean
-    found = theirs.learning.preview_pack(zipped(files))
+    found = theirs.learning.packs.preview(zipped(files))
     assert (found.words_new, found.crops, found.versions_new) == (1, 1, ("personal-0001",))
 
 
 def test_a_pack_that_is_too_large_is_not_looked_into(clean):
     theirs, _ = clean
     with pytest.raises(PackError, match="at most"):
-        theirs.learning.preview_pack(bytes(pack.MAX_PACK_BYTES + 1))
+        theirs.learning.packs.preview(bytes(pack.MAX_PACK_BYTES + 1))
 
 
 def test_the_same_content_makes_the_same_pack(ours):
     ours.learned()
     ours.say(SHA256[0], "fake")
-    data = ours.learning.export_pack(with_crops=False)
-    assert data == ours.learning.export_pack(with_crops=False)
+    data = ours.learning.packs.save(with_crops=False)
+    assert data == ours.learning.packs.save(with_crops=False)
     read = pack.read(data, ours.bundle.manifest)
     assert pack.write(replace(read)) == data

@@ -26,6 +26,7 @@ from antifake.core.promptbook import Promptbook
 from antifake.daemon.client import DaemonError, LearningClient
 from antifake.daemon.learning.scheduling import ON_BATTERY, Schedule
 from antifake.daemon.learning.trainer_process import NICE, end_left_over
+from antifake.daemon.learning.words import fingerprint
 from antifake.daemon.store import corrections, trainings
 
 pytestmark = pytest.mark.timeout(within(600))
@@ -271,7 +272,7 @@ def test_only_what_has_changed_since_the_last_training_is_new(daemon):
     daemon.send("PUT", label, {"label": "real"})
     model = daemon.places.home.bundle().manifest.version
     with daemon.service.store.writing() as session:
-        words = learning._fingerprint(corrections.words(session))
+        words = fingerprint(corrections.words(session), one_in=0)
         now = daemon.service.clock()
         one = trainings.begin(session, "cli", model, words, now)
         trainings.finish(session, one.id, "done", "It is better.", now)
@@ -285,7 +286,7 @@ def test_only_what_has_changed_since_the_last_training_is_new(daemon):
 
 
 def test_the_same_version_keeps_its_first_name(daemon):
-    versions, bundle = daemon.service.learning._versions, daemon.places.home.bundle()
+    versions, bundle = daemon.service.learning._place.versions, daemon.places.home.bundle()
     for number in (1, 7):
         versions.book.add(f"personal-{number:04d}", tiny_prompt(number).to_bytes())
     known = versions.files(bundle)["personal-0001"].sha256

@@ -134,9 +134,9 @@ def nothing_to_review(_: World) -> str:
 
 def all_reviewed(here: World) -> str:
     to_review(here)
-    names = [item.entry.check.id for item in here.service.learning.review().items]
+    names = [item.entry.check.id for item in here.service.learning.review.today().items]
     here.service.correct(names[:3], "real", "page")
-    here.service.learning.skip(names[3:])
+    here.service.learning.review.skip(names[3:])
     return "/review"
 
 
@@ -231,11 +231,11 @@ def test_a_limit_of_false_alarms_is_set(here, me):
 
 def test_copies_are_deleted_one_by_one_and_all(here, me):
     copies(here)
-    first, *others = here.service.learning.crops()
+    first, *others = here.service.learning.crops.page()
     assert change(me, "learning/crops", sha256s=[first.sha256]) == "Deleted: 1 copy."
-    assert here.service.learning.crops() == others
+    assert here.service.learning.crops.page() == others
     assert change(me, "learning/crops", sha256s=[]) == "Deleted: 5 copies."
-    assert here.service.learning.crops() == []
+    assert here.service.learning.crops.page() == []
     assert here.service.learning.state().words_real == 3, "what was said stays"
 
 

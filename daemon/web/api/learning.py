@@ -95,7 +95,7 @@ def promote(name: int) -> Response:
 @routes.output(schemas.Versions)
 def get_versions() -> Response:
     """List the versions that can answer: the shipped one, then the newest first"""
-    found = service().learning.versions()
+    found = service().learning.versions.all()
     return jsonify(versions=[serialize.version(one) for one in found])
 
 
@@ -105,7 +105,7 @@ def get_versions() -> Response:
 @routes.output(schemas.Version)
 def use(body: dict[str, Any]) -> Response:
     """Put a version into use"""
-    return jsonify(serialize.version(service().learning.use(body["name"])))
+    return jsonify(serialize.version(service().learning.versions.use(body["name"])))
 
 
 @routes.post("/learning/versions:rollback")
@@ -113,7 +113,7 @@ def use(body: dict[str, Any]) -> Response:
 @routes.output(schemas.Version)
 def roll_back() -> Response:
     """Take the last change of the version back"""
-    return jsonify(serialize.version(service().learning.roll_back()))
+    return jsonify(serialize.version(service().learning.versions.roll_back()))
 
 
 @routes.post("/learning/versions:pin")
@@ -122,7 +122,7 @@ def roll_back() -> Response:
 @routes.output(schemas.Version)
 def pin(body: dict[str, Any]) -> Response:
     """Keep a version in use whatever is learned; null ends that"""
-    return jsonify(serialize.version(service().learning.pin(body["name"])))
+    return jsonify(serialize.version(service().learning.versions.pin(body["name"])))
 
 
 @routes.get("/learning/versions:compare")
@@ -131,7 +131,7 @@ def pin(body: dict[str, Any]) -> Response:
 @routes.output(schemas.Comparison)
 def compare(query: dict[str, Any]) -> Response:
     """Compare two versions"""
-    found = service().learning.compare(query["a"], query["b"])
+    found = service().learning.versions.compare(query["a"], query["b"])
     versions = {"a": serialize.version(found.a), "b": serialize.version(found.b)}
     return jsonify(asdict(found) | versions)
 
@@ -144,7 +144,7 @@ def compare(query: dict[str, Any]) -> Response:
 @routes.output(schemas.Review)
 def get_review() -> Response:
     """Get today's pictures, at most ten, that a label would help most with"""
-    found = service().learning.review()
+    found = service().learning.review.today()
     items = [
         {"check": serialize.check(Answer(one.entry), caller()), "why": one.why}
         for one in found.items
@@ -158,7 +158,7 @@ def get_review() -> Response:
 @routes.output({}, 204)
 def skip(body: dict[str, Any]) -> Response:
     """Ask no more about these pictures for 30 days"""
-    service().learning.skip(body["ids"])
+    service().learning.review.skip(body["ids"])
     return Response(status=204)
 
 
@@ -171,7 +171,7 @@ def skip(body: dict[str, Any]) -> Response:
 @routes.output(FileSchema(type="string", format="binary"), content_type=PACK)
 def get_pack(query: dict[str, Any]) -> Response:
     """Export what the user said, the versions and the budget; crops only with `crops=true`"""
-    data = service().learning.export_pack(with_crops=query["crops"])
+    data = service().learning.packs.save(with_crops=query["crops"])
     headers = {"Content-Disposition": 'attachment; filename="antifake-personal.zip"'}
     return Response(data, headers=headers, content_type=PACK)
 
@@ -183,7 +183,7 @@ def get_pack(query: dict[str, Any]) -> Response:
 def preview_pack(query: dict[str, Any]) -> Response:
     """Tell what a pack would change; nothing is changed"""
     data = request.get_data(cache=False)
-    return jsonify(asdict(service().learning.preview_pack(data, use=query.get("use"))))
+    return jsonify(asdict(service().learning.packs.preview(data, use=query.get("use"))))
 
 
 @routes.post("/learning/pack:import")
@@ -196,7 +196,7 @@ def import_pack(query: dict[str, Any]) -> Response:
     Its version answers afterwards if the shipped one did, or as `use` says.
     """
     data = request.get_data(cache=False)
-    return jsonify(asdict(service().learning.import_pack(data, use=query.get("use"))))
+    return jsonify(asdict(service().learning.packs.take_in(data, use=query.get("use"))))
 
 
 # --- Kept crops ---------------------------------------------------------------------------
@@ -209,8 +209,8 @@ def import_pack(query: dict[str, Any]) -> Response:
 def get_crops(query: dict[str, Any]) -> Response:
     """List the kept crops; `next` is the cursor of the next page"""
     limit = query["limit"]
-    found = service().learning.crops(query.get("cursor"), limit)
-    held, kept = service().learning.crop_stats()
+    found = service().learning.crops.page(query.get("cursor"), limit)
+    held, kept = service().learning.crops.stats()
     return jsonify(
         crops=[serialize.crop(one) for one in found],
         next=found[-1].sha256 if len(found) == limit else None,
@@ -225,4 +225,4 @@ def get_crops(query: dict[str, Any]) -> Response:
 @routes.output(schemas.CropsDeleted)
 def delete_crops(body: dict[str, Any]) -> Response:
     """Delete these crops; null: all. Labels and history stay"""
-    return jsonify(deleted=service().learning.delete_crops(body["sha256s"]))
+    return jsonify(deleted=service().learning.crops.delete(body["sha256s"]))

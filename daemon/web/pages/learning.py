@@ -47,14 +47,14 @@ def training(number: int) -> Response:
 @routes.get("/learning/compare")
 def compare() -> Response:
     a, b = request.args.get("a", ""), request.args.get("b", "")
-    return show("compare.html", how=how, compared=service().learning.compare(a, b))
+    return show("compare.html", how=how, compared=service().learning.versions.compare(a, b))
 
 
 @routes.get("/learning/crops")
 def crops() -> Response:
     after = request.args.get("after") or None
-    found = service().learning.crops(after, CROPS + 1)
-    held, kept = service().learning.crop_stats()
+    found = service().learning.crops.page(after, CROPS + 1)
+    held, kept = service().learning.crops.stats()
     next_ = found[CROPS - 1].sha256 if len(found) > CROPS else None
     return show(
         "crops.html",
@@ -71,7 +71,7 @@ def crops() -> Response:
 @routes.get("/learning/pack")
 def pack() -> Response:
     with_crops = request.args.get("copies") == "yes"
-    data = service().learning.export_pack(with_crops=with_crops)
+    data = service().learning.packs.save(with_crops=with_crops)
     headers = {"Content-Disposition": 'attachment; filename="antifake-personal.zip"'}
     return Response(data, headers=headers, content_type="application/zip")
 
@@ -99,25 +99,25 @@ def promote() -> Response:
 
 @routes.post("/changes/learning/use")
 def use_version() -> Response:
-    found = service().learning.use(body.value("name", str))
+    found = service().learning.versions.use(body.value("name", str))
     return jsonify(said=f"In use from now on: {_named(found)}.")
 
 
 @routes.post("/changes/learning/back")
 def roll_back() -> Response:
-    found = service().learning.roll_back()
+    found = service().learning.versions.roll_back()
     return jsonify(said=f"In use again: {_named(found)}.")
 
 
 @routes.post("/changes/learning/pin")
 def pin_version() -> Response:
-    found = service().learning.pin(body.value("name", str))
+    found = service().learning.versions.pin(body.value("name", str))
     return jsonify(said=f"{_named(found)} stays in use, whatever is learned.")
 
 
 @routes.post("/changes/learning/unpin")
 def unpin() -> Response:
-    service().learning.pin(None)
+    service().learning.versions.pin(None)
     return jsonify(said="From now on a better version takes over.")
 
 
@@ -125,7 +125,7 @@ def unpin() -> Response:
 def delete_crops() -> Response:
     """Deletes the copies of these pictures, or all if none is named."""
     named = body.value("sha256s", list)
-    n = service().learning.delete_crops(body.texts("sha256s") if named else None)
+    n = service().learning.crops.delete(body.texts("sha256s") if named else None)
     return jsonify(said=f"Deleted: {wording.several(n, 'copy', 'copies')}.")
 
 
@@ -133,14 +133,14 @@ def delete_crops() -> Response:
 @requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
 def preview_pack() -> Response:
     """Tells what a pack would change."""
-    found = service().learning.preview_pack(request.get_data(cache=False))
+    found = service().learning.packs.preview(request.get_data(cache=False))
     return jsonify(lines=how.pack_lines(found))
 
 
 @routes.post("/changes/learning/import")
 @requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
 def import_pack() -> Response:
-    found = service().learning.import_pack(request.get_data(cache=False))
+    found = service().learning.packs.take_in(request.get_data(cache=False))
     new = wording.several(found.words_new + found.words_changed, "new answer")
     return jsonify(said=f"The pack is imported: {new}.")
 
@@ -187,7 +187,7 @@ def _contrary(number: int) -> list[tuple[Answer, Answer]]:
 def _versions() -> list[Version]:
     """Returns the version in use, then the others, the newest first."""
     try:
-        found = service().learning.versions()
+        found = service().learning.versions.all()
     except AntifakeError:
         return []
     return sorted(found, key=lambda one: (not one.is_active, -one.at.timestamp() if one.at else 0))

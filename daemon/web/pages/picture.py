@@ -33,7 +33,7 @@ def thumb(name: str) -> Response:
 @routes.get("/review")
 def review() -> Response:
     """Shows the first of today's pictures, or the one that the user comes back to."""
-    queue, at = service().learning.review(), request.args.get("at")
+    queue, at = service().learning.review.today(), request.args.get("at")
     items = {Answer(item.entry).id: item for item in queue.items}
     one = service().get(at) if at else next((Answer(one.entry) for one in queue.items), None)
     why = items[one.id].why if one and one.id in items else None
@@ -42,7 +42,7 @@ def review() -> Response:
 
 @routes.post("/changes/skip")
 def skip() -> Response:
-    service().learning.skip(body.texts("ids"))
+    service().learning.review.skip(body.texts("ids"))
     return jsonify(said=f"Skipped. It is not asked about again for {SKIPPED_FOR.days} days.")
 
 
