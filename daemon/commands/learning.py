@@ -18,6 +18,7 @@ from antifake.core.terminal import (
     progress_bar,
     say,
 )
+from antifake.trainer.personal.stages import STAGES
 
 from .connection import connected, daemon
 from .printing import echo_json, echo_table, local
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from antifake.daemon.client import LearningClient
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_STAGES = {
-    "words": "reading your corrections",
-    "features": "looking at the pictures",
-    "bias": "trying another threshold",
-    "calibration": "trying another calibration",
-    "word": "trying another word",
-    "verdicts": "judging earlier pictures again",
-}
 
 
 def _learning() -> "LearningClient":
@@ -82,7 +75,7 @@ def _waited(asked: "LearningClient", number: int) -> dict[str, Any]:
         nonlocal shown
         draw(done, total)
         if stage != shown and not sys.stderr.isatty():
-            say(f"{_STAGES.get(stage, stage)} ...")
+            say(f"{STAGES.get(stage, stage)} ...")
         shown = stage
 
     with progress_bar("Learning") as draw:
@@ -159,7 +152,7 @@ def _status(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _progress(running: dict[str, Any]) -> str:
-    stage = _STAGES.get(running["stage"], running["stage"])
+    stage = STAGES.get(running["stage"], running["stage"])
     of = f" ({running['done']} of {running['total']})" if running["total"] else ""
     return f"{stage}{of}{', waiting' if running['is_suspended'] else ''}"
 

@@ -123,20 +123,25 @@ class Plan:
     def _sentences(
         self, counts: dict[str, int], new: tuple[str, ...], refused: int
     ) -> Iterator[str]:
-        yield (
-            f"Corrections: {counts['new']} new, {counts['changed']} that replace older ones, "
-            f"{counts['known']} known, {counts['older']} older than yours and left out."
-        )
-        yield f"Crops: {len(self.new_crops) - refused} new."
-        if refused:
-            yield f"{refused} crops are no pictures that the model could have seen."
-        if self.pack.crops_left_out:
-            yield f"{self.pack.crops_left_out} crops had no room in the pack."
-        yield f"Versions: {', '.join(new) if new else 'none that is new'}."
+        if not counts["new"]:
+            yield "It has no answer that is new here."
+        for what, n in (
+            ("New answers", counts["new"]),
+            ("Answers of yours that are replaced by later ones", counts["changed"]),
+            ("Answers left out, because yours are later", counts["older"]),
+            ("Answers that you have already", counts["known"]),
+            ("Copies of pictures", len(self.new_crops) - refused),
+            ("Copies left out, because the model cannot have seen them", refused),
+            ("Copies that had no room in the pack", self.pack.crops_left_out),
+        ):
+            if n:
+                yield f"{what}: {n:,}."
+        if new:
+            yield f"New versions: {', '.join(new)}."
         if self.uses is not None:
-            yield f"{self.uses} answers."
+            yield f"In use afterwards: {self.uses}."
         if self.one_in is not None:
-            yield f"Budget: at most 1 in {self.one_in} of your real pictures."
+            yield f"False alarms: at most 1 in {self.one_in:,} of your real pictures."
 
 
 def plan(place: Place, bundle: Bundle, found: Pack, one_in: int, *, use: bool | None) -> Plan:

@@ -8,6 +8,7 @@ from antifake.core.bundle import Bundle
 from antifake.daemon.store import corrections, crops, trainings
 from antifake.daemon.store.corrections import Word
 from antifake.daemon.store.trainings import Training
+from antifake.trainer.personal.needed import needed
 
 from . import words
 from .place import Place
@@ -38,7 +39,7 @@ class Readiness:
     @cached_property
     def needed(self) -> str | None:
         """Returns what is missing before anything can be learned, in a sentence."""
-        return words.needed(words.grouped(self.usable))
+        return needed(words.grouped(self.usable))
 
     @property
     def objection(self) -> str | None:

@@ -8,10 +8,6 @@ from antifake.core import Label
 from antifake.daemon.store import similarity
 from antifake.daemon.store.corrections import Word
 
-MINIMUM = 10
-"""So many pictures of each class are needed, near-copies counted once."""
-_NAMES = {"real": "real", "fake": "AI-made"}
-
 
 def fingerprint(words: Sequence[Word], one_in: int) -> str:
     """Returns a hash of all that a training depends on, besides the model."""
@@ -55,13 +51,3 @@ def _groups(hashes: Sequence[int]) -> int:
             left -= alike
             near += alike
     return n
-
-
-def needed(groups: Counter[Label]) -> str | None:
-    """Returns what is missing before anything can be learned, or None."""
-    missing = {label: MINIMUM - groups[label] for label in ("real", "fake")}
-    parts = [f"{n} more {_NAMES[label]}" for label, n in missing.items() if n > 0]
-    if not parts:
-        return None
-    is_one = sum(max(0, n) for n in missing.values()) == 1
-    return f"{' and '.join(parts)} {'picture is' if is_one else 'pictures are'} needed."

@@ -350,7 +350,7 @@ def test_a_pack_is_saved_and_imported_elsewhere_after_a_preview(
         page = desk.open("/learning")
         page.set_input_files("#pack", file)
         preview = page.get_by_role("dialog")
-        expect(preview).to_contain_text("New: 5 answers.")
+        expect(preview).to_contain_text("New answers: 5.")
         expect(preview).to_contain_text("Copies of pictures: 5.")
         shoot(page, "learning-import")
         preview.get_by_role("button", name="Leave it").click()

@@ -4,6 +4,8 @@ The daemon starts it as a process of its own. It reads crops, fits a few candida
 one gate and writes a report, and the candidate if there is one. It changes nothing that is in use.
 
     request     what is asked for
+    stages      what it is doing, for people
+    needed      how many pictures it takes
     pictures    crops, their features, and which of them show the same photograph
     candidates  a threshold, a calibration, a word: the cheapest first
     gate        whether a candidate may replace the prompt in use, in words

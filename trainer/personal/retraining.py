@@ -28,6 +28,7 @@ from antifake.trainer.base_set.rows import BaseRows, base_rows, replayed
 from . import gate
 from .candidates import REPLAY, Material
 from .flips import answer_flips, judged_again
+from .needed import needed
 from .pictures import Grouped, KeptFeatures, Progress, Seen, grouped, see
 from .report import AnswerCounts, Flips, Report
 from .request import Request
@@ -35,9 +36,6 @@ from .trials import Known, Trial, label_of, right_before, trials
 
 CANDIDATE = "candidate.safetensors"
 REPORT = "report.json"
-
-ENOUGH = 10
-"""Pictures needed of each class, near-duplicates counted once."""
 
 
 @dataclass(frozen=True)
@@ -206,16 +204,11 @@ def count(request: Request, looked: Looked) -> AnswerCounts:
 
 def too_few(looked: Looked) -> str | None:
     """Returns what is missing, in a sentence; None: there is enough to learn from."""
-    missing = []
     is_fake = np.array([one.sample.is_fake for one in looked.seen], bool)
-    for label, what in ((False, "real"), (True, "AI-made")):
-        chosen = (is_fake == label) & looked.groups.is_clear
-        if (short := ENOUGH - len(np.unique(looked.groups.groups[chosen]))) > 0:
-            missing.append(f"{short} more {what}")
-    if not missing:
-        return None
-    verb = "picture is" if missing in (["1 more real"], ["1 more AI-made"]) else "pictures are"
-    return f"{' and '.join(missing)} {verb} needed; copies of one picture count once."
+    groups, is_clear = looked.groups.groups, looked.groups.is_clear
+    real, fake = (len(np.unique(groups[is_clear & (is_fake == label)])) for label in (False, True))
+    missing = needed({"real": real, "fake": fake})
+    return missing and f"{missing} Copies of one picture count once."
 
 
 def signed(best: Trial, material: Material) -> SoftPrompt:

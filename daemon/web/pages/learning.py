@@ -9,6 +9,7 @@ from antifake.daemon.learning import Flip, Version
 from antifake.daemon.service import Answer
 from antifake.daemon.web.context import service
 from antifake.daemon.web.guards import MAX_FILE_BYTES, requires_session
+from antifake.trainer.personal.needed import MINIMUM
 
 from . import body, wording
 from . import learning_wording as how
@@ -134,7 +135,7 @@ def delete_crops() -> Response:
 def preview_pack() -> Response:
     """Tells what a pack would change."""
     found = service().learning.packs.preview(request.get_data(cache=False))
-    return jsonify(lines=how.pack_lines(found))
+    return jsonify(lines=[wording.inert(one) for one in found.sentences])
 
 
 @routes.post("/changes/learning/import")
@@ -167,6 +168,7 @@ def _everything() -> dict[str, Any]:
         "contrary": _contrary(last.id) if last else [],
         "advice": _advice(versions),
         "shown_most": SHOWN,
+        "minimum": MINIMUM,
         "active": now.version,
         "settings": config.learning,
         "no_model": None if versions else _NO_MODEL,

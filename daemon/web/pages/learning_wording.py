@@ -7,21 +7,11 @@ from typing import Any
 
 from antifake.daemon.config.settings import Learning as Settings
 from antifake.daemon.learning import Flip, LearningState, Progress, Version
-from antifake.daemon.learning import words as needs
-from antifake.daemon.learning.merging import Merge
 from antifake.daemon.store.trainings import Training
+from antifake.trainer.personal.stages import STAGES
 
-from .wording import inert, local, several, when
+from .wording import local, several, when
 
-STAGES = {
-    "words": "Gathering your pictures",
-    "loading": "Loading the model",
-    "features": "Looking at your pictures",
-    "bias": "Trying to move the line between real and AI-made",
-    "calibration": "Trying to move the line, and how sure it is",
-    "word": "Trying to learn more of what AI-made pictures look like",
-    "verdicts": "Comparing with earlier verdicts",
-}
 KINDS = {
     "shipped": "It has learned nothing from you.",
     "imported": "Not learned on this computer.",
@@ -42,7 +32,6 @@ TRIGGERS = {
     "tray": "from the tray",
     "api": "by another program",
 }
-MINIMUM = needs.MINIMUM
 BUDGETS = (0, 10, 20, 50, 100)
 FEW = 3
 """A kind with fewer answers than a third of the other one is worth a remark."""
@@ -230,25 +219,6 @@ def flip_titles(*, is_used: bool) -> list[tuple[str, str, str]]:
 
 def by_kind(flips: Sequence[Flip], kind: str) -> list[Flip]:
     return [one for one in flips if one.kind == kind]
-
-
-def pack_lines(merge: Merge) -> list[str]:
-    """Returns what the import of a pack changes, in sentences."""
-    new, changed = several(merge.words_new, "answer"), several(merge.words_changed, "answer")
-    found = [
-        f"New: {new}." if merge.words_new else "It has no answer that is new here.",
-        f"Replaced by later ones: {changed} of yours." if merge.words_changed else "",
-        f"Left out, because yours are later: {several(merge.words_older, 'answer')}."
-        if merge.words_older
-        else "",
-        f"Copies of pictures: {merge.crops:,}." if merge.crops else "",
-        f"Versions: {', '.join(merge.versions_new)}." if merge.versions_new else "",
-        f"In use afterwards: {merge.uses}." if merge.uses else "",
-        f"False alarms: at most 1 in {merge.one_in:,} of your real pictures."
-        if merge.one_in
-        else "",
-    ]
-    return [inert(line) for line in found if line]
 
 
 def budgets(now: int) -> list[int]:
