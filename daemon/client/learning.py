@@ -41,6 +41,9 @@ class LearningClient:
     def flips(self, number: int) -> list[Json]:
         return list(self.client.get(f"/learning/trainings/{number}/flips")["flips"])
 
+    def contradictions(self, number: int) -> list[list[Json]]:
+        return list(self.client.get(f"/learning/trainings/{number}/contradictions")["groups"])
+
     def cancel(self, number: int) -> Json:
         return dict(self.client.post(f"/learning/trainings/{number}/cancel"))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from antifake.daemon.client import LearningClient
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_LABELS = {"real": "real", "fake": "AI-made", "unsure": "cannot tell", None: "?"}
 
 
 def _learning() -> "LearningClient":
@@ -190,13 +191,12 @@ def flips(training: int, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    words = {"real": "real", "fake": "AI-made", "unsure": "cannot tell", None: "?"}
     rows = [
         [
             one["kind"],
             one["check"]["id"],
-            words[one["before"]],
-            words[one["after"]],
+            _LABELS[one["before"]],
+            _LABELS[one["after"]],
             one["check"]["name"],
         ]
         for one in found
@@ -205,6 +205,30 @@ def flips(training: int, as_json: bool) -> None:
         echo_table(["WHAT", "ID", "BEFORE", "AFTER", "PICTURE"], rows)
     else:
         say("No verdict changes.")
+
+
+@learning.command("contradictions")
+@click.argument("training", type=int, metavar="TRAINING")
+@json_option
+def contradictions(training: int, as_json: bool) -> None:
+    """List pictures that look the same and of which you said different things.
+
+    A training leaves them out until you say which is right.
+    """
+    with _asking() as asked:
+        found = asked.contradictions(training)
+    if as_json:
+        echo_json(found)
+    elif found:
+        rows = [
+            [number, one["id"], _LABELS[one["label"]], one["name"]]
+            for number, group in enumerate(found, 1)
+            for one in group
+        ]
+        echo_table(["GROUP", "ID", "YOU SAID", "PICTURE"], rows)
+        say("Say which is right with `antifake label ID real` or `ai`.")
+    else:
+        say("Nothing that you said contradicts itself.")
 
 
 @learning.command("cancel")

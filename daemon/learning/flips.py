@@ -1,4 +1,4 @@
-"""The flip report of a training: which of the user's pictures its prompt judges otherwise."""
+"""What a training shows: pictures that its prompt judges otherwise, and those that it left out."""
 
 from typing import Any, cast, get_args
 
@@ -32,21 +32,19 @@ def of(session: Session, training: Training) -> list[Flip]:
     return flips
 
 
-def contradictions(
-    session: Session, training: Training
-) -> list[tuple[history.Entry, history.Entry]]:
-    """Returns pairs of near-copies that a training left out: the user said different things.
+def contradictions(session: Session, training: Training) -> list[list[history.Entry]]:
+    """Returns groups of near-copies that a training left out: the user said different things.
 
-    Leaves out those that the user has decided since.
+    Leaves out groups that the user has decided since, and pictures without a word.
     """
     found = (training.report or {}).get("words")
-    pairs = found.get("contradictions") if isinstance(found, dict) else None
+    groups = found.get("contradictions") if isinstance(found, dict) else None
     entries = []
-    for pair in pairs if isinstance(pairs, list) else []:
-        both = history.entries(session, checks.last_of(session, _texts(pair)))
-        labels = {one.correction.label for one in both if one.correction}
-        if len(both) == len(labels) == 2:
-            entries.append((both[0], both[1]))
+    for group in groups if isinstance(groups, list) else []:
+        every = history.entries(session, checks.last_of(session, _texts(group)))
+        said = [one for one in every if one.correction and one.correction.label != "unsure"]
+        if len({one.correction.label for one in said if one.correction}) > 1:
+            entries.append(said)
     return entries
 
 

@@ -189,8 +189,8 @@ class Learning:
         with self.store.reading() as session:
             return flips.of(session, trainings.get(session, number))
 
-    def contradictions(self, number: int) -> list[tuple[Entry, Entry]]:
-        """Returns pairs that look alike and that the user said different things of."""
+    def contradictions(self, number: int) -> list[list[Entry]]:
+        """Returns groups that look alike and that the user said different things of."""
         with self.store.reading() as session:
             return flips.contradictions(session, trainings.get(session, number))
 

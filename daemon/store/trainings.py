@@ -174,14 +174,14 @@ def _without(value: Any, gone: Collection[str]) -> Any:
         return {key: _without(one, gone) for key, one in value.items()}
     if not isinstance(value, list):
         return value
-    return [_without(one, gone) for one in value if not _names(one, gone)]
+    left = [_without(one, gone) for one in value if not _names(one, gone)]
+    # A list in a list is a group of pictures that contradict each other, which takes two.
+    return [one for one in left if not isinstance(one, list) or len(one) > 1]
 
 
 def _names(value: Any, gone: Collection[str]) -> bool:
     if isinstance(value, dict):
         return any(isinstance(one, str) and one in gone for one in value.values())
-    if isinstance(value, list):
-        return any(_names(one, gone) for one in value)
     return isinstance(value, str) and value in gone
 
 

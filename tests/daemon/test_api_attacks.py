@@ -308,6 +308,7 @@ SCOPES = {
     "GET /api/v1/learning/trainings": {"read"},
     "GET /api/v1/learning/trainings/<int:name>": {"read"},
     "GET /api/v1/learning/trainings/<int:name>/flips": {"read"},
+    "GET /api/v1/learning/trainings/<int:name>/contradictions": {"read"},
     "GET /api/v1/learning/review": {"read"},
     "GET /api/v1/learning/crops": {"read"},
     "GET /api/v1/learning/versions": {"read"},

@@ -367,6 +367,7 @@ NEEDS = [
     ("POST", "/learning/trainings", set()),
     ("GET", "/learning/trainings/1", {"read"}),
     ("GET", "/learning/trainings/1/flips", {"read"}),
+    ("GET", "/learning/trainings/1/contradictions", {"read"}),
     ("POST", "/learning/trainings/1/cancel", set()),
     ("POST", "/learning/trainings/1/promote", set()),
     ("GET", "/learning/versions", {"read"}),

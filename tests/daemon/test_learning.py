@@ -201,6 +201,7 @@ def test_without_trainings_their_addresses_say_so(daemon):
     for method, path in (
         ("GET", "/learning/trainings/1"),
         ("GET", "/learning/trainings/1/flips"),
+        ("GET", "/learning/trainings/1/contradictions"),
         ("POST", "/learning/trainings/1/cancel"),
         ("POST", "/learning/trainings/1/promote"),
     ):
@@ -326,6 +327,37 @@ def test_a_picture_whose_crop_is_gone_is_read_again_if_its_file_is_unchanged(dae
     assert material.has(words) == {sha256}
 
 
+def reported(daemon, report: dict) -> int:
+    """Records a training with this report. Returns its number."""
+    with daemon.service.store.writing() as session:
+        one = trainings.begin(session, "cli", "tiny@1", "00" * 32, daemon.service.clock())
+        trainings.reported(session, one.id, report, None)
+        trainings.finish(session, one.id, "done", "No.", daemon.service.clock())
+    return one.id
+
+
+def test_a_group_that_contradicts_itself_is_listed_once_until_it_is_decided(daemon):
+    copies = [judged(daemon, seed) for seed in range(4)]
+    said = [(one["id"], "fake" if seed in (1, 2) else "real") for seed, one in enumerate(copies)]
+    for name, says in said:
+        label(daemon, {"id": name}, says)
+    group = [one["sha256"] for one in copies]
+    number = reported(daemon, {"outcome": "nothing", "words": {"contradictions": [group]}})
+    path = f"/learning/trainings/{number}"
+
+    def listed():
+        groups = daemon.get(f"{path}/contradictions").json["groups"]
+        return [[(one["id"], one["label"]) for one in found] for found in groups]
+
+    assert listed() == [said]
+    daemon.ask("DELETE", f"/checks/{copies[0]['id']}")
+    assert listed() == [said[1:]], "the others still contradict each other"
+    report = daemon.get(path).json["report"]
+    assert report["words"]["contradictions"] == [group[1:]]
+    label(daemon, copies[3], "unsure")
+    assert listed() == []
+
+
 def test_a_forgotten_picture_is_in_no_report(daemon):
     check, other = judged(daemon, 1), judged(daemon, 2)
     verdict = {
@@ -342,11 +374,8 @@ def test_a_forgotten_picture_is_in_no_report(daemon):
             "judged": 2,
         },
     }
-    with daemon.service.store.writing() as session:
-        one = trainings.begin(session, "cli", "tiny@1", "00" * 32, daemon.service.clock())
-        trainings.reported(session, one.id, report, None)
-        trainings.finish(session, one.id, "done", "No.", daemon.service.clock())
-    flips = daemon.get(f"/learning/trainings/{one.id}/flips").json["flips"]
+    number = reported(daemon, report)
+    flips = daemon.get(f"/learning/trainings/{number}/flips").json["flips"]
     assert [(flip["check"]["id"], flip["kind"]) for flip in flips] == [
         (check["id"], "mended"),
         (other["id"], "mended"),
@@ -354,7 +383,7 @@ def test_a_forgotten_picture_is_in_no_report(daemon):
     assert flips[0]["before"] == "real"
     assert flips[0]["p_after"] == 0.9
     daemon.ask("DELETE", f"/checks/{check['id']}")
-    left = daemon.get(f"/learning/trainings/{one.id}").json["report"]
+    left = daemon.get(f"/learning/trainings/{number}").json["report"]
     assert left["words"]["contradictions"] == []
     assert left["flips"]["mended"] == [other["sha256"]]
     assert [verdict["id"] for verdict in left["flips"]["verdicts"]] == [other["id"]]

@@ -12,7 +12,7 @@ from kit.daemon import tiny_home_in
 from antifake.core.promptbook import Promptbook
 from antifake.daemon import app, instance
 from antifake.daemon.places import places
-from antifake.daemon.store import checks, corrections, crops, open_store
+from antifake.daemon.store import checks, corrections, crops, open_store, trainings
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.crops import CropFiles
@@ -70,6 +70,23 @@ def test_the_state_is_shown():
     assert "not now     9 more real and 9 more AI-made pictures are needed." in text
     assert "2 (0.0 MB) kept with your corrections, 1 (0.0 MB) held" in text
     assert as_json()["words_real"] == 1
+
+
+@pytest.mark.usefixtures("way")
+def test_pictures_that_contradict_each_other_are_listed_by_group(where):
+    hashes = [hashlib.sha256(bytes([number])).hexdigest() for number in range(2)]
+    report = {"outcome": "nothing", "reason": "No.", "words": {"contradictions": [hashes]}}
+    with open_store(where.database, NOW) as store, store.writing() as session:
+        number = trainings.begin(session, "cli", "tiny@1", "00" * 32, NOW).id
+        trainings.reported(session, number, report, None)
+        trainings.finish(session, number, "done", "No.", NOW)
+    (group,) = as_json("contradictions", str(number))
+    assert [one["label"] for one in group] == ["real", "fake"]
+    lines = shown("contradictions", str(number)).splitlines()
+    assert [line.split()[0] for line in lines] == ["GROUP", "1", "1"]
+    assert "AI-made" in lines[2]
+    antifake("label", group[0]["id"], "ai")
+    assert "contradicts itself" in antifake("learning", "contradictions", str(number)).output
 
 
 @pytest.mark.usefixtures("where")

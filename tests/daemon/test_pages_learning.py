@@ -249,11 +249,15 @@ def test_copies_come_page_by_page(here, me):
 
 def test_contradictions_are_shown_until_they_are_decided(here, me):
     found = answer(here, 14, 12)
-    trained(here, "done", "Nothing.", report("nothing", "Nothing.", [found[0], found[-1]]))
+    copies = [*found[:2], found[-1]]
+    trained(here, "done", "Nothing.", report("nothing", "Nothing.", copies))
     title = "You said different things of pictures that look the same"
     for path in ("/learning", "/learning/trainings/1"):
-        assert title in me.get(path).text
-    here.service.correct([found[0].id], "fake", "page")
+        text = me.get(path).text
+        text = text[text.index(title) :]
+        (group,) = re.findall(r"<li>(.*?)</li>", text[: text.index("</ul>")], re.DOTALL)
+        assert [group.count(f"answered-{n:03d}.jpg</bdi>") for n in (0, 1, 25)] == [1, 1, 1]
+    here.service.correct([one.id for one in copies[:2]], "fake", "page")
     for path in ("/learning", "/learning/trainings/1"):
         assert title not in me.get(path).text
 

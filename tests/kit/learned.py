@@ -120,7 +120,7 @@ def report(
         "reason": reason,
         "chosen": None if outcome == "nothing" else "calibration",
         "candidates": tried,
-        "words": {"contradictions": [[names[0], names[-1]]]},
+        "words": {"contradictions": [[*names[:2], names[-1]]]},
         "flips": {
             "broken": names[:1],
             "mended": names[1:],

@@ -96,8 +96,8 @@ class Grouped:
 
     groups: np.ndarray
     """int [n], the same number for near-duplicates"""
-    contradictions: list[tuple[str, str]]
-    """Pairs of sha256, one called real and one AI-made, in groups with both labels."""
+    contradictions: list[list[str]]
+    """The groups with both labels, each the sha256 of its answers: real ones, then AI-made ones."""
 
     @property
     def is_clear(self) -> np.ndarray:
@@ -121,7 +121,7 @@ def grouped(seen: Sequence[Seen], *, by_content: bool) -> Grouped:
         reals = [samples[i].sha256 for i in members if not samples[i].is_fake]
         fakes = [samples[i].sha256 for i in members if samples[i].is_fake]
         if reals and fakes:
-            contradictions += [(real, fake) for real in reals for fake in fakes]
+            contradictions.append([*reals, *fakes])
         else:
             groups[members] = number
     return Grouped(groups, sorted(contradictions))

@@ -20,7 +20,8 @@ class AnswerCounts:
     fake: int
     groups: int
     """Pictures, if near-duplicates count once."""
-    contradictions: list[tuple[str, str]]
+    contradictions: list[list[str]]
+    """Groups of near-duplicates that have both labels, each the sha256 of its answers."""
     counted_once: int
     """Answers that only repeat another one of their group."""
     unreadable: int = 0

@@ -71,6 +71,19 @@ def get_flips(name: int) -> Response:
     return jsonify(flips=[serialize.flip(one, caller()) for one in found])
 
 
+@routes.get("/learning/trainings/<int:name>/contradictions")
+@requires("read")
+@routes.output(schemas.Contradictions)
+def get_contradictions(name: int) -> Response:
+    """Get the groups of near-copies that it left out, because the user said both real and AI-made
+
+    Groups that the user has decided since are not among them.
+    """
+    found = service().learning.contradictions(name)
+    groups = [[serialize.check(Answer(one), caller()) for one in group] for group in found]
+    return jsonify(groups=groups)
+
+
 @routes.post("/learning/trainings/<int:name>/cancel")
 @requires("admin")
 @routes.output(schemas.Training)

@@ -183,6 +183,10 @@ class Flips(Schema):
     flips = List(Nested(Flip))
 
 
+class Contradictions(Schema):
+    groups = List(List(Nested(CheckAmong)))
+
+
 class ReviewItem(Schema):
     check = Nested(CheckAmong)
     why = String()

@@ -181,9 +181,8 @@ def _grouped(flips: list[Flip]) -> dict[str, list[tuple[Flip, Answer]]]:
     return {kind: [(one, Answer(one.entry)) for one in how.by_kind(flips, kind)] for kind in kinds}
 
 
-def _contrary(number: int) -> list[tuple[Answer, Answer]]:
-    pairs = service().learning.contradictions(number)
-    return [(Answer(one), Answer(other)) for one, other in pairs]
+def _contrary(number: int) -> list[list[Answer]]:
+    return [[Answer(one) for one in group] for group in service().learning.contradictions(number)]
 
 
 def _versions() -> list[Version]:

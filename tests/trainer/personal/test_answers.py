@@ -94,10 +94,19 @@ def test_thirty_crops_of_one_photo_are_one_picture_and_never_part():
 def test_a_picture_with_both_labels_is_shown_and_not_learned_from():
     same = large(1)
     lighter = (same // 2 * 2 + 1).astype(np.uint8)
-    pictures = [seen(1, False, same), seen(2, True, lighter), seen(3, True, large(3))]
-    found = grouped(pictures, by_content=False)
-    assert found.contradictions == [(f"{1:064}", f"{2:064}")]
-    assert found.is_clear.tolist() == [False, False, True]
+    copies = [
+        seen(number, is_fake, pixels)
+        for number, is_fake, pixels in [
+            (1, False, same),
+            (2, True, lighter),
+            (3, True, same),
+            (4, False, lighter),
+        ]
+    ]
+    found = grouped([*copies, seen(5, True, large(3))], by_content=False)
+    real, fake = [f"{1:064}", f"{4:064}"], [f"{2:064}", f"{3:064}"]
+    assert found.contradictions == [[*real, *fake]], "one group, not each real one with each other"
+    assert found.is_clear.tolist() == [False] * 4 + [True]
 
 
 def test_the_flips_are_those_that_a_detector_finds_by_itself(person, tmp_path):
