@@ -158,6 +158,39 @@ def test_answers_of_which_half_are_wrong_are_not_promoted(person, tmp_path):
     assert "own pictures" in report.reason or "other pictures" in report.reason
 
 
+def accuracy(person, prompt):
+    """Returns the share of pictures of the person's kind, never answered, judged correctly."""
+    detector, _ = detector_of(person.home.bundle(), Promptbook(person.home.prompts), prompt)
+    looks = [number % 2 == 1 for number in range(100)]
+    crops = [shapes(200 + number, looks_fake=one) for number, one in enumerate(looks)]
+    judged = [one.p_fake > 0.5 for one in detector.judge(crops)]
+    return np.mean(np.array(judged) == looks)
+
+
+def test_answers_of_which_a_tenth_are_wrong_do_no_harm(person, tmp_path):
+    """Wrong ones of both classes, or all of one: refused with the reason, or no worse elsewhere."""
+    base = tiny_base_set(person.home, person.home.bundle())
+    promoted = []
+    for which, is_wrong in {
+        "both": lambda number: number // 2 % 10 == 0,
+        "real": lambda number: number % 10 == 0,
+        "fake": lambda number: number % 10 == 1,
+    }.items():
+        person.words.clear()
+        for number in range(60):
+            looks = number % 2 == 1
+            label = "fake" if looks != is_wrong(number) else "real"
+            person.answers([number], label, looks_fake=looks)
+        report = person.retrain(tmp_path / which, base)
+        if report.outcome == "promote":
+            promoted.append(str(tmp_path / which / "candidate.safetensors"))
+        else:
+            assert any(why in report.reason for why in ("own pictures", "other pictures", "needed"))
+    assert promoted, "it is mended in spite of them, at least where they are of both classes"
+    before = accuracy(person, "first")
+    assert all(accuracy(person, prompt) >= before for prompt in promoted)
+
+
 def test_answers_of_one_class_are_not_learned_from(person, tmp_path):
     person.answers(range(30), "fake", looks_fake=True)
     report = person.retrain(tmp_path / "out")
