@@ -208,7 +208,11 @@ def _form_of(name: str) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Erase these pictures: all their checks, your labels, thumbnails and old backups."""
+    """Erase these pictures: all their checks, your labels, thumbnails and old backups.
+
+    A version that has learned from them keeps a hash of each and what you said of it, but no
+    picture; the next training learns without them.
+    """
     if not yes:
         click.confirm(
             f"Forget {len(names)} for ever, with the backups that know them?", abort=True, err=True

@@ -266,6 +266,8 @@ def test_forgotten_pictures_are_gone_from_the_flip_report(here, me):
     promoted(here)
     assert "answered-002.jpg" in me.get("/learning/trainings/1").text
     check = next(one.id for one in here.service.page(Filter(text="answered-002"))[0])
+    said = "keeps a hash of each and what you said of it, but no picture"
+    assert said in me.get(f"/picture/{check}").text
     here.service.forget([check])
     assert "answered-002.jpg" not in me.get("/learning/trainings/1").text
 

@@ -119,7 +119,10 @@ def undo_labels(body: dict[str, Any]) -> Response:
 @requires("admin")
 @routes.output({}, 204)
 def forget_check(name: str) -> Response:
-    """Erase all data of this picture"""
+    """Erase all data of this picture
+
+    A version that has learned from it keeps its hash and label; the next training does without.
+    """
     service().get(name)
     service().forget([name])
     return Response(status=204)
@@ -130,7 +133,10 @@ def forget_check(name: str) -> Response:
 @routes.input(schemas.Ids, arg_name="body")
 @routes.output(schemas.Forgotten)
 def forget_many(body: dict[str, Any]) -> Response:
-    """Erase all data of these pictures"""
+    """Erase all data of these pictures
+
+    A version that has learned from them keeps hashes and labels; the next training does without.
+    """
     return jsonify(forgotten=service().forget(body["ids"]))
 
 
