@@ -27,7 +27,9 @@ from antifake.daemon.client import DaemonError, LearningClient
 from antifake.daemon.learning.scheduling import ON_BATTERY, Schedule
 from antifake.daemon.learning.trainer_process import NICE, end_left_over
 from antifake.daemon.learning.words import fingerprint
-from antifake.daemon.store import corrections, trainings
+from antifake.daemon.store import checks, corrections, trainings
+from antifake.daemon.store.checks import Finding
+from antifake.trainer.personal.stages import STAGES
 
 pytestmark = pytest.mark.timeout(within(600))
 EACH = 11
@@ -181,40 +183,51 @@ def test_a_killed_trainer_is_reported_and_the_next_training_works(root):
         learning.cancel(again["id"])
 
 
-@pytest.mark.parametrize("stage", ["words", "features", "word"])
-def test_a_killed_daemon_reports_the_training_and_the_old_prompt_goes_on(root, stage):
-    with running(root) as daemon:
-        asked = daemon.ready()
-        before = LearningClient(asked).state()["version"]["version"]
-        learning, training = started(asked)
+def kill_in(daemon, asked, stage: str) -> tuple[dict, list[psutil.Process]]:
+    """Kills the daemon once a training is in that stage, or past it. Returns it and its trainer."""
+    learning, training = started(asked)
+    order = list(STAGES)
 
-        def has_come():
-            now = learning.state()["running"]
-            return now is None or stage in ("words", now["stage"])
+    def has_come():
+        now = learning.state()["running"]
+        return now is None or order.index(now["stage"]) >= order.index(stage)
 
-        eventually(has_come, 120)
-        left = trainers(daemon.process.pid)
-        # As it stands while pictures are judged: it notices nothing. Before it is noted, nobody
-        # suspends it, and it ends by itself when it has nobody to tell its progress to.
-        for one in left if (daemon.places.training / "trainer.json").exists() else []:
-            with suppress(psutil.Error):
-                one.suspend()
-        daemon.stop(signal.SIGKILL)
-    with running(root) as daemon:
-        asked = daemon.ready()
-        learning = LearningClient(asked)
-        eventually(
-            lambda: (
-                not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in left)
-            )
-        )
-        found = learning.training(training["id"])
-        if found["state"] != "done":  # it was over just before the kill
-            assert found["state"] == "interrupted"
-            assert any("A training was interrupted" in one for one in asked.state()["notices"])
-        assert learning.state()["running"] is None
-        assert learning.state()["version"]["version"] == before
-        assert post(asked, png(1))["prompt"] == before
+    eventually(has_come, 120)
+    left = trainers(daemon.process.pid)
+    # As it stands while pictures are judged: it notices nothing. Before it is noted, nobody
+    # suspends it, and it ends by itself when it has nobody to tell its progress to.
+    for one in left if (daemon.places.training / "trainer.json").exists() else []:
+        with suppress(psutil.Error):
+            one.suspend()
+    daemon.stop(signal.SIGKILL)
+    return training, left
+
+
+def has_ended(one: psutil.Process) -> bool:
+    return not one.is_running() or one.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_daemon_reports_the_training_and_the_old_prompt_goes_on(root):
+    training, left, before = None, [], None
+    for number, stage in enumerate(("words", "features", "word", None)):
+        with running(root) as daemon:
+            asked = daemon.ready()
+            learning = LearningClient(asked)
+            if training is not None:
+                eventually(lambda left=left: all(map(has_ended, left)))
+                found = learning.training(training["id"])
+                if found["state"] != "done":  # it was over just before the kill
+                    assert found["state"] == "interrupted"
+                    assert any(
+                        "A training was interrupted" in one for one in asked.state()["notices"]
+                    )
+                assert learning.state()["running"] is None
+                assert learning.state()["version"]["version"] == before
+                assert post(asked, png(number))["prompt"] == before
+            if stage is not None:
+                before = learning.state()["version"]["version"]
+                learning.set_budget(100 + number)  # so that there is always something to learn
+                training, left = kill_in(daemon, asked, stage)
 
 
 # --- Killed between two steps of the end ----------------------------------------------------
@@ -265,10 +278,11 @@ def test_a_version_that_was_in_use_already_is_recorded_as_such(daemon):
 
 
 def test_only_what_has_changed_since_the_last_training_is_new(daemon):
-    daemon.wait_for_model()
     learning = daemon.service.learning
-    check = daemon.check(png(1)).json
-    label = f"/checks/{check['id']}/label"
+    finding = Finding(source="api", label="real", p_fake=0.1, sha256="ab" * 32)
+    with daemon.service.store.writing() as session:
+        check = checks.add(session, finding, daemon.service.clock())
+    label = f"/checks/{check.id}/label"
     daemon.send("PUT", label, {"label": "real"})
     model = daemon.places.home.bundle().manifest.version
     with daemon.service.store.writing() as session:
@@ -279,7 +293,7 @@ def test_only_what_has_changed_since_the_last_training_is_new(daemon):
     assert learning.state().new_words == 0
     daemon.send("PUT", label, {"label": "fake"})
     assert learning.state().new_words == 1
-    daemon.post("/labels:undo", {"ids": [check["id"]]})
+    daemon.post("/labels:undo", {"ids": [check.id]})
     assert learning.state().new_words == 0, "everything is as it was"
     daemon.send("PATCH", "/settings", {"learning.false_alarms": 7})
     assert learning.state().new_words == 1, "another budget is another training"
