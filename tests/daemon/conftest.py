@@ -1,8 +1,11 @@
-"""Pieces that several tests of the watcher share."""
+"""Pieces that several tests of the watcher or of the pages share."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from kit.daemon import tiny_home_in
+from kit.pages import World, serving, world
 from kit.watching import NotingSink
 
 from antifake.daemon.store import open_store
@@ -21,3 +24,46 @@ def root(tmp_path):
     folder = tmp_path / "root"
     folder.mkdir()
     return folder
+
+
+# --- Of the pages ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    # Not at the top: only these tests need a browser.
+    from kit.page_desk import page_browser
+
+    with page_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def home(tiny_source, tmp_path_factory):
+    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
+
+
+@pytest.fixture
+def here(tmp_path, home) -> Iterator[World]:
+    """An empty history, without a worker."""
+    with world(tmp_path, home) as made:
+        yield made
+
+
+@pytest.fixture
+def served(here) -> Iterator[str]:
+    with serving(here.app()) as url:
+        yield url
+
+
+@pytest.fixture
+def stranger(here):
+    """A client whom no link has let in."""
+    return here.app().test_client()
+
+
+@pytest.fixture
+def me(here, stranger):
+    """A client that a link has let in."""
+    stranger.get(f"/open?code={here.access.mint_login()}")
+    return stranger

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kit.daemon import tiny_home_in
-from kit.pages import ADDRESS, HOST, NOW, ago, scene, world
+from kit.pages import ADDRESS, HOST, NOW, ago, scene
 from kit.waiting import eventually
 
 from antifake.daemon.config import names
@@ -26,28 +25,6 @@ PAGES = [
     "/privacy",
 ]
 SENDER = {"X-Requested-By": "antifake"}
-
-
-@pytest.fixture(scope="module")
-def home(tiny_source, tmp_path_factory):
-    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
-
-
-@pytest.fixture
-def here(tmp_path, home):
-    with world(tmp_path, home) as made:
-        yield made
-
-
-@pytest.fixture
-def stranger(here):
-    return here.app().test_client()
-
-
-@pytest.fixture
-def me(here, stranger):
-    stranger.get(f"/open?code={here.access.mint_login()}")
-    return stranger
 
 
 def change(me, where, headers=SENDER, **body):

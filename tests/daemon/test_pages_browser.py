@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kit.daemon import tiny_home_in
 from kit.page_desk import (
     AXE,
     FOCUSED,
@@ -17,7 +16,6 @@ from kit.page_desk import (
     desk_at,
     later,
     look,
-    page_browser,
     shoot,
 )
 from kit.pages import World, ago, scene, serving, world
@@ -61,29 +59,6 @@ class Shown:
     url: str
     paths: dict[str, str]
     scheme: str
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with page_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def home(tiny_source, tmp_path_factory):
-    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
-
-
-@pytest.fixture
-def here(tmp_path, home) -> Iterator[World]:
-    with world(tmp_path, home) as made:
-        yield made
-
-
-@pytest.fixture
-def served(here) -> Iterator[str]:
-    with serving(here.app()) as url:
-        yield url
 
 
 @pytest.fixture

@@ -18,19 +18,13 @@ from kit.learned import (
     trained,
 )
 from kit.pace import within
-from kit.page_desk import AXE, FOCUSED, axe, desk_at, page_browser, shoot
+from kit.page_desk import AXE, FOCUSED, axe, desk_at, shoot
 from kit.pages import World, scene, serving, world
 from playwright.sync_api import Page, expect
 
 from antifake.core.catalog import Home
 from antifake.daemon.store.history import Filter
 from antifake.daemon.web.pages.learning import CROPS
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with page_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +37,6 @@ def here(tmp_path, installed) -> Iterator[World]:
     shutil.copytree(installed.root, tmp_path / "home")
     with world(tmp_path, Home(tmp_path / "home")) as made:
         yield made
-
-
-@pytest.fixture
-def me(here):
-    client = here.app().test_client()
-    client.get(f"/open?code={here.access.mint_login()}")
-    return client
-
-
-@pytest.fixture
-def served(here) -> Iterator[str]:
-    with serving(here.app()) as url:
-        yield url
 
 
 def nothing_said(_: World) -> str:
