@@ -1,8 +1,11 @@
-"""Sampling weights, and folds that leave whole sources and generator families out of training."""
+"""Sampling weights, and folds that leave whole sources and generator families out of training.
+
+The recipe measures itself on these folds. `unseen` is stricter: whole owners of sources.
+"""
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +62,24 @@ class Fold:
 
     def split(self, examples: Sequence[Example], most: int = 150) -> tuple[np.ndarray, np.ndarray]:
         """Returns indices to train on and to validate on, the latter at most `most` of a group."""
-        train, held, seen = [], [], Counter[tuple[bool, str, str]]()
-        for i, example in enumerate(examples):
-            if self.trains_on(example):
-                train.append(i)
-            elif self.validates_on(example) and seen[group(example)] < most:
-                seen[group(example)] += 1
-                held.append(i)
-        return np.array(train), np.array(held)
+        train = [i for i, example in enumerate(examples) if self.trains_on(example)]
+        held = [
+            i
+            for i, example in enumerate(examples)
+            if self.validates_on(example) and not self.trains_on(example)
+        ]
+        return np.array(train), at_most(most, held, [group(examples[i]) for i in held])
+
+
+def at_most(most: int, indices: Sequence[int], groups: Sequence[Hashable]) -> np.ndarray:
+    """Returns the first `most` of the indices [n] of each group [n], in their order, int [m]."""
+    seen = Counter[Hashable]()
+    kept = []
+    for i, one in zip(indices, groups, strict=True):
+        seen[one] += 1
+        if seen[one] <= most:
+            kept.append(i)
+    return np.array(kept, int)
 
 
 def folds(examples: Sequence[Example], count: int, seed: int) -> list[Fold]:

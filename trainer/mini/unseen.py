@@ -6,13 +6,15 @@ real and AI-made ones apart; the interval comes from drawing sources again, not 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from antifake.trainer.calibration import Numbers, Truth
 from antifake.trainer.examples import Example
+
+from .folds import at_most
 
 ALIKE = (0.80, 0.85, 0.90, 0.95, 0.98, 1.1)
 """Cosines from which the mean pictures of two owners make them relatives: the first of these
@@ -49,6 +51,10 @@ def family(example: Example) -> str:
     return example.family if example.family not in ("", "-", "other") else f"of {owner(example)}"
 
 
+def _group(example: Example) -> tuple[bool, str, str]:
+    return example.is_fake, owner(example), family(example)
+
+
 @dataclass(frozen=True)
 class Split:
     """Indices of the pictures to learn from and to judge, [n] and [m]."""
@@ -69,7 +75,8 @@ def splits(examples: Sequence[Example], looks: np.ndarray, count: int) -> list[S
     found = []
     for fold in range(count):
         mine = [family_at.get(family(example), fold) == fold for example in examples]
-        held = _at_most(examples, np.flatnonzero((where == fold) & mine))
+        every = np.flatnonzero((where == fold) & mine).tolist()
+        held = at_most(MOST, every, [_group(examples[i]) for i in every])
         known = [example.is_fake and family_at[family(example)] == fold for example in examples]
         train = np.flatnonzero((where != fold) & ~np.array(known))
         train = train[_is_far(looks, train, held)]
@@ -138,17 +145,6 @@ def _family_homes(examples: Sequence[Example], where: np.ndarray) -> dict[str, i
         if example.is_fake:
             counts[family(example)][int(fold)] += 1
     return {name: count.most_common(1)[0][0] for name, count in counts.items()}
-
-
-def _at_most(examples: Sequence[Example], indices: Iterable[int]) -> np.ndarray:
-    seen: Counter[tuple[bool, str, str]] = Counter()
-    kept = []
-    for i in indices:
-        group = examples[i].is_fake, owner(examples[i]), family(examples[i])
-        seen[group] += 1
-        if seen[group] <= MOST:
-            kept.append(i)
-    return np.array(kept, int)
 
 
 def _is_far(looks: np.ndarray, train: np.ndarray, held: np.ndarray) -> np.ndarray:
