@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from antifake.core.errors import ModelError
 from antifake.core.instructblip import PromptedEmbedding, Question, load
@@ -103,6 +104,28 @@ class Heads(TorchFunctionMode):
         if func is functional.linear and args[1].data_ptr() in self.heads:
             self.seen.append(args[0].ndim)
         return func(*args, **(kwargs or {}))
+
+
+def test_what_nobody_reads_can_be_skipped(model, pixels):
+    """The same margins and gradients, for less work, and a whole model again afterwards."""
+    prompt = tiny_prompt(3, 2)
+
+    def seen():
+        rows = [one.detach().clone().requires_grad_() for one in (prompt.qformer, prompt.llm)]
+        question = model.ask(prompt.about.before, prompt.about.after, *rows)
+        with FlopCounterMode(display=False) as counted:
+            found = model.margin(model.vision_features(pixels[:4]), question)
+        found.sum().backward()
+        return found.detach(), [one.grad for one in rows], counted.get_total_flops()
+
+    whole, gradients, work = seen()
+    with model.skipping_unread():
+        margins, found, less = seen()
+    assert (margins - whole).abs().max() < 1e-5
+    for one, other in zip(found, gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    assert less < work
+    assert seen()[2] == work
 
 
 def test_the_head_only_ever_sees_two_dimensions(tiny_source, tmp_path, pixels):
