@@ -1,12 +1,14 @@
 """Replay: pictures of the base set, which must not be judged worse while others are learned.
 
-Each step draws some of both labels. What moves their margins towards the wrong answer is punished
-by its square, in units of the temperature. What moves them the other way is free: the margins need
-not stay as they are, as in LwF (Li and Hoiem 2016), which left hardly anything to learn.
+Each step draws some of both labels. A picture may come as near to the wrong answer as a reserve
+allows, or as near as it was if it was nearer at the start. What lies beyond costs its square, in
+units of the temperature. Within that bound the model is free: margins that must stay as they are,
+as in LwF (Li and Hoiem 2016), leave hardly anything to learn.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,22 +16,29 @@ from torch import Tensor
 
 from antifake.core.instructblip import InstructBlip, Question
 
+_FAKE_SHARE = 0.4
+"""Of the pictures of a step. Real ones that are called AI-made are what people mind most."""
+
 
 @dataclass(frozen=True)
 class Replay:
-    """Pictures with the margins that they had at the start."""
+    """Pictures with the calibrated logits that they had at the start; above 0 is "AI-made"."""
 
     features: Callable[[Tensor], Tensor]
     """indices int64 [b] -> features [b, N, Hv] on the model's device"""
-    margins: Tensor
+    logits: Tensor
     """float32 [n]"""
     is_fake: np.ndarray
     """bool [n]"""
+    threshold: float
     temperature: float
     weight: float
     reserve: float
-    """How far a real picture should move away from "AI-made", in units of the temperature. Real
-    pictures that are not replayed are then less likely to cross the threshold."""
+    """How far on the right side of the threshold the bound lies, in units of the temperature.
+    Pictures that are not replayed are then less likely to cross the threshold."""
+    focus: float
+    """How fast a picture's chance to be drawn falls with its distance from the threshold at the
+    start, in the same units: by e in each. Those far away hardly ever reach their bound."""
     batch: int
     seed: int
 
@@ -38,16 +47,32 @@ class Replay:
         chosen = torch.from_numpy(self._drawn(step))
         margins = model.margin(self.features(chosen), question)
         is_fake = torch.from_numpy(self.is_fake)[chosen].to(margins.device)
-        moved = (margins - self.margins[chosen].to(margins.device)) / self.temperature
-        worse = torch.where(is_fake, -moved, moved + self.reserve).clamp(min=0)
+        logits = (margins - self.threshold) / self.temperature
+        start = self.logits[chosen].to(margins.device)
+        bound = torch.where(is_fake, start.clamp(max=self.reserve), start.clamp(min=-self.reserve))
+        worse = torch.where(is_fake, bound - logits, logits - bound).clamp(min=0)
         return self.weight * worse.square().mean()
 
     def _drawn(self, step: int) -> np.ndarray:
-        """Returns the pictures of a step, half of them AI-made, int64 [batch]."""
+        """Returns the pictures of a step, int64 [batch]."""
         random = np.random.default_rng([self.seed, step])
+        fakes = round(_FAKE_SHARE * self.batch)
         return np.concatenate(
             [
-                random.choice(some, min(self.batch // 2, len(some)), replace=False)
-                for some in (np.flatnonzero(~self.is_fake), np.flatnonzero(self.is_fake))
+                random.choice(pictures, min(many, len(pictures)), replace=False, p=chances)
+                for many, (pictures, chances) in zip(
+                    (self.batch - fakes, fakes), self._chances, strict=True
+                )
+                if len(pictures)
             ]
         )
+
+    @cached_property
+    def _chances(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns the real and the AI-made pictures, int64, and the chances to be drawn."""
+        near = np.exp(-self.logits.abs().double().numpy() / self.focus)
+        found = []
+        for label in (False, True):
+            pictures = np.flatnonzero(self.is_fake == label)
+            found.append((pictures, near[pictures] / near[pictures].sum()))
+        return found

@@ -15,7 +15,7 @@ from antifake.core.catalog import Home
 from antifake.core.detector import detector_of
 from antifake.core.precision import Precision
 from antifake.core.promptbook import Promptbook
-from antifake.trainer.base_set.compact import compact, joined
+from antifake.trainer.base_set.compact import clustered, compact
 from antifake.trainer.base_set.kept import BaseSet, Pictures
 from antifake.trainer.personal.report import Report
 from antifake.trainer.personal.request import Request
@@ -91,6 +91,7 @@ def tiny_base_set(home: Home, bundle: Bundle, n: int = 24) -> BaseSet:
         )
         for number in range(n)
     ]
-    every = joined([compact(one[0].numpy(), 4) for one in tokens])
-    pictures = Pictures(every, is_fake, ("somewhere",) * n)
+    every = compact([clustered(one[0].numpy(), 4) for one in tokens])
+    sources = tuple(f"{'abcdef'[number // 2 % 6]}/pictures" for number in range(n))
+    pictures = Pictures(every, is_fake, sources)
     return BaseSet(pictures.take(np.arange(n) < n // 2), pictures.take(np.arange(n) >= n // 2))

@@ -3,7 +3,7 @@
 Half of them are replayed while a word is learned, so that it changes nothing elsewhere. The other
 half, of other sources, is for the gate alone: is a candidate worse on them than what was shipped?
 
-    compact   the tower's tokens of a picture in 9 KB
+    compact   the tower's tokens of a picture in 3 KB
     kept      reads the set of a model; the data lie beside it, keyed by the vision tower
     building  `make base-set DATA=folder` makes it again
 """

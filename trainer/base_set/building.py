@@ -3,12 +3,15 @@
     .venv/bin/python -m antifake.trainer.base_set.building FOLDER [--only 'test/*'] [--model mini]
 
 FOLDER has an index.csv with the columns file, label and source. Pictures that match `--only` make
-the set. The gate gets sources of which training saw nothing: those without a picture that does not
-match. The others are replayed, and so is what `--replay` names: stock photographs and pictures like
-them, in which `mini` sees no difference. They are what a new word harms first.
+the set, at most sixty of each owner, label and family. The gate gets half of the owners of whom
+training saw no picture, and all others are replayed. Which half follows from the number of their
+pictures and their names, before anything is measured.
 """
 
+import hashlib
 import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -24,34 +27,63 @@ from antifake.core.loading import ensure_model
 from antifake.core.precision import Precision
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.core.terminal import progress_bar, say
+from antifake.trainer.calibration import Truth
 from antifake.trainer.examples import Example, from_manifest
 from antifake.trainer.features import vision_fingerprint
 
-from .compact import CompactTokens, compact, joined
+from .compact import Rows, clustered, compact
 from .kept import FOLDER, MAX_BYTES, SUFFIX, Pictures, to_bytes
 
-HARD = ("ML72/AI-Image-Classifier-Playground",)
+PICTURES = ("test/*", "train2/*")
+HELD_OUT = (
+    "JimmyLv/awesome-nano-banana",
+    "biyanbo1694-design/gpt-image-2-prompt-gallery",
+    "cheekymohnkey/midjourney-profile-tester",
+    "clayyount/hugo-webcomic-template",
+    "clovaai/stargan-v2",
+    "easydiffusion/easydiffusion",
+    "jbhuang0604/SelfExSR",
+    "learning-zone/website-templates",
+    "msracver/Deep-Image-Analogy",
+    "sklinderton/vit-real-vs-fake-faces",
+    "udacity/CVND_Exercises",
+    "wanghao137/gpt-image",
+    "wowmarcomei/awesome-gpt-images",
+    "zsyOAOA/ResShift",
+)
+"""Sources that stand for the pictures of a person in the measurements of docs/learning.md."""
+MOST = 60
+"""Pictures of one owner, label and family, so that no gallery outweighs the others."""
 
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--only", default="test/*", show_default=True, help="Pictures that make the set.")
+@click.option("--only", multiple=True, default=PICTURES, help="Pictures that make the set.")
 @click.option("--model", default=MINI, show_default=True, help="Whose tower sees them.")
-@click.option("--replay", multiple=True, default=HARD, help="A source that is replayed.")
+@click.option("--without", multiple=True, default=HELD_OUT, help="A source that is left out.")
 @click.option("--out", default=FOLDER, type=click.Path(path_type=Path), help="Where it is kept.")
-def main(data: Path, only: str, model: str, replay: tuple[str, ...], out: Path) -> None:
+def main(
+    data: Path, only: tuple[str, ...], model: str, without: tuple[str, ...], out: Path
+) -> None:
     """Build the base set of a model out of the pictures in DATA."""
     home = user_home()
     bundle = ensure_model(home, model)
     exact = Precision(torch.device("cpu"), torch.float32)
     detector, _ = detector_of(bundle, Promptbook(home.prompts), SHIPPED, exact)
-    chosen = from_manifest(data / "index.csv", only)
+    index = data / "index.csv"
+    matching = [one for pattern in only for one in from_manifest(index, pattern)]
+    paths = {one.path for one in matching}
+    trained = {owner(one) for one in from_manifest(index) if one.path not in paths}
+    chosen = thinned([one for one in matching if one.source not in without])
     with progress_bar("base set") as progress:
-        tokens = _tokens(detector, chosen, progress)
-    labels = np.array([one.is_fake for one in chosen])
-    every = Pictures(tokens, labels, tuple(one.source for one in chosen))
-    in_gate = unseen(chosen, from_manifest(data / "index.csv"))
-    in_gate &= np.array([one.source not in replay for one in chosen])
+        seen = list(_seen(detector, chosen, progress))
+    if not seen:
+        raise UsageError(f"{data} has no picture for the base set that can be used.")
+    usable = [one for one, _ in seen]
+    labels = np.array([one.is_fake for one in usable], bool)
+    tokens = compact([rows for _, rows in seen])
+    every = Pictures(tokens, labels, tuple(one.source for one in usable))
+    in_gate = for_the_gate(usable, trained)
     content = to_bytes(every, in_gate, vision_fingerprint(bundle))
     if len(content) > MAX_BYTES:
         raise UsageError(f"The base set would be {megabytes(len(content))}: too large to ship.")
@@ -60,25 +92,45 @@ def main(data: Path, only: str, model: str, replay: tuple[str, ...], out: Path) 
         say(f"{name}: {(~labels[part]).sum()} real, {labels[part].sum()} AI-made pictures")
 
 
-def unseen(chosen: list[Example], every: list[Example]) -> np.ndarray:
-    """Returns which pictures are of sources that occur among the chosen ones only, bool [n]."""
-    paths = {one.path for one in chosen}
-    seen = {one.source for one in every if one.path not in paths}
-    return np.array([one.source not in seen for one in chosen], bool)
+def owner(one: Example) -> str:
+    """Returns who published a picture: a source is spelled owner/repository."""
+    return one.source.split("/")[0]
 
 
-def _tokens(detector: Detector, chosen: list[Example], progress: object) -> CompactTokens:
-    """Returns the tokens of all pictures. Each goes through the tower alone."""
-    found = []
+def thinned(pictures: Sequence[Example], most: int = MOST) -> list[Example]:
+    """Returns at most so many of each owner, label and family, drawn by their file names."""
+    groups: defaultdict[tuple[str, bool, str], list[Example]] = defaultdict(list)
+    for one in sorted(pictures, key=_drawn):
+        groups[owner(one), one.is_fake, one.family].append(one)
+    return [one for group in groups.values() for one in group[:most]]
+
+
+def _drawn(one: Example) -> str:
+    return hashlib.sha256(one.path.name.encode()).hexdigest()
+
+
+def for_the_gate(pictures: Sequence[Example], trained: set[str]) -> Truth:
+    """Returns which pictures the gate gets, bool [n]: those of every other owner that is not in
+    `trained`, from the largest on."""
+    sizes = Counter(name for one in pictures if (name := owner(one)) not in trained)
+    ordered = sorted(sizes, key=lambda name: (-sizes[name], name))
+    gate = {name for place, name in enumerate(ordered) if place % 4 in (1, 2)}
+    return np.array([owner(one) in gate for one in pictures], bool)
+
+
+def _seen(
+    detector: Detector, pictures: list[Example], progress: Callable[[int, int], None]
+) -> Iterator[tuple[Example, Rows]]:
+    """Yields the pictures with their tokens. Each goes through the tower alone."""
     with Decoder(jobs=1, size=detector.model.image_size) as decoder:
-        for path, one in decoder.decode_many([one.path for one in chosen]):
-            if one.picture is None:
-                raise UsageError(f"{path} cannot be used: {one.error}")
-            tokens = detector.model.vision_features(detector.pixels([one.picture.crop]))
-            found.append(compact(tokens[0].float().cpu().numpy()))
-            if callable(progress):
-                progress(len(found), len(chosen))
-    return joined(found)
+        decoded = decoder.decode_many([one.path for one in pictures])
+        for done, (one, (_, found)) in enumerate(zip(pictures, decoded, strict=True), 1):
+            progress(done, len(pictures))
+            if found.picture is None:
+                say(f"{one.path} is left out: {found.error}")
+                continue
+            tokens = detector.model.vision_features(detector.pixels([found.picture.crop]))
+            yield one, clustered(tokens[0].float().cpu().numpy())
 
 
 if __name__ == "__main__":

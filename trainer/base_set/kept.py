@@ -1,11 +1,11 @@
 """Reads the base set that belongs to a model's vision tower.
 
-A safetensors file: codes, scales and places of `compact`, `is_fake` and `in_gate` as uint8 [n].
+A safetensors file: the tensors of `CompactTokens`, `is_fake` and `in_gate` as uint8 [n].
 Its metadata name the tower (`trainer.features.vision_fingerprint`) and the source of each picture.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def base_set_for(bundle: Bundle, folder: Path = FOLDER) -> BaseSet | None:
 def _read(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> BaseSet:
     sources = tuple(json.loads(about["sources"]))
     every = Pictures(
-        CompactTokens(tensors["codes"], tensors["scales"], tensors["places"]),
+        CompactTokens(**{field.name: tensors[field.name] for field in fields(CompactTokens)}),
         tensors["is_fake"].numpy().astype(bool),
         sources,
     )
@@ -92,12 +92,13 @@ def _read(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> BaseSet:
 
 def to_bytes(every: Pictures, in_gate: Truth, tower: str) -> bytes:
     """Returns the file of a base set. `in_gate`, bool [n], says which half a picture is in."""
-    tensors = {
-        "codes": every.tokens.codes.contiguous(),
-        "scales": every.tokens.scales.contiguous(),
-        "places": every.tokens.places.contiguous(),
+    tokens = {
+        field.name: getattr(every.tokens, field.name).contiguous()
+        for field in fields(CompactTokens)
+    }
+    tensors = tokens | {
         "is_fake": torch.from_numpy(every.is_fake.astype(np.uint8)),
         "in_gate": torch.from_numpy(in_gate.astype(np.uint8)),
     }
-    about = {"schema": "1", "tower": tower, "sources": json.dumps(every.sources)}
+    about = {"schema": "2", "tower": tower, "sources": json.dumps(every.sources)}
     return save_safetensors(tensors, about)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,11 @@ class BaseRows:
     places: Tensor
     """int64 [n, N]"""
     is_fake: Truth
+    owners: np.ndarray
+    """int [n], the same number for pictures of one owner"""
+
+    def __len__(self) -> int:
+        return len(self.means)
 
     def features(self, chosen: Tensor) -> Tensor:
         """indices int64 [b] -> keys and values float32 [b, N, width]"""
@@ -31,9 +37,15 @@ class BaseRows:
         return means.gather(1, places[..., None].expand(-1, -1, means.shape[2]))
 
     @torch.inference_mode()
-    def margins(self, model: InstructBlip, prompt: SoftPrompt) -> Numbers:
-        """Returns l_no - l_yes of every picture, float64 [n], inside reading_keys_and_values."""
-        question, every = model.question(prompt), torch.arange(len(self.means))
+    def margins(
+        self, model: InstructBlip, prompt: SoftPrompt, chosen: Truth | None = None
+    ) -> Numbers:
+        """Returns l_no - l_yes of every picture or of the chosen ones, bool [n]: float64 [k].
+
+        Inside reading_keys_and_values.
+        """
+        question = model.question(prompt)
+        every = torch.from_numpy(np.flatnonzero(np.ones(len(self)) if chosen is None else chosen))
         found = [
             model.margin(self.features(every[at : at + BATCH]), question).cpu()
             for at in range(0, len(every), BATCH)
@@ -44,13 +56,15 @@ class BaseRows:
 @torch.inference_mode()
 def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
     """Returns what the model reads of the pictures. Call it before reading_keys_and_values."""
-    tokens = pictures.tokens
-    means = tokens.codes.float() * tokens.scales.float()[..., None]  # [n, K + 1, Hv]
+    means = pictures.tokens.rows()  # [n, K + 1, Hv]
     found = [
         model.keys_and_values(means[at : at + BATCH].to(model.device)).half()
         for at in range(0, len(means), BATCH)
     ]
-    return BaseRows(torch.cat(found), tokens.places.long().to(model.device), pictures.is_fake)
+    places = pictures.tokens.places().to(model.device)
+    names = [source.split("/")[0] for source in pictures.sources]
+    _, owners = np.unique(names, return_inverse=True)
+    return BaseRows(torch.cat(found), places, pictures.is_fake, owners)
 
 
 @dataclass(frozen=True)
@@ -59,20 +73,28 @@ class ReplaySettings:
 
     weight: float
     reserve: float
+    focus: float
     batch: int
+    seed: int = 0
 
 
 def replayed(
-    rows: BaseRows, model: InstructBlip, start: SoftPrompt, much: ReplaySettings, seed: int
+    rows: BaseRows, chosen: Truth, margins: Numbers, start: SoftPrompt, much: ReplaySettings
 ) -> Replay:
-    """Returns the pictures as a training loop replays them, at their margins with `start`."""
+    """Returns the chosen pictures, bool [n], as a training loop replays them.
+
+    `margins` [n] are those of all rows with `start`.
+    """
+    about, places = start.about, torch.from_numpy(np.flatnonzero(chosen))
     return Replay(
-        features=rows.features,
-        margins=torch.from_numpy(rows.margins(model, start)).float(),
-        is_fake=rows.is_fake,
-        temperature=start.about.temperature,
+        features=lambda drawn: rows.features(places[drawn]),
+        logits=torch.from_numpy((margins[chosen] - about.threshold) / about.temperature).float(),
+        is_fake=rows.is_fake[chosen],
+        threshold=about.threshold,
+        temperature=about.temperature,
         weight=much.weight,
         reserve=much.reserve,
+        focus=much.focus,
         batch=much.batch,
-        seed=seed,
+        seed=much.seed,
     )

@@ -10,7 +10,7 @@ from antifake.core.detector import Detector
 from antifake.core.images import Pixels
 from antifake.core.prompt import SoftPrompt
 
-from .candidates import Material, logits_of
+from .material import Material, logits_of
 from .pictures import Progress, read_crops
 from .report import Changed, Judgement
 from .request import PastVerdict

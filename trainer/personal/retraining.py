@@ -23,11 +23,11 @@ from antifake.core.precision import Precision, choose
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.trainer.base_set.kept import BaseSet, base_set_for
-from antifake.trainer.base_set.rows import BaseRows, base_rows, replayed
+from antifake.trainer.base_set.rows import BaseRows, base_rows
 
 from . import gate
-from .candidates import REPLAY, Material
 from .flips import answer_flips, judged_again
+from .material import Material
 from .needed import needed
 from .pictures import Grouped, KeptFeatures, Progress, Seen, grouped, see
 from .report import AnswerCounts, Flips, Report
@@ -135,10 +135,11 @@ def run(
     )
     if report.reason:
         return report, None
-    with clock.stage("candidates"), tools.model.reading_keys_and_values():
+    model = tools.model
+    with clock.stage("candidates"), model.reading_keys_and_values(), model.skipping_unread():
         material = material_of(request, tools, looked)
         before = right_before(material, tools.start if taken_back else tools.current, known)
-        tried = list(trials(material, before, looked.gate, request.budget, progress))
+        tried = list(trials(material, before, request.budget, progress))
         best = next((one for one in tried if one.judged.passes), None) or max(
             tried, key=lambda one: one.judged.own.difference
         )
@@ -175,14 +176,14 @@ def look(request: Request, tools: Tools, progress: Progress) -> Looked:
 def material_of(request: Request, tools: Tools, looked: Looked) -> Material:
     """Returns what candidates are fitted to, inside reading_keys_and_values."""
     clear = looked.groups.is_clear
-    rows = looked.replay
     return Material(
         model=tools.model,
         start=tools.start,
         samples=[one.sample for one, is_clear in zip(looked.seen, clear, strict=True) if is_clear],
         groups=looked.groups.groups[clear],
         kept=looked.kept,
-        replay=replayed(rows, tools.model, tools.start, REPLAY, request.seed) if rows else None,
+        replay=looked.replay,
+        held=looked.gate,
         seed=request.seed,
     )
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from antifake.core.errors import UsageError
 from antifake.core.prompt import SoftPrompt
-from antifake.trainer.base_set.rows import BaseRows
 from antifake.trainer.calibration import Numbers
 
 from . import gate
 from .budget import Goal, Outcome, within
-from .candidates import KINDS, Candidate, Material, fitted, logits_of
+from .candidates import KINDS, Candidate, fitted
+from .material import Material, logits_of
 from .pictures import Progress
 from .report import Judged
 
@@ -66,30 +66,28 @@ def right_before(material: Material, prompt: SoftPrompt, known: Known) -> Number
 
 
 def trials(
-    material: Material, before: Numbers, held: BaseRows | None, goal: Goal | None, tell: Progress
+    material: Material, before: Numbers, goal: Goal | None, tell: Progress
 ) -> Iterator[Trial]:
     """Yields the candidates from the cheapest on, until one passes.
 
-    `before` [n] is as from `right_before`; `held` are the pictures of the gate.
+    `before` [n] is as from `right_before`.
     """
     for kind in KINDS:
         try:
             found = fitted(kind, material, partial(tell, kind))
         except UsageError:
             continue  # answers against the model's order have no calibration
-        trial = _judged(found, material, before, held, goal)
+        trial = _judged(found, material, before, goal)
         yield trial
         if trial.judged.passes:
             return
 
 
-def _judged(
-    found: Candidate, material: Material, before: Numbers, held: BaseRows | None, goal: Goal | None
-) -> Trial:
+def _judged(found: Candidate, material: Material, before: Numbers, goal: Goal | None) -> Trial:
     outcome = within(goal, real_margins(material, found)) if goal else None
     kept = _raised(found, material, outcome)
     own = gate.own_answers(before, kept.right, material.is_fake, material.groups, material.seed)
-    base = _base_rates(material, kept.prompt, held) if held else None
+    base = _base_rates(material, kept.prompt)
     decision = gate.decide(own, base, keeps_budget=kept is not found)
     judged = Judged(found.kind, decision.passes, decision.reason, own, base)
     return Trial(kept, judged, outcome)
@@ -116,9 +114,12 @@ def _raised(found: Candidate, material: Material, outcome: Outcome | None) -> Ca
     )
 
 
-def _base_rates(material: Material, prompt: SoftPrompt, held: BaseRows) -> gate.BaseRates:
+def _base_rates(material: Material, prompt: SoftPrompt) -> gate.BaseRates | None:
+    if material.held is None:
+        return None
+    is_fake = material.held.is_fake
     before, after = (
-        (logits_of(one, held.margins(material.model, one)) > 0) == held.is_fake
+        (logits_of(one, material.held_margins(one)) > 0) == is_fake
         for one in (material.start, prompt)
     )
-    return gate.base_rates(before, after, held.is_fake)
+    return gate.base_rates(before, after, is_fake)

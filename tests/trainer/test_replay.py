@@ -1,0 +1,101 @@
+"""Replay: what it punishes, what it leaves free, and which pictures it shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_prompt
+from kit.person import tiny_base_set
+
+from antifake.core.instructblip import load
+from antifake.core.precision import Precision
+from antifake.trainer.base_set.rows import ReplaySettings, base_rows, replayed
+from antifake.trainer.replay import Replay
+from antifake.trainer.trainable import trainable_prompt
+
+SETTINGS = ReplaySettings(weight=2.0, reserve=0.05, focus=1.0, batch=12)
+
+
+@pytest.fixture
+def model(tiny_home):
+    return load(tiny_home.bundle(), Precision(torch.device("cpu"), torch.float32))
+
+
+@pytest.fixture
+def rows(tiny_home, model):
+    base = tiny_base_set(tiny_home, tiny_home.bundle())
+    return base_rows(base.replay, model)
+
+
+def penalty(replay: Replay, model, prompt) -> float:
+    with model.reading_keys_and_values(), torch.no_grad():
+        return float(replay.penalty(model, model.question(prompt), 0))
+
+
+def test_only_what_goes_beyond_its_bound_costs_something(model, rows):
+    """The definition, picture by picture, for a word that moves pictures either way."""
+    start, other = tiny_prompt(1), tiny_prompt(5)
+    with model.reading_keys_and_values():
+        before, after = (rows.margins(model, one) for one in (start, other))
+    threshold, scale = float(np.median(before)), float(before.std())
+    about = replace(start.about, threshold=threshold, temperature=scale)
+    start, everything = replace(start, about=about), np.ones(len(rows), bool)
+    with model.reading_keys_and_values():
+        replay = replayed(rows, everything, before, start, replace(SETTINGS, batch=10_000))
+    z, new = (before - threshold) / scale, (after - threshold) / scale
+    costs = []
+    for old, now, is_fake in zip(z, new, rows.is_fake, strict=True):
+        wrong_side = 1 if is_fake else -1  # times the logit: how right it is
+        allowed = min(wrong_side * old, SETTINGS.reserve)
+        costs.append(max(0.0, allowed - wrong_side * now) ** 2)
+    assert 0 < sum(cost > 0 for cost in costs) < len(costs)
+    assert penalty(replay, model, other) == pytest.approx(2.0 * np.mean(costs), rel=1e-4)
+    assert penalty(replay, model, start) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_some_pictures_can_be_kept_from_it(model, rows):
+    start, chosen = tiny_prompt(1), np.arange(len(rows)) % 3 == 1
+    with model.reading_keys_and_values():
+        before = rows.margins(model, start)
+        some = rows.margins(model, start, chosen)
+        replay = replayed(rows, chosen, before, start, SETTINGS)
+        shown = replay.features(torch.arange(int(chosen.sum())))
+        whole = rows.features(torch.from_numpy(np.flatnonzero(chosen)))
+    np.testing.assert_allclose(some, before[chosen], atol=1e-6)
+    np.testing.assert_allclose(replay.logits, before[chosen], atol=1e-6)
+    assert torch.equal(shown, whole)
+
+
+def test_its_gradient_reaches_the_word(model, rows):
+    start = tiny_prompt(1, threshold=0.0, temperature=0.01)
+    with model.reading_keys_and_values():
+        replay = replayed(
+            rows, np.ones(len(rows), bool), rows.margins(model, start), start, SETTINGS
+        )
+        trainable = trainable_prompt(model, tiny_prompt(5))
+        replay.penalty(model, trainable.question, 0).backward()
+    assert all(bool(table.grad.any()) for table in trainable.tensors.values())
+
+
+def test_pictures_near_the_threshold_are_shown_more_often():
+    logits = torch.tensor([-6.0, -0.1] * 20 + [6.0, 0.1] * 20)
+    replay = Replay(
+        features=lambda chosen: chosen,
+        logits=logits,
+        is_fake=np.arange(80) >= 40,
+        threshold=0.0,
+        temperature=1.0,
+        weight=1.0,
+        reserve=0.5,
+        focus=1.0,
+        batch=12,
+        seed=3,
+    )
+    drawn = [replay._drawn(step) for step in range(50)]
+    assert all(len(set(one)) == 12 for one in drawn), "a picture counts once in a step"
+    assert all((one >= 40).sum() == 5 for one in drawn), "two fifths are AI-made"
+    shown = np.bincount(np.concatenate(drawn), minlength=80)
+    assert shown[1::2].sum() > 10 * shown[::2].sum()
+    assert (shown[1::2] > 0).all()
+    np.testing.assert_array_equal(replay._drawn(7), drawn[7])
