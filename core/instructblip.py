@@ -309,11 +309,11 @@ class InstructBlip(nn.Module):
             )
         ]
 
-    def hidden(self, features: Tensor, question: Question) -> Tensor:
+    def hidden(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
         """features [B, N, Hv] -> the language model's last hidden state [B, Hl]."""
         batch = len(features)
         with self.precision.autocast():
-            words = self.language_projection(self.queries(features, question))  # [B, Q, Hl]
+            words = self.language_projection(self.queries(features, question, counts))  # [B, Q, Hl]
             text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
             embeds = torch.cat([words.float(), text.expand(batch, -1, -1)], dim=1)
             output = self.language_model(inputs_embeds=embeds, use_cache=False)
@@ -322,8 +322,11 @@ class InstructBlip(nn.Module):
         # copies the head once for each image (measured: 200 times slower).
         return last
 
-    def queries(self, features: Tensor, question: Question) -> Tensor:
-        """features [B, N, Hv] -> the Q-Former's output at its query tokens, [B, Q, Hq]."""
+    def queries(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
+        """features [B, N, Hv] -> the Q-Former's output at its query tokens, [B, Q, Hq].
+
+        `counts` [B, N] tells how often each of the features stands there; None: once.
+        """
         batch = len(features)
         self.qformer.get_input_embeddings().learned = (question.qformer_rows,)
         half = self.qformer.encoder.layer[0].attention.attention.query.weight.dtype
@@ -334,17 +337,22 @@ class InstructBlip(nn.Module):
                 input_ids=question.qformer_ids.expand(batch, -1),
                 query_embeds=self.query_tokens.expand(batch, -1, -1),
                 encoder_hidden_states=features.float() if exact else features,
+                # In attention, a token with log n added to its score weighs as n copies of it.
+                encoder_attention_mask=None if counts is None else counts.log()[:, None, None],
             )
         read: Tensor = output.last_hidden_state[:, : self.query_tokens.shape[1]]
         return read
 
-    def margin(self, features: Tensor, question: Question) -> Tensor:
+    def margin(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
         """features [B, N, Hv] -> l_no - l_yes, float32 [B]; above 0 the answer is "fake".
 
+        `counts` [B, N] tells how often each of the features stands there; None: once.
         This takes one forward pass and two rows of the head. The official test ranks the losses of
         the two candidate answers, which gives the same decision.
         """
-        logits = functional.linear(self.hidden(features, question).float(), self.answer_rows)
+        logits = functional.linear(
+            self.hidden(features, question, counts).float(), self.answer_rows
+        )
         return logits[:, 1] - logits[:, 0]
 
 

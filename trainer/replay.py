@@ -24,8 +24,8 @@ _FAKE_SHARE = 0.4
 class Replay:
     """Pictures with the calibrated logits that they had at the start; above 0 is "AI-made"."""
 
-    features: Callable[[Tensor], Tensor]
-    """indices int64 [b] -> features [b, N, Hv] on the model's device"""
+    features: Callable[[Tensor], tuple[Tensor, Tensor]]
+    """indices int64 [b] -> features [b, N, Hv] on the model's device, and their counts [b, N]"""
     logits: Tensor
     """float32 [n]"""
     is_fake: np.ndarray
@@ -45,7 +45,8 @@ class Replay:
     def penalty(self, model: InstructBlip, question: Question, step: int) -> Tensor:
         """Returns the penalty of the pictures that belong to this step, a scalar."""
         chosen = torch.from_numpy(self._drawn(step))
-        margins = model.margin(self.features(chosen), question)
+        features, counts = self.features(chosen)
+        margins = model.margin(features, question, counts)
         is_fake = torch.from_numpy(self.is_fake)[chosen].to(margins.device)
         logits = (margins - self.threshold) / self.temperature
         start = self.logits[chosen].to(margins.device)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -104,6 +105,19 @@ class Heads(TorchFunctionMode):
         if func is functional.linear and args[1].data_ptr() in self.heads:
             self.seen.append(args[0].ndim)
         return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("as_keys", [False, True])
+def test_a_count_stands_for_copies_of_a_token(model, pixels, as_keys):
+    tokens = model.vision_features(pixels[:3])
+    counts = torch.tensor([[2, 1, 3, 0, 1] + [1] * (tokens.shape[1] - 5)]).repeat(3, 1)
+    question = model.question(tiny_prompt(3, 2))
+    with torch.no_grad():
+        features = model.keys_and_values(tokens) if as_keys else tokens
+        with model.reading_keys_and_values() if as_keys else nullcontext():
+            copies = model.margin(features.repeat_interleave(counts[0], dim=1), question)
+            assert (model.margin(features, question, counts) - copies).abs().max() < 1e-5
+            assert (model.margin(features, question) - copies).abs().max() > 1e-4
 
 
 def test_what_nobody_reads_can_be_skipped(model, pixels):

@@ -14,7 +14,7 @@ from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.promptbook import PROMPT, Promptbook
 from antifake.trainer.base_set.building import MOST, for_the_gate, main, owner, thinned
-from antifake.trainer.base_set.compact import Rows, clustered, compact
+from antifake.trainer.base_set.compact import clustered, compact
 from antifake.trainer.base_set.kept import base_set_for
 from antifake.trainer.base_set.rows import base_rows
 from antifake.trainer.examples import Example, from_manifest
@@ -31,10 +31,10 @@ def tokens(n=40, width=256, seed=0):
 def test_what_is_kept_is_near_to_the_tokens_themselves():
     pictures = [tokens(seed=seed) for seed in range(8)]
     kept = compact([clustered(one, 5) for one in pictures])
-    rows, places = kept.rows().numpy(), kept.places().numpy()
-    assert places.shape == (8, 40)
+    rows, counts = kept.rows().numpy(), kept.counts.numpy()
+    assert (counts.sum(axis=1) == 40).all()
     for number, one in enumerate(pictures):
-        again = rows[number][places[number]]
+        again = rows[number].repeat(counts[number], axis=0)
         # Which patch is which is not kept, so each is compared with the nearest.
         nearest = np.linalg.norm(one[1:, None] - again[None, 1:], axis=2).min(axis=1)
         assert nearest.mean() < 0.25 * one[1:].std() * np.sqrt(256)
@@ -47,12 +47,7 @@ def test_some_of_a_set_are_the_same_pictures_as_in_all():
     some = kept[torch.tensor([False, True, False, True, False, False])]
     assert len(some) == 2
     assert torch.equal(some.rows(), kept.rows()[[1, 3]])
-    assert torch.equal(some.places(), kept.places()[[1, 3]])
-
-
-def test_a_cluster_without_patches_stands_for_none():
-    one = Rows(np.ones((3, 4), np.float32), np.array([1, 0, 4]))
-    assert compact([one, one]).places().tolist() == [[0, 2, 2, 2, 2]] * 2
+    assert torch.equal(some.counts, kept.counts[[1, 3]])
 
 
 def test_owners_that_training_knew_are_never_for_the_gate_and_none_is_in_both(tmp_path):
@@ -116,7 +111,8 @@ def test_a_set_is_built_out_of_a_folder_and_read_back(tiny_home, data, tmp_path,
     assert found.replay.is_fake.sum() == 9
     model = load(bundle, Precision(torch.device("cpu"), torch.float32))
     rows = base_rows(found.replay, model)
-    assert rows.features(torch.tensor([3, 1])).shape[0] == 2
+    features, counts = rows.features(torch.tensor([3, 1]))
+    assert features.shape[:2] == counts.shape == (2, 5)
 
 
 def test_a_damaged_set_is_told(tiny_home, tmp_path):

@@ -64,12 +64,6 @@ class CompactTokens:
         kind = _kinds(self.codes.shape[1])
         return steps * self.spread[kind] + self.centre[kind]
 
-    def places(self) -> Tensor:
-        """Returns for each token of each picture the row that stands for it, int64 [n, N]."""
-        n, k = self.counts.shape
-        every = torch.arange(k).repeat(n).repeat_interleave(self.counts.flatten().long())
-        return every.view(n, -1)
-
 
 def clustered(tokens: np.ndarray, clusters: int = CLUSTERS) -> Rows:
     """Returns the rows that stand for the tokens [N, Hv] of a picture."""

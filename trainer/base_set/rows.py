@@ -22,8 +22,8 @@ class BaseRows:
 
     means: Tensor
     """float16 [n, K + 1, width], for each cluster"""
-    places: Tensor
-    """int64 [n, N]"""
+    counts: Tensor
+    """float32 [n, K + 1]: how many tokens each stands for"""
     is_fake: Truth
     owners: np.ndarray
     """int [n], the same number for pictures of one owner"""
@@ -31,10 +31,9 @@ class BaseRows:
     def __len__(self) -> int:
         return len(self.means)
 
-    def features(self, chosen: Tensor) -> Tensor:
-        """indices int64 [b] -> keys and values float32 [b, N, width]"""
-        means, places = self.means[chosen].float(), self.places[chosen]
-        return means.gather(1, places[..., None].expand(-1, -1, means.shape[2]))
+    def features(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """indices int64 [b] -> keys and values float32 [b, K + 1, width], and their counts"""
+        return self.means[chosen].float(), self.counts[chosen]
 
     @torch.inference_mode()
     def margins(
@@ -46,10 +45,10 @@ class BaseRows:
         """
         question = model.question(prompt)
         every = torch.from_numpy(np.flatnonzero(np.ones(len(self)) if chosen is None else chosen))
-        found = [
-            model.margin(self.features(every[at : at + BATCH]), question).cpu()
-            for at in range(0, len(every), BATCH)
-        ]
+        found = []
+        for at in range(0, len(every), BATCH):
+            features, counts = self.features(every[at : at + BATCH])
+            found.append(model.margin(features, question, counts).cpu())
         return torch.cat(found).double().numpy()
 
 
@@ -61,10 +60,10 @@ def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
         model.keys_and_values(means[at : at + BATCH].to(model.device)).half()
         for at in range(0, len(means), BATCH)
     ]
-    places = pictures.tokens.places().to(model.device)
+    counts = pictures.tokens.counts.float().to(model.device)
     names = [source.split("/")[0] for source in pictures.sources]
     _, owners = np.unique(names, return_inverse=True)
-    return BaseRows(torch.cat(found), places, pictures.is_fake, owners)
+    return BaseRows(torch.cat(found), counts, pictures.is_fake, owners)
 
 
 @dataclass(frozen=True)
