@@ -28,6 +28,20 @@ class Example:
     kind: str = ""
     """photo, art, screenshot, ..."""
 
+    @property
+    def owner(self) -> str:
+        """Who published it."""
+        return owner_of(self.source)
+
+
+def owner_of(source: str) -> str:
+    """Returns the part of a source before the slash.
+
+    >>> owner_of("somebody/gallery")
+    'somebody'
+    """
+    return source.partition("/")[0]
+
 
 def from_folders(real: Path | None, fake: Path | None) -> list[Example]:
     """Returns every picture in and below the folders, sorted by path, real ones first."""

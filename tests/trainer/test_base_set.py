@@ -13,7 +13,7 @@ from antifake.core.errors import ModelError
 from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.promptbook import PROMPT, Promptbook
-from antifake.trainer.base_set.building import MOST, for_the_gate, main, owner, thinned
+from antifake.trainer.base_set.building import MOST, for_the_gate, main, thinned
 from antifake.trainer.base_set.compact import clustered, compact
 from antifake.trainer.base_set.kept import base_set_for
 from antifake.trainer.base_set.rows import base_rows
@@ -57,7 +57,7 @@ def test_owners_that_training_knew_are_never_for_the_gate_and_none_is_in_both(tm
         for number in range(n)
     ]
     chosen = for_the_gate(pictures, {"known"})
-    names = np.array([owner(one) for one in pictures])
+    names = np.array([one.owner for one in pictures])
     assert set(names[chosen]) == {"b", "c"}
     assert set(names[~chosen]) == {"a", "d", "known"}
 

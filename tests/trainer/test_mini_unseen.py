@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.unseen import Judged, estimate, family, owner, splits
+from antifake.trainer.mini.unseen import Judged, estimate, family, splits
 
 
 def example(number, is_fake, source, family=""):
@@ -32,7 +32,7 @@ def collection():
                 looks.append(middle + 0.6 * random.normal(size=32))
     looks = np.array(looks)
     mine, theirs = (
-        next(i for i, one in enumerate(examples) if owner(one) == name)
+        next(i for i, one in enumerate(examples) if one.owner == name)
         for name in ("photos2", "photos5")
     )
     looks[mine] = looks[theirs] + 1e-3
@@ -44,12 +44,12 @@ def test_no_owner_family_or_relative_is_on_both_sides(collection):
     found = splits(examples, looks, 4)
     for split in found:
         train, held = ([examples[i] for i in part] for part in (split.train, split.held))
-        assert not {owner(one) for one in train} & {owner(one) for one in held}
+        assert not {one.owner for one in train} & {one.owner for one in held}
         assert not {family(one) for one in train if one.is_fake} & {
             family(one) for one in held if one.is_fake
         }
         assert {one.is_fake for one in held} == {True, False}
-        homes = {owner(one) for one in held}
+        homes = {one.owner for one in held}
         assert ("photos0" in homes) == ("photos1" in homes)
         for one, copy in ((mine, theirs), (theirs, mine)):
             if one in split.held and copy not in split.held:

@@ -5,5 +5,6 @@ half, of other sources, is for the gate alone: is a candidate worse on them than
 
     compact   the tower's tokens of a picture in 3 KB
     kept      reads the set of a model; the data lie beside it, keyed by the vision tower
+    rows      keys and values of all that, and which of it is replayed
     building  `make base-set DATA=folder` makes it again
 """

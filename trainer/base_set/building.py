@@ -73,7 +73,7 @@ def main(
     index = data / "index.csv"
     matching = [one for pattern in only for one in from_manifest(index, pattern)]
     paths = {one.path for one in matching}
-    trained = {owner(one) for one in from_manifest(index) if one.path not in paths}
+    trained = {one.owner for one in from_manifest(index) if one.path not in paths}
     chosen = thinned([one for one in matching if one.source not in without])
     with progress_bar("base set") as progress:
         seen = list(_seen(detector, chosen, progress))
@@ -92,16 +92,11 @@ def main(
         say(f"{name}: {(~labels[part]).sum()} real, {labels[part].sum()} AI-made pictures")
 
 
-def owner(one: Example) -> str:
-    """Returns who published a picture: a source is spelled owner/repository."""
-    return one.source.split("/")[0]
-
-
 def thinned(pictures: Sequence[Example], most: int = MOST) -> list[Example]:
     """Returns at most so many of each owner, label and family, drawn by their file names."""
     groups: defaultdict[tuple[str, bool, str], list[Example]] = defaultdict(list)
     for one in sorted(pictures, key=_drawn):
-        groups[owner(one), one.is_fake, one.family].append(one)
+        groups[one.owner, one.is_fake, one.family].append(one)
     return [one for group in groups.values() for one in group[:most]]
 
 
@@ -112,10 +107,10 @@ def _drawn(one: Example) -> str:
 def for_the_gate(pictures: Sequence[Example], trained: set[str]) -> Truth:
     """Returns which pictures the gate gets, bool [n]: those of every other owner that is not in
     `trained`, from the largest on."""
-    sizes = Counter(name for one in pictures if (name := owner(one)) not in trained)
+    sizes = Counter(name for one in pictures if (name := one.owner) not in trained)
     ordered = sorted(sizes, key=lambda name: (-sizes[name], name))
     gate = {name for place, name in enumerate(ordered) if place % 4 in (1, 2)}
-    return np.array([owner(one) in gate for one in pictures], bool)
+    return np.array([one.owner in gate for one in pictures], bool)
 
 
 def _seen(

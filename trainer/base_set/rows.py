@@ -9,6 +9,7 @@ from torch import Tensor
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt import SoftPrompt
 from antifake.trainer.calibration import Numbers, Truth
+from antifake.trainer.examples import owner_of
 from antifake.trainer.replay import Replay
 
 from .kept import Pictures
@@ -61,7 +62,7 @@ def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
         for at in range(0, len(means), BATCH)
     ]
     counts = pictures.tokens.counts.float().to(model.device)
-    names = [source.split("/")[0] for source in pictures.sources]
+    names = [owner_of(source) for source in pictures.sources]
     _, owners = np.unique(names, return_inverse=True)
     return BaseRows(torch.cat(found), counts, pictures.is_fake, owners)
 

@@ -34,25 +34,15 @@ Node = tuple[bool, str]
 """(is AI-made, owner)"""
 
 
-def owner(example: Example) -> str:
-    """Returns the part of the source before the slash.
-
-    >>> from pathlib import Path
-    >>> owner(Example(Path("a.jpg"), True, "somebody/gallery"))
-    'somebody'
-    """
-    return example.source.partition("/")[0]
-
-
 def family(example: Example) -> str:
     """Returns the family; one without a name is the owner's own. "" for a real picture."""
     if not example.is_fake:
         return ""
-    return example.family if example.family not in ("", "-", "other") else f"of {owner(example)}"
+    return example.family if example.family not in ("", "-", "other") else f"of {example.owner}"
 
 
 def _group(example: Example) -> tuple[bool, str, str]:
-    return example.is_fake, owner(example), family(example)
+    return example.is_fake, example.owner, family(example)
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ def splits(examples: Sequence[Example], looks: np.ndarray, count: int) -> list[S
     """Returns `count` splits. `looks` [n, D] tell which pictures resemble each other."""
     looks = _directions(looks - looks.mean(0))
     homes = _homes(examples, looks, count)
-    where = np.array([homes[example.is_fake, owner(example)] for example in examples])
+    where = np.array([homes[example.is_fake, example.owner] for example in examples])
     family_at = _family_homes(examples, where)
     found = []
     for fold in range(count):
@@ -96,7 +86,7 @@ def _homes(examples: Sequence[Example], looks: np.ndarray, count: int) -> dict[N
     """Returns the split of each owner: relatives stay together, splits are of like size."""
     rows = defaultdict(list)
     for i, example in enumerate(examples):
-        rows[example.is_fake, owner(example)].append(i)
+        rows[example.is_fake, example.owner].append(i)
     nodes = sorted(rows)
     means = _directions(np.stack([looks[rows[node]].mean(0) for node in nodes]))
     sizes = {node: len(rows[node]) for node in nodes}
@@ -160,10 +150,10 @@ def _is_far(looks: np.ndarray, train: np.ndarray, held: np.ndarray) -> np.ndarra
 
 def _source_names(held: Sequence[Example]) -> list[str]:
     """Returns what each picture counts for: owner and family, or fewer words where few are so."""
-    full = [f"{owner(one)} {family(one)}".strip() for one in held]
+    full = [f"{one.owner} {family(one)}".strip() for one in held]
     by_full = Counter(full)
     names = [
-        name if by_full[name] >= FEW else f"{owner(one)} (rest)"
+        name if by_full[name] >= FEW else f"{one.owner} (rest)"
         for name, one in zip(full, held, strict=True)
     ]
     by_owner = Counter(zip([one.is_fake for one in held], names, strict=True))

@@ -38,7 +38,9 @@ def fitted(kind: str, material: Material, steps: Steps) -> Candidate:
     if kind == "word":
         found = fitted_word(material, steps)
         called = logits_of(found.prompt, found.held_out) > 0
-        return Candidate(kind, found.prompt, found.held_out, (called == material.is_fake) * 1.0)
+        return Candidate(
+            kind, found.prompt, found.held_out, (called == material.is_fake).astype(float)
+        )
     fit_to = {"bias": _bias, "calibration": _calibration}[kind]
     n = len(material.samples)
     total, done = FOLDS * REPEATS + 1, 0

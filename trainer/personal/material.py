@@ -69,9 +69,14 @@ class Material:
         counts: Numbers = 1.0 / sizes[place]
         return counts
 
-    def margins(self, prompt: SoftPrompt) -> Numbers:
-        """Returns the margins of all answers with a prompt, [n]."""
-        return margins_of(self.model, prompt, self.samples, self.kept)
+    def margins(self, prompt: SoftPrompt, chosen: Truth | None = None) -> Numbers:
+        """Returns the margins of all answers with a prompt, or of chosen ones, bool [n]: [k]."""
+        samples = self.samples if chosen is None else self.chosen(chosen)
+        return margins_of(self.model, prompt, samples, self.kept)
+
+    def chosen(self, some: Truth) -> list[Sample]:
+        """Returns the answers of a mask, bool [n]."""
+        return [one for one, is_chosen in zip(self.samples, some, strict=True) if is_chosen]
 
 
 def parts_of(material: Material, n: int, repeat: int) -> Iterator[Truth]:

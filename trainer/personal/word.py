@@ -11,7 +11,7 @@ from antifake.trainer.base_set.rows import ReplaySettings, replayed
 from antifake.trainer.calibration import Numbers, Truth
 from antifake.trainer.distributed import ProcessGroup
 from antifake.trainer.objective import PairLoss
-from antifake.trainer.presets import PERSONAL, Settings
+from antifake.trainer.presets import PERSONAL
 from antifake.trainer.replay import Replay
 from antifake.trainer.splits import folds
 from antifake.trainer.trainable import lengthened, trainable_prompt, trained_prompt
@@ -20,14 +20,13 @@ from antifake.trainer.tune import Task, fit
 from .material import Material, parts_of, with_threshold
 
 FOLDS = 3
-"""A word takes up to half a minute for each."""
+"""A fit of the word takes half a minute on two cores, that to all answers a little more."""
 TOKENS = 8
 """Length of the word. One token moves all margins alike; docs/learning.md has the figures."""
 REPLAY = ReplaySettings(weight=3.0, reserve=0.5, focus=1.0, batch=32)
 
 Steps = Callable[[int, int], None]
 """(done, total) of one candidate"""
-
 
 STRENGTHS = (1.0, 0.75, 0.5)
 """Shares of the way from the start to the learned word, as in WiSE-FT (Wortsman et al. 2022): on
@@ -50,10 +49,10 @@ def fitted_word(material: Material, steps: Steps) -> FittedWord:
     """
     fits = []
     for number, (answers, others) in enumerate(_apart(material)):
-        fits.append(_Fit(tuned(material, ~answers, ~others, PERSONAL), answers, others))
+        fits.append(_Fit(tuned(material, ~answers, ~others), answers, others))
         steps(number + 1, FOLDS + 1)
     every, shown = np.ones(len(material.samples), bool), np.ones(len(material.replay or ()), bool)
-    learned = tuned(material, every, shown, PERSONAL)
+    learned = tuned(material, every, shown)
     steps(FOLDS + 1, FOLDS + 1)
     best = _least_harmful(material, fits)
     prompt = with_threshold(_towards(material, learned, best.strength), best.threshold)
@@ -111,7 +110,7 @@ def _held_out(material: Material, fits: Sequence[_Fit], strength: float) -> Numb
     margins = np.zeros(len(material.samples))
     for one in fits:
         prompt = _towards(material, one.prompt, strength)
-        margins[one.answers] = material.margins(prompt)[one.answers]
+        margins[one.answers] = material.margins(prompt, one.answers)
     return margins
 
 
@@ -148,7 +147,7 @@ def fair_threshold(
     return float(tried[best]), float(worse[best])
 
 
-def tuned(material: Material, learn: Truth, shown: Truth, settings: Settings) -> SoftPrompt:
+def tuned(material: Material, learn: Truth, shown: Truth) -> SoftPrompt:
     """Returns the start after training its word on the chosen answers, bool [n], while the chosen
     pictures of the base set, bool [m], are replayed."""
     model = material.model
@@ -159,9 +158,9 @@ def tuned(material: Material, learn: Truth, shown: Truth, settings: Settings) ->
         trainable=trainable,
         objective=PairLoss(model, start.about),
         extractor=material.kept,
-        learn=[one for one, is_learned in zip(material.samples, learn, strict=True) if is_learned],
+        learn=material.chosen(learn),
         validate=[],
-        settings=replace(settings, seed=material.seed),
+        settings=replace(PERSONAL, seed=material.seed),
         threshold=start.about.threshold,
         counts=material.counts[learn].tolist(),
         replay=_replay(material, shown),

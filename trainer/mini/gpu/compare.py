@@ -13,7 +13,7 @@ from torch import Tensor
 
 from antifake.trainer.mini.folds import sampling_weights
 from antifake.trainer.mini.teacher import Teacher, fit_teacher
-from antifake.trainer.mini.unseen import Estimate, Judged, Split, estimate, owner, splits
+from antifake.trainer.mini.unseen import Estimate, Judged, Split, estimate, splits
 
 from .pictures import Pictures, centre
 from .probe import Probe
@@ -88,7 +88,7 @@ class Bench:
             splits=[
                 {
                     "name": one.name,
-                    "owners": sorted({owner(pictures.examples[i]) for i in one.held}),
+                    "owners": sorted({pictures.examples[i].owner for i in one.held}),
                 }
                 for one in self.splits
             ]
