@@ -109,6 +109,17 @@ class Client:
     def show(self, name: str) -> Check:
         return dict(self.get(f"/checks/{quote(name, safe='')}"))
 
+    def thumbnail(self, name: str) -> bytes | None:
+        """Returns a small picture as WebP, None if none is kept."""
+        path = f"/checks/{quote(name, safe='')}/thumbnail"
+        with self.transport.send("GET", path, None, {}, self.timeout_s) as answer:
+            data = answer.read()
+            if answer.status == 404:
+                return None
+            if answer.status >= 400:
+                read_answer(answer.status, data)
+            return data
+
     def correct(
         self, names: Sequence[str], label: str, note: str = "", *, source: str
     ) -> list[Check]:

@@ -11,6 +11,8 @@ from antifake.daemon import autostart
 from antifake.daemon.autostart import Session
 from antifake.daemon.config import Config
 from antifake.daemon.tray.backend import TrayError, surroundings
+from antifake.daemon.tray.gtk import load_gi
+from antifake.daemon.tray.session_bus import NOTIFICATIONS, BusError, SessionBus, session_bus
 from antifake.daemon.watcher.mounts import lacks_events
 from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.watcher.tree import WatchedTree, trees_of
@@ -21,6 +23,7 @@ INOTIFY = Path("/proc/sys/fs/inotify")
 _SHARE = 0.8
 """The share of the kernel's inotify watches that antifake may use; other programs need some."""
 _WANTED_WATCHES = 1_048_576
+_NO_MENU = ", without a menu: a click on it opens the history"
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,14 @@ class EnvironmentChecks:
         """Checks whether the tray icon can be shown. The icon is optional, so this never fails."""
         if self.session.platform in ("win32", "darwin"):
             return Finding("tray", True, "This system shows icons.", "antifake tray")
-        try:
-            surroundings().backends()
-        except TrayError as error:
-            return Finding("tray", True, str(error))
-        return Finding("tray", True, "A panel here shows the icon.", "antifake tray")
+        with session_bus() as bus:
+            try:
+                found = surroundings(bus).backends()
+            except TrayError as error:
+                return Finding("tray", True, f"{error} {notifications(bus)}")
+            menu = "" if found[0] == "dbus" or (found[0] == "gtk" and not load_gi()) else _NO_MENU
+            sentence = f"A panel here shows the icon{menu}. {notifications(bus)}"
+            return Finding("tray", True, sentence, "antifake tray")
 
     def login(self, config: Config) -> Finding:
         try:
@@ -92,6 +98,18 @@ class EnvironmentChecks:
             return Finding("autostart", True, f"It starts with your session ({daemon.way}).")
         sentence = "It does not start with your session."
         return Finding("autostart", True, sentence, "antifake autostart on")
+
+
+def notifications(bus: SessionBus | None) -> str:
+    """Returns a sentence about the service that shows notifications here."""
+    if bus is None:
+        return "There are no notifications, because there is no session bus here."
+    try:
+        name = bus.call(NOTIFICATIONS, "GetServerInformation").body[0]
+        has_buttons = "actions" in bus.call(NOTIFICATIONS, "GetCapabilities").body[0]
+    except BusError:
+        return "No program here shows notifications."
+    return f"{name} shows notifications{'' if has_buttons else ', without buttons'}."
 
 
 def _all_folders(trees: tuple[WatchedTree, ...]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The icon beside the clock. It runs in its own process and is an ordinary client of the daemon.
 
-Nothing depends on it. Only this package imports pystray, and only when an icon is to be shown:
-pystray opens the display as soon as it is imported.
+Nothing depends on it. Only this package imports pystray, and only when an icon is to be shown: some
+backends open the display as soon as they are imported.
 """
 
 import os
@@ -9,24 +9,33 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
 from antifake.daemon import client
+from antifake.daemon.client import DaemonError
 from antifake.daemon.instance import AlreadyRunningError
 from antifake.daemon.places import Places
 
 from .actions import Actions
-from .backend import NoHostError, TrayError, backend
+from .backend import NoHostError, Toolkit, TrayError, toolkit
 from .drawing import Mode, icon_image
 from .follower import Follower
 from .icon import TrayIcon
+from .notifications import Note
+from .notifier import Notifier
+from .session_bus import BusError, SessionBus, session_bus
 from .view_model import ViewModel
 
 __all__ = ["Mode", "NoHostError", "TrayError", "icon_image", "run"]
 
-_PANEL_COMES_BACK_S = 60.0
+NO_PANEL = (
+    "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It comes as "
+    "soon as a panel does; everything else of antifake works without it."
+)
+PANEL_ENDED = "The panel has ended, and the icon with it; it comes back with the next panel."
+_LOOK_FOR_PANEL_S = 2.0
 _END_S = 3.0
 
 
@@ -37,70 +46,135 @@ def run(
     *,
     panel_within_s: float = 5.0,
 ) -> None:
-    """Show the icon until the user quits it. Call this in the main thread.
+    """Show icon and notifications until the user quits. Call this in the main thread.
 
     `say` gets sentences for the user. `start_daemon` is called if no daemon is running; without
-    it the icon waits for one. A panel that is still starting is waited for `panel_within_s`.
+    it the icon waits for one. If there is no panel within `panel_within_s`, the user is told so,
+    and the icon comes when a panel does.
 
-    Raises TrayError if no icon can be shown, AlreadyRunningError if one is shown already.
+    Raises TrayError if there can be no icon, AlreadyRunningError if one is shown already.
     """
-    with _single_instance(where):
-        pystray = backend(panel_within_s)
+    with _single_instance(where), session_bus() as bus:
         view_model, stop = ViewModel(time.monotonic), threading.Event()
         follower = Follower(lambda: client.find(where), view_model)
         actions = Actions(lambda: client.need(where), view_model, start_daemon, follower.hurry)
-        threading.Thread(
-            target=follower.run, args=(stop,), name="tray-follower", daemon=True
-        ).start()
-        if start_daemon is not None and client.find(where) is None:
-            actions.start_daemon()
+        tray = _Tray(bus, stop, say, lambda kit, leave: TrayIcon(kit, view_model, actions, leave))
+        first = tray.panel(panel_within_s)
+        with ExitStack() as parts:
+            parts.callback(stop.set)
+            notifier = _notifier(bus, where, view_model, actions, parts)
+            show = tray.notify if notifier is None else notifier.show
+            _thread("tray-follower", follower.run, stop)
+            _thread("tray-notifier", _notify, view_model, stop, show)
+            if start_daemon is not None and client.find(where) is None:
+                actions.start_daemon()
+            tray.run(first)
+
+
+def _thread(name: str, work: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=work, args=arguments, name=name, daemon=True).start()
+
+
+def _notify(view_model: ViewModel, stop: threading.Event, show: Callable[[Note], None]) -> None:
+    while not stop.is_set():
+        for note in view_model.notes(_LOOK_FOR_PANEL_S):
+            show(note)
+
+
+def _notifier(
+    bus: SessionBus | None,
+    where: Places,
+    view_model: ViewModel,
+    actions: Actions,
+    parts: ExitStack,
+) -> Notifier | None:
+    """Returns what shows notifications over D-Bus until `parts` end. None without a bus."""
+    if bus is None:
+        return None
+
+    def thumbnail(name: str) -> bytes | None:
+        if view_model.shows_pictures:
+            with suppress(DaemonError):
+                return client.need(where).thumbnail(name)
+        return None
+
+    notifier = Notifier(bus, actions.press, thumbnail, view_model.set_inhibited)
+    try:
+        parts.enter_context(notifier.listening())
+    except BusError:
+        return None
+    return notifier
+
+
+class _Tray:
+    """The icon, in one panel after the other."""
+
+    def __init__(
+        self,
+        bus: SessionBus | None,
+        stop: threading.Event,
+        say: Callable[[str], None],
+        new_icon: Callable[[Toolkit, Callable[[], None]], TrayIcon],
+    ) -> None:
+        self._bus, self._stop, self._say, self._new_icon = bus, stop, say, new_icon
+        self._icon: TrayIcon | None = None
+        self._said: set[str] = set()
+
+    def panel(self, within_s: float) -> Toolkit | None:
+        """Returns what suits the panel here. None if there is a screen without a panel.
+
+        Raises TrayError.
+        """
         try:
-            _show(lambda leave: TrayIcon(pystray, view_model, actions, leave), stop, say)
-        finally:
-            stop.set()
-
-
-def _show(
-    new_icon: Callable[[Callable[[], None]], TrayIcon],
-    stop: threading.Event,
-    say: Callable[[str], None],
-) -> None:
-    """Show an icon until `stop`. When its panel ends it is shown in the next panel.
-
-    Raises TrayError.
-    """
-
-    def leave() -> None:
-        stop.set()
-        icon.stop()
-
-    icon = new_icon(leave)
-    with _leaving_at_sigterm(leave):
-        if not icon.has_menu:
-            say(
-                "The icon opens the history and has no menu: for one, install GTK for Python "
-                "(on Debian: python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1)."
-            )
-        icon.run()
-        while not stop.is_set():
-            say("The panel has ended, and the icon with it; waiting for the next panel.")
-            if _panel_is_back(stop):
-                icon = new_icon(leave)
-                icon.run()
-
-
-def _panel_is_back(stop: threading.Event) -> bool:
-    """Wait for a panel. Returns False at `stop`. Raises TrayError after a while."""
-    end = time.monotonic() + _PANEL_COMES_BACK_S
-    while not stop.wait(0.5):
-        try:
-            backend(0)
+            return toolkit(self._bus, within_s)
         except NoHostError:
-            if time.monotonic() > end:
-                raise
-        else:
-            return True
-    return False
+            return None
+
+    def run(self, first: Toolkit | None) -> None:
+        """Show the icon until `stop`. When its panel ends it is shown in the next panel.
+
+        Raises TrayError.
+        """
+        with _leaving_at_sigterm(self._leave):
+            found = first
+            if found is None:
+                self._say_once(NO_PANEL)
+            while not self._stop.is_set():
+                found = found or self._next_panel()
+                if found is not None:
+                    self._show(found)
+                    found = None
+                    if not self._stop.is_set():
+                        self._say_once(PANEL_ENDED)
+
+    def notify(self, note: Note) -> None:
+        """Show a notification without a session bus: as Windows and macOS do."""
+        if self._icon is not None:
+            self._icon.notify(note)
+
+    def _next_panel(self) -> Toolkit | None:
+        """Wait for a panel. Returns None at `stop`. Raises TrayError without a screen."""
+        while not self._stop.wait(_LOOK_FOR_PANEL_S):
+            if (found := self.panel(0)) is not None:
+                return found
+        return None
+
+    def _show(self, kit: Toolkit) -> None:
+        if kit.why_no_menu:
+            self._say_once(f"A click on the icon opens the history. {kit.why_no_menu}")
+        self._icon = self._new_icon(kit, self._leave)
+        if not self._stop.is_set():
+            self._icon.run()
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._say(sentence)
+
+    def _leave(self) -> None:
+        self._stop.set()
+        if self._icon is not None:
+            self._icon.stop()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from antifake.daemon.client import Client, DaemonError
 
 from .clipboard import copied_picture
 from .follower import look
-from .notifications import Note, shortened
+from .notifications import Note, Press, about_a_picture, shortened
 from .view_model import ViewModel
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,17 @@ class Actions:
 
     def say(self, name: str, label: str) -> None:
         """Record what the user says the picture is: real, fake or unsure."""
-        self._run("say", lambda: self._say(name, label))
+        self._run(f"say {name}", lambda: self._say(name, label))
+
+    def press(self, note: Note, press: Press) -> None:
+        """Do what a button of a notification says."""
+        if press == "show":
+            self.open_picture(note.picture) if note.picture else self.open_history()
+        elif press == "undo":
+            # Under another name: what it undoes may still be at its last step.
+            self._run(f"undo {note.picture}", lambda: self._undo(note.picture))
+        else:
+            self.say(note.picture, press)
 
     def check_clipboard(self) -> None:
         self._run("clipboard", self._check_clipboard)
@@ -108,7 +118,17 @@ class Actions:
         client = self._need()
         (check,) = client.correct([name], label, source="tray")
         shown = check.get("name") or check.get("page") or "Your word counts more than the model's."
-        self._view_model.tell(Note(str(check["word"]), shortened(str(shown))))
+        self._view_model.tell(
+            Note(str(check["word"]), shortened(str(shown)), str(check["id"]), ("undo", "show"))
+        )
+        self._view_model.show(look(client)[0])
+
+    def _undo(self, name: str) -> None:
+        client = self._need()
+        (check,) = client.undo([name], source="tray")
+        shown = check.get("name") or check.get("page") or "It counts as before."
+        text = f"Undone: {shortened(str(shown))}"
+        self._view_model.tell(about_a_picture(check, text))
         self._view_model.show(look(client)[0])
 
     def _open(self, path: str | None) -> None:
@@ -138,4 +158,4 @@ class Actions:
             sentence = "The picture still waits; its answer will be in the history."
             raise AntifakeError(sentence) from error
         explanation = check.get("explanation") or ["It was the picture on the clipboard."]
-        self._view_model.tell(Note(str(check["summary"]), str(explanation[0])))
+        self._view_model.tell(about_a_picture(check, str(explanation[0])))

@@ -1,21 +1,29 @@
-"""Finds out whether this desktop can show icons, and which of pystray's backends suits it.
+"""Finds out whether this desktop can show icons, and how: over D-Bus, or by a backend of pystray.
 
 pystray opens the display when it is imported, and takes the first backend that can be imported.
-That backend need not work here, so this module looks at the desktop first.
+That backend need not work here, so this module looks at the desktop first and imports it by name.
 """
 
 import importlib
 import os
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from antifake.core.errors import AntifakeError
 
+from .gtk import load_gi
+from .session_bus import BusError, SessionBus, has_panel
+
 _ELSE = "everything else of antifake works without it"
 _GNOME = "on GNOME it needs the AppIndicator extension"
-_WATCHER = "org.kde.StatusNotifierWatcher"
+_DBUS = "dbus"
+"""Our own backend. All others are pystray's."""
 
 
 class TrayError(AntifakeError):
@@ -35,17 +43,21 @@ class Surroundings:
 
     has_screen: bool
     has_x11_panel: bool
-    """A panel that embeds windows, as those of XFCE, Cinnamon and many small ones do."""
+    """A panel that embeds windows, as those of many small desktops do."""
     has_bus: bool
     has_notifier_panel: bool
-    """A panel that is reached over D-Bus, as those of KDE, and of GNOME with its extension."""
+    """A panel that is reached over D-Bus, as those of KDE, XFCE, Cinnamon and MATE are, and that of
+    GNOME with its extension."""
 
     def backends(self) -> list[str]:
         """Returns the usable backends, the best first. Raises TrayError if there is none."""
-        if not self.has_screen:
+        if self.has_notifier_panel:
+            over_dbus = [_DBUS]
+        elif self.has_screen:
+            over_dbus = []
+        else:
             raise TrayError(f"There is no screen here to show the icon on; {_ELSE}.")
-        over_dbus = ["appindicator"] if self.has_notifier_panel else []
-        # In such a panel `gtk` gets left clicks. Without a session bus it does not start.
+        # `gtk` has a menu. Without a session bus it does not start.
         with_menu = ["gtk"] if self.has_x11_panel and self.has_bus else []
         found = [*over_dbus, *with_menu, *(["xorg"] if self.has_x11_panel else [])]
         if not found:
@@ -53,11 +65,26 @@ class Surroundings:
         return found
 
 
-def surroundings() -> Surroundings:
-    has_x11, has_panel = _x11()
-    has_bus, has_notifier = _bus()
-    has_screen = has_x11 or bool(os.environ.get("WAYLAND_DISPLAY"))
-    return Surroundings(has_screen, has_panel, has_bus, has_notifier)
+@dataclass(frozen=True)
+class Toolkit:
+    """The classes that an icon and its menu are made of; pystray's, or of the same form."""
+
+    name: str
+    icon: Callable[..., Any]
+    menu: Any
+    item: Any
+    why_no_menu: str = ""
+    """A sentence; "" if there is a menu."""
+
+
+def surroundings(bus: SessionBus | None) -> Surroundings:
+    has_x11, has_embedding_panel = _x11()
+    has_notifier = False
+    if bus is not None:
+        with suppress(BusError):
+            has_notifier = has_panel(bus)
+    is_seen = has_x11 or _has_wayland()
+    return Surroundings(is_seen, has_embedding_panel, bus is not None, has_notifier)
 
 
 def has_x11_panel() -> bool:
@@ -80,65 +107,71 @@ def _x11() -> tuple[bool, bool]:
         display.close()
 
 
-def _bus() -> tuple[bool, bool]:
-    """Returns whether there is a session bus, and whether a panel is on it.
-
-    Looks only if gi is installed, because no backend can use the bus without it.
-    """
-    try:
-        gio = importlib.import_module("gi.repository.Gio")
-        glib = importlib.import_module("gi.repository.GLib")
-        bus = gio.bus_get_sync(gio.BusType.SESSION, None)
-        name = "org.freedesktop.DBus"
-        answer = bus.call_sync(
-            name,
-            "/org/freedesktop/DBus",
-            name,
-            "NameHasOwner",
-            glib.Variant("(s)", (_WATCHER,)),
-            None,
-            gio.DBusCallFlags.NONE,
-            2000,
-            None,
-        )
-        return True, bool(answer.unpack()[0])
-    except (ImportError, RuntimeError):  # GLib's errors are RuntimeErrors
-        return False, False
+def _has_wayland() -> bool:
+    """Returns whether there is a Wayland session. After its end only the variable is left."""
+    name = os.environ.get("WAYLAND_DISPLAY")
+    return bool(name) and Path(os.environ.get("XDG_RUNTIME_DIR", "/"), str(name)).exists()
 
 
-def backend(within_s: float) -> Any:
-    """Returns pystray with a backend that works here. Waits `within_s` for a panel to start.
+def toolkit(bus: SessionBus | None, within_s: float) -> Toolkit:
+    """Returns one that works here. Waits `within_s` for a panel to start.
 
     Raises TrayError.
     """
     if sys.platform in ("win32", "darwin"):
-        return _imported([""])
+        return _first_of([sys.platform], bus)
     end = time.monotonic() + within_s
     while True:
         try:
-            found = surroundings().backends()
+            found = surroundings(bus).backends()
             break
         except NoHostError:
             if time.monotonic() >= end:
                 raise
             time.sleep(0.2)
     chosen = os.environ.get("PYSTRAY_BACKEND")
-    return _imported([chosen] if chosen else found)
+    return _first_of([chosen] if chosen else found, bus)
 
 
-def _imported(names: list[str]) -> Any:
-    """Returns pystray with the first backend that can be imported.
-
-    pystray itself tries the next backend only after an ImportError, but a desktop that lacks
-    a part of GTK raises a ValueError.
-    """
+def _first_of(names: list[str], bus: SessionBus | None) -> Toolkit:
+    """Returns the first one that can be imported. Raises TrayError."""
     why = ""
     for name in names:
-        if name:
-            os.environ["PYSTRAY_BACKEND"] = name
         try:
-            return importlib.import_module("pystray")
+            return _toolkit(name, bus)
         except Exception as error:  # noqa: BLE001  # each backend fails with errors of its own
             why = str(error).strip().rstrip(".").replace("\n", " ")
-    os.environ.pop("PYSTRAY_BACKEND", None)
     raise TrayError(f"The icon cannot be shown: {why} ({_GNOME}); {_ELSE}.")
+
+
+def _toolkit(name: str, bus: SessionBus | None) -> Toolkit:
+    """Raises what the import of the backend raises, which may be anything."""
+    pystray = _pystray()
+    if name == _DBUS and bus is not None:
+        from .status_notifier import Icon  # noqa: PLC0415  # needs dbus-fast
+
+        return Toolkit(name, partial(Icon, bus), pystray.Menu, pystray.MenuItem)
+    why_not = load_gi() if name in ("gtk", "appindicator") else ""
+    if why_not:
+        raise ImportError(why_not)
+    icon = importlib.import_module(f"pystray._{name}").Icon
+    why = "" if icon.HAS_MENU else _why_no_menu(bus)
+    return Toolkit(name, icon, pystray.Menu, pystray.MenuItem, why)
+
+
+def _pystray() -> Any:
+    """Returns pystray without a backend of its choice: its modules are imported by name."""
+    former = os.environ.get("PYSTRAY_BACKEND")
+    os.environ["PYSTRAY_BACKEND"] = "dummy"
+    try:
+        return importlib.import_module("pystray")
+    finally:
+        del os.environ["PYSTRAY_BACKEND"]
+        if former is not None:
+            os.environ["PYSTRAY_BACKEND"] = former
+
+
+def _why_no_menu(bus: SessionBus | None) -> str:
+    if bus is None:
+        return "It has no menu, because there is no session bus here, which a menu needs."
+    return load_gi() or "It has no menu, because GTK does not start here."

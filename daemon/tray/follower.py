@@ -11,6 +11,7 @@ from antifake.daemon.client import Client, DaemonError, LearningClient
 
 from .notifications import Note, picture_event, shortened
 from .view_model import OFFLINE, RECENT, View, ViewModel, view_of
+from .wishes import wishes_of
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Follower:
         self._count_to_review(client)
         view, state = look(client)
         self._last = int(state["last_event"])
-        self._view_model.set_level(client.settings().get("notifications.level", "ai"))
+        self._view_model.set_wishes(wishes_of(client.settings()))
         self._view_model.show(view)
         self._ask_about_pairings(client)
 
@@ -117,7 +118,7 @@ class Follower:
             if event["kind"] == "check" and (heard := picture_event(event["data"])):
                 self._view_model.add(heard)
         if "settings" in kinds:
-            self._view_model.set_level(client.settings().get("notifications.level", "ai"))
+            self._view_model.set_wishes(wishes_of(client.settings()))
         if "pairing" in kinds:
             self._ask_about_pairings(client)
         if "correction" in kinds or time.monotonic() - self._counted > COUNT_EVERY_S:

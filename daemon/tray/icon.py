@@ -5,8 +5,6 @@ On Linux and Windows any thread may change an icon; on macOS only the main threa
 
 import importlib
 import logging
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from .actions import Actions
-from .backend import has_x11_panel
-from .drawing import DARK, icon_image
+from .backend import Toolkit, has_x11_panel
+from .drawing import DARK, Mode, icon_image
 from .notifications import Note
 from .view_model import Recent, View, ViewModel, judgements
 
@@ -24,6 +22,8 @@ log = logging.getLogger(__name__)
 
 SIDE = 64
 """Side in pixels of the image that a panel gets, which scales it down."""
+SIDES = (16, 22, 24, 32, 48, 64)
+"""Sides of the images that a panel over D-Bus gets, which takes the one that fits."""
 _LOOK_S = 2.0
 """How often to look for changes without an event: a snooze that ends, a panel that is gone."""
 
@@ -32,10 +32,10 @@ class TrayIcon:
     """One icon, from run() to stop(). A panel that comes back needs a new one."""
 
     def __init__(
-        self, pystray: Any, view_model: ViewModel, actions: Actions, leave: Callable[[], None]
+        self, toolkit: Toolkit, view_model: ViewModel, actions: Actions, leave: Callable[[], None]
     ) -> None:
-        self._pystray, self._view_model, self._actions, self._leave = (
-            pystray,
+        self._toolkit, self._view_model, self._actions, self._leave = (
+            toolkit,
             view_model,
             actions,
             leave,
@@ -43,26 +43,23 @@ class TrayIcon:
         self._ready, self._end = threading.Event(), threading.Event()
         self._is_shown = True
         """False after a failure, so that it is tried again."""
-        self._icon = pystray.Icon(
-            "antifake", icon_image("offline", SIDE, self._background), "antifake", self._menu()
-        )
+        image = self._image("offline")
+        self._icon = toolkit.icon("antifake", image, "antifake", self._menu())
         if self._is_xorg:
             _mend_xorg(self._icon)
         # pystray logs tracebacks when a panel ends, and the user can do nothing about that.
         logging.getLogger("pystray").setLevel(logging.CRITICAL)
 
     @property
-    def has_menu(self) -> bool:
-        return bool(self._pystray.Icon.HAS_MENU)
-
-    @property
     def _is_xorg(self) -> bool:
-        return str(self._pystray.Icon.__module__).endswith("._xorg")
+        return self._toolkit.name == "xorg"
 
-    @property
-    def _background(self) -> tuple[int, int, int] | None:
-        """Returns a background for the X11 backend, which has no transparency."""
-        return DARK if self._is_xorg else None
+    def _image(self, mode: Mode) -> Any:
+        """Returns the image that the backend takes, or over D-Bus images."""
+        if self._toolkit.name == "dbus":
+            return [icon_image(mode, side) for side in SIDES]
+        # The X11 backend has no transparency.
+        return icon_image(mode, SIDE, DARK if self._is_xorg else None)
 
     def run(self) -> None:
         """Show the icon until stop(), or until its panel ends. Call this in the main thread."""
@@ -75,7 +72,8 @@ class TrayIcon:
         finally:
             self._end.set()
             if not self._ready.is_set():
-                # Otherwise the thread that waits for this would keep the process alive.
+                # Otherwise the threads that wait for this would keep the process alive.
+                self._ready.set()
                 with suppress(Exception):
                     self._icon._mark_ready()  # noqa: SLF001
 
@@ -84,19 +82,22 @@ class TrayIcon:
         with suppress(Exception):  # errors of the backend no longer matter here
             self._icon.stop()
 
+    def notify(self, note: Note) -> None:
+        """Show a notification by the backend's means, which know no buttons and no pictures."""
+        if self._ready.is_set() and self._icon.HAS_NOTIFICATION:
+            self._safely(lambda: self._icon.notify(note.text, note.title))
+
     # --- Painting -----------------------------------------------------------------------------
 
     def _paint(self) -> None:
         self._ready.wait()
         shown: tuple[View, bool] | None = None
         while not self._end.is_set():
-            view, notes = self._view_model.news(shown[0] if shown else None, _LOOK_S)
+            view = self._view_model.changed(shown[0] if shown else None, _LOOK_S)
             wanted = (view, self._view_model.is_snoozed)
             if wanted != shown or not self._is_shown or self._has_lost_its_panel():
                 shown = wanted
                 self._safely(partial(self._show, view))
-            for note in notes:
-                self._safely(partial(self._notify, note))
 
     def _has_lost_its_panel(self) -> bool:
         """Returns whether the icon's panel has ended and another one runs.
@@ -121,28 +122,22 @@ class TrayIcon:
 
     def _show(self, view: View) -> None:
         self._is_shown = True
-        self._icon.icon = icon_image(view.mode, SIDE, self._background)
+        self._icon.icon = self._image(view.mode)
         self._icon.visible = True
         self._icon.title = f"antifake: {view.line}"
         self._icon.update_menu()
 
-    def _notify(self, note: Note) -> None:
-        if self._pystray.Icon.HAS_NOTIFICATION:
-            self._icon.notify(note.text, note.title)
-        elif program := shutil.which("notify-send"):
-            command = [program, "--app-name=antifake", "--", note.title, note.text]
-            # After -- nothing is taken for an option. No shell is involved.
-            subprocess.run(command, check=False, capture_output=True, timeout=10)  # noqa: S603
-
     # --- The menu -----------------------------------------------------------------------------
 
     def _menu(self) -> Any:
-        return self._pystray.Menu(lambda: tuple(self._entries(self._view_model.view)))
+        return self._toolkit.menu(lambda: tuple(self._entries(self._view_model.view)))
 
     def _entries(self, view: View) -> Iterator[Any]:
-        """Yields at most ten entries. They are built again when something in them has changed."""
-        item, line, do = self._pystray.MenuItem, self._pystray.Menu.SEPARATOR, self._actions
+        """Yields the state and at most nine entries. They are built again when they change."""
+        item, line, do = self._toolkit.item, self._toolkit.menu.SEPARATOR, self._actions
         is_online = view.is_online
+        yield item(_plain(view.line), None, enabled=False)
+        yield line
         yield item("Open history", do.open_history, default=True)
         yield item("Latest pictures", self._latest(view), enabled=bool(view.recent))
         yield item("Check the clipboard's picture", do.check_clipboard, enabled=is_online)
@@ -160,7 +155,6 @@ class TrayIcon:
         review = f"Review {view.to_review} pictures…" if view.to_review > 1 else "Review a picture…"
         yield item(review if view.to_review else "Review…", do.open_review, enabled=is_online)
         yield line
-        yield item(_plain(view.line), None, enabled=False)
         if is_online:
             yield item("Stop antifake", do.stop_daemon)
         else:
@@ -168,21 +162,21 @@ class TrayIcon:
         yield item("Quit this icon", self._leave)
 
     def _latest(self, view: View) -> Any:
-        item = self._pystray.MenuItem
+        item = self._toolkit.item
         if not view.recent:
-            return self._pystray.Menu(item("None yet", None, enabled=False))
-        return self._pystray.Menu(
+            return self._toolkit.menu(item("None yet", None, enabled=False))
+        return self._toolkit.menu(
             *(item(_plain(one.words), self._about(one)) for one in view.recent)
         )
 
     def _about(self, one: Recent) -> Any:
         """Returns the menu of one picture: open it, or say what it is."""
-        item, name = self._pystray.MenuItem, one.id
+        item, name = self._toolkit.item, one.id
         entries = [item("Open it", lambda: self._actions.open_picture(name))]
         if one.label is not None:
-            entries.append(self._pystray.Menu.SEPARATOR)
+            entries.append(self._toolkit.menu.SEPARATOR)
             entries += [item(words, self._sayer(name, label)) for words, label in judgements(one)]
-        return self._pystray.Menu(*entries)
+        return self._toolkit.menu(*entries)
 
     def _sayer(self, name: str, label: str) -> Callable[[], None]:
         return lambda: self._actions.say(name, label)

@@ -1,8 +1,7 @@
 """Decides which events become notifications, and when: at most one in ten seconds.
 
 The first picture is notified at once. Those that come soon after it are counted and notified
-together, so a folder of 50 pictures makes two. Notifications contain words only, never the picture.
-The time is an argument of each method.
+together, so a folder of 50 pictures makes two. The time is an argument of each method.
 """
 
 import math
@@ -12,6 +11,15 @@ from typing import Any, Literal
 
 Level = Literal["none", "errors", "ai", "all"]
 Kind = Literal["ai", "real", "unsure", "failed"]
+
+Press = Literal["real", "fake", "show", "undo"]
+WORDS: dict[Press, str] = {
+    "real": "It's real",
+    "fake": "It's AI-made",
+    "show": "Show",
+    "undo": "Undo",
+}
+"""The words on the buttons."""
 
 APART_S = 10.0
 LONGEST_NAME = 40
@@ -37,6 +45,12 @@ class Note:
 
     title: str
     text: str
+    picture: str = ""
+    """The id of the check that it is about. A later one about the same replaces it."""
+    presses: tuple[Press, ...] = ()
+    """What can be done about it, as buttons where the desktop has them."""
+    counts: tuple[tuple[Kind, int], ...] = ()
+    """How many pictures of each kind it is about, if it is about several."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +70,15 @@ def picture_event(event: dict[str, Any]) -> PictureEvent | None:
     name = shortened(str(event.get("name") or "A picture"))
     if kind == "failed":
         why = str(event.get("error") or "It is not known why.")
-        return PictureEvent(kind, Note("Could not be checked", f"{name}: {why}"))
-    return PictureEvent(kind, Note(sentence_case(str(event.get("word") or "Checked")), name))
+        note = Note("Could not be checked", f"{name}: {why}", str(event.get("id", "")), ("show",))
+        return PictureEvent(kind, note)
+    return PictureEvent(kind, about_a_picture(event, name))
+
+
+def about_a_picture(check: dict[str, Any], text: str) -> Note:
+    """Returns the notification of a verdict, with buttons to say what the picture is."""
+    title = check.get("summary") or sentence_case(str(check.get("word") or "Checked"))
+    return Note(str(title), text, str(check.get("id", "")), ("real", "fake", "show"))
 
 
 class NotificationBundle:
@@ -100,13 +121,18 @@ class NotificationBundle:
 
 
 def _together(told: list[PictureEvent]) -> Note:
-    counted = Counter(one.kind for one in told)
+    return note_of_many(Counter(one.kind for one in told))
+
+
+def note_of_many(counted: Counter[Kind]) -> Note:
+    """Returns one notification of several pictures: how many there are of each kind."""
     parts = []
     for kind, words in _COUNTED.items():
         if n := counted[kind]:
             one, many = words.split("|")
             parts.append(f"{n:,} {one if n == 1 else many}")
-    return Note(f"{len(told):,} more pictures", f"{', '.join(parts)}.")
+    title, text = f"{counted.total():,} more pictures", f"{', '.join(parts)}."
+    return Note(title, text, presses=("show",), counts=tuple(counted.items()))
 
 
 def sentence_case(words: str) -> str:

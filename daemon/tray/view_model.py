@@ -4,11 +4,12 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from .drawing import Mode
-from .notifications import Level, Note, NotificationBundle, PictureEvent, shortened
+from .notifications import Note, NotificationBundle, PictureEvent, shortened
+from .wishes import QuietHours, Wishes
 
 RECENT = 5
 OFFLINE = "antifake is not running"
@@ -97,11 +98,18 @@ def judgements(one: Recent) -> list[tuple[str, str]]:
     return [("Yes, that's right", one.label), *others]
 
 
+def _local_time() -> datetime:
+    return datetime.now(UTC).astimezone()
+
+
 class ViewModel:
     """Can be used from any thread. One of them, the painter, waits for changes in `news`."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float], now: Callable[[], datetime] = _local_time
+    ) -> None:
+        """`clock` is monotonic, in seconds; `now` is the local time, for quiet hours."""
+        self._clock, self._now = clock, now
         self._changed = threading.Condition()
         self._view = View()
         self._to_review = 0
@@ -109,6 +117,9 @@ class ViewModel:
         self._bundle = NotificationBundle()
         self._notes: list[Note] = []
         self._snoozed_until = -math.inf
+        self._quiet = QuietHours()
+        self._is_inhibited = False
+        self._shows_pictures = True
 
     @property
     def view(self) -> View:
@@ -134,9 +145,22 @@ class ViewModel:
         """Set what the next view says of a running training; "" if none runs."""
         self._training = line
 
-    def set_level(self, level: Level) -> None:
+    def set_wishes(self, wishes: Wishes) -> None:
+        """Set what is notified, and when, from now on."""
         with self._changed:
-            self._bundle.set_level(level)
+            self._bundle.set_level(wishes.level)
+            self._quiet, self._shows_pictures = wishes.quiet_hours, wishes.shows_pictures
+            self._changed.notify_all()
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether notifications show the picture."""
+        return self._shows_pictures
+
+    def set_inhibited(self, is_inhibited: bool) -> None:
+        """Set whether the desktop wants no notifications now."""
+        with self._changed:
+            self._is_inhibited = is_inhibited
             self._changed.notify_all()
 
     def add(self, one: PictureEvent) -> None:
@@ -162,19 +186,25 @@ class ViewModel:
                 self._bundle.wake(now)
             self._changed.notify_all()
 
-    def news(self, shown: object, within_s: float) -> tuple[View, list[Note]]:
-        """Wait until the view differs from `shown` or there is a notification, or for `within_s`.
+    def changed(self, shown: object, within_s: float) -> View:
+        """Wait until the view differs from `shown`, or for `within_s`. Returns the view."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._view != shown, within_s)
+            return self._view
 
-        Returns the view and the notifications to show now.
-        """
+    def notes(self, within_s: float) -> list[Note]:
+        """Wait for notifications for `within_s`. Returns those to show now."""
         with self._changed:
             end = self._clock() + within_s
-            while self._view == shown and not self._notes and self._clock() < self._next(end):
+            while not self._notes and self._clock() < self._next(end):
                 self._changed.wait(max(0.001, self._next(end) - self._clock()))
             notes, self._notes = self._notes, []
-            if bundled := self._bundle.take(self._clock()):
+            if not self._is_quiet() and (bundled := self._bundle.take(self._clock())):
                 notes.append(bundled)
-            return self._view, notes
+            return notes
 
     def _next(self, end: float) -> float:
-        return min(end, self._bundle.due)
+        return end if self._is_quiet() else min(end, self._bundle.due)
+
+    def _is_quiet(self) -> bool:
+        return self._is_inhibited or self._quiet.covers(self._now().time())

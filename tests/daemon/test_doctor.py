@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from conftest import tiny_prompt
+from kit.dbus_desktop import NotificationServer, Panel
+from kit.display import OF_A_SESSION, private_bus
 from kit.imports import python_path, unfitting_transformers
 from kit.plain_user import plain_user
 from sqlalchemy import text
@@ -34,7 +36,7 @@ MUCH = Free(10**12, 0, 10**12)
 @pytest.fixture
 def system(tiny_home, tmp_path, monkeypatch) -> System:
     """A sound model and prompt, without a running daemon."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
+    for name in OF_A_SESSION:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "/none")  # no systemctl
     where = places()
@@ -43,6 +45,13 @@ def system(tiny_home, tmp_path, monkeypatch) -> System:
     session = Session("linux", sys.executable, tmp_path / "person", os.environ)
     assert tiny_home.root == where.data
     return System(where, session, lambda _: MUCH, try_imports=lambda: ImportTrial(None, None))
+
+
+@pytest.fixture
+def bus(tmp_path):
+    """The address of a session bus. Ask for it before `system`, which leaves no programs."""
+    with private_bus(tmp_path) as address:
+        yield address
 
 
 def free_port() -> int:
@@ -383,6 +392,21 @@ def test_without_a_screen_there_is_no_icon_and_no_trouble(system):
     found = named(system, "tray")
     assert found.ok
     assert "no screen" in found.sentence
+    assert "There are no notifications, because there is no session bus here." in found.sentence
+
+
+def test_what_a_panel_and_a_service_for_notifications_can_do_is_said(bus, system, monkeypatch):
+    with Panel(bus):
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)
+        found = named(system, "tray")
+        assert found.fix == "antifake tray"
+        shows = "A panel here shows the icon."
+        assert found.sentence == f"{shows} No program here shows notifications."
+        with NotificationServer(bus, ("body",)):
+            said = named(system, "tray").sentence
+            assert said == f"{shows} a test shows notifications, without buttons."
+        with NotificationServer(bus):
+            assert named(system, "tray").sentence == f"{shows} a test shows notifications."
 
 
 def test_autostart_that_differs_from_the_settings(system):

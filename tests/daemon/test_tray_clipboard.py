@@ -10,7 +10,7 @@ from PIL import Image, ImageGrab
 
 from antifake.core.errors import AntifakeError
 from antifake.daemon.tray import NoHostError, TrayError
-from antifake.daemon.tray.backend import backend
+from antifake.daemon.tray.backend import toolkit
 from antifake.daemon.tray.clipboard import copied_picture
 from antifake.daemon.tray.icon import _plain
 
@@ -89,5 +89,5 @@ def test_on_windows_and_macos_no_panel_is_looked_for(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("pystray")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(TrayError, match="cannot be shown") as error:
-        backend(0)
+        toolkit(None, 0)
     assert not isinstance(error.value, NoHostError)

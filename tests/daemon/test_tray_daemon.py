@@ -49,7 +49,8 @@ def test_what_the_user_says_in_the_menu_is_recorded(tiny_home):
         one = post(asked, png(1), name="holiday.png")
         menu = Actions(lambda: asked, view_model, None, lambda: None)
         menu.say(one["id"], "fake")
-        assert told(view_model) == [Note("You said: AI-made", "holiday.png")]
+        (note,) = told(view_model)
+        assert note == Note("You said: AI-made", "holiday.png", one["id"], ("undo", "show"))
         eventually(lambda: view_model.view.recent)
         assert view_model.view.recent[0].words == "You said: AI-made: holiday.png"
         assert asked.show(one["id"])["said"]["label"] == "fake"
@@ -60,7 +61,7 @@ def test_what_the_user_says_in_the_menu_is_recorded(tiny_home):
 
 
 def told(view_model: ViewModel) -> list[Note]:
-    return eventually(lambda: view_model.news(view_model.view, 0.2)[1], 20)
+    return eventually(lambda: view_model.notes(0.2), 20)
 
 
 def through_the_link(address: str) -> str:

@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kit.pace import within
 from kit.standin import StandIn
 from kit.waiting import eventually
 
@@ -44,11 +43,7 @@ def actions(where, view_model, start=None):
 
 def notes_of(view_model, within_s=5.0):
     """Returns the next notifications."""
-    end = time.monotonic() + within(within_s)
-    while time.monotonic() < end:
-        if notes := view_model.news(view_model.view, 0.2)[1]:
-            return notes
-    raise AssertionError("nothing was told")
+    return eventually(lambda: view_model.notes(0.2), within_s)
 
 
 def check(name="c1", **about):
@@ -118,7 +113,7 @@ def test_changed_settings_take_effect_at_once(where, follower, view_model):
         assert "123 456" in note.text
         daemon.tell("pairing")
         follower.step()
-        assert view_model.news(view_model.view, 0.0)[1] == [], "told once"
+        assert view_model.notes(0.0) == [], "told once"
 
 
 def test_after_a_gap_in_the_events_everything_is_read_again(where, follower, view_model):

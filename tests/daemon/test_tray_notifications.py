@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antifake.daemon.tray.notifications import APART_S, NotificationBundle, picture_event, shortened
+from antifake.daemon.tray.notifications import (
+    APART_S,
+    WORDS,
+    NotificationBundle,
+    picture_event,
+    shortened,
+)
 
-WORDS = {
+VERDICTS = {
     "fake": "likely AI-made",
     "real": "likely real",
     "unsure": "cannot tell",
@@ -23,7 +29,7 @@ def event(label="fake", source="watch", name="holiday.png", error=None):
     return {
         "id": "c1",
         "label": label,
-        "word": WORDS[label],
+        "word": VERDICTS[label],
         "source": source,
         "name": name,
         "error": error,
@@ -88,7 +94,8 @@ def test_each_picture_is_notified_once_and_soon_and_never_as_fake(given_arrivals
     assert sum(pictures_in(note) for _, note in notes) == len(given_arrivals)
     for at, _ in given_arrivals:
         assert any(at <= now <= at + APART_S for now, _ in notes)
-    assert "fake" not in repr(notes).lower()
+    words = [(note.title, note.text, [WORDS[one] for one in note.presses]) for _, note in notes]
+    assert "fake" not in repr(words).lower()
 
 
 @given(arrivals, moments)
@@ -113,7 +120,7 @@ def test_events_within_ten_seconds_make_two_notifications(given_arrivals, start)
     ],
 )
 def test_the_user_chooses_what_is_notified(level, wanted):
-    for label in WORDS:
+    for label in VERDICTS:
         bundle = NotificationBundle(level)
         bundle.add(picture_event(event(label)))
         assert (bundle.take(0) is not None) == (label in wanted)

@@ -9,15 +9,16 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+import sysconfig
+from contextlib import contextmanager, nullcontext
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from kit.display import PANEL, Display, folder_with_gi, need, process
-from kit.pace import within
+from kit.display import PANEL, Display, need, process
 from kit.standin import StandIn
+from kit.tray import Tray
 from kit.waiting import eventually
 from PIL import Image
 
@@ -26,20 +27,10 @@ from antifake.core.errors import AntifakeError
 from antifake.daemon.places import Places
 from antifake.daemon.tray.backend import Surroundings
 from antifake.daemon.tray.clipboard import copied_picture
+from antifake.daemon.tray.gtk import load_gi
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 LIGHT, DARK = "0xf0f0f0", "0x202226"
-PROGRAM = """
-import sys
-from antifake.core.errors import AntifakeError
-from antifake.daemon.places import places
-from antifake.daemon.tray import run
-try:
-    run(places(), lambda sentence: print(sentence, flush=True), panel_within_s=1)
-except AntifakeError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
 OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, REVIEW, STOP, QUIT = range(1, 10)
 """How often to press Down in the menu to reach each entry."""
 
@@ -48,11 +39,6 @@ OPEN, LATEST, CHECK, PAUSE, SNOOZE, FOLDERS, REVIEW, STOP, QUIT = range(1, 10)
 def display():
     with Display() as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def gi(tmp_path_factory):
-    return folder_with_gi(tmp_path_factory.mktemp("gi") / "path")
 
 
 @pytest.fixture
@@ -71,51 +57,12 @@ def daemon(where):
         yield one
 
 
-class Tray:
-    """The tray's process, and the addresses that its browser was asked to open."""
-
-    def __init__(self, display, home, gi=None):
-        self.opened = home / "opened"
-        browser = home / "browser"
-        browser.write_text(f'#!/bin/sh\necho "$1" >> "{self.opened}"\n')
-        browser.chmod(0o700)
-        self.env = {**display.env, "ANTIFAKE_HOME": str(home), "BROWSER": str(browser)}
-        if gi:
-            self.env["PYTHONPATH"] = str(gi)
-
-    @contextmanager
-    def running(self):
-        command = [sys.executable, "-c", PROGRAM]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        with process(command, env=self.env, **pipes) as self.process:
-            try:
-                yield self
-            finally:
-                self.process.terminate()
-                self.said = self.process.communicate(timeout=within(10))[0].decode()
-                print(self.said)
-
-    def ended(self):
-        """Runs it to its end. Returns the exit code and the output."""
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env=self.env,
-            capture_output=True,
-            timeout=within(30),
-            check=False,
-        )
-        return done.returncode, done.stderr.decode()
-
-    def addresses(self):
-        return self.opened.read_text().split() if self.opened.exists() else []
-
-
 @contextmanager
-def gtk_tray(display, where, gi, colour=DARK):
+def gtk_tray(display, where, colour=DARK):
     with (
         display.bus(),
         display.panel(colour),
-        Tray(display, where.home.root, gi).running() as tray,
+        Tray(display.env, where.home.root).running() as tray,
     ):
         eventually(display.icon_box, 15)
         yield tray
@@ -177,8 +124,8 @@ def in_row(pictures, path):
 
 
 @pytest.mark.parametrize("colour", [LIGHT, DARK])
-def test_each_state_has_a_shape_of_its_own_in_the_panel(display, where, gi, colour):
-    with gtk_tray(display, where, gi, colour):
+def test_each_state_has_a_shape_of_its_own_in_the_panel(display, where, colour):
+    with gtk_tray(display, where, colour):
         seen, last = {}, looks(display, None)
         standin = StandIn(where)
         standin.state = {**standin.state, "mode": "paused"}
@@ -193,8 +140,8 @@ def test_each_state_has_a_shape_of_its_own_in_the_panel(display, where, gi, colo
         assert differ(one, other)
 
 
-def test_a_left_click_opens_the_history(display, where, daemon, gi):
-    with gtk_tray(display, where, gi) as tray:
+def test_a_left_click_opens_the_history(display, where, daemon):
+    with gtk_tray(display, where) as tray:
         display.click_icon(1)
         assert eventually(tray.addresses) == [daemon.link]
     assert daemon.asked_for("POST", "/logins") == [b"{}"]
@@ -202,19 +149,21 @@ def test_a_left_click_opens_the_history(display, where, daemon, gi):
 
 
 def test_without_gtk_a_left_click_opens_the_history_too(display, where, daemon):
-    with display.panel(), Tray(display, where.home.root).running() as tray:
+    with display.panel(), Tray(display.env, where.home.root).running() as tray:
         first = looks(display, None)
         display.click_icon(1)
         assert eventually(tray.addresses) == [daemon.link]
         daemon.set_state(mode="attention")
         assert looks(display, first)
         display.screenshot(SCREENS / "tray-xorg.png")
-    assert "has no menu" in tray.said
-    assert tray.said.count("\n") == 1
+    assert tray.said == (
+        "A click on the icon opens the history. It has no menu, because there is no session bus "
+        "here, which a menu needs.\n"
+    )
 
 
 def test_an_icon_comes_back_with_its_panel(display, where, daemon):
-    with Tray(display, where.home.root).running() as tray:
+    with Tray(display.env, where.home.root).running() as tray:
         with display.panel():
             eventually(display.icon_box, 15)
         with display.panel():
@@ -225,7 +174,7 @@ def test_an_icon_comes_back_with_its_panel(display, where, daemon):
 
 @pytest.mark.usefixtures("daemon")
 def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
-    with Tray(display, where.home.root).running() as tray:
+    with Tray(display.env, where.home.root).running() as tray:
         with display.panel():
             eventually(display.icon_box, 15)
         tray.process.send_signal(signal.SIGTERM)
@@ -233,11 +182,11 @@ def test_without_its_panel_it_still_ends_when_the_session_does(display, where):
     assert "Traceback" not in tray.said
 
 
-def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon, gi):
+def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, daemon):
     """The backend for GNOME and KDE does this."""
     with display.bus(), display.panel():
         # Made after the bus: it copies the environment, which names the bus.
-        tray = Tray(display, where.home.root, gi)
+        tray = Tray(display.env, where.home.root)
         tray.env["PYSTRAY_BACKEND"] = "appindicator"
         with tray.running():
             first = looks(display, None)
@@ -248,13 +197,13 @@ def test_if_a_left_click_opens_the_menu_it_has_the_same_entries(display, where, 
             eventually(lambda: daemon.asked_for("POST", "/watches:pause"))
 
 
-def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon, gi):
+def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon):
     daemon.checks = [
         {"id": "c1", "summary": "AI-made (97 %)", "name": "Sunset over the lake.png"},
         {"id": "c2", "summary": "Likely real (81 %)", "name": "IMG_2031.jpg"},
         {"id": "c3", "summary": "Cannot tell", "name": None, "page": "example.org"},
     ]
-    with gtk_tray(display, where, gi):
+    with gtk_tray(display, where):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
         open_menu(display)
         display.keys("Down", "Down", "Right")
@@ -270,8 +219,8 @@ def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon, gi):
     assert [json.loads(body) for body in bodies] == [{"minutes": 60}, {"minutes": None}]
 
 
-def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daemon, gi):
-    with gtk_tray(display, where, gi) as tray:
+def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daemon):
+    with gtk_tray(display, where) as tray:
         first = icon(display)
         daemon.set_state(mode="working")
         looks(display, first)
@@ -287,7 +236,7 @@ def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daem
 
 
 def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(
-    display, where, daemon, gi, tmp_path
+    display, where, daemon, tmp_path
 ):
     picture = tmp_path / "copied.png"
     Image.new("RGB", (80, 80), "teal").save(picture)
@@ -299,7 +248,7 @@ def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(
     }
     daemon.answer_to_check = (201, done)
     with (
-        gtk_tray(display, where, gi),
+        gtk_tray(display, where),
         display.notifier() as told,
         copied(display, picture, "image/png"),
     ):
@@ -315,8 +264,8 @@ def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(
     assert b'name="source"\r\n\r\ntray\r\n' in body
 
 
-def test_fifty_pictures_make_one_notification_at_once(display, where, daemon, gi):
-    with gtk_tray(display, where, gi), display.notifier() as told:
+def test_fifty_pictures_make_one_notification_at_once(display, where, daemon):
+    with gtk_tray(display, where), display.notifier() as told:
         eventually(lambda: daemon.asked_for("GET", "/settings"))
         for number in range(50):
             name = f"{number}.png"
@@ -326,8 +275,8 @@ def test_fifty_pictures_make_one_notification_at_once(display, where, daemon, gi
         assert told().count("member=Notify") == 1
 
 
-def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon, gi):
-    with gtk_tray(display, where, gi) as tray:
+def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon):
+    with gtk_tray(display, where) as tray:
         eventually(lambda: daemon.asked_for("GET", "/checks"))
         first = icon(display)
         daemon.set_state(mode="paused")
@@ -337,8 +286,8 @@ def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon, 
     assert daemon.asked_for("POST", "/daemon:stop") == []
 
 
-def test_stopping_from_the_menu_stops_the_daemon(display, where, daemon, gi):
-    with gtk_tray(display, where, gi):
+def test_stopping_from_the_menu_stops_the_daemon(display, where, daemon):
+    with gtk_tray(display, where):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
         first = icon(display)
         daemon.set_state(mode="paused")
@@ -349,9 +298,10 @@ def test_stopping_from_the_menu_stops_the_daemon(display, where, daemon, gi):
 
 @pytest.mark.usefixtures("daemon")
 @pytest.mark.parametrize("backend", ["gtk", "xorg"])
-def test_the_end_of_the_session_ends_the_tray_quietly(display, where, gi, backend):
+def test_the_end_of_the_session_ends_the_tray_quietly(display, where, backend):
     with display.bus(), display.panel():
-        with Tray(display, where.home.root, gi if backend == "gtk" else None).running() as tray:
+        tray = Tray({**display.env, "PYSTRAY_BACKEND": backend}, where.home.root)
+        with tray.running():
             eventually(display.icon_box, 15)
             tray.process.send_signal(signal.SIGTERM)
             assert tray.process.wait(10) == 0
@@ -359,17 +309,18 @@ def test_the_end_of_the_session_ends_the_tray_quietly(display, where, gi, backen
 
 
 @pytest.mark.usefixtures("daemon")
-def test_there_is_one_icon_at_a_time(display, where, gi):
-    with gtk_tray(display, where, gi):
-        code, said = Tray(display, where.home.root, gi).ended()
+def test_there_is_one_icon_at_a_time(display, where):
+    with gtk_tray(display, where):
+        code, said = Tray(display.env, where.home.root).ended()
     assert (code, said) == (5, "antifake's icon is shown already.\n")
 
 
-@pytest.mark.parametrize("has_gi", [True, False])
-def test_without_a_screen_a_message_says_that_everything_else_works(display, where, gi, has_gi):
-    tray = Tray(display, where.home.root, gi if has_gi else None)
-    del tray.env["DISPLAY"]
-    code, said = tray.ended()
+@pytest.mark.parametrize("has_bus", [True, False])
+def test_without_a_screen_a_message_says_that_everything_else_works(display, where, has_bus):
+    with display.bus() if has_bus else nullcontext():
+        tray = Tray(display.env, where.home.root)
+        del tray.env["DISPLAY"]
+        code, said = tray.ended()
     assert code == 1
     assert said == (
         "There is no screen here to show the icon on; everything else of antifake works without "
@@ -377,21 +328,25 @@ def test_without_a_screen_a_message_says_that_everything_else_works(display, whe
     )
 
 
-@pytest.mark.parametrize("has_gi", [True, False])
-def test_without_a_panel_a_message_names_what_gnome_needs(display, where, gi, has_gi):
-    code, said = Tray(display, where.home.root, gi if has_gi else None).ended()
-    assert code == 1
-    assert said == (
-        "No panel here shows the icon (on GNOME it needs the AppIndicator extension); everything "
-        "else of antifake works without it.\n"
-    )
+def test_without_a_panel_a_message_names_what_gnome_needs_and_the_icon_comes_later(
+    display, where, daemon
+):
+    with Tray(display.env, where.home.root).running() as tray:
+        assert tray.process.stdout.readline().decode() == (
+            "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It "
+            "comes as soon as a panel does; everything else of antifake works without it.\n"
+        )
+        with display.panel():
+            display.click_icon(1)
+            assert eventually(tray.addresses) == [daemon.link]
 
 
 @pytest.mark.parametrize(
     ("around", "backends"),
     [
-        (Surroundings(True, True, True, True), ["appindicator", "gtk", "xorg"]),
-        (Surroundings(True, False, True, True), ["appindicator"]),
+        (Surroundings(True, True, True, True), ["dbus", "gtk", "xorg"]),
+        (Surroundings(True, False, True, True), ["dbus"]),
+        (Surroundings(False, False, True, True), ["dbus"]),
         (Surroundings(True, True, True, False), ["gtk", "xorg"]),
         (Surroundings(True, True, False, False), ["xorg"]),
     ],
@@ -401,13 +356,26 @@ def test_the_backend_that_suits_the_desktop_comes_first(around, backends):
 
 
 def test_an_unavailable_backend_is_an_error_with_a_message(display, where):
-    tray = Tray(display, where.home.root)
-    tray.env["PYSTRAY_BACKEND"] = "gtk"
+    tray = Tray(display.env, where.home.root)
+    tray.env["PYSTRAY_BACKEND"] = "nonsense"
     with display.panel():
         code, said = tray.ended()
     assert code == 1
     assert said.startswith("The icon cannot be shown: ")
     assert said.count("\n") == 1
+
+
+def test_a_gtk_that_this_python_cannot_use_is_explained(tmp_path):
+    """Each reason is another sentence: what is there already must not be asked for."""
+    assert "python3-gi" in load_gi((str(tmp_path),))
+    (tmp_path / "gi").mkdir()
+    (tmp_path / "gi" / "__init__.py").write_text("raise ImportError('no GTK here')")
+    said = load_gi((str(tmp_path),))
+    assert "another Python" in said
+    assert "python3-gi" not in said
+    (tmp_path / "gi" / f"_gi{sysconfig.get_config_var('EXT_SUFFIX')}").touch()
+    assert "no GTK here" in load_gi((str(tmp_path),))
+    assert "gi" not in sys.modules
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Self
 
 import pytest
@@ -23,6 +24,15 @@ WIDTH, HEIGHT = 1000, 600
 PANEL = 32
 """The panel's height in pixels."""
 
+OF_A_SESSION = (
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_RUNTIME_DIR",
+    "PYSTRAY_BACKEND",
+)
+"""Variables that lead to the screen, bus and panel of the person who runs the tests."""
+
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom."""
 
@@ -33,20 +43,6 @@ def need(program: str) -> str:
         package = PROGRAMS.get(program) or PROGRAMS[Path(program).name]
         pytest.fail(f"`{program}` is missing; on Debian: apt install {package}")
     return found
-
-
-def folder_with_gi(folder: Path) -> Path:
-    """Returns a folder for PYTHONPATH with only the system's `gi` in it."""
-    code = "import gi; print(gi.__path__[0])"
-    done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False)
-    if done.returncode:
-        pytest.fail(
-            "GTK for Python is missing; on Debian: "
-            "apt install python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gi").symlink_to(done.stdout.decode().strip())
-    return folder
 
 
 @contextmanager
@@ -76,6 +72,35 @@ def output_of(started: subprocess.Popen[bytes]) -> IO[bytes]:
     return started.stdout
 
 
+BUS = """<busconfig>
+<type>session</type>
+<listen>unix:path={folder}/bus</listen>
+<policy context="default">
+<allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/>
+<allow own="*"/>
+</policy>
+</busconfig>
+"""
+"""Without this computer's services: no program is started because a message is sent to it."""
+
+
+@contextmanager
+def private_bus(folder: Path) -> Iterator[str]:
+    """Runs a session bus with nobody on it. Yields its address. The socket is `folder`/bus."""
+    file = folder / "bus.conf"
+    file.write_text(BUS.format(folder=folder))
+    command = [need("dbus-daemon"), f"--config-file={file}", "--nofork", "--print-address=1"]
+    quiet = subprocess.DEVNULL
+    with process(command, stdout=subprocess.PIPE, stderr=quiet) as started:
+        try:
+            yield output_of(started).readline().decode().strip()
+        finally:
+            started.terminate()
+            started.wait(within(5))
+            output_of(started).close()
+
+
 class Display:
     """A context manager. `env` is the environment for programs on this screen."""
 
@@ -94,8 +119,7 @@ class Display:
             os.close(writing)
             with os.fdopen(reading) as told:
                 self.name = f":{told.readline().strip()}"
-            left_out = ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "PYSTRAY_BACKEND")
-            kept = {key: value for key, value in os.environ.items() if key not in left_out}
+            kept = {key: value for key, value in os.environ.items() if key not in OF_A_SESSION}
             self.env = {**kept, "DISPLAY": self.name, "NO_AT_BRIDGE": "1"}
             self._parts.enter_context(
                 process([need("openbox")], env=self.env, stdout=quiet, stderr=quiet)
@@ -143,18 +167,14 @@ class Display:
             yield started
 
     @contextmanager
-    def bus(self) -> Iterator[None]:
-        """Runs a separate session bus for programs that are started inside."""
-        command = [need("dbus-daemon"), "--session", "--nofork", "--print-address=1"]
-        with process(command, stdout=subprocess.PIPE, env=self.env) as started:
-            self.env["DBUS_SESSION_BUS_ADDRESS"] = output_of(started).readline().decode().strip()
+    def bus(self) -> Iterator[str]:
+        """Runs a session bus for programs that are started inside. Yields its address."""
+        with TemporaryDirectory() as folder, private_bus(Path(folder)) as address:
+            self.env["DBUS_SESSION_BUS_ADDRESS"] = address
             try:
-                yield
+                yield address
             finally:
                 del self.env["DBUS_SESSION_BUS_ADDRESS"]
-                started.terminate()
-                started.wait(within(5))
-                output_of(started).close()
 
     @contextmanager
     def notifier(self) -> Iterator[Callable[[], str]]:

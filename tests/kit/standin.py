@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self, TypedDict
 from urllib.parse import parse_qs, urlsplit
@@ -24,7 +25,7 @@ HELLO = "/api/v1/hello"
 
 Json = dict[str, object]
 Answer = tuple[int, object]
-"""A status, and what is sent as JSON; None: an empty body."""
+"""A status, and what is sent: bytes as they are, all else as JSON; None: an empty body."""
 
 READY: Json = {
     "mode": "ready",
@@ -61,6 +62,8 @@ class StandIn:
         self.to_review: list[Json] | None = []
         """Today's pictures; None: the daemon refuses to say."""
         self.answer_to_check: Answer = (201, {})
+        self.thumbnails: dict[str, bytes] = {}
+        """Small pictures by the id of their check."""
         self.asked: list[tuple[str, str, bytes]] = []
         """Each request as (method, path with query, body), in order, without long polls."""
         self.hangs_up_after_hello = False
@@ -133,7 +136,11 @@ class StandIn:
             ("POST", "/checks"): lambda: self.answer_to_check,
             ("POST", "/watches:pause"): lambda: (200, self._paused(json.loads(body)["minutes"])),
             ("POST", "/daemon:stop"): lambda: (202, None),
+            ("POST", "/labels:batch"): lambda: (200, {"checks": self.checks[:1]}),
+            ("POST", "/labels:undo"): lambda: (200, {"checks": self.checks[:1]}),
         }
+        for name, data in self.thumbnails.items():
+            answers["GET", f"/checks/{name}/thumbnail"] = partial(_bytes, data)
         return answers.get((method, path), lambda: nothing)()
 
     def _page(self, limit: int) -> Json:
@@ -158,6 +165,10 @@ class StandIn:
             is_known = self._first - 1 <= after <= self.last
             events = [one for one in self._events if one["number"] > after]
             return 200, {"events": events, "last": self.last, "reset": not is_known}
+
+
+def _bytes(data: bytes) -> Answer:
+    return 200, data
 
 
 def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
@@ -186,7 +197,9 @@ def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = _serve  # noqa: N815  # the standard library's names
 
         def _send(self, status: int, said: object) -> None:
-            data = b"" if said is None else json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else b""
+            if said is not None and not isinstance(said, bytes):
+                data = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             if self.close_connection:
