@@ -8,7 +8,7 @@ and of the official candidate ranking (tests/core).
 Shapes: see antifake.core.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +99,34 @@ class _Columns(nn.Module):
     def forward(self, computed: Tensor) -> Tensor:
         """computed [B, N, K] -> [B, N, end - start]."""
         return computed[..., self._columns]
+
+
+Layer = Callable[[Tensor], Tensor]
+"""[B, T, H] -> [B, T, H'], each position apart from all others"""
+
+
+def _for_one_row(layer: Layer) -> Layer:
+    """[B, T, H], where all rows are equal -> [1, T, H']"""
+    return lambda hidden: layer(hidden[:1])
+
+
+def _for_one_row_repeated(layer: Layer) -> Layer:
+    """[B, T, H], where all rows are equal -> [B, T, H']"""
+    return lambda hidden: layer(hidden[:1]).expand(len(hidden), -1, -1)
+
+
+def _for_last_position(layer: Layer) -> Layer:
+    """[B, T, H] -> [B, 1, H']"""
+    return lambda hidden: layer(hidden[:, -1:])
+
+
+def _for_last_position_repeated(layer: Layer) -> Layer:
+    """[B, T, H] -> [B, T, H'], where all positions are equal"""
+    return lambda hidden: layer(hidden[:, -1:]).expand(-1, hidden.shape[1], -1)
+
+
+def _left_out(_: Layer) -> Layer:
+    return lambda hidden: hidden
 
 
 @dataclass(frozen=True)
@@ -281,21 +309,35 @@ class InstructBlip(nn.Module):
                 self.set_submodule(name, reader)
 
     @contextmanager
-    def skipping_unread(self) -> Iterator[None]:
-        """Has `margin` skip what no margin depends on: a quarter of the work of `mini`.
+    def skipping_redundant_work(self) -> Iterator[None]:
+        """Has `margin` compute what is the same for all pictures once, and skip what is not read.
 
-        Of the Q-Former's last layer only the queries are read, and of the language model's only
-        the last position. What is skipped is computed for each position apart from all others.
+        Up to its first cross-attention the Q-Former has seen no picture, nor has its text in the
+        whole first layer. Of its last layer only the queries are read, and of the language model's
+        only the last position. For `mini` that saves almost half of the work.
         """
-        texts, mlp = self.qformer.encoder.layer[-1], self.language_model.layers[-1].mlp
-        texts.feed_forward_chunk = lambda hidden: hidden
-        # Its output [B, 1, Hl] is added to all positions, of which only the last is read.
-        hook = mlp.register_forward_pre_hook(lambda _, given: (given[0][:, -1:],))
+        first, last = self.qformer.encoder.layer[0], self.qformer.encoder.layer[-1]
+        attention, decoder = first.attention.attention, self.language_model.layers[-1]
+        changes = [
+            (attention.query, "forward", _for_one_row_repeated),
+            (attention.key, "forward", _for_one_row_repeated),
+            (attention.value, "forward", _for_one_row_repeated),
+            # An output [1, T, Hq] or [B, 1, Hl] is broadcast where the residual is added. Of the
+            # latter sum only the last position is read.
+            (first.attention.output.dense, "forward", _for_one_row),
+            (first.intermediate, "forward", _for_one_row),
+            (last, "feed_forward_chunk", _left_out),
+            (decoder.self_attn.q_proj, "forward", _for_last_position_repeated),
+            (decoder.self_attn.o_proj, "forward", _for_last_position),
+            (decoder.mlp, "forward", _for_last_position),
+        ]
+        for part, name, change in changes:
+            setattr(part, name, change(getattr(part, name)))
         try:
             yield
         finally:
-            hook.remove()
-            del texts.feed_forward_chunk
+            for part, name, _ in changes:
+                vars(part).pop(name, None)  # the method of the class is seen again
 
     def _readers(self) -> list[Any]:
         """Returns the linear layers that features go into."""

@@ -113,8 +113,6 @@ PERSONAL = replace(
     CORRECTIONS,
     preset="personal",
     lr=1e-2,
-    epochs=24,
-    steps=120,
     batch=24,
     official_schedule=True,
     patience=0,

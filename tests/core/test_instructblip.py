@@ -120,7 +120,7 @@ def test_a_count_stands_for_copies_of_a_token(model, pixels, as_keys):
             assert (model.margin(features, question) - copies).abs().max() > 1e-4
 
 
-def test_what_nobody_reads_can_be_skipped(model, pixels):
+def test_redundant_work_can_be_skipped(model, pixels):
     """The same margins and gradients, for less work, and a whole model again afterwards."""
     prompt = tiny_prompt(3, 2)
 
@@ -133,7 +133,7 @@ def test_what_nobody_reads_can_be_skipped(model, pixels):
         return found.detach(), [one.grad for one in rows], counted.get_total_flops()
 
     whole, gradients, work = seen()
-    with model.skipping_unread():
+    with model.skipping_redundant_work():
         margins, found, less = seen()
     assert (margins - whole).abs().max() < 1e-5
     for one, other in zip(found, gradients, strict=True):

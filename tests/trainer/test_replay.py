@@ -40,9 +40,9 @@ def test_only_what_goes_beyond_its_bound_costs_something(model, rows):
         before, after = (rows.margins(model, one) for one in (start, other))
     threshold, scale = float(np.median(before)), float(before.std())
     about = replace(start.about, threshold=threshold, temperature=scale)
-    start, everything = replace(start, about=about), np.ones(len(rows), bool)
+    start = replace(start, about=about)
     with model.reading_keys_and_values():
-        replay = replayed(rows, everything, before, start, replace(SETTINGS, batch=10_000))
+        replay = replayed(rows, before, start, replace(SETTINGS, batch=10_000))
     z, new = (before - threshold) / scale, (after - threshold) / scale
     costs = []
     for old, now, is_fake in zip(z, new, rows.is_fake, strict=True):
@@ -54,25 +54,10 @@ def test_only_what_goes_beyond_its_bound_costs_something(model, rows):
     assert penalty(replay, model, start) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_some_pictures_can_be_kept_from_it(model, rows):
-    start, chosen = tiny_prompt(1), np.arange(len(rows)) % 3 == 1
-    with model.reading_keys_and_values():
-        before = rows.margins(model, start)
-        some = rows.margins(model, start, chosen)
-        replay = replayed(rows, chosen, before, start, SETTINGS)
-        shown = replay.features(torch.arange(int(chosen.sum())))
-        whole = rows.features(torch.from_numpy(np.flatnonzero(chosen)))
-    np.testing.assert_allclose(some, before[chosen], atol=1e-6)
-    np.testing.assert_allclose(replay.logits, before[chosen], atol=1e-6)
-    assert all(map(torch.equal, shown, whole))
-
-
 def test_its_gradient_reaches_the_word(model, rows):
     start = tiny_prompt(1, threshold=0.0, temperature=0.01)
     with model.reading_keys_and_values():
-        replay = replayed(
-            rows, np.ones(len(rows), bool), rows.margins(model, start), start, SETTINGS
-        )
+        replay = replayed(rows, rows.margins(model, start), start, SETTINGS)
         trainable = trainable_prompt(model, tiny_prompt(5))
         replay.penalty(model, trainable.question, 0).backward()
     assert all(bool(table.grad.any()) for table in trainable.tensors.values())

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt import SoftPrompt
 from antifake.trainer.calibration import Numbers, Truth
-from antifake.trainer.examples import owner_of
 from antifake.trainer.replay import Replay
 
 from .kept import Pictures
@@ -26,8 +24,6 @@ class BaseRows:
     counts: Tensor
     """float32 [n, K + 1]: how many tokens each stands for"""
     is_fake: Truth
-    owners: np.ndarray
-    """int [n], the same number for pictures of one owner"""
 
     def __len__(self) -> int:
         return len(self.means)
@@ -37,18 +33,12 @@ class BaseRows:
         return self.means[chosen].float(), self.counts[chosen]
 
     @torch.inference_mode()
-    def margins(
-        self, model: InstructBlip, prompt: SoftPrompt, chosen: Truth | None = None
-    ) -> Numbers:
-        """Returns l_no - l_yes of every picture or of the chosen ones, bool [n]: float64 [k].
-
-        Inside reading_keys_and_values.
-        """
+    def margins(self, model: InstructBlip, prompt: SoftPrompt) -> Numbers:
+        """Returns l_no - l_yes of each picture, float64 [n], inside reading_keys_and_values."""
         question = model.question(prompt)
-        every = torch.from_numpy(np.flatnonzero(np.ones(len(self)) if chosen is None else chosen))
         found = []
-        for at in range(0, len(every), BATCH):
-            features, counts = self.features(every[at : at + BATCH])
+        for at in range(0, len(self), BATCH):
+            features, counts = self.features(torch.arange(at, min(at + BATCH, len(self))))
             found.append(model.margin(features, question, counts).cpu())
         return torch.cat(found).double().numpy()
 
@@ -62,9 +52,7 @@ def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
         for at in range(0, len(means), BATCH)
     ]
     counts = pictures.tokens.counts.float().to(model.device)
-    names = [owner_of(source) for source in pictures.sources]
-    _, owners = np.unique(names, return_inverse=True)
-    return BaseRows(torch.cat(found), counts, pictures.is_fake, owners)
+    return BaseRows(torch.cat(found), counts, pictures.is_fake)
 
 
 @dataclass(frozen=True)
@@ -78,18 +66,16 @@ class ReplaySettings:
     seed: int = 0
 
 
-def replayed(
-    rows: BaseRows, chosen: Truth, margins: Numbers, start: SoftPrompt, much: ReplaySettings
-) -> Replay:
-    """Returns the chosen pictures, bool [n], as a training loop replays them.
+def replayed(rows: BaseRows, margins: Numbers, start: SoftPrompt, much: ReplaySettings) -> Replay:
+    """Returns the pictures as a training loop replays them.
 
-    `margins` [n] are those of all rows with `start`.
+    `margins` [n] are theirs with `start`.
     """
-    about, places = start.about, torch.from_numpy(np.flatnonzero(chosen))
+    about = start.about
     return Replay(
-        features=lambda drawn: rows.features(places[drawn]),
-        logits=torch.from_numpy((margins[chosen] - about.threshold) / about.temperature).float(),
-        is_fake=rows.is_fake[chosen],
+        features=rows.features,
+        logits=torch.from_numpy((margins - about.threshold) / about.temperature).float(),
+        is_fake=rows.is_fake,
         threshold=about.threshold,
         temperature=about.temperature,
         weight=much.weight,

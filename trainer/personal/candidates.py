@@ -12,7 +12,8 @@ import numpy as np
 from antifake.core.prompt import SoftPrompt
 from antifake.trainer.calibration import Numbers, Truth, fit, fit_threshold
 
-from .material import Material, logits_of, parts_of, with_threshold
+from .gate import HeldOut
+from .material import Material, judgements_of, parts_of, with_threshold
 from .word import Steps, fitted_word
 
 FOLDS = 5
@@ -27,34 +28,32 @@ class Candidate:
 
     kind: str
     prompt: SoftPrompt
-    held_out: Numbers
-    """Margins [n]; the mean over the repeats."""
-    right: Numbers
-    """Shares [n] of the repeats in which the answer was judged correctly."""
+    margins: Numbers
+    """[n], held out; the mean over the repeats."""
+    held_out: HeldOut
 
 
 def fitted(kind: str, material: Material, steps: Steps) -> Candidate:
     """Fits a candidate to all answers, and to parts of them for the margins of the others."""
     if kind == "word":
-        found = fitted_word(material, steps)
-        called = logits_of(found.prompt, found.held_out) > 0
-        return Candidate(
-            kind, found.prompt, found.held_out, (called == material.is_fake).astype(float)
-        )
+        word = fitted_word(material, steps)
+        held_out = judgements_of(word.prompt, word.margins, material.is_fake)
+        return Candidate(kind, word.prompt, word.margins, held_out)
     fit_to = {"bias": _bias, "calibration": _calibration}[kind]
     n = len(material.samples)
     total, done = FOLDS * REPEATS + 1, 0
-    margins, right = np.zeros((REPEATS, n)), np.zeros((REPEATS, n))
+    margins, right, p_fake = (np.zeros((REPEATS, n)) for _ in range(3))
     for repeat in range(REPEATS):
         for left_out in parts_of(material, FOLDS, repeat):
-            prompt, judged = fit_to(material, ~left_out)
-            margins[repeat, left_out] = judged[left_out]
-            called = logits_of(prompt, judged[left_out]) > 0
-            right[repeat, left_out] = called == material.is_fake[left_out]
+            prompt, all_margins = fit_to(material, ~left_out)
+            margins[repeat, left_out] = all_margins[left_out]
+            found = judgements_of(prompt, all_margins[left_out], material.is_fake[left_out])
+            right[repeat, left_out], p_fake[repeat, left_out] = found.right, found.p_fake
             steps(done := done + 1, total)
     prompt, _ = fit_to(material, np.ones(n, bool))
     steps(total, total)
-    return Candidate(kind, prompt, margins.mean(axis=0), right.mean(axis=0))
+    held_out = HeldOut(right.mean(axis=0), p_fake.mean(axis=0))
+    return Candidate(kind, prompt, margins.mean(axis=0), held_out)
 
 
 def _bias(material: Material, learn: Truth) -> tuple[SoftPrompt, Numbers]:

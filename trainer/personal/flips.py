@@ -1,17 +1,17 @@
 """What a candidate would change: of the person's answers, and of verdicts of the past."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
-from antifake.core.images import Pixels
 from antifake.core.prompt import SoftPrompt
 
 from .material import Material, logits_of
-from .pictures import Progress, read_crops
+from .pictures import KeptFeatures, Progress, read_crops
 from .report import Changed, Judgement
 from .request import PastVerdict
 
@@ -35,36 +35,59 @@ def judged_again(
     verdicts: Sequence[PastVerdict],
     detectors: tuple[Detector, Detector],
     decoder: Decoder,
+    kept: KeptFeatures,
     progress: Progress,
 ) -> tuple[list[Changed], int]:
     """Returns the verdicts whose label would change, and how many could be judged again.
 
-    `detectors` have the prompt in use and the new one; they share the model.
+    `detectors` have the prompt in use and the new one; they share the model. Pictures whose
+    features are kept, as those of answers are, do not go through the tower again.
     """
-    changed: list[Changed] = []
+    changed: dict[int, Changed] = {}
     judged = 0
-    crops = read_crops([one.crop for one in verdicts], decoder)
-    while batch := list(islice(crops, BATCH)):
-        pairs = _both([crop for _, crop in batch], detectors)
-        for (position, _), (before, after) in zip(batch, pairs, strict=True):
+    for positions, pairs in _pairs(verdicts, detectors, decoder, kept):
+        for position, (before, after) in zip(positions, pairs, strict=True):
             if before.label != after.label:
-                changed.append(Changed(verdicts[position].id, before, after))
-        judged += len(batch)
-        progress("verdicts", batch[-1][0] + 1, len(verdicts))
-    return changed, judged
+                changed[position] = Changed(verdicts[position].id, before, after)
+        judged += len(positions)
+        progress("verdicts", judged, len(verdicts))
+    progress("verdicts", len(verdicts), len(verdicts))
+    return [changed[position] for position in sorted(changed)], judged
 
 
 @torch.inference_mode()
+def _pairs(
+    verdicts: Sequence[PastVerdict],
+    detectors: tuple[Detector, Detector],
+    decoder: Decoder,
+    kept: KeptFeatures,
+) -> Iterator[tuple[list[int], list[tuple[Judgement, Judgement]]]]:
+    """Yields positions, and the judgements before and after, a batch at a time."""
+    model = detectors[0].model
+    known = [place for place, one in enumerate(verdicts) if one.sha256 in kept]
+    for at in range(0, len(known), BATCH):
+        batch = known[at : at + BATCH]
+        rows = kept.rows([verdicts[place].sha256 for place in batch])
+        with model.reading_keys_and_values():
+            pairs = _both(rows, detectors)
+        yield batch, pairs
+    others = [place for place, one in enumerate(verdicts) if one.sha256 not in kept]
+    crops = read_crops([verdicts[place].crop for place in others], decoder)
+    while read := list(islice(crops, BATCH)):
+        pixels = detectors[0].pixels([crop for _, crop in read])
+        pairs = _both(model.vision_features(pixels), detectors)
+        yield [others[place] for place, _ in read], pairs
+
+
 def _both(
-    crops: Sequence[Pixels], detectors: tuple[Detector, Detector]
+    features: Tensor, detectors: tuple[Detector, Detector]
 ) -> list[tuple[Judgement, Judgement]]:
-    """Returns both judgements of each crop. The pictures go through the tower once."""
-    features = detectors[0].model.vision_features(detectors[0].pixels(crops))
+    """Returns both judgements of each picture."""
     both = [_judgements(detector, features) for detector in detectors]
     return list(zip(*both, strict=True))
 
 
-def _judgements(detector: Detector, features: torch.Tensor) -> list[Judgement]:
+def _judgements(detector: Detector, features: Tensor) -> list[Judgement]:
     margins = detector.model.margin(features, detector.model.question(detector.prompt))
     bands = detector.prompt.about.bands
     scores = detector.p_fake(margins).tolist()

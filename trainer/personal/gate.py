@@ -1,9 +1,11 @@
 """The gate: whether a candidate may replace the prompt in use. In words; imports no torch.
 
 Two things are asked of it. On the person's own answers, each judged by a fit that never saw it,
-balanced accuracy must rise: the lower end of a 90 % interval of the rise lies above 0. On the
-base set, pictures of other sources, it must not be more than one point worse than the shipped
-prompt, on real pictures and on AI-made ones apart.
+balanced accuracy must rise, and it must not be chance: the lower end of a 90 % interval of the
+fall of the Brier score lies above 0. With a few dozen answers, the Brier score tells much sooner
+than the accuracy does, as it sees each p_fake move and not only those that cross 0.5. On the base
+set, pictures of other sources, the candidate must not be more than one point worse than the
+shipped prompt, on real pictures and on AI-made ones apart.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,16 +24,31 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """How n answers are judged by fits without them."""
+
+    right: Numbers
+    """Share [n] of the fits that judge it correctly."""
+    p_fake: Numbers
+    """[n]; the mean over the fits."""
+
+
+@dataclass(frozen=True)
 class OwnAnswers:
-    """Balanced accuracy on the person's own pictures. A group of near-duplicates counts once."""
+    """The person's own pictures before and after. A group of near-duplicates counts once, and
+    both classes have the same weight."""
 
     before: float
+    """Balanced accuracy."""
     after: float
     difference: float
+    brier_before: float
+    brier_after: float
     low: float
-    """The ends of the interval of the difference."""
+    """The ends of the interval of the fall of the Brier score."""
     high: float
     real_before: float
+    """Share of the real pictures that are judged correctly."""
     real_after: float
     fake_before: float
     fake_after: float
@@ -60,27 +77,31 @@ class Decision:
 
 
 def own_answers(
-    before: Numbers, after: Numbers, is_fake: Truth, groups: np.ndarray, seed: int
+    before: HeldOut, after: HeldOut, is_fake: Truth, groups: np.ndarray, seed: int
 ) -> OwnAnswers:
     """Compares two prompts on the same pictures, by a paired bootstrap over groups.
 
-    `before` and `after` [n] are shares in [0, 1] of correct judgements of each picture; `groups`
-    int [n] are the same for near-duplicates, which have one label.
+    `groups` int [n] are the same for near-duplicates, which have one label.
     """
-    classes = {label: _by_group(before, after, groups, is_fake == label) for label in (False, True)}
+    values = np.stack(
+        [before.right, after.right, (before.p_fake - is_fake) ** 2, (after.p_fake - is_fake) ** 2],
+        axis=1,
+    )
+    classes = {label: _by_group(values, groups, is_fake == label) for label in (False, True)}
     random = np.random.default_rng(seed)
-    drawn = sum(
-        pairs[random.integers(len(pairs), size=(DRAWS, len(pairs)))].mean(axis=1) / 2
-        for pairs in classes.values()
-    )  # [DRAWS, 2]
-    edges = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
-    low, high = np.quantile(np.diff(drawn, axis=1), edges)
+    falls = sum(
+        fall[random.integers(len(fall), size=(DRAWS, len(fall)))].mean(axis=1) / 2
+        for fall in (means[:, 2] - means[:, 3] for means in classes.values())
+    )  # [DRAWS]
+    low, high = np.quantile(falls, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     real, fake = classes[False].mean(axis=0), classes[True].mean(axis=0)
-    was, is_now = (real + fake) / 2
+    was, is_now, brier_before, brier_after = (real + fake) / 2
     return OwnAnswers(
         before=float(was),
         after=float(is_now),
         difference=float(is_now - was),
+        brier_before=float(brier_before),
+        brier_after=float(brier_after),
         low=float(low),
         high=float(high),
         real_before=float(real[0]),
@@ -92,13 +113,11 @@ def own_answers(
     )
 
 
-def _by_group(
-    before: Numbers, after: Numbers, groups: np.ndarray, chosen: np.ndarray
-) -> np.ndarray:
-    """Returns the means before and after of each chosen group, [groups, 2]."""
+def _by_group(values: np.ndarray, groups: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Returns the means of the values [n, k] in each chosen group, [groups, k]."""
     numbers, place = np.unique(groups[chosen], return_inverse=True)
-    sums = np.zeros((len(numbers), 2))
-    np.add.at(sums, place, np.stack([before[chosen], after[chosen]], axis=1))
+    sums = np.zeros((len(numbers), values.shape[1]))
+    np.add.at(sums, place, values[chosen])
     means: np.ndarray = sums / np.bincount(place)[:, None]
     return means
 
@@ -125,7 +144,7 @@ def decide(own: OwnAnswers, base: BaseRates | None, *, keeps_budget: bool = Fals
         return Decision(False, "There are no pictures to check that it does no harm elsewhere.")
     if keeps_budget:
         return _decide_budget(own, base)
-    if own.low <= 0:
+    if own.difference <= _ROUNDING or own.low <= 0:
         return Decision(False, _not_better(own))
     if objection := _harm(base):
         return Decision(False, objection)
@@ -147,14 +166,14 @@ def _decide_budget(own: OwnAnswers, base: BaseRates) -> Decision:
 def _better(own: OwnAnswers) -> str:
     return (
         f"On your own pictures it is right more often: {own.after:.0%} instead of "
-        f"{own.before:.0%} (the gain is between {_points(own.low)} and {_points(own.high)} "
-        f"points, with 90 % confidence)."
+        f"{own.before:.0%}. That is hardly chance: it also comes closer to your answers in its "
+        f"percentages."
     )
 
 
 def _not_better(own: OwnAnswers) -> str:
     change = f"{own.after:.0%} instead of {own.before:.0%}"
-    if own.difference <= 0:
+    if own.difference <= _ROUNDING:
         return f"On your own pictures it would not be right more often ({change})."
     return (
         f"On your own pictures it would be right more often ({change}), but that may be chance: "
@@ -184,10 +203,6 @@ def _unharmed(base: BaseRates) -> str:
         f"On other pictures it is not worse: real {base.real_after:.0%} (before: "
         f"{base.real_before:.0%}), AI-made {base.fake_after:.0%} ({base.fake_before:.0%})."
     )
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.0f}"
 
 
 def rounded(part: OwnAnswers | BaseRates) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt import SoftPrompt
@@ -15,6 +16,7 @@ from antifake.trainer.features import PLAIN
 from antifake.trainer.samples import Sample
 from antifake.trainer.splits import folds
 
+from .gate import HeldOut
 from .pictures import KeptFeatures
 
 BATCH = 16
@@ -107,3 +109,9 @@ def margins_of(
 def logits_of(prompt: SoftPrompt, margins: Numbers) -> Numbers:
     """Returns calibrated logits [n] of margins [n]; above 0 a picture is called AI-made."""
     return (margins - prompt.about.threshold) / prompt.about.temperature
+
+
+def judgements_of(prompt: SoftPrompt, margins: Numbers, is_fake: Truth) -> HeldOut:
+    """Returns how a prompt judges pictures [n] with these margins that it was not fitted to."""
+    logits = logits_of(prompt, margins)
+    return HeldOut(((logits > 0) == is_fake).astype(float), expit(logits))

@@ -48,7 +48,11 @@ class KeptFeatures:
 
     def features(self, pictures: Sequence[Sample], views: Sequence[View]) -> Tensor:  # noqa: ARG002
         """Returns float32 [B, N, K]."""
-        return torch.stack([self._rows[one.sha256] for one in pictures]).float()
+        return self.rows([one.sha256 for one in pictures])
+
+    def rows(self, pictures: Sequence[str]) -> Tensor:
+        """Returns float32 [B, N, K] of pictures by sha256."""
+        return torch.stack([self._rows[sha256] for sha256 in pictures]).float()
 
 
 @dataclass(frozen=True)

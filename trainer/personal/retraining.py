@@ -32,7 +32,7 @@ from .needed import needed
 from .pictures import Grouped, KeptFeatures, Progress, Seen, grouped, see
 from .report import AnswerCounts, Flips, Report
 from .request import Request
-from .trials import Known, Trial, label_of, right_before, trials
+from .trials import Known, Trial, judged_before, label_of, trials
 
 CANDIDATE = "candidate.safetensors"
 REPORT = "report.json"
@@ -136,9 +136,13 @@ def run(
     if report.reason:
         return report, None
     model = tools.model
-    with clock.stage("candidates"), model.reading_keys_and_values(), model.skipping_unread():
+    with (
+        clock.stage("candidates"),
+        model.reading_keys_and_values(),
+        model.skipping_redundant_work(),
+    ):
         material = material_of(request, tools, looked)
-        before = right_before(material, tools.start if taken_back else tools.current, known)
+        before = judged_before(material, tools.start if taken_back else tools.current, known)
         tried = list(trials(material, before, request.budget, progress))
         best = next((one for one in tried if one.judged.passes), None) or max(
             tried, key=lambda one: one.judged.own.difference
@@ -147,7 +151,9 @@ def run(
         mended, broken = answer_flips(material, tools.current, prompt)
     with clock.stage("verdicts"):
         detectors = Detector(tools.model, tools.current, ""), Detector(tools.model, prompt, "")
-        changed, judged = judged_again(request.judge, detectors, tools.decoder, progress)
+        changed, judged = judged_again(
+            request.judge, detectors, tools.decoder, looked.kept, progress
+        )
     return replace(
         report,
         outcome="promote" if best.judged.passes else "candidate",
@@ -216,8 +222,10 @@ def signed(best: Trial, material: Material) -> SoftPrompt:
     """Returns the candidate's prompt, which says what it was made of. No dates, paths or names."""
     found, manifest = best.candidate, material.model.manifest
     rows = [
-        [one.sha256, label_of(is_fake=one.is_fake), round(float(right), 4)]
-        for one, right in zip(material.samples, found.right, strict=True)
+        [one.sha256, label_of(is_fake=one.is_fake), round(float(right), 4), round(float(p), 4)]
+        for one, right, p in zip(
+            material.samples, found.held_out.right, found.held_out.p_fake, strict=True
+        )
     ]
     scores = {"own": gate.rounded(best.judged.own)}
     if best.judged.base:

@@ -14,7 +14,8 @@ from antifake.trainer.calibration import Numbers
 from . import gate
 from .budget import Goal, Outcome, within
 from .candidates import KINDS, Candidate, fitted
-from .material import Material, logits_of
+from .gate import HeldOut
+from .material import Material, judgements_of, logits_of, with_threshold
 from .pictures import Progress
 from .report import Judged
 
@@ -30,17 +31,22 @@ class Trial:
 
 @dataclass(frozen=True)
 class Known:
-    """What the prompt in use was trained on: the label of each picture, by sha256, and the share
-    of fits without it that judged it correctly. Judged by itself it would seem to know them all."""
+    """What the prompt in use was trained on, by sha256. Judged by itself it would seem to know
+    all of it, so it says how fits without an answer judged it."""
 
     labels: dict[str, str]
     right: dict[str, float]
+    p_fake: dict[str, float]
 
     @classmethod
     def of(cls, prompt: SoftPrompt) -> "Known":
         """Reads what a candidate of an earlier retraining says of itself."""
         rows: list[Any] = prompt.about.made.get("answers", [])
-        return cls({row[0]: row[1] for row in rows}, {row[0]: float(row[2]) for row in rows})
+        return cls(
+            {row[0]: row[1] for row in rows},
+            {row[0]: float(row[2]) for row in rows},
+            {row[0]: float(row[3]) for row in rows if len(row) > 3},
+        )
 
     def taken_back(self, labels: dict[str, str]) -> int:
         """Returns how many of its answers are not among these any more, by sha256 and label."""
@@ -52,25 +58,25 @@ def label_of(*, is_fake: bool) -> str:
     return "fake" if is_fake else "real"
 
 
-def right_before(material: Material, prompt: SoftPrompt, known: Known) -> Numbers:
-    """Returns how often a prompt judges each answer correctly, shares [n].
+def judged_before(material: Material, prompt: SoftPrompt, known: Known) -> HeldOut:
+    """Returns how a prompt judges the answers.
 
-    Answers that it learned from, if it did, count as they did when they were held out.
+    Those that it learned from, if it did, count as they did when they were held out.
     """
-    called = logits_of(prompt, material.margins(prompt)) > 0
-    right: Numbers = (called == material.is_fake).astype(float)
+    found = judgements_of(prompt, material.margins(prompt), material.is_fake)
     if prompt is not material.start:
         for place, one in enumerate(material.samples):
-            right[place] = known.right.get(one.sha256, right[place])
-    return right
+            found.right[place] = known.right.get(one.sha256, found.right[place])
+            found.p_fake[place] = known.p_fake.get(one.sha256, found.p_fake[place])
+    return found
 
 
 def trials(
-    material: Material, before: Numbers, goal: Goal | None, tell: Progress
+    material: Material, before: HeldOut, goal: Goal | None, tell: Progress
 ) -> Iterator[Trial]:
     """Yields the candidates from the cheapest on, until one passes.
 
-    `before` [n] is as from `right_before`.
+    `before` is as from `judged_before`.
     """
     for kind in KINDS:
         try:
@@ -83,10 +89,10 @@ def trials(
             return
 
 
-def _judged(found: Candidate, material: Material, before: Numbers, goal: Goal | None) -> Trial:
+def _judged(found: Candidate, material: Material, before: HeldOut, goal: Goal | None) -> Trial:
     outcome = within(goal, real_margins(material, found)) if goal else None
     kept = _raised(found, material, outcome)
-    own = gate.own_answers(before, kept.right, material.is_fake, material.groups, material.seed)
+    own = gate.own_answers(before, kept.held_out, material.is_fake, material.groups, material.seed)
     base = _base_rates(material, kept.prompt)
     decision = gate.decide(own, base, keeps_budget=kept is not found)
     judged = Judged(found.kind, decision.passes, decision.reason, own, base)
@@ -96,21 +102,19 @@ def _judged(found: Candidate, material: Material, before: Numbers, goal: Goal | 
 def real_margins(material: Material, found: Candidate) -> Numbers:
     """Returns the held-out margins of the real pictures; of a group its highest."""
     groups = material.groups[~material.is_fake]
-    margins = found.held_out[~material.is_fake]
+    margins = found.margins[~material.is_fake]
     return np.array([margins[groups == number].max() for number in np.unique(groups)])
 
 
 def _raised(found: Candidate, material: Material, outcome: Outcome | None) -> Candidate:
     """Returns the candidate with its threshold raised, if the budget needs that."""
-    about = found.prompt.about
-    if outcome is None or outcome.threshold is None or outcome.threshold <= about.threshold:
+    if outcome is None or outcome.threshold is None:
         return found
-    new = replace(about, threshold=outcome.threshold)
-    called = found.held_out > outcome.threshold
+    if outcome.threshold <= found.prompt.about.threshold:
+        return found
+    prompt = with_threshold(found.prompt, outcome.threshold)
     return replace(
-        found,
-        prompt=replace(found.prompt, about=new),
-        right=(called == material.is_fake).astype(float),
+        found, prompt=prompt, held_out=judgements_of(prompt, found.margins, material.is_fake)
     )
 
 

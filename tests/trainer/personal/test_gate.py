@@ -5,11 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from antifake.trainer.personal.gate import base_rates, decide, own_answers
+from antifake.trainer.personal.gate import HeldOut, base_rates, decide, own_answers
 
 N = 30
 IS_FAKE = np.arange(2 * N) < N
 GROUPS = np.arange(2 * N)
+
+
+def held_out(right, sure=0.7):
+    """Answers that are judged correctly or not [n], each with the same certainty."""
+    right = np.asarray(right, float)
+    return HeldOut(right, np.where((right > 0.5) == IS_FAKE[: len(right)], sure, 1 - sure))
 
 
 def own(n_mended, n_broken=0):
@@ -19,7 +25,7 @@ def own(n_mended, n_broken=0):
     after = before.copy()
     after[:n_mended] = 1
     after[N : N + n_broken] = 0
-    return own_answers(before, after, IS_FAKE, GROUPS, seed=0)
+    return own_answers(held_out(before), held_out(after), IS_FAKE, GROUPS, seed=0)
 
 
 def base(lost_real=0, lost_fake=0, n=200):
@@ -67,29 +73,62 @@ def test_without_a_base_set_nothing_passes():
     assert "no pictures to check" in decision.reason
 
 
+def test_small_moves_of_many_percentages_are_seen_before_any_verdict_changes():
+    """Three verdicts are mended. Whether that is chance depends on how all the others moved."""
+    before = np.ones(2 * N)
+    before[: N // 2] = 0
+    after = before.copy()
+    after[:3] = 1
+    found = {}
+    for name, sure in (("surer where it is right", 0.8), ("surer, right or wrong", 0.95)):
+        moved = held_out(after, sure)
+        if name == "surer where it is right":
+            moved.p_fake[after == 0] = 0.45
+        found[name] = own_answers(held_out(before), moved, IS_FAKE, GROUPS, seed=0)
+    assert decide(found["surer where it is right"], base()).passes
+    decision = decide(found["surer, right or wrong"], base())
+    assert not decision.passes
+    assert "may be chance" in decision.reason
+
+
+def test_better_percentages_alone_are_not_enough():
+    right = np.ones(2 * N)
+    right[: N // 2] = 0
+    moved = held_out(right)
+    moved.p_fake[right == 1] = IS_FAKE[right == 1]  # certain, and right
+    found = own_answers(held_out(right), moved, IS_FAKE, GROUPS, seed=0)
+    assert found.low > 0
+    assert "would not be right more often" in decide(found, base()).reason
+
+
 def test_thirty_copies_of_one_picture_count_as_one():
     """One picture is mended. Thirty copies of it do not make that certain."""
+    is_fake = np.arange(60) < 30
     before = np.zeros(60)
     before[30:] = 1
     after = np.ones(60)
-    copies = np.where(np.arange(60) < 30, 0, np.arange(60))
-    found = own_answers(before, after, np.arange(60) < 30, copies, seed=0)
+    copies = np.where(is_fake, 0, np.arange(60))
+    found = own_answers(held_out(before), held_out(after), is_fake, copies, seed=0)
     assert (found.n_fake, found.n_real) == (1, 30)
     mixed_after = after.copy()
     mixed_after[:15] = 0  # the fits disagree about the copies: half of one picture
-    half = own_answers(before, mixed_after, np.arange(60) < 30, copies, seed=0)
+    half = own_answers(held_out(before), held_out(mixed_after), is_fake, copies, seed=0)
     assert half.fake_after == 0.5
 
 
 def test_nothing_but_chance_passes_in_at_most_one_case_in_twenty():
-    """Two prompts that are equally good and differ on a fifth of the pictures."""
+    """Two prompts that are equally good and differ on two fifths of the pictures."""
     random = np.random.default_rng(0)
     passed = 0
     for _ in range(400):
-        before, after = (random.random((2, 2 * N)) < 0.7).astype(float)
+        before, after = random.normal(np.where(IS_FAKE, 0.5, -0.5), 1.0, (2, 2 * N))
         same = random.random(2 * N) < 0.6
         after[same] = before[same]
-        passed += own_answers(before, after, IS_FAKE, GROUPS, seed=1).low > 0
+        two = (
+            HeldOut(((logits > 0) == IS_FAKE).astype(float), 1 / (1 + np.exp(-logits)))
+            for logits in (before, after)
+        )
+        passed += decide(own_answers(*two, IS_FAKE, GROUPS, seed=1), base()).passes
     assert passed / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
