@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from antifake.core.errors import UsageError
 
+from .quiet_hours import is_quiet_hours
+
 
 class ConfigError(UsageError):
     """A wrong setting. The message names the setting, the file and the allowed values."""
@@ -149,6 +151,12 @@ class Notifications:
         Literal["none", "errors", "ai", "all"],
         Allowed('"none", "errors", "ai" (errors and AI-made pictures) or "all"'),
     ] = "ai"
+    quiet_hours: Annotated[
+        str, Allowed('two times, like "22:00-07:00", or nothing', is_quiet_hours)
+    ] = ""
+    """Local time. What is found then is notified together afterwards."""
+    pictures: Flag = True
+    """Whether notifications show the picture, unless the screen is locked."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from antifake.daemon.config.quiet_hours import QuietHours
+
 from .drawing import Mode
 from .notifications import Note, NotificationBundle, PictureEvent, shortened
-from .wishes import QuietHours, Wishes
+from .wishes import Wishes
 
 RECENT = 5
 OFFLINE = "antifake is not running"

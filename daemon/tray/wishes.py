@@ -2,32 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
 from typing import Any
 
+from antifake.daemon.config.quiet_hours import QuietHours
+
 from .notifications import Level
-
-
-@dataclass(frozen=True)
-class QuietHours:
-    """A part of each day, in local time, also one over midnight."""
-
-    start: time = time()
-    end: time = time()
-    """Not included. If it is the start, no hour is quiet."""
-
-    @classmethod
-    def parse(cls, text: str) -> "QuietHours":
-        """Reads "22:00-07:00"; "" means none. Raises ValueError."""
-        if not text:
-            return cls()
-        start, _, end = text.partition("-")
-        return cls(time.fromisoformat(start.strip()), time.fromisoformat(end.strip()))
-
-    def covers(self, moment: time) -> bool:
-        if self.start <= self.end:
-            return self.start <= moment < self.end
-        return moment >= self.start or moment < self.end
 
 
 @dataclass(frozen=True)

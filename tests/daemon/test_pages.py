@@ -322,6 +322,7 @@ def test_a_setting_is_changed_and_reset_to_its_default(here, me):
     [
         ("server.port", "80", "server.port cannot be 80: it must be from 1,024 to 65,535."),
         ("history.pages", "some", "history.pages cannot be 'some'"),
+        ("notifications.quiet_hours", "25:00-7", "notifications.quiet_hours cannot be '25:00-7'"),
         ("server.prot", "80", "server.prot is not a setting"),
         ("watch.folders", "[]", "watch.folders is not a setting"),
     ],

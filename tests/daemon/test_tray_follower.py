@@ -6,6 +6,7 @@ The daemon is a stand-in that answers the few requests that the tray sends.
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 
 import pytest
 from kit.standin import StandIn
@@ -14,9 +15,11 @@ from kit.waiting import eventually
 from antifake.core.catalog import Home
 from antifake.daemon import client
 from antifake.daemon.client import DaemonError
+from antifake.daemon.config.quiet_hours import QuietHours
 from antifake.daemon.places import Places
 from antifake.daemon.tray.actions import Actions
 from antifake.daemon.tray.follower import LONGEST_PAUSE_S, Follower
+from antifake.daemon.tray.notifications import Note
 from antifake.daemon.tray.view_model import OFFLINE, View, ViewModel, judgements, view_of
 
 
@@ -114,6 +117,51 @@ def test_changed_settings_take_effect_at_once(where, follower, view_model):
         daemon.tell("pairing")
         follower.step()
         assert view_model.notes(0.0) == [], "told once"
+
+
+def test_quiet_hours_hold_pictures_back_and_then_tell_of_them_together(where):
+    """What answers a click is told all the same."""
+    now = [datetime(2026, 11, 28, 23, 30)]  # noqa: DTZ001  # local time
+    view_model = ViewModel(time.monotonic, lambda: now[0])
+    follower = Follower(lambda: client.find(where), view_model, wait_s=0)
+    with StandIn(where) as daemon:
+        daemon.settings = {"notifications.quiet_hours": "22:00-07:00"}
+        follower.step()
+        for name in ("a.png", "b.png"):
+            daemon.tell("check", label="fake", word="AI-made", source="watch", name=name)
+        follower.step()
+        assert view_model.notes(0.0) == []
+        view_model.tell(Note("You said: real", "c.png"))
+        assert view_model.notes(0.0) == [Note("You said: real", "c.png")]
+        now[0] = datetime(2026, 11, 29, 6, 59)  # noqa: DTZ001
+        assert view_model.notes(0.0) == []
+        now[0] = datetime(2026, 11, 29, 7, 0)  # noqa: DTZ001
+        assert [note.text for note in notes_of(view_model)] == ["2 look AI-made."]
+
+
+@pytest.mark.parametrize(
+    ("hours", "quiet", "loud"),
+    [
+        ("22:00-07:00", ["22:00", "23:59", "00:00", "06:59"], ["07:00", "12:00", "21:59"]),
+        ("13:00-14:30", ["13:00", "14:29"], ["12:59", "14:30", "00:00"]),
+        ("09:00-09:00", [], ["09:00", "00:00"]),
+        ("", [], ["00:00", "12:00"]),
+    ],
+)
+def test_quiet_hours_begin_and_end_at_the_minute(hours, quiet, loud):
+    parsed = QuietHours.parse(hours)
+    moments = [time_of_day.fromisoformat(one) for one in quiet + loud]
+    assert [parsed.covers(one) for one in moments] == [True] * len(quiet) + [False] * len(loud)
+
+
+def test_pictures_are_left_out_of_notifications_on_request(where, follower, view_model):
+    with StandIn(where) as daemon:
+        follower.step()
+        assert view_model.shows_pictures
+        daemon.settings = {"notifications.pictures": False}
+        daemon.tell("settings")
+        follower.step()
+        assert not view_model.shows_pictures
 
 
 def test_after_a_gap_in_the_events_everything_is_read_again(where, follower, view_model):

@@ -47,6 +47,8 @@ TITLES = {
     "learning.hold_crops": "Crops to hold",
     "learning.pinned": "Pinned version",
     "notifications.level": "Tell me about",
+    "notifications.quiet_hours": "Quiet hours",
+    "notifications.pictures": "Show the picture",
     "login.start": "Start with my session",
     "logs.level": "Write down",
 }
@@ -75,6 +77,9 @@ HINTS = {
     " stay.",
     "learning.pinned": "No training replaces this version; empty: the better one is used.",
     "notifications.level": "What a message on the desktop is shown for.",
+    "notifications.quiet_hours": "No messages in these hours, such as 22:00-07:00, but one about"
+    " all of it afterwards; empty: at any time.",
+    "notifications.pictures": "A small one in each message; never while the screen is locked.",
     "login.start": "antifake runs as soon as you are logged in.",
     "logs.level": "Into the log files. With “everything” the names of files, too.",
 }
