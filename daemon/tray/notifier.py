@@ -82,8 +82,9 @@ class Notifier:
     # --- Showing --------------------------------------------------------------------------------
 
     def _show(self, note: Note) -> None:
-        able = set(self._bus.call(NOTIFICATIONS, "GetCapabilities").body[0])
-        former, note = self._merged(note)
+        answer = self._bus.call(NOTIFICATIONS, "GetCapabilities")
+        able = set(answer.body[0])
+        former, note = self._merged(note, answer.sender)
         text = escape(note.text, quote=False) if "body-markup" in able else note.text
         has_body = "body" in able
         answer = self._bus.call(
@@ -104,12 +105,16 @@ class Notifier:
         while len(self._shown) > KEPT:
             self._shown.popitem(last=False)
 
-    def _merged(self, note: Note) -> tuple[int, Note]:
+    def _merged(self, note: Note, service: str) -> tuple[int, Note]:
         """Returns the number of the open notification to replace, 0 if none, and the new one.
 
         While a notification of several pictures is open, further ones are added to its counts.
+        What a service showed that has ended is gone with it.
         """
         for number, one in tuple(self._shown.items()):
+            if one.service != service:
+                del self._shown[number]
+                continue
             if note.picture and one.note.picture == note.picture:
                 return number, note
             if note.counts and one.note.counts:

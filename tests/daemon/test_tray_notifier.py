@@ -176,6 +176,12 @@ def test_a_later_notification_of_the_same_picture_takes_the_place_of_the_first(n
     assert (other.replaces, again.replaces) == (0, first.number)
 
 
+def test_a_service_that_restarts_has_nothing_to_replace(address, notifier):
+    for _ in range(2):
+        with NotificationServer(address) as service:
+            assert shown(notifier, service).replaces == 0
+
+
 def test_without_a_service_it_is_written_down_once(notifier, caplog):
     notifier.show(note_of())
     notifier.show(note_of())

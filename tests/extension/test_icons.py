@@ -1,12 +1,16 @@
-"""The extension's icons are the eye of the tray."""
+"""The icons of the extension and of the pages are the eye of the tray."""
 
+import io
 import json
 
 import numpy as np
 import pytest
-from kit.extension_icons import SIZES, draw_icon, icon_path
+from kit.extension_icons import PAGE_ICON, SIZES, draw_icon, icon_path, page_icon
 from kit.extension_zips import EXTENSION, manifest
+from kit.page_desk import page_browser
 from PIL import Image
+
+from antifake.daemon.tray.drawing import icon_image
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -52,3 +56,15 @@ def test_the_toolbar_has_the_small_icons():
     named = json.dumps(manifest()["action"]["default_icon"])
     assert "icon-16.png" in named
     assert "icon-32.png" in named
+
+
+def test_the_icon_of_the_pages_is_the_same_eye():
+    assert PAGE_ICON.read_text() == page_icon()
+    with page_browser() as browser:
+        page = browser.new_page(viewport={"width": 64, "height": 64})
+        page.goto(PAGE_ICON.as_uri())
+        data = page.screenshot()
+    with Image.open(io.BytesIO(data)) as drawn:
+        shown = np.asarray(drawn.convert("L"), dtype=int)
+    wanted = np.asarray(icon_image("ready", 64, (255, 255, 255)).convert("L"), dtype=int)
+    assert (abs(shown - wanted) > 60).mean() < 0.02
