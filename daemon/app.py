@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 from apiflask import APIFlask
@@ -30,6 +31,7 @@ from .schedule import scheduled
 from .service import (
     Checks,
     Events,
+    ExistingFiles,
     Intake,
     Service,
     Settings,
@@ -114,10 +116,19 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         judge = Judge(decoder, model, active_model, store)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))
         intake = Intake(store, queue.put_file)
-        watcher = parts.enter_context(Watcher(intake, config.watch))
-        service = Service(
-            store, settings, events, clock, checks, status, watcher, learning, crop_files
+        existing = ExistingFiles(
+            store,
+            clock,
+            queue.put_file,
+            lambda: watcher.apply(existing.ready(settings.config.watch)),
+            partial(events.tell, "watch"),
         )
+        existing.open(config)
+        watcher = parts.enter_context(Watcher(intake, existing.ready(config.watch)))
+        service = Service(
+            store, settings, events, clock, checks, status, watcher, existing, learning, crop_files
+        )
+        parts.enter_context(existing)
         access = Access(store, events, clock)
         access.local_secret(where.local_token)
 
@@ -126,6 +137,8 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
             access.local_secret(where.local_token)
             queue.open()
             worker.wake()
+            existing.open(settings.config)
+            watcher.apply(existing.ready(settings.config.watch))
             watcher.rescan()
 
         upkeep = Upkeep(store, settings, model, status, clock, on_mended)
@@ -171,7 +184,8 @@ def _serving(
 def _follow(service: Service, worker: Worker, watcher: Watcher) -> Callable[[Config], None]:
     def follow(config: Config) -> None:
         logs.set_level(config.logs.level)
-        watcher.apply(config.watch)
+        service.existing.apply(config)
+        watcher.apply(service.existing.ready(config.watch))
         worker.wake()
         service.events.tell("settings")
 

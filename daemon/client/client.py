@@ -174,6 +174,10 @@ class Client:
     def unwatch(self, path: Path) -> None:
         self.ask("DELETE", f"/watches?{urlencode({'path': str(path)})}")
 
+    def act_on_existing(self, path: Path, action: str) -> None:
+        """`action`: check, pause or leave what the folder held before it was watched."""
+        self.post("/watches:existing", {"path": str(path), "action": action})
+
     def pause(self, minutes: float | None) -> str | None:
         """Returns the end of the pause. None for `minutes` ends the pause now."""
         until = self.post("/watches:pause", {"minutes": minutes})["paused_until"]

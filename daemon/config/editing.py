@@ -15,7 +15,7 @@ from tomlkit.items import AoT
 
 from antifake.core.files import write_atomically
 
-from .paths import PathError, whole_path
+from .paths import PathError, require_folder, whole_path
 from .reading import parse, read_text
 from .settings import Config, ConfigError, Folder, names, unknown
 
@@ -102,17 +102,32 @@ def to_toml(config: Config) -> str:
 
 
 def _rewrite(path: Path, change: Callable[[tomlkit.TOMLDocument], None]) -> Config:
-    text = read_text(path)
+    former = read_text(path)
     try:
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(former)
     except ParseError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     change(document)
     text = tomlkit.dumps(document)
     config = parse(text, path)
+    _require_new_folders(former, config, path)
     # If the file is a link, for example into a folder of dotfiles, write to its target.
     write_atomically(path.resolve(), _encoded(text))
     return config
+
+
+def _require_new_folders(former: str, config: Config, file: Path) -> None:
+    """Raises PathError if a folder was added that cannot be read.
+
+    One that is missing later, such as a drive that was pulled out, is not in the way.
+    """
+    try:
+        known = {one.path for one in parse(former, file).watch.folders}
+    except ConfigError:
+        return
+    for one in config.watch.folders:
+        if one.path not in known:
+            require_folder(one.path)
 
 
 def _encoded(text: str) -> bytes:

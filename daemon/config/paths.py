@@ -30,6 +30,20 @@ def whole_path(text: str, base: Path | None = None) -> Path:
     return _normal(_from_root(text, base))
 
 
+def require_folder(path: Path) -> None:
+    """Raises PathError unless there is a folder that can be read."""
+    try:
+        with os.scandir(path):
+            return
+    except FileNotFoundError:
+        why = f"There is no folder {path}. Look at the spelling, or create it first."
+    except NotADirectoryError:
+        why = f"{path} is a file, not a folder. The folder that it is in is {path.parent}."
+    except OSError as error:
+        why = f"The folder {path} cannot be read: {error.strerror or error}."
+    raise PathError(why)
+
+
 def _from_root(text: str, base: Path | None) -> Path:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     try:
@@ -38,7 +52,10 @@ def _from_root(text: str, base: Path | None) -> Path:
         raise PathError(f"The home folder at the start of {shown} is not known here.") from None
     path = path if base is None else base / path
     if not path.is_absolute():
-        raise PathError(f"{shown} is not the whole path of a folder.")
+        raise PathError(
+            f"{shown} is not the whole path of a folder: that begins at the top, like "
+            f"{Path.home() / 'Downloads'}, or with ~, like ~/Downloads."
+        )
     return path
 
 

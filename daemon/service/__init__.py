@@ -8,8 +8,10 @@ from .answers import Answer, Ticket
 from .at_rest import learning_of, service_at_rest
 from .checks import CheckRequest, Checks
 from .events import Event, Events
+from .existing import ExistingFiles
 from .intake import Intake
-from .service import Service
+from .progress import Progress
+from .service import Service, WatchedFolder
 from .settings import Settings
 from .status import State, Status
 from .upkeep import Upkeep
@@ -20,13 +22,16 @@ __all__ = [
     "Checks",
     "Event",
     "Events",
+    "ExistingFiles",
     "Intake",
+    "Progress",
     "Service",
     "Settings",
     "State",
     "Status",
     "Ticket",
     "Upkeep",
+    "WatchedFolder",
     "learning_of",
     "service_at_rest",
 ]

@@ -10,7 +10,8 @@ from antifake.daemon.learning import Learning, LearningCallbacks, Place, Version
 from antifake.daemon.places import Places
 from antifake.daemon.store import Store
 from antifake.daemon.store.crops import CropFiles
-from antifake.daemon.store.jobs import NewJob
+from antifake.daemon.store.jobs import NewJob, Priority
+from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.watcher import FolderState
 from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.worker.active_model import ActiveModel
@@ -18,6 +19,7 @@ from antifake.daemon.worker.model_process import ModelProcess
 
 from .checks import Checks
 from .events import Events
+from .existing import ExistingFiles
 from .service import Service
 from .settings import Settings
 from .status import Status
@@ -66,8 +68,38 @@ def service_at_rest(
     checks = Checks(store, settings, ActiveModel(home, *names), NoQueue(), events)
     learning = learning_of(store, settings, where, status, events, clock=clock)
     folders = FoldersAtRest(settings)
-    crop_files = CropFiles(where.crops)
-    return Service(store, settings, events, clock, checks, status, folders, learning, crop_files)
+    existing = existing_at_rest(store, settings, events, clock)
+    return Service(
+        store,
+        settings,
+        events,
+        clock,
+        checks,
+        status,
+        folders,
+        existing,
+        learning,
+        CropFiles(where.crops),
+    )
+
+
+def existing_at_rest(
+    store: Store, settings: Settings, events: Events, clock: Callable[[], datetime]
+) -> ExistingFiles:
+    """Counts what is in a new folder while that is added. The daemon checks it, if at all."""
+    tell = partial(events.tell, "watch")
+    existing = ExistingFiles(store, clock, _take_nothing, _do_nothing, tell)
+    existing.follow(settings.config)
+    settings.listen(existing.apply)
+    return existing
+
+
+def _take_nothing(_stamp: Stamp, _priority: Priority) -> bool:
+    return False
+
+
+def _do_nothing() -> None:
+    """There is no watcher to tell."""
 
 
 def learning_of(  # noqa: PLR0913 - it lies between many parts

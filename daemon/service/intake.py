@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from antifake.daemon.store import Store, checks, ledger
-from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.store.ledger import Known, Stamp
+from antifake.daemon.watcher.tree import names_below
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,16 @@ class Intake:
             moved = ledger.known_elsewhere(session, stamp)
         if noted is not None and noted.stamp == stamp:
             return True
-        if moved is None:
+        if moved is None or _has_left(moved, stamp):
             return self.put_file(stamp)
         with self.store.writing() as session:
-            ledger.note(session, stamp, sha256=moved.sha256, check_id=moved.check_id)
+            ledger.note(
+                session,
+                stamp,
+                sha256=moved.sha256,
+                check_id=moved.check_id,
+                waits_in=moved.waits_in,
+            )
             if moved.check_id is not None and not os.path.lexists(moved.stamp.path):
                 checks.moved(session, moved.check_id, stamp.path)
         return True
@@ -45,3 +52,10 @@ class Intake:
         """These files do not exist any more. Their history stays."""
         with self.store.writing() as session:
             ledger.drop(session, paths)
+
+
+def _has_left(moved: Known, stamp: Stamp) -> bool:
+    """Whether a file that nobody wanted checked was moved out of the folder that held it."""
+    if moved.waits_in is None:
+        return False
+    return names_below(os.path.realpath(moved.waits_in), stamp.path) is None

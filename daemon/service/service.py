@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import IO, Protocol
 
 from antifake.core import AntifakeError, Label
-from antifake.daemon.config import Config
+from antifake.daemon.config import Config, Folder
 from antifake.daemon.learning import Learning
 from antifake.daemon.store import Store, checks, corrections, exchange, forgetting, history
 from antifake.daemon.store.checks import Check
@@ -16,11 +16,14 @@ from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Entry, Filter
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
+from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.worker.model_process import ModelState
 
 from .answers import Answer, Ticket, verdict_of
 from .checks import CheckRequest, Checks
 from .events import Events
+from .existing import Action, ExistingFiles, Wish
+from .progress import Progress
 from .settings import Settings
 from .status import State, Status
 
@@ -35,6 +38,18 @@ class Folders(Protocol):
 
 
 @dataclass(frozen=True)
+class WatchedFolder:
+    """A folder of the settings, as the watcher sees it, and what it held before."""
+
+    folder: Folder
+    polling: bool
+    problem: str | None
+    pending: int
+    existing: Progress | None
+    """None as long as nothing is known about it, as without a daemon."""
+
+
+@dataclass(frozen=True)
 class Service:
     """Thread-safe."""
 
@@ -45,6 +60,7 @@ class Service:
     checks: Checks
     status: Status
     watched: Folders
+    existing: ExistingFiles
     learning: Learning
     """Learning from corrections: trainings, versions, review, kept crops."""
     crop_files: CropFiles
@@ -165,9 +181,28 @@ class Service:
 
     # --- Folders and status -----------------------------------------------------------------
 
-    def folders(self) -> list[FolderState]:
-        """Returns the watched folders, and what is wrong with them."""
-        return self.watched.state()
+    def folders(self) -> list[WatchedFolder]:
+        """Returns the folders of the settings, and what is wrong with them."""
+        states, progress = (
+            {one.folder: one for one in self.watched.state()},
+            self.existing.progress(),
+        )
+        return [
+            _watched(folder, states.get(folder), progress.get(str(folder.path)))
+            for folder in self.config.watch.folders
+        ]
+
+    def watch(self, folder: Folder, wish: Wish = "ask") -> None:
+        """Watches a folder. `wish`: what to do with the pictures that it holds already.
+
+        Raises ConfigError.
+        """
+        self.existing.expect(folder, wish)
+        self.settings.watch(folder)
+
+    def act_on_existing(self, folder: str, action: Action) -> None:
+        """See ExistingFiles.act."""
+        self.existing.act(folder, action)
 
     def rescan(self) -> None:
         """Makes the watcher look through all folders soon."""
@@ -187,6 +222,13 @@ class Service:
     def dismiss_notices(self) -> None:
         """The user has read the notices."""
         self.status.dismiss_notices()
+
+
+def _watched(folder: Folder, state: FolderState | None, existing: Progress | None) -> WatchedFolder:
+    if state is None:  # it is being surveyed, or its folder is not there
+        problem = objection_to(str(folder.path))
+        return WatchedFolder(folder, folder.polling, problem, 0, existing)
+    return WatchedFolder(folder, state.polling, state.problem, state.pending, existing)
 
 
 def _verdicts(entries: Iterable[Entry]) -> dict[Label, list[str]]:

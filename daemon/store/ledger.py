@@ -40,10 +40,17 @@ class Known:
     stamp: Stamp
     sha256: str | None
     check_id: str | None
+    waits_in: str | None = None
+    """The watched folder that held it before it was watched, if it was not checked since."""
 
 
 def note(
-    session: Session, stamp: Stamp, *, sha256: str | None = None, check_id: str | None = None
+    session: Session,
+    stamp: Stamp,
+    *,
+    sha256: str | None = None,
+    check_id: str | None = None,
+    waits_in: str | None = None,
 ) -> None:
     """Notes a file as handled. Call it in the transaction that writes the result."""
     session.merge(
@@ -54,6 +61,7 @@ def note(
             identity=stamp.identity,
             sha256=sha256,
             check_id=None if check_id is None else to_number(check_id),
+            waits_in=waits_in,
         )
     )
 
@@ -102,4 +110,5 @@ def _stamp(row: FileRow) -> Stamp:
 
 
 def _known(row: FileRow) -> Known:
-    return Known(_stamp(row), row.sha256, None if row.check_id is None else to_text(row.check_id))
+    check_id = None if row.check_id is None else to_text(row.check_id)
+    return Known(_stamp(row), row.sha256, check_id, row.waits_in)

@@ -22,6 +22,9 @@ Source = Literal["watch", "extension", "tray", "cli", "api", "page", "import"]
 State = Literal["queued", "running", "done", "failed"]
 """The state of a job."""
 TrainingState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+ExistingState = Literal["counting", "counted", "left", "checking", "paused", "done"]
+"""Of the files that a watched folder held already: "counted" awaits the user's answer, "left" are
+not to be checked."""
 Trigger = Literal["nightly", "words", "cli", "page", "tray", "api"]
 """What started a training: the schedule, enough new corrections, or a person by one of these."""
 
@@ -131,7 +134,11 @@ class FileRow(Base):
     """The ledger: a file of a watched folder as it was when it was last handled."""
 
     __tablename__ = "files"
-    __table_args__ = (Index("files_by_picture", "sha256"), Index("files_by_identity", "identity"))
+    __table_args__ = (
+        Index("files_by_picture", "sha256"),
+        Index("files_by_identity", "identity"),
+        Index("files_that_wait", "waits_in", "path"),
+    )
 
     path: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[int] = mapped_column(NUMBER)
@@ -141,6 +148,24 @@ class FileRow(Base):
     check_id: Mapped[int | None] = mapped_column(
         NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True
     )
+    waits_in: Mapped[str | None]
+    """The watched folder that held this file before it was watched. None once it was handled."""
+
+
+class ExistingRow(Base):
+    """How far the files have come that a folder held before it was watched."""
+
+    __tablename__ = "existing"
+
+    folder: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[int] = mapped_column(NUMBER)
+    """When it was added. What was created or changed since is new."""
+    state: Mapped[ExistingState] = mapped_column(String)
+    wish: Mapped[ExistingState] = mapped_column(String)
+    """The state that follows the counting."""
+    total: Mapped[int]
+    others: Mapped[int]
+    """Files that were passed over, because by their names they are not pictures."""
 
 
 class TokenRow(Base):

@@ -9,6 +9,7 @@ of events, and every few minutes.
 """
 
 from .sink import Sink
+from .survey import survey
 from .watcher import FolderState, Watcher
 
-__all__ = ["FolderState", "Sink", "Watcher"]
+__all__ = ["FolderState", "Sink", "Watcher", "survey"]

@@ -143,7 +143,7 @@ class JobQueue:
             probe.unlink(missing_ok=True)
         self._failure = None
 
-    def put_file(self, stamp: Stamp) -> bool:
+    def put_file(self, stamp: Stamp, priority: Priority = Priority.FOLDER) -> bool:
         """Queue a file of a watched folder. Returns False if it cannot be queued now."""
         with self._changed:
             if stamp.path in self._paths:
@@ -151,8 +151,8 @@ class JobQueue:
             self._paths.add(stamp.path)
         try:
             with self._adding:
-                self._check_limit(Priority.FOLDER)
-                self._put(NewJob(source="watch", priority=Priority.FOLDER, path=stamp.path))
+                self._check_limit(priority)
+                self._put(NewJob(source="watch", priority=priority, path=stamp.path))
         except (QueueFullError, StoreError):
             with self._changed:
                 self._paths.discard(stamp.path)

@@ -342,6 +342,7 @@ NEEDS = [
     ("GET", "/watches", {"read"}),
     ("POST", "/watches", set()),
     ("DELETE", "/watches", set()),
+    ("POST", "/watches:existing", set()),
     ("POST", "/watches:pause", set()),
     ("POST", "/watches:rescan", set()),
     ("GET", "/settings", {"read"}),

@@ -276,9 +276,9 @@ def test_a_caller_that_may_only_read_does_not_see_a_database_password(daemon):
 
 
 def test_a_folder_is_added_and_removed(daemon, tmp_path):
-    (tmp_path / "found.png").write_bytes(png(500))
     reply = daemon.post("/watches", {"path": str(tmp_path)})
     assert reply.status == 201
+    (tmp_path / "found.png").write_bytes(png(500))
     (folder,) = daemon.get("/watches").json["folders"]
     assert folder["path"] == str(tmp_path)
     assert folder.keys() == {
@@ -289,6 +289,7 @@ def test_a_folder_is_added_and_removed(daemon, tmp_path):
         "polling",
         "problem",
         "pending",
+        "existing",
     }
     eventually(lambda: checks(daemon, "source=watch"))
     again = daemon.post("/watches", {"path": str(tmp_path)})

@@ -24,7 +24,7 @@ from antifake.core.errors import UsageError
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
 from antifake.daemon.commands.history import moment
-from antifake.daemon.config import Folder, add_folder, load
+from antifake.daemon.config import load
 from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, open_store, tokens
 from antifake.daemon.store.checks import Finding
@@ -173,7 +173,7 @@ def test_without_a_daemon_the_commands_that_need_one_exit_with_4(where):
 
 @pytest.mark.usefixtures("asked")
 def test_status_shows_the_state(where, tmp_path):
-    add_folder(where.config, Folder(tmp_path / "gone"))
+    where.config.write_text(f'[[watch.folders]]\npath = "{tmp_path / "gone"}"\n')
     client.need(where).post("/settings:reload")
     found = run_json("daemon", "status")
     assert (found["running"], found["pid"]) == (True, os.getpid())
@@ -359,7 +359,12 @@ def test_a_folder_is_added_listed_and_removed(where, tmp_path, monkeypatch):
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
 def test_an_invalid_folder_is_refused(tmp_path):
-    assert "is not a folder" in run("watch", "add", tmp_path / "none", code=2).stderr
+    assert "There is no folder" in run("watch", "add", tmp_path / "none", code=2).stderr
+    (tmp_path / "a.png").touch()
+    refused = run("watch", "add", tmp_path / "a.png", code=2)
+    assert (
+        f"a.png is a file, not a folder. The folder that it is in is {tmp_path}" in refused.stderr
+    )
     run("watch", "add", tmp_path)
     assert f"Watched are: {tmp_path}" in run("watch", "remove", "/none", code=2).stderr
     (tmp_path / "pictures").mkdir()

@@ -183,8 +183,8 @@ def test_values_are_read_as_people_type_them(name, typed, meant):
     assert from_text(name, typed) == meant
 
 
-def test_folders_are_added_and_removed_and_comments_stay(file):
-    pictures = Folder(Path("/home/anna/Pictures"), include=("*.png",), polling=True)
+def test_folders_are_added_and_removed_and_comments_stay(file, tmp_path):
+    pictures = Folder(tmp_path, include=("*.png",), polling=True)
     assert add_folder(file, pictures).watch.folders[1] == pictures
     with pytest.raises(ConfigError, match="watched already"):
         add_folder(file, pictures)
@@ -212,6 +212,27 @@ def test_folders_are_added_however_the_others_are_written(tmp_path, text):
     assert add_folder(path, Folder(tmp_path)).watch.folders == (*folders, Folder(tmp_path))
     assert remove_folder(path, tmp_path).watch.folders == folders
     assert load(path).watch.quiet_s in (0.6, 1)
+
+
+@pytest.mark.parametrize("way", ["add", "put"])
+def test_a_new_folder_must_be_there_but_an_old_one_may_be_away(file, tmp_path, way):
+    (tmp_path / "a.png").touch()
+
+    def add(path):
+        if way == "add":
+            return add_folder(file, Folder(path))
+        now = [{"path": str(one.path)} for one in load(file).watch.folders]
+        return put(file, "watch.folders", [*now, {"path": str(path)}])
+
+    before = file.read_text()
+    for name, sentence in (("none", "There is no folder"), ("a.png", "is a file, not a folder")):
+        with pytest.raises(ConfigError, match=sentence):
+            add(tmp_path / name)
+    assert file.read_text() == before
+    assert [one.path for one in add(tmp_path).watch.folders] == [
+        Path("/home/anna/Downloads"),  # which is not there
+        tmp_path,
+    ]
 
 
 def test_the_first_folder_creates_the_file(tmp_path):

@@ -23,7 +23,7 @@ from antifake.core.catalog import Home
 from antifake.daemon.config import load
 from antifake.daemon.service import Events, Service, Settings, Status, learning_of
 from antifake.daemon.service.access import Access
-from antifake.daemon.service.at_rest import FoldersAtRest
+from antifake.daemon.service.at_rest import FoldersAtRest, existing_at_rest
 from antifake.daemon.service.checks import Checks
 from antifake.daemon.store import Store, checks, open_store, tokens
 from antifake.daemon.store.checks import Finding
@@ -142,6 +142,7 @@ def opened(home: Home, folder: Path) -> Iterator[Door]:
             made,
             status,
             folders,
+            existing_at_rest(store, settings, events, lambda: now[0]),
             learning,
             CropFiles(where.crops),
         )

@@ -364,7 +364,9 @@ def test_a_daemon_of_another_version(system):
 
 
 def test_a_watched_folder_that_is_not_there(system, tmp_path):
+    (tmp_path / "gone").mkdir()
     add_folder(system.where.config, Folder(tmp_path / "gone"))
+    (tmp_path / "gone").rmdir()
     with healthy(system):
         first = trouble(system)
     assert first.name == "watched folders"

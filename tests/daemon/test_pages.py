@@ -358,8 +358,10 @@ def test_a_folder_with_a_relative_path_is_refused(me, path):
 
 def test_the_problem_of_a_folder_is_shown(here, me, tmp_path):
     about = {"recursive": True, "polling": False, "include": "", "exclude": ""}
+    (tmp_path / "gone").mkdir()
     with here.watching():
         change(me, "folder", path=str(tmp_path / "gone"), **about)
+        (tmp_path / "gone").rmdir()
         eventually(lambda: 'class="problem"' in me.get("/folders").text)
 
 

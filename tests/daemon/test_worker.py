@@ -38,7 +38,7 @@ from antifake.daemon.service import (
     Upkeep,
     learning_of,
 )
-from antifake.daemon.service.at_rest import FoldersAtRest
+from antifake.daemon.service.at_rest import FoldersAtRest, existing_at_rest
 from antifake.daemon.store import StorageFullError, checks, jobs, ledger, open_store
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Filter
@@ -128,8 +128,9 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
         worker = Worker(store, judge, queue, callbacks, crop_files)
         folders = FoldersAtRest(settings)
         learning = learning_of(store, settings, where, status, events, clock=now)
+        existing = existing_at_rest(store, settings, events, now)
         service = Service(
-            store, settings, events, now, checks_, status, folders, learning, crop_files
+            store, settings, events, now, checks_, status, folders, existing, learning, crop_files
         )
         intake = Intake(store, queue.put_file)
         upkeep = Upkeep(store, settings, model, status, now, queue.open)

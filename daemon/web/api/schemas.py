@@ -151,8 +151,25 @@ FolderForm = _schema(
         "exclude": List(_words(200, 1), load_default=list, validate=Length(0, 100)),
         "recursive": Boolean(load_default=True),
         "polling": Boolean(load_default=False),
+        "existing": String(
+            load_default="ask",
+            validate=OneOf(["ask", "check", "leave"]),
+            metadata={
+                "description": "What to do with the pictures that it holds already: check them,"
+                " leave them, or let the user decide on the page"
+            },
+        ),
     },
 )
+
+
+class ExistingAction(Schema):
+    path = _words(4096, 1, required=True)
+    action = String(
+        required=True,
+        validate=OneOf(["check", "pause", "leave"]),
+        metadata={"description": "`check` also ends a pause"},
+    )
 
 
 class FolderPath(Schema):
@@ -292,6 +309,20 @@ class Stats(Schema):
     total = Dict(keys=String(), values=Integer())
 
 
+class Existing(Schema):
+    """What a folder held before it was watched, and how much of it is checked."""
+
+    state = String(
+        metadata={"description": "counting, counted, left, checking, paused or done"},
+    )
+    total = Integer()
+    done = Integer()
+    others = Integer(metadata={"description": "Files that are no pictures, by their names"})
+    left_s = _maybe(Float)
+    summary = String()
+    passed_over = String()
+
+
 Folder = _schema(
     "Folder",
     {
@@ -302,6 +333,7 @@ Folder = _schema(
         "polling": Boolean(),
         "problem": _maybe(String),
         "pending": Integer(),
+        "existing": Nested(Existing, allow_none=True),
     },
 )
 

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 from antifake.daemon.config import Config, Folder, names
 from antifake.daemon.learning import Flip, LearningState, Version
-from antifake.daemon.service import Answer, State, Ticket
+from antifake.daemon.service import Answer, Progress, State, Ticket, WatchedFolder
 from antifake.daemon.service.access import Pairing
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.crops import Crop
 from antifake.daemon.store.exchange import Imported
 from antifake.daemon.store.tokens import Token
 from antifake.daemon.store.trainings import Training
-from antifake.daemon.watcher import FolderState
 from antifake.daemon.worker.model_process import ModelState
 
 Json = dict[str, Any]
@@ -105,12 +104,17 @@ def state(now: State, reader: Reader, version: str, last_event: int) -> Json:
     }
 
 
-def folder(watched: FolderState) -> Json:
+def folder(watched: WatchedFolder) -> Json:
     return _folder(watched.folder) | {
         "polling": watched.polling,
         "problem": watched.problem,
         "pending": watched.pending,
+        "existing": _existing(watched.existing) if watched.existing else None,
     }
+
+
+def _existing(found: Progress) -> Json:
+    return asdict(found) | {"summary": found.summary, "passed_over": found.passed_over}
 
 
 def _folder(one: Folder) -> Json:

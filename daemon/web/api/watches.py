@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from antifake.daemon.config import Folder, whole_path
+from antifake.daemon.service.existing import Wish
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
@@ -38,15 +39,22 @@ def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     return body | {"path": str(watch(**body))}, 201
 
 
-def watch(
-    path: str, include: Sequence[str], exclude: Sequence[str], *, recursive: bool, polling: bool
+def watch(  # noqa: PLR0913 - the fields of a form
+    path: str,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    *,
+    recursive: bool,
+    polling: bool,
+    existing: Wish = "ask",
 ) -> Path:
     """Watch a folder that the user typed. Returns its full path. Raises Problem, ConfigError."""
     whole = whole_path(path)
     if whole in _watched():
         raise Problem(409, "watched_already", f"{whole} is watched already.")
-    service().settings.watch(
-        Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling)
+    service().watch(
+        Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling),
+        existing,
     )
     return whole
 
@@ -61,6 +69,16 @@ def delete_watch(query: dict[str, Any]) -> Response:
     if path not in _watched():
         raise NotThereError(f"{path} is not watched.")
     service().settings.unwatch(path)
+    return Response(status=204)
+
+
+@routes.post("/watches:existing")
+@requires("admin")
+@routes.input(schemas.ExistingAction, arg_name="body")
+@routes.output({}, 204)
+def act_on_existing(body: dict[str, Any]) -> Response:
+    """Check the pictures that a folder held before it was watched, pause that, or leave them"""
+    service().act_on_existing(str(whole_path(body["path"])), body["action"])
     return Response(status=204)
 
 

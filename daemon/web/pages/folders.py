@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Response, jsonify
 
-from antifake.daemon.watcher import FolderState
+from antifake.daemon.service.existing import Action
 from antifake.daemon.web.api import watches
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
@@ -13,16 +13,21 @@ from . import body, wording
 from .render import piece, routes, show, state
 
 MAX_MINUTES = 10_080
+SAID: dict[Action, str] = {
+    "check": "The pictures that were there before are checked, after new ones.",
+    "pause": "The check of older pictures is paused.",
+    "leave": "Only new pictures are checked.",
+}
 
 
 @routes.get("/folders")
 def folders() -> Response:
-    return show("folders.html", folders=_folders())
+    return show("folders.html", folders=service().folders())
 
 
 @routes.get("/pieces/folders")
 def folders_piece() -> Response:
-    return piece("_folders.html", state=state(), folders=_folders())
+    return piece("_folders.html", state=state(), folders=service().folders())
 
 
 @routes.post("/changes/folder")
@@ -42,6 +47,17 @@ def unwatch() -> Response:
     path = _named(body.value("folder", int), body.value("path", str))
     service().settings.unwatch(path)
     return _changed(f"{wording.inert(str(path))} is not watched any more.")
+
+
+@routes.post("/changes/folder/existing")
+def act_on_existing() -> Response:
+    path = _named(body.value("folder", int), body.value("path", str))
+    asked = body.value("action", str)
+    action = next((one for one in SAID if one == asked), None)
+    if action is None:
+        raise Problem(422, "invalid", "What was there already can be checked, paused or left out.")
+    service().act_on_existing(str(path), action)
+    return jsonify(said=SAID[action])
 
 
 @routes.post("/changes/pause")
@@ -67,15 +83,6 @@ def _named(number: int, shown: str) -> Path:
             409, "refused", "The list of folders has changed meanwhile; look at it again."
         )
     return watched[number].path
-
-
-def _folders() -> list[FolderState]:
-    """Returns the folders of the watcher, or those of the settings if it does not run."""
-    states = {state.folder: state for state in service().folders()}
-    return [
-        states.get(folder, FolderState(folder, folder.polling, None, 0))
-        for folder in service().config.watch.folders
-    ]
 
 
 def _changed(sentence: str) -> Response:
