@@ -98,7 +98,9 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     except FileNotFoundError:
         raise UnreadableImageError("There is no such file (any more).", "no_file") from None
     except IsADirectoryError:
-        raise UnreadableImageError("This is a folder, not a file.", "not_a_file") from None
+        raise UnreadableImageError(
+            "This is a folder. `antifake scan` judges the pictures in one.", "not_a_file"
+        ) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UnreadableImageError(
             "This file cannot be read: it may be locked, or you may not read it.", "no_access"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from .errors import UsageError
 from .pipeline import judge_all
 from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line, csv_name
-from .walk import FileFilter, pictures
+from .walk import FileFilter, has_pictures_below, pictures
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -42,8 +42,9 @@ class Tally:
         return bool(self.fake or (label == "unsure" and self.unsure))
 
     def __str__(self) -> str:
+        pictures = "1 picture" if self.total == 1 else f"{self.total:,} pictures"
         return (
-            f"{self.total:,} pictures: {self.fake:,} AI-made or likely so, {self.real:,} likely "
+            f"{pictures}: {self.fake:,} AI-made or likely so, {self.real:,} likely "
             f"real, {self.unsure:,} cannot tell, {self.failed:,} not checked."
         )
 
@@ -78,13 +79,31 @@ class Scan:
     folders: Sequence[Path]
     file_filter: FileFilter
     tally: Tally = field(default_factory=Tally)
+    others: int = 0
+    """Files that were passed over, because by their names they are not pictures."""
 
     def paths(self, done: DoneBefore) -> Iterator[Path]:
         """Yields the files that are still to be judged."""
+        self.others = 0
         for folder in self.folders:
-            for path in pictures(folder, self.file_filter):
+            for path in pictures(folder, self.file_filter, self._pass_over):
                 if path not in done:
                     yield path
+
+    def _pass_over(self) -> None:
+        self.others += 1
+
+    def require_pictures(self) -> None:
+        """Raises UsageError if all pictures are in folders that are not entered."""
+        if self.leaves_folders_out and not any(self.paths(DoneBefore())):
+            where = " and ".join(map(str, self.folders))
+            raise UsageError(f"There are pictures only in folders below {where}: add -r.")
+
+    @property
+    def leaves_folders_out(self) -> bool:
+        """Whether there are pictures in folders that are not entered."""
+        found = (has_pictures_below(folder, self.file_filter) for folder in self.folders)
+        return not self.file_filter.recursive and any(found)
 
     def count(self, done: DoneBefore) -> int:
         """Counts the files to judge by a walk of its own: only worth it for a progress bar."""

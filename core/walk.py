@@ -1,9 +1,9 @@
 """Finds the pictures of a folder."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -53,8 +53,12 @@ def _matches(globs: Sequence[str], name: str, below: str) -> bool:
     return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in globs)
 
 
-def pictures(folder: Path, file_filter: FileFilter) -> Iterator[Path]:
+def pictures(
+    folder: Path, file_filter: FileFilter, on_other: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
     """Yields every file of a folder that passes the filter, in the order of the disk.
+
+    `on_other` is called for every other file that is neither hidden nor excluded.
 
     No list of files is kept in memory. Links to folders are not followed, so the walk ends. A
     folder that cannot be read is skipped. Raises UsageError if `folder` itself is not a folder.
@@ -72,6 +76,14 @@ def pictures(folder: Path, file_filter: FileFilter) -> Iterator[Path]:
                         waiting.append((here / entry.name, f"{path}/"))
                 elif file_filter.takes(entry.name, path):
                     yield here / entry.name
+                elif not (entry.name.startswith(".") or file_filter.leaves_out(entry.name, path)):
+                    on_other()
+
+
+def has_pictures_below(folder: Path, file_filter: FileFilter) -> bool:
+    """Returns whether folders below it hold pictures. Ends at the first one."""
+    below = pictures(folder, replace(file_filter, recursive=True))
+    return any(path.parent != folder for path in below)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

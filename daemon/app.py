@@ -92,7 +92,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
     with ExitStack() as parts:
         clock, events = _now, Events()
         store = parts.enter_context(open_history(where, config))
-        settings = Settings(where.config, config)
+        settings = Settings(where.config, config, where.home)
         names = config.worker.model, config.worker.prompt
         active_model = ActiveModel(where.home, *names)
         decoder = parts.enter_context(Decoder(jobs=DECODERS, size=_image_size(active_model)))
@@ -166,7 +166,7 @@ def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
     """
     config = load(where.config)
     with open_history(where, config) as store:
-        service = service_at_rest(store, Settings(where.config, config), where, _now)
+        service = service_at_rest(store, Settings(where.config, config, where.home), where, _now)
         about = web.About(version("antifake"), lambda: None, where.home.requests)
         yield web.create_app(service, Access(store, service.events, _now), about), store.notices
 

@@ -1,5 +1,6 @@
 """`antifake check`: judge pictures in this process."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from antifake.core.errors import UsageError
 from antifake.core.loading import loaded
 from antifake.core.terminal import echo_results, json_option, model_option, prompt_option
 
 if TYPE_CHECKING:
     from antifake.core.results import Result
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @click.command()
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 def check(
     paths: tuple[str, ...], as_json: bool, verbose: bool, model: str | None, prompt: str | None
 ) -> None:
-    """Judge pictures. "-" reads one from standard input."""
+    """Judge pictures. "-" reads one from standard input; `antifake scan` takes folders."""
     echo_results(judged_here(sources_of(paths), model, prompt), as_json=as_json, percent=verbose)
 
 
@@ -37,7 +41,17 @@ def _source(path: str) -> Path | bytes:
         from antifake.core.images import MAX_BYTES
 
         return sys.stdin.buffer.read(MAX_BYTES + 1)
+    refuse_address(path)
     return Path(path)
+
+
+def refuse_address(text: str) -> None:
+    """Raises UsageError for an address of the web."""
+    if _ADDRESS.match(text):
+        raise UsageError(
+            f"{text} is an address, and antifake never fetches anything from the web. Save the "
+            "picture and check the file, or use the extension for your browser."
+        )
 
 
 def judged_here(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from antifake.core.commands.check import refuse_address
 from antifake.core.errors import UsageError
 from antifake.core.loading import loaded
 from antifake.core.terminal import (
@@ -56,12 +57,10 @@ def scan(
     from antifake.core.scanning import Output, Scan, open_output
     from antifake.core.walk import FileFilter
 
-    places = [Path(folder) for folder in folders]
-    for place in places:
-        if not place.is_dir():
-            raise UsageError(f"{place} is not a folder.")
+    places = [_folder(text) for text in folders]
     target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
     run = Scan(places, FileFilter(recursive, include, exclude))
+    run.require_pictures()
     with open_output(target, resume=resume, percent=verbose) as out, progress_bar("scan") as show:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
@@ -73,7 +72,23 @@ def scan(
             say(f"Stopped. {run.tally}")
             sys.exit(EXIT_INTERRUPTED)
     say(str(run.tally))
+    if run.others:
+        files = "1 other file was" if run.others == 1 else f"{run.others:,} other files were"
+        say(f"{files} passed over: no picture by name. --include takes files by other names.")
+    if run.leaves_folders_out:
+        say("Folders below were left out; -r goes into them.")
     if fail_on and run.tally.flagged(fail_on):
         sys.exit(EXIT_FLAGGED)
     if run.tally.failed:
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _folder(text: str) -> Path:
+    """Raises UsageError."""
+    refuse_address(text)
+    place = Path(text)
+    if place.is_file():
+        raise UsageError(f"{place} is a file: `antifake check` judges single pictures.")
+    if not place.is_dir():
+        raise UsageError(f"There is no folder {place}.")
+    return place

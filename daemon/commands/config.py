@@ -6,15 +6,6 @@ from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json
 
-_AT_START = (
-    "server.port",
-    "worker.model",
-    "worker.prompt",
-    "history.database",
-    "history.backups",
-)
-"""Settings that a daemon reads only at its start."""
-
 
 @click.group(cls=Commands)
 def config() -> None:
@@ -58,16 +49,18 @@ def get(name: str, as_json: bool) -> None:
 @click.argument("value")
 def set_(name: str, value: str) -> None:
     """Change a setting; '' restores its default. A running daemon is told."""
-    from antifake.daemon.config import from_text, put
+    from antifake.daemon.config import AT_START, from_text, load, put, require_installed
     from antifake.daemon.places import places
 
     where = places()
-    changed = put(where.config, name, from_text(name, value))
+    wanted = from_text(name, value)
+    require_installed(where.home, load(where.config), {name: wanted})
+    changed = put(where.config, name, wanted)
     if name == "login.start":
         from .autostart import keep_in_step
 
         keep_in_step(is_on=changed.login.start)
-    follow(f"{name} is {_shown(_plain(changed.get(name)))}", at_once=name not in _AT_START)
+    follow(f"{name} is {_shown(_plain(changed.get(name)))}", at_once=name not in AT_START)
 
 
 def follow(sentence: str, *, at_once: bool = True) -> None:

@@ -20,16 +20,29 @@ if TYPE_CHECKING:
 
     from antifake.daemon.client import Check, Query
 
-LABELS = {"real": "real", "ai": "fake", "fake": "fake", "unsure": "unsure", "failed": "failed"}
-"""The words that people type, and those of the API. `fake`, as in our JSON, works too."""
+LABELS = ("fake", "real", "unsure", "failed")
+"""As in our JSON and in the API."""
+OLD_LABELS = {"ai": "fake"}
+"""Words of former versions."""
 SOURCES = ("watch", "extension", "tray", "cli", "api", "page", "import")
 
 _BINARY = getattr(os, "O_BINARY", 0)
 
+
+class Label(click.Choice[str]):
+    """One of LABELS. Old words are taken, but not shown."""
+
+    def __init__(self) -> None:
+        super().__init__(LABELS)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(OLD_LABELS.get(value, value), param, ctx)
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILTERS = (
-    click.option("--label", type=click.Choice(list(LABELS)), help="The model's verdict."),
+    click.option("--label", type=Label(), help="The model's verdict."),
     click.option("--source", type=click.Choice(SOURCES), help="Where the picture came from."),
     click.option("--since", metavar="TIME", help="From this time on: 2026-01-31, or 7d, or 12h."),
     click.option("--until", metavar="TIME", help="Before this time."),
@@ -53,7 +66,7 @@ def query_of(wanted: dict[str, Any]) -> "Query":
 
     corrected, folder = wanted["corrected"], wanted["folder"]
     found = {
-        "label": LABELS.get(wanted["label"] or ""),
+        "label": wanted["label"],
         "source": wanted["source"],
         "since": moment(wanted["since"]).isoformat() if wanted["since"] else None,
         "until": moment(wanted["until"]).isoformat() if wanted["until"] else None,

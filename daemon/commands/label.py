@@ -6,15 +6,17 @@ from antifake.core.errors import UsageError
 from antifake.core.terminal import json_option, say
 
 from .connection import connected
-from .history import LABELS
+from .history import OLD_LABELS
 from .printing import echo_json
 
 RIGHT = "right"
-WORDS = ("real", "ai", "unsure", RIGHT)
+WORDS = ("fake", "real", "unsure", RIGHT)
 
 
 @click.command(options_metavar="[--note TEXT] [--json]")
-@click.argument("words", nargs=-1, required=True, metavar="ID... real|ai|unsure|right | undo ID...")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="ID... fake|real|unsure|right | undo ID..."
+)
 @click.option("--note", default="", metavar="TEXT", help="Your reason.")
 @json_option
 def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
@@ -24,15 +26,16 @@ def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     """
     is_undo = words[0] == "undo"
     names, word = (words[1:], "") if is_undo else (words[:-1], words[-1])
+    word = OLD_LABELS.get(word, word)
     if not names or (not is_undo and word not in WORDS):
         raise UsageError(
-            "Say it like this: antifake label ID ai (or real, unsure, right, or undo ID)."
+            "Say it like this: antifake label ID real (or fake, unsure, right), or: undo ID."
         )
     with connected() as client:
         if is_undo:
             found = client.undo(names, source="cli")
         else:
-            found = client.correct(names, LABELS.get(word, RIGHT), note, source="cli")
+            found = client.correct(names, word, note, source="cli")
     if as_json:
         echo_json(found)
         return

@@ -6,11 +6,13 @@ put(config_path(), "server.port", 8080)
 """
 
 from .editing import add_folder, from_text, put, put_all, remove_folder, to_toml
+from .installed import require_installed
 from .paths import PathError, whole_path
 from .reading import config_path, load, parse
-from .settings import Config, ConfigError, Folder, names
+from .settings import AT_START, Config, ConfigError, Folder, names
 
 __all__ = [
+    "AT_START",
     "Config",
     "ConfigError",
     "Folder",
@@ -24,6 +26,7 @@ __all__ = [
     "put",
     "put_all",
     "remove_folder",
+    "require_installed",
     "to_toml",
     "whole_path",
 ]

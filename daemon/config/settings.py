@@ -195,6 +195,12 @@ class Config:
         return reduce(getattr, name.split("."), self)
 
 
+AT_START = frozenset(
+    ["server.port", "worker.model", "worker.prompt", "history.database", "history.backups"]
+)
+"""Settings that a daemon reads only at its start."""
+
+
 def names() -> list[str]:
     """Returns the dotted name of every setting."""
     return [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from antifake.core.catalog import CATALOG
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.files import megabytes
 from antifake.daemon.config import Config, ConfigError, load
@@ -135,10 +136,11 @@ class InstallationChecks:
             bundle = home.bundle(name)
             bundle.verify_if_small()
         except AntifakeError as error:
-            missing = isinstance(error, ModelError)
-            fix = f"antifake model pull {name}"
-            if not missing:
-                fix = "antifake config set worker.model ''"
+            fix = "antifake config set worker.model ''"
+            if isinstance(error, ModelError) and name in CATALOG:
+                fix = f"antifake model pull {name}"
+            elif not config.worker.model:
+                fix = "antifake model list, then antifake model use NAME"
             return Finding("model", False, str(error), fix)
         hint = None if bundle.manifest.is_small else f"antifake model verify {name}"
         return Finding("model", True, f"{bundle.manifest.version} is here and whole.", hint)

@@ -1,6 +1,7 @@
 """Checks that are asked for: from the bytes of a picture to an answer about it."""
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -19,6 +20,8 @@ from antifake.daemon.worker.active_model import ActiveModel
 from .answers import Answer, Ticket, verdict_of
 from .events import Events
 from .settings import Settings
+
+log = logging.getLogger(__name__)
 
 KEPT_UNSTORED = 200
 """How many answers that are not in the history are kept for clients that come back."""
@@ -86,6 +89,8 @@ class Checks:
                 with self._store.reading() as session:
                     known = checks.earlier(session, sha256, version.model, version.prompt)
                     if known is not None:
+                        came_by = request.source
+                        log.info("%s by %s: known already", known.id, came_by)
                         return Ticket(known.id, "done", Answer(history.entry(session, known)))
                     same = jobs.in_flight(session, sha256)
                 if same is not None:
@@ -139,6 +144,8 @@ class Checks:
         if not is_stored:
             return  # only the client that asked is told
         check = entry.check
+        came_by, came_to = check.source, check.label or check.code
+        log.info("%s by %s: %s in %.0f ms", check.id, came_by, came_to, check.ms)
         self._events.tell(
             "check",
             **verdict_of(answer),

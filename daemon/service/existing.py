@@ -19,6 +19,7 @@ from antifake.daemon.config import Config, Folder
 from antifake.daemon.config.settings import Watch
 from antifake.daemon.store import NotThereError, Store, StoreError, existing, jobs
 from antifake.daemon.store.existing import Existing
+from antifake.daemon.store.ids import to_ms
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import ExistingState
@@ -213,7 +214,7 @@ class ExistingFiles:
             return False
         watched = self.ready(Watch(folders=self._folders)).folders
         pictures = others = 0
-        for part in survey(folder, watched, int(row.at.timestamp() * 1000) * 1_000_000):
+        for part in survey(folder, watched, _end_ns(row.at)):
             if self._stop.is_set() or folder not in self._folders:
                 return False
             if time.monotonic() > self._survey_until:
@@ -277,6 +278,11 @@ class ExistingFiles:
         if now - self._told_at >= TELL_S:
             self._told_at = now
             self._tell()
+
+
+def _end_ns(at: datetime) -> int:
+    """Returns the end of that millisecond: what was created in it was there before."""
+    return (to_ms(at) + 1) * 1_000_000
 
 
 def _name(folder: Folder) -> str:

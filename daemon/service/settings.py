@@ -1,19 +1,34 @@
 """The current settings. While the daemon runs, only this module changes them."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from antifake.daemon.config import Config, Folder, add_folder, load, put, put_all, remove_folder
+from antifake.core.catalog import Home
+from antifake.daemon.config import (
+    Config,
+    Folder,
+    add_folder,
+    load,
+    names,
+    put_all,
+    remove_folder,
+    require_installed,
+)
+
+log = logging.getLogger(__name__)
 
 
 class Settings:
     """Thread-safe. Listeners are called with the new settings after each change."""
 
-    def __init__(self, path: Path, config: Config) -> None:
+    def __init__(self, path: Path, config: Config, home: Home | None = None) -> None:
+        """`home`: where models and prompts are that settings name; None takes every name."""
         self.path = path
+        self._home = home
         self._config = config
         self._turn = threading.Lock()
         self._listeners: list[Callable[[Config], None]] = []
@@ -28,10 +43,12 @@ class Settings:
 
     def put(self, name: str, value: Any) -> Config:
         """Changes one setting. Raises ConfigError, and then nothing has changed."""
-        return self._change(lambda: put(self.path, name, value))
+        return self.put_all({name: value})
 
     def put_all(self, values: Mapping[str, Any]) -> Config:
         """Changes all of these settings, or none if one is invalid."""
+        if self._home is not None:
+            require_installed(self._home, self._config, values)
         return self._change(lambda: put_all(self.path, values))
 
     def watch(self, folder: Folder) -> Config:
@@ -58,8 +75,11 @@ class Settings:
             self._read = _stamp(self.path)
             config = change()
             self._read = _stamp(self.path)
-            is_new, self._config = config != self._config, config
+            former, self._config = self._config, config
+            is_new = config != former
         if is_new:
+            changed = [name for name in names() if config.get(name) != former.get(name)]
+            log.info("changed settings: %s", ", ".join(changed))
             for listener in self._listeners:
                 listener(config)
         return config

@@ -102,7 +102,7 @@ def test_scan_writes_jsonl_and_csv_of_the_same_rows(pictures, tmp_path):
     assert {row["path"]: row["label"] for row in table} == {
         path: row["label"] for path, row in rows.items()
     }
-    assert not run("scan", "--jsonl", pictures).stdout
+    assert not run("scan", "--jsonl", pictures, code=2).stdout
     run("scan", "-r", pictures, "-o", tmp_path / "out.jsonl")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
 
@@ -133,8 +133,10 @@ def test_scan_resumes_csv_too(pictures, tmp_path):
 def test_scan_never_overwrites_and_never_appends_to_a_strangers_file(pictures, tmp_path):
     out = tmp_path / "notes.jsonl"
     out.write_text("dear diary\n")
-    assert "exists already" in run("scan", pictures, "-o", out, code=2).stderr
-    assert "not the JSONL output" in run("scan", pictures, "-o", out, "--resume", code=2).stderr
+    assert "exists already" in run("scan", "-r", pictures, "-o", out, code=2).stderr
+    assert (
+        "not the JSONL output" in run("scan", "-r", pictures, "-o", out, "--resume", code=2).stderr
+    )
     assert out.read_text() == "dear diary\n"
 
 
@@ -153,6 +155,36 @@ def test_scan_says_with_its_exit_code_what_it_found(tiny_home, pictures, tmp_pat
     (tmp_path / "x.PNG").write_bytes(b"")
     done = run("scan", tmp_path, "--prompt", "trusting", code=1)
     assert "1 not checked" in done.stderr
+
+
+def test_scan_says_what_it_left_out(pictures, tmp_path):
+    data = next((pictures / "real").glob("*.png")).read_bytes()
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    (tmp_path / "a" / "below" / "b.png").write_bytes(data)
+    for name in ("notes.txt", "film.mp4", ".hidden", "excluded.txt"):
+        (tmp_path / "a" / name).write_bytes(b"x")
+    refused = run("scan", tmp_path / "a", code=2)
+    assert "There are pictures only in folders below" in refused.stderr
+    assert refused.stderr.rstrip().endswith("add -r.")
+    (tmp_path / "a" / "c.png").write_bytes(data)
+    done = run("scan", tmp_path / "a", "--exclude", "excluded*")
+    assert "1 picture:" in done.stderr
+    assert "2 other files were passed over" in done.stderr
+    assert "Folders below were left out; -r goes into them." in done.stderr
+    whole = run("scan", "-r", tmp_path / "a").stderr
+    assert "left out" not in whole
+    assert "3 other files were passed over" in whole
+
+
+def test_an_address_and_a_folder_are_told_where_they_belong(pictures, tmp_path):
+    for command in ("check", "scan"):
+        for address in ("https://example.org/a.png", "FTP://example.org/a"):
+            refused = run(command, address, code=2)
+            assert f"{address} is an address, and antifake never fetches" in refused.stderr
+    assert "`antifake scan` judges the pictures in one" in run("check", tmp_path, code=1).stdout
+    picture = next((pictures / "real").iterdir())
+    assert "`antifake check` judges single pictures" in run("scan", picture, code=2).stderr
+    assert "There is no folder" in run("scan", tmp_path / "none", code=2).stderr
 
 
 def test_the_bands_of_a_prompt_decide_what_is_called_ai_made(tiny_home, pictures):

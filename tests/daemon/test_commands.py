@@ -374,6 +374,26 @@ def test_an_invalid_folder_is_refused(tmp_path):
 
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
+def test_a_model_or_prompt_that_is_not_there_is_refused_as_a_setting(where, tiny_bundle):
+    (where.home.models).mkdir(parents=True, exist_ok=True)
+    (where.home.models / "tiny").symlink_to(tiny_bundle.folder)
+    (where.home.models / "active").write_text("tiny")
+    for name in ("nonsense", "/nowhere", "a b"):
+        refused = run("config", "set", "worker.model", name, code=2).stderr
+        assert "there is no such model on this computer. There are: tiny." in refused
+    known = run("config", "set", "worker.model", "instructblip-vicuna-7b", code=2).stderr
+    assert "get it with `antifake model pull instructblip-vicuna-7b`" in known
+    for setting in ("worker.prompt", "learning.pinned"):
+        refused = run("config", "set", setting, "nonsense", code=2).stderr
+        assert f"{setting} cannot be 'nonsense'" in refused
+    assert load(where.config).worker.model == load(where.config).worker.prompt == ""
+    run("config", "set", "worker.model", "tiny")
+    assert load(where.config).worker.model == "tiny"
+    run("config", "set", "worker.model", "")
+
+
+@BOTH_WAYS
+@pytest.mark.usefixtures("way")
 def test_watching_is_paused_and_resumed(where):
     for options, minutes in ((["--minutes", "5"], 5), (["--hours", "2"], 120), ([], 60)):
         run("watch", "pause", *options)
@@ -408,7 +428,8 @@ def test_an_empty_history_is_an_empty_array():
 def test_the_history_is_filtered(ids):
     assert shown() == [ids[2], ids[1], ids[0]]
     assert shown("--limit", "1") == [ids[2]]
-    assert shown("--label", "ai") == [ids[1]]
+    assert shown("--label", "ai") == shown("--label", "fake") == [ids[1]]
+    assert "fake|real|unsure|failed" in run("history", "--help").stdout.replace("\n", "")
     assert shown("--label", "fake") == [ids[1]]
     assert shown("--label", "failed") == [ids[2]]
     assert shown("--search", "bÄR[") == [ids[1]]
@@ -453,7 +474,7 @@ def test_one_check_is_explained(ids):
 @BOTH_WAYS
 @pytest.mark.usefixtures("way")
 def test_an_export_can_be_imported_elsewhere(where, ids, tmp_path):
-    run("label", ids[0], "ai")
+    run("label", ids[0], "fake")
     for name in ("all.csv", "all.jsonl"):
         run("history", "export", tmp_path / name)
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
@@ -511,10 +532,10 @@ def test_the_user_says_that_verdicts_are_right(ids):
 
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize(
-    "words", [("undo",), ("ai",), ("3a", "fake"), ("3a",), ("right",), ("3a", "AI")]
+    "words", [("undo",), ("fake",), ("3a", "false"), ("3a",), ("right",), ("3a", "FAKE")]
 )
 def test_an_unknown_label_is_a_usage_error(words):
-    assert "antifake label ID ai" in run("label", *words, code=2).stderr
+    assert "antifake label ID real" in run("label", *words, code=2).stderr
 
 
 @BOTH_WAYS

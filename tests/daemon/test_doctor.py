@@ -169,10 +169,22 @@ def test_a_full_disk(system):
     assert "1 MB are free" in first.sentence
 
 
-def test_a_model_that_is_missing(system):
-    put(system.where.config, "worker.model", "big")
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("instructblip-vicuna-7b", "antifake model pull instructblip-vicuna-7b"),
+        ("nonsense", "antifake config set worker.model ''"),
+    ],
+)
+def test_a_model_that_is_missing(system, name, fix):
+    put(system.where.config, "worker.model", name)
     first = trouble(system)
-    assert (first.name, first.fix) == ("model", "antifake model pull big")
+    assert (first.name, first.fix) == ("model", fix)
+
+
+def test_a_model_in_use_that_was_removed_by_hand(system):
+    (system.where.home.models / "active").write_text("gone")
+    assert trouble(system).fix == "antifake model list, then antifake model use NAME"
 
 
 def test_a_model_that_is_damaged(system):

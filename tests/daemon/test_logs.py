@@ -294,9 +294,16 @@ def test_a_daemon_at_work_names_no_file_in_its_log(tmp_path):
             (folder / "torn-of-anna.png").write_bytes(png(2)[:100])
             asked = client.need(where)
             eventually(lambda: len(asked.get("/checks")["checks"]) == 2, 60)
+            checks = asked.get("/checks")["checks"]
+            torn, whole = sorted(checks, key=lambda one: one["label"] or "")
+            asked.check((folder / "name-of-anna.png").read_bytes(), source="cli")
             log.info("done")
     finally:
         undo()
+    lines = where.log.read_text("utf-8")
+    assert f"{whole['id']} by watch: {whole['label']} in " in lines
+    assert f"{torn['id']} by watch: {torn['code']} in " in lines
+    assert f"{whole['id']} by cli: known already" in lines
     text = "".join(path.read_text() for path in where.logs.iterdir())
     assert "done" in text
     assert "of-anna" not in text

@@ -317,6 +317,15 @@ def test_a_setting_is_changed_and_reset_to_its_default(here, me):
     assert here.service.config.worker.idle_minutes == 10.0
 
 
+def test_the_page_says_when_a_setting_takes_effect_as_the_command_line_does(me):
+    now = change(me, "setting", name="worker.queue", value="9").json["said"]
+    later = change(me, "setting", name="worker.model", value="tiny").json["said"]
+    assert (now, later) == (
+        "Pictures that may wait: 9.",
+        "Model: tiny, from the next start on.",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -324,6 +333,7 @@ def test_a_setting_is_changed_and_reset_to_its_default(here, me):
         ("history.pages", "some", "history.pages cannot be 'some'"),
         ("notifications.quiet_hours", "25:00-7", "notifications.quiet_hours cannot be '25:00-7'"),
         ("server.prot", "80", "server.prot is not a setting"),
+        ("worker.model", "nonsense", "worker.model cannot be 'nonsense': there is no such model"),
         ("watch.folders", "[]", "watch.folders is not a setting"),
     ],
 )

@@ -128,7 +128,7 @@ class Watched:
 @contextmanager
 def world(folder: Path, home: Home) -> Iterator[World]:
     with open_store(folder / "history.db", NOW) as store:
-        settings = Settings(folder / "config.toml", load(folder / "config.toml"))
+        settings = Settings(folder / "config.toml", load(folder / "config.toml"), home)
         watched = Watched(FoldersAtRest(settings))
         service = replace(
             service_at_rest(store, settings, places_in(folder, home), lambda: NOW), watched=watched

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from flask import Response, jsonify
 
-from antifake.daemon.config import Config, ConfigError, from_text, names
+from antifake.daemon.config import AT_START, Config, ConfigError, from_text, names
 from antifake.daemon.config.settings import unknown
 from antifake.daemon.web.context import context, service
 
@@ -152,7 +152,8 @@ def change() -> Response:
     service().events.tell("settings")
     one = _setting(service().config, name)
     value = one.choices.get(one.value, one.value) or "empty"
-    return jsonify(said=f"{one.title}: {wording.inert(value)}.")
+    when = ", from the next start on" if name in AT_START else ""
+    return jsonify(said=f"{one.title}: {wording.inert(value)}{when}.")
 
 
 @routes.get("/privacy")
