@@ -23,7 +23,7 @@ from .backend import NoHostError, Toolkit, TrayError, toolkit
 from .drawing import Mode, icon_image
 from .follower import Follower
 from .icon import TrayIcon
-from .notifications import Note
+from .notifications import Note, Press
 from .notifier import Notifier
 from .session_bus import BusError, SessionBus, session_bus
 from .view_model import ViewModel
@@ -54,21 +54,25 @@ def run(
 
     Raises TrayError if there can be no icon, AlreadyRunningError if one is shown already.
     """
-    with _single_instance(where), session_bus() as bus:
+    with _single_instance(where), session_bus() as bus, ExitStack() as parts:
         view_model, stop = ViewModel(time.monotonic), threading.Event()
-        follower = Follower(lambda: client.find(where), view_model)
+        parts.callback(stop.set)
+
+        def pressed(note: Note, press: Press) -> None:
+            actions.press(note, press)
+
+        notifier = _notifier(bus, where, view_model, pressed, parts)
+        corrected = None if notifier is None else notifier.withdraw
+        follower = Follower(lambda: client.find(where), view_model, corrected=corrected)
         actions = Actions(lambda: client.need(where), view_model, start_daemon, follower.hurry)
         tray = _Tray(bus, stop, say, lambda kit, leave: TrayIcon(kit, view_model, actions, leave))
         first = tray.panel(panel_within_s)
-        with ExitStack() as parts:
-            parts.callback(stop.set)
-            notifier = _notifier(bus, where, view_model, actions, parts)
-            show = tray.notify if notifier is None else notifier.show
-            _thread("tray-follower", follower.run, stop)
-            _thread("tray-notifier", _notify, view_model, stop, show)
-            if start_daemon is not None and client.find(where) is None:
-                actions.start_daemon()
-            tray.run(first)
+        show = tray.notify if notifier is None else notifier.show
+        _thread("tray-follower", follower.run, stop)
+        _thread("tray-notifier", _notify, view_model, stop, show)
+        if start_daemon is not None and client.find(where) is None:
+            actions.start_daemon()
+        tray.run(first)
 
 
 def _thread(name: str, work: Callable[..., None], *arguments: object) -> None:
@@ -85,7 +89,7 @@ def _notifier(
     bus: SessionBus | None,
     where: Places,
     view_model: ViewModel,
-    actions: Actions,
+    press: Callable[[Note, Press], None],
     parts: ExitStack,
 ) -> Notifier | None:
     """Returns what shows notifications over D-Bus until `parts` end. None without a bus."""
@@ -98,7 +102,7 @@ def _notifier(
                 return client.need(where).thumbnail(name)
         return None
 
-    notifier = Notifier(bus, actions.press, thumbnail, view_model.set_inhibited)
+    notifier = Notifier(bus, press, thumbnail, view_model.set_inhibited)
     try:
         parts.enter_context(notifier.listening())
     except BusError:

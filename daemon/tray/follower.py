@@ -41,8 +41,14 @@ class Follower:
     """step() is one turn; run() repeats it in a thread until `stop`."""
 
     def __init__(
-        self, find: Callable[[], Client | None], view_model: ViewModel, wait_s: int = WAIT_S
+        self,
+        find: Callable[[], Client | None],
+        view_model: ViewModel,
+        wait_s: int = WAIT_S,
+        corrected: Callable[[str, str], None] | None = None,
     ) -> None:
+        """`corrected` is told of each correction: the check's id and what counts from now on."""
+        self._corrected = corrected
         self._find, self._view_model, self._wait_s = find, view_model, wait_s
         self._client: Client | None = None
         self._last = 0
@@ -117,6 +123,8 @@ class Follower:
                 self._view_model.set_training(training_line(event["data"]))
             if event["kind"] == "check" and (heard := picture_event(event["data"])):
                 self._view_model.add(heard)
+            if event["kind"] == "correction" and self._corrected:
+                self._corrected(str(event["data"]["id"]), str(event["data"].get("summary")))
         if "settings" in kinds:
             self._view_model.set_wishes(wishes_of(client.settings()))
         if "pairing" in kinds:

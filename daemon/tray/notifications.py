@@ -22,6 +22,8 @@ WORDS: dict[Press, str] = {
 """The words on the buttons."""
 
 APART_S = 10.0
+LATER_S = 60.0
+"""After so long without a notification, pictures are no longer called "more pictures"."""
 LONGEST_NAME = 40
 
 _KINDS: dict[str | None, Kind] = {"fake": "ai", "real": "real", "unsure": "unsure"}
@@ -51,6 +53,8 @@ class Note:
     """What can be done about it, as buttons where the desktop has them."""
     counts: tuple[tuple[Kind, int], ...] = ()
     """How many pictures of each kind it is about, if it is about several."""
+    is_more: bool = False
+    """Whether these come on top of one that was notified just before."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class NotificationBundle:
         self._level: Level = level
         self._untold: list[PictureEvent] = []
         self._free_from = -math.inf
+        self._last = -math.inf
+        """When the last notification was taken."""
 
     def set_level(self, level: Level) -> None:
         """Set which events are notified from now on."""
@@ -116,23 +122,23 @@ class NotificationBundle:
         if now < self.due:
             return None
         told, self._untold = self._untold, []
-        self._free_from = now + APART_S
-        return told[0].note if len(told) == 1 else _together(told)
+        is_more = now - self._last < LATER_S
+        self._free_from, self._last = now + APART_S, now
+        if len(told) == 1:
+            return told[0].note
+        return note_of_many(Counter(one.kind for one in told), is_more=is_more)
 
 
-def _together(told: list[PictureEvent]) -> Note:
-    return note_of_many(Counter(one.kind for one in told))
-
-
-def note_of_many(counted: Counter[Kind]) -> Note:
+def note_of_many(counted: Counter[Kind], *, is_more: bool) -> Note:
     """Returns one notification of several pictures: how many there are of each kind."""
     parts = []
     for kind, words in _COUNTED.items():
         if n := counted[kind]:
             one, many = words.split("|")
             parts.append(f"{n:,} {one if n == 1 else many}")
-    title, text = f"{counted.total():,} more pictures", f"{', '.join(parts)}."
-    return Note(title, text, presses=("show",), counts=tuple(counted.items()))
+    title = f"{counted.total():,} {'more ' if is_more else ''}pictures"
+    counts, text = tuple(counted.items()), f"{', '.join(parts)}."
+    return Note(title, text, presses=("show",), counts=counts, is_more=is_more)
 
 
 def sentence_case(words: str) -> str:

@@ -79,6 +79,15 @@ class Notifier:
             self._complaint = str(error)
             log.log(level, "No notification is shown: %s", error)
 
+    def withdraw(self, picture: str, verdict: str) -> None:
+        """Close an open notification of another verdict: the picture was corrected elsewhere."""
+        with self._turn, suppress(BusError):
+            for number, one in tuple(self._shown.items()):
+                is_open = one.note.picture == picture and "real" in one.note.presses
+                if is_open and one.note.title != verdict:
+                    del self._shown[number]
+                    self._bus.call(NOTIFICATIONS, "CloseNotification", "u", number)
+
     # --- Showing --------------------------------------------------------------------------------
 
     def _show(self, note: Note) -> None:
@@ -119,7 +128,7 @@ class Notifier:
                 return number, note
             if note.counts and one.note.counts:
                 both = Counter(dict(one.note.counts)) + Counter(dict(note.counts))
-                return number, note_of_many(both)
+                return number, note_of_many(both, is_more=one.note.is_more)
         return 0, note
 
     def _hints(self, note: Note) -> dict[str, Any]:

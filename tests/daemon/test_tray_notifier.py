@@ -40,10 +40,13 @@ def note_of(**about):
 
 
 def note_of_many(n):
+    """They come soon after another one."""
     bundle = NotificationBundle()
+    bundle.add(picture_event({"source": "watch", **MADE}))
+    bundle.take(0)
     for _ in range(n):
         bundle.add(picture_event({"source": "watch", **MADE}))
-    return bundle.take(0)
+    return bundle.take(20)
 
 
 @pytest.fixture
@@ -176,6 +179,17 @@ def test_a_later_notification_of_the_same_picture_takes_the_place_of_the_first(n
     assert (other.replaces, again.replaces) == (0, first.number)
 
 
+def test_a_correction_elsewhere_withdraws_the_question(notifier, service):
+    """But not the notification of what was said or undone, which has the new verdict."""
+    asks, other = shown(notifier, service), shown(notifier, service, id="c2")
+    notifier.withdraw("c1", "Likely AI-made (84 %)")
+    assert service.withdrawn == []
+    notifier.withdraw("c1", "You said: real")
+    assert service.withdrawn == [asks.number]
+    assert shown(notifier, service).replaces == 0
+    assert shown(notifier, service, id="c2").replaces == other.number
+
+
 def test_a_service_that_restarts_has_nothing_to_replace(address, notifier):
     for _ in range(2):
         with NotificationServer(address) as service:
@@ -245,6 +259,14 @@ def test_a_button_says_what_that_very_picture_is_and_can_be_undone(service, daem
     assert json.loads(body) == {"next": "/picture/c1"}
 
 
+@pytest.mark.usefixtures("tray")
+def test_a_picture_that_is_corrected_on_a_page_is_no_longer_asked_about(service, daemon):
+    found(daemon)
+    note = service.titled("Likely AI-made (84 %)")
+    daemon.tell("correction", **{**MADE, "summary": "You said: real", "label": "real"})
+    eventually(lambda: service.withdrawn == [note.number])
+
+
 def test_while_the_desktop_wants_no_disturbance_pictures_are_held_back(address, daemon):
     """The answer to a click is shown all the same."""
     with NotificationServer(address) as service:
@@ -264,4 +286,4 @@ def test_while_the_desktop_wants_no_disturbance_pictures_are_held_back(address, 
             service.titled("You said: real")
             assert [one.title for one in service.shown] == ["You said: real"]
             service.inhibit(False)
-            assert service.titled("2 more pictures").text == "2 look AI-made."
+            assert service.titled("2 pictures").text == "2 look AI-made."

@@ -241,6 +241,7 @@ class _Service(ServiceInterface):
         super().__init__(NOTIFICATIONS)
         self._capabilities, self._shown = capabilities, shown
         self._last = 0
+        self.withdrawn: list[int] = []
         self.is_inhibited = False
 
     @dbus_method("GetCapabilities")
@@ -271,6 +272,11 @@ class _Service(ServiceInterface):
         values = {name: value.value for name, value in hints.items()}
         self._shown(Notification(number, replaces, title, text, buttons, values))
         return number
+
+    @dbus_method("CloseNotification")
+    def close_notification(self, number: DBusUInt32) -> None:
+        self.withdrawn.append(number)
+        self.notification_closed(number, 3)
 
     @dbus_signal("ActionInvoked")
     def action_invoked(
@@ -305,6 +311,11 @@ class NotificationServer(Peer):
         self.bus.export("/org/freedesktop/Notifications", self._service)
         self.take_name(NOTIFICATIONS)
         return self
+
+    @property
+    def withdrawn(self) -> list[int]:
+        """The numbers of the notifications that their program has closed."""
+        return self._service.withdrawn
 
     def titled(self, title: str) -> Notification:
         """Waits for a notification with that title. Returns the last one."""
