@@ -85,6 +85,23 @@ def _notify(view_model: ViewModel, stop: threading.Event, show: Callable[[Note],
             show(note)
 
 
+class _Pictures:
+    def __init__(self, where: Places, view_model: ViewModel) -> None:
+        self._where, self._view_model = where, view_model
+
+    def thumbnail(self, name: str) -> bytes | None:
+        if self._view_model.shows_pictures:
+            with suppress(DaemonError):
+                return client.need(self._where).thumbnail(name)
+        return None
+
+    def verdict(self, name: str) -> str:
+        """Returns "" for a check that is gone."""
+        with suppress(DaemonError):
+            return str(client.need(self._where).show(name)["summary"])
+        return ""
+
+
 def _notifier(
     bus: SessionBus | None,
     where: Places,
@@ -95,14 +112,7 @@ def _notifier(
     """Returns what shows notifications over D-Bus until `parts` end. None without a bus."""
     if bus is None:
         return None
-
-    def thumbnail(name: str) -> bytes | None:
-        if view_model.shows_pictures:
-            with suppress(DaemonError):
-                return client.need(where).thumbnail(name)
-        return None
-
-    notifier = Notifier(bus, press, thumbnail, view_model.set_inhibited)
+    notifier = Notifier(bus, press, _Pictures(where, view_model), view_model.set_inhibited)
     try:
         parts.enter_context(notifier.listening())
     except BusError:

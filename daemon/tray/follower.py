@@ -45,9 +45,9 @@ class Follower:
         find: Callable[[], Client | None],
         view_model: ViewModel,
         wait_s: int = WAIT_S,
-        corrected: Callable[[str, str], None] | None = None,
+        corrected: Callable[[str], None] | None = None,
     ) -> None:
-        """`corrected` is told of each correction: the check's id and what counts from now on."""
+        """`corrected` is told of each check that the user has corrected."""
         self._corrected = corrected
         self._find, self._view_model, self._wait_s = find, view_model, wait_s
         self._client: Client | None = None
@@ -124,7 +124,7 @@ class Follower:
             if event["kind"] == "check" and (heard := picture_event(event["data"])):
                 self._view_model.add(heard)
             if event["kind"] == "correction" and self._corrected:
-                self._corrected(str(event["data"]["id"]), str(event["data"].get("summary")))
+                self._corrected(str(event["data"]["id"]))
         if "settings" in kinds:
             self._view_model.set_wishes(wishes_of(client.settings()))
         if "pairing" in kinds:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from html import escape
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
@@ -40,6 +40,16 @@ class _Shown:
     """The unique name of the service that shows it. Only that one may say what was pressed."""
 
 
+class Pictures(Protocol):
+    """What the daemon knows of its checks."""
+
+    def thumbnail(self, name: str) -> bytes | None:
+        """Returns the small picture to show, as WebP."""
+
+    def verdict(self, name: str) -> str:
+        """Returns what counts now, in the words of a title."""
+
+
 class Notifier:
     """Shows the notifications of one thread, and answers their buttons in a thread of its own."""
 
@@ -47,11 +57,11 @@ class Notifier:
         self,
         bus: SessionBus,
         press: Callable[[Note, Press], None],
-        thumbnail: Callable[[str], bytes | None],
+        pictures: Pictures,
         inhibit: Callable[[bool], None],
     ) -> None:
-        """`thumbnail` gives a check's small picture. `inhibit` is told of "do not disturb"."""
-        self._bus, self._press, self._thumbnail, self._inhibit = bus, press, thumbnail, inhibit
+        """`inhibit` is told whether the desktop wants no notifications now."""
+        self._bus, self._press, self._pictures, self._inhibit = bus, press, pictures, inhibit
         self._shown: OrderedDict[int, _Shown] = OrderedDict()
         self._turn = threading.Lock()
         """Held from asking for a notification until it is in `_shown`: a button may be quicker."""
@@ -79,14 +89,28 @@ class Notifier:
             self._complaint = str(error)
             log.log(level, "No notification is shown: %s", error)
 
-    def withdraw(self, picture: str, verdict: str) -> None:
-        """Close an open notification of another verdict: the picture was corrected elsewhere."""
+    def withdraw(self, picture: str) -> None:
+        """Close an open notification that asks about a picture that was corrected elsewhere.
+
+        What counts now is asked for: the answer to a button is a correction, too, and may have
+        been undone since.
+        """
+        with self._turn:
+            if self._asking(picture) is None:
+                return
+        verdict = self._pictures.verdict(picture)
         with self._turn, suppress(BusError):
-            for number, one in tuple(self._shown.items()):
-                is_open = one.note.picture == picture and "real" in one.note.presses
-                if is_open and one.note.title != verdict:
-                    del self._shown[number]
-                    self._bus.call(NOTIFICATIONS, "CloseNotification", "u", number)
+            number = self._asking(picture)
+            if number is not None and self._shown[number].note.title != verdict:
+                del self._shown[number]
+                self._bus.call(NOTIFICATIONS, "CloseNotification", "u", number)
+
+    def _asking(self, picture: str) -> int | None:
+        """Returns the number of the open notification that asks what this picture is."""
+        for number, one in tuple(self._shown.items()):
+            if one.note.picture == picture and "real" in one.note.presses:
+                return number
+        return None
 
     # --- Showing --------------------------------------------------------------------------------
 
@@ -145,7 +169,7 @@ class Notifier:
         """Returns the picture of a check. Returns None where others may see the screen."""
         if self._is_locked():
             return None
-        data = self._thumbnail(name)
+        data = self._pictures.thumbnail(name)
         if data is None:
             return None
         try:

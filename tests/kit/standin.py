@@ -139,6 +139,8 @@ class StandIn:
             ("POST", "/labels:batch"): lambda: (200, {"checks": self.checks[:1]}),
             ("POST", "/labels:undo"): lambda: (200, {"checks": self.checks[:1]}),
         }
+        for one in self.checks:
+            answers["GET", f"/checks/{one['id']}"] = partial(_json, one)
         for name, data in self.thumbnails.items():
             answers["GET", f"/checks/{name}/thumbnail"] = partial(_bytes, data)
         return answers.get((method, path), lambda: nothing)()
@@ -169,6 +171,10 @@ class StandIn:
 
 def _bytes(data: bytes) -> Answer:
     return 200, data
+
+
+def _json(said: Json) -> Answer:
+    return 200, said
 
 
 def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
