@@ -1,6 +1,7 @@
 """The page of watched folders: their problems, adding, removing, and a pause for all of them."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Response, jsonify
 
@@ -22,12 +23,12 @@ SAID: dict[Action, str] = {
 
 @routes.get("/folders")
 def folders() -> Response:
-    return show("folders.html", folders=service().folders())
+    return show("folders.html", **_shown())
 
 
 @routes.get("/pieces/folders")
 def folders_piece() -> Response:
-    return piece("_folders.html", state=state(), folders=service().folders())
+    return piece("_folders.html", state=state(), **_shown())
 
 
 @routes.post("/changes/folder")
@@ -83,6 +84,10 @@ def _named(number: int, shown: str) -> Path:
             409, "refused", "The list of folders has changed meanwhile; look at it again."
         )
     return watched[number].path
+
+
+def _shown() -> dict[str, Any]:
+    return {"folders": service().folders(), "downloads": str(Path.home() / "Downloads")}
 
 
 def _changed(sentence: str) -> Response:

@@ -12,6 +12,7 @@ import { say } from "./toast.js";
 const UNREAD = "It could not be read, so nothing can be said of it.";
 const NO_VERDICT = "There is no verdict to confirm. Say what it is: real, or AI-made.";
 
+sessionStorage.setItem("antifake.list", location.search);
 const list = document.getElementById("rows");
 const bulk = document.getElementById("bulk");
 const all = document.getElementById("pick-all");

@@ -1,4 +1,5 @@
-// Single keys, as in the list that "?" shows. Users who dictate can switch them off there.
+// Single keys, as in the list that "?" shows. Users who dictate can switch them off there, except
+// Escape and Ctrl+Z.
 // Ignored while the user types, and in a dialog.
 
 const KEPT = "antifake.keys";
@@ -8,14 +9,20 @@ const toggle = document.getElementById("keys-on");
 /** @param {Object<string, () => void>} keys  the action of each key on this page */
 export function listen(keys) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
-    if (!toggle.checked || document.querySelector("dialog[open]")) return;
+    if (event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.target.matches("input:not([type=checkbox]), textarea, select")) return;
-    const act = keys[event.key];
+    const act = keys[nameOf(event)];
     if (!act) return;
     event.preventDefault();
     act();
   });
+}
+
+/** Returns the name of the key; "" if it is not for us. Ctrl+Z, or Cmd+Z, is z. */
+function nameOf({ key, ctrlKey, metaKey, altKey, shiftKey }) {
+  if (altKey) return "";
+  if (ctrlKey || metaKey) return key.toLowerCase() === "z" && !shiftKey ? "z" : "";
+  return key === "Escape" || toggle.checked ? key : "";
 }
 
 export function start() {

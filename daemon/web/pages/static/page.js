@@ -12,6 +12,7 @@ const AWAY =
 document.documentElement.classList.add("js");
 changes.start();
 keys.start();
+document.querySelector("[data-back]")?.addEventListener("click", () => history.back());
 
 const due = new Set();
 for (const kind of [...live.KINDS, "tick"]) {

@@ -7,6 +7,8 @@ import { forget, mark, undo } from "./marking.js";
 import { refresh } from "./pieces.js";
 import { say } from "./toast.js";
 
+const LIST = "antifake.list";
+const back = document.querySelector(".back a");
 const { id } = document.querySelector(".picture").dataset;
 
 document.addEventListener("click", async ({ target }) => {
@@ -25,7 +27,10 @@ listen({
   a: () => sayIt("fake"),
   u: () => sayIt("unsure"),
   z: undoIt,
+  Escape: () => back.click(),
 });
+// Back to the list as it was filtered.
+back.href += sessionStorage.getItem(LIST) ?? "";
 
 async function sayIt(label) {
   const note = document.getElementById("note");
