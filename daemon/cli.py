@@ -15,9 +15,53 @@ from antifake.trainer import commands as trainer
 
 from .commands import COMMANDS
 
+SECTIONS = {
+    "Every day": ("check", "scan", "watch", "open", "history", "label", "tray"),
+    "Learning from you": ("learning", "retrain"),
+    "Setting up": (
+        "daemon",
+        "autostart",
+        "pair",
+        "config",
+        "doctor",
+        "logs",
+        "privacy",
+        "completion",
+        "demo",
+    ),
+    "For developers: models, training, measuring": (
+        "model",
+        "prompt",
+        "train",
+        "evaluate",
+        "calibrate",
+        "mini",
+        "mini-gpu",
+    ),
+}
+
+
+class Main(Commands):
+    """Lists its commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        named = {name for names in SECTIONS.values() for name in names}
+        others = {"Others": [name for name in shown if name not in named]}
+        for title, names in (SECTIONS | others).items():
+            width = formatter.width - 6 - max(map(len, shown))
+            rows = [
+                (name, self.commands[name].get_short_help_str(width))
+                for name in names
+                if name in shown
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
 
 @click.group(
-    cls=Commands,
+    cls=Main,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(version("antifake"), prog_name="antifake")

@@ -235,4 +235,5 @@ def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"forgotten": gone})
     else:
-        say(f"{gone} checks were deleted. Files still in a watched folder will be found again.")
+        checks = "1 check was" if gone == 1 else f"{gone} checks were"
+        say(f"{checks} deleted. Files still in a watched folder will be found again.")

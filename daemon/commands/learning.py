@@ -226,7 +226,7 @@ def contradictions(training: int, as_json: bool) -> None:
             for one in group
         ]
         echo_table(["GROUP", "ID", "YOU SAID", "PICTURE"], rows)
-        say("Say which is right with `antifake label ID real` or `ai`.")
+        say("Say which is right with `antifake label ID real` or `fake`.")
     else:
         say("Nothing that you said contradicts itself.")
 
@@ -389,7 +389,7 @@ def review(skip: tuple[str, ...], as_json: bool) -> None:
             for one in found["items"]
         ]
         echo_table(["ID", "VERDICT", "WHY", "PICTURE"], rows)
-        say("Say it with `antifake label ID real` or `ai`.")
+        say("Say it with `antifake label ID real` or `fake`.")
     else:
         say("There is nothing to review today.")
 

@@ -137,6 +137,18 @@ def test_all_documented_commands_exist():
     } <= set(main.commands)
 
 
+def test_help_lists_everyday_commands_apart_from_those_for_developers():
+    shown = run("--help").stdout
+    everyday, rest = shown.split("Every day:\n")[1].split("\n\n", 1)
+    names = [line.split()[0] for line in everyday.splitlines()]
+    assert names == ["check", "scan", "watch", "open", "history", "label", "tray"]
+    developers = rest.split("For developers: models, training, measuring:\n")[1]
+    assert [line.split()[0] for line in developers.splitlines()][:3] == ["model", "prompt", "train"]
+    assert "Others:" not in shown, "a new command belongs to a section of the help"
+    visible = [name for name, one in main.commands.items() if not one.hidden]
+    assert all(f"\n  {name} " in shown for name in visible)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_can_complete_commands(shell):
     assert "_ANTIFAKE_COMPLETE" in run("completion", shell).stdout
