@@ -140,10 +140,10 @@ def test_if_the_port_is_taken_the_next_free_one_is_used(home):
 
 
 def test_sigterm_under_load_ends_in_time_and_the_queue_continues_at_the_next_start(home, folder):
-    for number in range(40):
-        (folder / f"{number}.png").write_bytes(png(100 + number))
     with running(home) as daemon:
         asked = daemon.ready()
+        for number in range(40):
+            (folder / f"{number}.png").write_bytes(png(100 + number))
         eventually(lambda: history(asked), 30)
         with ThreadPoolExecutor(12) as pool:
             answers = [pool.submit(lenient, asked, png(200 + n)) for n in range(12)]
@@ -174,6 +174,9 @@ def by_file(home, folder) -> int:
 
 
 def test_repeated_kills_lose_no_picture_and_judge_none_twice(home, folder):
+    with running(home) as daemon:
+        daemon.ready()  # from now on, files in the folder are new
+        daemon.stop()
     for number in range(60):
         (folder / f"{number}.png").write_bytes(png(300 + number))
     for kill in range(4):

@@ -49,11 +49,11 @@ def all_judged(root: Path, n: int) -> bool:
 @linux
 @pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.soak)])
 def test_kills_while_the_model_loads_are_not_blamed_on_a_picture(tiny_home, folder, kills):
-    for number in range(6):
-        (folder / f"{number}.png").write_bytes(png(number))
-    for _ in range(kills):
+    for kill in range(kills):
         with running(tiny_home.root) as daemon:
             daemon.ready()
+            for number in range(6) if kill == 0 else ():
+                (folder / f"{number}.png").write_bytes(png(number))
             eventually(lambda: jobs_of(tiny_home.root) == 6)
             daemon.stop(signal.SIGKILL)
     with running(tiny_home.root) as daemon:

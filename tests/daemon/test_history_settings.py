@@ -97,8 +97,8 @@ def test_the_path_of_a_watched_file_is_kept_only_if_allowed(daemon, setting, tmp
     setting("history.paths", is_kept)
     before = kept(daemon)
     path = tmp_path / "watched.png"
-    path.write_bytes(png(next(SEEDS)))
     setting("watch.folders", [{"path": str(tmp_path)}])
+    path.write_bytes(png(next(SEEDS)))
     [new] = eventually(lambda: kept(daemon) - before)
     check = daemon.get(f"/checks/{new}").json
     assert check["path"] == (str(path) if is_kept else None)
