@@ -32,7 +32,7 @@ def home(mini_home, tmp_path):
     return root
 
 
-@pytest.mark.timeout(within(300))
+@pytest.mark.timeout(within(600))
 def test_a_picture_that_arrives_is_shown_and_corrected_on_the_desktop(home, tmp_path):
     assert importlib.util.find_spec("gi") is None, "this must be an ordinary virtual environment"
     opened, browser = tmp_path / "opened", tmp_path / "browser"
@@ -44,14 +44,14 @@ def test_a_picture_that_arrives_is_shown_and_corrected_on_the_desktop(home, tmp_
         NotificationServer(address) as service,
         running(home) as daemon,
     ):
-        asked = daemon.ready()
+        asked = daemon.ready(60)
         env = {**display.env, "ANTIFAKE_HOME": str(home), "BROWSER": str(browser)}
         with display.panel(), tray(env):
-            eventually(display.icon_box)
+            eventually(display.icon_box, 90)
             display.click_icon(1)
-            assert eventually(lambda: opened.exists() and opened.read_text(), 30)
+            assert eventually(lambda: opened.exists() and opened.read_text(), 60)
         with Panel(address) as panel, tray(env):
-            eventually(lambda: panel.labels()[:1] == ["Ready"])
+            eventually(lambda: panel.labels()[:1] == ["Ready"], 90)
             (tmp_path / "Downloads" / "china.jpg").write_bytes(samples()["china.jpg"])
             note = eventually(lambda: service.shown[:1], 120)[0]
             (check,) = asked.get("/checks", limit="5")["checks"]
@@ -59,19 +59,19 @@ def test_a_picture_that_arrives_is_shown_and_corrected_on_the_desktop(home, tmp_
             assert note.title.endswith(f"({check['percent']} %)")
             assert note.text == "china.jpg"
             assert note.picture.width == note.picture.height == 192
-            eventually(lambda: f"{check['summary']}: china.jpg" in latest(panel))
+            eventually(lambda: f"{check['summary']}: china.jpg" in latest(panel), 60)
             service.press(note, "fake")
             said = service.titled("You said: AI-made")
             assert asked.show(check["id"])["said"]["label"] == "fake"
             service.press(said, "undo")
-            eventually(lambda: asked.show(check["id"])["said"] is None)
+            eventually(lambda: asked.show(check["id"])["said"] is None, 60)
             assert asked.show(check["id"])["label"] == check["label"]
             undone = "Undone: china.jpg"
-            again = eventually(lambda: [one for one in service.shown if one.text == undone])[0]
+            again = eventually(lambda: [one for one in service.shown if one.text == undone], 60)[0]
             assert (again.title, again.buttons) == (note.title, note.buttons)
             opened.unlink()
             service.press(again, "show")
-            assert eventually(lambda: opened.exists() and opened.read_text(), 30)
+            assert eventually(lambda: opened.exists() and opened.read_text(), 60)
 
 
 def tray(env):

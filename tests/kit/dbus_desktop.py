@@ -320,7 +320,7 @@ class NotificationServer(Peer):
     def titled(self, title: str) -> Notification:
         """Waits for a notification with that title. Returns the last one."""
         return eventually(
-            lambda: next((one for one in reversed(self.shown) if one.title == title), None)
+            lambda: next((one for one in reversed(self.shown) if one.title == title), None), 60
         )
 
     def press(self, notification: Notification, action: str) -> None:
