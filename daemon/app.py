@@ -100,7 +100,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         model.wake()
         status = Status(store, settings, model, events, clock)
         queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
-        checks = Checks(store, settings, active_model, queue, events)
+        checks = Checks(store, settings, active_model, queue, events, clock=clock)
         learning = parts.enter_context(
             learning_of(store, settings, where, status, events, clock=clock)
         )
@@ -115,7 +115,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         crop_files = CropFiles(where.crops)
         judge = Judge(decoder, model, active_model, store)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))
-        intake = Intake(store, queue.put_file)
+        intake = Intake(store, queue.put_file, clock, lambda: settings.config.history.paths)
         existing = ExistingFiles(
             store,
             clock,

@@ -47,7 +47,7 @@ _FILTERS = (
     click.option("--since", metavar="TIME", help="From this time on: 2026-01-31, or 7d, or 12h."),
     click.option("--until", metavar="TIME", help="Before this time."),
     click.option("--corrected/--uncorrected", default=None, help="With or without your own label."),
-    click.option("--search", metavar="TEXT", help="Part of the file's name."),
+    click.option("--search", metavar="TEXT", help="Part of a file's name."),
     click.option("--folder", metavar="DIR", help="In this folder or below it."),
     click.option("--model", metavar="VERSION", help="Judged by this model, like mini@1f3a90c2."),
 )
@@ -126,7 +126,8 @@ def echo_checks(found: "list[Check]") -> None:
 
 
 def _where(check: "Check") -> str:
-    return str(check["path"] or check["name"] or check["page"] or (check["sha256"] or "")[:12])
+    known_as = check["path"] or check["name"] or check["page"] or (check["sha256"] or "")[:12]
+    return f"{known_as} (seen {check['seen']} times)" if check["seen"] > 1 else str(known_as)
 
 
 @history.command("show")
@@ -156,6 +157,22 @@ def show(name: str, as_json: bool) -> None:
     ):
         if value:
             click.echo(f"{key:<10}{printable(value)}")
+    if found["seen"] > 1:
+        _echo_occurrences(found)
+
+
+def _echo_occurrences(check: "Check") -> None:
+    click.echo(f"\nSeen {check['seen']} times:")
+    rows = [
+        [
+            local(seen["at"]),
+            seen["source"],
+            str(seen["times"]),
+            seen["path"] or " ".join(filter(None, (seen["name"], seen["page"]))),
+        ]
+        for seen in check["occurrences"]
+    ]
+    echo_table(["WHEN", "BY", "TIMES", "WHERE"], rows)
 
 
 @history.command("export")

@@ -65,7 +65,7 @@ def service_at_rest(
     events = Events()
     # It only says which model would answer: nothing starts its process.
     status = Status(store, settings, ModelProcess(home, *names), events, clock)
-    checks = Checks(store, settings, ActiveModel(home, *names), NoQueue(), events)
+    checks = Checks(store, settings, ActiveModel(home, *names), NoQueue(), events, clock=clock)
     learning = learning_of(store, settings, where, status, events, clock=clock)
     folders = FoldersAtRest(settings)
     existing = existing_at_rest(store, settings, events, clock)

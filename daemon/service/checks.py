@@ -2,18 +2,24 @@
 
 import hashlib
 import logging
+import re
 import threading
+import unicodedata
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from antifake.core import AntifakeError
-from antifake.daemon.store import Store, StoreError, checks, history, jobs
+from antifake.daemon.store import Store, StoreError, checks, history, jobs, occurrences
+from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import NewJob, Priority
+from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tables import Source
 from antifake.daemon.worker.active_model import ActiveModel
 
@@ -43,6 +49,15 @@ class CheckRequest:
     """Store nothing about it, as for a private window."""
 
 
+LONGEST_NAME = 255
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_ADDRESS_END = re.compile(r"[?#]")
+_INERT = "\ufffd"
+_JOINERS = "\u200c\u200d"
+_SHAPELESS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Controls, marks without a shape such as those of direction, surrogates, ends of lines."""
+
+
 class Queue(Protocol):
     """What takes new jobs. See JobQueue."""
 
@@ -62,15 +77,17 @@ class _Handover:
 class Checks:
     """Usable from many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it lies between many parts
         self,
         store: Store,
         settings: Settings,
         active_model: ActiveModel,
         queue: Queue,
         events: Events,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
-        self._store, self._settings, self._events = store, settings, events
+        self._store, self._settings, self._events, self._clock = store, settings, events, clock
         self._active_model, self._queue = active_model, queue
         self._lock = threading.Lock()
         self._unstored: OrderedDict[str, Answer] = OrderedDict()
@@ -78,23 +95,12 @@ class Checks:
         self._handovers: WeakValueDictionary[str, _Handover] = WeakValueDictionary()
 
     def check(self, data: bytes, request: CheckRequest) -> Ticket:
-        """Answer from the history, or have the picture judged.
+        """Answer from the history, where it is then noted as seen again, or have it judged.
 
         Raises ModelError if there is no model, QueueFullError and StoreError.
         """
         version = self._active_model.now()
         sha256 = hashlib.sha256(data).hexdigest()
-        if not request.is_private:
-            with suppress(StoreError):  # without the history the picture is judged again
-                with self._store.reading() as session:
-                    known = checks.earlier(session, sha256, version.model, version.prompt)
-                    if known is not None:
-                        came_by = request.source
-                        log.info("%s by %s: known already", known.id, came_by)
-                        return Ticket(known.id, "done", Answer(history.entry(session, known)))
-                    same = jobs.in_flight(session, sha256)
-                if same is not None:
-                    return self.ticket(same.id)
         keep = self._settings.config.history
         new_job = NewJob(
             source=request.source,
@@ -104,7 +110,38 @@ class Checks:
             page=kept_page(request.page, keep.pages),
             name=None if request.path else kept_name(request.name, keep=keep.paths),
         )
+        if not request.is_private:
+            with suppress(StoreError):  # without the history the picture is judged again
+                with self._store.reading() as session:
+                    known = checks.earlier(session, sha256, version.model, version.prompt)
+                    same = None if known else jobs.in_flight(session, sha256)
+                if known is not None:
+                    log.info("%s by %s: known already", known.id, request.source)
+                    return self._seen_again(known, sha256, new_job)
+                if same is not None:
+                    self._note(sha256, new_job)
+                    return self.ticket(same.id)
         return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
+
+    def _seen_again(self, known: Check, sha256: str, seen: NewJob) -> Ticket:
+        self._note(sha256, seen)
+        with self._store.reading() as session:
+            return Ticket(known.id, "done", Answer(history.entry(session, known)))
+
+    def _note(self, sha256: str, seen: NewJob) -> None:
+        """Notes where a known picture was seen. A disk that is full does not delay the answer."""
+        place = Occurrence(
+            at=self._clock(),
+            source=seen.source,
+            path=seen.path,
+            page=seen.page,
+            name=seen.name,
+        )
+        try:
+            with self._store.writing() as session:
+                occurrences.add(session, sha256, place)
+        except StoreError as error:
+            log.warning("it cannot be noted that a picture was seen again: %s", error)
 
     def ticket(self, name: str) -> Ticket:
         """Returns how far a check has come. Raises NotThereError."""
@@ -169,10 +206,28 @@ class Checks:
 def kept_name(name: str | None, *, keep: bool) -> str | None:
     """Returns the name if the setting history.paths allows to keep it.
 
-    That setting is for all names of files, also those in the address of a picture of the web. Only
-    the last part of what looks like a path is a name.
+    That setting is for all names of files, also those in the address of a picture of the web.
     """
-    return (checks.file_name(name or "").strip() or None) if keep else None
+    return (plain_name(name or "") or None) if keep else None
+
+
+def plain_name(text: str) -> str:
+    """Returns the plain name in what a client calls a picture. Empty if there is none.
+
+    Only the last part of a path is a name, and of the address of a picture neither the host nor the
+    query. What commands a terminal, ends a line or turns the direction of reading is replaced, and
+    at most LONGEST_NAME characters are kept. It is for people to read and search, never a path.
+    """
+    if _ADDRESS.match(text):
+        text = unquote(_ADDRESS_END.split(text, maxsplit=1)[0])
+    last = re.split(r"[\\/]", text)[-1]
+    name = "".join(one if _has_shape(one) else _INERT for one in last.strip())
+    name = name.strip()[:LONGEST_NAME].strip()
+    return "" if name in ("", ".", "..") else name
+
+
+def _has_shape(letter: str) -> bool:
+    return letter in _JOINERS or unicodedata.category(letter) not in _SHAPELESS
 
 
 def kept_page(page: str | None, keep: str) -> str | None:

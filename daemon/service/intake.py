@@ -3,9 +3,13 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from antifake.daemon.store import Store, checks, ledger
+from sqlalchemy.orm import Session
+
+from antifake.daemon.store import Store, checks, ledger, occurrences
 from antifake.daemon.store.ledger import Known, Stamp
+from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.watcher.tree import names_below
 
 
@@ -16,6 +20,9 @@ class Intake:
     store: Store
     put_file: Callable[[Stamp], bool]
     """Queues a file. Returns False if it cannot be queued now."""
+    clock: Callable[[], datetime]
+    keeps_paths: Callable[[], bool]
+    """Whether the settings allow names and places of files to be kept."""
 
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
         """Yields the stamps of files that are new or changed since they were last dealt with."""
@@ -39,9 +46,22 @@ class Intake:
                 check_id=moved.check_id,
                 waits_in=moved.waits_in,
             )
-            if moved.check_id is not None and not os.path.lexists(moved.stamp.path):
-                checks.moved(session, moved.check_id, stamp.path)
+            self._note_place(session, moved, stamp.path)
         return True
+
+    def _note_place(self, session: Session, old: Known, path: str) -> None:
+        """Notes where a known file is now, or is too if it has a second name on the disk."""
+        is_moved = not os.path.lexists(old.stamp.path)
+        if old.sha256 is None:
+            if old.check_id is not None and is_moved:
+                checks.moved(session, old.check_id, path)
+            return
+        if is_moved and occurrences.moved(session, old.sha256, old.stamp.path, path):
+            return
+        seen = Occurrence(
+            at=self.clock(), source="watch", path=path if self.keeps_paths() else None
+        )
+        occurrences.add_file(session, old.sha256, seen)
 
     def noted(self, folder: str) -> Iterator[str]:
         """Yields the path of every file below a folder that the ledger knows."""

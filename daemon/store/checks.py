@@ -81,7 +81,7 @@ def add(
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Adds a check under a free number."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
-    session.execute(_INSERT, {"id": number, "name_key": _name_key(finding.shown_name), **values})
+    session.execute(_INSERT, {"id": number, "name_key": name_key(finding.shown_name), **values})
     return Check(id=to_text(number), **values)
 
 
@@ -143,18 +143,20 @@ _EARLIER = (
 
 
 def moved(session: Session, name: str, path: str) -> None:
-    """Updates the path of a checked file that was moved."""
+    """Updates the path of a file without a hash that was moved. See occurrences.moved."""
     row = session.get(CheckRow, to_number(name))
     if row is not None and row.path is not None:
-        row.path, row.name_key = path, _name_key(file_name(path))
+        row.path, row.name_key = path, name_key(file_name(path))
 
 
 def of_row(row: CheckRow) -> Check:
     return Check(id=to_text(row.id), **{name: getattr(row, name) for name in _COLUMNS})
 
 
-def _name_key(name: str | None) -> str | None:
-    return None if name is None else name.casefold()
+def name_key(*names: str | None) -> str | None:
+    """Returns what searches look in: the names of a picture, case-folded, one a line."""
+    keys = dict.fromkeys(name.casefold() for name in names if name is not None)
+    return "\n".join(keys) if keys else None
 
 
 def file_name(path: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 
-from . import checks, history
+from . import checks, history, occurrences
 from .checks import Finding
 from .corrections import correct, last_change
 from .database import in_parts
@@ -48,8 +48,10 @@ def export(session: Session, out: IO[str], form: Form, wanted: history.Filter | 
     n, after = 0, None
     while True:
         page = history.page(session, wanted, after, history.MAX_PAGE)
+        pictures = {entry.check.sha256 for entry in page.entries if entry.check.sha256}
+        seen_again = occurrences.noted(session, pictures)
         for entry in page.entries:
-            write(to_values(entry))
+            write(to_values(entry, seen_again.get(entry.check.sha256 or "", ())))
         n += len(page.entries)
         if (after := page.next) is None:
             return n
@@ -108,7 +110,15 @@ def _take(session: Session, row: Row, done: Imported) -> None:
         is_new = _add_named(session, row.number, row.finding)
     done.added += is_new
     done.known += not is_new
+    _import_occurrences(session, row)
     _import_correction(session, row)
+
+
+def _import_occurrences(session: Session, row: Row) -> None:
+    sha256 = row.finding.sha256
+    if sha256 is not None:
+        occurrences.restore(session, sha256, row.occurrences)
+        occurrences.include_names(session, sha256)
 
 
 def _add_named(session: Session, number: int, finding: Finding) -> bool:

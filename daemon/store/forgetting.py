@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from . import jobs, trainings
+from . import jobs, occurrences, trainings
 from .checks import count_thumbnails
 from .corrections import corrected
 from .crops import CropFiles
@@ -20,6 +20,7 @@ from .tables import (
     FileRow,
     JobRow,
     LikenessRow,
+    OccurrenceRow,
     ReviewRow,
     ThumbnailRow,
 )
@@ -30,9 +31,10 @@ def forget(
 ) -> int:
     """Deletes every trace of the pictures of these checks. Returns the number of deleted checks.
 
-    This includes other checks of the same bytes, corrections, thumbnails, crops, jobs and rows of
-    the ledger; then the contents of free pages, and all backups but a new one, because they still
-    contain the pictures. A file that is still in a watched folder will be found again.
+    This includes other checks of the same bytes, every name and place, corrections, thumbnails,
+    crops, jobs and rows of the ledger; then the contents of free pages, and all backups but a new
+    one, because they still contain the pictures. A file that is still in a watched folder will be
+    found again.
     """
     gone, pictures = 0, set[str]()
     with store.writing(durable=True) as session:
@@ -59,7 +61,14 @@ def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
         at_its_path = table.path.in_(paths) & table.sha256.is_(None)
         of_it = or_(table.check_id.in_(checks), table.sha256.in_(pictures), at_its_path)
         session.execute(delete(table).where(of_it))
-    for table_ in (ThumbnailRow, CorrectionRow, LikenessRow, CropRow, ReviewRow):
+    for table_ in (
+        OccurrenceRow,
+        ThumbnailRow,
+        CorrectionRow,
+        LikenessRow,
+        CropRow,
+        ReviewRow,
+    ):
         session.execute(delete(table_).where(table_.sha256.in_(pictures)))
     return changed(session, delete(CheckRow).where(same)), pictures
 
@@ -67,7 +76,8 @@ def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
 def retire(store: Store, before: datetime) -> int:
     """Deletes checks older than `before`, their thumbnails and old jobs. Returns how many checks.
 
-    Corrected pictures stay, because correcting was work. The ledger stays, too: without it every
+    Places where a picture was seen go with its last check. Corrected pictures stay, because
+    correcting was work. The ledger stays, too: without it every
     old file would be judged again.
     """
     old = CheckRow.id < first_number(before)
@@ -83,6 +93,7 @@ def retire(store: Store, before: datetime) -> int:
         jobs.drop_over(session, before)
         shown = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
         session.execute(delete(ThumbnailRow).where(ThumbnailRow.sha256.not_in(shown)))
+        occurrences.drop_of_unchecked(session)
     return len(numbers)
 
 

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
+from . import occurrences
 from .checks import Check, of_row
 from .corrections import Correction, corrected, latest, of_near_copies
 from .ids import EPOCH, RANDOM_BITS, first_number, to_number
-from .tables import CheckRow, Source, ThumbnailRow
+from .occurrences import Occurrence
+from .tables import CheckRow, OccurrenceRow, Source, ThumbnailRow
 
 MAX_PAGE = 500
 _DAY_MS = 86_400_000
@@ -35,9 +37,9 @@ class Filter:
     corrected: bool | None = None
     """Whether the user has corrected the picture."""
     text: str = ""
-    """Part of the file's name; case does not matter."""
+    """Part of one of the picture's names; case does not matter."""
     folder: str = ""
-    """In this folder or below it."""
+    """Seen in this folder or below it."""
     model: str = ""
 
 
@@ -51,6 +53,17 @@ class Entry:
     has_thumbnail: bool
     near_copy_correction: Correction | None = None
     """The user's correction of a near-copy, if there is none of the picture itself."""
+    places: tuple[Occurrence, ...] = ()
+    """Where the same bytes were seen, latest first. Empty if nothing but this check is known."""
+
+    @property
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """All places where the same bytes were seen, latest first; this check's is among them."""
+        return self.places or (_first_sight(self.check),)
+
+    @property
+    def times_seen(self) -> int:
+        return sum(one.times for one in self.occurrences)
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,8 @@ def entries(session: Session, found: list[Check]) -> list[Entry]:
     with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))
     uncorrected = (check for check in found if check.sha256 not in corrections)
     near = of_near_copies(session, [one.phash for one in uncorrected if one.phash is not None])
-    return [_entry(check, corrections, near, with_thumbnail) for check in found]
+    places = occurrences.of_pictures(session, shown)
+    return [_entry(check, corrections, near, with_thumbnail, places) for check in found]
 
 
 def _entry(
@@ -129,10 +143,18 @@ def _entry(
     corrections: dict[str, Correction],
     near_copies: dict[int, Correction],
     with_thumbnail: set[str],
+    places: dict[str, list[Occurrence]],
 ) -> Entry:
     own = corrections.get(check.sha256 or "")
     near = None if own or check.phash is None else near_copies.get(check.phash)
-    return Entry(check, own, check.sha256 in with_thumbnail, near)
+    seen = tuple(places.get(check.sha256 or "", ()))
+    return Entry(check, own, check.sha256 in with_thumbnail, near, seen)
+
+
+def _first_sight(check: Check) -> Occurrence:
+    return Occurrence(
+        at=check.at, source=check.source, path=check.path, page=check.page, name=check.name
+    )
 
 
 _THUMBNAILS = select(ThumbnailRow.sha256).where(
@@ -158,7 +180,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.text:
         found.append(CheckRow.name_key.contains(wanted.text.casefold(), autoescape=True))
     if wanted.folder:
-        found.append(in_folder(CheckRow.path, wanted.folder))
+        there = select(OccurrenceRow.sha256).where(in_folder(OccurrenceRow.path, wanted.folder))
+        found.append(or_(in_folder(CheckRow.path, wanted.folder), CheckRow.sha256.in_(there)))
     return found
 
 

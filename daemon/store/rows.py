@@ -1,6 +1,8 @@
 """A row of an exported history: its columns, and which values are accepted."""
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, cast, get_args
@@ -13,6 +15,7 @@ from .columns import as_it_was, storable
 from .corrections import NewCorrection
 from .history import Entry
 from .ids import time_of, to_number
+from .occurrences import MOST, Occurrence
 from .tables import Source
 
 FIELDS = [
@@ -23,7 +26,9 @@ FIELDS = [
     "said_at",
     "said_at_door",
     "note",
+    "occurrences",
 ]
+"""`occurrences` are the later ones: a list of objects, as JSON in a cell of CSV."""
 
 
 class RefusedRowError(AntifakeError):
@@ -40,9 +45,10 @@ class Row:
     finding: Finding
     correction: NewCorrection | None
     said_at: datetime | None
+    occurrences: tuple[Occurrence, ...] = ()
 
 
-def to_values(entry: Entry) -> dict[str, Any]:
+def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, Any]:
     check, correction = entry.check, entry.correction
     values = asdict(check) | {
         "at": check.at.isoformat(timespec="milliseconds"),
@@ -51,14 +57,21 @@ def to_values(entry: Entry) -> dict[str, Any]:
         "said_at": correction and correction.at.isoformat(timespec="milliseconds"),
         "said_at_door": correction and correction.source,
         "note": correction and correction.note,
+        "occurrences": [_occurrence(seen) for seen in seen_again] or None,
     }
     return {name: values[name] for name in FIELDS}
+
+
+def _occurrence(seen: Occurrence) -> dict[str, Any]:
+    return asdict(seen) | {"at": seen.at.isoformat(timespec="milliseconds")}
 
 
 def to_cell(value: Any) -> str:
     """Returns a CSV cell that no spreadsheet interprets as a formula."""
     if value is None:
         return ""
+    if isinstance(value, list):
+        value = json.dumps(value)
     text = storable(value) if isinstance(value, str) else repr(value)
     return escape_formula(text)
 
@@ -97,7 +110,36 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         raise RefusedRowError("it has neither an id nor a sha256.")
     number = None if name is None else to_number(name)
     at = time_of(number) if number is not None else _time(values, "at") or now
-    return Row(number, at, finding, _correction(values), _time(values, "said_at"))
+    seen_again = () if finding.sha256 is None else _occurrences(values)
+    return Row(number, at, finding, _correction(values), _time(values, "said_at"), seen_again)
+
+
+def _occurrences(values: dict[str, Any]) -> tuple[Occurrence, ...]:
+    found = values.get("occurrences")
+    if isinstance(found, str):  # a cell of CSV
+        try:
+            found = json.loads(found)
+        except (ValueError, RecursionError):
+            found = False
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise RefusedRowError("occurrences must be a list of objects.")
+    return tuple(map(_seen, found[:MOST]))
+
+
+def _seen(values: dict[str, Any]) -> Occurrence:
+    at, times = _time(values, "at"), _int(values, "times")
+    if at is None:
+        raise RefusedRowError("an occurrence must say when it was.")
+    return Occurrence(
+        at=at,
+        source=cast(Source | None, _one_of(values, "source", Source)) or "import",
+        path=_text(values, "path"),
+        page=_text(values, "page"),
+        name=_text(values, "name"),
+        times=max(1, times or 1),
+    )
 
 
 def _correction(values: dict[str, Any]) -> NewCorrection | None:

@@ -64,10 +64,31 @@ class CheckRow(Base):
     name: Mapped[str | None]
     """The name of a picture that came as bytes. The name of a file is in its path."""
     name_key: Mapped[str | None]
-    """The name, or the last part of the path, case-folded, for searches."""
+    """For searches: the name, or the last part of the path, case-folded, and below it, a line each,
+    the other names under which the same bytes were seen."""
     ms: Mapped[float]
     error: Mapped[str | None]
     code: Mapped[str | None]
+
+
+class OccurrenceRow(Base):
+    """A place where a picture was seen that had been checked before."""
+
+    __tablename__ = "occurrences"
+    __table_args__ = (
+        Index("occurrences_by_picture", "sha256", "at"),
+        Index("occurrences_by_path", "path"),
+    )
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    sha256: Mapped[str] = mapped_column(Sha256)
+    at: Mapped[int] = mapped_column(NUMBER)
+    """When it was last seen there."""
+    times: Mapped[int]
+    source: Mapped[Source] = mapped_column(String)
+    path: Mapped[str | None]
+    page: Mapped[str | None]
+    name: Mapped[str | None]
 
 
 class ThumbnailRow(Base):

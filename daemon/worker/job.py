@@ -60,6 +60,8 @@ class JobResult:
     finding: Finding | None = None
     known: Check | None = None
     """The check in the history of the same bytes by the same model."""
+    is_named: bool = True
+    """Whether the settings allow name and place of a known picture to be kept."""
     stamp: Stamp | None = None
     """How the watched file looked both before and after it was read."""
     thumbnail: bytes | None = None

@@ -62,7 +62,7 @@ class Judge:
         results = []
         for number, job in enumerate(batch):
             check, one, future = known[number], decoded[number], described[number]
-            result = JobResult(job, known=check)
+            result = JobResult(job, known=check, is_named=config.history.paths)
             if future is not None:
                 result = _complete(future.result(), one.error or next(verdicts), ms)
             is_gone = _is_gone(job, stamps[number], one)
@@ -138,7 +138,7 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
         name=job.job.name if config.history.paths else None,
     )
     if picture is None:
-        return JobResult(job, finding)
+        return JobResult(job, finding, is_named=config.history.paths)
     finding = replace(
         finding,
         phash=dhash(picture.crop),
@@ -152,6 +152,7 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
     return JobResult(
         job,
         finding,
+        is_named=config.history.paths,
         thumbnail=thumbnail(picture.crop) if has_thumbnail else None,
         crop=lossless(picture.crop) if is_held else None,
         crop_size=len(picture.crop),

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from antifake.daemon.store import checks, crops, jobs, ledger
+from antifake.daemon.store import checks, crops, jobs, ledger, occurrences
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.ids import to_number
+from antifake.daemon.store.occurrences import Occurrence
 
 from .job import JobResult
 
@@ -26,8 +27,12 @@ def record(session: Session, result: JobResult, now: datetime) -> Check | None:
     if known is None and finding is None:
         jobs.drop(session, job.id)
         return None
-    if known is None and finding is not None:
-        known = _existing(session, result) or _insert(session, result, now)
+    if known is None:
+        known = _existing(session, result)
+    if known is None:
+        known = _insert(session, result, now)
+    else:
+        _note_place(session, result, known, now)
     if known is not None:
         if result.stamp is not None:
             ledger.note(session, result.stamp, sha256=known.sha256, check_id=known.id)
@@ -43,6 +48,27 @@ def _existing(session: Session, result: JobResult) -> Check | None:
     return checks.earlier(session, finding.sha256, finding.model, finding.prompt)
 
 
+def _note_place(session: Session, result: JobResult, known: Check, now: datetime) -> None:
+    """Notes that the picture of a check was seen again."""
+    job, stamp = result.job.job, result.stamp
+    if known.sha256 is None:
+        return
+    is_named = result.is_named
+    seen = Occurrence(
+        at=now,
+        source=job.source,
+        path=job.path if is_named else None,
+        page=job.page,
+        name=job.name if is_named else None,
+    )
+    if result.job.watched is None:
+        occurrences.add(session, known.sha256, seen)
+        return
+    noted = ledger.known(session, stamp.path) if stamp else None
+    if noted is None or noted.sha256 != known.sha256:  # not only touched
+        occurrences.add_file(session, known.sha256, seen)
+
+
 def _insert(session: Session, result: JobResult, now: datetime) -> Check | None:
     """Inserts the check under the id of its job, which clients that wait already have."""
     finding = result.finding
@@ -50,6 +76,8 @@ def _insert(session: Session, result: JobResult, now: datetime) -> Check | None:
         return None
     number = checks.free_number(session, to_number(result.job.id))
     check = checks.insert(session, finding, number)
+    if finding.sha256 is not None:
+        occurrences.include_names(session, finding.sha256)
     if result.thumbnail is not None and finding.sha256 is not None:
         checks.keep_thumbnail(session, finding.sha256, result.thumbnail, now)
     if result.crop is not None and finding.sha256 is not None:

@@ -92,8 +92,18 @@ def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake,
 def test_the_same_bytes_are_answered_from_the_history(daemon):
     before = daemon.check(png(3)).json
     count = rows(daemon)
-    assert daemon.check(png(3), prefer="wait=0").json == before
+    again = daemon.check(png(3), prefer="wait=0", name="copy of it.png").json
+    assert (before["seen"], len(before["occurrences"])) == (1, 1)
+    told = {name: again[name] for name in ("seen", "occurrences")}
+    assert again == before | told
     assert rows(daemon) == count
+    assert again["seen"] == 2
+    latest, first = again["occurrences"]
+    assert (latest["name"], latest["source"], latest["times"]) == ("copy of it.png", "api", 1)
+    assert (first["name"], first["at"]) == (None, before["at"])
+    assert latest["at"] > first["at"]
+    (found,) = daemon.get("/checks?q=COPY+of+it").json["checks"]
+    assert found == again
 
 
 def test_the_same_bytes_sent_again_while_queued_are_one_check(daemon):
@@ -202,16 +212,20 @@ def test_a_program_that_may_only_check_does_not_see_paths(daemon):
     ):
         assert reply.json["id"] == known["id"]
         assert (reply.json["path"], reply.json["page"]) == (None, None)
+        assert (reply.json["seen"], reply.json["occurrences"]) == (None, [])
         assert b"secret name" not in reply.body
     read = daemon.token("read")
-    assert daemon.get(f"/checks/{known['id']}", token=read).json == known
+    shown = daemon.get(f"/checks/{known['id']}", token=read).json
+    assert (shown["path"], shown["seen"]) == (known["path"], 2)
+    assert shown["occurrences"][1:] == known["occurrences"]
 
 
 def test_a_picture_that_came_as_bytes_has_the_name_that_it_was_sent_with(daemon):
     name = "Sonnenuntergang \u202egnp.JPG"
     found = daemon.check(png(24), name=f"../../etc/{name}", page="https://example.org").json
-    assert (found["name"], found["path"], found["page"]) == (name, None, "example.org")
-    for typed in ("sonnenUNTERGANG", "untergang \u202e"):
+    inert = "Sonnenuntergang \ufffdgnp.JPG"
+    assert (found["name"], found["path"], found["page"]) == (inert, None, "example.org")
+    for typed in ("sonnenUNTERGANG", "untergang \ufffd"):
         rows = daemon.get(f"/checks?{urlencode({'q': typed})}").json["checks"]
         assert rows == [found]
     file = daemon.check(png(25), path="/home/x/holiday.png", name="another.png").json
@@ -220,6 +234,42 @@ def test_a_picture_that_came_as_bytes_has_the_name_that_it_was_sent_with(daemon)
     assert daemon.check(png(26), name="x" * 256).status == 422
     assert daemon.check(png(26), name="a\0b").status == 422
     assert daemon.check(png(26), name=" \n ").json["name"] is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ('name="x"; filename="beach.png"', "beach.png"),
+        ('name="x"; filename="../pictures/sea.png"', "sea.png"),
+        ('name="x"; filename="blob"', None),
+        ('name="x"; filename=".."', None),
+    ],
+)
+def test_without_another_name_a_picture_has_that_of_its_file_in_the_form(daemon, sent, name):
+    line = sent.replace('name="x"', 'name="file"')
+    data = png(300 + len(sent))
+    body = (
+        f"--b\r\nContent-Disposition: form-data; {line}\r\n\r\n".encode() + data + b"\r\n--b--\r\n"
+    )
+    kind = "multipart/form-data; boundary=b"
+    daemon.ask("POST", "/checks", body, Content_Type=kind, Prefer="wait=20")
+    assert daemon.check(data).json["occurrences"][-1]["name"] == name
+
+
+def test_of_the_address_of_a_picture_only_its_last_part_is_kept(daemon):
+    address = "https://cdn.example.org/private/a%20dog%2Fcat.jpg?token=secret#x"
+    reply = daemon.check(png(240), name=address)
+    assert reply.json["name"] == "cat.jpg"
+    assert b"secret" not in reply.body
+    assert b"cdn.example" not in reply.body
+    assert daemon.check(png(241), name="https://example.org/?q=1").json["name"] is None
+
+
+def test_a_private_picture_that_is_known_is_not_noted(daemon):
+    known = daemon.check(png(242), name="plain.png").json
+    daemon.check(png(242), name="private.png", private="true")
+    assert daemon.get(f"/checks/{known['id']}").json == known
+    assert daemon.get("/checks?q=private.png").json["checks"] == []
 
 
 def test_a_name_survives_export_and_import(daemon, tiny_source, tmp_path):

@@ -130,7 +130,7 @@ def opened(home: Home, folder: Path) -> Iterator[Door]:
         events = Events()
         queue = JobQueue(store, folder / "spool", lambda: limit[0], lambda: now[0])
         status = Status(store, settings, model, events, lambda: now[0])
-        made = Checks(store, settings, ActiveModel(home), queue, events)
+        made = Checks(store, settings, ActiveModel(home), queue, events, clock=lambda: NOW)
         folders = FoldersAtRest(settings)
         where = places_in(folder, home)
         learning = learning_of(store, settings, where, status, events, clock=lambda: now[0])

@@ -66,7 +66,7 @@ class Older:
 
     def unknown(self, folder: Path) -> set[str]:
         """The names of those files that the watcher would hand over."""
-        intake = Intake(self.store, lambda _: True)
+        intake = Intake(self.store, lambda _: True, lambda: NOW, lambda: True)
         stamps = map(stamp, folder.iterdir())
         return {Path(one.path).name for one in intake.unknown(stamps)}
 
@@ -260,7 +260,7 @@ def test_a_waiting_file_that_is_moved_out_of_its_folder_is_new_there(store, tmp_
     older = Older(store, Folder(root))
     older.files.step(0)
     taken = []
-    intake = Intake(store, lambda found: not taken.append(found.path))
+    intake = Intake(store, lambda found: not taken.append(found.path), lambda: NOW, lambda: True)
     (root / "a.png").rename(root / "renamed.png")
     assert intake.found(stamp(root / "renamed.png"))
     assert taken == []

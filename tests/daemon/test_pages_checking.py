@@ -73,7 +73,7 @@ def test_the_bytes_of_a_picture_get_a_verdict(daemon, me):
 
 def test_a_picture_is_found_in_the_history_by_the_name_of_its_file(daemon, me):
     said = me.give(png(90), name="C:\\fakepath\\\u202eHerbst & <b>.JPG").json
-    assert daemon.service.get(said["id"]).entry.check.name == "\u202eHerbst & <b>.JPG"
+    assert daemon.service.get(said["id"]).entry.check.name == "\ufffdHerbst & <b>.JPG"
     shown = me.get("/?q=herbst").body.decode()
     assert "\ufffdHerbst &amp; &lt;b&gt;.JPG" in shown
     assert said["id"] in shown
@@ -83,7 +83,14 @@ def test_a_picture_is_found_in_the_history_by_the_name_of_its_file(daemon, me):
 
 
 def test_the_same_picture_again_is_answered_from_the_history(me):
-    assert me.give(png(2)).json == me.give(png(2)).json
+    first, again = me.give(png(2)).json, me.give(png(2), name="again.png").json
+    assert again == first | {"seen": 2}
+    shown = me.get(f"/picture/{first['id']}").body.decode()
+    assert "Seen 2 times" in shown
+    assert "again.png" in shown
+    found = me.get("/?q=again.png").body.decode()
+    assert first["id"] in found
+    assert 'also as <bdi title="again.png">' in found
 
 
 def test_many_at_once_are_all_answered_in_the_end(me):

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
         settings = Settings(folder / "config.toml", config or Config())
         status = Status(store, settings, model, events, now)
         queue = JobQueue(store, folder / "spool", lambda: settings.config.worker.queue, now)
-        checks_ = Checks(store, settings, active_model, queue, events)
+        checks_ = Checks(store, settings, active_model, queue, events, clock=now)
         callbacks = Callbacks(
             lambda: settings.config, now, checks_.done, status.set_trouble, status.set_busy
         )
@@ -132,7 +132,7 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
         service = Service(
             store, settings, events, now, checks_, status, folders, existing, learning, crop_files
         )
-        intake = Intake(store, queue.put_file)
+        intake = Intake(store, queue.put_file, now, lambda: settings.config.history.paths)
         upkeep = Upkeep(store, settings, model, status, now, queue.open)
         if starts:
             parts.enter_context(worker)
@@ -240,6 +240,94 @@ def test_a_moved_file_keeps_its_verdict(service, tmp_path):
     service.intake.gone([str(path)])
     assert [(one.id, one.entry.check.path) for one in everything(service)] == [(before, str(there))]
     assert service.unknown(there) == []
+
+
+def judged_batches(service, monkeypatch) -> list:
+    """Returns a list that grows with each batch that the model judges."""
+    model, seen = service.worker._judge._model, []
+    judge = model.judge
+    monkeypatch.setattr(model, "judge", lambda crops: seen.append(len(crops)) or judge(crops))
+    return seen
+
+
+def names(service, text="") -> list[list]:
+    found = service.page(Filter(text=text), limit=500)[0]
+    return [[one.shown_name for one in answer.entry.occurrences] for answer in found]
+
+
+def test_a_copy_in_a_watched_folder_is_seen_at_once_without_being_judged(
+    service, tmp_path, monkeypatch
+):
+    path, copy = tmp_path / "first.png", tmp_path / "Second.png"
+    path.write_bytes(png(70))
+    service.found(path)
+    eventually(lambda: everything(service))
+    batches = judged_batches(service, monkeypatch)
+    copy.write_bytes(png(70))
+    service.found(copy)
+    assert eventually(lambda: names(service, "second")) == [["Second.png", "first.png"]]
+    os.utime(copy, (1, 1))  # touched: seen already
+    service.found(copy)
+    eventually(lambda: service.unknown(copy) == [])
+    assert names(service) == [["Second.png", "first.png"]]
+    assert batches == []
+
+    moved = tmp_path / "third.png"
+    copy.rename(moved)
+    service.found(moved)
+    assert names(service) == [["third.png", "first.png"]]
+    assert names(service, "second") == []
+    hard_link = tmp_path / "fourth.png"
+    hard_link.hardlink_to(moved)
+    service.found(hard_link)
+    assert names(service, "fourth") == [["fourth.png", "third.png", "first.png"]]
+    assert batches == []
+
+
+def test_copies_that_are_found_together_are_one_row_with_both_names(tmp_path, home, heavy):
+    with at_work(home, heavy, tmp_path / "b", starts=False) as idle:
+        for name in ("a.png", "b.png"):
+            (tmp_path / name).write_bytes(png(71))
+            idle.found(tmp_path / name)
+        idle.step()
+        assert [set(found) for found in names(idle)] == [{"a.png", "b.png"}]
+
+
+def test_pictures_that_wait_are_seen_as_often_as_they_are_sent(tmp_path, home, heavy):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        first = idle.check(png(72), person(name="a.png"))
+        assert idle.check(png(72), person(name="b.png")).id == first.id
+        idle.step()
+        assert names(idle, "b.png") == names(idle, "a.png") == [["b.png", "a.png"]]
+
+
+def test_copies_are_counted_and_not_named_where_no_paths_are_kept(tmp_path, home, heavy):
+    config = replace(Config(), history=replace(Config().history, paths=False))
+    with at_work(home, heavy, tmp_path / "b", config) as service:
+        for name in ("one.png", "two.png"):
+            (tmp_path / name).write_bytes(png(73))
+            service.found(tmp_path / name)
+            eventually(lambda path=tmp_path / name: service.unknown(path) == [])
+        (tmp_path / "three.png").hardlink_to(tmp_path / "two.png")
+        service.found(tmp_path / "three.png")
+        judged(service, png(73), name="four.png")
+        (answer,) = everything(service)
+        assert answer.entry.times_seen >= 3
+        seen = [(one.path, one.name) for one in answer.entry.occurrences]
+        assert set(seen) == {(None, None)}
+
+
+def test_a_full_disk_does_not_keep_a_known_picture_from_its_answer(service, monkeypatch):
+    known = judged(service, png(74))
+
+    @contextmanager
+    def full(**_):
+        raise StorageFullError("No space.")
+        yield
+
+    monkeypatch.setattr(service.store, "writing", full)
+    again = service.check(png(74), person(name="again.png"))
+    assert (again.state, again.answer.id) == ("done", known.id)
 
 
 def test_a_file_that_vanishes_or_grows_before_its_turn_makes_no_row(tmp_path, home, heavy):

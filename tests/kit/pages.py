@@ -105,7 +105,7 @@ class World:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Runs a real watcher that follows the settings. The files it finds are not judged."""
-        intake = Intake(self.store, put_file=lambda _: False)
+        intake = Intake(self.store, lambda _: False, lambda: NOW, lambda: True)
         with Watcher(intake, self.service.config.watch, lambda: NOW) as watcher:
             self.service.settings.listen(lambda config: watcher.apply(config.watch))
             self.watched.by = watcher

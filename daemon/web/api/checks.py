@@ -21,6 +21,8 @@ from . import schemas, serialize
 
 routes = APIBlueprint("checks", __name__, url_prefix="/api/v1", tag="Checks")
 
+NAMELESS = {None, "", "blob", "picture"}
+"""File names in a form that say nothing: "blob" is of browsers, "picture" of our programs."""
 DEFAULT_WAIT_S = 8.0
 _POLL_S = 1.0
 """How often it is checked whether the client still waits."""
@@ -41,7 +43,8 @@ def post_check(form: dict[str, Any]) -> Response:
     """Check a picture
 
     Waits for the answer as long as `Prefer: wait=S` says, at most 20 seconds; 8 without it. A
-    picture that cannot be judged is a problem 422 with its `check`.
+    picture that cannot be judged is a problem 422 with its `check`. Bytes that were judged before
+    are answered at once, and their check gets another of its `occurrences`.
     """
     if "path" in form and not may("admin"):
         raise Problem(403, "scope", "Only programs of this computer may say where a file lies.")
@@ -146,9 +149,13 @@ def _asked(form: dict[str, Any]) -> CheckRequest:
         priority=Priority.BATCH if form["priority"] == "batch" else Priority.PERSON,
         path=form.get("path") or None,
         page=form.get("page") or None,
-        name=form.get("name") or None,
+        name=form.get("name") or _sent_name(form["file"].filename),
         is_private=form["private"],
     )
+
+
+def _sent_name(name: str | None) -> str | None:
+    return None if name in NAMELESS else name
 
 
 def _source() -> Source:

@@ -81,7 +81,13 @@ class CheckForm(Schema):
     source = String(validate=OneOf(["extension", "tray", "cli", "api"]))
     page = _words(2000)
     path = _words(4096)
-    name = _words(255, metadata={"description": "What people call it, if there is no path"})
+    name = _words(
+        255,
+        metadata={
+            "description": "A file name, or the address of a picture: its last part is kept. "
+            "Without it, the file name of the part `file`. Not used if there is a path"
+        },
+    )
     private = Boolean(load_default=False)
     priority = String(validate=OneOf(["person", "batch"]), load_default="person")
 
@@ -210,6 +216,17 @@ class Correction(Schema):
     note = String()
 
 
+class Occurrence(Schema):
+    """A place where a picture was seen."""
+
+    at = String(metadata={"description": "When it was last seen there"})
+    source = String(metadata={"enum": SOURCES})
+    path = _maybe(String)
+    page = _maybe(String)
+    name = _maybe(String)
+    times = Integer()
+
+
 class Check(Schema):
     """The result for one picture, in words and numbers."""
 
@@ -237,6 +254,11 @@ class Check(Schema):
     page = _maybe(String)
     name = _maybe(String)
     source = String()
+    seen = Integer(
+        allow_none=True,
+        metadata={"description": "How often the same bytes were seen; null without the scope read"},
+    )
+    occurrences = List(Nested(Occurrence), metadata={"description": "Where, the latest first"})
     ms = Float()
     has_thumbnail = Boolean()
     is_stored = Boolean()

@@ -13,6 +13,7 @@ from antifake.daemon.service.access import Pairing
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.crops import Crop
 from antifake.daemon.store.exchange import Imported
+from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tokens import Token
 from antifake.daemon.store.trainings import Training
 from antifake.daemon.worker.model_process import ModelState
@@ -61,9 +62,22 @@ def check(answer: Answer, reader: Reader) -> Json:
         "path": found.path if may_read else None,
         "page": found.page if may_read else None,
         "name": found.shown_name if may_read else None,
+        "seen": answer.entry.times_seen if may_read else None,
+        "occurrences": [occurrence(one) for one in answer.entry.occurrences] if may_read else [],
         "has_thumbnail": answer.entry.has_thumbnail,
         "is_stored": answer.is_stored,
         **{name: getattr(found, name) for name in _OF_CHECK},
+    }
+
+
+def occurrence(seen: Occurrence) -> Json:
+    return {
+        "at": moment(seen.at),
+        "source": seen.source,
+        "path": seen.path,
+        "page": seen.page,
+        "name": seen.shown_name,
+        "times": seen.times,
     }
 
 

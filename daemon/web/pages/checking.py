@@ -48,6 +48,7 @@ def _answered(ticket: Ticket) -> Response:
         "label": answer.label,
         "verdict": rendered(answer),
         "is_kept": answer.is_stored,
+        "seen": answer.entry.times_seen if answer.is_stored else 1,
     }
     if answer.entry.check.label is None:
         raise failed(answer, **about)

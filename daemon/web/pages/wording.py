@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from antifake.daemon.service import Answer
 from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store.checks import file_name
+from antifake.daemon.store.occurrences import Occurrence
 
 SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
 SOURCES = {
@@ -77,9 +78,23 @@ def name_of(answer: Answer) -> str:
     return "a picture given to this page" if check.source == "page" else "a picture without a name"
 
 
+def place_of(seen: Occurrence) -> str:
+    """Returns the folder or the page where a picture was seen; empty if neither is known."""
+    return inert(_folder(seen.path) or seen.page)
+
+
+def other_names(answer: Answer) -> list[str]:
+    """Returns the names under which a picture was seen besides its own, latest first."""
+    found = dict.fromkeys(inert(seen.shown_name) for seen in answer.entry.occurrences)
+    return [name for name in found if name and name != name_of(answer)]
+
+
 def folder_of(answer: Answer) -> str | None:
     """Returns the folder of a picture for an address, so not made inert."""
-    path = answer.entry.check.path
+    return _folder(answer.entry.check.path)
+
+
+def _folder(path: str | None) -> str | None:
     if not path:
         return None
     whole = path[: len(path) - len(file_name(path))]

@@ -121,10 +121,11 @@ async function bytes(file) {
   }
 }
 
-function result(name, { verdict, sentence, id, is_kept: isKept }) {
+function result(name, { verdict, sentence, id, is_kept: isKept, seen }) {
   const row = document.createElement("li");
   row.append(mark(verdict), " ", element("bdi", name), " ");
   if (sentence) row.append(element("span", sentence), " ");
+  if (seen > 1) row.append(element("span", `Seen ${seen} times.`, "quiet"), " ");
   if (id && isKept) {
     const link = element("a", "Open");
     link.href = `/picture/${encodeURIComponent(id)}`;
