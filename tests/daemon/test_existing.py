@@ -27,6 +27,7 @@ from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.opening import OURS, Migrations
 
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND_NS = 10**9
 
 
