@@ -26,8 +26,9 @@ from antifake.daemon.cli import main
 from antifake.daemon.commands.history import moment
 from antifake.daemon.config import load
 from antifake.daemon.places import Places, places
-from antifake.daemon.store import checks, open_store, tokens
+from antifake.daemon.store import checks, occurrences, open_store, tokens
 from antifake.daemon.store.checks import Finding
+from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tokens import Grant
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -461,6 +462,23 @@ def test_the_history_is_a_table_that_never_says_fake(ids):
     assert lines[2].endswith("/home/anna/Bär[b].png")
     assert "AI-made" in lines[2]
     assert "fake" not in "".join(lines)
+
+
+@BOTH_WAYS
+@pytest.mark.usefixtures("way")
+def test_a_picture_is_found_by_a_copys_name_and_shown_with_its_places(where, ids):
+    sha256 = hashlib.sha256(b"/home/anna/cat.png").hexdigest()
+    copy = {"source": "extension", "name": "Kater\u0007.jpg", "page": "example.org"}
+    with open_store(where.database, NOW) as store, store.writing() as session:
+        occurrences.add(session, sha256, Occurrence(at=NOW, **copy))
+    (found,) = run_json("history", "--search", "kater")
+    assert (found["id"], found["seen"]) == (ids[0], 2)
+    assert [one["name"] for one in found["occurrences"]] == ["Kater\u0007.jpg", "cat.png"]
+    assert "/home/anna/cat.png (seen 2 times)" in run("history", "--search", "kater").stdout
+    text = run("history", "show", ids[0]).stdout
+    assert "Seen 2 times:" in text
+    assert "Kater\\x07.jpg example.org" in text
+    assert "Seen" not in run("history", "show", ids[1]).stdout
 
 
 @pytest.mark.usefixtures("asked")
