@@ -145,7 +145,7 @@ class Run:
             start=place.versions.start(bundle),
             current=place.versions.active(bundle),
             one_in=config.learning.false_alarms,
-            threads=min(2, psutil.cpu_count(logical=False) or 1),
+            threads=min(2, psutil.cpu_count() or 1),
         )
         self._run(request)
         return self._use_result(bundle)

@@ -166,8 +166,7 @@ def _decide_budget(own: OwnAnswers, base: BaseRates) -> Decision:
 def _better(own: OwnAnswers) -> str:
     return (
         f"On your own pictures it is right more often: {own.after:.0%} instead of "
-        f"{own.before:.0%}. That is hardly chance: it also comes closer to your answers in its "
-        f"percentages."
+        f"{own.before:.0%}. That is hardly chance: its percentages are closer to your answers, too."
     )
 
 
