@@ -394,7 +394,7 @@ def test_the_error_of_a_setting_is_shown_beside_it(here, desk):
     expect(port).to_have_attribute("aria-invalid", "true")
     port.fill("8800")
     page.get_by_role("button", name="Save: Port").click()
-    desk.toast("Port: 8800.")
+    desk.toast("Port: 8800, from the next start on.")
     assert here.service.config.server.port == 8800
     page.get_by_label("Tell me about", exact=True).select_option("every picture")
     page.get_by_role("button", name="Save: Tell me about").click()
@@ -523,12 +523,12 @@ def test_click_targets_are_large_enough(here, desk, tmp_path):
 def prepared(here: World, tmp_path: Path) -> dict[str, str]:
     """Returns every page with some content, by a name for its screenshot."""
     fill(here)
-    for name in ("Downloads", "Pictures from the old camera"):
-        (tmp_path / name).mkdir()
     about = {"include": ("*.jpg", "*.png"), "exclude": ("private/**",)}
     for folder in ("Downloads", "Pictures from the old camera", "on a drive that is not there"):
+        (tmp_path / folder).mkdir()
         here.service.settings.watch(Folder(path=tmp_path / folder, **about))
         about = {}
+    (tmp_path / folder).rmdir()  # the drive is pulled out
     here.access.issue("Firefox", ["check", "read", "correct", "open"], "moz-extension://2b1f")
     here.access.issue("this computer", ["admin"])
     here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "open"])
