@@ -116,7 +116,8 @@ class Checks:
                     known = checks.earlier(session, sha256, version.model, version.prompt)
                     same = None if known else jobs.in_flight(session, sha256)
                 if known is not None:
-                    log.info("%s by %s: known already", known.id, request.source)
+                    door = request.source
+                    log.info("%s by %s: known already", known.id, door)
                     return self._seen_again(known, sha256, new_job)
                 if same is not None:
                     self._note(sha256, new_job)

@@ -402,7 +402,7 @@ def test_help_of_every_command_is_one_screen():
     for command in ([], ["check"], ["scan"], ["evaluate"], ["model"], ["prompt"], ["privacy"]):
         text = run(*command, "--help").stdout
         assert text.startswith("Usage: ")
-        assert len(text.splitlines()) < 40
+        assert len(text.splitlines()) < (40 if command else 50)  # the list of all has sections
 
 
 def test_every_request_that_was_made_is_listed(tiny_home):
