@@ -95,7 +95,9 @@ class Scan:
 
     def require_pictures(self) -> None:
         """Raises UsageError if all pictures are in folders that are not entered."""
-        if self.leaves_folders_out and not any(self.paths(DoneBefore())):
+        if self.file_filter.recursive or any(self.paths(DoneBefore())):
+            return
+        if self.leaves_folders_out:
             where = " and ".join(map(str, self.folders))
             raise UsageError(f"There are pictures only in folders below {where}: add -r.")
 

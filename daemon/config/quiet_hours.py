@@ -1,4 +1,4 @@
-"""The part of each day in which no notification is shown on its own accord."""
+"""The part of each day in which notifications wait."""
 
 import re
 from dataclasses import dataclass

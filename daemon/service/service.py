@@ -183,10 +183,8 @@ class Service:
 
     def folders(self) -> list[WatchedFolder]:
         """Returns the folders of the settings, and what is wrong with them."""
-        states, progress = (
-            {one.folder: one for one in self.watched.state()},
-            self.existing.progress(),
-        )
+        states = {one.folder: one for one in self.watched.state()}
+        progress = self.existing.progress()
         return [
             _watched(folder, states.get(folder), progress.get(str(folder.path)))
             for folder in self.config.watch.folders

@@ -10,7 +10,7 @@ from antifake.daemon.config import Folder
 from antifake.daemon.store.ledger import Stamp
 
 from .tree import WatchedTree, names_below, trees_of
-from .walk import BATCH
+from .walk import BATCH, entries
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,14 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _read(tree: WatchedTree, folder: str) -> tuple[list[str], list[str], int]:
-    folders, pictures, others = [], [], 0
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if tree.enters(entry.path):
-                    folders.append(entry.path)
-            elif tree.accepts(entry.path):
-                pictures.append(entry.path)
-            elif not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                others += 1
-    return folders, pictures, others
+    others: list[str] = []
+
+    def pass_over(entry: os.DirEntry[str]) -> None:
+        if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+            others.append(entry.name)
+
+    folders, pictures = entries(tree, folder, pass_over)
+    return folders, pictures, len(others)
 
 
 def _stamps(paths: list[str], since_ns: int) -> Iterator[Stamp]:

@@ -55,7 +55,7 @@ def walk(tree: WatchedTree, start: str) -> Iterator[list[Stamp]]:
     # watchdog calls a link to a folder a folder if it arrives inside another folder.
     waiting = [start] if tree.enters(start) and is_reached_without_links(start) else []
     while waiting:
-        folders, files = _entries(tree, waiting.pop())
+        folders, files = entries(tree, waiting.pop())
         waiting += folders
         names = iter(files)
         while some := list(islice(names, BATCH)):
@@ -68,16 +68,23 @@ def is_reached_without_links(folder: str) -> bool:
     return os.path.realpath(folder) == folder
 
 
-def _entries(tree: WatchedTree, folder: str) -> tuple[list[str], list[str]]:
-    """Reads the folder at once: while it is open, its drive cannot be unmounted."""
+def entries(
+    tree: WatchedTree, folder: str, on_other: Callable[[os.DirEntry[str]], None] = lambda _: None
+) -> tuple[list[str], list[str]]:
+    """Returns the folders to enter and the files that the tree accepts. Others go to `on_other`.
+
+    Reads the folder at once: while it is open, its drive cannot be unmounted.
+    """
     folders, files = [], []
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
             if entry.is_dir(follow_symlinks=False):
                 if tree.enters(entry.path):
                     folders.append(entry.path)
             elif tree.accepts(entry.path):
                 files.append(entry.path)
+            else:
+                on_other(entry)
     return folders, files
 
 

@@ -18,7 +18,7 @@ from antifake.trainer.tune import Task, fit
 from .material import Material, parts_of
 
 FOLDS = 3
-"""A fit of the word takes half a minute on two cores, that to all answers a little more."""
+"""A fit of the word takes half a minute on two cores."""
 TOKENS = 8
 """Length of the word. One token moves all margins alike; docs/learning.md has the figures."""
 STEPS = 64
