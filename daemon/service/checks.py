@@ -125,12 +125,17 @@ class Checks:
         return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
 
     def _seen_again(self, known: Check, sha256: str, seen: NewJob) -> Ticket:
-        self._note(sha256, seen)
-        with self._store.reading() as session:
-            return Ticket(known.id, "done", Answer(history.entry(session, known)))
+        entry = self._note(sha256, seen, known)
+        if entry is None:
+            with self._store.reading() as session:
+                entry = history.entry(session, known)
+        return Ticket(known.id, "done", Answer(entry))
 
-    def _note(self, sha256: str, seen: NewJob) -> None:
-        """Notes where a known picture was seen. A disk that is full does not delay the answer."""
+    def _note(self, sha256: str, seen: NewJob, known: Check | None = None) -> Entry | None:
+        """Notes where a picture was seen again, and returns how the history then shows its check.
+
+        A disk that is full does not delay the answer: None.
+        """
         place = Occurrence(
             at=self._clock(),
             source=seen.source,
@@ -141,8 +146,10 @@ class Checks:
         try:
             with self._store.writing() as session:
                 occurrences.add(session, sha256, place)
+                return history.entry(session, known) if known else None
         except StoreError as error:
             log.warning("it cannot be noted that a picture was seen again: %s", error)
+            return None
 
     def ticket(self, name: str) -> Ticket:
         """Returns how far a check has come. Raises NotThereError."""
