@@ -1,6 +1,6 @@
 // Requests of the page to antifake. Every failure is one sentence for the user.
 
-const AWAY = "antifake does not answer. Is it still running?";
+const UNANSWERED = "antifake does not answer. This page reconnects by itself; try again then.";
 const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
@@ -17,14 +17,18 @@ export async function send(address, bytes) {
 }
 
 export const text = async (address) => (await ask(address, { headers: HEADERS })).text();
-export const json = async (address) => (await ask(address, { headers: HEADERS })).json();
+export const json = async (address, signal) => (await ask(address, { headers: HEADERS, signal })).json();
+
+/** Returns whether a request failed because antifake is away, or no longer knows this browser. */
+export const isLost = ({ isUnanswered, about }) => Boolean(isUnanswered) || about?.code === "no_session";
 
 async function ask(address, options) {
   let answer;
   try {
     answer = await fetch(address, { credentials: "same-origin", redirect: "error", ...options });
   } catch {
-    throw new Error(AWAY);
+    if (!options.signal) document.dispatchEvent(new Event("antifake:unanswered"));
+    throw Object.assign(new Error(UNANSWERED), { isUnanswered: true });
   }
   if (!answer.ok) {
     // The pages answer with `error`, the guards with `detail`.

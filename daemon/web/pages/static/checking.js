@@ -1,7 +1,8 @@
 // Pictures that the user drops, pastes or chooses. They are sent to antifake on this computer one
 // after the other: the bytes and the file's name, as a browser does not tell where the file lies.
 
-import { json, send } from "./asking.js";
+import { isLost, json, send } from "./asking.js";
+import { whenHere } from "./connection.js";
 import { inert, short } from "./names.js";
 
 const SUFFIX = /\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|avif|hei[cf])$/i;
@@ -99,13 +100,33 @@ async function judged(file) {
     throw new Error("This is not a picture.");
   }
   if (file.size > most) throw new Error(`This is too large: at most ${most / 1e6} MB are taken.`);
-  let answer = await send(`/changes/check?${nameOf(file)}`, await bytes(file));
+  const data = await bytes(file);
+  let answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
   while (answer.state !== "done") {
-    await new Promise((after) => setTimeout(after, AGAIN_MS));
-    answer = await json(`/given/${encodeURIComponent(answer.id)}`);
+    const address = `/given/${encodeURIComponent(answer.id)}`;
+    await pause();
+    answer = await answered(() => json(address));
   }
   return answer;
 }
+
+/** Ask until antifake answers. What was given to the page waits here meanwhile. */
+async function answered(asked) {
+  for (;;) {
+    try {
+      return await asked();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      const n = waiting.length + 1;
+      status.textContent = `Not connected. ${n === 1 ? "The picture waits" : `${n} pictures wait`} here.`;
+      await pause();
+      await whenHere();
+      status.textContent = "Checking …";
+    }
+  }
+}
+
+const pause = () => new Promise((after) => setTimeout(after, AGAIN_MS));
 
 /** Returns the name as part of an address. URLSearchParams also takes what is not valid text. */
 function nameOf({ name }) {

@@ -1,33 +1,41 @@
-// Events of antifake, as DOM events "antifake:KIND" on the document; "antifake:tick" every 10 s.
+// Events of antifake, as DOM events "antifake:KIND" on the document; "antifake:tick" every 10 s; and
+// "antifake:connection" when that changes: "here", "gone" if antifake does not answer, "out" if it
+// answers but no longer knows this browser.
 // Only a visible page keeps a stream: browsers allow six connections in all.
 
-import { json } from "./asking.js";
+import { isLost, json } from "./asking.js";
 
 const KINDS = ["check", "correction", "forgotten", "state", "pairing", "watch", "settings", "training", "reset"];
-const POLL_MS = 10_000;
+const LOOK_MS = 4_000; // with the patience below 8 s at most, until the page says "Not connected"
+const PATIENCE_MS = 4_000;
+const TICK_MS = 10_000;
 
 let last = document.body.dataset.last;
 let stream = null;
-let isPolling = false;
+let connection = "here";
+let isLooking = false;
 
 export function start() {
   document.addEventListener("visibilitychange", adapt);
+  document.addEventListener("antifake:unanswered", look);
   addEventListener("pagehide", close);
   setInterval(() => {
-    if (document.hidden) return;
-    if (isPolling) poll();
-    tell("tick", {});
-  }, POLL_MS);
+    if (!document.hidden) look();
+  }, LOOK_MS);
+  setInterval(() => {
+    if (!document.hidden) tell("tick", {});
+  }, TICK_MS);
   adapt();
 }
 
 function adapt() {
   close();
-  if (!document.hidden) open();
+  if (document.hidden) return;
+  open();
+  look();
 }
 
 function open() {
-  isPolling = false;
   stream = new EventSource(`/live?after=${last}`);
   for (const kind of KINDS) {
     stream.addEventListener(kind, (event) => {
@@ -35,10 +43,7 @@ function open() {
       tell(kind, JSON.parse(event.data));
     });
   }
-  stream.addEventListener("error", () => {
-    // Refused, for example because too many pages are open. From now on it polls.
-    isPolling = stream?.readyState === EventSource.CLOSED;
-  });
+  stream.addEventListener("error", look);
 }
 
 function close() {
@@ -46,15 +51,36 @@ function close() {
   stream = null;
 }
 
-async function poll() {
+/** Ask for news. They count only without a stream, which is refused if too many pages are open. */
+async function look() {
+  if (isLooking) return;
+  isLooking = true;
   try {
-    const news = await json(`/news?after=${last}`);
-    last = news.last;
-    if (news.reset) tell("reset", {});
-    for (const { kind, data } of news.events) tell(kind, data);
-  } catch {
-    tell("away", {});
+    hear(await json(`/news?after=${last}`, AbortSignal.timeout(PATIENCE_MS)));
+    become("here");
+  } catch (error) {
+    if (isLost(error)) become(error.isUnanswered ? "gone" : "out");
+    else become("here");
+  } finally {
+    isLooking = false;
   }
+}
+
+function hear(news) {
+  if (connection === "here" && stream?.readyState === EventSource.OPEN) return;
+  last = news.last;
+  if (news.reset) tell("reset", {});
+  for (const { kind, data } of news.events) tell(kind, data);
+}
+
+function become(next) {
+  if (next === connection) return;
+  connection = next;
+  tell("connection", next);
+  if (next !== "here") return;
+  close();
+  if (!document.hidden) open();
+  tell("reset", {});
 }
 
 function tell(kind, data) {
