@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, Protocol
 
 from antifake.core import AntifakeError, Label
@@ -14,15 +15,18 @@ from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.exchange import Form, Imported
 from antifake.daemon.store.history import Count, Entry, Filter
+from antifake.daemon.store.ordering import Sort
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
 from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.worker.model_process import ModelState
 
+from . import file_manager, originals
 from .answers import Answer, Ticket, verdict_of
 from .checks import CheckRequest, Checks
 from .events import Events
 from .existing import Action, ExistingFiles, Wish
+from .originals import NoOriginalError, Original
 from .progress import Progress
 from .settings import Settings
 from .status import State, Status
@@ -95,16 +99,28 @@ class Service:
             return Answer(history.entry(session, checks.get(session, name)))
 
     def page(
-        self, wanted: Filter, after: str | None = None, limit: int = 50
+        self, wanted: Filter, after: str | None = None, limit: int = 50, sort: Sort = "newest"
     ) -> tuple[list[Answer], str | None]:
-        """Returns at most `limit` answers, newest first, and the `after` of the next page."""
+        """Returns at most `limit` answers, and the `after` of the next page."""
         with self.store.reading() as session:
-            found = history.page(session, wanted, after, limit)
+            found = history.page(session, wanted, after, limit, sort)
             return [Answer(entry) for entry in found.entries], found.next
+
+    def neighbours(
+        self, name: str, wanted: Filter, sort: Sort = "newest"
+    ) -> tuple[str | None, str | None]:
+        """Returns the ids of the checks before and after one. Raises NotThereError."""
+        with self.store.reading() as session:
+            return history.neighbours(session, checks.get(session, name), wanted, sort)
 
     def count(self, wanted: Filter) -> int:
         with self.store.reading() as session:
             return history.count(session, wanted)
+
+    def count_by_label(self, wanted: Filter) -> dict[Label | None, int]:
+        """See history.count_by_label."""
+        with self.store.reading() as session:
+            return history.count_by_label(session, wanted)
 
     def count_by_day(
         self, since: datetime, until: datetime, utc_offset: timedelta = timedelta()
@@ -117,6 +133,45 @@ class Service:
         with self.store.reading() as session:
             sha256 = checks.get(session, name).sha256
             return checks.thumbnail(session, sha256) if sha256 else None
+
+    def original(self, name: str) -> Original:
+        """Returns the file of a picture, if it is still there. Raises NotThereError."""
+        return originals.find(self.get(name).entry, self._watched_paths())
+
+    def kept_copy(self, name: str) -> bytes | None:
+        """Returns the kept crop of a picture, WebP, or None. Raises NotThereError."""
+        sha256 = self.get(name).entry.check.sha256
+        try:
+            return self.crop_files.path(sha256).read_bytes() if sha256 else None
+        except OSError:
+            return None
+
+    def open_file(self, name: str) -> None:
+        """Opens the file of a picture in the program that it is for.
+
+        Raises NotThereError, NoOriginalError and NoDesktopError. Only what is a picture by its name
+        and has the bytes that were judged is opened, so that nothing is ever run.
+        """
+        path = self.original(name).path
+        if path is None:
+            raise NoOriginalError("The file is not there any more, or it has changed since.")
+        if not originals.is_named_like_a_picture(path):
+            sentence = "Its name is not that of a picture, so it is not opened from here."
+            raise NoOriginalError(sentence)
+        file_manager.open_file(path)
+
+    def show_in_folder(self, name: str) -> None:
+        """Shows the file of a picture in its folder.
+
+        Raises NotThereError, NoOriginalError and NoDesktopError.
+        """
+        path = originals.present(self.get(name).entry, self._watched_paths())
+        if path is None:
+            raise NoOriginalError("The file is not there any more.")
+        file_manager.show_in_folder(path)
+
+    def _watched_paths(self) -> list[Path]:
+        return [folder.path for folder in self.config.watch.folders]
 
     def export(self, out: IO[str], form: Form, wanted: Filter | None = None) -> int:
         """Writes the history to a file. Returns the number of rows."""

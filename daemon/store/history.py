@@ -1,10 +1,6 @@
-"""Queries of the history: page by page, newest first, and counts.
+"""Queries of the history: page by page, in one of several orders, and counts."""
 
-Pages use keyset pagination: a page begins after the last row of the one before, so page 2000 costs
-what page 1 does, and nothing shifts while new rows arrive.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -13,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
-from . import occurrences
+from . import occurrences, ordering
 from .checks import Check, of_row
 from .corrections import Correction, corrected, latest, of_near_copies
-from .ids import EPOCH, RANDOM_BITS, first_number, to_number
+from .ids import EPOCH, RANDOM_BITS, first_number, to_text
 from .occurrences import Occurrence
+from .ordering import Sort
 from .tables import CheckRow, OccurrenceRow, Source, ThumbnailRow
 
 MAX_PAGE = 500
@@ -81,20 +78,45 @@ class Count:
 
 
 def page(
-    session: Session, wanted: Filter | None = None, after: str | None = None, limit: int = 50
+    session: Session,
+    wanted: Filter | None = None,
+    after: str | None = None,
+    limit: int = 50,
+    sort: Sort = "newest",
 ) -> Page:
-    """Returns at most `limit` (1 .. MAX_PAGE) rows, newest first."""
+    """Returns at most `limit` (1 .. MAX_PAGE) rows. Raises NotThereError for a wrong `after`."""
     limit = min(max(1, limit), MAX_PAGE)
-    rows = session.scalars(select_page(wanted or Filter(), after, limit + 1)).all()
-    shown_entries = entries(session, [of_row(row) for row in rows[:limit]])
-    return Page(shown_entries, shown_entries[-1].check.id if len(rows) > limit else None)
+    rows = ordering.rows(session, _conditions(wanted or Filter()), sort, after, limit + 1)
+    found = [of_row(row) for row in rows[:limit]]
+    following = found[-1].id if len(rows) > limit else None
+    return Page(entries(session, found), following)
 
 
-def select_page(wanted: Filter, after: str | None, limit: int) -> Select[CheckRow]:
-    found = select(CheckRow).where(*_conditions(wanted))
-    if after is not None:
-        found = found.where(CheckRow.id < to_number(after))
-    return found.order_by(CheckRow.id.desc()).limit(limit)
+def neighbours(
+    session: Session, check: Check, wanted: Filter, sort: Sort
+) -> tuple[str | None, str | None]:
+    """Returns the ids of the checks before and after this one in a list."""
+    conditions = _conditions(wanted)
+    before = ordering.rows(session, conditions, sort, check.id, 1, backwards=True)
+    after = ordering.rows(session, conditions, sort, check.id, 1)
+    return _first_id(before), _first_id(after)
+
+
+def _first_id(rows: list[CheckRow]) -> str | None:
+    return to_text(rows[0].id) if rows else None
+
+
+def select_page(
+    wanted: Filter, after: str | None, limit: int, sort: Sort = "newest"
+) -> Select[CheckRow]:
+    """Returns the query that a page begins with."""
+    return ordering.statement(_conditions(wanted), sort, after).limit(limit)
+
+
+def count_by_label(session: Session, wanted: Filter) -> dict[Label | None, int]:
+    """Counts the rows of each label of the model that meet the other conditions."""
+    found = select(CheckRow.label, func.count()).where(*_conditions(replace(wanted, label=None)))
+    return {row[0]: row[1] for row in session.execute(found.group_by(CheckRow.label))}
 
 
 def count(session: Session, wanted: Filter | None = None) -> int:

@@ -75,7 +75,6 @@ def test_every_answer_has_the_security_headers(here, me):
     for path in [
         *PAGES,
         f"/picture/{one.id}",
-        f"/thumb/{one.id}",
         "/assets/page.css",
         "/picture/x",
     ]:

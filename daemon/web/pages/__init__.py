@@ -4,10 +4,21 @@ Reading needs no JavaScript. Changes are sent by scripts, as JSON or as the byte
 the cookie of a session and a header that no form can send (see guards).
 """
 
-from . import browsers, checking, folders, history, learning, live, picture, session, settings
+from . import (
+    browsers,
+    checking,
+    folders,
+    history,
+    learning,
+    live,
+    picture,
+    session,
+    settings,
+    viewer,
+)
 from .render import STATIC, explain, routes
 
 __all__ = ["STATIC", "VIEWS", "explain", "routes"]
 
-VIEWS = (browsers, checking, folders, history, learning, live, picture, session, settings)
+VIEWS = (browsers, checking, folders, history, learning, live, picture, session, settings, viewer)
 """Modules that have added their views to `routes`."""

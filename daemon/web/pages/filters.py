@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from antifake.daemon.store.history import Filter
+from antifake.daemon.store.ordering import Sort
 from antifake.daemon.web.errors import Problem
 
 from .wording import SOURCES, VERDICTS, inert, short
 
 FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until")
+SORTS: dict[Sort, str] = {
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+}
 CORRECTED = {"yes": "You said what it is", "no": "You said nothing yet"}
 _LONGEST = 4_096
 
@@ -28,12 +33,17 @@ class HistoryQuery:
 
     values: dict[str, str]
     after: str | None
-    """The last check of the previous page."""
+    """Where the previous page ends."""
+    sort: Sort = "newest"
 
     @classmethod
     def of(cls, args: Mapping[str, str]) -> "HistoryQuery":
         typed = {name: args.get(name, "").strip()[:_LONGEST] for name in FIELDS}
-        return cls({k: v for k, v in typed.items() if v}, args.get("after") or None)
+        sort = args.get("sort", "") or "newest"
+        if sort not in SORTS:
+            raise Problem(400, "bad_request", f"sort can be {', '.join(SORTS)}, not {sort[:40]}.")
+        given = {k: v for k, v in typed.items() if v}
+        return cls(given, args.get("after") or None, sort)
 
     def filter(self) -> Filter:
         """Returns the parsed filter. Raises Problem."""
@@ -50,16 +60,21 @@ class HistoryQuery:
             model=self.values.get("model", ""),
         )
 
+    @property
+    def address(self) -> dict[str, str]:
+        """The filter and the order, for an address."""
+        return self.values | ({} if self.sort == "newest" else {"sort": self.sort})
+
     def chips(self) -> list[Chip]:
         return [
-            Chip(self._words(name), {k: v for k, v in self.values.items() if k != name})
+            Chip(self._words(name), self.but(**{name: ""}))
             for name in FIELDS
             if name in self.values
         ]
 
     def but(self, **other: str) -> dict[str, str]:
-        """Returns the filter with other values; "" removes a condition."""
-        return {k: v for k, v in (self.values | other).items() if v}
+        """Returns filter and order with other values; "" removes a condition."""
+        return {k: v for k, v in (self.address | other).items() if v}
 
     @property
     def is_special(self) -> bool:

@@ -4,30 +4,33 @@ from flask import Response, jsonify, request, url_for
 
 from antifake.daemon.learning.review import SKIPPED_FOR
 from antifake.daemon.service import Answer
-from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import service
 
 from . import body, wording
+from .filters import HistoryQuery
 from .render import piece, routes, show
+from .viewer import report, view_of
 
 
 @routes.get("/picture/<name>")
 def picture(name: str) -> Response:
-    answer = service().get(name)
-    return show("picture.html", one=answer, folder=_folder(answer))
+    answer, query = service().get(name), HistoryQuery.of(request.args)
+    before, after = service().neighbours(name, query.filter(), query.sort)
+    return show(
+        "picture.html",
+        one=answer,
+        folder=_folder(answer),
+        view=view_of(answer),
+        report=report(answer),
+        query=query,
+        before=before,
+        after=after,
+    )
 
 
 @routes.get("/pieces/picture/<name>")
 def picture_piece(name: str) -> Response:
     return piece("_said.html", one=service().get(name))
-
-
-@routes.get("/thumb/<name>")
-def thumb(name: str) -> Response:
-    found = service().thumbnail(name)
-    if found is None:
-        raise NotThereError("There is no small picture of it (any more).")
-    return Response(found, content_type="image/webp")
 
 
 @routes.get("/review")

@@ -57,7 +57,7 @@ def note_last_event() -> None:
 def allow_own_scripts(response: Response) -> Response:
     # Only the page that a link opens asks another address, to find out whether it is us, too.
     connect = own_address() or "'none'" if request.endpoint == OPEN else "'self'"
-    response.headers["Content-Security-Policy"] = f"{_CSP}; connect-src {connect}"
+    response.headers.setdefault("Content-Security-Policy", f"{_CSP}; connect-src {connect}")
     if request.endpoint == STATIC:
         response.headers["Cache-Control"] = "no-cache"
     return response

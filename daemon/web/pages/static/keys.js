@@ -12,11 +12,14 @@ export function listen(keys) {
     if (event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.target.matches("input:not([type=checkbox]), textarea, select")) return;
     const act = keys[nameOf(event)];
-    if (!act) return;
+    if (!act || isScrolling(event)) return;
     event.preventDefault();
     act();
   });
 }
+
+/** Arrow keys move a picture that is larger than its stage. */
+const isScrolling = ({ key, target }) => key.startsWith("Arrow") && Boolean(target.closest?.(".zoomed .stage"));
 
 /** Returns the name of the key; "" if it is not for us. Ctrl+Z, or Cmd+Z, is z. */
 function nameOf({ key, ctrlKey, metaKey, altKey, shiftKey }) {

@@ -1,4 +1,4 @@
-// One picture: the user's label and note, deleting it, and copying its fingerprint.
+// One picture: looking at it, its neighbours, the user's label and note, deleting and copying.
 
 import { confirmed } from "./changes.js";
 import { listen } from "./keys.js";
@@ -6,15 +6,16 @@ import { on } from "./live.js";
 import { forget, mark, undo } from "./marking.js";
 import { refresh } from "./pieces.js";
 import { say } from "./toast.js";
+import * as zoom from "./zoom.js";
 
 const LIST = "antifake.list";
 const back = document.querySelector(".back a");
 const { id } = document.querySelector(".picture").dataset;
 
 document.addEventListener("click", async ({ target }) => {
-  const { say: label, copy, forget: isForget } = target.closest("button")?.dataset ?? {};
+  const { say: label, copy, copied, forget: isForget } = target.closest("button")?.dataset ?? {};
   if (label) await sayIt(label);
-  if (copy) navigator.clipboard.writeText(copy).then(() => say("The fingerprint is copied."));
+  if (copy) navigator.clipboard.writeText(copy).then(() => say(copied));
   if (isForget !== undefined && (await confirmed("forget")) && (await forget([id]))) {
     location.assign("/");
   }
@@ -27,10 +28,22 @@ listen({
   a: () => sayIt("fake"),
   u: () => sayIt("unsure"),
   z: undoIt,
+  j: () => go("after"),
+  k: () => go("before"),
+  ArrowRight: () => go("after"),
+  ArrowLeft: () => go("before"),
   Escape: () => back.click(),
+  ...zoom.start(),
 });
-// Back to the list as it was filtered.
-back.href += sessionStorage.getItem(LIST) ?? "";
+// Back to the same page of the list.
+back.href = `/${sessionStorage.getItem(LIST) ?? back.search}`;
+
+/** Go to the previous or the next picture of the list, if there is one. */
+function go(id) {
+  const link = document.getElementById(id);
+  if (link) link.click();
+  else say(id === "after" ? "This is the last picture." : "This is the first picture.");
+}
 
 async function sayIt(label) {
   const note = document.getElementById("note");

@@ -1,0 +1,146 @@
+"""A picture as large as it can be shown: the file itself, else what was kept of it.
+
+The file is looked for where the history says that it is (service.originals). Its bytes are sent as
+a picture that may do nothing, and only in formats that browsers show as pictures.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from flask import Response, jsonify, url_for
+
+from antifake.daemon.service import Answer
+from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
+from antifake.daemon.store import NotThereError
+from antifake.daemon.web.context import service
+
+from . import body, wording
+from .render import piece, routes
+
+SHOWN_BY_BROWSERS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "BMP": "image/bmp",
+    "AVIF": "image/avif",
+}
+WEBP = SHOWN_BY_BROWSERS["WEBP"]
+_CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
+_TROUBLE: dict[Trouble, str] = {
+    "unnamed": "antifake was given this picture without a place",
+    "gone": "The file is not where it was",
+    "no_access": "The file cannot be read",
+    "too_large": "The file is too large to show",
+    "changed": "The file has changed since it was checked",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a picture."""
+
+    kind: Literal["original", "copy", "thumbnail", "none"]
+    address: str
+    words: str
+    """What it is, in a sentence."""
+    has_file: bool = False
+    """Whether the file is there, unchanged."""
+    can_be_opened: bool = False
+
+
+def view_of(answer: Answer) -> View:
+    """Returns the best that can be shown of a picture."""
+    found = service().original(answer.id)
+    is_there = found.path is not None
+    can_be_opened = found.path is not None and is_named_like_a_picture(found.path)
+    kind = answer.entry.check.format or ""
+    if is_there and kind in SHOWN_BY_BROWSERS:
+        return View(
+            "original", _address("original", answer), "The original file.", True, can_be_opened
+        )
+    why = _TROUBLE[found.trouble] if found.trouble else f"Browsers show no {_format(kind)} files"
+    if service().kept_copy(answer.id) is not None:
+        address = _address("kept_copy", answer)
+        words = f"{why}. This is the middle of it, kept as the model saw it."
+        return View("copy", address, words, is_there, can_be_opened)
+    if answer.entry.has_thumbnail:
+        words = f"{why}. This is the small picture that was kept of it."
+        return View("thumbnail", _address("thumb", answer), words, is_there, can_be_opened)
+    return View("none", "", f"{why}, and no picture of it was kept.", is_there, can_be_opened)
+
+
+@routes.get("/original/<name>")
+def original(name: str) -> Response:
+    found, kind = service().original(name), service().get(name).entry.check.format
+    if found.data is None:
+        raise NotThereError(f"{_TROUBLE[found.trouble or 'gone']}.")
+    if kind not in SHOWN_BY_BROWSERS:
+        raise NotThereError(f"Browsers show no {_format(kind or '')} files.")
+    return image(found.data, SHOWN_BY_BROWSERS[kind])
+
+
+@routes.get("/copy/<name>")
+def kept_copy(name: str) -> Response:
+    found = service().kept_copy(name)
+    if found is None:
+        raise NotThereError("There is no kept copy of it (any more).")
+    return image(found, WEBP)
+
+
+@routes.get("/thumb/<name>")
+def thumb(name: str) -> Response:
+    found = service().thumbnail(name)
+    if found is None:
+        raise NotThereError("There is no small picture of it (any more).")
+    return image(found, WEBP)
+
+
+@routes.get("/pieces/view/<name>")
+def view_piece(name: str) -> Response:
+    answer = service().get(name)
+    return piece("_view.html", one=answer, view=view_of(answer))
+
+
+@routes.post("/changes/open-file")
+def open_file() -> Response:
+    service().open_file(body.value("id", str))
+    return jsonify(said="The file is opened on this computer.")
+
+
+@routes.post("/changes/show-in-folder")
+def show_in_folder() -> Response:
+    service().show_in_folder(body.value("id", str))
+    return jsonify(said="The folder is opened on this computer.")
+
+
+def image(data: bytes, kind: str) -> Response:
+    """Returns bytes as a picture, in which no browser looks for anything else."""
+    response = Response(data, content_type=kind)
+    response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Content-Disposition"] = "inline; filename=picture"
+    return response
+
+
+def report(answer: Answer) -> str:
+    """Returns the verdict as a text to send to others. It tells no path."""
+    check = answer.entry.check
+    size = f"{check.width} x {check.height} pixels" if check.width else ""
+    facts = [
+        ("Picture", wording.name_of(answer)),
+        ("Verdict", answer.summary),
+        ("Kind", ", ".join(filter(None, [wording.inert(check.format), size]))),
+        ("Checked", wording.when(check.at)),
+        ("Model", f"{wording.inert(check.model)}, prompt {wording.inert(check.prompt)}"),
+        ("SHA-256", check.sha256 or ""),
+    ]
+    lines = [f"{name}: {value}" for name, value in facts if value]
+    return "\n".join([*lines, "", *map(wording.inert, answer.explanation)])
+
+
+def _address(view: str, answer: Answer) -> str:
+    return url_for(f"pages.{view}", name=answer.id)
+
+
+def _format(kind: str) -> str:
+    return wording.inert(kind) or "such"

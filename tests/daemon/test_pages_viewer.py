@@ -1,0 +1,312 @@
+"""The viewer: a picture as large as it is, from its place, and nothing else from anywhere."""
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kit.page_desk import AXE, axe, desk_at, shoot
+from kit.pages import ago, scene, webp
+from kit.pictures import saved
+from kit.waiting import eventually
+from playwright.sync_api import expect
+
+from antifake.daemon.config import Folder
+from antifake.daemon.store import occurrences
+from antifake.daemon.store.occurrences import Occurrence
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and programs of Unix")
+
+SENDER = {"X-Requested-By": "antifake"}
+
+
+def change(me, where, headers=SENDER, **body):
+    return me.post(f"/changes/{where}", json=body, headers=headers)
+
+
+@dataclass
+class Album:
+    """A watched folder, and the checks of the files in it."""
+
+    world: object
+    folder: Path
+
+    def add(self, name, kind="JPEG", seed=1, size=(900, 600), **about):
+        path = self.folder / name
+        path.write_bytes(saved(scene(seed, *size), kind))
+        return self.note(path, kind=kind, seed=seed, size=size, **about)
+
+    def note(self, path, kind="JPEG", seed=1, size=(900, 600), **about):
+        data = path.read_bytes()
+        values = {"sha256": hashlib.sha256(data).hexdigest(), "path": str(path), "format": kind}
+        values |= {"width": size[0], "height": size[1], "thumb": scene(seed)}
+        return self.world.add(**values | about)
+
+    def keep(self, check):
+        self.world.service.crop_files.write(check.sha256, webp(scene(2, 224, 224)))
+
+
+@pytest.fixture
+def album(here, tmp_path):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    here.service.settings.watch(Folder(path=folder))
+    return Album(here, folder)
+
+
+# --- The original -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "type_"),
+    [("JPEG", "a.jpg", "image/jpeg"), ("PNG", "a.png", "image/png"), ("GIF", "a.gif", "image/gif")],
+)
+def test_the_original_is_sent_as_a_picture_that_can_do_nothing(me, album, kind, name, type_):
+    check = album.add(name, kind)
+    answer = me.get(f"/original/{check.id}")
+    assert answer.data == (album.folder / name).read_bytes()
+    assert answer.content_type == type_
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "The original file." in me.get(f"/picture/{check.id}").text
+
+
+@pytest.mark.parametrize("what", ["original", "copy", "thumb", "pieces/view"])
+def test_without_a_session_there_is_no_picture(stranger, album, what):
+    check = album.add("a.jpg")
+    album.keep(check)
+    answer = stranger.get(f"/{what}/{check.id}")
+    assert answer.status_code == 401
+    assert answer.mimetype == "text/html"
+
+
+def test_a_page_of_the_web_cannot_show_it(me, album):
+    check = album.add("a.jpg")
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+    assert me.get(f"/original/{check.id}", headers=headers).status_code == 403
+
+
+def test_a_changed_file_is_not_shown_and_the_page_says_so(me, album):
+    check = album.add("a.jpg")
+    (album.folder / "a.jpg").write_bytes(b"the secret that lies there now")
+    answer = me.get(f"/original/{check.id}")
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+    assert "has changed since it was checked" in answer.text
+    assert "This is the small picture that was kept" in me.get(f"/picture/{check.id}").text
+
+
+def test_a_file_that_is_gone_is_replaced_by_our_copy_of_its_middle(me, album):
+    check = album.add("a.jpg")
+    album.keep(check)
+    (album.folder / "a.jpg").unlink()
+    page = me.get(f"/picture/{check.id}").text
+    assert "The file is not where it was. This is the middle of it" in page
+    assert f'src="/copy/{check.id}"' in page
+    assert me.get(f"/copy/{check.id}").data == webp(scene(2, 224, 224))
+
+
+def test_a_copy_elsewhere_is_found_once_the_first_place_is_empty(here, me, album):
+    check = album.add("a.jpg")
+    (album.folder / "a.jpg").rename(album.folder / "b.jpg")
+    with here.store.writing() as session:
+        seen = Occurrence(at=ago(), source="watch", path=str(album.folder / "b.jpg"))
+        occurrences.add(session, check.sha256, seen)
+    assert me.get(f"/original/{check.id}").status_code == 200
+
+
+def test_no_link_leads_out_of_a_watched_folder(me, album, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(saved(scene(1), "JPEG"))
+    (album.folder / "link.jpg").symlink_to(outside / "a.jpg")
+    (album.folder / "sub").symlink_to(outside)
+    for path in ("link.jpg", "sub/a.jpg"):
+        check = album.note(album.folder / path)
+        assert me.get(f"/original/{check.id}").status_code == 404, path
+
+
+def test_a_folder_that_is_itself_behind_a_link_can_be_watched(here, me, album, tmp_path):
+    (tmp_path / "mine").symlink_to(album.folder)
+    here.service.settings.watch(Folder(path=tmp_path / "mine"))
+    album.add("a.jpg")
+    check = album.note(tmp_path / "mine" / "a.jpg")
+    assert me.get(f"/original/{check.id}").status_code == 200
+
+
+def test_what_is_no_file_does_not_hang_or_leak(me, album, here):
+    os.mkfifo(album.folder / "pipe.jpg")
+    for path in (album.folder / "pipe.jpg", album.folder, Path("/dev/zero"), Path("a.jpg")):
+        check = here.add(None, path=str(path), thumb=scene(1))
+        assert me.get(f"/original/{check.id}").status_code == 404, path
+    assert me.get("/original/..%2f..%2fetc%2fpasswd").status_code == 404
+
+
+def test_what_browsers_do_not_show_is_not_sent(me, album):
+    check = album.add("a.tif", "TIFF")
+    assert me.get(f"/original/{check.id}").status_code == 404
+    page = me.get(f"/picture/{check.id}").text
+    assert "Browsers show no TIFF files. This is the small picture" in page
+    assert "Show in its folder" in page
+
+
+# --- On the desktop -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A desktop whose programs note what they are asked for. Returns a function that reads it."""
+    folder, notes = tmp_path / "bin", tmp_path / "asked"
+    folder.mkdir()
+    for name in ("xdg-open", "dbus-send"):
+        (folder / name).write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >> "{notes}"\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return lambda: notes.read_text().splitlines() if notes.exists() else []
+
+
+def test_the_file_is_opened_by_the_desktop(me, album, programs):
+    check = album.add("a.jpg")
+    assert change(me, "open-file", id=check.id).status_code == 200
+    assert programs() == ["xdg-open", str(album.folder / "a.jpg")]
+
+
+def test_the_file_is_shown_in_its_folder(me, album, programs):
+    check = album.add("a, b.jpg")
+    assert change(me, "show-in-folder", id=check.id).status_code == 200
+    asked = programs()
+    assert asked[0] == "dbus-send"
+    # dbus-send ends an item of a list at a comma.
+    assert asked[-2] == f"array:string:file://{album.folder}/a%2C%20b.jpg"
+
+
+def test_without_a_file_manager_on_the_bus_the_folder_is_opened(me, album, programs, tmp_path):
+    (tmp_path / "bin" / "dbus-send").write_text("#!/bin/sh\nexit 1\n")
+    check = album.add("a.jpg")
+    assert change(me, "show-in-folder", id=check.id).status_code == 200
+    assert programs() == ["xdg-open", str(album.folder)]
+
+
+@pytest.mark.parametrize("name", ["run.sh", "a.desktop", "a.jpg.exe", "picture"])
+def test_nothing_that_could_be_run_is_opened(me, album, programs, name):
+    check = album.add(name)
+    answer = change(me, "open-file", id=check.id)
+    assert answer.status_code == 404
+    assert "not opened from here" in answer.json["error"]
+    assert programs() == []
+    assert "Open the file" not in me.get(f"/picture/{check.id}").text
+
+
+def test_a_changed_file_is_not_opened(me, album, programs):
+    check = album.add("a.jpg")
+    (album.folder / "a.jpg").write_bytes(b"else")
+    assert change(me, "open-file", id=check.id).status_code == 404
+    assert programs() == []
+
+
+def test_only_our_own_page_can_have_something_opened(me, album, programs):
+    check = album.add("a.jpg")
+    for what in ("open-file", "show-in-folder"):
+        assert me.get(f"/changes/{what}").status_code == 405
+        assert change(me, what, {}, id=check.id).status_code == 403
+        foreign = SENDER | {"Origin": "http://localhost:3000"}
+        assert change(me, what, foreign, id=check.id).status_code == 403
+        assert change(me, what, id=str(album.folder / "a.jpg")).status_code == 404
+    me.delete_cookie("antifake_session", domain="127.0.0.1")
+    assert change(me, "open-file", id=check.id).status_code == 401
+    assert programs() == []
+
+
+# --- In a browser -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(here, served, chromium):
+    with desk_at(here, served, chromium) as made:
+        yield made
+
+
+def width(page):
+    return round(page.locator(".canvas img").evaluate("one => one.getBoundingClientRect().width"))
+
+
+def scrolled(page):
+    return page.locator(".stage").evaluate("one => one.scrollLeft")
+
+
+def test_a_picture_is_looked_at_and_zoomed_by_keys(album, desk):
+    check = album.add("wide.jpg", size=(2400, 1200))
+    page = desk.open(f"/picture/{check.id}")
+    expect(page.locator(".scale")).not_to_be_empty()
+    fitted = width(page)
+    assert fitted < page.locator(".stage").evaluate("one => one.clientWidth") + 1
+    desk.keys("1")
+    assert width(page) == 2400
+    expect(page.locator(".scale")).to_have_text("100 %")
+    desk.keys("-")
+    assert width(page) == 1920
+    desk.keys("+")
+    assert width(page) == 2400
+    page.locator(".stage").focus()
+    before = scrolled(page)
+    desk.keys("ArrowRight")
+    eventually(lambda: scrolled(page) > before)
+    desk.keys("0")
+    assert width(page) == fitted
+    page.get_by_role("button", name="Larger").click()
+    assert width(page) > fitted
+    page.locator(".stage").dblclick()
+    assert width(page) == fitted
+
+
+def test_the_keys_go_to_the_neighbours_within_the_filter_and_back(album, desk):
+    for number, label in enumerate(["fake", "real", "fake", "fake"]):
+        album.add(f"{number}.jpg", seed=number, label=label, at=ago(hours=number))
+    page = desk.open("/?verdict=fake")
+    desk.row("0.jpg").locator("a.name").click()
+    expect(page.locator("h1")).to_have_text("0.jpg")
+    desk.keys("ArrowLeft")
+    desk.toast("This is the first picture.")
+    for name in ("2.jpg", "3.jpg"):
+        desk.keys("ArrowRight")
+        expect(page.locator("h1")).to_have_text(name)
+    desk.keys("j")
+    desk.toast("This is the last picture.")
+    desk.keys("k")
+    expect(page.locator("h1")).to_have_text("2.jpg")
+    desk.keys("Escape")
+    expect(page).to_have_url(f"{desk.url}/?verdict=fake")
+
+
+def test_a_report_is_copied_without_any_path(album, desk):
+    check = album.add("cat.jpg", label="fake")
+    page = desk.open(f"/picture/{check.id}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a report").click()
+    desk.toast("The report is copied.")
+    report = page.evaluate("navigator.clipboard.readText()")
+    assert "Verdict: AI-made (94 %)" in report
+    assert check.sha256 in report
+    assert str(album.folder) not in report
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_viewer_keeps_to_the_rules_and_fits(album, desk, scheme):
+    album.add("before.jpg", seed=3)
+    check = album.add("sunset-over-the-harbour.jpg", seed=7, size=(1600, 1000), at=ago(hours=1))
+    small = album.add("gone.png", "PNG", seed=4, at=ago(hours=2))
+    album.keep(small)
+    (album.folder / "gone.png").unlink()
+    desk.page.emulate_media(color_scheme=scheme)
+    for name, one in (("viewer", check), ("viewer-copy", small)):
+        page = desk.open(f"/picture/{one.id}")
+        for wide, high in ((1180, 860), (590, 430), (390, 844)):
+            page.set_viewport_size({"width": wide, "height": high})
+            page.evaluate(AXE)
+            assert axe(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= wide
+            shoot(page, f"{name}-{scheme}-{wide}")
