@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from antifake.core import Label
 
-from . import occurrences, ordering
+from . import occurrences, ordering, webp
 from .checks import Check, of_row
 from .corrections import Correction, corrected, latest, of_near_copies
 from .ids import EPOCH, RANDOM_BITS, first_number, to_text
@@ -50,6 +50,8 @@ class Entry:
     has_thumbnail: bool
     near_copy_correction: Correction | None = None
     """The user's correction of a near-copy, if there is none of the picture itself."""
+    thumbnail_size: tuple[int, int] | None = None
+    """Its width and height in pixels. None if there is none, or if that cannot be told."""
     places: tuple[Occurrence, ...] = ()
     """Where the same bytes were seen, latest first. Empty if nothing but this check is known."""
 
@@ -153,24 +155,26 @@ def entries(session: Session, found: list[Check]) -> list[Entry]:
     """Returns the checks as the history shows them, in the same order."""
     shown = {check.sha256 for check in found if check.sha256 is not None}
     corrections = latest(session, shown)
-    with_thumbnail = set(session.scalars(_THUMBNAILS, {"some": sorted(shown)}))
+    heads = {row[0]: row[1] for row in session.execute(_THUMBNAILS, {"some": sorted(shown)})}
     uncorrected = (check for check in found if check.sha256 not in corrections)
     near = of_near_copies(session, [one.phash for one in uncorrected if one.phash is not None])
     places = occurrences.of_pictures(session, shown)
-    return [_entry(check, corrections, near, with_thumbnail, places) for check in found]
+    return [_entry(check, corrections, near, heads, places) for check in found]
 
 
 def _entry(
     check: Check,
     corrections: dict[str, Correction],
     near_copies: dict[int, Correction],
-    with_thumbnail: set[str],
+    thumbnails: dict[str, bytes],
     places: dict[str, list[Occurrence]],
 ) -> Entry:
     own = corrections.get(check.sha256 or "")
     near = None if own or check.phash is None else near_copies.get(check.phash)
     seen = tuple(places.get(check.sha256 or "", ()))
-    return Entry(check, own, check.sha256 in with_thumbnail, near, seen)
+    head = thumbnails.get(check.sha256 or "")
+    size = None if head is None else webp.size_of(head)
+    return Entry(check, own, head is not None, near, size, seen)
 
 
 def _first_sight(check: Check) -> Occurrence:
@@ -179,7 +183,7 @@ def _first_sight(check: Check) -> Occurrence:
     )
 
 
-_THUMBNAILS = select(ThumbnailRow.sha256).where(
+_THUMBNAILS = select(ThumbnailRow.sha256, func.substr(ThumbnailRow.webp, 1, webp.HEAD_BYTES)).where(
     ThumbnailRow.sha256.in_(bindparam("some", expanding=True))
 )
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any, cast
+from urllib.parse import urlencode
 
-from flask import Response, get_template_attribute, jsonify, request
+from flask import Response, get_template_attribute, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
 
 from antifake.core import Label
 from antifake.daemon.service import Answer
@@ -21,6 +23,9 @@ from .render import routes, show
 
 PAGE = 50
 LONGEST_NOTE = 2_000
+VIEW = "antifake_view"
+"""The cookie that remembers grid or list."""
+YEAR_S = 31_536_000
 SOURCE: Source = "page"
 """The source of corrections and pictures from here."""
 
@@ -33,8 +38,10 @@ class Day:
 
 
 @routes.get("/")
-def history() -> Response:
+def history() -> ResponseReturnValue:
     query = HistoryQuery.of(request.args)
+    if "view" in request.args:
+        return _remembered(request.args["view"], query)
     wanted = query.filter()
     answers, older = service().page(wanted, query.after, PAGE)
     newest = service().page(wanted, None, 1)[0] if query.after else answers[:1]
@@ -47,8 +54,17 @@ def history() -> Response:
         corrected_words=CORRECTED,
         max_bytes=MAX_FILE_BYTES,
         newest=newest[0].id if newest else "",
+        is_grid=request.cookies.get(VIEW) != "list",
         folders=[str(one.path) for one in service().config.watch.folders],
     )
+
+
+def _remembered(view: str, query: HistoryQuery) -> ResponseReturnValue:
+    """Keeps in the browser whether pictures are shown as a grid or as a list."""
+    answer = redirect(f"/?{urlencode(query.address)}" if query.address else "/", 303)
+    chosen = "list" if view == "list" else "grid"
+    answer.set_cookie(VIEW, chosen, max_age=YEAR_S, httponly=True, samesite="Strict")
+    return answer
 
 
 @routes.get("/newer")
