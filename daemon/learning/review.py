@@ -1,6 +1,6 @@
 """Chooses the pictures that the user's word would help most with, at most ten a day."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
@@ -68,18 +68,8 @@ def _chosen(reasons: dict[str, tuple[str, str]], entries: dict[str, Entry]) -> l
     ranked["unsure"].sort(key=lambda one: abs((entries[one].check.p_fake or 0.5) - 0.5))
     in_order = [one for kind, share in SHARES.items() for one in ranked[kind][:share]]
     in_order += [one for kind, share in SHARES.items() for one in ranked[kind][share:]]
-    return list(_once(in_order, entries))
-
-
-def _once(names: Iterable[str], entries: dict[str, Entry]) -> Iterator[str]:
-    seen: list[int] = []
-    for name in names:
-        phash = entries[name].check.phash
-        if phash is not None and similarity.is_telling(phash):
-            if any(similarity.distance(phash, one) <= similarity.ALIKE for one in seen):
-                continue
-            seen.append(phash)
-        yield name
+    groups = similarity.groups([entries[one].check.phash for one in in_order])
+    return [in_order[group[0]] for group in groups]
 
 
 def _reasons(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:

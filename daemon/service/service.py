@@ -9,7 +9,15 @@ from typing import IO, Protocol
 from antifake.core import AntifakeError, Label
 from antifake.daemon.config import Config, Folder
 from antifake.daemon.learning import Learning
-from antifake.daemon.store import Store, checks, corrections, exchange, forgetting, history
+from antifake.daemon.store import (
+    Store,
+    checks,
+    corrections,
+    exchange,
+    forgetting,
+    history,
+    saved_filters,
+)
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.crops import CropFiles
@@ -121,6 +129,31 @@ class Service:
         """See history.count_by_label."""
         with self.store.reading() as session:
             return history.count_by_label(session, wanted)
+
+    def models(self) -> list[str]:
+        """Returns the models that have judged something."""
+        with self.store.reading() as session:
+            return history.models(session)
+
+    def known_folders(self) -> list[str]:
+        """Returns the watched folders, and those that the latest pictures lie in."""
+        with self.store.reading() as session:
+            found = history.folders(session)
+        return list(dict.fromkeys([*map(str, self._watched_paths()), *found]))
+
+    def saved_filters(self) -> dict[str, str]:
+        """See saved_filters.every."""
+        with self.store.reading() as session:
+            return saved_filters.every(session)
+
+    def save_filter(self, name: str, query: str) -> None:
+        """See saved_filters.save."""
+        with self.store.writing() as session:
+            saved_filters.save(session, name, query, self.clock())
+
+    def drop_filter(self, name: str) -> None:
+        with self.store.writing() as session:
+            saved_filters.drop(session, name)
 
     def count_by_day(
         self, since: datetime, until: datetime, utc_offset: timedelta = timedelta()

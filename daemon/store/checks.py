@@ -81,8 +81,14 @@ def add(
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Adds a check under a free number."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
-    session.execute(_INSERT, {"id": number, "name_key": name_key(finding.shown_name), **values})
+    derived = {"name_key": name_key(finding.shown_name), "certainty": certainty(finding.p_fake)}
+    session.execute(_INSERT, {"id": number, **derived, **values})
     return Check(id=to_text(number), **values)
+
+
+def certainty(p_fake: float | None) -> float | None:
+    """Returns how far a probability is from an even chance, 0 .. 0.5."""
+    return None if p_fake is None else abs(p_fake - 0.5)
 
 
 def free_number(session: Session, number: int) -> int:

@@ -1,5 +1,6 @@
 """Queries of the history: page by page, in one of several orders, and counts."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -86,11 +87,14 @@ def page(
     limit: int = 50,
     sort: Sort = "newest",
 ) -> Page:
-    """Returns at most `limit` (1 .. MAX_PAGE) rows. Raises NotThereError for a wrong `after`."""
+    """Returns at most `limit` (1 .. MAX_PAGE) rows.
+
+    Raises NotThereError or UsageError for a wrong `after`.
+    """
     limit = min(max(1, limit), MAX_PAGE)
     rows = ordering.rows(session, _conditions(wanted or Filter()), sort, after, limit + 1)
     found = [of_row(row) for row in rows[:limit]]
-    following = found[-1].id if len(rows) > limit else None
+    following = ordering.cursor_of(found[-1], sort) if len(rows) > limit else None
     return Page(entries(session, found), following)
 
 
@@ -98,9 +102,9 @@ def neighbours(
     session: Session, check: Check, wanted: Filter, sort: Sort
 ) -> tuple[str | None, str | None]:
     """Returns the ids of the checks before and after this one in a list."""
-    conditions = _conditions(wanted)
-    before = ordering.rows(session, conditions, sort, check.id, 1, backwards=True)
-    after = ordering.rows(session, conditions, sort, check.id, 1)
+    conditions, cursor = _conditions(wanted), ordering.cursor_of(check, sort)
+    before = ordering.rows(session, conditions, sort, cursor, 1, backwards=True)
+    after = ordering.rows(session, conditions, sort, cursor, 1)
     return _first_id(before), _first_id(after)
 
 
@@ -112,13 +116,36 @@ def select_page(
     wanted: Filter, after: str | None, limit: int, sort: Sort = "newest"
 ) -> Select[CheckRow]:
     """Returns the query that a page begins with."""
-    return ordering.statement(_conditions(wanted), sort, after).limit(limit)
+    return next(ordering.statements(_conditions(wanted), sort, after)).limit(limit)
 
 
 def count_by_label(session: Session, wanted: Filter) -> dict[Label | None, int]:
     """Counts the rows of each label of the model that meet the other conditions."""
-    found = select(CheckRow.label, func.count()).where(*_conditions(replace(wanted, label=None)))
-    return {row[0]: row[1] for row in session.execute(found.group_by(CheckRow.label))}
+    found = select(CheckRow.label).where(*_conditions(replace(wanted, label=None)))
+    # Found first, then grouped: otherwise SQLite reads all rows in the order of the labels.
+    labels = (
+        found.cte("found").prefix_with("MATERIALIZED")
+        if found.whereclause is not None
+        else found.subquery()
+    )
+    counted = select(labels.c.label, func.count()).group_by(labels.c.label)
+    return {row[0]: row[1] for row in session.execute(counted)}
+
+
+def models(session: Session) -> list[str]:
+    """Returns the models that have judged something. Reads one row of the index for each."""
+    found: list[str] = []
+    after: str | None = ""
+    while (after := session.scalar(_NEXT_MODEL, {"after": after})) is not None:
+        found.append(after)
+    return found
+
+
+def folders(session: Session, latest: int = 1_000) -> list[str]:
+    """Returns the folders of the latest checks, those with the most of them first."""
+    paths = select(CheckRow.path).order_by(CheckRow.id.desc()).limit(latest)
+    found = Counter(filter(None, map(folder_of, session.scalars(paths))))
+    return [folder for folder, _ in found.most_common()]
 
 
 def count(session: Session, wanted: Filter | None = None) -> int:
@@ -183,6 +210,7 @@ def _first_sight(check: Check) -> Occurrence:
     )
 
 
+_NEXT_MODEL = select(func.min(CheckRow.model)).where(CheckRow.model > bindparam("after"))
 _THUMBNAILS = select(ThumbnailRow.sha256, func.substr(ThumbnailRow.webp, 1, webp.HEAD_BYTES)).where(
     ThumbnailRow.sha256.in_(bindparam("some", expanding=True))
 )
@@ -215,6 +243,16 @@ def _is_corrected(*, wanted: bool) -> ColumnElement[bool]:
     if wanted:
         return CheckRow.sha256.in_(corrected())
     return or_(CheckRow.sha256.is_(None), CheckRow.sha256.not_in(corrected()))
+
+
+def folder_of(path: str | None) -> str | None:
+    """Returns the folder of a path of any operating system."""
+    if not path:
+        return None
+    whole = path[: max(path.rfind("/"), path.rfind("\\")) + 1]
+    folder = whole.rstrip("/\\")
+    # The root of a disk needs its slash.
+    return whole if folder == "" or folder.endswith(":") else folder
 
 
 def in_folder(path: Any, folder: str) -> ColumnElement[bool]:

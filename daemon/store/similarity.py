@@ -4,7 +4,7 @@ A hash of 64 bits is split into four quarters. If two hashes differ in at most 7
 quarter differs in at most one bit. So a similar hash has one of 4 x 17 keys.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 BITS = 64
 QUARTER_BITS = 16
@@ -24,6 +24,24 @@ def is_telling(phash: int) -> bool:
 def distance(a: int, b: int) -> int:
     """Returns the Hamming distance, 0 .. 64."""
     return (a ^ b).bit_count()
+
+
+def groups(phashes: Sequence[int | None]) -> list[list[int]]:
+    """Returns the positions of the hashes, near-copies together, in the order of the first."""
+    firsts: list[tuple[int, list[int]]] = []
+    found: list[list[int]] = []
+    for position, phash in enumerate(phashes):
+        if phash is None or not is_telling(phash):
+            found.append([position])
+            continue
+        alike = (group for first, group in firsts if distance(first, phash) <= ALIKE)
+        group = next(alike, None)
+        if group is None:
+            group = []
+            firsts.append((phash, group))
+            found.append(group)
+        group.append(position)
+    return found
 
 
 def keys(phash: int) -> list[int]:

@@ -46,6 +46,8 @@ class CheckRow(Base):
         Index("checks_by_picture", "sha256", "id"),
         Index("checks_by_label", "label", "id"),
         Index("checks_by_source", "source", "id"),
+        Index("checks_by_certainty", "certainty", "id"),
+        Index("checks_by_model", "model", "id"),
     )
 
     id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
@@ -69,6 +71,8 @@ class CheckRow(Base):
     ms: Mapped[float]
     error: Mapped[str | None]
     code: Mapped[str | None]
+    certainty: Mapped[float | None]
+    """0 (an even chance) .. 0.5, to sort by. None where there is no verdict."""
 
 
 class OccurrenceRow(Base):
@@ -241,3 +245,13 @@ class ReviewRow(Base):
 
     sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
     skipped: Mapped[int] = mapped_column(NUMBER, index=True)
+
+
+class SavedFilterRow(Base):
+    """A filter of the history that the user has given a name."""
+
+    __tablename__ = "saved_filters"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    query: Mapped[str]
+    at: Mapped[int] = mapped_column(NUMBER)

@@ -338,6 +338,21 @@ def test_a_store_of_every_version_so_far_is_migrated_and_keeps_its_rows(path, ve
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+def test_checks_of_an_older_store_can_be_sorted_by_certainty(path):
+    with open_store(path, NOW, migrations=Migrations(OURS.folder, "0005")) as store:
+        insert = text(
+            "INSERT INTO checks (id, source, label, p_fake, model, prompt, ms)"
+            " VALUES (:id, 'cli', :label, :p, 'm', 'p', 1)"
+        )
+        found = [(1, "fake", 0.7), (2, "real", 0.01), (3, None, None), (4, "unsure", 0.5)]
+        with store.writing() as session:
+            for id_, label, p in found:
+                session.execute(insert, {"id": id_, "label": label, "p": p})
+    with open_store(path, NOW + DAY) as store, store.reading() as session:
+        shown = history.page(session, sort="surest").entries
+        assert [entry.check.p_fake for entry in shown] == [0.01, 0.7, 0.5, None]
+
+
 def test_an_older_store_is_backed_up_and_migrated(path, tmp_path):
     with open_store(path, NOW) as store:
         add(store, 5)

@@ -330,6 +330,7 @@ def _large_row(n, rng):
         "prompt": "mini-v1@8a2bc311",
         "sha256": rng.randbytes(32).hex(),
         "phash": rng.getrandbits(64),
+        "certainty": rng.random() / 2,
         "width": 1920,
         "height": 1080,
         "format": "JPEG",
@@ -339,12 +340,12 @@ def _large_row(n, rng):
     }
 
 
-def plan(store, wanted, after):
+def plan(store, wanted, after, sort="newest"):
     asked = []
     note = lambda *told: asked.append(told[2:4])  # noqa: E731
     event.listen(store.database.engine, "before_cursor_execute", note)
     with store.reading() as session:
-        session.execute(history.select_page(wanted, after, 51))
+        session.execute(history.select_page(wanted, after, 51, sort))
         event.remove(store.database.engine, "before_cursor_execute", note)
         query, values = asked[-1]
         rows = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
@@ -368,6 +369,14 @@ def test_a_page_is_read_with_an_index(large, wanted, index):
     assert "SCAN checks" not in found
     if wanted.corrected is None:
         assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("sort", ["surest", "unsure"])
+def test_a_page_in_the_order_of_certainty_is_read_with_its_index(large, sort):
+    after = f"{ids.to_text(ids.first_number(NOW))}~0.25"
+    found = plan(large, Filter(), after, sort)
+    assert "checks_by_certainty" in found
+    assert "TEMP B-TREE" not in found
 
 
 def test_paging_through_a_large_history_reads_each_row_once(large):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
 
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.ordering import Sort
@@ -14,6 +15,8 @@ FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "un
 SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "oldest": "Oldest first",
+    "surest": "Surest first",
+    "unsure": "Least sure first",
 }
 CORRECTED = {"yes": "You said what it is", "no": "You said nothing yet"}
 _LONGEST = 4_096
@@ -65,6 +68,11 @@ class HistoryQuery:
         """The filter and the order, for an address."""
         return self.values | ({} if self.sort == "newest" else {"sort": self.sort})
 
+    @property
+    def encoded(self) -> str:
+        """The same as the query of an address."""
+        return urlencode(self.address)
+
     def chips(self) -> list[Chip]:
         return [
             Chip(self._words(name), self.but(**{name: ""}))
@@ -75,6 +83,10 @@ class HistoryQuery:
     def but(self, **other: str) -> dict[str, str]:
         """Returns filter and order with other values; "" removes a condition."""
         return {k: v for k, v in (self.address | other).items() if v}
+
+    @property
+    def is_by_time(self) -> bool:
+        return self.sort in ("newest", "oldest")
 
     @property
     def is_special(self) -> bool:

@@ -1,28 +1,31 @@
 """The page of the history, newest first, and the user's labels for its pictures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl
 
 from flask import Response, get_template_attribute, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
 from antifake.core import Label
 from antifake.daemon.service import Answer
-from antifake.daemon.store import NotThereError
+from antifake.daemon.store import NotThereError, similarity
 from antifake.daemon.store.tables import Source
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import MAX_FILE_BYTES
 
 from . import body, wording
-from .filters import CORRECTED, HistoryQuery
+from .filters import CORRECTED, SORTS, HistoryQuery
 from .render import routes, show
 
 PAGE = 50
 LONGEST_NOTE = 2_000
+LONGEST_LIST = 40
+"""So many folders or models can be chosen from; those with the most pictures."""
 VIEW = "antifake_view"
 """The cookie that remembers grid or list."""
 YEAR_S = 31_536_000
@@ -31,10 +34,18 @@ SOURCE: Source = "page"
 
 
 @dataclass(frozen=True)
+class Group:
+    """A picture, and its near-copies that are on the same page, too."""
+
+    first: Answer
+    copies: list[Answer]
+
+
+@dataclass(frozen=True)
 class Day:
     name: str
     date: date
-    answers: list[Answer]
+    groups: list[Group]
 
 
 @routes.get("/")
@@ -43,25 +54,49 @@ def history() -> ResponseReturnValue:
     if "view" in request.args:
         return _remembered(request.args["view"], query)
     wanted = query.filter()
-    answers, older = service().page(wanted, query.after, PAGE)
-    newest = service().page(wanted, None, 1)[0] if query.after else answers[:1]
+    answers, older = service().page(wanted, query.after, PAGE, query.sort)
+    is_newest = query.sort == "newest" and not query.after
+    newest = answers[:1] if is_newest else service().page(wanted, None, 1)[0]
+    counts = _counts(service().count_by_label(wanted))
     return show(
         "history.html",
         query=query,
-        days=_days(answers, wording.local(service().clock()).date()),
+        days=_sections(answers, query, wording.local(service().clock()).date()),
         older=older,
-        n=service().count(wanted),
+        n=counts.get(wanted.label or "", 0),
+        counts=counts,
+        sorts=SORTS,
+        saved=service().saved_filters(),
         corrected_words=CORRECTED,
         max_bytes=MAX_FILE_BYTES,
         newest=newest[0].id if newest else "",
         is_grid=request.cookies.get(VIEW) != "list",
-        folders=[str(one.path) for one in service().config.watch.folders],
+        folders=_choices(service().known_folders(), query.values.get("folder")),
+        models=_choices(service().models(), query.values.get("model")),
     )
+
+
+@routes.post("/changes/filters/save")
+def save_filter() -> Response:
+    """Gives a filter, the query of an address, a name."""
+    name, given = body.value("name", str), dict(parse_qsl(body.value("query", str)))
+    query = HistoryQuery.of(given)
+    query.filter()
+    if not query.encoded:
+        raise Problem(400, "bad_request", "There is no filter to save.")
+    service().save_filter(name, query.encoded)
+    return jsonify(said=f"Saved: {wording.inert(name.strip())}.")
+
+
+@routes.post("/changes/filters/drop")
+def drop_filter() -> Response:
+    service().drop_filter(body.value("name", str))
+    return jsonify(said="The saved filter is deleted. No picture is.")
 
 
 def _remembered(view: str, query: HistoryQuery) -> ResponseReturnValue:
     """Keeps in the browser whether pictures are shown as a grid or as a list."""
-    answer = redirect(f"/?{urlencode(query.address)}" if query.address else "/", 303)
+    answer = redirect(f"/?{query.encoded}" if query.encoded else "/", 303)
     chosen = "list" if view == "list" else "grid"
     answer.set_cookie(VIEW, chosen, max_age=YEAR_S, httponly=True, samesite="Strict")
     return answer
@@ -108,9 +143,33 @@ def forget() -> Response:
     return jsonify(said=f"Forgotten: {wording.several(n, 'check')}.")
 
 
+def _counts(by_label: Mapping[Label | None, int]) -> dict[str, int]:
+    """Returns how many pictures each pill of the page stands for; "" is that for all."""
+    counts = {name or "failed": n for name, n in by_label.items()}
+    return counts | {"": sum(counts.values())}
+
+
+def _choices(known: list[str], chosen: str | None) -> dict[str, str]:
+    """Returns what can be chosen from a list, with the words for it."""
+    found = dict.fromkeys([*([chosen] if chosen else []), *known[:LONGEST_LIST]])
+    return {one: wording.short(wording.inert(one), 64) for one in found if wording.can_be_sent(one)}
+
+
+def _groups(answers: list[Answer]) -> list[Group]:
+    groups = similarity.groups([one.entry.check.phash for one in answers])
+    return [Group(answers[first], [answers[n] for n in rest]) for first, *rest in groups]
+
+
+def _sections(answers: list[Answer], query: HistoryQuery, today: date) -> list[Day]:
+    """Returns the pictures by day; where they are not in the order of time, all together."""
+    if query.is_by_time or not answers:
+        return _days(answers, today)
+    return [Day(SORTS[query.sort], today, _groups(answers))]
+
+
 def _days(answers: list[Answer], today: date) -> list[Day]:
     return [
-        Day(wording.day_name(day, today), day, list(some))
+        Day(wording.day_name(day, today), day, _groups(list(some)))
         for day, some in groupby(answers, lambda one: wording.local(one.entry.check.at).date())
     ]
 

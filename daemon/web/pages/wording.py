@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from antifake.daemon.service import Answer
 from antifake.daemon.service.access import SCOPES
-from antifake.daemon.store.checks import file_name
+from antifake.daemon.store.history import folder_of as folder_in
 from antifake.daemon.store.occurrences import Occurrence
 
 SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
@@ -80,7 +80,7 @@ def name_of(answer: Answer) -> str:
 
 def place_of(seen: Occurrence) -> str:
     """Returns the folder or the page where a picture was seen; empty if neither is known."""
-    return inert(_folder(seen.path) or seen.page)
+    return inert(folder_in(seen.path) or seen.page)
 
 
 def other_names(answer: Answer) -> list[str]:
@@ -91,16 +91,7 @@ def other_names(answer: Answer) -> list[str]:
 
 def folder_of(answer: Answer) -> str | None:
     """Returns the folder of a picture for an address, so not made inert."""
-    return _folder(answer.entry.check.path)
-
-
-def _folder(path: str | None) -> str | None:
-    if not path:
-        return None
-    whole = path[: len(path) - len(file_name(path))]
-    folder = whole.rstrip("/\\")
-    # The root of a disk needs its slash.
-    return whole if folder == "" or folder.endswith(":") else folder
+    return folder_in(answer.entry.check.path)
 
 
 def can_be_sent(text: str | None) -> bool:

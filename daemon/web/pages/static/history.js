@@ -18,6 +18,7 @@ const bulk = document.getElementById("bulk");
 const all = document.getElementById("pick-all");
 const rows = () => [...list.querySelectorAll(".row")];
 const boxOf = (row) => row.querySelector(".pick input");
+const shownRows = () => rows().filter((row) => !row.closest("details:not([open])"));
 const pickedRows = () => rows().filter((row) => boxOf(row).checked);
 const hasVerdict = (row) => row.querySelector(".verdict.real, .verdict.made") !== null;
 const hereRow = () => document.activeElement?.closest?.(".row");
@@ -40,6 +41,7 @@ all.addEventListener("change", () => pickAll(all.checked));
 document.getElementById("pick-none").addEventListener("click", () => pickAll(false));
 document.getElementById("forget-picked").addEventListener("click", forgetPicked);
 document.addEventListener("antifake:undo", undo);
+document.getElementById("sort").addEventListener("change", ({ target }) => target.form.submit());
 bulk.addEventListener("click", (event) => {
   const button = event.target.closest("[data-say]");
   if (button) sayOf(button.dataset.say);
@@ -54,7 +56,7 @@ count();
 
 /** Move to the next row (1) or the previous one (-1). */
 function go(step) {
-  const shown = rows();
+  const shown = shownRows();
   const at = shown.indexOf(hereRow());
   const next = at < 0 ? shown[0] : shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
   next?.querySelector("a.name").focus();
@@ -68,7 +70,7 @@ function toggle(row) {
 }
 
 function pickAll(isPicked) {
-  for (const row of rows()) boxOf(row).checked = isPicked;
+  for (const row of isPicked ? shownRows() : rows()) boxOf(row).checked = isPicked;
   count();
 }
 
@@ -77,7 +79,7 @@ function count() {
   bulk.hidden = n === 0;
   document.getElementById("picked").textContent = n ? `${n} selected` : "";
   for (const row of rows()) row.classList.toggle("picked", boxOf(row).checked);
-  all.checked = n > 0 && n === rows().length;
+  all.checked = n > 0 && n >= shownRows().length;
   all.indeterminate = n > 0 && !all.checked;
 }
 
@@ -102,7 +104,9 @@ function drop(ids) {
   const gone = new Set([...ids, ...alike(ids)]);
   for (const row of rows().filter((one) => gone.has(one.dataset.id))) {
     const day = row.closest(".day");
+    const group = row.closest(".near");
     row.remove();
+    if (group && !group.querySelector(".row")) group.remove();
     if (!day.querySelector(".row")) day.remove();
   }
   for (const given of document.querySelectorAll("#given-rows [data-id]")) {
@@ -134,6 +138,7 @@ async function renew() {
   list.replaceChildren(...now.childNodes);
   for (const row of rows()) boxOf(row).checked = picked.has(row.dataset.id);
   document.getElementById("how-many").textContent = howMany.textContent;
+  document.getElementById("pills").replaceChildren(...parsed.getElementById("pills").childNodes);
   all.closest("label").hidden = !rows().length;
   rows().find((row) => row.dataset.id === at)?.querySelector("a.name").focus();
   count();
