@@ -149,3 +149,5 @@ class ReviewQueue:
     items: tuple[ReviewItem, ...]
     done_today: int
     """How many pictures were labelled or skipped today, here or elsewhere."""
+    later: int = 0
+    """How many more are worth asking about, on another day."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from antifake.daemon.store.history import Entry
 
 from .results import ReviewItem, ReviewQueue
 
+Order = Literal["useful", "oldest", "unsure"]
 A_DAY = 10
 SKIPPED_FOR = timedelta(days=30)
 LOOKED_AT = 2_000
@@ -29,10 +31,10 @@ class Review:
     store: Store
     clock: Callable[[], datetime]
 
-    def today(self) -> ReviewQueue:
+    def today(self, order: Order = "useful") -> ReviewQueue:
         """Returns the pictures to ask about today, at most ten."""
         with self.store.reading() as session:
-            return queue(session, self.clock())
+            return queue(session, self.clock(), order)
 
     def skip(self, names: Collection[str]) -> None:
         """Asks about the pictures of these checks no more for 30 days. Raises NotThereError."""
@@ -41,8 +43,10 @@ class Review:
             reviews.skip(session, [one for one in found if one], self.clock())
 
 
-def queue(session: Session, now: datetime) -> ReviewQueue:
+def queue(session: Session, now: datetime, order: Order = "useful") -> ReviewQueue:
     """Returns today's pictures; a day begins at midnight of the local time.
+
+    Which ones they are does not depend on the order.
 
     What was labelled or skipped today counts, so that answering ten does not bring ten others.
     """
@@ -56,20 +60,30 @@ def queue(session: Session, now: datetime) -> ReviewQueue:
         for entry in entries
         if entry.check.sha256 is not None and entry.check.sha256 in reasons
     }
-    chosen = _chosen(reasons, open_)[: max(0, A_DAY - done)]
-    shown = sorted(chosen, key=lambda one: list(SHARES).index(reasons[one][0]))
-    items = [ReviewItem(open_[sha256], reasons[sha256][1]) for sha256 in shown]
-    return ReviewQueue(tuple(items), done)
+    ranked = _chosen(reasons, open_)
+    chosen = ranked[: max(0, A_DAY - done)]
+    if order == "useful":
+        chosen.sort(key=lambda one: list(SHARES).index(reasons[one][0]))
+    elif order == "oldest":
+        chosen.sort(key=lambda one: open_[one].check.id)
+    else:
+        chosen.sort(key=lambda one: _certainty(open_[one]))
+    items = [ReviewItem(open_[sha256], reasons[sha256][1]) for sha256 in chosen]
+    return ReviewQueue(tuple(items), done, len(ranked) - len(chosen))
 
 
 def _chosen(reasons: dict[str, tuple[str, str]], entries: dict[str, Entry]) -> list[str]:
     """Returns which to ask about, the most useful first and near-copies once."""
     ranked = {kind: [one for one in entries if reasons[one][0] == kind] for kind in SHARES}
-    ranked["unsure"].sort(key=lambda one: abs((entries[one].check.p_fake or 0.5) - 0.5))
+    ranked["unsure"].sort(key=lambda one: _certainty(entries[one]))
     in_order = [one for kind, share in SHARES.items() for one in ranked[kind][:share]]
     in_order += [one for kind, share in SHARES.items() for one in ranked[kind][share:]]
     groups = similarity.groups([entries[one].check.phash for one in in_order])
     return [in_order[group[0]] for group in groups]
+
+
+def _certainty(entry: Entry) -> float:
+    return checks.certainty(entry.check.p_fake) or 0.0
 
 
 def _reasons(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:

@@ -37,12 +37,16 @@ def labelled(session: Session, limit: int) -> list[Check]:
 
 
 def done_since(session: Session, since: datetime) -> int:
-    """Returns how many pictures were labelled or skipped since then, in the review or elsewhere."""
+    """Returns how many pictures were labelled or skipped since then, in the review or elsewhere.
+
+    A label that was taken back does not count.
+    """
     labelled_ = select(CorrectionRow.sha256).where(
         CorrectionRow.at >= to_ms(since),
         CorrectionRow.label.is_not(None),
         CorrectionRow.undoes.is_(None),
         CorrectionRow.source != "import",
+        CorrectionRow.sha256.in_(corrected()),
     )
     skipped = select(ReviewRow.sha256).where(ReviewRow.skipped >= to_ms(since))
     both = labelled_.union(skipped).subquery()

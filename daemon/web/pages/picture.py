@@ -2,14 +2,21 @@
 
 from flask import Response, jsonify, request, url_for
 
-from antifake.daemon.learning.review import SKIPPED_FOR
+from antifake.daemon.learning.review import SKIPPED_FOR, Order
 from antifake.daemon.service import Answer
 from antifake.daemon.web.context import service
+from antifake.daemon.web.errors import Problem
 
 from . import body, wording
 from .filters import HistoryQuery
 from .render import piece, routes, show
 from .viewer import report, view_of
+
+ORDERS: dict[Order, str] = {
+    "useful": "Most useful first",
+    "oldest": "Oldest first",
+    "unsure": "Least sure first",
+}
 
 
 @routes.get("/picture/<name>")
@@ -36,11 +43,24 @@ def picture_piece(name: str) -> Response:
 @routes.get("/review")
 def review() -> Response:
     """Shows the first of today's pictures, or the one that the user comes back to."""
-    queue, at = service().learning.review.today(), request.args.get("at")
+    order = request.args.get("order", "useful")
+    if order not in ORDERS:
+        raise Problem(400, "bad_request", f"order can be {', '.join(ORDERS)}, not {order[:40]}.")
+    queue, at = service().learning.review.today(order), request.args.get("at")
     items = {Answer(item.entry).id: item for item in queue.items}
     one = service().get(at) if at else next((Answer(one.entry) for one in queue.items), None)
     why = items[one.id].why if one and one.id in items else None
-    return show("review.html", one=one, why=why, done=queue.done_today, left=len(items))
+    return show(
+        "review.html",
+        one=one,
+        why=why,
+        view=view_of(one) if one else None,
+        done=queue.done_today,
+        left=len(items.keys() | ({one.id} if one else set())),
+        later=queue.later,
+        order=order,
+        orders=ORDERS,
+    )
 
 
 @routes.post("/changes/skip")

@@ -11,7 +11,7 @@ const MOST = 50;
 export const mark = (ids, label, note = "") =>
   act("/changes/label", { ids, label, note }, () => remember([...load(), ids]));
 
-/** Undo the last change of this tab. */
+/** Undo the last change of this tab. Returns what was undone, and what is said of it. */
 export async function undo() {
   const acts = load();
   const ids = acts.pop();
@@ -19,7 +19,8 @@ export async function undo() {
     say("There is nothing to undo.");
     return null;
   }
-  return (await act("/changes/undo", { ids }, () => remember(acts), false)) ? ids : null;
+  const said = await act("/changes/undo", { ids }, () => remember(acts), false);
+  return said ? { ids, said } : null;
 }
 
 export async function forget(ids) {
@@ -48,14 +49,14 @@ export function alike(ids) {
 }
 
 /** Keep a sentence that the next page shows, with an Undo if that can be. */
-export function leaveWord(sentence, canUndo = true) {
-  sessionStorage.setItem(`${KEPT}.said`, JSON.stringify({ sentence, canUndo }));
+export function leaveWord(sentence, picture, canUndo = true) {
+  sessionStorage.setItem(`${KEPT}.said`, JSON.stringify({ sentence, picture, canUndo }));
 }
 
 export function showLeftWord(undoing) {
   const left = JSON.parse(sessionStorage.getItem(`${KEPT}.said`) || "null");
   sessionStorage.removeItem(`${KEPT}.said`);
-  if (left) say(left.sentence, { undo: left.canUndo ? undoing : undefined });
+  if (left) say(left.sentence, { undo: left.canUndo ? undoing : undefined, picture: left.picture });
 }
 
 async function act(address, body, done, canUndo = true) {
@@ -63,7 +64,8 @@ async function act(address, body, done, canUndo = true) {
     const { verdicts, said } = await change(address, body);
     done();
     show(verdicts);
-    say(said, { undo: canUndo ? () => document.dispatchEvent(new Event("antifake:undo")) : undefined });
+    const undoing = canUndo ? () => document.dispatchEvent(new Event("antifake:undo")) : undefined;
+    say(said, { undo: undoing, picture: body.ids.length === 1 ? body.ids[0] : undefined });
     await refreshVerdicts(alike(body.ids).filter((id) => !(id in verdicts)));
     return said;
   } catch (error) {

@@ -4,8 +4,10 @@ import { change } from "./asking.js";
 import { listen } from "./keys.js";
 import { leaveWord, mark, showLeftWord, undo } from "./marking.js";
 import { say } from "./toast.js";
+import * as zoom from "./zoom.js";
 
-const NEXT = "/review";
+const order = document.getElementById("order");
+const inOrder = order && order.value !== "useful" ? { order: order.value } : {};
 const article = document.querySelector("article.review");
 let isBusy = false;
 
@@ -24,12 +26,14 @@ listen({
   s: skip,
   o: () => document.getElementById("open")?.click(),
   z: back,
+  ...zoom.start(),
 });
+order?.addEventListener("change", () => order.form.submit());
 
 function sayIt(label) {
   return once(async (id) => {
     const said = await mark([id], label);
-    if (said) leaveWord(said);
+    if (said) leaveWord(said, id);
     return said;
   });
 }
@@ -42,7 +46,7 @@ function confirmIt() {
 function skip() {
   return once(async (id) => {
     try {
-      leaveWord((await change("/changes/skip", { ids: [id] })).said, false);
+      leaveWord((await change("/changes/skip", { ids: [id] })).said, id, false);
       return true;
     } catch (error) {
       return say(error.message, { isError: true });
@@ -54,12 +58,20 @@ function skip() {
 async function once(act) {
   if (!article || isBusy) return;
   isBusy = true;
-  if (await act(article.dataset.id)) location.assign(NEXT);
+  if (await act(article.dataset.id)) location.assign(next());
   isBusy = false;
 }
 
 /** Undo, and show that picture again. */
 async function back() {
-  const ids = await undo();
-  if (ids) location.assign(`${NEXT}?${new URLSearchParams({ at: ids[0] })}`);
+  const undone = await undo();
+  if (!undone) return;
+  const [at] = undone.ids;
+  leaveWord(undone.said, undone.ids.length === 1 ? at : undefined, false);
+  location.assign(next({ at }));
+}
+
+function next(about = {}) {
+  const query = new URLSearchParams({ ...inOrder, ...about });
+  return query.size ? `/review?${query}` : "/review";
 }

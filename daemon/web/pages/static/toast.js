@@ -2,13 +2,23 @@
 
 const place = document.getElementById("toast");
 
-/** @param {string} sentence  @param {{undo?: () => void, isError?: boolean}} more */
-export function say(sentence, { undo, isError = false } = {}) {
+/** @param {string} sentence  @param {{undo?: () => void, isError?: boolean, picture?: string}} more
+ *  `picture` is the id of the check that it is about. */
+export function say(sentence, { undo, isError = false, picture } = {}) {
   const words = document.createElement("span");
   words.textContent = sentence;
   const buttons = [undo && button("Undo", undo), button("×", () => {}, "Close this message")];
   place.classList.toggle("bad", isError);
-  place.replaceChildren(words, ...buttons.filter(Boolean));
+  place.replaceChildren(...[picture && thumb(picture), words, ...buttons].filter(Boolean));
+}
+
+function thumb(id) {
+  const made = document.createElement("img");
+  made.className = "of";
+  made.alt = "";
+  made.addEventListener("error", () => made.remove()); // none is kept
+  made.src = `/thumb/${encodeURIComponent(id)}`;
+  return made;
 }
 
 function button(name, act, label) {
