@@ -309,12 +309,12 @@ def serve(limits: _Limits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a codec that prints must not write into the answers
-    _limit_memory(limits.memory_bytes)
+    limit_memory(limits.memory_bytes)
     send(answers, b"R")
     with suppress(EOFError, BrokenPipeError):
         while True:
             kind, payload = receive(sys.stdin.buffer, sys.maxsize)
-            _limit_time(limits.timeout_s)
+            limit_time(limits.timeout_s)
             _answer(answers, kind, payload, limits)
 
 
@@ -336,7 +336,7 @@ def _send_json(pipe: IO[bytes], kind: bytes, **said: str | int) -> None:
     send(pipe, kind, json.dumps(said).encode())
 
 
-def _limit_memory(n_bytes: int) -> None:
+def limit_memory(n_bytes: int) -> None:
     """Limits the address space of this process, and disables core files, which hold pictures."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - Windows has none; there the deadline is all
@@ -345,7 +345,7 @@ def _limit_memory(n_bytes: int) -> None:
         _lower(resource.RLIMIT_AS, n_bytes)
 
 
-def _limit_time(timeout_s: float) -> None:
+def limit_time(timeout_s: float) -> None:
     """Limits the CPU time of this picture, in case the parent is dead and cannot kill us.
 
     CPU time is the sum over all threads; AVIF and HEIC use several.

@@ -86,6 +86,17 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     return _resized(_read(data, _kind(data), size)[0], size)
 
 
+def whole(data: bytes, longest: int) -> Image.Image:
+    """Returns the whole first frame in upright RGB, its longer side at most `longest`.
+
+    Raises UnreadableImageError.
+    """
+    _check_bytes(len(data), MAX_BYTES)
+    image = _read(data, _kind(data), longest)[0]
+    image.thumbnail((longest, longest))
+    return image.convert("RGB")
+
+
 def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Returns the bytes of a regular file of at most max_bytes. Raises UnreadableImageError."""
     try:

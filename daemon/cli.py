@@ -16,7 +16,7 @@ from antifake.trainer import commands as trainer
 from .commands import COMMANDS
 
 SECTIONS = {
-    "Every day": ("check", "scan", "watch", "open", "history", "label", "tray"),
+    "Every day": ("check", "scan", "watch", "open", "history", "label", "report", "tray"),
     "Learning from you": ("learning", "retrain"),
     "Setting up": (
         "daemon",

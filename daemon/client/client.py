@@ -111,11 +111,21 @@ class Client:
 
     def thumbnail(self, name: str) -> bytes | None:
         """Returns a small picture as WebP, None if none is kept."""
-        path = f"/checks/{quote(name, safe='')}/thumbnail"
+        try:
+            return self._bytes(f"/checks/{quote(name, safe='')}/thumbnail")
+        except DaemonError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def report(self, name: str, kind: str, *, with_name: bool = True) -> bytes:
+        """Returns a report on a check; `kind` is "html" or "pdf"."""
+        query = urlencode({"format": kind, "name": str(with_name).lower()})
+        return self._bytes(f"/checks/{quote(name, safe='')}/report?{query}")
+
+    def _bytes(self, path: str) -> bytes:
         with self.transport.send("GET", path, None, {}, self.timeout_s) as answer:
             data = answer.read()
-            if answer.status == 404:
-                return None
             if answer.status >= 400:
                 read_answer(answer.status, data)
             return data

@@ -13,6 +13,7 @@ from .label import label
 from .learning import learning, retrain
 from .logs import logs
 from .pair import pair
+from .report import report
 from .watch import watch
 
 COMMANDS = (
@@ -24,6 +25,7 @@ COMMANDS = (
     watch,
     history,
     label,
+    report,
     retrain,
     learning,
     pair,

@@ -182,14 +182,14 @@ def _echo_occurrences(check: "Check") -> None:
 def export(file: str, form: str | None, **wanted: Any) -> None:
     """Write the history into a new FILE, or to standard output."""
     query = query_of(wanted)
-    with connected() as client, _new_file(file) as out:
+    with connected() as client, new_file(file) as out:
         client.export(out, form or _form_of(file), query)
     if file != "-":
         say(f"The history is in {file}.")
 
 
 @contextmanager
-def _new_file(name: str) -> Iterator[IO[bytes]]:
+def new_file(name: str) -> Iterator[IO[bytes]]:
     """Opens a new file that only this user can read. A file that fails halfway is removed."""
     if name == "-":
         yield sys.stdout.buffer

@@ -10,7 +10,7 @@ from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
 from . import errors, guards, openapi, pages
-from .api import checks, events, history, learning, pairing, settings, status, watches
+from .api import checks, events, history, learning, pairing, reports, settings, status, watches
 from .context import NAME, About, Context
 
 __all__ = ["About", "create_app"]
@@ -18,6 +18,7 @@ __all__ = ["About", "create_app"]
 _BLUEPRINTS = (
     status.routes,
     checks.routes,
+    reports.routes,
     history.routes,
     watches.routes,
     learning.routes,

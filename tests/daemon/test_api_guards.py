@@ -333,6 +333,7 @@ NEEDS = [
     ("GET", "/checks", {"read"}),
     ("GET", "/checks/x", {"check", "read"}),
     ("GET", "/checks/x/thumbnail", {"read"}),
+    ("GET", "/checks/x/report", set()),
     ("PUT", "/checks/x/label", {"correct"}),
     ("DELETE", "/checks/x/label", {"correct"}),
     ("POST", "/labels:batch", {"correct"}),

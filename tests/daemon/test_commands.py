@@ -142,7 +142,7 @@ def test_help_lists_everyday_commands_apart_from_those_for_developers():
     shown = run("--help").stdout
     everyday, rest = shown.split("Every day:\n")[1].split("\n\n", 1)
     names = [line.split()[0] for line in everyday.splitlines()]
-    assert names == ["check", "scan", "watch", "open", "history", "label", "tray"]
+    assert names == ["check", "scan", "watch", "open", "history", "label", "report", "tray"]
     developers = rest.split("For developers: models, training, measuring:\n")[1]
     assert [line.split()[0] for line in developers.splitlines()][:3] == ["model", "prompt", "train"]
     assert "Others:" not in shown, "a new command belongs to a section of the help"
@@ -890,3 +890,48 @@ def test_the_real_daemon_gives_the_same_row_as_this_process(picture):
         else:
             assert there[name] == here[name]
     assert (kept["source"], kept["path"]) == ("cli", str(picture))
+
+
+# --- Report -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["asked", "at_rest"], indirect=True)
+@pytest.mark.usefixtures("way")
+def test_a_report_is_written_as_the_suffix_says_and_nothing_is_overwritten(ids, tmp_path):
+    run("report", ids[1], "-o", tmp_path / "a.pdf")
+    run("report", ids[1], "-o", tmp_path / "a.html", "--no-name")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
+    shown = (tmp_path / "a.html").read_text()
+    assert "AI-made" in shown
+    assert "anna" not in shown
+    assert "Bär" not in shown
+    assert (tmp_path / "a.html").stat().st_mode & 0o077 == 0
+    done = run("report", ids[1], "-o", tmp_path / "a.pdf", code=2)
+    assert "nothing was overwritten" in done.stderr
+    assert "Bär[b].png" in run("report", ids[1], "-o", "-").stdout
+
+
+@pytest.mark.usefixtures("where")
+def test_a_report_of_nothing_or_of_another_kind_is_refused(tmp_path):
+    assert "not .docx" in run("report", "x", "-o", "a.docx", code=2).stderr
+    assert "There is no check" in run("report", "0000000000000", code=1).stderr
+    picture = tmp_path / "a.png"
+    picture.write_bytes(png(1))
+    assert "antifake daemon start" in run("report", picture, code=2).stderr
+    assert not list(Path.cwd().glob("antifake-report-*"))
+
+
+@pytest.mark.usefixtures("tiny_home")
+def test_a_file_is_checked_by_the_daemon_and_then_reported(tmp_path):
+    where = places()
+    where.make()
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(png(1))
+    with instance.single_instance(where), app.started(where, lambda: None):
+        run("report", picture, "-o", tmp_path / "cat.html")
+        found = run_json("history")
+    assert [one["name"] for one in found] == ["cat.png"]
+    shown = (tmp_path / "cat.html").read_text()
+    assert "cat.png" in shown
+    assert found[0]["sha256"] in shown
+    assert "checked by a command" in shown

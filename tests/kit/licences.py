@@ -14,6 +14,9 @@ SPDX = {
     "Apache": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "BSD": "BSD-3-Clause",
+    "BSD license (see license.txt for details), Copyright (c) 2000-2025, ReportLab Inc.": (
+        "BSD-3-Clause"
+    ),
     "3-Clause BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
     "ISC License (ISCL)": "ISC",

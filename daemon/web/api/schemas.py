@@ -96,6 +96,13 @@ class Waiting(Schema):
     wait = Float(load_default=0.0, validate=Range(0, WAIT_S))
 
 
+class ReportWanted(Schema):
+    format = String(validate=OneOf(["html", "pdf"]), load_default="html")
+    name = Boolean(
+        load_default=True, metadata={"description": "Whether it tells the names of the file"}
+    )
+
+
 class Wanted(Schema):
     """The filter of the history. All its conditions must hold."""
 

@@ -1,9 +1,13 @@
 """The page of one picture, and the review of today's pictures, one after another."""
 
+from typing import cast
+
 from flask import Response, jsonify, request, url_for
 
 from antifake.daemon.learning.review import SKIPPED_FOR, Order
+from antifake.daemon.report import Format
 from antifake.daemon.service import Answer
+from antifake.daemon.web.api.reports import as_file
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
 
@@ -33,6 +37,15 @@ def picture(name: str) -> Response:
         before=before,
         after=after,
     )
+
+
+@routes.get("/picture/<name>/report")
+def picture_report(name: str) -> Response:
+    """Sends a report as a file. The form of the page says which, and whether it tells the name."""
+    kind = request.args.get("format")
+    if kind not in ("html", "pdf"):
+        raise Problem(400, "bad_request", "A report is html or pdf.")
+    return as_file(name, cast(Format, kind), with_name="named" in request.args)
 
 
 @routes.get("/pieces/picture/<name>")
