@@ -8,7 +8,9 @@ Parent and child exchange frames (see core.framing). The child is not trusted.
     parent   P path | B bytes
     child    R once when ready; then, for each picture,
              H {"sha256", "n_bytes"}, followed by
-             E {"sentence", "code"}, or I {"width", "height", "format"} and C crop
+             E {"sentence", "code"}, or
+             I {"width", "height", "format", "parts": [[left, top, width, height, frame]]} and
+             C with a crop, uint8 [size, size, 3], for each of the parts
 """
 
 import hashlib
@@ -27,7 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Self, TypeVar, cast
+from typing import IO, Any, Literal, Self, TypeVar, cast
 
 import numpy as np
 
@@ -35,15 +37,19 @@ from . import images
 from .errors import AntifakeError, UnreadableImageError
 from .framing import Deadline, receive, send
 from .images import Picture
+from .parts import MAX_PARTS, Part
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
+
+View = Literal["middle", "whole", "kept"]
+"""What is cut out of a picture: its middle square, squares from all over it, or nothing, as the
+file is a crop that was kept."""
 
 MEMORY_BYTES = 1_500_000_000
 START_S = 60.0
 _MAX_JSON = 65_536
-
-
 _MOST_JOBS = 16
+_READERS = {"middle": images.decode, "whole": images.decode_whole, "kept": images.kept_crop}
 
 
 def usable_cores() -> int:
@@ -82,11 +88,10 @@ class Decoder:
         timeout_s: float = 10.0,
         memory_bytes: int = MEMORY_BYTES,
         *,
-        kept_crops: bool = False,
+        view: View = "middle",
     ) -> None:
-        """`kept_crops`: the files are crops of this size, which are taken as they are."""
         self._jobs = jobs
-        self._limits = _Limits(size, timeout_s, memory_bytes, kept_crops)
+        self._limits = _Limits(size, timeout_s, memory_bytes, view)
         self._idle: SimpleQueue[_Child | None] = SimpleQueue()
         self._children: set[_Child] = set()
         self._lock = threading.Lock()
@@ -202,7 +207,7 @@ class _Limits:
     size: int
     timeout_s: float
     memory_bytes: int
-    kept_crops: bool
+    view: View
 
 
 class _Child:
@@ -279,10 +284,12 @@ class _Child:
             kind, said = self._receive_json()
         if kind == b"E":
             return None, UnreadableImageError(str(said["sentence"]), str(said["code"]))
-        shape = self._limits.size, self._limits.size, 3
-        _, crop = receive(self._answers, math.prod(shape))
-        pixels = np.frombuffer(crop, np.uint8).reshape(shape).copy()  # torch needs a writable array
-        return Picture(pixels, int(said["width"]), int(said["height"]), str(said["format"])), None
+        parts = tuple(Part.from_list(one) for one in said["parts"][:MAX_PARTS])
+        shape = len(parts), self._limits.size, self._limits.size, 3
+        _, crops = receive(self._answers, math.prod(shape))
+        pixels = np.frombuffer(crops, np.uint8).reshape(shape).copy()  # torch needs it writable
+        width, height, kind_of_file = int(said["width"]), int(said["height"]), str(said["format"])
+        return Picture(pixels, parts, width, height, kind_of_file), None
 
     def _receive_json(self) -> tuple[bytes, dict[str, Any]]:
         kind, payload = receive(self._answers, _MAX_JSON)
@@ -323,16 +330,22 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) ->
         data = payload if kind == b"B" else images.read_file(Path(os.fsdecode(payload)))
         # Sent before decoding, so that a file that kills this process is known by its hash.
         _send_json(answers, b"H", sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
-        read = images.kept_crop if limits.kept_crops else images.decode
-        picture = read(data, limits.size)
+        picture = _READERS[limits.view](data, limits.size)
     except UnreadableImageError as error:
         _send_json(answers, b"E", sentence=str(error), code=error.code)
         return
-    _send_json(answers, b"I", width=picture.width, height=picture.height, format=picture.format)
-    send(answers, b"C", picture.crop.tobytes())
+    _send_json(
+        answers,
+        b"I",
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        parts=[part.to_list() for part in picture.parts],
+    )
+    send(answers, b"C", picture.crops.tobytes())
 
 
-def _send_json(pipe: IO[bytes], kind: bytes, **said: str | int) -> None:
+def _send_json(pipe: IO[bytes], kind: bytes, **said: object) -> None:
     send(pipe, kind, json.dumps(said).encode())
 
 

@@ -7,17 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .batching import judge_pictures
 from .bundle import Bundle
 from .catalog import Home
 from .cuda_graphs import CudaGraphRunner, Forward, are_wanted, cuda_graph_capture, probe_cuda
 from .dtype_benchmark import DtypeBenchmark
 from .errors import NoScoreError
-from .images import decode, read_file
+from .images import decode_whole, read_file
 from .instructblip import InstructBlip, load
 from .precision import Precision, use_physical_cores
 from .prompt import SoftPrompt, load_prompt
 from .promptbook import Promptbook
-from .verdict import Verdict
+from .verdict import Bands, Verdict
 
 
 class Detector:
@@ -38,6 +39,10 @@ class Detector:
         self._forward: Forward = self._margins_of
         if self._is_on_cuda and are_wanted():
             self._forward = CudaGraphRunner(self._margins_of, cuda_graph_capture(), probe_cuda)
+
+    @property
+    def bands(self) -> Bands:
+        return self.prompt.about.bands
 
     def pixels(self, crops: Sequence[np.ndarray]) -> Tensor:
         """uint8 crops [S, S, 3] -> normalized pixels, float32 [B, 3, S, S], on the device."""
@@ -68,7 +73,7 @@ class Detector:
 
         Raises NoScoreError if any score is not a finite number.
         """
-        bands, manifest = self.prompt.about.bands, self.model.manifest
+        bands, manifest = self.bands, self.model.manifest
         scores = self.p_fake(self.margins(crops))
         if not torch.isfinite(scores).all():
             raise NoScoreError
@@ -79,7 +84,11 @@ class Detector:
 
     def judge_file(self, path: Path) -> Verdict:
         """Judges one trusted picture, decoding it in this process. Raises UnreadableImageError."""
-        return self.judge([decode(read_file(path), self.model.image_size).crop])[0]
+        picture = decode_whole(read_file(path), self.model.image_size)
+        (found,) = judge_pictures(self.judge, self.bands, [picture.crops])
+        if isinstance(found, NoScoreError):
+            raise found
+        return found
 
 
 def load_detector(

@@ -1,4 +1,4 @@
-"""Decodes a picture file into an upright RGB crop that can be judged.
+"""Decodes a picture file into upright RGB squares that can be judged.
 
 Whatever is wrong with a file raises UnreadableImageError with a sentence for the user: wrong
 format, too large, damaged, or unsuitable (tiny, one colour, pure noise), as a verdict on such a
@@ -10,6 +10,7 @@ it in a child process.
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
@@ -20,9 +21,13 @@ import numpy as np
 from PIL import Image, ImageFile, ImageStat
 
 from .errors import UnreadableImageError
+from .frames import ANIMATED, later_frames
+from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Box, Part
+from .squares import resized_to, squares
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Grey = np.ndarray[Any, np.dtype[np.float32]]
+_Square = tuple[Box, Image.Image]
 
 ACCEPTED = "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC"
 MAX_BYTES = 100_000_000
@@ -34,30 +39,66 @@ MIN_SIDE = 64
 
 @dataclass(frozen=True)
 class Picture:
-    """The part of a picture that is judged, and facts about the whole file."""
+    """The parts of a picture that are judged, and facts about the whole file."""
 
-    crop: Pixels
-    """The centre square, RGB, uint8 [size, size, 3]."""
+    crops: Pixels
+    """RGB, uint8 [n, size, size, 3]: one square for each of `parts`."""
+    parts: tuple[Part, ...]
+    """Where they are. The first is the middle of the picture, unless that is blank."""
     width: int
-    """Of the upright picture in the file, not of the crop."""
+    """Of the upright picture in the file, not of the crops."""
     height: int
     format: str
     """The real format, such as "JPEG", whatever the file name says."""
 
+    @property
+    def crop(self) -> Pixels:
+        """The first square, uint8 [size, size, 3]."""
+        first: Pixels = self.crops[0]
+        return first
+
 
 def decode(data: bytes, size: int = 224) -> Picture:
-    """Decodes the first frame and crops it to size x size. Raises UnreadableImageError."""
+    """Decodes the middle square of the first frame, size x size. Raises UnreadableImageError."""
+    return _decode(data, size, most=1)
+
+
+def decode_whole(data: bytes, size: int = 224) -> Picture:
+    """Decodes squares of size x size from all over a picture. Raises UnreadableImageError."""
+    return _decode(data, size, most=MAX_PARTS_OF_FIRST_FRAME)
+
+
+def _decode(data: bytes, size: int, most: int) -> Picture:
     _check_bytes(len(data), MAX_BYTES)
     kind = _kind(data)
     try:
         image, (width, height) = _read(data, kind, size)
-        square = _centre_square(image, size)
+        found = _with_content(image, list(squares(image, size, most)))
     except MemoryError as error:
         raise UnreadableImageError(
             "This picture needs more memory than one picture may take.", "memory"
         ) from error
-    _check_content(image, square)
-    return Picture(np.array(square), width, height, kind)
+    judged = [(Part(box), square) for box, square in found]
+    if most > 1 and kind in ANIMATED:
+        judged += _of_later_frames(data, kind, size)
+    crops = np.stack([np.asarray(square) for _, square in judged])
+    return Picture(crops, tuple(part for part, _ in judged), width, height, kind)
+
+
+def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Image.Image]]:
+    """Returns squares of an animation's middle and last frame, as far as they can be decoded."""
+    judged: list[tuple[Part, Image.Image]] = []
+    # What is wrong with a later frame is no reason to refuse the first.
+    with suppress(Exception):
+        animation = _open(data, kind)
+        for number in later_frames(animation, data):
+            _check_sides(animation, kind)
+            animation.load()
+            image, turn = _to_rgb(animation), _turn(animation)
+            upright = image if turn is None else image.transpose(turn)
+            found = squares(upright, size, MAX_PARTS_OF_LATER_FRAME)
+            judged += [(Part(box, number), one) for box, one in found if not _is_blank(one)]
+    return judged
 
 
 def kept_crop(data: bytes, size: int) -> Picture:
@@ -74,7 +115,7 @@ def kept_crop(data: bytes, size: int) -> Picture:
         raise UnreadableImageError("This kept crop is damaged.", "unreadable") from error
     if pixels is None:
         raise UnreadableImageError(f"This is not a crop of {size} x {size} pixels.", "not_a_crop")
-    return Picture(pixels, size, size, kind)
+    return Picture(pixels[np.newaxis], (WHOLE,), size, size, kind)
 
 
 def resized(data: bytes, size: int = 224) -> Image.Image:
@@ -83,7 +124,7 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     Training takes other crops of it than the centre. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    return _resized(_read(data, _kind(data), size)[0], size)
+    return resized_to(_read(data, _kind(data), size)[0], size)
 
 
 def whole(data: bytes, longest: int) -> Image.Image:
@@ -148,7 +189,7 @@ def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int,
     _check_pixels(image, MAX_PIXELS)
     image.load()
     width, height = full or image.size
-    turn = _TURNS.get(_orientation(image))
+    turn = _turn(image)
     rgb = _to_rgb(image)
     del image  # frees up to 256 MB
     if turn is None:
@@ -308,8 +349,8 @@ _TURNS = {
 _SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
 
 
-def _orientation(image: Image.Image) -> int:
-    """Returns the EXIF orientation, 1 .. 8; 1 is upright.
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Returns what turns a picture upright by its EXIF orientation; None if it is.
 
     ImageOps.exif_transpose would also rewrite the EXIF block, which fails if it is broken
     elsewhere.
@@ -317,8 +358,8 @@ def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(0x0112)
     except Exception:  # noqa: BLE001 - as in decode(); the picture itself is good
-        return 1
-    return value if isinstance(value, int) else 1
+        return None
+    return _TURNS.get(value) if isinstance(value, int) else None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -346,59 +387,34 @@ def _to_8_bits(values: Grey) -> Pixels:
     return values.astype(np.uint8)
 
 
-def _centre_square(image: Image.Image, size: int) -> Image.Image:
-    image = _resized(image, size)
-    width, height = image.size
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    return image.crop((left, top, left + size, top + size))
-
-
-def _resized(image: Image.Image, size: int) -> Image.Image:
-    """Resizes the shorter side to `size`, bicubic, as the paper's evaluation does.
-
-    Its rounding is kept to the pixel; resize(box=...) would be faster but differ.
-    """
-    image = _without_far_ends(image)
-    width, height = image.size
-    if width < height:
-        width, height = size, int(size * height / width)
-    else:
-        width, height = int(size * width / height), size
-    return image.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def _without_far_ends(image: Image.Image) -> Image.Image:
-    """Crops a very long picture to its middle: 64 x 900,000 must not become 224 x 3,150,000."""
-    width, height = image.size
-    short = min(image.size)
-    if max(image.size) <= 8 * short:
-        return image
-    across, down = min(width, 2 * short), min(height, 2 * short)
-    left, top = (width - across) // 2, (height - down) // 2
-    return image.crop((left, top, left + across, top + down))
-
-
 # --- Content ---------------------------------------------------------------------------------
 
 
-def _check_content(image: Image.Image, square: Image.Image) -> None:
-    if max(ImageStat.Stat(square).stddev) < 1:
+def _with_content(image: Image.Image, found: list[_Square]) -> list[_Square]:
+    """Returns the squares that are not blank. Raises UnreadableImageError if there is none."""
+    found = [(box, square) for box, square in found if not _is_blank(square)]
+    if not found:
         raise UnreadableImageError(
             "This picture shows nothing but one colour, so there is nothing to check.", "blank"
         )
-    if _is_noise(image, square):
+    if all(_is_noise(image, box, square) for box, square in found):
         raise UnreadableImageError(
             "This picture is nothing but random noise, so there is nothing to check.", "noise"
         )
+    return found
 
 
-def _is_noise(image: Image.Image, square: Image.Image) -> bool:
+def _is_blank(square: Image.Image) -> bool:
+    return max(ImageStat.Stat(square).stddev) < 1
+
+
+def _is_noise(image: Image.Image, box: Box, square: Image.Image) -> bool:
     """Returns whether neighbouring pixels are unrelated and there is no structure on a large scale.
 
     The first alone is true of a grainy night sky and some dithering, the second alone of sand
     and grass.
     """
-    middle = _middle(image)
+    middle = _middle(image, box)
     # The square of a small picture is enlarged, so its noise is not that of single pixels.
     coarse = middle if min(image.size) < min(square.size) else square
     return _neighbours(_grey(middle)) < 0.2 and _structure(_grey(coarse)) < 3
@@ -408,9 +424,11 @@ def _grey(image: Image.Image) -> Grey:
     return np.asarray(image.convert("L"), np.float32)
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    """Returns the central 256 x 256 pixels of the file; pixels of the crop are averages."""
-    left, top = max(0, image.width // 2 - 128), max(0, image.height // 2 - 128)
+def _middle(image: Image.Image, box: Box) -> Image.Image:
+    """Returns the central 256 x 256 pixels of a part, as in the file; the square has averages."""
+    across = int(image.width * (box.left + box.width / 2))
+    down = int(image.height * (box.top + box.height / 2))
+    left, top = max(0, across - 128), max(0, down - 128)
     return image.crop((left, top, min(image.width, left + 256), min(image.height, top + 256)))
 
 

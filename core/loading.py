@@ -14,13 +14,16 @@ from .terminal import progress_bar, say
 
 if TYPE_CHECKING:
     from .bundle import Bundle
-    from .decoder import Decoder
+    from .decoder import Decoder, View
     from .detector import Detector
 
 
 @contextmanager
 def loaded(
-    model: str | None, prompt: str | None, jobs: int | None = 1
+    model: str | None,
+    prompt: str | None,
+    jobs: int | None = 1,
+    view: "View" = "middle",
 ) -> Iterator[tuple["Detector", "Decoder"]]:
     """Yields a detector and a decoder, both ready. Raises ModelError.
 
@@ -32,7 +35,7 @@ def loaded(
 
     where = user_home()
     bundle = ensure_model(where, model)
-    with Decoder(jobs=jobs or 1, size=bundle.manifest.image_size) as decoder:
+    with Decoder(jobs or 1, bundle.manifest.image_size, view=view) as decoder:
         from .detector import detector_of
         from .dtype_benchmark import DtypeBenchmark
         from .precision import use_physical_cores

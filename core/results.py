@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from . import verdict
 from .errors import UnreadableImageError
+from .parts import JudgedPart, Part, judged_parts, standing_out, where
 from .verdict import Label, Verdict
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -33,9 +35,19 @@ class Result:
     """Why there is no verdict, in a sentence."""
     code: str | None
     """The error for programs: unreadable, too_small, timeout, ..."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """The squares that were judged: `box` (left, top, width, height, in fractions of the upright
+    picture), `frame` (of an animation) and their own `p_fake`."""
 
     @classmethod
-    def judged(cls, path: str, sha256: str | None, found: Verdict, ms: float) -> Self:
+    def judged(
+        cls,
+        path: str,
+        sha256: str | None,
+        found: Verdict,
+        ms: float,
+        parts: Sequence[Part] = (),
+    ) -> Self:
         return cls(
             path,
             sha256,
@@ -47,6 +59,7 @@ class Result:
             round(ms, 1),
             None,
             None,
+            [judged.to_dict() for judged in judged_parts(parts, found.part_scores)],
         )
 
     @classmethod
@@ -86,11 +99,14 @@ class Result:
         word = self.word or ""
         if percent and self.p_fake is not None and self.label in ("fake", "real"):
             word = f"{word} ({verdict.percent(self.label, self.p_fake)} %)"
-        return f"{word:<22} {name}"
+        parts = [] if self.label == "real" else self.parts
+        part = standing_out([JudgedPart.from_dict(part) for part in parts])
+        place = f": {where(part)}" if part else ""
+        return f"{word:<22} {name}{place}"
 
 
 TEXT_HEADER = f"{'VERDICT':<22} PICTURE"
-CSV_FIELDS = [field.name for field in fields(Result)]
+CSV_FIELDS = [one.name for one in fields(Result)]
 
 
 def csv_line(values: list[Any]) -> str:
@@ -107,6 +123,8 @@ def csv_name(path: str) -> str:
 def _csv_cell(value: Any) -> Any:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return json.dumps(value)
     return csv_name(value) if isinstance(value, str) else value
 
 

@@ -46,6 +46,8 @@ class Verdict:
     """Name of the model and the start of its fingerprint, `mini@1f3a90c2`."""
     prompt: str
     """The learned prompt that was asked with: `name@` and 8 hex digits of its sha256."""
+    part_scores: tuple[float, ...] = ()
+    """p_fake of each part of the picture, as if it were all of it, in the order of its parts."""
 
     @property
     def word(self) -> str:

@@ -58,7 +58,7 @@ def judged_here(
     sources: list[Path | bytes], model: str | None, prompt: str | None
 ) -> Iterator["Result"]:
     """Judges pictures in this process and yields their results in order."""
-    with loaded(model, prompt) as (detector, decoder):
+    with loaded(model, prompt, view="whole") as (detector, decoder):
         from antifake.core.pipeline import judge_all
 
         yield from judge_all(detector, decoder, sources)

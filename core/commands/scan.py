@@ -64,7 +64,7 @@ def scan(
     with open_output(target, resume=resume, percent=verbose) as out, progress_bar("scan") as show:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
-            with loaded(model, prompt, jobs) as (detector, decoder):
+            with loaded(model, prompt, jobs, view="whole") as (detector, decoder):
                 for result in run.results(detector, decoder, out.done):
                     out.write(result)
                     show(run.tally.total, total)

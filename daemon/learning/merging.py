@@ -223,7 +223,7 @@ def _decoded(wanted: Plan, size: int) -> Iterator[tuple[str, bytes]]:
     """Yields the crops, made again from their pixels by a process that a bad picture may crash."""
     if not wanted.new_crops:
         return
-    with Decoder(jobs=1, size=size, kept_crops=True) as decoder:
+    with Decoder(jobs=1, size=size, view="kept") as decoder:
         for sha256 in wanted.new_crops:
             picture = decoder.decode(wanted.pack.crops[sha256]).picture
             if picture is not None:

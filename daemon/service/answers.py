@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from antifake.core import Label
+from antifake.core.parts import standing_out, where
 from antifake.core.verdict import is_sure, percent, word
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.history import Entry
@@ -60,9 +61,17 @@ class Answer:
 
     @property
     def summary(self) -> str:
-        """One line: "Likely AI-made (83 %)"."""
+        """One line: "Likely AI-made (83 %)" or "Likely AI-made (83 %), on the right"."""
         sure = "" if self.percent is None else f" ({self.percent} %)"
-        return f"{self.headline}{sure}"
+        place = f", {self.place}" if self.place and self.percent else ""
+        return f"{self.headline}{sure}{place}"
+
+    @property
+    def place(self) -> str:
+        """Where it looks AI-made, if most of it does not: "on the right". Otherwise empty."""
+        check = self.entry.check
+        part = standing_out(check.parts or ()) if check.label in ("fake", "unsure") else None
+        return where(part) if part else ""
 
     @property
     def is_sure(self) -> bool:
@@ -88,7 +97,7 @@ class Answer:
     @property
     def explanation(self) -> list[str]:
         """The verdict in sentences: who gave it, what it means and what it does not mean."""
-        return [*self._about_correction(), *self._about_model()]
+        return [*self._about_correction(), *self._about_model(), *self._about_parts()]
 
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction
@@ -119,6 +128,19 @@ class Answer:
             f"The model ({whose}) finds no sign of a generator; it is {sure} % sure.",
             "That proves nothing: newer generators leave fewer signs.",
         ]
+
+    def _about_parts(self) -> list[str]:
+        check = self.entry.check
+        if check.label is None:
+            return []
+        if check.parts is None:
+            return [
+                "An earlier version judged it by its middle alone. Check it again for all of it."
+            ]
+        if self.place:
+            return [f"It looks AI-made {self.place}; most of it does not."]
+        n = len(check.parts)
+        return [f"{n} parts of it were judged, from end to end."] if n > 1 else []
 
 
 def verdict_of(answer: Answer) -> dict[str, Any]:

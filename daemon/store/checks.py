@@ -10,6 +10,7 @@ from sqlalchemy import Subquery, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
+from antifake.core.parts import JudgedPart
 
 from .database import NotThereError, in_parts
 from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
@@ -48,6 +49,8 @@ class Finding:
     error: str | None = None
     """Why there is no label, in a sentence. `code` is the same for programs."""
     code: str | None = None
+    parts: tuple[JudgedPart, ...] | None = None
+    """The parts of the picture that were judged. None if only its middle was, by an old version."""
 
     @property
     def shown_name(self) -> str | None:
@@ -107,7 +110,10 @@ def get(session: Session, name: str) -> Check:
 
 
 def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | None:
-    """Returns the last verdict on the same bytes by the same model and prompt, or None."""
+    """Returns the last verdict on the same bytes by the same model and prompt, or None.
+
+    A verdict on the middle of a picture alone does not count.
+    """
     wanted = {"sha256": sha256, "model": model, "prompt": prompt}
     row = session.scalars(_EARLIER, wanted).first()
     return of_row(row) if row else None
@@ -142,7 +148,7 @@ _DROP_THUMBNAIL = delete(table_of(ThumbnailRow)).where(ThumbnailRow.sha256 == bi
 _EARLIER = (
     select(CheckRow)
     .where(*(getattr(CheckRow, name) == bindparam(name) for name in ("sha256", "model", "prompt")))
-    .where(CheckRow.label.is_not(None))
+    .where(CheckRow.label.is_not(None), CheckRow.parts.is_not(None))
     .order_by(CheckRow.id.desc())
     .limit(1)
 )

@@ -1,9 +1,12 @@
 """Column types: Python values, stored compactly and in a way that any database supports."""
 
+import json
 import re
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
+
+from antifake.core.parts import JudgedPart
 
 # SQLite requires INTEGER for row numbers; in other databases INTEGER is too short.
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -64,3 +67,26 @@ class Unsigned64(TypeDecorator[int]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         return value + 2**64 if value is not None and value < 0 else value
+
+
+class JudgedParts(TypeDecorator[tuple[JudgedPart, ...]]):
+    """The parts of a picture with their scores, as a list of JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self,
+        value: tuple[JudgedPart, ...] | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> str | None:
+        if value is None:
+            return None
+        return json.dumps([one.to_list() for one in value], separators=(",", ":"))
+
+    def process_result_value(
+        self,
+        value: str | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> tuple[JudgedPart, ...] | None:
+        return None if value is None else tuple(map(JudgedPart.from_list, json.loads(value)))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from antifake.core import AntifakeError, Label
+from antifake.core.parts import MAX_PARTS, JudgedPart
 from antifake.core.results import escape_formula, unescape_formula
 
 from .checks import Finding
@@ -28,7 +29,7 @@ FIELDS = [
     "note",
     "occurrences",
 ]
-"""`occurrences` are the later ones: a list of objects, as JSON in a cell of CSV."""
+"""`parts` and `occurrences`, the later ones, are lists of objects, as JSON in a cell of CSV."""
 
 
 class RefusedRowError(AntifakeError):
@@ -53,6 +54,7 @@ def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, 
     values = asdict(check) | {
         "at": check.at.isoformat(timespec="milliseconds"),
         "phash": None if check.phash is None else f"{check.phash:016x}",
+        "parts": check.parts and [one.to_dict() for one in check.parts],
         "said": correction and correction.label,
         "said_at": correction and correction.at.isoformat(timespec="milliseconds"),
         "said_at_door": correction and correction.source,
@@ -102,6 +104,7 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         ms=_float(values, "ms") or 0.0,
         error=_text(values, "error"),
         code=_text(values, "code"),
+        parts=_parts(values),
     )
     if (finding.label is None) != (finding.p_fake is None) or not 0 <= (finding.p_fake or 0) <= 1:
         raise RefusedRowError("a label and a p_fake from 0 to 1 belong together.")
@@ -114,18 +117,32 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
     return Row(number, at, finding, _correction(values), _time(values, "said_at"), seen_again)
 
 
+def _parts(values: dict[str, Any]) -> tuple[JudgedPart, ...] | None:
+    found = _list(values, "parts")
+    if found is None:
+        return None
+    try:
+        return tuple(map(JudgedPart.from_dict, found[:MAX_PARTS]))
+    except (ValueError, TypeError, LookupError):
+        raise RefusedRowError("a part must have a box, a frame and a p_fake.") from None
+
+
 def _occurrences(values: dict[str, Any]) -> tuple[Occurrence, ...]:
-    found = values.get("occurrences")
+    return tuple(map(_seen, (_list(values, "occurrences") or [])[:MOST]))
+
+
+def _list(values: dict[str, Any], name: str) -> list[dict[str, Any]] | None:
+    found = values.get(name)
     if isinstance(found, str):  # a cell of CSV
         try:
             found = json.loads(found)
         except (ValueError, RecursionError):
             found = False
     if found is None:
-        return ()
+        return None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise RefusedRowError("occurrences must be a list of objects.")
-    return tuple(map(_seen, found[:MOST]))
+        raise RefusedRowError(f"{name} must be a list of objects.")
+    return found
 
 
 def _seen(values: dict[str, Any]) -> Occurrence:

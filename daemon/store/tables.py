@@ -10,8 +10,9 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antifake.core import Label
+from antifake.core.parts import JudgedPart
 
-from .columns import NUMBER, AnyText, Sha256, Unsigned64
+from .columns import NUMBER, AnyText, JudgedParts, Sha256, Unsigned64
 
 APPLICATION_ID = 0x616E7466
 """Marks the file as ours in its header: "antf"."""
@@ -73,6 +74,8 @@ class CheckRow(Base):
     code: Mapped[str | None]
     certainty: Mapped[float | None]
     """0 (an even chance) .. 0.5, to sort by. None where there is no verdict."""
+    parts: Mapped[tuple[JudgedPart, ...] | None] = mapped_column(JudgedParts)
+    """None for a row of before version 0.2, when only the middle of a picture was judged."""
 
 
 class OccurrenceRow(Base):

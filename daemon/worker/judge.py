@@ -10,6 +10,7 @@ from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
 from antifake.core.images import Pixels
+from antifake.core.parts import Part, judged_parts
 from antifake.core.perceptual_hash import dhash
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, checks
@@ -44,12 +45,12 @@ class Judge:
         stamps = [job.stamp() for job in batch]
         decoded = self._decode(batch)
         known = self._known(batch, decoded, version)
-        crops = [
-            one.picture.crop
+        pictures = [
+            one.picture.crops
             for one, check in zip(decoded, known, strict=True)
             if one.picture is not None and check is None
         ]
-        if crops and self._model.is_loading():
+        if pictures and self._model.is_loading():
             raise ModelLoadingError("The model is being loaded.")
         # In a thread, because the model is another process and works at the same time.
         with ThreadPoolExecutor(1) as thread:
@@ -57,14 +58,15 @@ class Judge:
                 thread.submit(_describe, job, one, version, config) if check is None else None
                 for job, one, check in zip(batch, decoded, known, strict=True)
             ]
-            verdicts = iter(self._model.judge(crops) if crops else [])
+            verdicts = iter(self._model.judge(pictures) if pictures else [])
         ms = round(1000 * (time.perf_counter() - started) / len(batch), 1)
         results = []
         for number, job in enumerate(batch):
             check, one, future = known[number], decoded[number], described[number]
             result = JobResult(job, known=check, is_named=config.history.paths)
             if future is not None:
-                result = _complete(future.result(), one.error or next(verdicts), ms)
+                parts = one.picture.parts if one.picture else ()
+                result = _complete(future.result(), one.error or next(verdicts), parts, ms)
             is_gone = _is_gone(job, stamps[number], one)
             results.append(JobResult(job) if is_gone else replace(result, stamp=stamps[number]))
         return results
@@ -159,7 +161,9 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
     )
 
 
-def _complete(result: JobResult, found: Verdict | UnreadableImageError, ms: float) -> JobResult:
+def _complete(
+    result: JobResult, found: Verdict | UnreadableImageError, parts: Sequence[Part], ms: float
+) -> JobResult:
     """Returns the described result with the verdict, or with the reason why there is none."""
     if result.finding is None:
         return result
@@ -171,6 +175,7 @@ def _complete(result: JobResult, found: Verdict | UnreadableImageError, ms: floa
             p_fake=round(found.p_fake, 6),
             model=found.model,
             prompt=found.prompt,
+            parts=judged_parts(parts, found.part_scores),
         )
     else:
         finding = replace(finding, error=str(found), code=found.code)

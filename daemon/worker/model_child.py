@@ -5,9 +5,11 @@ a hang costs only a restart, and ending the child frees all its memory, also on 
 The messages are frames of core.framing:
 
     child    R {"model", "prompt", "warning"} once it is ready, or M {"sentence", "is_damaged"}
-    parent   J {"n", "size"}, then C with the crops, uint8 [n, size, size, 3]
-    child    V [{"p_fake", "label"} | {"error"}], one for each crop; or instead of R or V, before
-             it ends, G {"sentence"} if CUDA graphs have made the graphics card unusable to it
+    parent   J {"counts": [n], "size"}, then C with the crops of all pictures, uint8
+             [sum of counts, size, size, 3]
+    child    V [{"p_fake", "label", "part_scores"} | {"error"}], for each picture; or instead of
+             R or V, before it ends, G {"sentence"} if CUDA graphs have made the graphics card
+             unusable to it
 
 This module imports no torch; `serve` does so in the child.
 """
@@ -30,6 +32,7 @@ from typing import IO, TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 import psutil
 
+from antifake.core.batching import judge_pictures
 from antifake.core.catalog import Home
 from antifake.core.errors import (
     AntifakeError,
@@ -41,7 +44,6 @@ from antifake.core.errors import (
 )
 from antifake.core.framing import Deadline, receive, send
 from antifake.core.images import Pixels
-from antifake.core.pipeline import judge_in_parts
 from antifake.core.verdict import Label, Verdict
 from antifake.daemon.redaction import without_paths
 
@@ -140,8 +142,8 @@ class Child:
             return None
         return self.loaded.result()
 
-    def judge(self, crops: Sequence[Pixels], deadline_s: float) -> list[Result]:
-        """Returns the verdict or error of each uint8 crop [S, S, 3], in the same order.
+    def judge(self, pictures: Sequence[Pixels], deadline_s: float) -> list[Result]:
+        """Returns the verdict or error of each picture, uint8 crops [n, S, S, 3], in their order.
 
         Raises ModelDiedError or CudaBrokenError. The child cannot be used after that.
         """
@@ -149,8 +151,8 @@ class Child:
         found = None
         self.is_busy = True
         with Deadline(deadline_s, self._process) as deadline, _invalid_answer:
-            self._send_crops(crops)
-            found = self._receive_verdicts(len(crops), loaded)
+            self._send_crops(pictures)
+            found = self._receive_verdicts([len(crops) for crops in pictures], loaded)
         if deadline.is_past:
             raise ModelDiedError(
                 f"The model came to no answer within {deadline_s:g} seconds, so it was ended."
@@ -199,20 +201,21 @@ class Child:
             raise ModelDiedError(f"The model was not loaded within {start_s:g} seconds.")
         raise self._died("while it was loading the model")
 
-    def _send_crops(self, crops: Sequence[Pixels]) -> None:
-        batch = np.stack(crops)
-        about = {"n": len(batch), "size": batch.shape[1]}
+    def _send_crops(self, pictures: Sequence[Pixels]) -> None:
+        batch = np.concatenate(pictures)
+        about = {"counts": [len(crops) for crops in pictures], "size": batch.shape[1]}
         send(self._requests, b"J", json.dumps(about).encode())
         send(self._requests, b"C", batch.tobytes())
 
-    def _receive_verdicts(self, n: int, loaded: Loaded) -> list[Result]:
+    def _receive_verdicts(self, counts: Sequence[int], loaded: Loaded) -> list[Result]:
         kind, payload = receive(self._answers, _MAX_JSON)
         if kind == b"G":
             raise CudaBrokenError(str(json.loads(payload)["sentence"]))
-        found = [_verdict(message, loaded) for message in json.loads(payload)]
-        if len(found) != n:
-            raise ValueError(f"{len(found)} answers for {n} pictures")
-        return found
+        messages = json.loads(payload)
+        return [
+            _verdict(message, count, loaded)
+            for message, count in zip(messages, counts, strict=True)
+        ]
 
     def _log_stderr(self) -> None:
         """Logs its stderr, so that the pipe never fills up. Then reaps the process."""
@@ -258,13 +261,15 @@ def _start(home: Home, names: tuple[str, str], *, cuda_graphs: bool) -> subproce
         ) from error
 
 
-def _verdict(message: dict[str, Any], loaded: Loaded) -> Result:
+def _verdict(message: dict[str, Any], n_parts: int, loaded: Loaded) -> Result:
     if error := message.get("error"):
         return NoMemoryError() if error == "no_memory" else NoScoreError()
     p_fake, label = float(message["p_fake"]), message["label"]
-    if not 0 <= p_fake <= 1 or label not in get_args(Label):
+    scores = tuple(float(score) for score in message["part_scores"])
+    are_valid = all(0 <= score <= 1 for score in (p_fake, *scores)) and len(scores) == n_parts
+    if not are_valid or label not in get_args(Label):
         raise ValueError("this is no verdict")
-    return Verdict(p_fake, label, loaded.model, loaded.prompt)
+    return Verdict(p_fake, label, loaded.model, loaded.prompt, scores)
 
 
 def _ending(code: int | None) -> str:
@@ -286,7 +291,7 @@ def serve(home: str, model: str, prompt: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not print into the answers
-    batches: SimpleQueue[Pixels] = SimpleQueue()
+    batches: SimpleQueue[list[Pixels]] = SimpleQueue()
     threading.Thread(target=_receive_requests, args=(batches,), daemon=True).start()
     try:
         detector, warning = _load(Home(Path(home)), model, prompt)
@@ -294,7 +299,7 @@ def serve(home: str, model: str, prompt: str) -> None:
         ready = {"model": version, "prompt": detector.prompt_version, "warning": warning}
         _send_json(answers, b"R", ready)
         while True:
-            found = judge_in_parts(detector.judge, list(batches.get()))
+            found = judge_pictures(detector.judge, detector.bands, batches.get())
             _send_json(answers, b"V", [_message(one) for one in found])
     except CudaBrokenError as error:
         _send_json(answers, b"G", {"sentence": str(error)})
@@ -303,7 +308,7 @@ def serve(home: str, model: str, prompt: str) -> None:
         _send_json(answers, b"M", {"sentence": str(error), "is_damaged": is_damaged})
 
 
-def _receive_requests(batches: "SimpleQueue[Pixels]") -> None:
+def _receive_requests(batches: "SimpleQueue[list[Pixels]]") -> None:
     """Receives requests, and ends this process when the parent has ended.
 
     It has its own thread, so that the parent's end is noticed while the model computes. Linux's
@@ -314,9 +319,10 @@ def _receive_requests(batches: "SimpleQueue[Pixels]") -> None:
         with os.fdopen(os.dup(0), "rb") as requests:
             while True:
                 about = json.loads(receive(requests, _MAX_JSON)[1])
-                shape = about["n"], about["size"], about["size"], 3
+                counts, size = about["counts"], about["size"]
                 raw = receive(requests, sys.maxsize)[1]
-                batches.put(np.frombuffer(raw, np.uint8).reshape(shape))
+                crops = np.frombuffer(raw, np.uint8).reshape(sum(counts), size, size, 3)
+                batches.put(np.split(crops, np.cumsum(counts)[:-1]))
     finally:
         os._exit(0)
 
@@ -338,9 +344,9 @@ def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
     return detector, " ".join(filter(None, (warning, drift))) or None
 
 
-def _message(found: Result) -> dict[str, float | str]:
+def _message(found: Result) -> dict[str, object]:
     if isinstance(found, Verdict):
-        return {"p_fake": found.p_fake, "label": found.label}
+        return {"p_fake": found.p_fake, "label": found.label, "part_scores": found.part_scores}
     return {"error": found.code}
 
 

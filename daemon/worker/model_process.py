@@ -144,26 +144,27 @@ class ModelProcess:
             child.loaded.result(patience_s)
         return child.ready() is None
 
-    def judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
-        """Judges uint8 crops [S, S, 3], S being ModelVersion.image_size. Loads the model if needed.
+    def judge(self, pictures: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
+        """Judges pictures, each uint8 crops [n, S, S, 3], S being ModelVersion.image_size.
 
+        Loads the model if needed.
         Raises ModelError if it cannot be loaded, ModelDiedError if its process crashed or hung,
         ModelRestingError during the pause after a crash, and ModelChangedError.
         """
-        if not crops:
+        if not pictures:
             return []
         with self._judging:
             try:
-                return self._judge(crops)
+                return self._judge(pictures)
             except CudaBrokenError:
-                return self._judge(crops)  # by a new child, which uses no CUDA graphs
+                return self._judge(pictures)  # by a new child, which uses no CUDA graphs
 
-    def _judge(self, crops: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
+    def _judge(self, pictures: Sequence[Pixels]) -> list[Verdict | NoScoreError]:
         """The caller holds the lock for judging."""
-        child = self._child_for(crops)
+        child = self._child_for(pictures)
         try:
             child.loaded.result()
-            found = child.judge(crops, self._deadline_s)
+            found = child.judge(pictures, self._deadline_s)
         except AntifakeError as error:
             with self._lock:
                 self._discard(child, error)
@@ -216,11 +217,11 @@ class ModelProcess:
             if self._child:
                 self._end(self._child)
 
-    def _child_for(self, crops: Sequence[Pixels]) -> Child:
-        """Returns a child for these crops; it may still be loading. Raises as judge does."""
+    def _child_for(self, pictures: Sequence[Pixels]) -> Child:
+        """Returns a child for these pictures; it may still be loading. Raises as judge does."""
         wanted = self._active_model.now()
         size = wanted.image_size
-        if any(crop.shape != (size, size, 3) for crop in crops):
+        if any(crops.shape[1:] != (size, size, 3) for crops in pictures):
             raise ModelChangedError(
                 f"{wanted.model} answers now, and it sees pictures of {size} x {size} pixels."
             )

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 
+from antifake.core.batching import judge_pictures
 from antifake.core.catalog import Home
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector, load_detector
-from antifake.core.images import decode
+from antifake.core.images import decode, decode_whole
 from antifake.core.instructblip import load
 from antifake.core.pipeline import judge_all
 from antifake.core.promptbook import Promptbook
@@ -25,10 +27,20 @@ from antifake.trainer.features import FeatureCache
 from antifake.trainer.presets import CORRECTIONS
 from antifake.trainer.trainable import Shape
 from antifake.trainer.training import TrainingRequest, Workspace, train
+from tests.kit.pictures import saved
 from tests.kit.toy import toy_pictures
 
 from . import daemon, extension
 from .measure import by_turns, process, row
+
+SHAPES = {
+    "1:1": (1200, 1200),
+    "3:2": (1500, 1000),
+    "16:9": (1920, 1080),
+    "21:9": (2100, 900),
+    "4:1": (2400, 600),
+    "13:1": (7800, 600),
+}
 
 
 def one_picture(detector: Detector, data: bytes) -> None:
@@ -41,6 +53,27 @@ def one_picture(detector: Detector, data: bytes) -> None:
         runs=30,
     )
     row("one picture, bytes to verdict", verdict, "bare vision forward", vision, "aim <= 1.3")
+
+
+def whole_pictures(detector: Detector) -> None:
+    """Measures pictures of several shapes judged whole, beside their middle square alone."""
+    for shape, size in SHAPES.items():
+        data = saved(photograph(size), "JPEG", quality=90)
+        whole, middle = by_turns(
+            lambda data=data: judge_pictures(
+                detector.judge, detector.bands, [decode_whole(data).crops]
+            ),
+            lambda data=data: detector.judge([decode(data).crop]),
+            runs=15,
+        )
+        n = len(decode_whole(data).parts)
+        row(f"whole picture, {shape}, {n} parts", whole, "its middle square", middle)
+
+
+def photograph(size: tuple[int, int]) -> Image.Image:
+    """Returns a photograph of a dependency, cropped to a shape and enlarged to a size."""
+    image = Image.open(photographs()[0]).convert("RGB")
+    return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
 
 def cold_start(path: Path) -> None:
@@ -136,6 +169,7 @@ def main() -> None:
     machine = f"{detector.model.precision}, torch {torch.__version__}"
     print(f"{machine}, {torch.get_num_threads()} threads, a {len(data) // 1000} KB JPEG of 640x427")
     one_picture(detector, data)
+    whole_pictures(detector)
     cold_start(path)
     scanning(detector, path)
     loading(home)

@@ -8,10 +8,11 @@ import torch
 from conftest import tiny_prompt
 from kit.toy import toy_pictures
 
+from antifake.core.batching import judge_in_batches
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector, load_detector
 from antifake.core.errors import NoMemoryError, NoScoreError
-from antifake.core.pipeline import judge_all, judge_in_parts
+from antifake.core.pipeline import judge_all
 from antifake.core.samples import drawn
 from antifake.core.scanning import DoneBefore, Scan
 from antifake.core.verdict import Verdict
@@ -107,12 +108,12 @@ def test_a_batch_too_large_for_the_memory_is_halved(error):
         return error if len(batch) > 2 else None
 
     batch = crops(7)
-    assert judge_in_parts(brightness(fails), batch) == brightness(lambda _: None)(batch)
+    assert judge_in_batches(brightness(fails), batch) == brightness(lambda _: None)(batch)
     assert sizes == [7, 4, 2, 2, 3, 2, 1]
 
 
 def test_one_picture_too_large_for_the_memory_has_a_sentence():
-    (found,) = judge_in_parts(brightness(lambda _: MemoryError()), crops(1))
+    (found,) = judge_in_batches(brightness(lambda _: MemoryError()), crops(1))
     assert isinstance(found, NoMemoryError)
     assert isinstance(found, NoScoreError)
     assert found.code == "no_memory"
@@ -126,10 +127,10 @@ def test_one_picture_without_a_number_costs_the_others_nothing():
     def fails(some):
         return NoScoreError() if any(not crop.any() for crop in some) else None
 
-    found = judge_in_parts(brightness(fails), batch)
+    found = judge_in_batches(brightness(fails), batch)
     assert [type(one) for one in found] == [Verdict, Verdict, Verdict, NoScoreError, Verdict]
 
 
 def test_another_fault_is_not_taken_for_lack_of_memory():
     with pytest.raises(RuntimeError, match="device-side assert"):
-        judge_in_parts(brightness(lambda _: RuntimeError("device-side assert")), crops(2))
+        judge_in_batches(brightness(lambda _: RuntimeError("device-side assert")), crops(2))

@@ -20,10 +20,17 @@ from kit.tiny import IMAGE_SIZE
 from kit.waiting import eventually
 
 from antifake.core import cuda_graphs
+from antifake.core.batching import judge_pictures
 from antifake.core.bundle import Bundle
 from antifake.core.catalog import Home
-from antifake.core.detector import load_detector
-from antifake.core.errors import AntifakeError, CudaBrokenError, DamagedModelError, ModelError
+from antifake.core.detector import Detector, load_detector
+from antifake.core.errors import (
+    AntifakeError,
+    CudaBrokenError,
+    DamagedModelError,
+    ModelError,
+    NoScoreError,
+)
 from antifake.core.images import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
@@ -52,9 +59,15 @@ class Clock:
         return self.now_s
 
 
-def crops(n: int, seed: int = 0, size: int = IMAGE_SIZE) -> list[Pixels]:
+def pictures(n: int, seed: int = 0, size: int = IMAGE_SIZE) -> list[Pixels]:
+    """Pictures of one, two and three parts in turn."""
     random = np.random.default_rng(seed)
-    return list(random.integers(0, 256, (n, size, size, 3), dtype=np.uint8))
+    shapes = [(1 + at % 3, size, size, 3) for at in range(n)]
+    return [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+
+
+def judged_here(detector: Detector, found: list[Pixels]) -> list[Verdict | NoScoreError]:
+    return judge_pictures(detector.judge, detector.bands, found)
 
 
 def pid(model: ModelProcess) -> int:
@@ -120,10 +133,10 @@ def test_verdicts_are_identical_to_the_detectors_to_the_last_bit(
 ) -> None:
     detector, _ = load_detector(home)
     for n in (1, 3, 8):
-        assert model.judge(crops(n, seed=n)) == detector.judge(crops(n, seed=n))
+        assert model.judge(pictures(n, seed=n)) == judged_here(detector, pictures(n, seed=n))
     state = model.state()
     assert (state.phase, state.why, state.warning) == ("ready", None, None)
-    verdict = model.judge(crops(1))[0]
+    verdict = model.judge(pictures(1))[0]
     assert isinstance(verdict, Verdict)
     assert (state.model, state.prompt) == (verdict.model, verdict.prompt)
 
@@ -131,17 +144,17 @@ def test_verdicts_are_identical_to_the_detectors_to_the_last_bit(
 def test_the_active_model_and_prompt_are_known_without_loading(
     model: ModelProcess, home: Home
 ) -> None:
-    verdict = model.judge(crops(1))[0]
+    verdict = model.judge(pictures(1))[0]
     assert isinstance(verdict, Verdict)
     assert ActiveModel(home).now() == ModelVersion(verdict.model, verdict.prompt, IMAGE_SIZE)
 
 
 def test_threads_are_served_in_turn_and_each_gets_its_own_verdict(model: ModelProcess) -> None:
-    alone = [model.judge(crops(3, seed)) for seed in range(4)]
+    alone = [model.judge(pictures(3, seed)) for seed in range(4)]
     before = pid(model)
 
     def judge_often(seed: int) -> bool:
-        return all(model.judge(crops(3, seed)) == alone[seed] for _ in range(10))
+        return all(model.judge(pictures(3, seed)) == alone[seed] for _ in range(10))
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(judge_often, range(4)))
@@ -155,13 +168,13 @@ def test_an_empty_batch_needs_no_model(tmp_path: Path) -> None:
 
 def test_pictures_of_another_size_must_be_decoded_again(model: ModelProcess) -> None:
     with pytest.raises(ModelChangedError, match="28 x 28"):
-        model.judge(crops(1, size=14))
-    assert len(model.judge(crops(1))) == 1
+        model.judge(pictures(1, size=14))
+    assert len(model.judge(pictures(1))) == 1
 
 
 @linux
 def test_the_status_shows_the_memory_of_the_process(model: ModelProcess) -> None:
-    model.judge(crops(1))
+    model.judge(pictures(1))
     assert 50_000_000 < (model.state().rss_bytes or 0) < 2_000_000_000
 
 
@@ -169,10 +182,10 @@ def test_the_status_shows_the_memory_of_the_process(model: ModelProcess) -> None
 @pytest.mark.parametrize("batches", [40, pytest.param(200, marks=pytest.mark.soak)])
 def test_many_pictures_do_not_fill_the_memory(model: ModelProcess, batches: int) -> None:
     for _ in range(20):
-        model.judge(crops(64))
+        model.judge(pictures(64))
     before = model.state().rss_bytes or 0
     for _ in range(batches):
-        model.judge(crops(64))
+        model.judge(pictures(64))
     assert (model.state().rss_bytes or 0) - before < 10_000_000  # they were 30 MB
 
 
@@ -181,12 +194,12 @@ def test_many_pictures_do_not_fill_the_memory(model: ModelProcess, batches: int)
 
 @linux
 def test_a_child_that_dies_while_idle_loses_no_picture(model: ModelProcess) -> None:
-    expected = model.judge(crops(2))
+    expected = model.judge(pictures(2))
     before = pid(model)
     kill_and_wait(before)
     state = eventually(lambda: model.state() if model.state().phase == "broken" else None)
     assert "SIGKILL" in (state.why or "")
-    assert model.judge(crops(2)) == expected
+    assert model.judge(pictures(2)) == expected
     assert pid(model) != before
     assert is_gone(before)
 
@@ -195,47 +208,55 @@ def test_a_child_that_dies_while_idle_loses_no_picture(model: ModelProcess) -> N
 def test_a_child_that_dies_at_work_is_reported_and_the_next_picture_is_judged(
     model: ModelProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = model.judge(crops(2))
+    expected = model.judge(pictures(2))
     before = pid(model)
     os.kill(before, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(model.judge, crops(2))
+        answer = threads.submit(model.judge, pictures(2))
         eventually(lambda: model._child and model._child.is_busy)
         kill_and_wait(before)
         with pytest.raises(ModelDiedError, match=r"while it was judging \(SIGKILL\)"):
             answer.result(timeout=10)
     assert "while it was judging" in caplog.text
-    assert model.judge(crops(2)) == expected
+    assert model.judge(pictures(2)) == expected
     assert is_gone(before)
 
 
 @linux
 def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(home: Home) -> None:
     with ModelProcess(home, deadline_s=0.5) as model:
-        expected = model.judge(crops(2))
+        expected = model.judge(pictures(2))
         before = pid(model)
         os.kill(before, signal.SIGSTOP)
         started = time.monotonic()
         with pytest.raises(ModelDiedError, match=r"no answer within 0\.5 seconds"):
-            model.judge(crops(64))
+            model.judge(pictures(64))
         assert time.monotonic() - started < 5
         assert is_gone(before)
         assert model.state().phase == "broken"
-        assert model.judge(crops(2)) == expected
+        assert model.judge(pictures(2)) == expected
 
 
 @posix
 def test_ctrl_c_does_not_end_the_child(model: ModelProcess) -> None:
-    expected = model.judge(crops(1))
+    expected = model.judge(pictures(1))
     before = pid(model)
     os.kill(before, signal.SIGINT)
-    assert model.judge(crops(1)) == expected
+    assert model.judge(pictures(1)) == expected
     assert pid(model) == before
 
 
 @pytest.mark.parametrize(
     "answer",
-    [b"[]", b"[7]", b'[{"p_fake": NaN, "label": "real"}]', b'[{"p_fake": 0, "label": 0}]', b"["],
+    [
+        b"[]",
+        b"[7]",
+        b'[{"p_fake": NaN, "label": "real", "part_scores": [0]}]',
+        b'[{"p_fake": 0, "label": 0, "part_scores": [0]}]',
+        b'[{"p_fake": 0, "label": "real", "part_scores": []}]',
+        b'[{"p_fake": 0, "label": "real", "part_scores": [2]}]',
+        b"[",
+    ],
 )
 @posix
 def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: bytes) -> None:
@@ -251,7 +272,7 @@ def test_a_malformed_answer_is_no_verdict(tmp_path: Path, home: Home, answer: by
     with pytest.MonkeyPatch.context() as patch, ModelProcess(home) as model:
         patch.setattr(sys, "executable", str(script))
         with pytest.raises(ModelDiedError, match="while it was judging"):
-            model.judge(crops(1))
+            model.judge(pictures(1))
 
 
 @posix
@@ -277,11 +298,11 @@ def test_a_child_whose_cuda_graphs_break_the_card_is_replaced_by_one_without(
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch, ModelProcess(home, clock=clock) as model:
         patch.setattr(sys, "executable", str(script))
-        assert model.judge(crops(1)) == detector.judge(crops(1))
+        assert model.judge(pictures(1)) == judged_here(detector, pictures(1))
         assert (model.state().phase, model.state().why) == ("ready", None)
         clock.now_s += 100
         assert model.sleep_if_idle(10)
-        assert model.judge(crops(2)) == detector.judge(crops(2))
+        assert model.judge(pictures(2)) == judged_here(detector, pictures(2))
     told = [record.getMessage() for record in caplog.records if "without CUDA" in record.message]
     assert len(told) == 1
     assert "The graphics card cannot be used any more." in told[0]
@@ -300,7 +321,7 @@ def test_a_child_says_when_its_card_is_broken(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with ModelProcess(home) as model, pytest.raises(CudaBrokenError, match=r"^It is broken\.$"):
-        model.judge(crops(1))
+        model.judge(pictures(1))
 
 
 # --- Idle, closed or orphaned -------------------------------------------------------------
@@ -321,7 +342,7 @@ def test_an_idle_process_is_ended_and_started_for_the_next_picture(home: Home) -
         before = pid(model)
         model.wake()
         assert pid(model) == before
-        expected = model.judge(crops(2))
+        expected = model.judge(pictures(2))
         assert pid(model) == before
 
         clock.now_s += 60
@@ -331,7 +352,7 @@ def test_an_idle_process_is_ended_and_started_for_the_next_picture(home: Home) -
         assert is_gone(before)
         assert (model.state().phase, model.state().rss_bytes) == ("asleep", None)
         assert model.state().prompt is not None
-        assert model.judge(crops(2)) == expected
+        assert model.judge(pictures(2)) == expected
 
 
 @linux
@@ -352,14 +373,14 @@ def test_closing_does_not_wait_and_waiting_threads_get_an_error(home: Home) -> N
         with ModelProcess(home) as model:
             model.wake()
             child = pid(model)
-            answers = [threads.submit(model.judge, crops(1)) for _ in range(2)]
+            answers = [threads.submit(model.judge, pictures(1)) for _ in range(2)]
             eventually(model._judging.locked)
         for answer in answers:
             with pytest.raises(AntifakeError, match="shut down"):
                 answer.result(timeout=10)
     assert is_gone(child)
     with pytest.raises(AntifakeError, match="shut down"):
-        model.judge(crops(1))
+        model.judge(pictures(1))
 
 
 @linux
@@ -371,7 +392,7 @@ def test_the_child_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) 
         "from antifake.daemon.worker.model_process import ModelProcess\n"
         f"model = ModelProcess(Home(pathlib.Path({str(home.root)!a})))\n"
         "model.wake()\n"
-        f"{is_ready} and model.judge([numpy.zeros(({IMAGE_SIZE}, {IMAGE_SIZE}, 3), 'u1')])\n"
+        f"{is_ready} and model.judge([numpy.zeros((1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3), 'u1')])\n"
         "print(model._child.pid, flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -393,16 +414,16 @@ def test_another_prompt_or_model_is_used_from_the_next_picture_on(
 ) -> None:
     home = fill(Home(tmp_path), tiny_source)
     with ModelProcess(home) as model:
-        first = model.judge(crops(2))
+        first = model.judge(pictures(2))
         Promptbook(home.prompts).use("second", home.bundle())
-        second = model.judge(crops(2))
-        assert second == load_detector(home)[0].judge(crops(2)) != first
+        second = model.judge(pictures(2))
+        assert second == judged_here(load_detector(home)[0], pictures(2)) != first
 
         half = prepare(Source(tiny_source), home.models / "half", dtype="fp16")
         Promptbook(home.prompts).use("first", half)
         home.use("half")
-        third = model.judge(crops(2))
-        assert third == load_detector(home)[0].judge(crops(2))
+        third = model.judge(pictures(2))
+        assert third == judged_here(load_detector(home)[0], pictures(2))
         assert isinstance(third[0], Verdict)
         assert (third[0].model, third[0].prompt) == (model.state().model, model.state().prompt)
 
@@ -459,7 +480,7 @@ def test_without_a_model_the_error_says_what_to_do(tmp_path: Path) -> None:
     with ModelProcess(Home(tmp_path)) as model:
         model.wake()
         with pytest.raises(ModelError, match="antifake model pull mini"):
-            model.judge(crops(1))
+            model.judge(pictures(1))
         state = model.state()
         assert (state.phase, state.model) == ("broken", None)
         assert "antifake model pull mini" in (state.why or "")
@@ -474,14 +495,14 @@ def test_a_damaged_model_is_reported_and_judges_once_repaired(tiny_home: Home) -
     with ModelProcess(tiny_home, clock=clock) as model:
         for _ in range(3):  # the third call starts no process
             with pytest.raises(DamagedModelError, match="is damaged"):
-                model.judge(crops(1))
+                model.judge(pictures(1))
         assert model._child is None
         assert model.state().phase == "broken"
         weights.write_bytes(sound)
         manifest = folder / "bundle.json"
         shutil.copyfile(manifest, folder / "new")
         (folder / "new").replace(manifest)
-        assert isinstance(model.judge(crops(1))[0], Verdict)
+        assert isinstance(model.judge(pictures(1))[0], Verdict)
         assert model.state().why is None
 
 
@@ -491,7 +512,7 @@ def test_a_warning_appears_in_the_status(tiny_home: Home, bundle: Bundle) -> Non
     book.use("second", bundle)
     (tiny_home.prompts / "second.safetensors").write_bytes(tiny_prompt(3).to_bytes())
     with ModelProcess(tiny_home) as model:
-        model.judge(crops(1))
+        model.judge(pictures(1))
         assert "The prompt second is damaged" in (model.state().warning or "")
         assert (model.state().prompt or "").startswith("first@")
 
@@ -524,16 +545,16 @@ def test_a_child_that_always_dies_is_started_less_and_less_often(
         for rest_s in (0, 0, 1, 2):
             clock.now_s += rest_s
             with pytest.raises(ModelDiedError, match=r"exit code 1\)\.$"):
-                model.judge(crops(1))
+                model.judge(pictures(1))
         with pytest.raises(ModelDiedError, match="It is tried again in 4 seconds"):
-            model.judge(crops(1))
+            model.judge(pictures(1))
         model.wake()
         assert model._child is None
         assert "exit code 1" in (model.state().why or "")
 
         monkeypatch.undo()  # the cause is repaired
         clock.now_s += 4
-        assert len(model.judge(crops(1))) == 1
+        assert len(model.judge(pictures(1))) == 1
         assert (model.state().phase, model.state().why) == ("ready", None)
 
 
@@ -546,7 +567,7 @@ def test_a_picture_waits_for_the_end_of_a_short_pause(
         started = time.monotonic()
         for _ in range(3):
             with pytest.raises(ModelDiedError, match="exit code 1"):
-                model.judge(crops(1))
+                model.judge(pictures(1))
         assert 0.8 < time.monotonic() - started < 5
 
 
@@ -562,7 +583,7 @@ def test_a_model_that_never_loads_is_given_up(
         ModelProcess(tiny_home, start_s=0.2) as model,
         pytest.raises(ModelDiedError, match=r"not loaded within 0\.2 seconds"),
     ):
-        model.judge(crops(1))
+        model.judge(pictures(1))
 
 
 @posix
@@ -578,7 +599,7 @@ def test_output_of_the_child_is_logged_without_paths(
     monkeypatch.setattr(sys, "executable", str(script))
     caplog.set_level(logging.INFO, "antifake.daemon.worker")
     with ModelProcess(tiny_home) as model, pytest.raises(ModelDiedError):
-        model.judge(crops(1))
+        model.judge(pictures(1))
     lines = [record.getMessage() for record in caplog.records]
     assert lines.count("model: cannot find ...") == 20_000
     assert "secret" not in caplog.text

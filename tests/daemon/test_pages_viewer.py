@@ -13,6 +13,7 @@ from kit.pictures import saved
 from kit.waiting import eventually
 from playwright.sync_api import expect
 
+from antifake.core.parts import Box, JudgedPart, Part
 from antifake.daemon.config import Folder
 from antifake.daemon.store import occurrences
 from antifake.daemon.store.occurrences import Occurrence
@@ -310,3 +311,50 @@ def test_the_viewer_keeps_to_the_rules_and_fits(album, desk, scheme):
             assert axe(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= wide
             shoot(page, f"{name}-{scheme}-{wide}")
+
+
+# --- The parts that were judged ---------------------------------------------------------------
+
+
+RIGHT = Part(Box(0.6667, 0, 0.3333, 1))
+LEFT = Part(Box(0, 0, 0.3333, 1))
+MIDDLE = Part(Box(0.3333, 0, 0.3334, 1))
+
+
+def in_parts(*scores):
+    return tuple(map(JudgedPart, (MIDDLE, LEFT, RIGHT), scores))
+
+
+def test_the_part_that_decided_is_marked_and_all_on_request(album, desk):
+    check = album.add(
+        "wide.jpg", size=(1500, 500), label="fake", p_fake=0.8, parts=in_parts(0.1, 0.2, 0.84)
+    )
+    page = desk.open(f"/picture/{check.id}")
+    expect(page.locator("[data-verdict]")).to_contain_text("on the right")
+    expect(page.get_by_text("It looks AI-made on the right; most of it does not.")).to_be_visible()
+    image = page.locator(".canvas img")
+    expect(image).to_be_visible()
+    expect(page.locator(".scale")).not_to_be_empty()
+    marks = page.locator(".parts rect:visible")
+    expect(marks).to_have_count(1)
+    mark, shown = marks.first.bounding_box(), image.bounding_box()
+    assert mark["x"] - shown["x"] == pytest.approx(2 / 3 * shown["width"], abs=8)
+    assert mark["width"] == pytest.approx(shown["width"] / 3, abs=10)
+    page.get_by_role("button", name="Judged parts").click()
+    expect(marks).to_have_count(3)
+    expect(page.get_by_text("on the left 20 %; in the middle 10 %")).to_be_visible()
+    page.evaluate(AXE)
+    assert axe(page) == []
+    shoot(page, "parts")
+
+
+def test_nothing_is_marked_where_only_a_copy_of_the_middle_is_shown(me, album):
+    check = album.add("wide.jpg", size=(1500, 500), parts=in_parts(0.1, 0.2, 0.3))
+    assert 'class="parts"' in me.get(f"/picture/{check.id}").text
+    (album.folder / "wide.jpg").unlink()
+    assert 'class="parts"' not in me.get(f"/picture/{check.id}").text
+
+
+def test_a_check_of_an_old_version_says_that_it_saw_only_the_middle(me, album):
+    check = album.add("old.jpg")
+    assert "judged it by its middle alone" in me.get(f"/picture/{check.id}").text

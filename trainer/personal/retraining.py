@@ -79,7 +79,7 @@ def retrain(
             load_prompt(book.open(name, bundle).path) for name in (request.start, request.current)
         )
         model, base = load(bundle, precision_for(bundle)), base_sets(bundle)
-    with Decoder(jobs=1, size=model.image_size, kept_crops=True) as decoder:
+    with Decoder(jobs=1, size=model.image_size, view="kept") as decoder:
         tools = Tools(model, decoder, start, current, base)
         report, candidate = run(request, tools, progress, clock)
     if candidate:

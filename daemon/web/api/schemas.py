@@ -234,6 +234,17 @@ class Occurrence(Schema):
     times = Integer()
 
 
+class Part(Schema):
+    """A square of the picture that was judged."""
+
+    box = List(
+        Float(),
+        metadata={"description": "Left, top, width, height, in fractions of the upright picture"},
+    )
+    frame = Integer(metadata={"description": "Of an animation, or page of a TIFF, from 0"})
+    p_fake = Float(metadata={"description": "As if it were all of the picture"})
+
+
 class Check(Schema):
     """The result for one picture, in words and numbers."""
 
@@ -269,6 +280,10 @@ class Check(Schema):
     ms = Float()
     has_thumbnail = Boolean()
     is_stored = Boolean()
+    parts = List(
+        Nested(Part),
+        metadata={"description": "Empty for a check of before 0.2, which saw only the middle"},
+    )
 
 
 class CheckAmong(Check):

@@ -66,6 +66,7 @@ def check(answer: Answer, reader: Reader) -> Json:
         "occurrences": [occurrence(one) for one in answer.entry.occurrences] if may_read else [],
         "has_thumbnail": answer.entry.has_thumbnail,
         "is_stored": answer.is_stored,
+        "parts": [part.to_dict() for part in found.parts or ()],
         **{name: getattr(found, name) for name in _OF_CHECK},
     }
 

@@ -14,7 +14,7 @@ from antifake.daemon.web.errors import Problem
 from . import body, wording
 from .filters import HistoryQuery
 from .render import piece, routes, show
-from .viewer import report, view_of
+from .viewer import marks_of, report, view_of
 
 ORDERS: dict[Order, str] = {
     "useful": "Most useful first",
@@ -32,6 +32,7 @@ def picture(name: str) -> Response:
         one=answer,
         folder=_folder(answer),
         view=view_of(answer),
+        parts=marks_of(answer),
         report=report(answer),
         query=query,
         before=before,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from flask import Response, jsonify, url_for
 
+from antifake.core.parts import Box, standing_out, where
 from antifake.daemon.service import Answer
 from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
 from antifake.daemon.store import NotThereError
@@ -37,6 +38,34 @@ _TROUBLE: dict[Trouble, str] = {
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A part of the picture that was judged."""
+
+    box: Box
+    looks_made: bool
+    is_decisive: bool
+    """It looks AI-made, and most of the picture does not."""
+    words: str
+    """Where it is and how it was judged: "on the right 83 %"."""
+
+
+def marks_of(answer: Answer) -> tuple[Mark, ...]:
+    """Returns the judged parts, from left to right or top to bottom, the first frame first."""
+    parts = answer.entry.check.parts or ()
+    decisive = standing_out(parts)
+    ordered = sorted(parts, key=lambda one: (one.part.frame, one.part.box.left, one.part.box.top))
+    return tuple(
+        Mark(
+            one.part.box,
+            one.p_fake > 0.5,
+            one.part == decisive,
+            f"{where(one.part) or 'all of it'} {round(100 * one.p_fake)} %",
+        )
+        for one in ordered
+    )
+
+
+@dataclass(frozen=True)
 class View:
     """What is shown of a picture."""
 
@@ -47,6 +76,8 @@ class View:
     has_file: bool = False
     """Whether the file is there, unchanged."""
     can_be_opened: bool = False
+    marks: tuple[Mark, ...] = ()
+    """The parts that were judged, where all of the picture is shown; none if it is one part."""
 
 
 def view_of(answer: Answer) -> View:
@@ -56,8 +87,14 @@ def view_of(answer: Answer) -> View:
     can_be_opened = found.path is not None and is_named_like_a_picture(found.path)
     kind = answer.entry.check.format or ""
     if is_there and kind in SHOWN_BY_BROWSERS:
+        first_frame = [one for one in answer.entry.check.parts or () if one.part.frame == 0]
         return View(
-            "original", _address("original", answer), "The original file.", True, can_be_opened
+            "original",
+            _address("original", answer),
+            "The original file.",
+            True,
+            can_be_opened,
+            marks_of(answer)[: len(first_frame)] if len(first_frame) > 1 else (),
         )
     why = _TROUBLE[found.trouble] if found.trouble else f"Browsers show no {_format(kind)} files"
     if service().kept_copy(answer.id) is not None:

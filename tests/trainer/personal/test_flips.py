@@ -38,7 +38,7 @@ def test_answers_are_judged_again_without_another_look_at_them(tiny_home, tmp_pa
         assert [one.after.label for one in changed] == ["fake"] * len(changed)
         return {one.id: one.before for one in changed}, judged
 
-    with Decoder(jobs=1, size=detectors[0].model.image_size, kept_crops=True) as decoder:
+    with Decoder(jobs=1, size=detectors[0].model.image_size, view="kept") as decoder:
         every, judged = again(decoder)
         assert judged == 20
         assert len(every) > 10

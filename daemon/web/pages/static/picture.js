@@ -13,7 +13,9 @@ const back = document.querySelector(".back a");
 const { id } = document.querySelector(".picture").dataset;
 
 document.addEventListener("click", async ({ target }) => {
-  const { say: label, copy, copied, forget: isForget } = target.closest("button")?.dataset ?? {};
+  const button = target.closest("button");
+  const { say: label, copy, copied, forget: isForget, parts } = button?.dataset ?? {};
+  if (parts !== undefined) showParts(button);
   if (label) await sayIt(label);
   if (copy) navigator.clipboard.writeText(copy).then(() => say(copied));
   if (isForget !== undefined && (await confirmed("forget")) && (await forget([id]))) {
@@ -43,6 +45,12 @@ function go(id) {
   const link = document.getElementById(id);
   if (link) link.click();
   else say(id === "after" ? "This is the last picture." : "This is the first picture.");
+}
+
+/** Mark all parts that were judged, or only the one that decided. */
+function showParts(button) {
+  const areShown = document.querySelector(".parts").classList.toggle("all");
+  button.setAttribute("aria-pressed", areShown);
 }
 
 async function sayIt(label) {

@@ -1,0 +1,132 @@
+"""The parts of a picture that are judged, and one verdict from theirs.
+
+The model sees a square. So a picture is judged in several: squares along its longer side, the
+pictures on a screenshot, a scan or a collage (core.layout), and three frames of an animation.
+
+More looks are more chances to be wrong. The picture's score is therefore the highest of its parts'
+less an allowance that grows with their number, which keeps the rate of false alarms of a picture
+what it is for one square.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+MAX_PARTS_OF_FIRST_FRAME = 32
+MAX_PARTS_OF_LATER_FRAME = 8
+_NEARLY_ALL = 0.8
+ALLOWANCE = 0.15
+"""The odds of n parts are divided by n to this power."""
+MAX_PARTS = MAX_PARTS_OF_FIRST_FRAME + 2 * MAX_PARTS_OF_LATER_FRAME
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in fractions of the upright picture: 0, 0, 1, 1 is all of it."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        edges = (self.left, self.top, self.width, self.height)
+        if not all(0 <= edge <= 1 for edge in edges) or min(self.width, self.height) == 0:
+            raise ValueError(f"{edges} is no part of a picture")
+
+
+@dataclass(frozen=True)
+class Part:
+    box: Box
+    frame: int = 0
+    """Of an animation, or the page of a TIFF; the first is 0."""
+
+    def to_list(self) -> list[float]:
+        """Returns left, top, width, height and frame, as databases and other processes get them."""
+        box = self.box
+        return [*(round(n, 4) for n in (box.left, box.top, box.width, box.height)), self.frame]
+
+    @classmethod
+    def from_list(cls, values: Sequence[float]) -> Self:
+        """Raises ValueError or TypeError for what `to_list` does not make."""
+        left, top, width, height, frame = values
+        return cls(Box(left, top, width, height), int(frame))
+
+
+WHOLE = Part(Box(0.0, 0.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    part: Part
+    p_fake: float
+    """As if the part were all of the picture."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p_fake <= 1:
+            raise ValueError(f"{self.p_fake} is no probability")
+
+    def to_list(self) -> list[float]:
+        return [*self.part.to_list(), round(self.p_fake, 4)]
+
+    @classmethod
+    def from_list(cls, values: Sequence[float]) -> Self:
+        *part, p_fake = values
+        return cls(Part.from_list(part), p_fake)
+
+    def to_dict(self) -> dict[str, Any]:
+        *box, frame, p_fake = self.to_list()
+        return {"box": box, "frame": frame, "p_fake": p_fake}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError, LookupError or TypeError for what `to_dict` does not make."""
+        return cls.from_list([*values["box"], values["frame"], float(values["p_fake"])])
+
+
+def judged_parts(parts: Sequence[Part], scores: Sequence[float]) -> tuple[JudgedPart, ...]:
+    return tuple(JudgedPart(part, score) for part, score in zip(parts, scores, strict=True))
+
+
+def combined(scores: Sequence[float]) -> float:
+    """Returns p_fake of a picture from the p_fake of its parts, each in [0, 1].
+
+    >>> combined([0.2]), round(combined([0.2, 0.9, 0.1]), 3)
+    (0.2, 0.884)
+    """
+    highest, n = max(scores), len(scores)
+    allowance = float(n**ALLOWANCE)
+    return highest / (highest + (1 - highest) * allowance)
+
+
+def standing_out(parts: Sequence[JudgedPart]) -> Part | None:
+    """Returns the part that most looks AI-made, if most parts do not; otherwise None."""
+    made = [one for one in parts if one.p_fake > 0.5]
+    if not made or 2 * len(made) > len(parts):
+        return None
+    return max(made, key=lambda one: one.p_fake).part
+
+
+def where(part: Part) -> str:
+    """Returns where a part is, in words; "" for one that is nearly all of the picture.
+
+    >>> where(Part(Box(0.7, 0, 0.3, 1))), where(Part(Box(0.1, 0.6, 0.2, 0.3), 7))
+    ('on the right', 'in a later frame, at the bottom left')
+    """
+    box = part.box
+    across = _third(box.left, box.width, ("left", "right"))
+    down = _third(box.top, box.height, ("top", "bottom"))
+    if down:
+        place = f"at the {down} {across}".rstrip()
+    elif across:
+        place = f"on the {across}"
+    else:
+        place = "in the middle" if min(box.width, box.height) < _NEARLY_ALL else ""
+    return ", ".join(filter(None, ("in a later frame" if part.frame else "", place)))
+
+
+def _third(begin: float, length: float, names: tuple[str, str]) -> str:
+    middle = begin + length / 2
+    if length >= _NEARLY_ALL or 0.4 <= middle <= 0.6:
+        return ""
+    return names[middle > 0.5]
