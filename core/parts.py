@@ -14,6 +14,8 @@ from typing import Any, Self
 
 MAX_PARTS_OF_FIRST_FRAME = 32
 MAX_PARTS_OF_LATER_FRAME = 8
+WIDE = 1.25
+"""Up to this ratio of the sides the middle square is judged alone, which is four fifths of it."""
 _NEARLY_ALL = 0.8
 ALLOWANCE = 0.15
 """The odds of n parts are divided by n to this power."""

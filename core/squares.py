@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from PIL import Image
 
 from .layout import pictures_on
-from .parts import Box
+from .parts import WIDE, Box
 
-WIDE = 1.25
-"""Up to this ratio of the sides the middle square is judged alone, which is four fifths of it."""
 _MOST_STEP = 0.75
 """Squares overlap by at least a quarter, so that nothing is seen at an edge only."""
 _BICUBIC = Image.Resampling.BICUBIC

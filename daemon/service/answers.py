@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from antifake.core import Label
-from antifake.core.parts import standing_out, where
+from antifake.core.parts import WIDE, standing_out, where
 from antifake.core.verdict import is_sure, percent, word
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.history import Entry
@@ -134,9 +134,9 @@ class Answer:
         if check.label is None:
             return []
         if check.parts is None:
-            return [
-                "An earlier version judged it by its middle alone. Check it again for all of it."
-            ]
+            sides = sorted((check.width or 1, check.height or 1))
+            is_wide = sides[1] > WIDE * sides[0]
+            return ["Only its middle was judged, by an earlier version."] if is_wide else []
         if self.place:
             return [f"It looks AI-made {self.place}; most of it does not."]
         n = len(check.parts)

@@ -20,6 +20,7 @@ from kit.pages import PORT, places_in
 from kit.pictures import png
 
 from antifake.core.catalog import Home
+from antifake.core.parts import WHOLE, JudgedPart
 from antifake.daemon.config import load
 from antifake.daemon.service import Events, Service, Settings, Status, learning_of
 from antifake.daemon.service.access import Access
@@ -96,7 +97,9 @@ class Door:
         known = example("check")
         values = {one.name: known[one.name] for one in fields(Finding) if one.name in known}
         with self.store.writing() as session:
-            finding = replace(Finding(**values), **other)
+            finding = replace(Finding(**values | {"parts": None}), **other)
+            if finding.p_fake is not None:
+                finding = replace(finding, parts=(JudgedPart(WHOLE, finding.p_fake),))
             checks.insert(session, finding, to_number(name))
             if finding.sha256 is not None:
                 checks.keep_thumbnail(session, finding.sha256, b"webp", NOW)

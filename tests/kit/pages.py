@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from antifake.core.catalog import Home
+from antifake.core.parts import WHOLE, JudgedPart
 from antifake.daemon.config import load
 from antifake.daemon.places import Places
 from antifake.daemon.service import Intake, Service, Settings, service_at_rest
@@ -82,8 +83,11 @@ class World:
             "ms": 180.0,
             "format": "JPEG",
         }
+        finding = known | who | values | about
+        if finding["label"] is not None:
+            finding = {"parts": (JudgedPart(WHOLE, finding["p_fake"]),)} | finding
         with self.store.writing() as session:
-            check = checks.add(session, Finding(**known | who | values | about), at)
+            check = checks.add(session, Finding(**finding), at)
             if thumb is not None:
                 assert check.sha256 is not None
                 checks.keep_thumbnail(session, check.sha256, webp(thumb), at)
