@@ -201,6 +201,9 @@ class Client:
     def revoke(self, token_id: int) -> None:
         self.ask("DELETE", f"/tokens/{token_id}")
 
+    def revoke_all(self) -> None:
+        self.ask("DELETE", "/tokens")
+
     def pairings(self) -> list[Json]:
         """Returns the programs that ask to connect now."""
         return list(self.get("/pairings")["pairings"])

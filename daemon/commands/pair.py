@@ -1,7 +1,11 @@
 """The commands on browsers and programs that may use the daemon: list, accept, reject, revoke."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import click
 
+from antifake.core.errors import UsageError
 from antifake.core.terminal import Commands, json_option, say
 
 from .connection import connected, daemon
@@ -29,7 +33,7 @@ def list_(as_json: bool) -> None:
                 " ".join(one["scopes"]),
                 local(one["created"]),
                 local(one["last_used"]),
-                "revoked" if one["revoked"] else "connected",
+                _state(one),
             ]
             for one in found
         ]
@@ -38,13 +42,28 @@ def list_(as_json: bool) -> None:
         say("Nothing is connected: open the extension's page in your browser to connect it.")
 
 
+def _state(token: dict[str, Any]) -> str:
+    if token["revoked"]:
+        return "revoked"
+    expires = token["expires"]
+    is_over = expires and datetime.fromisoformat(expires) <= datetime.now(UTC)
+    return "expired" if is_over else "connected"
+
+
 @pair.command("revoke")
-@click.argument("token", type=int, metavar="ID")
-def revoke(token: int) -> None:
-    """Revoke the access of one, at once."""
+@click.argument("token", type=int, metavar="ID", required=False)
+@click.option("--all", "is_all", is_flag=True, help="All of them, and every open page.")
+def revoke(token: int | None, is_all: bool) -> None:
+    """Revoke the access of one, or of all, at once."""
+    if is_all == (token is not None):
+        raise UsageError("Give the ID of one, as `antifake pair list` shows it, or --all.")
     with connected() as client:
-        client.revoke(token)
-    say(f"{token} has no access any more.")
+        if token is None:
+            client.revoke_all()
+        else:
+            client.revoke(token)
+    said = "All have no access any more." if token is None else f"{token} has no access any more."
+    say(said)
 
 
 @pair.command("pending")

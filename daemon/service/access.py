@@ -15,15 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
 from antifake.daemon.store import NotThereError, Store, tokens
-from antifake.daemon.store.tokens import Grant, Token
+from antifake.daemon.store.tokens import PAGES, Grant, Token
 
 from .events import Events
+from .remembered import RememberedBrowsers
 
 SCOPES = {
     "check": "have pictures checked",
@@ -46,6 +47,7 @@ SESSION_FOR = timedelta(hours=12)
 MOST_LOGINS = 16
 MOST_SESSIONS = 64
 
+_T = TypeVar("_T")
 Decision = Literal["waiting", "accepted", "rejected", "expired"]
 
 
@@ -97,6 +99,13 @@ class _PendingPairing:
     """The token and its secret, until the program has fetched them."""
 
 
+@dataclass
+class _Session:
+    until: datetime
+    browser: int | None = None
+    """The id of the token of a remembered browser. The session ends when that is revoked."""
+
+
 class Access:
     """Thread-safe."""
 
@@ -106,7 +115,8 @@ class Access:
         self._pairings: OrderedDict[str, _PendingPairing] = OrderedDict()
         self._recent_requests: deque[datetime] = deque(maxlen=PAIRINGS_A_MINUTE)
         self._logins: OrderedDict[str, datetime] = OrderedDict()
-        self._sessions: OrderedDict[str, datetime] = OrderedDict()
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self.browsers = RememberedBrowsers(store, clock)
         self._revoked: set[int] = set()
         self._token_cache: dict[str, Token] = {}
         self._origins: frozenset[str] | None = None
@@ -119,10 +129,13 @@ class Access:
     # --- Tokens -----------------------------------------------------------------------------
 
     def authenticate(self, secret: str) -> Token | None:
-        """Returns the token of a secret, or None if it is unknown or revoked. Raises StoreError."""
+        """Returns the token of a secret, or None if it is unknown or revoked. Raises StoreError.
+
+        The token of a remembered browser is not one for programs, so it is unknown here.
+        """
         key = _hash(secret)
         token = self._token_cache.get(key) or self._find(secret)
-        if token is None or token.id in self._revoked:
+        if token is None or token.id in self._revoked or PAGES in token.scopes:
             return None
         now = self._clock()
         if tokens.is_use_worth_noting(token, now):
@@ -165,12 +178,19 @@ class Access:
         raise NotThereError("There is no such token.")
 
     def origins(self) -> frozenset[str]:
-        """Returns the origins of all valid tokens. Cached: browser requests need them often."""
+        """Returns the origins of all valid tokens that are not for our own pages.
+
+        Cached: browser requests need them often.
+        """
         with self._origins_lock:
             found = self._origins
             if found is None:
                 all_ = self.tokens()
-                found = frozenset(t.origin for t in all_ if t.origin and t.revoked is None)
+                found = frozenset(
+                    t.origin
+                    for t in all_
+                    if t.origin and t.revoked is None and PAGES not in t.scopes
+                )
                 self._origins = found if self._is_only_daemon else None
         return found
 
@@ -185,6 +205,15 @@ class Access:
             tokens.revoke(session, token_id, self._clock())
         self._revoked.add(token_id)
         self._clear_origins()
+
+    def revoke_all(self) -> None:
+        """Revokes all tokens but that of this computer's programs, and ends all sessions."""
+        with self._lock:
+            self._logins.clear()
+            self._sessions.clear()
+        for token in self.tokens():
+            if token.revoked is None and token.name != THIS_COMPUTER:
+                self.revoke(token.id)
 
     def is_revoked(self, token_id: int) -> bool:
         """Returns whether a token was revoked during this run.
@@ -210,6 +239,7 @@ class Access:
             _, secret = self.issue(THIS_COMPUTER, ["admin"])
             write_atomically(path, secret.encode("ascii"))
         self._local_key = _hash(secret).encode("ascii")
+        self.browsers.derive_keys_from(secret)
         return secret
 
     def proof(self, token_id: int, nonce: str, port: int) -> str:
@@ -347,7 +377,7 @@ class Access:
     def mint_login(self) -> str:
         """Returns a code that opens the pages once, within a minute."""
         code = secrets.token_urlsafe(32)
-        self._add_temporary(self._logins, code, LOGIN_FOR, MOST_LOGINS)
+        self._add_temporary(self._logins, code, self._clock() + LOGIN_FOR, MOST_LOGINS)
         return code
 
     def login(self, code: str) -> str | None:
@@ -356,24 +386,46 @@ class Access:
             until = self._logins.pop(_hash(code), None)
         if until is None or self._clock() >= until:
             return None
+        return self.begin_session()
+
+    def begin_session(self, browser: int | None = None) -> str:
+        """Returns the secret of a new session. `browser` is the id of the token of a browser."""
         secret = secrets.token_urlsafe(32)
-        self._add_temporary(self._sessions, secret, SESSION_FOR, MOST_SESSIONS)
+        session = _Session(self._clock() + SESSION_FOR, browser)
+        self._add_temporary(self._sessions, secret, session, MOST_SESSIONS)
         return secret
 
+    def tie(self, secret: str, browser: int) -> None:
+        """Make a session end when the token of its browser, which is remembered, is revoked."""
+        session = self._session(secret)
+        if session is not None:
+            session.browser = browser
+
     def is_session(self, secret: str) -> bool:
-        with self._lock:
-            until = self._sessions.get(_hash(secret))
-        return until is not None and self._clock() < until
+        return self._session(secret) is not None
+
+    def browser_of(self, secret: str) -> int | None:
+        """Returns the id of the token of a session's browser. None if that is not remembered."""
+        session = self._session(secret)
+        return session.browser if session else None
 
     def logout(self, secret: str) -> None:
         with self._lock:
             self._sessions.pop(_hash(secret), None)
 
+    def _session(self, secret: str) -> _Session | None:
+        """Returns the session if it has not ended."""
+        with self._lock:
+            session = self._sessions.get(_hash(secret))
+        if session is None or self._clock() >= session.until or session.browser in self._revoked:
+            return None
+        return session
+
     def _add_temporary(
-        self, where: OrderedDict[str, datetime], secret: str, how_long: timedelta, most: int
+        self, where: OrderedDict[str, _T], secret: str, value: _T, most: int
     ) -> None:
         with self._lock:
-            where[_hash(secret)] = self._clock() + how_long
+            where[_hash(secret)] = value
             while len(where) > most:
                 where.popitem(last=False)
 

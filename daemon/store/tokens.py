@@ -20,6 +20,10 @@ from .tables import TokenRow
 SECRET_BYTES = 32
 NOTED_EVERY = timedelta(minutes=1)
 """Precision of the last use: not every request is worth a write."""
+PAGES = "pages"
+"""The scope of a remembered browser. It is not for the API, and no program can ask for it."""
+REMEMBERED_FOR = timedelta(days=90)
+"""How long after its last use a browser is remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,14 @@ class Token(Grant):
     created: datetime
     last_used: datetime | None
     revoked: datetime | None
+
+    @property
+    def expires(self) -> datetime | None:
+        """When it ends if it is not used until then. None for programs: theirs do not expire."""
+        return (self.last_used or self.created) + REMEMBERED_FOR if PAGES in self.scopes else None
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires is not None and now >= self.expires
 
 
 def issue(

@@ -3,8 +3,8 @@
 Host: is the request meant for us, or for a name that points here by DNS rebinding?
 Origin, Sec-Fetch-Site: does a page of the web send it without the user's knowledge?
 Type, length: could a form have sent it, or is it larger than what is accepted?
-Identity: the API takes a token in a header; the page takes the cookie of a session, and for
-changes also a header that no form can send.
+Identity: the API takes a token in a header; the page takes the cookie of a session, or to begin
+one that of a remembered browser, and for changes also a header that no form can send.
 JSON: is the body well-formed?
 
 Answers to pages of the web have no CORS headers, so these pages cannot read them.
@@ -42,6 +42,8 @@ MAX_WRONG_TOKENS = 20
 """Limit per minute for all callers together. Beyond it no token is looked up for a while."""
 
 COOKIE = "antifake_session"
+BROWSER_COOKIE = "antifake_browser"
+"""Of a remembered browser. It is no session: see service/remembered."""
 SCRIPT = "antifake"
 """The value of SCRIPT_HEADER."""
 PAGES = "pages."
@@ -81,7 +83,8 @@ OtherName = Literal["script", "navigation"] | None
 class Requirement:
     """What a view requires of a request."""
 
-    identity: Literal["token", "session", "none"] = "token"
+    identity: Literal["token", "session", "browser", "none"] = "token"
+    """"browser" is the cookie of one that is remembered."""
     scopes: frozenset[str] = frozenset({"admin"})
     """The token needs one of them. The scope admin always suffices."""
     types: tuple[str, ...] = (JSON,)
@@ -91,6 +94,11 @@ class Requirement:
     """Whether extensions that are not paired yet may call it."""
     other_name: OtherName = None
     """How our page may call it that was opened under another name of this computer."""
+
+    @property
+    def is_cookie(self) -> bool:
+        """Whether it identifies the caller by a cookie, which browsers send by themselves."""
+        return self.identity in ("session", "browser")
 
 
 ADMIN = Requirement()
@@ -119,6 +127,11 @@ def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[Vie
     No type that a form can send may be among `types`.
     """
     return _mark(Requirement("session", frozenset(), types, max_bytes))
+
+
+def requires_browser(view: View) -> View:
+    """Declare that a view of the page takes the cookie of a remembered browser, not a session."""
+    return _mark(Requirement("browser", frozenset()))(view)
 
 
 def _mark(requirement: Requirement) -> Callable[[View], View]:
@@ -160,14 +173,32 @@ def may(scope: str) -> bool:
 
 def has_session() -> bool:
     """Whether the request has the cookie of a session of the page."""
-    return access().is_session(request.cookies.get(COOKIE, ""))
+    return access().is_session(session_secret())
+
+
+def session_secret() -> str:
+    """Returns the secret of the session, which need not be valid; "" without one."""
+    return request.cookies.get(COOKIE, "")
+
+
+def browser_secret() -> str:
+    """Returns the secret of a remembered browser, which need not be valid; "" without one.
+
+    Only under the pages' own name: elsewhere we never set that cookie.
+    """
+    return request.cookies.get(BROWSER_COOKIE, "") if is_under_own_name() else ""
+
+
+def is_known_browser() -> bool:
+    """Whether the request has the cookie of a remembered browser. Raises StoreError."""
+    return access().browsers.find(browser_secret(), own_address()) is not None
 
 
 def access_ended() -> Callable[[], bool]:
     """Returns a check for long answers: has the token been revoked, or the session ended?"""
     of = access()
     if "caller" not in g:
-        secret = request.cookies.get(COOKIE, "")
+        secret = session_secret()
         return lambda: not of.is_session(secret)
     token_id = caller().token_id
     return lambda: token_id is not None and of.is_revoked(token_id)
@@ -209,8 +240,8 @@ def guard(app: Flask) -> None:
             raise request.routing_exception
         required = requirement_of(request.endpoint)
         check_length(required)
-        if required.identity == "session":
-            check_session()
+        if required.is_cookie:
+            check_cookie(required)
         check_type(required)
         if required.identity == "token":
             check_token(required, wrong_tokens)
@@ -348,7 +379,9 @@ def check_type(required: Requirement) -> None:
         return
     # A change by the page must have a content type that no form of another page can send.
     has_body = bool(request.content_length or request.content_type)
-    if (has_body or required.identity == "session") and request.mimetype not in required.types:
+    if (
+        has_body or required.identity in ("session", "browser")
+    ) and request.mimetype not in required.types:
         raise Problem(415, "media_type", f"The body must be {' or '.join(required.types)}.")
     if request.mimetype == MULTIPART and "Authorization" not in request.headers:
         # A form of any page could send the other types.
@@ -424,16 +457,19 @@ def _unauthorized(sentence: str, challenge: str) -> Problem:
     return Problem(401, "unauthorized", sentence, {"WWW-Authenticate": challenge})
 
 
-def check_session() -> None:
-    """Check the session of the page.
+def check_cookie(required: Requirement) -> None:
+    """Check the session of the page, or the cookie of a remembered browser.
 
-    Browsers send cookies to every port of 127.0.0.1, where other programs listen. So a change
-    also needs a header that no form of another page can send.
+    Whether such a browser has its key, too, is for the view to check. Browsers send cookies to
+    every port of a host, where other programs listen. So a change also needs a header that no form
+    of another page can send.
     """
-    if not has_session():
+    if required.identity == "session" and not has_session():
         raise Problem(
             401, "no_session", "This page is shown only to you: open it from antifake itself."
         )
+    if required.identity == "browser" and not is_known_browser():
+        raise Problem(401, "not_remembered", "This browser is not remembered (any more).")
     if request.method not in _READS and request.headers.get(SCRIPT_HEADER) != SCRIPT:
         raise Problem(403, "no_script", f"A change needs the header {SCRIPT_HEADER}: {SCRIPT}.")
 

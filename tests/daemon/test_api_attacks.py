@@ -347,6 +347,11 @@ def test_every_operation_of_the_api_requires_the_right_scope(app):
     }
 
 
+def identity_at(app, endpoint: str) -> str:
+    with app.app_context():
+        return requirement_of(endpoint).identity
+
+
 def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
     secret = daemon.access.login(daemon.access.mint_login())
     cookie = f"{COOKIE}={secret}"
@@ -354,6 +359,9 @@ def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
     assert len(pages) > 20
     for method, rule, endpoint in pages:
         if endpoint in ("pages.static", "pages.arrive", "pages.enter", "pages.here"):
+            continue
+        if endpoint in ("pages.back", "pages.challenge"):  # see test_remembered
+            assert identity_at(app, endpoint) == "browser"
             continue
         path = "/" + rule.replace("<name>", "x").replace("<int:number>", "1")
         for stolen in (None, daemon.secret, daemon.token("admin")):

@@ -354,6 +354,7 @@ NEEDS = [
     ("GET", "/stats", {"read"}),
     ("GET", "/events", {"read"}),
     ("GET", "/tokens", set()),
+    ("DELETE", "/tokens", set()),
     ("DELETE", "/tokens/1", set()),
     ("GET", "/tokens/self", {"check", "read", "correct", "open"}),
     ("DELETE", "/tokens/self", {"check", "read", "correct", "open"}),

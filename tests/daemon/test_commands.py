@@ -612,6 +612,29 @@ def test_the_access_of_a_connected_program_can_be_revoked(where):
     assert "no token" in run("pair", "revoke", "99", code=1).stderr
 
 
+@BOTH_WAYS
+@pytest.mark.usefixtures("way")
+def test_all_access_is_revoked_but_that_of_the_commands(where):
+    with open_store(where.database, NOW) as store, store.writing(durable=True) as session:
+        for name, scope in (("Firefox", "check"), ("Chrome on Linux", tokens.PAGES)):
+            tokens.issue(session, Grant(name=name, scopes=frozenset([scope])), NOW)
+    for wrong in (["pair", "revoke"], ["pair", "revoke", "--all", "1"]):
+        assert "or --all" in run(*wrong, code=2).stderr
+    run("pair", "revoke", "--all")
+    states = {one["name"]: bool(one["revoked"]) for one in run_json("pair", "list")}
+    assert states.pop("this computer", False) is False
+    assert states == {"Firefox": True, "Chrome on Linux": True}
+
+
+def test_a_browser_that_was_not_used_for_long_is_shown_as_expired(where):
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    with open_store(where.database, NOW) as store, store.writing(durable=True) as session:
+        for at in (long_ago, long_ago + timedelta(days=2)):
+            tokens.issue(session, Grant(name="Chrome", scopes=frozenset([tokens.PAGES])), at)
+    lines = [x for x in run("pair", "list").stdout.splitlines() if "Chrome" in x]
+    assert [line.split()[-1] for line in lines] == ["expired", "connected"]
+
+
 @pytest.mark.usefixtures("asked")
 def test_a_pairing_request_is_accepted_or_rejected(where):
     asked_by = client.need(where)

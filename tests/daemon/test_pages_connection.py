@@ -4,18 +4,16 @@ import os
 import re
 import signal
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from kit.daemon import free_port
+from kit.bookmark import address, enter, fix_port, tab
 from kit.pace import within
-from kit.page_desk import AXE, WAIT_MS, axe, shoot
+from kit.page_desk import AXE, axe, shoot
 from kit.pictures import png
 from kit.running import Running, post, running
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from antifake.core.catalog import Home
 
@@ -37,22 +35,8 @@ GIVE = """([name, data]) => {
 @pytest.fixture
 def root(tiny_home: Home) -> Path:
     """A home whose daemon has the same port in every run."""
-    (tiny_home.root / "config.toml").write_text(f"[server]\nport = {free_port()}\n")
+    fix_port(tiny_home.root)
     return tiny_home.root
-
-
-@contextmanager
-def tab(chromium: Browser, **about: bool) -> Iterator[Page]:
-    with chromium.new_context(**about) as context:
-        context.set_default_timeout(within(WAIT_MS))
-        yield context.new_page()
-
-
-def enter(page: Page, daemon: Running, path: str = "/folders") -> None:
-    """Opens a page by a new link, under the pages' own name."""
-    page.goto(daemon.ready().login(path if path != "/" else None))
-    page.wait_for_url(re.compile(rf"localhost:{daemon.port}{path}$"))
-    expect(page.locator("html.js")).to_be_attached()
 
 
 def die(daemon: Running) -> None:
@@ -152,7 +136,7 @@ def test_it_can_be_read_by_everybody(root, chromium, scheme):
 def test_a_browser_that_comes_by_a_bookmark_is_told_what_to_click(root, chromium):
     with tab(chromium) as page, running(root) as daemon:
         daemon.ready()
-        page.goto(f"http://antifake.localhost:{daemon.port}/review?x=1")
+        page.goto(address(daemon, "/review?x=1"))
         expect(page.locator("h1")).to_have_text("This page is only for you")
         expect(page.locator("main li").first).to_contain_text("choose “Open history”")
         expect(page.locator("main")).to_contain_text("antifake open")

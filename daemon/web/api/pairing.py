@@ -111,6 +111,15 @@ def get_tokens() -> Response:
     return jsonify(tokens=[serialize.token(one) for one in access().tokens()])
 
 
+@routes.delete("/tokens")
+@requires("admin")
+@routes.output({}, 204)
+def revoke_all() -> Response:
+    """Revoke all tokens but that of this computer's own programs, and end all sessions, at once"""
+    access().revoke_all()
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
 @routes.get("/tokens/self")
 @requires(*SCOPES)
 @routes.output(schemas.Token)

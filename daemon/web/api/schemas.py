@@ -436,6 +436,7 @@ class Token(Schema):
     origin = _maybe(String)
     created = String()
     last_used = _maybe(String)
+    expires = _maybe(String)
     revoked = _maybe(String)
 
 

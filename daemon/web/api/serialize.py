@@ -187,6 +187,7 @@ def token(one: Token) -> Json:
         "origin": one.origin,
         "created": moment(one.created),
         "last_used": moment(one.last_used),
+        "expires": moment(one.expires),
         "revoked": moment(one.revoked),
     }
 

@@ -6,6 +6,7 @@ from flask import Response, jsonify
 
 from antifake.daemon.service.access import THIS_COMPUTER
 from antifake.daemon.web.context import access, service
+from antifake.daemon.web.guards import session_secret
 
 from . import body
 from .render import piece, routes, show
@@ -33,6 +34,12 @@ def pairing() -> Response:
     return jsonify(said="It may connect now." if is_accepted else "It was turned away.")
 
 
+@routes.post("/changes/revoke-all")
+def revoke_all() -> Response:
+    access().revoke_all()
+    return jsonify(said="All are shut out from now on.")
+
+
 @routes.post("/changes/revoke")
 def revoke() -> Response:
     access().revoke(body.value("id", int))
@@ -40,10 +47,12 @@ def revoke() -> Response:
 
 
 def _clients() -> dict[str, Any]:
-    tokens = access().tokens()
+    tokens, now = access().tokens(), service().clock()
+    clients = [token for token in tokens if token.revoked is None and not token.is_expired(now)]
     return {
-        "clients": [token for token in tokens if token.revoked is None],
-        "gone": [token for token in tokens if token.revoked is not None],
-        "now": service().clock(),
+        "clients": clients,
+        "gone": [token for token in tokens if token not in clients],
+        "this_browser": access().browser_of(session_secret()),
+        "now": now,
         "this_computer": THIS_COMPUTER,
     }

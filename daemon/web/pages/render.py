@@ -13,7 +13,7 @@ from antifake.daemon.web.context import access, own_address, service
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import PAGES, has_session
 
-from . import wording
+from . import this_browser, wording
 
 STATIC = f"{PAGES}static"
 OPEN = f"{PAGES}arrive"
@@ -65,7 +65,12 @@ def allow_own_scripts(response: Response) -> Response:
 
 def show(template: str, status: int = 200, **values: Any) -> Response:
     """Returns a whole page, with header, navigation and footer."""
-    frame = {"state": state(), "pending": access().pending(), "here": request.endpoint}
+    frame = {
+        "state": state(),
+        "pending": access().pending(),
+        "here": request.endpoint,
+        "is_remembered": this_browser.is_remembered(),
+    }
     return piece(template, status, **frame | values)
 
 
@@ -75,6 +80,7 @@ def piece(template: str, status: int = 200, **values: Any) -> Response:
         "words": wording,
         "version": version("antifake"),
         "last_event": g.get("last_event", 0),
+        "can_be_remembered": this_browser.can_be_remembered(),
         "is_local": service().store.database.is_sqlite,
     }
     # Encoded here, so that a lone surrogate in a file name is not an error 500.
@@ -93,7 +99,7 @@ def state() -> State | None:
 def explain(problem: Problem) -> Response:
     """Returns the page for an error. Only a session sees the state of the daemon."""
     if problem.status == 401:
-        response = piece("away.html", 401, was_link=False)
+        response = piece("away.html", 401, was_link=False, is_known=this_browser.is_known())
     else:
         title = _TITLES.get(problem.status, "That did not work")
         is_bare = problem.status in _WITHOUT_FRAME or not has_session()

@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from antifake.daemon.web.context import access, context, own_address
 from antifake.daemon.web.errors import Problem
-from antifake.daemon.web.guards import COOKIE, is_under_own_name, requires
+from antifake.daemon.web.guards import is_under_own_name, requires
 
+from . import this_browser
 from .render import piece, routes
 
 _LONGEST_CODE = 200
@@ -50,19 +51,18 @@ def enter() -> AnyResponse:
     _refuse_head()
     secret = access().login(_code())
     if secret is None:
-        return piece("away.html", 403, was_link=True)
+        return piece("away.html", 403, was_link=True, is_known=False)
     # A browser that comes from another name would not send the new cookie where a redirect leads.
     is_far = is_under_own_name()
     response = piece("enter.html", link=_target()) if is_far else redirect(_target(), 303)
-    response.set_cookie(COOKIE, secret, httponly=True, samesite="Strict", path="/")
+    this_browser.set_session(response, secret)
     return response
 
 
 @routes.post("/changes/leave")
 def leave() -> AnyResponse:
-    access().logout(request.cookies[COOKIE])
     response = Response(status=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="Strict", path="/")
+    this_browser.end_session(response)
     return response
 
 

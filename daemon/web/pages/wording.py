@@ -12,6 +12,7 @@ from antifake.daemon.service import Answer
 from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store.history import folder_of as folder_in
 from antifake.daemon.store.occurrences import Occurrence
+from antifake.daemon.store.tokens import PAGES
 
 SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
 SOURCES = {
@@ -144,6 +145,9 @@ def several(n: int, what: str, more: str | None = None) -> str:
 
 def scopes(granted: Iterable[str]) -> list[str]:
     """Returns what a program may do, each as the end of a sentence."""
-    found = set(granted)
-    known = [SCOPES["admin"]] if "admin" in found else [SCOPES[x] for x in SCOPES if x in found]
-    return known + [inert(one) for one in sorted(found - set(SCOPES))]
+    found, known = set(granted), SCOPES | {PAGES: _PAGES}
+    told = ["admin"] if "admin" in found else [one for one in known if one in found]
+    return [known[one] for one in told] + [inert(one) for one in sorted(found - set(known))]
+
+
+_PAGES = "open these pages, where everything can be changed"

@@ -4,6 +4,7 @@
 // Only a visible page keeps a stream: browsers allow six connections in all.
 
 import { isLost, json } from "./asking.js";
+import { comeBack } from "./remembered.js";
 
 const KINDS = ["check", "correction", "forgotten", "state", "pairing", "watch", "settings", "training", "reset"];
 const LOOK_MS = 4_000; // with the patience below 8 s at most, until the page says "Not connected"
@@ -59,11 +60,16 @@ async function look() {
     hear(await json(`/news?after=${last}`, AbortSignal.timeout(PATIENCE_MS)));
     become("here");
   } catch (error) {
-    if (isLost(error)) become(error.isUnanswered ? "gone" : "out");
-    else become("here");
+    become(await stateAfter(error));
   } finally {
     isLooking = false;
   }
+}
+
+async function stateAfter(error) {
+  if (!isLost(error)) return "here";
+  if (error.isUnanswered) return "gone";
+  return (await comeBack()) ? "here" : "out";
 }
 
 function hear(news) {

@@ -5,6 +5,7 @@ import * as connection from "./connection.js";
 import * as keys from "./keys.js";
 import * as live from "./live.js";
 import { refreshAll, showing } from "./pieces.js";
+import * as remembered from "./remembered.js";
 
 document.documentElement.classList.add("js");
 changes.start();
@@ -16,6 +17,7 @@ for (const kind of [...live.KINDS, "tick"]) {
   live.on(kind, () => renew(kind === "reset" ? live.KINDS.flatMap(showing) : showing(kind)));
 }
 connection.start();
+remembered.start();
 live.start();
 
 /** Render each part once for many events, such as those of a folder walk. */

@@ -1,0 +1,70 @@
+"""Lets a browser be remembered, and lets it in again without a link: see service/remembered."""
+
+from flask import Response, jsonify, request
+
+from antifake.daemon.web.context import access, own_address
+from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import browser_secret, has_session, requires_browser, session_secret
+
+from . import body, this_browser
+from .render import routes
+
+_BROWSERS = {
+    "Edg/": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}
+"""By what a browser says of itself in each request, the special before the general."""
+_SYSTEMS = {"Windows": "Windows", "Mac OS X": "macOS", "Android": "Android", "Linux": "Linux"}
+_NO_NAME = (
+    "This browser does not reach antifake under the name antifake.localhost, and only there can it "
+    "be remembered safely."
+)
+
+
+@routes.post("/changes/remember")
+def remember() -> Response:
+    """Remembers this browser. The answer has its key, which is told only once."""
+    if not this_browser.can_be_remembered():
+        raise Problem(409, "no_name", _NO_NAME)
+    former = this_browser.token()
+    made = access().browsers.remember(_name(request.user_agent.string), own_address())
+    access().tie(session_secret(), made.token.id)
+    if former is not None:
+        access().revoke(former.id)
+    said = "This browser is remembered. You can bookmark this page now."
+    response = jsonify(id=made.token.id, key=made.key, said=said)
+    this_browser.set_remembered(response, made.secret)
+    return response
+
+
+@routes.post("/back/challenge")
+@requires_browser
+def challenge() -> Response:
+    """Answers what a remembered browser has to sign with its key."""
+    return jsonify(challenge=access().browsers.challenge(browser_secret(), own_address()))
+
+
+@routes.post("/back")
+@requires_browser
+def back() -> Response:
+    """Begins a session of a remembered browser. A session that it has already becomes one."""
+    said, secret = (body.value("challenge", str), body.value("answer", str)), browser_secret()
+    token = access().browsers.answered(secret, own_address(), *said)
+    if token is None:
+        raise Problem(401, "not_remembered", "This browser does not have the right key.")
+    response = Response(status=204)
+    this_browser.set_remembered(response, secret)
+    if has_session():
+        access().tie(session_secret(), token.id)
+    else:
+        this_browser.set_session(response, access().begin_session(token.id))
+    return response
+
+
+def _name(agent: str) -> str:
+    browser = next((name for sign, name in _BROWSERS.items() if sign in agent), "A browser")
+    system = next((name for sign, name in _SYSTEMS.items() if sign in agent), "")
+    return f"{browser} on {system}" if system else browser
