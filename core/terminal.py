@@ -103,8 +103,17 @@ prompt_option = click.option("--prompt", metavar="NAME", help="A prompt other th
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def echo_results(found: Iterable["Result"], *, as_json: bool, percent: bool) -> None:
-    """Prints results as they come, or as one JSON array. Exits with 1 if any has an error."""
+def echo_results(
+    found: Iterable["Result"],
+    *,
+    as_json: bool,
+    percent: bool,
+    before: Callable[[int], None] | None = None,
+) -> None:
+    """Prints results as they come, or as one JSON array. Exits with 1 if any has an error.
+
+    `before` is called with the place of each result in the list before its line is printed.
+    """
     results: list[Result] = []
     for result in found:
         if not as_json and not results:
@@ -112,6 +121,8 @@ def echo_results(found: Iterable["Result"], *, as_json: bool, percent: bool) -> 
 
             click.echo(TEXT_HEADER)
         results.append(result)
+        if before is not None:
+            before(len(results) - 1)
         if not as_json:
             echo_result(result, percent=percent)
     if as_json:

@@ -1,16 +1,17 @@
 """`antifake check`: judge pictures in this process."""
 
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from antifake.core.errors import UsageError
+from antifake.core.errors import UnreadableImageError, UsageError
 from antifake.core.loading import loaded
-from antifake.core.terminal import echo_results, json_option, model_option, prompt_option
+from antifake.core.terminal import echo_results, json_option, model_option, prompt_option, say
 
 if TYPE_CHECKING:
     from antifake.core.results import Result
@@ -22,13 +23,51 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show how sure the verdict is, in percent.")
+@click.option("--show", is_flag=True, help="Show each picture, if the terminal can.")
 @model_option
 @prompt_option
 def check(
-    paths: tuple[str, ...], as_json: bool, verbose: bool, model: str | None, prompt: str | None
+    paths: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    show: bool,
+    model: str | None,
+    prompt: str | None,
 ) -> None:
     """Judge pictures. "-" reads one from standard input; `antifake scan` takes folders."""
-    echo_results(judged_here(sources_of(paths), model, prompt), as_json=as_json, percent=verbose)
+    sources = sources_of(paths)
+    before = shower(sources, as_json=as_json) if show else None
+    found = judged_here(sources, model, prompt)
+    echo_results(found, as_json=as_json, percent=verbose, before=before)
+
+
+def shower(sources: list[Path | bytes], *, as_json: bool) -> Callable[[int], None] | None:
+    """Returns what shows one of these pictures; None, with a sentence, if the terminal cannot.
+
+    Raises UsageError with JSON, which programs read.
+    """
+    if as_json:
+        raise UsageError("--show is for people and --json for programs: choose one.")
+    from antifake.core import terminal_pictures
+
+    how = terminal_pictures.protocol(sys.stdout, os.environ.get("TERM", ""))
+    if how is None:
+        say("Pictures cannot be shown here: that takes kitty, iTerm2 or a terminal with sixels.")
+        return None
+
+    from antifake.core.images import read_file
+    from antifake.core.preview import preview
+
+    def show(place: int) -> None:
+        source = sources[place]
+        try:
+            data = source if isinstance(source, bytes) else read_file(source)
+        except UnreadableImageError:
+            return  # its line says why
+        if picture := preview(data, terminal_pictures.LONGEST):
+            click.echo(terminal_pictures.encoded(picture, how), nl=False)
+
+    return show
 
 
 def sources_of(paths: tuple[str, ...]) -> list[Path | bytes]:

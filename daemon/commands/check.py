@@ -6,7 +6,7 @@ If no daemon is running, or it cannot go on, this process judges the pictures as
 import click
 
 from antifake.core.commands.check import check as core_check
-from antifake.core.commands.check import judged_here, sources_of
+from antifake.core.commands.check import judged_here, shower, sources_of
 from antifake.core.terminal import echo_results
 
 
@@ -23,12 +23,14 @@ def check(
     paths: tuple[str, ...],
     as_json: bool,
     verbose: bool,
+    show: bool,
     model: str | None,
     prompt: str | None,
     no_daemon: bool,
 ) -> None:
     """Judge pictures, with the daemon if it is running. "-" reads one from standard input."""
     sources = sources_of(paths)
+    before = shower(sources, as_json=as_json) if show else None
     asked = None
     if not (no_daemon or model or prompt):
         from antifake.daemon.client import find
@@ -41,4 +43,4 @@ def check(
         from .check_by_daemon import judged_there
 
         found = judged_there(asked, sources)
-    echo_results(found, as_json=as_json, percent=verbose)
+    echo_results(found, as_json=as_json, percent=verbose, before=before)
