@@ -10,7 +10,8 @@ Parent and child exchange frames (see core.framing). The child is not trusted.
              H {"sha256", "n_bytes"}, followed by
              E {"sentence", "code"}, or
              I {"width", "height", "format", "parts": [[left, top, width, height, frame]]} and
-             C with a crop, uint8 [size, size, 3], for each of the parts
+             C with a crop, uint8 [size, size, 3], for each of the parts, and
+             V with the preview, uint8 [height, width, 3]; I has its "preview": [height, width]
 """
 
 import hashlib
@@ -36,20 +37,25 @@ import numpy as np
 from . import images
 from .errors import AntifakeError, UnreadableImageError
 from .framing import Deadline, receive, send
-from .images import Picture
+from .images import Picture, Pixels
 from .parts import MAX_PARTS, Part
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
 
-View = Literal["middle", "whole", "kept"]
-"""What is cut out of a picture: its middle square, squares from all over it, or nothing, as the
-file is a crop that was kept."""
+View = Literal["middle", "whole", "shown", "kept"]
+"""What is cut out of a picture: its middle square, squares from all over it, those with a preview
+to show, or nothing, as the file is a crop that was kept."""
 
 MEMORY_BYTES = 1_500_000_000
 START_S = 60.0
 _MAX_JSON = 65_536
 _MOST_JOBS = 16
-_READERS = {"middle": images.decode, "whole": images.decode_whole, "kept": images.kept_crop}
+_READERS = {
+    "middle": images.decode,
+    "whole": images.decode_whole,
+    "shown": images.decode_shown,
+    "kept": images.kept_crop,
+}
 
 
 def usable_cores() -> int:
@@ -289,7 +295,15 @@ class _Child:
         _, crops = receive(self._answers, math.prod(shape))
         pixels = np.frombuffer(crops, np.uint8).reshape(shape).copy()  # torch needs it writable
         width, height, kind_of_file = int(said["width"]), int(said["height"]), str(said["format"])
-        return Picture(pixels, parts, width, height, kind_of_file), None
+        preview = self._receive_preview(said["preview"])
+        return Picture(pixels, parts, width, height, kind_of_file, preview), None
+
+    def _receive_preview(self, shape: list[int]) -> Pixels | None:
+        _, data = receive(self._answers, 3 * math.prod(images.PREVIEW))
+        if not data:
+            return None
+        height, width = shape
+        return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
     def _receive_json(self) -> tuple[bytes, dict[str, Any]]:
         kind, payload = receive(self._answers, _MAX_JSON)
@@ -341,8 +355,10 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) ->
         height=picture.height,
         format=picture.format,
         parts=[part.to_list() for part in picture.parts],
+        preview=[] if picture.preview is None else list(picture.preview.shape[:2]),
     )
     send(answers, b"C", picture.crops.tobytes())
+    send(answers, b"V", b"" if picture.preview is None else picture.preview.tobytes())
 
 
 def _send_json(pipe: IO[bytes], kind: bytes, **said: object) -> None:

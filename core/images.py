@@ -35,6 +35,9 @@ MAX_PIXELS = 64_000_000
 MAX_JPEG_PIXELS = 256_000_000  # 200-megapixel phones exist; see _draft
 FULL_JPEG_PIXELS = 24_000_000
 MIN_SIDE = 64
+PREVIEW = 480, 320
+"""Width and height, in pixels, that a preview fits into. Dense screens show it at half of that."""
+MIN_PREVIEW_SIDE = 24
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Picture:
     height: int
     format: str
     """The real format, such as "JPEG", whatever the file name says."""
+    preview: Pixels | None = None
+    """All of the picture in small, uint8 [h, w, 3], if it was asked for. See `_preview`."""
 
     @property
     def crop(self) -> Pixels:
@@ -68,12 +73,18 @@ def decode_whole(data: bytes, size: int = 224) -> Picture:
     return _decode(data, size, most=MAX_PARTS_OF_FIRST_FRAME)
 
 
-def _decode(data: bytes, size: int, most: int) -> Picture:
+def decode_shown(data: bytes, size: int = 224) -> Picture:
+    """Does the same, and adds a preview of the picture."""
+    return _decode(data, size, most=MAX_PARTS_OF_FIRST_FRAME, with_preview=True)
+
+
+def _decode(data: bytes, size: int, most: int, *, with_preview: bool = False) -> Picture:
     _check_bytes(len(data), MAX_BYTES)
     kind = _kind(data)
     try:
         image, (width, height) = _read(data, kind, size)
         found = _with_content(image, list(squares(image, size, most)))
+        preview = _preview(image) if with_preview else None
     except MemoryError as error:
         raise UnreadableImageError(
             "This picture needs more memory than one picture may take.", "memory"
@@ -82,7 +93,19 @@ def _decode(data: bytes, size: int, most: int) -> Picture:
     if most > 1 and kind in ANIMATED:
         judged += _of_later_frames(data, kind, size)
     crops = np.stack([np.asarray(square) for _, square in judged])
-    return Picture(crops, tuple(part for part, _ in judged), width, height, kind)
+    return Picture(crops, tuple(part for part, _ in judged), width, height, kind, preview)
+
+
+def _preview(image: Image.Image) -> Pixels | None:
+    """Returns an image in its own shape, reduced to fit into PREVIEW.
+
+    None for a strip that would be too narrow to see anything in it.
+    """
+    scale = min(1.0, *(room / side for room, side in zip(PREVIEW, image.size, strict=True)))
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    if min(width, height) < MIN_PREVIEW_SIDE:
+        return None
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
 def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Image.Image]]:

@@ -95,7 +95,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         settings = Settings(where.config, config, where.home)
         names = config.worker.model, config.worker.prompt
         active_model = ActiveModel(where.home, *names)
-        decoder = parts.enter_context(Decoder(DECODERS, _image_size(active_model), view="whole"))
+        decoder = parts.enter_context(Decoder(DECODERS, _image_size(active_model), view="shown"))
         model = parts.enter_context(ModelProcess(where.home, *names))
         model.wake()
         status = Status(store, settings, model, events, clock)

@@ -30,6 +30,7 @@ from antifake.core.decoder import (
     MEMORY_BYTES,
     Decoded,
     Decoder,
+    View,
     jobs_beside_gpu,
     usable_cores,
 )
@@ -123,6 +124,45 @@ def test_the_crop_can_have_another_size() -> None:
         picture = decoder.decode(photo()).picture
         assert picture is not None
         assert picture.crop.shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((1200, 800), (480, 320)),
+        ((800, 1200), (213, 320)),
+        ((900, 900), (320, 320)),
+        ((2000, 500), (480, 120)),
+        ((100, 80), (100, 80)),
+    ],
+)
+def test_a_preview_has_the_pictures_own_shape(
+    size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    data = photo(1, *size)
+    with Decoder(view="shown") as decoder:
+        picture = decoder.decode(data).picture
+    assert picture is not None
+    assert picture.preview is not None
+    small = Image.fromarray(picture.preview)
+    assert small.size == shown
+    whole = Image.open(BytesIO(data)).convert("RGB").resize(shown, Image.Resampling.BICUBIC)
+    assert np.abs(np.asarray(small, int) - np.asarray(whole, int)).mean() < 3
+
+
+@pytest.mark.parametrize("view", ["middle", "whole"])
+def test_there_is_no_preview_unless_one_is_to_be_shown(view: View) -> None:
+    with Decoder(view=view) as decoder:
+        picture = decoder.decode(photo()).picture
+    assert picture is not None
+    assert picture.preview is None
+
+
+def test_a_strip_too_narrow_to_be_seen_has_no_preview() -> None:
+    with Decoder(view="shown") as decoder:
+        picture = decoder.decode(photo(1, 6400, 100)).picture
+    assert picture is not None
+    assert picture.preview is None
 
 
 # --- Many ---------------------------------------------------------------------------------

@@ -111,6 +111,14 @@ def test_a_file_that_is_gone_is_replaced_by_our_copy_of_its_middle(me, album):
     assert me.get(f"/copy/{check.id}").data == webp(scene(2, 224, 224))
 
 
+def test_a_small_picture_of_all_of_it_is_shown_before_a_copy_of_its_middle(me, album):
+    check = album.add("a.jpg", thumb=scene(1, 480, 320))
+    album.keep(check)
+    (album.folder / "a.jpg").unlink()
+    page = me.get(f"/picture/{check.id}").text
+    assert "The file is not where it was. This is the small picture that was kept of it." in page
+
+
 def test_a_copy_elsewhere_is_found_once_the_first_place_is_empty(here, me, album):
     check = album.add("a.jpg")
     (album.folder / "a.jpg").rename(album.folder / "b.jpg")

@@ -27,6 +27,8 @@ SHOWN_BY_BROWSERS = {
     "AVIF": "image/avif",
 }
 WEBP = SHOWN_BY_BROWSERS["WEBP"]
+LARGE_THUMBNAIL = 256
+"""Pixels of its longer side. Older ones are smaller, and only the middle of the picture."""
 _CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
 _TROUBLE: dict[Trouble, str] = {
     "unnamed": "antifake was given this picture without a place",
@@ -65,11 +67,14 @@ def marks_of(answer: Answer) -> tuple[Mark, ...]:
     )
 
 
+Kept = Literal["copy", "thumbnail", "none"]
+
+
 @dataclass(frozen=True)
 class View:
     """What is shown of a picture."""
 
-    kind: Literal["original", "copy", "thumbnail", "none"]
+    kind: Kept | Literal["original"]
     address: str
     words: str
     """What it is, in a sentence."""
@@ -97,14 +102,26 @@ def view_of(answer: Answer) -> View:
             marks_of(answer)[: len(first_frame)] if len(first_frame) > 1 else (),
         )
     why = _TROUBLE[found.trouble] if found.trouble else f"Browsers show no {_format(kind)} files"
+    what, address, sentence = _kept(answer)
+    return View(what, address, f"{why}{sentence}", is_there, can_be_opened)
+
+
+def _kept(answer: Answer) -> tuple[Kept, str, str]:
+    """Returns what was kept that shows the most of a picture, and the end of a sentence on it."""
+    thumbnail: tuple[Kept, str, str] = (
+        "thumbnail",
+        _address("thumb", answer),
+        ". This is the small picture that was kept of it.",
+    )
+    size = answer.entry.thumbnail_size
+    if size and max(size) >= LARGE_THUMBNAIL:  # not only the middle
+        return thumbnail
     if service().kept_copy(answer.id) is not None:
-        address = _address("kept_copy", answer)
-        words = f"{why}. This is the middle of it, kept as the model saw it."
-        return View("copy", address, words, is_there, can_be_opened)
+        words = ". This is the middle of it, kept as the model saw it."
+        return "copy", _address("kept_copy", answer), words
     if answer.entry.has_thumbnail:
-        words = f"{why}. This is the small picture that was kept of it."
-        return View("thumbnail", _address("thumb", answer), words, is_there, can_be_opened)
-    return View("none", "", f"{why}, and no picture of it was kept.", is_there, can_be_opened)
+        return thumbnail
+    return "none", "", ", and no picture of it was kept."
 
 
 @routes.get("/original/<name>")
