@@ -3,6 +3,7 @@
 Torch is imported inside the functions only, so that `--help` of a command answers at once.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from .catalog import MINI, Home, user_home
 from .errors import DamagedModelError, ModelError
-from .terminal import progress_bar, say
+from .load_times import LoadTimes, loading_words
+from .terminal import passing_notice, progress_bar, say
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -36,6 +38,24 @@ def loaded(
     where = user_home()
     bundle = ensure_model(where, model)
     with Decoder(jobs or 1, bundle.manifest.image_size, view=view) as decoder:
+        try:
+            detector, warnings = _load(where, bundle, prompt)
+        except DamagedModelError as error:
+            if bundle.manifest.name != MINI:
+                raise
+            say(str(error), err="yellow")
+            detector, warnings = _load(where, pull_embedded(where), prompt)
+        for sentence in warnings:
+            say(sentence, err="yellow")
+        if jobs is None and detector.model.device.type == "cuda":
+            decoder.grow(jobs_beside_gpu())
+        yield detector, decoder
+
+
+def _load(where: Home, bundle: "Bundle", prompt: str | None) -> tuple["Detector", list[str]]:
+    """Returns the detector, and warnings. How long it takes is told on a terminal, and kept."""
+    times, began = LoadTimes.at(where.root), time.monotonic()
+    with passing_notice(loading_words(times.expected_s(bundle.manifest.version))):
         from .detector import detector_of
         from .dtype_benchmark import DtypeBenchmark
         from .precision import use_physical_cores
@@ -44,19 +64,10 @@ def loaded(
 
         use_physical_cores()
         book, benchmark = Promptbook(where.prompts), DtypeBenchmark.at(where.root)
-        try:
-            detector, warning = detector_of(bundle, book, prompt, benchmark=benchmark)
-        except DamagedModelError as error:
-            if bundle.manifest.name != MINI:
-                raise
-            say(str(error), err="yellow")
-            detector, warning = detector_of(pull_embedded(where), book, prompt, benchmark=benchmark)
+        detector, warning = detector_of(bundle, book, prompt, benchmark=benchmark)
         drift = check_if_changed(detector, where.root / "selfcheck.json")
-        for sentence in filter(None, (warning, drift)):
-            say(sentence, err="yellow")
-        if jobs is None and detector.model.device.type == "cuda":
-            decoder.grow(jobs_beside_gpu())
-        yield detector, decoder
+    times.note(bundle.manifest.version, time.monotonic() - began)
+    return detector, [sentence for sentence in (warning, drift) if sentence]
 
 
 def ensure_model(where: Home, model: str | None) -> "Bundle":

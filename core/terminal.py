@@ -98,6 +98,19 @@ def progress_bar(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
+@contextmanager
+def passing_notice(sentence: str) -> Iterator[None]:
+    """Shows a sentence while the block runs, and takes it away again, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    click.echo(f"{sentence} …", err=True, nl=False)
+    try:
+        yield
+    finally:
+        click.echo(f"\r{' ' * (len(sentence) + 2)}\r", err=True, nl=False)
+
+
 model_option = click.option("--model", metavar="NAME", help="A model other than the active one.")
 prompt_option = click.option("--prompt", metavar="NAME", help="A prompt other than the active one.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -42,6 +42,7 @@ from .service import (
 )
 from .store import Store, open_store
 from .store.crops import CropFiles
+from .store.history import Entry
 from .watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,9 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         names = config.worker.model, config.worker.prompt
         active_model = ActiveModel(where.home, *names)
         decoder = parts.enter_context(Decoder(DECODERS, _image_size(active_model), view="shown"))
-        model = parts.enter_context(ModelProcess(where.home, *names))
+        model = parts.enter_context(
+            ModelProcess(where.home, *names, on_change=partial(events.tell, "state"))
+        )
         model.wake()
         status = Status(store, settings, model, events, clock)
         queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
@@ -105,13 +108,15 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
             learning_of(store, settings, where, status, events, clock=clock)
         )
 
+        def on_done(name: str, entry: Entry, is_stored: bool) -> None:
+            status.note_done()
+            checks.done(name, entry, is_stored)
+
         def on_busy(is_busy: bool) -> None:
             learning.set_busy(is_busy=is_busy)
             status.set_busy(is_busy)
 
-        callbacks = Callbacks(
-            lambda: settings.config, clock, checks.done, status.set_trouble, on_busy
-        )
+        callbacks = Callbacks(lambda: settings.config, clock, on_done, status.set_trouble, on_busy)
         crop_files = CropFiles(where.crops)
         judge = Judge(decoder, model, active_model, store)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))

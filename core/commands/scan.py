@@ -61,10 +61,13 @@ def scan(
     target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
     run = Scan(places, FileFilter(recursive, include, exclude))
     run.require_pictures()
-    with open_output(target, resume=resume, percent=verbose) as out, progress_bar("scan") as show:
+    with open_output(target, resume=resume, percent=verbose) as out:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
-            with loaded(model, prompt, jobs, view="whole") as (detector, decoder):
+            with (
+                loaded(model, prompt, jobs, view="whole") as (detector, decoder),
+                progress_bar("scan") as show,
+            ):
                 for result in run.results(detector, decoder, out.done):
                     out.write(result)
                     show(run.tally.total, total)

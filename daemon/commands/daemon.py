@@ -93,9 +93,10 @@ def _show(about: dict[str, Any]) -> None:
     lines = [
         ("state", about["mode"]),
         ("paused until", local(about["paused_until"])),
-        ("model", f"{model['phase']} {model.get('model') or ''}{why}"),
+        ("model", f"{model['phase']} {model.get('model') or ''}{why}{_ready_in(model)}"),
         ("prompt", model.get("prompt") or ""),
         ("waiting", ", ".join(f"{n} {who}" for who, n in waiting.items() if n) or "none"),
+        ("left", _left(about["left_s"])),
         ("folders", f"{len(about['folders'])} watched"),
         *(("problem", one["problem"]) for one in about["folders"] if one["problem"]),
         *(("notice", notice) for notice in about["notices"]),
@@ -108,6 +109,17 @@ def _show(about: dict[str, Any]) -> None:
     for name, text in lines:
         if text:
             click.echo(f"{name:<14}{printable(text)}")
+
+
+def _ready_in(model: dict[str, Any]) -> str:
+    seconds = model["ready_in_s"]
+    return f", about {seconds:.0f} s left" if model["phase"] == "loading" and seconds else ""
+
+
+def _left(seconds: float | None) -> str:
+    from antifake.core.durations import span
+
+    return "" if seconds is None else span(seconds)
 
 
 def _span(seconds: int) -> str:

@@ -1,8 +1,9 @@
-"""How far the check of the files is that a folder held already, in numbers and in words."""
+"""How far things are, in numbers and in words: a folder's files, and all pictures that wait."""
 
 from collections import deque
 from dataclasses import dataclass
 
+from antifake.core.durations import span
 from antifake.daemon.store.tables import ExistingState
 
 WINDOW_S = 60.0
@@ -35,7 +36,7 @@ class Progress:
             case "left":
                 return f"{were} there already and {are} left out."
             case "checking":
-                left = "" if self.left_s is None else f", {_span(self.left_s)} left"
+                left = "" if self.left_s is None else f", {span(self.left_s)} left"
                 count = f"{self.done:,} of {self.total:,}"
                 return f"Checking the pictures that were there already: {count}{left}."
             case "paused":
@@ -76,13 +77,27 @@ class Rate:
         return left * (now - began) / (first - last) if first > last and now > began else None
 
 
-def _span(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "less than a minute"
-    if minutes < 90:
-        return f"about {minutes} {_either(minutes, 'minute', 'minutes')}"
-    return f"about {round(minutes / 60)} hours"
+class Pace:
+    """How fast pictures are judged, from those of the last WINDOW_S."""
+
+    def __init__(self) -> None:
+        self._done: deque[float] = deque()
+
+    def note(self, now: float) -> None:
+        """A picture is done."""
+        self._done.append(now)
+        while now - self._done[0] > WINDOW_S:
+            self._done.popleft()
+
+    def restart(self) -> None:
+        """What came before a pause says nothing of the pictures after it."""
+        self._done.clear()
+
+    def left_s(self, waiting: int, now: float) -> float | None:
+        """Returns the seconds until none waits, None if that cannot be told or none waits."""
+        if len(self._done) < 2 or not waiting:
+            return None
+        return waiting * (now - self._done[0]) / (len(self._done) - 1)
 
 
 def _either(n: int, one: str, more: str) -> str:

@@ -1,6 +1,7 @@
 """How the daemon is doing, for health, tray and page; and what the user must be told."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from antifake.daemon.store.jobs import Priority
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
 
 from .events import Events
+from .progress import Pace
 from .settings import Settings
 
 Mode = Literal["ready", "working", "paused", "attention"]
@@ -24,6 +26,8 @@ class State:
     model: ModelState
     waiting: dict[str, int]
     """How many pictures wait, by priority: person, folder, batch."""
+    left_s: float | None
+    """How long these will take; None if that is not known, or if none wait."""
     paused_until: datetime | None
     notices: list[str]
     """What the user must know, in sentences."""
@@ -46,6 +50,7 @@ class Status:
         self._notices: list[str] = list(store.notices)
         self._trouble: str | None = None
         self._is_busy = False
+        self._pace = Pace()
 
     @property
     def is_busy(self) -> bool:
@@ -67,7 +72,9 @@ class Status:
             broken = model.why if model.phase == "broken" else None
             current = [self._trouble, trouble, broken, model.warning]
             notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
-        return State(self._mode(notices, until), model, waiting, until, notices)
+            n = sum(waiting.values())
+            left_s = None if until else self._pace.left_s(n, time.monotonic())
+        return State(self._mode(notices, until), model, waiting, left_s, until, notices)
 
     def model_state(self) -> ModelState:
         """Returns the state of the model alone, without asking the database."""
@@ -90,7 +97,14 @@ class Status:
     def set_busy(self, is_busy: bool) -> None:
         """The worker has begun to work, or has nothing left to do."""
         self._is_busy = is_busy
+        with self._lock:
+            self._pace.restart()
         self._events.tell("state")
+
+    def note_done(self) -> None:
+        """A picture was judged."""
+        with self._lock:
+            self._pace.note(time.monotonic())
 
     def notice(self, sentence: str) -> None:
         """Show the user this sentence until they dismiss it."""

@@ -15,6 +15,7 @@ from typing import Literal, Self
 from antifake.core.catalog import Home
 from antifake.core.errors import AntifakeError, CudaBrokenError, ModelError, NoScoreError
 from antifake.core.images import Pixels
+from antifake.core.load_times import LoadTimes
 from antifake.core.verdict import Verdict
 
 from .active_model import ActiveModel, ModelVersion, Stamps
@@ -62,6 +63,9 @@ class ModelState:
     """If ready: it uses another prompt than intended, or this computer computes other scores."""
     rss_bytes: int | None = None
     """Memory of the child process. None if there is no child or the system does not tell."""
+    ready_in_s: float | None = None
+    """If asleep or loading: how long the rest of loading will take, by how long it took last time.
+    None if it was never loaded here."""
 
 
 class BackOff:
@@ -97,7 +101,11 @@ class ModelProcess:
         deadline_s: float = 60.0,
         start_s: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_change` is called when loading begins, and when it ends, well or not."""
+        self._load_times, self._on_change = LoadTimes.at(home.root), on_change
+        self._load_began = -math.inf
         self._home, self._names = home, (model, prompt)
         self._active_model = ActiveModel(home, model, prompt)
         self._deadline_s, self._start_s, self._clock = deadline_s, start_s, clock
@@ -201,14 +209,19 @@ class ModelProcess:
             if child is None:
                 phase: Phase = "broken" if self._failure else "asleep"
                 why = str(self._failure) if self._failure else None
-                return ModelState(phase, wanted.model, wanted.prompt, why)
+                needs_s = self._load_times.expected_s(wanted.model) if phase == "asleep" else None
+                return ModelState(phase, wanted.model, wanted.prompt, why, ready_in_s=needs_s)
             rss = child.rss_bytes()
             loaded = child.ready()
             if loaded is None:
-                return ModelState(
-                    "loading", child.expected.model, child.expected.prompt, rss_bytes=rss
-                )
+                return self._loading_state(child.expected, rss)
             return ModelState("ready", loaded.model, loaded.prompt, None, loaded.warning, rss)
+
+    def _loading_state(self, wanted: ModelVersion, rss: int | None) -> ModelState:
+        needs_s = self._load_times.expected_s(wanted.model)
+        if needs_s is not None:
+            needs_s = max(0.0, needs_s - (self._clock() - self._load_began))
+        return ModelState("loading", wanted.model, wanted.prompt, rss_bytes=rss, ready_in_s=needs_s)
 
     def close(self) -> None:
         """Ends the child, even a busy one. Callers that wait for it get an error."""
@@ -268,9 +281,9 @@ class ModelProcess:
 
     def _start(self, wanted: ModelVersion) -> Child:
         self._check_open()
-        self._last_used = self._clock()
+        self._last_used = self._load_began = began = self._clock()
         try:
-            self._child = Child(
+            child = self._child = Child(
                 self._home,
                 self._names,
                 wanted,
@@ -280,7 +293,15 @@ class ModelProcess:
         except ModelDiedError as error:
             self._record_failure(error)
             raise
-        return self._child
+        child.loaded.add_done_callback(lambda _: self._note_loaded(child, began))
+        self._on_change()
+        return child
+
+    def _note_loaded(self, child: Child, began: float) -> None:
+        """Called by the thread that waits for a child. Takes no lock."""
+        if child.ready():
+            self._load_times.note(child.expected.model, self._clock() - began)
+        self._on_change()
 
     def _end(self, child: Child) -> None:
         child.close()

@@ -417,7 +417,7 @@ def test_a_client_that_waits_is_told_how_many_pictures_come_before_its_own(tiny_
         people = [sent(n) for n in range(4)]
         assert [one["ahead"] for one in people] == [0, 1, 2, 3]
         assert {one["state"] for one in people[1:]} == {"queued"}
-        assert people[3]["model"] == {"phase": "loading", "why": None}
+        assert people[3]["model"] == {"phase": "loading", "why": None, "ready_in_s": None}
         batch = sent(10, priority="batch")
         assert batch["ahead"] == 4
         assert sent(11)["ahead"] == 4

@@ -295,6 +295,10 @@ class Loading(Schema):
 
     phase = String(metadata={"enum": ["asleep", "loading", "ready", "broken"]})
     why = _maybe(String)
+    ready_in_s = Float(
+        allow_none=True,
+        metadata={"description": "Seconds until it is loaded, from how long it took last"},
+    )
 
 
 class Ticket(Schema):
@@ -328,12 +332,16 @@ class Model(Schema):
     model = _maybe(String)
     prompt = _maybe(String)
     why = _maybe(String)
+    ready_in_s = _maybe(Float)
 
 
 class State(Schema):
     mode = String()
     model = Nested(Model)
     waiting = Dict(keys=String(), values=Integer())
+    left_s = Float(
+        allow_none=True, metadata={"description": "Seconds until none waits, if that is known"}
+    )
     paused_until = _maybe(String)
     notices = List(String())
     version = String()

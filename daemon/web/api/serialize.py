@@ -88,7 +88,7 @@ def ticket(waiting: Ticket, ahead: int | None, model: ModelState) -> Json:
         "id": waiting.id,
         "state": "queued" if ahead else waiting.state,
         "ahead": ahead,
-        "model": {"phase": model.phase, "why": model.why},
+        "model": {"phase": model.phase, "why": model.why, "ready_in_s": model.ready_in_s},
     }
 
 
@@ -110,8 +110,10 @@ def state(now: State, reader: Reader, version: str, last_event: int) -> Json:
             "model": model.model,
             "prompt": model.prompt,
             "why": model.why,
+            "ready_in_s": model.ready_in_s,
         },
         "waiting": now.waiting,
+        "left_s": now.left_s,
         "paused_until": moment(now.paused_until),
         "notices": now.notices if may_read else [],
         "version": version,

@@ -12,6 +12,7 @@ from antifake.daemon.web.api.checks import failed, wait_for
 from antifake.daemon.web.context import service
 from antifake.daemon.web.guards import MAX_FILE_BYTES, requires_session
 
+from . import wording
 from .history import SOURCE, rendered
 from .render import routes
 
@@ -19,6 +20,8 @@ BYTES = "application/octet-stream"
 """Like JSON, no form can send it."""
 LONGEST_NAME = 255
 WAIT_S = 10.0
+SOON_S = 1.0
+"""How long a request waits while the page shows for what it waits, such as the model."""
 
 
 @routes.post("/changes/check")
@@ -27,20 +30,33 @@ def check() -> Response:
     data = request.get_data(cache=False)
     name = request.args.get("name", "")[:LONGEST_NAME]
     asked = CheckRequest(source=SOURCE, name=name or None)
-    return _answered(wait_for(service().check(data, asked), WAIT_S))
+    return _answered(wait_for(service().check(data, asked), _patience_s()))
 
 
 @routes.get("/given/<name>")
 def given(name: str) -> Response:
     """Answers for a check that was not done in time."""
-    return _answered(wait_for(service().ticket(name), WAIT_S))
+    return _answered(wait_for(service().ticket(name), _patience_s()))
+
+
+def _patience_s() -> float:
+    return WAIT_S if service().model_state().phase == "ready" else SOON_S
+
+
+def _cause(ticket: Ticket) -> str | None:
+    """Returns for what a check waits, in words. None: it is being judged."""
+    model, ahead = service().model_state(), service().ahead(ticket.id)
+    if model.phase in ("asleep", "loading"):
+        return wording.loading(model)
+    return f"{wording.several(ahead, 'picture')} before it" if ahead else None
 
 
 def _answered(ticket: Ticket) -> Response:
     """Returns the answer. Raises Problem for a picture that could not be judged."""
     answer = ticket.answer
     if answer is None:
-        return jsonify(id=ticket.id, state=ticket.state, word=None, label=None)
+        waits_for = _cause(ticket)
+        return jsonify(id=ticket.id, state=ticket.state, word=None, label=None, waits_for=waits_for)
     about: dict[str, Any] = {
         "id": answer.id,
         "state": ticket.state,

@@ -8,11 +8,14 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from antifake.daemon.service import Answer
+from antifake.core.durations import span
+from antifake.core.load_times import loading_words
+from antifake.daemon.service import Answer, State
 from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store.history import folder_of as folder_in
 from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tokens import PAGES
+from antifake.daemon.worker.model_process import ModelState
 
 SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
 SOURCES = {
@@ -137,6 +140,20 @@ def ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= size:
             return f"{several(int(seconds // size), name)} ago"
     return "just now"
+
+
+def is_loading(state: State) -> bool:
+    """Returns whether to say that the model is being loaded, rather than the mode."""
+    return state.mode in ("ready", "working") and state.model.phase == "loading"
+
+
+def loading(model: ModelState) -> str:
+    return loading_words(model.ready_in_s)
+
+
+def left(seconds: float | None) -> str:
+    """Returns how long what waits will take; empty if that is not known."""
+    return "" if seconds is None else f", {span(seconds)} left"
 
 
 def several(n: int, what: str, more: str | None = None) -> str:

@@ -76,26 +76,27 @@ async function take(given) {
   while (waiting.length) {
     const file = waiting.shift();
     done += 1;
-    status.textContent = n === 1 ? "Checking …" : `Checking ${done} of ${n} …`;
-    await one(file);
+    const what = n === 1 ? "Checking" : `Checking ${done} of ${n}`;
+    await one(file, (cause) => (status.textContent = cause ? `${what}. ${cause} …` : `${what} …`));
   }
   status.textContent = n === 1 ? "Done." : `All ${n} done.`;
   isBusy = false;
   n = 0;
 }
 
-async function one(file) {
+async function one(file, tell) {
   const name = short(inert(file.name)) || "the picture";
   try {
-    result(name, await judged(file));
+    result(name, await judged(file, tell));
   } catch (error) {
     result(name, { sentence: error.message, ...error.about });
   }
   await shown().catch(() => {});
 }
 
-/** Returns the answer for one file, or throws an Error with the sentence. */
-async function judged(file) {
+/** Returns the answer for one file, or throws an Error with the sentence. `tell` gets for what it waits. */
+async function judged(file, tell) {
+  tell(null);
   if (!(file.type ? file.type.startsWith("image/") : SUFFIX.test(file.name))) {
     throw new Error("This is not a picture.");
   }
@@ -103,6 +104,7 @@ async function judged(file) {
   const data = await bytes(file);
   let answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
   while (answer.state !== "done") {
+    tell(answer.waits_for);
     const address = `/given/${encodeURIComponent(answer.id)}`;
     await pause();
     answer = await answered(() => json(address));
