@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from antifake.core.durations import span
 from antifake.core.instructblip import InstructBlip
 
 from .checkpoint import StepRecord
@@ -23,10 +24,11 @@ def start_summary(dataset: Dataset, model: InstructBlip) -> str:
     )
 
 
-def progress_report(total: int, say: Say, show: ShowProgress) -> Report:
+def progress_report(total: int, say: Say, show: ShowProgress, *, has_bar: bool = False) -> Report:
     """Returns a report that moves a bar with each step and says a line for each epoch.
 
-    `total` is the largest possible number of steps.
+    `total` is the largest possible number of steps. The lines say how long it will take at most,
+    unless `has_bar`: then the bar does.
     """
     began_s, done = time.monotonic(), 0
 
@@ -36,12 +38,12 @@ def progress_report(total: int, say: Say, show: ShowProgress) -> Report:
         show(record.step, total)
         if record.validation_loss != "":
             left_s = (time.monotonic() - began_s) / done * (total - record.step)
+            left = "" if has_bar else f"; {span(left_s)} left at most"
             best = " (best)" if run.best_step == record.step else ""
             say(
                 f"epoch {record.epoch + 1}, step {record.step} of {total}: "
                 f"loss {record.loss:.4f}, accuracy {record.accuracy:.0%}; validation "
-                f"{record.validation_loss:.4f}, {record.validation_accuracy:.0%}{best}; "
-                f"{left_s:.0f} s left at most"
+                f"{record.validation_loss:.4f}, {record.validation_accuracy:.0%}{best}{left}"
             )
 
     return report

@@ -61,8 +61,18 @@ class Workspace:
     """None: the best for the device."""
 
 
-def train(request: TrainingRequest, workspace: Workspace, say: Say, show: ShowProgress) -> None:
-    """Trains a soft prompt (or LoRA) and writes it to request.out. Raises AntifakeError."""
+def train(
+    request: TrainingRequest,
+    workspace: Workspace,
+    say: Say,
+    show: ShowProgress,
+    *,
+    has_bar: bool = False,
+) -> None:
+    """Trains a soft prompt (or LoRA) and writes it to request.out. Raises AntifakeError.
+
+    `has_bar`: what `show` moves is seen, and shows the time left.
+    """
     process_group = ProcessGroup()
     say = say if process_group.is_first else _silently
     jobs = decoders_for(process_group)
@@ -87,7 +97,8 @@ def train(request: TrainingRequest, workspace: Workspace, say: Say, show: ShowPr
             request.out, inputs_digest(request, task, start), say, writes=process_group.is_first
         )
         say(start_summary(dataset, model))
-        run = tune(task, process_group, checkpoints, progress_report(task.total_steps, say, show))
+        report = progress_report(task.total_steps, say, show, has_bar=has_bar)
+        run = tune(task, process_group, checkpoints, report)
         task.trainable.put(run.values)
         about = replace(start.about, made=provenance(task, run, str(start.about.made["id"])))
         if run.best_step:

@@ -1,5 +1,6 @@
 """`antifake train`: tune a soft prompt on labelled pictures."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -97,4 +98,5 @@ def train(
     kept = where.root / "cache" / "features"
     cache = None if no_cache else FeatureCache(kept, int(cache_gb * 1e9))
     with progress_bar("train") as show:
-        run(request, Workspace(bundle, Promptbook(where.prompts), cache), say, show)
+        workspace = Workspace(bundle, Promptbook(where.prompts), cache)
+        run(request, workspace, say, show, has_bar=sys.stderr.isatty())
