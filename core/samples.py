@@ -1,18 +1,45 @@
-"""The sample pictures of `demo` and of the self-check.
+"""The sample pictures of `demo`, of the welcome page and of the self-check.
 
 Two photographs come with scikit-learn, two pictures are drawn here. Their scores are known when a
 model is built, so the self-check notices a library, driver or processor that computes something
-else. Imports no torch.
+else. One more, which a neural network painted, is only shown. Imports no torch.
 """
 
 import importlib.util
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+DREAM = Path(__file__).parent / "pictures" / "dream.jpg"
+"""Made by trainer/dreaming.py out of china.jpg."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample picture to show, and what is known of it."""
+
+    path: Path
+    what: str
+    """A sentence for people."""
+    is_ai_made: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+_PHOTOGRAPH = "A photograph. It comes with scikit-learn."
+_DREAM = "The first photograph, painted over by a neural network. The makers of antifake made it."
+
+
+def shown_samples() -> list[Sample]:
+    """Returns the samples that people see."""
+    real = [Sample(path, _PHOTOGRAPH, is_ai_made=False) for path in photographs()]
+    return [*real, Sample(DREAM, _DREAM, is_ai_made=True)]
 
 
 def photographs() -> list[Path]:

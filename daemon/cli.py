@@ -62,11 +62,13 @@ class Main(Commands):
 
 @click.group(
     cls=Main,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(version("antifake"), prog_name="antifake")
 @click.option("--debug", is_flag=True, help="Show log messages and Python tracebacks.")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
     """Tell AI-made pictures from real ones, on your own computer. No picture leaves it.
 
     Exit codes: 0 done, 1 done but some files failed, 2 wrong use, 3 no model, 4 no daemon,
@@ -78,6 +80,18 @@ def main(debug: bool) -> None:
             stream.reconfigure(errors="backslashreplace")
     if debug:
         log_to_stderr()
+    if ctx.invoked_subcommand is None:
+        _greet(ctx)
+
+
+def _greet(ctx: click.Context) -> None:
+    """Shows something the first time, and later which commands there are."""
+    from .places import places
+
+    if places().database.exists():
+        click.echo(ctx.get_help())
+    else:
+        ctx.invoke(main.commands["demo"])
 
 
 # The daemon's commands come last, so that `check` is the one that asks a running daemon first.

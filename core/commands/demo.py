@@ -1,26 +1,71 @@
-"""`antifake demo`: judge the sample photographs."""
+"""`antifake demo`: judge the sample pictures, and show them where the terminal can."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from antifake.core.errors import ModelError
-from antifake.core.terminal import say
+from antifake.core.terminal import echo_result, say
 
-from .check import check
+if TYPE_CHECKING:
+    from antifake.core.results import Result
+    from antifake.core.samples import Sample
+
+NEXT = """
+No picture left this computer. Next:
+  antifake open                  opens the page: choose folders, look at verdicts, set it up
+  antifake check PICTURE...      your own pictures
+  antifake scan -r ~/Pictures    a whole folder
+  antifake --help                everything else"""
 
 
 @click.command()
 def demo() -> None:
-    """Judge the photographs and drawings that antifake brings along, and say where to go next."""
-    from antifake.core.samples import photographs
+    """Judge the sample pictures that antifake brings along, and say where to go next."""
+    from antifake.core.commands.check import judged_here
+    from antifake.core.samples import shown_samples
 
-    paths = photographs()
-    if not paths:
+    chosen = shown_samples()
+    if len(chosen) < 2:
         raise ModelError("scikit-learn, whose two photographs are judged here, is not installed.")
-    context = click.get_current_context()
-    context.invoke(check, paths=tuple(map(str, paths)), verbose=True)
-    say(
-        "\nBoth are photographs that scikit-learn ships. Next:\n"
-        "  antifake check PICTURE...      your own pictures\n"
-        "  antifake scan -r ~/Pictures    a whole folder\n"
-        "  antifake --help                everything else"
-    )
+    paths: list[Path | bytes] = [sample.path for sample in chosen]
+    results = list(judged_here(paths, None, None))
+    for sample, result in zip(chosen, results, strict=True):
+        _show(sample, result)
+    say(_summary(chosen, results) + NEXT)
+
+
+def _show(sample: "Sample", result: "Result") -> None:
+    click.echo()
+    _draw(sample.path)
+    echo_result(replace(result, path=sample.name), percent=True)
+    click.echo(sample.what)
+
+
+def _draw(path: Path) -> None:
+    """Shows a picture as well as the terminal can; nothing where it can neither."""
+    from PIL import Image
+
+    from antifake.core import half_blocks, terminal_pictures
+
+    if how := terminal_pictures.protocol(sys.stdout, os.environ.get("TERM", "")):
+        with Image.open(path) as image:
+            image.thumbnail((terminal_pictures.LONGEST,) * 2)
+            click.echo(terminal_pictures.encoded(image.convert("RGB"), how), nl=False)
+    elif half_blocks.has_all_colours():
+        with Image.open(path) as image:
+            click.echo("\n".join(half_blocks.picture_lines(image)))
+
+
+def _summary(chosen: "Sequence[Sample]", results: "Sequence[Result]") -> str:
+    """Says of the AI-made samples what came of them, as it came."""
+    made = [result for sample, result in zip(chosen, results, strict=True) if sample.is_ai_made]
+    caught = sum(result.label == "fake" for result in made)
+    if not made:
+        return ""
+    return "\nThe AI-made one was caught." if caught else "\nThe AI-made one was not caught here."

@@ -17,6 +17,19 @@ def connected() -> "AbstractContextManager[Client]":
     return connect(places(), lambda notice: say(notice, err="yellow"))
 
 
+def started_daemon() -> "Client":
+    """Returns a client of the daemon, which is started if none runs. Raises AntifakeError."""
+    from antifake.daemon import launcher
+    from antifake.daemon.client import find
+    from antifake.daemon.places import places
+
+    where = places()
+    if find(where) is None:
+        found = launcher.start(where)
+        say(f"antifake runs on {found.address}.")
+    return daemon()
+
+
 def daemon() -> "Client":
     """Returns a client of the running daemon. Raises DaemonError if there is none."""
     from antifake.daemon.client import need

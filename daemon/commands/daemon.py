@@ -131,10 +131,10 @@ def _span(seconds: int) -> str:
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Print the link instead; it opens once.")
 def open_history(only_print: bool) -> None:
-    """Open the history, review and settings in the browser."""
+    """Open the page in your browser. Starts antifake if it does not run."""
     import webbrowser
 
-    url = connection.daemon().login()
+    url = connection.started_daemon().login()
     if only_print or not webbrowser.open(url):
         click.echo(url)
         say("This link opens once, within a minute.")
