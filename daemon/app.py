@@ -40,6 +40,7 @@ from .service import (
     learning_of,
     service_at_rest,
 )
+from .service.model_fetch import ModelFetch
 from .store import Store, open_store
 from .store.crops import CropFiles
 from .store.history import Entry
@@ -108,18 +109,17 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
             learning_of(store, settings, where, status, events, clock=clock)
         )
 
-        def on_done(name: str, entry: Entry, is_stored: bool) -> None:
-            status.note_done()
-            checks.done(name, entry, is_stored)
-
         def on_busy(is_busy: bool) -> None:
             learning.set_busy(is_busy=is_busy)
             status.set_busy(is_busy)
 
-        callbacks = Callbacks(lambda: settings.config, clock, on_done, status.set_trouble, on_busy)
+        callbacks = Callbacks(
+            lambda: settings.config, clock, _done(checks, status), status.set_trouble, on_busy
+        )
         crop_files = CropFiles(where.crops)
         judge = Judge(decoder, model, active_model, store)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))
+        status.fetch = parts.enter_context(_fetch_of_model(where, events, model, worker))
         intake = Intake(store, queue.put_file, clock, lambda: settings.config.history.paths)
         existing = ExistingFiles(
             store,
@@ -157,6 +157,31 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         yield Daemon(running, service, access, upkeep, intake)
 
 
+def _done(checks: Checks, status: Status) -> Callable[[str, Entry, bool], None]:
+    """Returns what the worker calls when a picture is judged."""
+
+    def done(name: str, entry: Entry, is_stored: bool) -> None:
+        status.note_done()
+        checks.done(name, entry, is_stored)
+
+    return done
+
+
+@contextmanager
+def _fetch_of_model(
+    where: Places, events: Events, model: ModelProcess, worker: Worker
+) -> Iterator[ModelFetch]:
+    def on_done() -> None:
+        model.wake()
+        worker.wake()
+
+    fetch = ModelFetch(where.home, partial(events.tell, "state"), on_done)
+    try:
+        yield fetch
+    finally:
+        fetch.close()
+
+
 def open_history(where: Places, config: Config) -> Store:
     """Returns the open database that the settings name. Raises AntifakeError."""
     place = config.history.database or where.database
@@ -180,10 +205,25 @@ def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
 def _serving(
     where: Places, service: Service, access: Access, stop: Callable[[], None]
 ) -> Iterator[web.Server]:
-    about = web.About(version("antifake"), stop, where.home.requests)
+    about = web.About(version("antifake"), stop, where.home.requests, _icon_starter(where))
     app = web.create_app(service, access, about)
     with web.Server(app, service.config.server.port, where.state) as server:
         yield server
+
+
+def _icon_starter(where: Places) -> Callable[[], None] | None:
+    """Returns what starts the icon beside the clock. None if there is no screen for it."""
+    session = autostart.Session.of_this_process()
+    if not session.has_screen:
+        return None
+    said = where.logs / "tray-start.log"
+
+    def start() -> None:
+        process = autostart.start_detached(session.tray.command, said, where.state)
+        # Reaped when it ends, which it does at once if an icon is there already.
+        threading.Thread(target=process.wait, name="tray-reaper", daemon=True).start()
+
+    return start
 
 
 def _follow(service: Service, worker: Worker, watcher: Watcher) -> Callable[[Config], None]:
@@ -199,18 +239,21 @@ def _follow(service: Service, worker: Worker, watcher: Watcher) -> Callable[[Con
 
 def _keep_autostart_in_step(service: Service) -> Callable[[Config], None]:
     """Returns a listener that installs or removes the autostart entries when settings change."""
-    was_on = service.config.login.start
+    before = service.config.login
 
     def follow(config: Config) -> None:
-        nonlocal was_on
-        if config.login.start == was_on:
-            return
-        was_on = config.login.start
+        nonlocal before
+        former, before = before, config.login
         session = autostart.Session.of_this_process()
         try:
-            (autostart.turn_on if was_on else autostart.turn_off)(session)
+            if before.start != former.start:
+                (autostart.turn_on if before.start else autostart.turn_off)(session)
+            if before.menu != former.menu and session.has_menu:
+                (session.menu.on if before.menu else session.menu.off)()
         except (AntifakeError, OSError) as error:
-            service.notice(f"Starting with your session could not be changed: {error}")
+            service.notice(
+                f"Starting with your session, or the menu, could not be changed: {error}"
+            )
 
     return follow
 

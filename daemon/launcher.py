@@ -6,7 +6,6 @@ gives the numbers of ended processes to new ones.
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from antifake.core.errors import AntifakeError
 
 from . import client, instance
+from .autostart import let_live, start_detached
 from .instance import AlreadyRunningError, Running
 from .places import Places
 
@@ -49,50 +49,19 @@ def start(where: Places, command: Sequence[str] = COMMAND, within_s: float = STA
     if instance.is_running(where):
         raise AlreadyRunningError(f"antifake is running already: {_name(instance.find(where))}.")
     where.make()
-    process = _detached(where, command)
+    # Not in the current folder, which may be on a drive that the user wants to eject.
+    process = start_detached(command, said_at_start(where), where.state)
     if not _wait(lambda: _answers(where) or process.poll() is not None, within_s):
-        _let_live(process)
+        let_live(process)
         raise LaunchError(
             f"antifake has not answered within {within_s:g} s and may still be starting: "
             "see `antifake daemon status` and `antifake logs show`."
         )
     found = instance.find(where)
     if process.poll() is None and found is not None:
-        _let_live(process)
+        let_live(process)
         return found
     raise _ended(where, process.wait())
-
-
-def _detached(where: Places, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    environment = dict(os.environ)
-    if chosen := environment.get("ANTIFAKE_HOME"):
-        environment["ANTIFAKE_HOME"] = str(Path(chosen).absolute())
-    handle = os.open(said_at_start(where), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        return subprocess.Popen(  # noqa: S603  # our own program
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            # Not the current folder, which may be on a drive that the user wants to eject.
-            cwd=where.state,
-            env=environment,
-            start_new_session=True,
-            creationflags=_flags(),
-        )
-    finally:
-        os.close(handle)
-
-
-def _flags() -> int:
-    """Returns flags for Windows: a process without our console and without a window."""
-    names = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
-    return sum(getattr(subprocess, name, 0) for name in names)
-
-
-def _let_live(process: subprocess.Popen[bytes]) -> None:
-    """Let the process outlive this object. Otherwise Python warns that it is still running."""
-    process.returncode = 0
 
 
 def _ended(where: Places, code: int) -> AntifakeError:

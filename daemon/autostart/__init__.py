@@ -9,6 +9,7 @@ user alone, and `turn_off` removes what `turn_on` has made. The code for Windows
 their documentation and has not been run there.
 """
 
+from .detached import let_live, start_detached
 from .entry import AutostartEntry, AutostartError, Program, Status
 from .session import Session, entries_for, status, turn_off, turn_on
 
@@ -19,7 +20,15 @@ __all__ = [
     "Session",
     "Status",
     "entries_for",
+    "has_menu",
+    "let_live",
+    "start_detached",
     "status",
     "turn_off",
     "turn_on",
 ]
+
+
+def has_menu() -> bool:
+    """Returns whether this system has a menu that `Session.menu` can be in."""
+    return Session.of_this_process().has_menu

@@ -45,14 +45,11 @@ class DesktopEntry:
         return Status(self.program.name, "XDG autostart", is_on, str(self.path), problem)
 
     def text(self) -> str:
-        home = self.program.home
-        before = ("env", f"ANTIFAKE_HOME={home}") if home else ()
-        command = " ".join(map(_quoted, (*before, *self.program.command)))
         return _ENTRY.format(
             name=self.program.name,
             what=self.program.what,
-            program=_string(single_line(self.program.command[0])),
-            command=command,
+            program=string_value(single_line(self.program.command[0])),
+            command=exec_line(self.program),
         )
 
     def _look(self) -> tuple[bool, str | None]:
@@ -71,7 +68,13 @@ class DesktopEntry:
         return not is_off, problem_of(command, self.program)
 
 
-def _string(text: str) -> str:
+def exec_line(program: Program) -> str:
+    """Returns the value of Exec that runs a program, in its ANTIFAKE_HOME."""
+    before = ("env", f"ANTIFAKE_HOME={program.home}") if program.home else ()
+    return " ".join(map(_quoted, (*before, *program.command)))
+
+
+def string_value(text: str) -> str:
     """Escapes a value of type "string" of the Desktop Entry Specification."""
     return text.replace("\\", "\\\\")
 
@@ -79,7 +82,7 @@ def _string(text: str) -> str:
 def _quoted(text: str) -> str:
     """Quotes one argument of Exec, then escapes it, since Exec itself is a string."""
     inner = re.sub(r'(["`$\\])', r"\\\1", single_line(text)).replace("%", "%%")
-    return _string(f'"{inner}"')
+    return string_value(f'"{inner}"')
 
 
 def _unquoted(line: str) -> list[str]:

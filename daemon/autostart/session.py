@@ -10,6 +10,7 @@ from . import systemd
 from .desktop import DesktopEntry
 from .entry import AutostartEntry, Program, Status
 from .macos import LaunchAgent
+from .menu import MenuEntry
 from .windows import RunKey
 
 
@@ -30,6 +31,21 @@ class Session:
     def config_home(self) -> Path:
         chosen = Path(self.environment.get("XDG_CONFIG_HOME", ""))
         return chosen if chosen.is_absolute() else self.home / ".config"
+
+    @property
+    def data_home(self) -> Path:
+        chosen = Path(self.environment.get("XDG_DATA_HOME", ""))
+        return chosen if chosen.is_absolute() else self.home / ".local" / "share"
+
+    @property
+    def has_menu(self) -> bool:
+        """Whether the desktop's menu is made of desktop entries."""
+        return self.platform not in ("win32", "darwin")
+
+    @property
+    def menu(self) -> MenuEntry:
+        what = "Tells AI-made pictures from real ones, on this computer"
+        return MenuEntry(self._program("antifake", what, "open"), self.data_home)
 
     @property
     def has_screen(self) -> bool:

@@ -50,6 +50,15 @@ def keep_in_step(*, is_on: bool) -> "list[Status]":
     return mechanism.turn_on(session) if is_on else mechanism.turn_off(session)
 
 
+def keep_menu_in_step(*, is_on: bool) -> None:
+    """Put antifake into the desktop's menu, or take it out. Only Linux has such a menu."""
+    from antifake.daemon import autostart as mechanism
+
+    session = mechanism.Session.of_this_process()
+    if session.has_menu:
+        (session.menu.on if is_on else session.menu.off)()
+
+
 def _note(*, is_on: bool) -> None:
     from antifake.daemon.config import load, put
     from antifake.daemon.places import places

@@ -56,10 +56,13 @@ def set_(name: str, value: str) -> None:
     wanted = from_text(name, value)
     require_installed(where.home, load(where.config), {name: wanted})
     changed = put(where.config, name, wanted)
-    if name == "login.start":
-        from .autostart import keep_in_step
+    if name.startswith("login."):
+        from .autostart import keep_in_step, keep_menu_in_step
 
-        keep_in_step(is_on=changed.login.start)
+        if name == "login.start":
+            keep_in_step(is_on=changed.login.start)
+        else:
+            keep_menu_in_step(is_on=changed.login.menu)
     follow(f"{name} is {_shown(_plain(changed.get(name)))}", at_once=name not in AT_START)
 
 

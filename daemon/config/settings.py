@@ -163,6 +163,14 @@ class Notifications:
 class Login:
     start: Flag = False
     """Start with the user's session."""
+    menu: Flag = False
+    """Be in the menu of the desktop, on Linux."""
+
+
+@dataclass(frozen=True)
+class Page:
+    welcome: Flag = True
+    """Whether the next visit begins with the welcome."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +193,7 @@ class Config:
     notifications: Notifications = field(default_factory=Notifications)
     login: Login = field(default_factory=Login)
     logs: Logs = field(default_factory=Logs)
+    page: Page = field(default_factory=Page)
 
     def get(self, name: str) -> Any:
         """Returns a value ("server.port") or a whole section ("server"). Raises ConfigError."""

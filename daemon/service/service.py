@@ -301,6 +301,10 @@ class Service:
         """See Status.model_state."""
         return self.status.model_state()
 
+    def fetch_model(self) -> None:
+        """See Status.fetch_model."""
+        self.status.fetch_model()
+
     def notice(self, sentence: str) -> None:
         """See Status.notice."""
         self.status.notice(sentence)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from antifake.core.errors import AntifakeError
 from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
 
 from .events import Events
+from .model_fetch import FetchState, ModelFetch
 from .progress import Pace
 from .settings import Settings
 
@@ -31,6 +33,8 @@ class State:
     paused_until: datetime | None
     notices: list[str]
     """What the user must know, in sentences."""
+    fetch: FetchState | None = None
+    """How far the embedded model is fetched; None if it is here, or if another one is used."""
 
 
 class Status:
@@ -46,6 +50,8 @@ class Status:
     ) -> None:
         self._store, self._settings, self._model = store, settings, model
         self._events, self._clock = events, clock
+        self.fetch: ModelFetch | None = None
+        """What fetches the embedded model. None without a daemon."""
         self._lock = threading.Lock()
         self._notices: list[str] = list(store.notices)
         self._trouble: str | None = None
@@ -74,7 +80,14 @@ class Status:
             notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
             n = sum(waiting.values())
             left_s = None if until else self._pace.left_s(n, time.monotonic())
-        return State(self._mode(notices, until), model, waiting, left_s, until, notices)
+        fetch = self.fetch.state() if self.fetch else None
+        return State(self._mode(notices, until), model, waiting, left_s, until, notices, fetch)
+
+    def fetch_model(self) -> None:
+        """Starts to fetch the embedded model. Raises AntifakeError if that cannot be done."""
+        if self.fetch is None:
+            raise AntifakeError("antifake is not running: start it with antifake daemon start.")
+        self.fetch.start()
 
     def model_state(self) -> ModelState:
         """Returns the state of the model alone, without asking the database."""

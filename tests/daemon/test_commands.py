@@ -176,7 +176,7 @@ def test_the_shell_gets_the_commands_of_a_group():
 
 
 def test_without_a_daemon_the_commands_that_need_one_exit_with_4(where):
-    for words in (("daemon", "status"), ("daemon", "stop"), ("open",), ("pair", "pending")):
+    for words in (("daemon", "status"), ("daemon", "stop"), ("pair", "pending")):
         done = run(*words, code=4)
         assert done.stdout == ""
         assert "running" in done.stderr
@@ -651,6 +651,16 @@ def test_a_pairing_request_is_accepted_or_rejected(where):
 
 
 # --- Login --------------------------------------------------------------------------------------
+
+
+def test_the_menu_and_its_setting_change_together(where, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    entry = tmp_path / "share" / "applications" / "antifake.desktop"
+    run("config", "set", "login.menu", "true")
+    assert load(where.config).login.menu
+    assert entry.exists()
+    run("config", "set", "login.menu", "false")
+    assert not entry.exists()
 
 
 def test_autostart_and_its_setting_change_together(where, tmp_path, monkeypatch):

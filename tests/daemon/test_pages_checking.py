@@ -395,6 +395,7 @@ def test_a_forgotten_picture_is_gone_from_both_lists(daemon, page):
 def test_the_first_picture_fills_the_empty_list(tiny_source, tmp_path, chromium):
     with running_daemon(tmp_path, tiny_source) as fresh, chromium.new_context() as context:
         page = opened(fresh, context)
+        page.goto(f"http://127.0.0.1:{fresh.port}/")  # and not the welcome
         expect(page.locator(".empty")).to_contain_text("Nothing has been checked yet.")
         expect(page.get_by_label("Select all on this page")).to_be_hidden()
         drop(page, {"first.png": png(60)})

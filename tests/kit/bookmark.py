@@ -30,7 +30,10 @@ def tab(chromium: Browser, **about: Any) -> Iterator[Page]:
 def enter(page: Page, daemon: Running, path: str = "/folders") -> None:
     """Opens a page by a new link, under the pages' own name."""
     page.goto(daemon.ready().login(path if path != "/" else None))
-    page.wait_for_url(re.compile(rf"localhost:{daemon.port}{path}$"))
+    first_visit = "(?:welcome)?" if path == "/" else ""
+    page.wait_for_url(re.compile(rf"localhost:{daemon.port}{path}{first_visit}$"))
+    if path == "/":
+        page.goto(address(daemon))
     expect(page.locator("html.js")).to_be_attached()
 
 

@@ -17,6 +17,7 @@ from . import (
     session,
     settings,
     viewer,
+    welcome,
 )
 from .render import STATIC, explain, routes
 
@@ -35,5 +36,6 @@ VIEWS = (
     session,
     settings,
     viewer,
+    welcome,
 )
 """Modules that have added their views to `routes`."""

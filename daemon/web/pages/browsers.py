@@ -14,7 +14,7 @@ from .render import piece, routes, show
 
 @routes.get("/browsers")
 def browsers() -> Response:
-    return show("browsers.html", **_clients())
+    return show("browsers.html", **clients())
 
 
 @routes.get("/pieces/pairings")
@@ -24,7 +24,7 @@ def pairings_piece() -> Response:
 
 @routes.get("/pieces/clients")
 def clients_piece() -> Response:
-    return piece("_clients.html", **_clients())
+    return piece("_clients.html", **clients())
 
 
 @routes.post("/changes/pairing")
@@ -46,12 +46,12 @@ def revoke() -> Response:
     return jsonify(said="It is shut out from now on.")
 
 
-def _clients() -> dict[str, Any]:
+def clients() -> dict[str, Any]:
     tokens, now = access().tokens(), service().clock()
-    clients = [token for token in tokens if token.revoked is None and not token.is_expired(now)]
+    let_in = [token for token in tokens if token.revoked is None and not token.is_expired(now)]
     return {
-        "clients": clients,
-        "gone": [token for token in tokens if token not in clients],
+        "clients": let_in,
+        "gone": [token for token in tokens if token not in let_in],
         "this_browser": access().browser_of(session_secret()),
         "now": now,
         "this_computer": THIS_COMPUTER,

@@ -30,16 +30,16 @@ def check() -> Response:
     data = request.get_data(cache=False)
     name = request.args.get("name", "")[:LONGEST_NAME]
     asked = CheckRequest(source=SOURCE, name=name or None)
-    return _answered(wait_for(service().check(data, asked), _patience_s()))
+    return answered(wait_for(service().check(data, asked), patience_s()))
 
 
 @routes.get("/given/<name>")
 def given(name: str) -> Response:
     """Answers for a check that was not done in time."""
-    return _answered(wait_for(service().ticket(name), _patience_s()))
+    return answered(wait_for(service().ticket(name), patience_s()))
 
 
-def _patience_s() -> float:
+def patience_s() -> float:
     return WAIT_S if service().model_state().phase == "ready" else SOON_S
 
 
@@ -51,7 +51,7 @@ def _cause(ticket: Ticket) -> str | None:
     return f"{wording.several(ahead, 'picture')} before it" if ahead else None
 
 
-def _answered(ticket: Ticket) -> Response:
+def answered(ticket: Ticket) -> Response:
     """Returns the answer. Raises Problem for a picture that could not be judged."""
     answer = ticket.answer
     if answer is None:

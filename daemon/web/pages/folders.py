@@ -23,12 +23,12 @@ SAID: dict[Action, str] = {
 
 @routes.get("/folders")
 def folders() -> Response:
-    return show("folders.html", **_shown())
+    return show("folders.html", **shown())
 
 
 @routes.get("/pieces/folders")
 def folders_piece() -> Response:
-    return piece("_folders.html", state=state(), **_shown())
+    return piece("_folders.html", state=state(), **shown())
 
 
 @routes.post("/changes/folder")
@@ -86,7 +86,7 @@ def _named(number: int, shown: str) -> Path:
     return watched[number].path
 
 
-def _shown() -> dict[str, Any]:
+def shown() -> dict[str, Any]:
     return {"folders": service().folders(), "downloads": str(Path.home() / "Downloads")}
 
 

@@ -29,6 +29,13 @@ def notices_piece() -> Response:
     return piece("_notices.html", state=state(), pending=pending, here=here)
 
 
+@routes.post("/changes/model")
+def fetch_model() -> Response:
+    """Fetches the embedded model, as the person has asked for it."""
+    service().fetch_model()
+    return jsonify(said="")
+
+
 @routes.post("/changes/notices")
 def dismiss() -> Response:
     service().dismiss_notices()

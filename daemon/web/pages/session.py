@@ -16,9 +16,10 @@ from antifake.daemon.web.guards import is_under_own_name, requires
 
 from . import this_browser
 from .render import piece, routes
+from .welcome import is_first_visit
 
 _LONGEST_CODE = 200
-_PAGE = re.compile(r"/(?:review|folders|browsers|settings|privacy|picture/[0-9a-z]{13})?")
+_PAGE = re.compile(r"/(?:review|welcome|folders|browsers|settings|privacy|picture/[0-9a-z]{13})?")
 """Where a link may lead: only to our own pages, and to none that changes something."""
 
 
@@ -78,4 +79,6 @@ def _code() -> str:
 
 def _target() -> str:
     wanted = request.args.get("next", "")
+    if not wanted and is_first_visit():
+        return url_for("pages.welcome")
     return wanted if _PAGE.fullmatch(wanted) else url_for("pages.history")

@@ -74,7 +74,7 @@ def settings() -> Response:
 @routes.get("/settings/values")
 def values() -> Response:
     """Answers all values as the page shows them, for a page that is open while one changes."""
-    shown = (_setting(service().config, name) for name in _shown())
+    shown = (setting(service().config, name) for name in _shown())
     return jsonify({one.name: {"value": one.value, "is_default": one.is_default} for one in shown})
 
 
@@ -82,13 +82,13 @@ def values() -> Response:
 def change() -> Response:
     """Saves one setting. `before` brings the former value back when it is sent."""
     name, text = _known(body.value("name", str)), body.value("value", str)
-    before = _setting(service().config, name)
+    before = setting(service().config, name)
     try:
         service().settings.put(name, from_text(name, text))
     except ConfigError as error:
         raise _about_this_change(error, name) from error
     service().events.tell("settings")
-    one = _setting(service().config, name)
+    one = setting(service().config, name)
     when = ", from the next start on" if name in AT_START else ""
     return jsonify(
         said=f"{one.title}: {wording.inert(one.value_words)}{when}.",
@@ -102,7 +102,7 @@ def change() -> Response:
 def _filled(groups: tuple[Group, ...]) -> list[dict[str, Any]]:
     config = service().config
     return [
-        asdict(group) | {"settings": [_setting(config, name) for name in group.names]}
+        asdict(group) | {"settings": [setting(config, name) for name in group.names]}
         for group in groups
     ]
 
@@ -124,7 +124,7 @@ def _about_this_change(error: ConfigError, name: str) -> ConfigError:
     return ConfigError(f"“{TITLES[name]}” {error.reason.removeprefix(name).lstrip()}")
 
 
-def _setting(config: Config, name: str) -> Setting:
+def setting(config: Config, name: str) -> Setting:
     part, _, key = name.partition(".")
     of, allowed = get_args(get_type_hints(get_type_hints(Config)[part], include_extras=True)[key])
     choices = YES_NO if of is bool else {}

@@ -49,7 +49,7 @@ GROUPS = (
         ),
     ),
     Group("browsers", "Browsers", (), ("_settings_browsers.html",)),
-    Group("starting", "Starting", ("login.start",)),
+    Group("starting", "Starting", ("login.start", "login.menu")),
 )
 ADVANCED = (
     Group("watching", "Watching", ("watch.quiet_s", "watch.rescan_minutes")),
@@ -66,7 +66,7 @@ ADVANCED = (
     Group("program", "Address and logs", ("server.port", "logs.level")),
 )
 """What developers and the curious want. Shown behind a disclosure."""
-ELSEWHERE = {"watch.folders", "watch.paused_until"}
+ELSEWHERE = {"watch.folders", "watch.paused_until", "page.welcome"}
 """Settings that have their own page."""
 
 TITLES = {
@@ -95,6 +95,7 @@ TITLES = {
     "notifications.quiet_hours": "Quiet hours",
     "notifications.pictures": "Show the picture in notifications",
     "login.start": "Start antifake when I log in",
+    "login.menu": "Show antifake in the menu of programs",
     "logs.level": "Write to the log",
 }
 HINTS = {
@@ -126,6 +127,7 @@ HINTS = {
     " none.",
     "notifications.pictures": "Never while the screen is locked.",
     "login.start": "It then runs in the background whenever you are logged in.",
+    "login.menu": "For the menu of a Linux desktop.",
     "logs.level": "“Everything” includes the names of files.",
 }
 UNITS = {

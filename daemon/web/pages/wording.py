@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
+from antifake.core import files
 from antifake.core.durations import span
 from antifake.core.load_times import loading_words
 from antifake.daemon.service import Answer, State
@@ -140,6 +141,10 @@ def ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= size:
             return f"{several(int(seconds // size), name)} ago"
     return "just now"
+
+
+def megabytes(n_bytes: int) -> str:
+    return files.megabytes(n_bytes)
 
 
 def is_loading(state: State) -> bool:

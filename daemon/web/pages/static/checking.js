@@ -4,6 +4,7 @@
 import { isLost, json, send } from "./asking.js";
 import { whenHere } from "./connection.js";
 import { inert, short } from "./names.js";
+import { drawn, finished } from "./verdicts.js";
 
 const SUFFIX = /\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|avif|hei[cf])$/i;
 const PASTED = "image.png"; // what browsers call a picture on the clipboard that has no name
@@ -102,14 +103,8 @@ async function judged(file, tell) {
   }
   if (file.size > most) throw new Error(`This is too large: at most ${most / 1e6} MB are taken.`);
   const data = await bytes(file);
-  let answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
-  while (answer.state !== "done") {
-    tell(answer.waits_for);
-    const address = `/given/${encodeURIComponent(answer.id)}`;
-    await pause();
-    answer = await answered(() => json(address));
-  }
-  return answer;
+  const answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
+  return finished(answer, tell, (address) => answered(() => json(address)));
 }
 
 /** Ask until antifake answers. What was given to the page waits here meanwhile. */
@@ -162,8 +157,7 @@ function result(name, { verdict, sentence, id, is_kept: isKept, seen }) {
 function mark(verdict) {
   if (!verdict) return element("b", "Not checked", "mark");
   const made = element("span", "", "mark");
-  const parsed = new DOMParser().parseFromString(verdict, "text/html");
-  made.append(...parsed.body.childNodes);
+  made.append(...drawn(verdict));
   made.dataset.verdict = "";
   return made;
 }
