@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -245,7 +245,7 @@ class Worker:
     def _answer(self, result: JobResult) -> None:
         """Answer a result that is not in the history."""
         if result.finding is not None:
-            check = Check(id=result.job.id, **asdict(result.finding))
+            check = Check(id=result.job.id, **vars(result.finding))
             self._callbacks.on_done(check.id, self._entry(check), False)
         self._queue.finish(result.job)
 
