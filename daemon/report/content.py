@@ -38,8 +38,8 @@ _LIMITS = (
     " look for its first publication.",
     "The detector looks at the pixels only. It does not know who made the picture, whether a"
     " caption is true, or whether a real photograph shows what it is said to show.",
-    "It sees the picture at 224 x 224 pixels, so fine grain, small edited places and the edges of"
-    " a wide or tall picture may escape it.",
+    "It sees squares of the picture, each at 224 x 224 pixels, so fine grain and small edited"
+    " places may escape it.",
     "It is weak on generators that it has never seen. “Likely real” means that nothing was found,"
     " no more. Illustrations, comics and heavily edited photographs can cause false alarms.",
 )

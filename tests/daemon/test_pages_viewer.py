@@ -295,8 +295,8 @@ def test_a_report_is_copied_without_any_path(album, desk):
     check = album.add("cat.jpg", label="fake")
     page = desk.open(f"/picture/{check.id}")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy a report").click()
-    desk.toast("The report is copied.")
+    page.get_by_role("button", name="Copy as text").click()
+    desk.toast("The text is copied.")
     report = page.evaluate("navigator.clipboard.readText()")
     assert "Verdict: AI-made (94 %)" in report
     assert check.sha256 in report
