@@ -341,7 +341,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
     rows.append(["only its own corrections", str(found["only_a"]), str(found["only_b"])])
     echo_table(["", a, b], rows)
     if found["contrary"]:
-        say(f"On {found['contrary']} pictures you said something else between the two.")
+        say(f"On {found['contrary']} pictures you gave another answer between the two.")
 
 
 @learning.command("budget")
@@ -368,7 +368,7 @@ def budget(one_in: int | None, as_json: bool) -> None:
 
 
 @learning.command("review")
-@click.option("--skip", multiple=True, metavar="ID", help="Ask no more about it for 30 days.")
+@click.option("--skip", multiple=True, metavar="ID", help="Do not ask about it for 30 days.")
 @json_option
 def review(skip: tuple[str, ...], as_json: bool) -> None:
     """List today's pictures that your correction would help most with."""

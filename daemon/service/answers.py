@@ -102,7 +102,7 @@ class Answer:
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction
         if own:
-            return [f"You said so on {own.at:%Y-%m-%d}. Your word counts."]
+            return [f"You said so on {own.at:%Y-%m-%d}, and that counts."]
         if near:
             return [f"You said so of a near-copy of it on {near.at:%Y-%m-%d}."]
         return []

@@ -117,7 +117,7 @@ class Actions:
     def _say(self, name: str, label: str) -> None:
         client = self._need()
         (check,) = client.correct([name], label, source="tray")
-        shown = check.get("name") or check.get("page") or "Your word counts more than the model's."
+        shown = check.get("name") or check.get("page") or "Your answer counts."
         self._view_model.tell(
             Note(str(check["word"]), shortened(str(shown)), str(check["id"]), ("undo", "show"))
         )

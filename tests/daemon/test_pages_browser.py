@@ -262,7 +262,7 @@ def test_a_note_is_kept_with_the_label(here, desk):
     expect(page.locator(".big")).to_contain_text("You said: real")
     assert here.service.get(one.id).correction.note == "my <b>own</b> cat"
     expect(page.get_by_label("Note")).to_have_value("my <b>own</b> cat")
-    page.get_by_role("button", name="Take my word back").click()
+    page.get_by_role("button", name="Take my answer back").click()
     expect(page.locator(".big")).to_contain_text("AI-made 94 %")
 
 

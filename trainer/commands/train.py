@@ -31,7 +31,9 @@ from .arguments import labelled_pictures, new_file, prompt_file
     help="paper: as published, from a random start. corrections: for 10 to 1000 pictures.",
 )
 @click.option("-o", "out", required=True, metavar="OUT", help="File to write, OUT.safetensors.")
-@click.option("--position", type=click.Choice(["suffix", "prefix", "replace"]), help="Of [*].")
+@click.option(
+    "--position", type=click.Choice(["suffix", "prefix", "replace"]), help="Where [*] stands."
+)
 @click.option("--tokens", type=click.IntRange(1, 64), metavar="P", help="Length of the word.")
 @click.option("--sides", type=click.Choice(["both", "qformer", "llm"]), help="Where it is read.")
 @click.option("--lora", type=click.IntRange(0, 256), default=0, metavar="RANK", help="No word.")

@@ -195,7 +195,7 @@ def _said(answers: list[Answer], chosen: str) -> str:
     if chosen == "right" and len(answers) > 1:
         return f"You said that {len(answers)} verdicts are right."
     of_how_many = f" ({len(answers)} pictures)" if len(answers) > 1 else ""
-    word = "Your word is taken back" if chosen == "nothing" else answers[0].word
+    word = "Your answer is taken back" if chosen == "nothing" else answers[0].word
     return f"{word}{of_how_many}."
 
 
