@@ -16,6 +16,7 @@ from kit.pictures import png
 from kit.waiting import eventually
 from PIL import Image
 
+from antifake.core.parts import JudgedPart
 from antifake.daemon.service import Answer
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import Correction
@@ -55,10 +56,14 @@ def test_a_picture_is_judged_and_is_in_the_history(daemon):
     assert daemon.get("/checks?limit=1").json["checks"] == [check]
 
 
+def check_of(example):
+    found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
+    return Check(**found | {"parts": tuple(map(JudgedPart.from_dict, example["parts"]))})
+
+
 def test_a_check_looks_like_the_example_in_the_contract():
     example = json.loads(CONTRACT.read_text())
-    found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
-    answer = Answer(Entry(Check(**found), None, has_thumbnail=True))
+    answer = Answer(Entry(check_of(example), None, has_thumbnail=True))
     assert serialize.check(answer, Caller(frozenset(["read"]))) == example
 
 
@@ -81,8 +86,7 @@ def test_the_documentation_of_a_check_names_all_its_fields(daemon):
 )
 def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake, summary, is_sure):
     example = json.loads(CONTRACT.read_text()) | {"label": label, "p_fake": p_fake}
-    found = {field.name: example[field.name] for field in fields(Check) if field.name in example}
-    answer = Answer(Entry(Check(**found), None, has_thumbnail=False))
+    answer = Answer(Entry(check_of(example), None, has_thumbnail=False))
     assert (answer.summary, answer.is_sure) == (summary, is_sure)
     correction = Correction("0" * 64, "unsure", "", "cli", datetime(2026, 11, 22, tzinfo=UTC))
     corrected = replace(answer, entry=replace(answer.entry, correction=correction))
