@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def _results(client: Client, sources: list[Source]) -> Generator[Result]:
 
 
 class CorrectedResult(Result):
-    """A picture that the user has labelled. A model's percentage does not apply to it."""
+    """A picture that the user has labelled. What the model found, and where, says nothing of it."""
 
     def to_text(self, *, percent: bool) -> str:  # noqa: ARG002
-        return super().to_text(percent=False)
+        return Result.to_text(replace(self, parts=[]), percent=False)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def _judged(name: str, found: Check) -> Result:
         ms=found["ms"],
         error=None if label else found["error"],
         code=found["code"],
+        parts=found["parts"],
     )
 
 

@@ -766,7 +766,15 @@ def check(**more):
         "prompt": "shipped@1",
         "sha256": "a" * 64,
         "ms": 12.5,
+        "parts": PARTS,
     } | more
+
+
+PARTS = [
+    {"box": [0.3, 0.0, 0.4, 1.0], "frame": 0, "p_fake": 0.2},
+    {"box": [0.0, 0.0, 0.4, 1.0], "frame": 0, "p_fake": 0.1},
+    {"box": [0.6, 0.0, 0.4, 1.0], "frame": 0, "p_fake": 0.86},
+]
 
 
 @pytest.fixture
@@ -791,6 +799,7 @@ def test_a_picture_is_sent_to_the_daemon_with_its_path_and_source(scripted, pict
         "ms": 12.5,
         "error": None,
         "code": None,
+        "parts": PARTS,
     }
     headers, body = scripted.posted[0]
     assert headers["Authorization"] == "Bearer secret"
@@ -799,6 +808,13 @@ def test_a_picture_is_sent_to_the_daemon_with_its_path_and_source(scripted, pict
     assert f'name="path"\r\n\r\n{picture}\r\n'.encode() in body
     assert picture.read_bytes() in body
     assert b"cat.png" not in body.replace(str(picture).encode(), b"")
+
+
+def test_the_part_that_decided_is_named_unless_the_user_has_said_otherwise(scripted, picture):
+    said = {"label": "fake", "at": "2026-11-22T00:00:00+00:00", "note": ""}
+    scripted.answers = [(201, check()), (201, check(said=said, word="You said: AI-made"))]
+    assert "cat.png: on the right" in run("check", picture).stdout
+    assert "on the right" not in run("check", picture).stdout
 
 
 def test_check_waits_for_a_result_that_takes_longer(scripted, picture):
