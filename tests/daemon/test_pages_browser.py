@@ -125,7 +125,7 @@ def test_searching_and_filtering_by_mouse(here, desk):
     page.get_by_label("From", exact=True).select_option("extension")
     page.get_by_role("button", name="Use filters").click()
     expect(page.locator(".row")).to_have_count(1)
-    expect(page.locator(".chips li")).to_have_count(3)
+    expect(page.locator(".chips a")).to_have_count(3)
 
 
 def test_everything_can_be_read_without_javascript(here, served, chromium):
