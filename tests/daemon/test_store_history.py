@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from antifake.core import AntifakeError
+from antifake.core.parts import WHOLE, JudgedPart
 from antifake.daemon.store import checks, corrections, history, ids, open_store, similarity
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import NewCorrection
@@ -109,17 +110,24 @@ def test_an_unknown_check_is_an_error_with_a_message(store):
 
 
 def test_an_earlier_verdict_is_reused_only_for_the_same_model_and_prompt(store):
+    parts = (JudgedPart(WHOLE, 0.125),)
     first, *_ = add(
         store,
-        finding(),
-        finding(model="mini@2"),
-        finding(prompt="p@2"),
+        finding(parts=parts),
+        finding(model="mini@2", parts=parts),
+        finding(prompt="p@2", parts=parts),
         finding(2, label=None, p_fake=None, error="Damaged.", code="unreadable"),
     )
     with store.reading() as session:
         assert checks.earlier(session, sha(1), "mini@1", "p@1") == first
         assert checks.earlier(session, sha(1), "mini@3", "p@1") is None
         assert checks.earlier(session, sha(2), "mini@1", "p@1") is None
+
+
+def test_a_verdict_of_before_parts_were_judged_is_not_reused(store):
+    add(store, finding())
+    with store.reading() as session:
+        assert checks.earlier(session, sha(1), "mini@1", "p@1") is None
 
 
 # --- Corrections --------------------------------------------------------------------------

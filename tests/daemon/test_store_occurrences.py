@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from antifake.daemon.store import checks, exchange, forgetting, history, ledger, occurrences
+from antifake.daemon.store import checks, exchange, forgetting, history, ids, ledger, occurrences
 from antifake.daemon.store import open_store as open_
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.history import Filter
@@ -204,17 +204,34 @@ def test_places_that_make_no_sense_are_refused(store, wrong):
     assert done.refused[0].startswith("Row 1:")
 
 
+def insert_old(session, number, sha256, path, name):
+    """Inserts a check as version 0004 did."""
+    insert = text(
+        "INSERT INTO checks (id, source, label, p_fake, model, prompt, sha256, path, name,"
+        " name_key, ms) VALUES (:id, 'watch', 'real', 0.1, 'm@1', 'p@1', :sha256, :path, :name,"
+        " :key, 1)"
+    )
+    key = (name or path.rpartition("/")[2]).casefold()
+    about = {"id": number, "sha256": bytes.fromhex(sha256), "path": path, "name": name, "key": key}
+    session.execute(insert, about)
+
+
 def test_copies_in_the_ledger_of_an_older_store_become_places(tmp_path):
     path = tmp_path / "old.db"
     with open_(path, NOW, migrations=Migrations(OURS.folder, "0004")) as old:
-        found = check(old)
-        other = check(old, sha256="6" * 64, path=None, name="no-path.png")
+        first, other = ids.new_number(NOW), ids.new_number(NOW)
         with old.writing() as session:
-            for n, (of, where) in enumerate(
-                [(found, PATH), (found, "/home/anna/Größe.PNG"), (other, "/home/anna/unkept.png")]
+            insert_old(session, first, SHA, PATH, None)
+            insert_old(session, other, "6" * 64, None, "no-path.png")
+            for n, (of, sha256, where) in enumerate(
+                [
+                    (first, SHA, PATH),
+                    (first, SHA, "/home/anna/Größe.PNG"),
+                    (other, "6" * 64, "/home/anna/unkept.png"),
+                ]
             ):
                 stamp = Stamp(where, 1, 1_700_000_000 * 10**9, f"1-{n}")
-                ledger.note(session, stamp, sha256=of.sha256, check_id=of.id)
+                ledger.note(session, stamp, sha256=sha256, check_id=ids.to_text(of))
     with open_(path, NOW + DAY) as store:
         (entry,) = entries(store, text="GRÖSSE")
         assert [one.path for one in entry.occurrences] == [PATH, "/home/anna/Größe.PNG"]

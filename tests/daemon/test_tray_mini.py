@@ -58,7 +58,7 @@ def test_a_picture_that_arrives_is_shown_and_corrected_on_the_desktop(home, tmp_
             assert note.title == check["summary"]
             assert note.title.endswith(f"({check['percent']} %)")
             assert note.text == "china.jpg"
-            assert note.picture.width == note.picture.height == 192
+            assert note.picture.size == (192, 128), "its own shape"
             eventually(lambda: f"{check['summary']}: china.jpg" in latest(panel), 60)
             service.press(note, "fake")
             said = service.titled("You said: AI-made")
