@@ -11,6 +11,7 @@ from antifake.core.detector import detector_of
 from antifake.core.promptbook import Promptbook
 from antifake.trainer.examples import Example
 from antifake.trainer.personal.pictures import Seen, grouped
+from antifake.trainer.personal.retraining import precision_for
 from antifake.trainer.samples import Sample, appearance
 from antifake.trainer.splits import folds
 
@@ -120,7 +121,7 @@ def test_the_flips_are_those_that_a_detector_finds_by_itself(person, tmp_path):
     report = person.retrain(tmp_path / "out", judge=judge)
     bundle, book = person.home.bundle(), Promptbook(person.home.prompts)
     after, before = (
-        detector_of(bundle, book, name)[0]
+        detector_of(bundle, book, name, precision_for(bundle))[0]
         for name in (str(tmp_path / "out" / "candidate.safetensors"), "first")
     )
 
