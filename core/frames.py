@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from PIL import ImageFile
 
-ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
-"""Formats that may have several frames."""
 _IN_TURN = ("GIF", "PNG", "WEBP", "AVIF")
-"""Those of them in which a frame can only be decoded after all before it."""
+"""Formats in which a frame can only be decoded after all before it."""
+ANIMATED = (*_IN_TURN, "TIFF")
+"""Formats that may have several frames."""
 MAX_DECODED_PIXELS = 100_000_000
 """Of all frames that have to be decoded: a second or two."""
 _MAX_GIF_FRAMES = 10_000

@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from kit.clock import Clock
 from sqlalchemy import Engine, event
 
 from antifake.core.errors import UsageError
@@ -20,17 +21,6 @@ from antifake.daemon.service.access import (
 from antifake.daemon.store import NotThereError, open_store
 
 ORIGIN = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go(self, **how_long: float) -> None:
-        self.now += timedelta(**how_long)
 
 
 @pytest.fixture

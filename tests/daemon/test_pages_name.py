@@ -4,14 +4,13 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from kit.daemon import Asked, free_port, running_daemon
 from kit.firefox import firefox, text_of
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM
+from kit.stranger import Stranger
 from kit.waiting import eventually
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
@@ -193,29 +192,11 @@ def test_nobody_else_can_listen_on_the_ipv6_loopback(daemon):
 # --- In Chromium ----------------------------------------------------------------------------
 
 
-class _Other(BaseHTTPRequestHandler):
-    """Another program of this computer. It keeps the cookies that it is sent."""
-
-    def do_GET(self) -> None:
-        self.server.cookies.append(self.headers.get("Cookie", ""))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<title>other</title>")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def other() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
-        server.cookies = []
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def other() -> Iterator[Stranger]:
+    """Another program of this computer."""
+    with Stranger(body=b"<title>other</title>", kind="text/html") as stranger:
+        yield stranger
 
 
 @contextmanager
@@ -274,14 +255,14 @@ def test_the_page_under_its_own_name_can_do_everything(daemon, link, context):
 def test_no_other_program_on_this_computer_gets_the_cookie(daemon, link, context, other):
     page = opened(context, link)
     for host in ("127.0.0.1", "localhost"):
-        page.goto(f"http://{host}:{other.server_port}/")
+        page.goto(f"http://{host}:{other.port}/")
         expect(page).to_have_title("other")
     assert other.cookies
     assert set(other.cookies) == {""}
     # The same program would get a cookie of 127.0.0.1, whatever port set it.
     fallback = daemon.post("/logins").json["url"].replace("/open?", "/enter?")
     page.goto(fallback)
-    page.goto(f"http://127.0.0.1:{other.server_port}/")
+    page.goto(f"http://127.0.0.1:{other.port}/")
     assert other.cookies[-1].startswith(f"{COOKIE}=")
 
 
@@ -296,7 +277,7 @@ def test_the_code_cannot_be_used_again(link, context):
 
 @pytest.mark.parametrize("rule", [f"MAP {NAME} ~NOTFOUND", f"MAP {NAME} 127.0.0.1:OTHER"])
 def test_where_the_name_leads_elsewhere_the_page_opens_under_127_0_0_1(daemon, link, other, rule):
-    rule = rule.replace("OTHER", str(other.server_port))
+    rule = rule.replace("OTHER", str(other.port))
     with chromium(f"--host-resolver-rules={rule}") as context:
         page = opened(context, link)
         expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/review")
@@ -324,7 +305,7 @@ def test_firefox_opens_the_history_under_its_own_name_too(daemon, link, other):
         assert text_of(browser, "h1") == "Review"
         browser.navigate(f"{own}/")
         assert browser.title == "History · antifake"
-        browser.navigate(f"http://127.0.0.1:{other.server_port}/")
+        browser.navigate(f"http://127.0.0.1:{other.port}/")
         assert browser.title == "other"
         browser.navigate(link)
         eventually(lambda: text_of(browser, "h1") == LINK_USED)
@@ -343,7 +324,7 @@ def test_where_firefox_does_not_find_the_name_the_page_opens_under_127_0_0_1(dae
 
 def test_a_page_of_the_web_gets_nobody_in_and_uses_no_code(daemon, link, context, other):
     page = context.new_page()
-    page.goto(f"http://127.0.0.1:{other.server_port}/")
+    page.goto(f"http://127.0.0.1:{other.port}/")
     for name in (NAME, "127.0.0.1"):
         with page.expect_popup() as popup:
             page.evaluate(

@@ -1,9 +1,7 @@
 """A browser that is remembered: its bookmark works after the daemon was started anew."""
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from kit.bookmark import address, enter, fix_port, tab
@@ -12,6 +10,7 @@ from kit.firefox import firefox, text_of
 from kit.pace import within
 from kit.page_desk import AXE, axe, shoot
 from kit.running import Running, running
+from kit.stranger import Stranger
 from kit.waiting import eventually
 from playwright.sync_api import Browser, Page, expect
 
@@ -141,29 +140,11 @@ def test_a_stolen_cookie_opens_nothing_in_another_browser(root, chromium: Browse
         is_in(page, daemon)
 
 
-class _Other(BaseHTTPRequestHandler):
-    """Another program of this computer. It keeps the cookies that it is sent."""
-
-    def do_GET(self) -> None:
-        self.server.cookies.append(self.headers.get("Cookie", ""))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<title>other</title>")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def other() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
-        server.cookies = []
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def other() -> Iterator[Stranger]:
+    """Another program of this computer."""
+    with Stranger(body=b"<title>other</title>", kind="text/html") as stranger:
+        yield stranger
 
 
 def test_a_program_that_takes_the_same_name_at_another_port_gets_no_key(
@@ -173,9 +154,9 @@ def test_a_program_that_takes_the_same_name_at_another_port_gets_no_key(
         enter(page, daemon)
         remember(page)
         for host in ("127.0.0.1", "localhost"):
-            page.goto(f"http://{host}:{other.server_port}/")
+            page.goto(f"http://{host}:{other.port}/")
         assert not any(BROWSER_COOKIE in one for one in other.cookies)
-        page.goto(f"http://antifake.localhost:{other.server_port}/")
+        page.goto(f"http://antifake.localhost:{other.port}/")
         assert BROWSER_COOKIE in other.cookies[-1]  # browsers do not tell ports apart
         assert page.evaluate(KEPT) == []
         is_in(page, daemon)

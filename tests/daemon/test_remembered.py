@@ -4,9 +4,10 @@ import hmac
 import http.client
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from kit.clock import Clock
 from kit.daemon import Asked, running_daemon
 from kit.pace import within
 from kit.waiting import eventually
@@ -21,14 +22,6 @@ from antifake.daemon.web.guards import BROWSER_COOKIE, COOKIE
 ADDRESS = "http://antifake.localhost:8765"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
 EDGE = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156 Safari/537 Edg/156"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

@@ -8,12 +8,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Stranger:
     """A context manager. It answers 200 to everything, or forwards it to another port."""
 
-    def __init__(self, port: int = 0, *, relay_to: int | None = None, body: bytes = b"{}") -> None:
-        self.relay_to, self.body = relay_to, body
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        relay_to: int | None = None,
+        body: bytes = b"{}",
+        kind: str = "application/json",
+    ) -> None:
+        self.relay_to, self.body, self.kind = relay_to, body, kind
         self.asked: list[str] = []
         """The path of each request."""
         self.tokens: list[str] = []
         """Each Authorization header that it got."""
+        self.cookies: list[str] = []
+        """The Cookie header of each request; empty if it had none."""
         self._wanted = port
 
     def __enter__(self) -> "Stranger":
@@ -50,9 +59,10 @@ def _handler_of(stranger: Stranger) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             stranger.asked.append(self.path)
             stranger.tokens.extend(self.headers.get_all("Authorization", []))
+            stranger.cookies.append(self.headers.get("Cookie", ""))
             status, said = stranger.answer(self.command, self.path, body)
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", stranger.kind)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)

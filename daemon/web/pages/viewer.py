@@ -9,7 +9,7 @@ from typing import Literal
 
 from flask import Response, jsonify, url_for
 
-from antifake.core.parts import Box, standing_out, where
+from antifake.core.parts import Part, standing_out, where
 from antifake.daemon.service import Answer
 from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
 from antifake.daemon.store import NotThereError
@@ -43,7 +43,7 @@ _TROUBLE: dict[Trouble, str] = {
 class Mark:
     """A part of the picture that was judged."""
 
-    box: Box
+    part: Part
     looks_made: bool
     is_decisive: bool
     """It looks AI-made, and most of the picture does not."""
@@ -58,7 +58,7 @@ def marks_of(answer: Answer) -> tuple[Mark, ...]:
     ordered = sorted(parts, key=lambda one: (one.part.frame, one.part.box.left, one.part.box.top))
     return tuple(
         Mark(
-            one.part.box,
+            one.part,
             one.p_fake > 0.5,
             one.part == decisive,
             f"{where(one.part) or 'all of it'} {round(100 * one.p_fake)} %",
@@ -92,14 +92,14 @@ def view_of(answer: Answer) -> View:
     can_be_opened = found.path is not None and is_named_like_a_picture(found.path)
     kind = answer.entry.check.format or ""
     if is_there and kind in SHOWN_BY_BROWSERS:
-        first_frame = [one for one in answer.entry.check.parts or () if one.part.frame == 0]
+        marks = tuple(mark for mark in marks_of(answer) if mark.part.frame == 0)
         return View(
             "original",
             _address("original", answer),
             "The original file.",
             True,
             can_be_opened,
-            marks_of(answer)[: len(first_frame)] if len(first_frame) > 1 else (),
+            marks if len(marks) > 1 else (),
         )
     why = _TROUBLE[found.trouble] if found.trouble else f"Browsers show no {_format(kind)} files"
     what, address, sentence = _kept(answer)
