@@ -140,7 +140,7 @@ class Answer:
         if self.place:
             return [f"It looks AI-made {self.place}; most of it does not."]
         n = len(check.parts)
-        return [f"{n} parts of it were judged, from end to end."] if n > 1 else []
+        return [f"{n} parts of it were judged."] if n > 1 else []
 
 
 def verdict_of(answer: Answer) -> dict[str, Any]:
