@@ -6,8 +6,8 @@ from itertools import islice
 from typing import cast
 
 from .errors import NoMemoryError, NoScoreError
-from .images import Pixels
 from .parts import combined
+from .pixels import Pixels
 from .verdict import Bands, Verdict
 
 MOST_CROPS = 32

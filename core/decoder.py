@@ -37,8 +37,9 @@ import numpy as np
 from . import images
 from .errors import AntifakeError, UnreadableImageError
 from .framing import Deadline, receive, send
-from .images import Picture, Pixels
+from .images import Picture
 from .parts import MAX_PARTS, Part
+from .pixels import Pixels
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
 

@@ -12,24 +12,21 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageStat
+from PIL import Image, ImageFile
 
+from .color import to_rgb
+from .content import is_blank, with_content
 from .errors import UnreadableImageError
+from .file_formats import kind_of, opened
 from .frames import ANIMATED, later_frames
-from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Box, Part
+from .orientation import SIDEWAYS, turn_of
+from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Part
+from .pixels import Pixels
 from .squares import resized_to, squares
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-Grey = np.ndarray[Any, np.dtype[np.float32]]
-_Square = tuple[Box, Image.Image]
-
-ACCEPTED = "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC"
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 64_000_000
 MAX_JPEG_PIXELS = 256_000_000  # 200-megapixel phones exist; see _draft
@@ -80,10 +77,10 @@ def decode_shown(data: bytes, size: int = 224) -> Picture:
 
 def _decode(data: bytes, size: int, most: int, *, with_preview: bool = False) -> Picture:
     _check_bytes(len(data), MAX_BYTES)
-    kind = _kind(data)
+    kind = kind_of(data)
     try:
         image, (width, height) = _read(data, kind, size)
-        found = _with_content(image, list(squares(image, size, most)))
+        found = with_content(image, list(squares(image, size, most)))
         preview = _preview(image) if with_preview else None
     except MemoryError as error:
         raise UnreadableImageError(
@@ -113,14 +110,14 @@ def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Imag
     judged: list[tuple[Part, Image.Image]] = []
     # What is wrong with a later frame is no reason to refuse the first.
     with suppress(Exception):
-        animation = _open(data, kind)
+        animation = opened(data, kind)
         for number in later_frames(animation, data):
             _check_sides(animation, kind)
             animation.load()
-            image, turn = _to_rgb(animation), _turn(animation)
+            image, turn = to_rgb(animation), turn_of(animation)
             upright = image if turn is None else image.transpose(turn)
             found = squares(upright, size, MAX_PARTS_OF_LATER_FRAME)
-            judged += [(Part(box, number), one) for box, one in found if not _is_blank(one)]
+            judged += [(Part(box, number), one) for box, one in found if not is_blank(one)]
     return judged
 
 
@@ -130,10 +127,10 @@ def kept_crop(data: bytes, size: int) -> Picture:
     Nothing is cut, scaled or judged by its content again. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    kind = _kind(data)
+    kind = kind_of(data)
     try:
-        is_crop = _open(data, kind).size == (size, size)
-        pixels = np.array(_open(data, kind).convert("RGB")) if is_crop else None
+        is_crop = opened(data, kind).size == (size, size)
+        pixels = np.array(opened(data, kind).convert("RGB")) if is_crop else None
     except Exception as error:
         raise UnreadableImageError("This kept crop is damaged.", "unreadable") from error
     if pixels is None:
@@ -147,7 +144,7 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     Training takes other crops of it than the centre. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    return resized_to(_read(data, _kind(data), size)[0], size)
+    return resized_to(_read(data, kind_of(data), size)[0], size)
 
 
 def whole(data: bytes, longest: int) -> Image.Image:
@@ -156,7 +153,7 @@ def whole(data: bytes, longest: int) -> Image.Image:
     Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    image = _read(data, _kind(data), longest)[0]
+    image = _read(data, kind_of(data), longest)[0]
     image.thumbnail((longest, longest))
     return image.convert("RGB")
 
@@ -206,108 +203,18 @@ def _read(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, in
 
 def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
     """Returns the picture in upright RGB, and its full width and height."""
-    image = _open(data, kind)
+    image = opened(data, kind)
     _check_sides(image, kind)
     full = _draft(image, size) if kind == "JPEG" else None
     _check_pixels(image, MAX_PIXELS)
     image.load()
     width, height = full or image.size
-    turn = _turn(image)
-    rgb = _to_rgb(image)
+    turn = turn_of(image)
+    rgb = to_rgb(image)
     del image  # frees up to 256 MB
     if turn is None:
         return rgb, (width, height)
-    return rgb.transpose(turn), (height, width) if turn in _SIDEWAYS else (width, height)
-
-
-# --- Format -------------------------------------------------------------------------------
-
-_READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIF": ("pillow_heif", "HeifImageFile"),
-}
-_MAGIC = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-}
-# The brands of an ISO media file, of which AVIF, HEIC and MP4 are three kinds.
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF"
-)
-_NO_PICTURES = {
-    b"%PDF": "a PDF document",
-    b"%!PS": "a PostScript document",
-    b"PK\3\4": "a ZIP archive or an office document",
-    b"8BPS": "a Photoshop document",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
-    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\0\0\1\0": "an icon",
-    b"icns": "an icon",
-    b"\x1aE\xdf\xa3": "a video",
-}
-
-
-def _kind(data: bytes) -> str:
-    """Returns the format by the first bytes, as names and declared types are often wrong."""
-    for magic, kind in _MAGIC.items():
-        if data.startswith(magic):
-            return kind
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    brands = _brands(data)
-    # mif1 and msf1 only mean "some picture": both AVIF and HEIC files have them.
-    for brand in sorted(brands, key=lambda brand: brand in (b"mif1", b"msf1")):
-        if brand in _BRANDS:
-            return _BRANDS[brand]
-    what = "a video" if brands else _no_picture(data)
-    raise UnreadableImageError(f"This is {what}. Accepted are {ACCEPTED}.", "unknown_format")
-
-
-def _brands(data: bytes) -> list[bytes]:
-    """Returns the major and the compatible brands of an ISO media file."""
-    if data[4:8] != b"ftyp":
-        return []
-    end = min(int.from_bytes(data[:4], "big"), 256)
-    return [data[at : at + 4] for at in (8, *range(16, end, 4))]
-
-
-def _no_picture(data: bytes) -> str:
-    for magic, what in _NO_PICTURES.items():
-        if data.startswith(magic):
-            return what
-    text = data[:512].lower()
-    if b"<svg" in text:
-        return "an SVG drawing"
-    return (
-        "a web page"
-        if b"<html" in text or b"<!doctype html" in text
-        else "not a picture of a known kind"
-    )
-
-
-def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
-    """Reads the header with the reader class of this format.
-
-    Image.open would import every plugin of Pillow, and refuse large JPEGs by its own pixel limit
-    before draft() can reduce them.
-    """
-    module, name = _READERS[kind]
-    image: ImageFile.ImageFile = getattr(import_module(module), name)(BytesIO(data))
-    return image
+    return rgb.transpose(turn), (height, width) if turn in SIDEWAYS else (width, height)
 
 
 # --- Size ---------------------------------------------------------------------------------
@@ -355,116 +262,3 @@ def _draft(image: ImageFile.ImageFile, size: int) -> tuple[int, int]:
     if scale > 1:
         image.draft(None, (width // scale, height // scale))
     return width, height
-
-
-# --- Pixels -------------------------------------------------------------------------------
-
-# EXIF orientation -> the transposition that turns the picture upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Returns what turns a picture upright by its EXIF orientation; None if it is.
-
-    ImageOps.exif_transpose would also rewrite the EXIF block, which fails if it is broken
-    elsewhere.
-    """
-    try:
-        value = image.getexif().get(0x0112)
-    except Exception:  # noqa: BLE001 - as in decode(); the picture itself is good
-        return None
-    return _TURNS.get(value) if isinstance(value, int) else None
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Returns 8-bit RGB. Transparent pixels become white, colour profiles are ignored."""
-    if image.mode.startswith("I;16"):
-        # convert() would clip all values above 255. Pillow takes the high byte of 16-bit RGB, too.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_to_8_bits(np.array(image, np.float32))).convert("RGB")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white
-
-
-def _to_8_bits(values: Grey) -> Pixels:
-    """Maps values [H, W] of any range to 0 .. 255; values within that range are kept."""
-    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
-        values -= low
-        values *= 255 / (high - low) if high > low else 0
-    return values.astype(np.uint8)
-
-
-# --- Content ---------------------------------------------------------------------------------
-
-
-def _with_content(image: Image.Image, found: list[_Square]) -> list[_Square]:
-    """Returns the squares that are not blank. Raises UnreadableImageError if there is none."""
-    found = [(box, square) for box, square in found if not _is_blank(square)]
-    if not found:
-        raise UnreadableImageError(
-            "This picture shows nothing but one colour, so there is nothing to check.", "blank"
-        )
-    if all(_is_noise(image, box, square) for box, square in found):
-        raise UnreadableImageError(
-            "This picture is nothing but random noise, so there is nothing to check.", "noise"
-        )
-    return found
-
-
-def _is_blank(square: Image.Image) -> bool:
-    return max(ImageStat.Stat(square).stddev) < 1
-
-
-def _is_noise(image: Image.Image, box: Box, square: Image.Image) -> bool:
-    """Returns whether neighbouring pixels are unrelated and there is no structure on a large scale.
-
-    The first alone is true of a grainy night sky and some dithering, the second alone of sand
-    and grass.
-    """
-    middle = _middle(image, box)
-    # The square of a small picture is enlarged, so its noise is not that of single pixels.
-    coarse = middle if min(image.size) < min(square.size) else square
-    return _neighbours(_grey(middle)) < 0.2 and _structure(_grey(coarse)) < 3
-
-
-def _grey(image: Image.Image) -> Grey:
-    return np.asarray(image.convert("L"), np.float32)
-
-
-def _middle(image: Image.Image, box: Box) -> Image.Image:
-    """Returns the central 256 x 256 pixels of a part, as in the file; the square has averages."""
-    across = int(image.width * (box.left + box.width / 2))
-    down = int(image.height * (box.top + box.height / 2))
-    left, top = max(0, across - 128), max(0, down - 128)
-    return image.crop((left, top, min(image.width, left + 256), min(image.height, top + 256)))
-
-
-def _neighbours(grey: Grey) -> float:
-    """Returns the larger correlation of pixels [H, W] with right or lower neighbours; noise: 0."""
-    grey = grey - grey.mean()
-    right = abs(float((grey[:, 1:] * grey[:, :-1]).mean()))
-    below = abs(float((grey[1:] * grey[:-1]).mean()))
-    return max(right, below) / (float(grey.var()) or 1.0)
-
-
-def _structure(grey: Grey) -> float:
-    """Returns the variance of 8 x 8 block means of [H, W], relative to noise (about 1)."""
-    rows, columns = grey.shape[0] // 8, grey.shape[1] // 8
-    blocks = grey[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).mean(axis=(1, 3))
-    return float(blocks.var() * 64 / (grey.var() or 1.0))

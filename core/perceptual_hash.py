@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from .images import Pixels
+from .pixels import Pixels
 
 
 def dhash(crop: Pixels) -> int:

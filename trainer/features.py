@@ -28,8 +28,8 @@ from antifake.core import images
 from antifake.core.bundle import Bundle
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError
-from antifake.core.images import Pixels
 from antifake.core.instructblip import InstructBlip
+from antifake.core.pixels import Pixels
 
 from .samples import Sample
 

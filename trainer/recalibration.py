@@ -8,8 +8,8 @@ import numpy as np
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.errors import NoScoreError, UsageError
-from antifake.core.images import Pixels
 from antifake.core.pipeline import BATCH
+from antifake.core.pixels import Pixels
 from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import PromptMetadata
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import UsageError
-from antifake.core.images import Pixels
 from antifake.core.perceptual_hash import dhash
+from antifake.core.pixels import Pixels
 
 from .examples import Example
 

@@ -9,9 +9,10 @@ from io import BytesIO
 from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
-from antifake.core.images import Picture, Pixels
+from antifake.core.images import Picture
 from antifake.core.parts import Part, judged_parts
 from antifake.core.perceptual_hash import dhash
+from antifake.core.pixels import Pixels
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, checks
 from antifake.daemon.store.checks import Check, Finding

@@ -43,7 +43,7 @@ from antifake.core.errors import (
     NoScoreError,
 )
 from antifake.core.framing import Deadline, receive, send
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 from antifake.core.verdict import Label, Verdict
 from antifake.daemon.redaction import without_paths
 

@@ -14,8 +14,8 @@ from typing import Literal, Self
 
 from antifake.core.catalog import Home
 from antifake.core.errors import AntifakeError, CudaBrokenError, ModelError, NoScoreError
-from antifake.core.images import Pixels
 from antifake.core.load_times import LoadTimes
+from antifake.core.pixels import Pixels
 from antifake.core.verdict import Verdict
 
 from .active_model import ActiveModel, ModelVersion, Stamps

@@ -31,7 +31,7 @@ from antifake.core.errors import (
     ModelError,
     NoScoreError,
 )
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.core.verdict import Verdict

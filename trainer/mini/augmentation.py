@@ -12,7 +12,8 @@ from PIL import Image, ImageFilter, ImageOps
 from PIL.Image import Resampling
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.images import Pixels, decode
+from antifake.core.images import decode
+from antifake.core.pixels import Pixels
 
 
 def plain_view(data: bytes) -> Pixels:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 from antifake.trainer.examples import Example
 from antifake.trainer.features import View
 from antifake.trainer.samples import Sample, appearance

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from antifake.core.decoder import Decoder
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 from antifake.trainer.evaluate import THRESHOLD, Judged
 
 MOST = 12

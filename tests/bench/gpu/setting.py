@@ -15,7 +15,7 @@ from kit.pictures import picture
 
 from antifake.core.detector import Detector
 from antifake.core.errors import AntifakeError
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 from antifake.core.precision import Precision
 from antifake.core.quantization import Weights
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antifake.core.detector import Detector
-from antifake.core.images import Pixels
+from antifake.core.pixels import Pixels
 
 from .clock import say, timed
 from .floors import Products, Reading, only, weight_bytes
