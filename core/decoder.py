@@ -9,7 +9,7 @@ Parent and child exchange frames (see core.framing). The child is not trusted.
     child    R once when ready; then, for each picture,
              H {"sha256", "n_bytes"}, followed by
              E {"sentence", "code"}, or
-             I {"width", "height", "format", "parts": [[left, top, width, height, frame]]} and
+             I {"width", "height", "format", "note", "parts": [[left, top, width, height, frame]]},
              C with a crop, uint8 [size, size, 3], for each of the parts, and
              V with the preview, uint8 [height, width, 3]; I has its "preview": [height, width]
 """
@@ -296,8 +296,9 @@ class _Child:
         _, crops = receive(self._answers, math.prod(shape))
         pixels = np.frombuffer(crops, np.uint8).reshape(shape).copy()  # torch needs it writable
         width, height, kind_of_file = int(said["width"]), int(said["height"]), str(said["format"])
+        note = None if said["note"] is None else str(said["note"])
         preview = self._receive_preview(said["preview"])
-        return Picture(pixels, parts, width, height, kind_of_file, preview), None
+        return Picture(pixels, parts, width, height, kind_of_file, preview, note), None
 
     def _receive_preview(self, shape: list[int]) -> Pixels | None:
         _, data = receive(self._answers, 3 * math.prod(images.PREVIEW))
@@ -355,6 +356,7 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) ->
         width=picture.width,
         height=picture.height,
         format=picture.format,
+        note=picture.note,
         parts=[part.to_list() for part in picture.parts],
         preview=[] if picture.preview is None else list(picture.preview.shape[:2]),
     )

@@ -52,6 +52,8 @@ class Picture:
     """The real format, such as "JPEG", whatever the file name says."""
     preview: Pixels | None = None
     """All of the picture in small, uint8 [h, w, 3], if it was asked for. See `_preview`."""
+    note: str | None = None
+    """What a person should know of what was judged, in a sentence; the same for the same bytes."""
 
     @property
     def crop(self) -> Pixels:

@@ -5,6 +5,7 @@ Imports no torch.
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,10 @@ def _results(
     signed = Verdict(0.5, "unsure", detector.model.manifest.version, detector.prompt_version)
     for source, decoded in items:
         path = "-" if isinstance(source, bytes) else str(source)
-        found = decoded.error or next(verdicts)
+        picture, found = decoded.picture, decoded.error or next(verdicts)
         if isinstance(found, Verdict):
-            parts = decoded.picture.parts if decoded.picture else ()
-            yield Result.judged(path, decoded.sha256, found, ms, parts)
+            parts, note = (picture.parts, picture.note) if picture else ((), None)
+            judged = Result.judged(path, decoded.sha256, found, ms, parts)
+            yield replace(judged, note=note)
         else:
             yield Result.failed(path, decoded.sha256, found, signed, ms)

@@ -38,6 +38,8 @@ class Result:
     parts: list[dict[str, Any]] = field(default_factory=list)
     """The squares that were judged: `box` (left, top, width, height, in fractions of the upright
     picture), `frame` (of an animation) and their own `p_fake`."""
+    note: str | None = None
+    """What a person should know of what was judged, such as that rows are missing: a sentence."""
 
     @classmethod
     def judged(
@@ -101,8 +103,8 @@ class Result:
             word = f"{word} ({verdict.percent(self.label, self.p_fake)} %)"
         parts = [] if self.label == "real" else self.parts
         part = standing_out([JudgedPart.from_dict(part) for part in parts])
-        place = f": {where(part)}" if part else ""
-        return f"{word:<22} {name}{place}"
+        about = ". ".join(filter(None, (where(part) if part else "", self.note)))
+        return f"{word:<22} {name}{': ' if about else ''}{about}"
 
 
 TEXT_HEADER = f"{'VERDICT':<22} PICTURE"

@@ -93,6 +93,7 @@ def _judged(name: str, found: Check) -> Result:
         error=None if label else found["error"],
         code=found["code"],
         parts=found["parts"],
+        note=found["note"] if label else None,
     )
 
 

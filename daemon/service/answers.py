@@ -97,7 +97,8 @@ class Answer:
     @property
     def explanation(self) -> list[str]:
         """The verdict in sentences: who gave it, what it means and what it does not mean."""
-        return [*self._about_correction(), *self._about_model(), *self._about_parts()]
+        about_picture = [*self._about_parts(), *filter(None, [self.entry.check.note])]
+        return [*self._about_correction(), *self._about_model(), *about_picture]
 
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction

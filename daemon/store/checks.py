@@ -51,6 +51,8 @@ class Finding:
     code: str | None = None
     parts: tuple[JudgedPart, ...] | None = None
     """The parts of the picture that were judged. None if only its middle was, by an old version."""
+    note: str | None = None
+    """What a person should know of what was judged, such as that rows are missing: a sentence."""
 
     @property
     def shown_name(self) -> str | None:

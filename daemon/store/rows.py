@@ -22,14 +22,16 @@ from .tables import Source
 FIELDS = [
     "id",
     "at",
-    *(one.name for one in fields(Finding)),
+    *(one.name for one in fields(Finding) if one.name != "note"),
     "said",
     "said_at",
     "said_at_door",
     "note",
     "occurrences",
+    "picture_note",
 ]
-"""`parts` and `occurrences`, the later ones, are lists of objects, as JSON in a cell of CSV."""
+"""`parts` and `occurrences` are lists of objects, as JSON in a cell of CSV. `note` is the user's,
+`picture_note` that of the finding."""
 
 
 class RefusedRowError(AntifakeError):
@@ -60,6 +62,7 @@ def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, 
         "said_at_door": correction and correction.source,
         "note": correction and correction.note,
         "occurrences": [_occurrence(seen) for seen in seen_again] or None,
+        "picture_note": check.note,
     }
     return {name: values[name] for name in FIELDS}
 
@@ -105,6 +108,7 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         error=_text(values, "error"),
         code=_text(values, "code"),
         parts=_parts(values),
+        note=_text(values, "picture_note"),
     )
     if (finding.label is None) != (finding.p_fake is None) or not 0 <= (finding.p_fake or 0) <= 1:
         raise RefusedRowError("a label and a p_fake from 0 to 1 belong together.")

@@ -76,6 +76,7 @@ class CheckRow(Base):
     """0 (an even chance) .. 0.5, to sort by. None where there is no verdict."""
     parts: Mapped[tuple[JudgedPart, ...] | None] = mapped_column(JudgedParts)
     """None for a row of before version 0.2, when only the middle of a picture was judged."""
+    note: Mapped[str | None]
 
 
 class OccurrenceRow(Base):

@@ -10,7 +10,7 @@ from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
 from antifake.core.images import Picture
-from antifake.core.parts import Part, judged_parts
+from antifake.core.parts import judged_parts
 from antifake.core.perceptual_hash import dhash
 from antifake.core.pixels import Pixels
 from antifake.daemon.config import Config
@@ -66,8 +66,8 @@ class Judge:
             check, one, future = known[number], decoded[number], described[number]
             result = JobResult(job, known=check, is_named=config.history.paths)
             if future is not None:
-                parts = one.picture.parts if one.picture else ()
-                result = _complete(future.result(), one.error or next(verdicts), parts, ms)
+                found = one.error or next(verdicts)
+                result = _complete(future.result(), found, one.picture, ms)
             is_gone = _is_gone(job, stamps[number], one)
             results.append(JobResult(job) if is_gone else replace(result, stamp=stamps[number]))
         return results
@@ -163,7 +163,10 @@ def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: C
 
 
 def _complete(
-    result: JobResult, found: Verdict | UnreadableImageError, parts: Sequence[Part], ms: float
+    result: JobResult,
+    found: Verdict | UnreadableImageError,
+    picture: Picture | None,
+    ms: float,
 ) -> JobResult:
     """Returns the described result with the verdict, or with the reason why there is none."""
     if result.finding is None:
@@ -176,7 +179,8 @@ def _complete(
             p_fake=round(found.p_fake, 6),
             model=found.model,
             prompt=found.prompt,
-            parts=judged_parts(parts, found.part_scores),
+            parts=judged_parts(picture.parts if picture else (), found.part_scores),
+            note=picture.note if picture else None,
         )
     else:
         finding = replace(finding, error=str(found), code=found.code)

@@ -93,6 +93,12 @@ def test_a_verdict_is_one_line_for_people_and_a_flag_for_programs(label, p_fake,
     assert (corrected.summary, corrected.is_sure) == ("You said: cannot tell", True)
 
 
+def test_what_to_know_of_a_picture_is_among_the_sentences_about_it():
+    example = json.loads(CONTRACT.read_text()) | {"note": "Rows are missing."}
+    answer = Answer(Entry(check_of(example), None, has_thumbnail=False))
+    assert answer.explanation == [*example["explanation"], "Rows are missing."]
+
+
 def test_the_same_bytes_are_answered_from_the_history(daemon):
     before = daemon.check(png(3)).json
     count = rows(daemon)

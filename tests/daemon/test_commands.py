@@ -767,6 +767,7 @@ def check(**more):
         "sha256": "a" * 64,
         "ms": 12.5,
         "parts": PARTS,
+        "note": None,
     } | more
 
 
@@ -800,6 +801,7 @@ def test_a_picture_is_sent_to_the_daemon_with_its_path_and_source(scripted, pict
         "error": None,
         "code": None,
         "parts": PARTS,
+        "note": None,
     }
     headers, body = scripted.posted[0]
     assert headers["Authorization"] == "Bearer secret"
@@ -815,6 +817,13 @@ def test_the_part_that_decided_is_named_unless_the_user_has_said_otherwise(scrip
     scripted.answers = [(201, check()), (201, check(said=said, word="You said: AI-made"))]
     assert "cat.png: on the right" in run("check", picture).stdout
     assert "on the right" not in run("check", picture).stdout
+
+
+def test_what_to_know_of_a_picture_is_said_with_its_verdict(scripted, picture):
+    note = "The last 3 % of this picture are missing; what is there was judged."
+    scripted.answers = [(201, check(note=note))]
+    assert f"cat.png: on the right. {note}" in run("check", picture).stdout
+    assert run_json("check", picture)[0]["note"] == note
 
 
 def test_check_waits_for_a_result_that_takes_longer(scripted, picture):

@@ -64,6 +64,7 @@ def full(tmp_path):
                     page=text,
                     name=text,
                     ms=n / 3,
+                    note=text,
                 )
                 checks.add(session, found, NOW + n * DAY)
             failed = Finding(source="cli", sha256=None, error="=Gone.", code="no_file")

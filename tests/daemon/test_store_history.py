@@ -95,6 +95,7 @@ def test_a_check_is_read_as_it_was_written(store):
         page="https://a.example/",
         path="/home/anna/b\udcffd\n\ufdd0\0.png",
         ms=46.25,
+        note="Rows are missing.",
     )
     (check,) = add(store, whole)
     with store.reading() as session:

@@ -284,6 +284,10 @@ class Check(Schema):
         Nested(Part),
         metadata={"description": "Empty for a check of before 0.2, which saw only the middle"},
     )
+    note = String(
+        allow_none=True,
+        metadata={"description": "What to know of what was judged, such as that rows are missing"},
+    )
 
 
 class CheckAmong(Check):

@@ -24,6 +24,7 @@ _OF_CHECK = (
     "p_fake",
     "error",
     "code",
+    "note",
     "model",
     "prompt",
     "sha256",
