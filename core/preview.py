@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+from io import BytesIO
 
 from PIL import Image
 
@@ -43,6 +44,13 @@ def preview(data: bytes, longest: int = LONGEST) -> Image.Image | None:
     if not 0 < max(width, height) <= longest or len(pixels) != width * height * 3:
         return None
     return Image.frombytes("RGB", (width, height), pixels)
+
+
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """Returns a picture as JPEG, with nothing but its pixels."""
+    out = BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
 
 
 def serve(longest: int) -> None:

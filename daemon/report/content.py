@@ -8,7 +8,7 @@ from typing import Literal
 
 from PIL import Image
 
-from antifake.core.preview import preview
+from antifake.core.preview import jpeg, preview
 from antifake.daemon.service import Answer, Service
 from antifake.daemon.service.checks import kept_page, plain_name
 
@@ -95,7 +95,7 @@ def of(service: Service, name: str, now: datetime, *, with_name: bool) -> Report
         verdict=found.headline,
         percent=found.percent,
         shape=_SHAPES.get(found.label, "unchecked"),
-        picture=_jpeg(picture) if picture else None,
+        picture=jpeg(picture, _QUALITY) if picture else None,
         size=picture.size if picture else (0, 0),
         picture_words=words,
         sections=tuple(
@@ -192,12 +192,6 @@ def _ours(webp: bytes | None) -> Image.Image | None:
         return Image.open(BytesIO(webp), formats=["WEBP"]).convert("RGB")
     except (OSError, ValueError):
         return None
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    out = BytesIO()
-    picture.save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()
 
 
 def _when(moment: datetime) -> str:

@@ -10,12 +10,14 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from antifake.core import AntifakeError
 from antifake.core.images import MAX_BYTES
 from antifake.core.walk import SUFFIXES
 from antifake.daemon.store.history import Entry
+
+from .file_hashes import FileHashes, is_same
 
 Trouble = Literal["unnamed", "gone", "no_access", "too_large", "changed"]
 """Why there is no original: the history has no path, or what is wrong with the file at it. The
@@ -30,14 +32,16 @@ class NoOriginalError(AntifakeError):
 
 @dataclass(frozen=True)
 class Original:
-    """What was found. Either `path` and `data` are set, or `trouble`."""
+    """What was found. Either `path` is set, and `data` if it was asked for, or `trouble`."""
 
     path: Path | None = None
     data: bytes | None = None
     trouble: Trouble | None = None
 
 
-def find(entry: Entry, folders: Iterable[Path]) -> Original:
+def find(
+    entry: Entry, folders: Iterable[Path], hashes: FileHashes, *, with_data: bool = True
+) -> Original:
     """Returns the file of a picture, from the latest of its places where it still is.
 
     `folders` are the watched ones. Links inside of them are not followed.
@@ -45,10 +49,11 @@ def find(entry: Entry, folders: Iterable[Path]) -> Original:
     trouble: Trouble = "unnamed"
     roots = list(folders)
     for path in paths(entry):
-        data, problem = _read(path, roots)
-        if data is not None and hashlib.sha256(data).hexdigest() == entry.check.sha256:
-            return Original(path, data)
-        trouble = max(trouble, problem or "changed", key=_TELLING.index)
+        found = _read(path, roots, hashes, with_data=with_data)
+        if isinstance(found, _File) and found.sha256 == entry.check.sha256:
+            return Original(path, found.data)
+        problem = "changed" if isinstance(found, _File) else found
+        trouble = max(trouble, problem, key=_TELLING.index)
     return Original(trouble=trouble)
 
 
@@ -76,21 +81,40 @@ def _is_there(path: Path, roots: list[Path]) -> bool:
         return False
 
 
-def _read(path: Path, roots: list[Path]) -> tuple[bytes | None, Trouble | None]:
+@dataclass(frozen=True)
+class _File:
+    sha256: str
+    data: bytes | None
+
+
+def _read(path: Path, roots: list[Path], hashes: FileHashes, *, with_data: bool) -> _File | Trouble:
     try:
         if not _is_in_place(path, roots):
-            return None, "gone"
+            return "gone"
         with open(path, "rb", opener=_open_no_link) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
-                return None, "gone"
+                return "gone"
             if info.st_size > MAX_BYTES:
-                return None, "too_large"
-            return file.read(info.st_size), None
+                return "too_large"
+            return _contents(file, path, hashes, with_data=with_data)
     except FileNotFoundError:
-        return None, "gone"
+        return "gone"
     except (OSError, ValueError):
-        return None, "no_access"
+        return "no_access"
+
+
+def _contents(file: IO[bytes], path: Path, hashes: FileHashes, *, with_data: bool) -> _File:
+    info = os.fstat(file.fileno())
+    sha256 = hashes.of(path, info)
+    if sha256 is not None and not with_data:
+        return _File(sha256, None)
+    data = file.read(info.st_size)
+    if not is_same(info, os.fstat(file.fileno())):
+        return _File(hashlib.sha256(data).hexdigest(), data)
+    sha256 = sha256 or hashlib.sha256(data).hexdigest()
+    hashes.note(path, info, sha256)
+    return _File(sha256, data)
 
 
 def _is_in_place(path: Path, roots: list[Path]) -> bool:

@@ -1,7 +1,7 @@
 """The facade for the API and the pages: everything that a client can do."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Protocol
@@ -34,8 +34,10 @@ from .answers import Answer, Ticket, verdict_of
 from .checks import CheckRequest, Checks
 from .events import Events
 from .existing import Action, ExistingFiles, Wish
+from .file_hashes import FileHashes
 from .originals import NoOriginalError, Original
 from .progress import Progress
+from .renditions import Renditions
 from .settings import Settings
 from .status import State, Status
 
@@ -76,6 +78,8 @@ class Service:
     learning: Learning
     """Learning from corrections: trainings, versions, review, kept crops."""
     crop_files: CropFiles
+    hashes: FileHashes = field(default_factory=FileHashes)
+    renditions: Renditions = field(default_factory=Renditions)
 
     @property
     def config(self) -> Config:
@@ -167,9 +171,19 @@ class Service:
             sha256 = checks.get(session, name).sha256
             return checks.thumbnail(session, sha256) if sha256 else None
 
-    def original(self, name: str) -> Original:
+    def original(self, name: str, *, with_data: bool = True) -> Original:
         """Returns the file of a picture, if it is still there. Raises NotThereError."""
-        return originals.find(self.get(name).entry, self._watched_paths())
+        entry, folders = self.get(name).entry, self._watched_paths()
+        return originals.find(entry, folders, self.hashes, with_data=with_data)
+
+    def rendition(
+        self, name: str, original: Original, is_unwanted: Callable[[], bool]
+    ) -> bytes | None:
+        """Returns an original as JPEG. See Renditions.make."""
+        sha256 = self.get(name).entry.check.sha256
+        if sha256 is None or original.data is None:
+            return None
+        return self.renditions.make(sha256, original.data, is_unwanted)
 
     def kept_copy(self, name: str) -> bytes | None:
         """Returns the kept crop of a picture, WebP, or None. Raises NotThereError."""
@@ -185,7 +199,7 @@ class Service:
         Raises NotThereError, NoOriginalError and NoDesktopError. Only what is a picture by its name
         and has the bytes that were judged is opened, so that nothing is ever run.
         """
-        path = self.original(name).path
+        path = self.original(name, with_data=False).path
         if path is None:
             raise NoOriginalError("The file is not there any more, or it has changed since.")
         if not originals.is_named_like_a_picture(path):
@@ -220,6 +234,7 @@ class Service:
     def forget(self, names: Collection[str]) -> int:
         """Deletes every trace of these pictures. Returns the number of deleted checks."""
         gone = forgetting.forget(self.store, names, self.clock(), self.crop_files)
+        self.renditions.forget()
         self.events.tell("forgotten", ids=sorted(names))
         return gone
 

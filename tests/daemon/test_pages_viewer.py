@@ -3,18 +3,25 @@
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
+import pillow_heif
 import pytest
 from kit.page_desk import AXE, axe, desk_at, shoot
 from kit.pages import ago, scene, webp
 from kit.pictures import saved
 from kit.waiting import eventually
+from PIL import Image
 from playwright.sync_api import expect
 
 from antifake.core.parts import Box, JudgedPart, Part
 from antifake.daemon.config import Folder
+from antifake.daemon.service import originals
+from antifake.daemon.service.file_hashes import QUIET_NS, REMEMBERED_NS, FileHashes
 from antifake.daemon.store import occurrences
 from antifake.daemon.store.occurrences import Occurrence
 
@@ -155,12 +162,104 @@ def test_what_is_no_file_does_not_hang_or_leak(me, album, here):
     assert me.get("/original/..%2f..%2fetc%2fpasswd").status_code == 404
 
 
-def test_what_browsers_do_not_show_is_not_sent(me, album):
-    check = album.add("a.tif", "TIFF")
+def turned(picture: Image.Image, kind: str) -> bytes:
+    """Returns a file that lies on its side, and says how to turn it: the left is to be the top."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return saved(picture, kind, exif=exif.tobytes())
+
+
+def with_corner(width: int, height: int) -> Image.Image:
+    """Returns a grey picture with a red bottom left corner."""
+    picture = scene(5, width, height).convert("L").convert("RGB")
+    picture.paste((220, 0, 0), (0, height - height // 3, width // 3, height))
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "HEIF"])
+def test_what_browsers_do_not_show_is_sent_upright_as_jpeg(me, album, kind):
+    pillow_heif.register_heif_opener()
+    (album.folder / "a").write_bytes(turned(with_corner(600, 300), kind))
+    check = album.note(album.folder / "a", kind, size=(300, 600))
+    answer = me.get(f"/original/{check.id}")
+    assert answer.content_type == "image/jpeg"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    shown = Image.open(BytesIO(answer.data))
+    assert shown.size == (300, 600)
+    red, _, blue = shown.getpixel((20, 20))  # turned to the right, the bottom left is the top left
+    assert (red > 180, blue < 70) == (True, True)
+    assert not shown.getexif()
+    assert f"browsers cannot show {kind} files" in me.get(f"/picture/{check.id}").text
+
+
+def test_a_large_one_is_sent_smaller_and_the_page_says_so(me, album):
+    check = album.add("a.tif", "TIFF", size=(3000, 1500))
+    assert Image.open(BytesIO(me.get(f"/original/{check.id}").data)).size == (2560, 1280)
+    assert "as JPEG and smaller (at most 2560 pixels)" in me.get(f"/picture/{check.id}").text
+
+
+def test_what_cannot_be_decoded_is_not_sent_and_costs_nothing_else(here, me, album):
+    (album.folder / "a.tif").write_bytes(b"II*\0" + bytes(500))
+    check = album.note(album.folder / "a.tif", "TIFF")
     assert me.get(f"/original/{check.id}").status_code == 404
-    page = me.get(f"/picture/{check.id}").text
-    assert "Browsers show no TIFF files. This is the small picture" in page
-    assert "Show in its folder" in page
+    failed = here.add_failed("a.tif", "This picture is damaged.")
+    assert "The original" not in me.get(f"/picture/{failed.id}").text
+
+
+def test_a_picture_that_is_forgotten_is_not_kept_in_memory(here, me, album):
+    check = album.add("a.tif", "TIFF")
+    me.get(f"/original/{check.id}")
+    renditions = here.service.renditions
+    assert renditions.make(check.sha256, b"", bool) is not None
+    here.service.forget([check.id])
+    assert renditions.make(check.sha256, b"", bool) is None
+
+
+def test_who_has_left_does_not_wait_for_a_picture(here):
+    """Somebody leafs quickly through many pictures that have to be decoded."""
+    made, data = here.service.renditions, saved(scene(1), "TIFF")
+    with made._turn:
+        assert made.make("0" * 64, data, lambda: True) is None
+    assert made.make("0" * 64, data, lambda: True) is not None
+
+
+def test_a_page_and_its_picture_hash_the_file_once(here, album, monkeypatch):
+    hashed = []
+    sha256 = hashlib.sha256
+    check = album.add("a.jpg")
+    fake = SimpleNamespace(sha256=lambda data: hashed.append(1) or sha256(data))
+    monkeypatch.setattr(originals, "hashlib", fake)
+    hashes = FileHashes(lambda: time.time_ns() + 2 * QUIET_NS)
+    service = replace(here.service, hashes=hashes)
+    assert service.original(check.id, with_data=False).path == album.folder / "a.jpg"
+    assert service.original(check.id).data == (album.folder / "a.jpg").read_bytes()
+    assert len(hashed) == 1
+
+
+def test_a_remembered_hash_hides_no_change(here, album):
+    check, file = album.add("a.jpg"), album.folder / "a.jpg"
+    service = replace(here.service, hashes=FileHashes(lambda: time.time_ns() + 2 * QUIET_NS))
+    assert service.original(check.id).data is not None
+    before = file.stat()
+    file.write_bytes(bytes(before.st_size))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert service.original(check.id, with_data=False).trouble == "changed"
+    assert service.original(check.id).trouble == "changed"
+
+
+def test_a_hash_is_remembered_for_a_minute_and_not_of_a_file_that_just_changed(tmp_path):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"a")
+    info, clock = file.stat(), [file.stat().st_ctime_ns]
+    hashes = FileHashes(lambda: clock[0])
+    hashes.note(file, info, "a" * 64)
+    assert hashes.of(file, info) is None
+    clock[0] += QUIET_NS
+    hashes.note(file, info, "a" * 64)
+    assert hashes.of(file, info) == "a" * 64
+    assert hashes.of(tmp_path / "b.jpg", info) is None
+    clock[0] += REMEMBERED_NS
+    assert hashes.of(file, info) is None
 
 
 # --- On the desktop -----------------------------------------------------------------------
@@ -354,6 +453,23 @@ def test_the_part_that_decided_is_marked_and_all_on_request(album, desk):
     page.evaluate(AXE)
     assert axe(page) == []
     shoot(page, "parts")
+
+
+def test_parts_of_a_turned_picture_are_marked_where_they_are(album, desk):
+    file = album.folder / "page.tif"
+    file.write_bytes(turned(with_corner(1500, 500), "TIFF"))
+    top = Part(Box(0, 0, 1, 0.3333))
+    parts = (JudgedPart(top, 0.84), JudgedPart(Part(Box(0, 0.3333, 1, 0.3334)), 0.1))
+    check = album.note(file, "TIFF", size=(500, 1500), label="fake", p_fake=0.8, parts=parts)
+    page = desk.open(f"/picture/{check.id}")
+    expect(page.locator(".scale")).not_to_be_empty()
+    image, mark = page.locator(".canvas img"), page.locator(".parts rect:visible")
+    expect(mark).to_have_count(1)
+    shown, marked = image.bounding_box(), mark.bounding_box()
+    assert shown["height"] == pytest.approx(3 * shown["width"], abs=3)
+    assert marked["height"] == pytest.approx(shown["height"] / 3, abs=10)
+    assert marked["y"] == pytest.approx(shown["y"], abs=8)
+    shoot(page, "parts-turned")
 
 
 def test_nothing_is_marked_where_only_a_copy_of_the_middle_is_shown(me, album):

@@ -1,7 +1,8 @@
 """A picture as large as it can be shown: the file itself, else what was kept of it.
 
 The file is looked for where the history says that it is (service.originals). Its bytes are sent as
-a picture that may do nothing, and only in formats that browsers show as pictures.
+a picture that may do nothing, and only in formats that browsers show as pictures. Of others a JPEG
+is made (service.renditions).
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from flask import Response, jsonify, url_for
 from antifake.core.parts import Part, standing_out, where
 from antifake.daemon.service import Answer
 from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
+from antifake.daemon.service.renditions import LONGEST
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import service
+from antifake.daemon.web.events import hung_up_check
 
 from . import body, wording
 from .render import piece, routes
@@ -87,23 +90,35 @@ class View:
 
 def view_of(answer: Answer) -> View:
     """Returns the best that can be shown of a picture."""
-    found = service().original(answer.id)
-    is_there = found.path is not None
+    found = service().original(answer.id, with_data=False)
+    has_file = found.path is not None
     can_be_opened = found.path is not None and is_named_like_a_picture(found.path)
-    kind = answer.entry.check.format or ""
-    if is_there and kind in SHOWN_BY_BROWSERS:
+    kind = answer.entry.check.format
+    if has_file and kind:
         marks = tuple(mark for mark in marks_of(answer) if mark.part.frame == 0)
         return View(
             "original",
             _address("original", answer),
-            "The original file.",
-            True,
+            _original_words(answer, kind),
+            has_file,
             can_be_opened,
             marks if len(marks) > 1 else (),
         )
-    why = _TROUBLE[found.trouble] if found.trouble else f"Browsers show no {_format(kind)} files"
     what, address, sentence = _kept(answer)
-    return View(what, address, f"{why}{sentence}", is_there, can_be_opened)
+    why = _TROUBLE[found.trouble] if found.trouble else "antifake could not read this file"
+    return View(what, address, f"{why}{sentence}", has_file, can_be_opened)
+
+
+def _original_words(answer: Answer, kind: str) -> str:
+    if kind in SHOWN_BY_BROWSERS:
+        return "The original file."
+    check = answer.entry.check
+    if max(check.width or 0, check.height or 0) <= LONGEST:
+        return f"The original, as JPEG: browsers cannot show {wording.inert(kind)} files."
+    return (
+        f"The original, as JPEG and smaller (at most {LONGEST} pixels):"
+        f" browsers cannot show {wording.inert(kind)} files."
+    )
 
 
 def _kept(answer: Answer) -> tuple[Kept, str, str]:
@@ -129,9 +144,12 @@ def original(name: str) -> Response:
     found, kind = service().original(name), service().get(name).entry.check.format
     if found.data is None:
         raise NotThereError(f"{_TROUBLE[found.trouble or 'gone']}.")
-    if kind not in SHOWN_BY_BROWSERS:
-        raise NotThereError(f"Browsers show no {_format(kind or '')} files.")
-    return image(found.data, SHOWN_BY_BROWSERS[kind])
+    if kind in SHOWN_BY_BROWSERS:
+        return image(found.data, SHOWN_BY_BROWSERS[kind])
+    made = service().rendition(name, found, hung_up_check())
+    if made is None:
+        raise NotThereError("This file cannot be shown here.")
+    return image(made, SHOWN_BY_BROWSERS["JPEG"])
 
 
 @routes.get("/copy/<name>")
@@ -194,7 +212,3 @@ def report(answer: Answer) -> str:
 
 def _address(view: str, answer: Answer) -> str:
     return url_for(f"pages.{view}", name=answer.id)
-
-
-def _format(kind: str) -> str:
-    return wording.inert(kind) or "such"
