@@ -55,6 +55,9 @@ matrix: .venv/test ## run a quick part of the tests on other Pythons and lowest 
 bench: .venv/test ## measure how fast it is
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
 
+messages: .venv/test ## write the catalogues of messages again, after a change of words
+	PYTHONPATH=tests $(BIN)/python -m kit.messages
+
 # Build the embedded model again: make mini DATA=folder with train/, test/ and index.csv
 mini: .venv/test ## build the embedded model again: make mini DATA=folder
 	$(BIN)/antifake mini $(DATA)
@@ -95,4 +98,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu base-set format types help
+.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu base-set format types messages help

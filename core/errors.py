@@ -5,6 +5,8 @@ Command line, API and page show `str(error)` as it is. Each class says once how 
 the status of HTTP, and `code` is a word that programs can rely on.
 """
 
+from .i18n import _
+
 
 class AntifakeError(Exception):
     """The base of all errors that can be shown to the user as one sentence."""
@@ -31,7 +33,7 @@ class NoScoreError(UnreadableImageError):
     """The model computed a score that is not a number."""
 
     def __init__(self) -> None:
-        super().__init__("The model came to no number for this picture.", "no_score")
+        super().__init__(_("The model came to no number for this picture."), "no_score")
 
 
 class NoMemoryError(NoScoreError):
@@ -39,7 +41,7 @@ class NoMemoryError(NoScoreError):
 
     def __init__(self) -> None:
         UnreadableImageError.__init__(
-            self, "There is too little free memory to judge this picture.", "no_memory"
+            self, _("There is too little free memory to judge this picture."), "no_memory"
         )
 
 

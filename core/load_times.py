@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from .files import write_atomically
+from .i18n import _
 
 FILE = "load_times.json"
 _KEPT = 8
@@ -46,7 +47,7 @@ class LoadTimes:
 def loading_words(left_s: float | None) -> str:
     """Returns what people read while a model is loaded. `left_s`: None if that is not known."""
     if left_s is None:
-        return "Loading the model"
+        return _("Loading the model")
     if left_s < 1:
-        return "Loading the model, almost there"
-    return f"Loading the model, about {round(left_s)} s"
+        return _("Loading the model, almost there")
+    return _("Loading the model, about {seconds} s", seconds=round(left_s))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .errors import AntifakeError
+from .i18n import _
 
 if TYPE_CHECKING:
     from .results import Result
@@ -27,7 +28,18 @@ _COLOURS = {"fake": "red", "real": "green", "unsure": "yellow"}
 
 
 class Commands(click.Group):
-    """A group whose commands end in a sentence and the documented exit code."""
+    """A group whose commands end in a sentence and the documented exit code.
+
+    Their docstrings are their help, in the person's language.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = _(self.help) if self.help else None
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        cmd.help = _(cmd.help) if cmd.help else None
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,7 +48,7 @@ class Commands(click.Group):
             _show_traceback(ctx)
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            fail("Stopped.", EXIT_INTERRUPTED)
+            fail(_("Stopped."), EXIT_INTERRUPTED)
         except BrokenPipeError:
             # The reader has seen enough. Python must not try to flush the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,9 +123,11 @@ def passing_notice(sentence: str) -> Iterator[None]:
         click.echo(f"\r{' ' * (len(sentence) + 2)}\r", err=True, nl=False)
 
 
-model_option = click.option("--model", metavar="NAME", help="A model other than the active one.")
-prompt_option = click.option("--prompt", metavar="NAME", help="A prompt other than the active one.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+model_option = click.option("--model", metavar="NAME", help=_("A model other than the active one."))
+prompt_option = click.option(
+    "--prompt", metavar="NAME", help=_("A prompt other than the active one.")
+)
+json_option = click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 
 
 def echo_results(

@@ -6,6 +6,8 @@ Bands turn p_fake into a label here; nothing else in the product does.
 from dataclasses import dataclass
 from typing import Literal
 
+from .i18n import _
+
 Label = Literal["real", "fake", "unsure"]
 
 SURE = 0.9
@@ -77,5 +79,5 @@ def word(label: Label, p_fake: float) -> str:
     ('AI-made', 'likely AI-made', 'likely real', 'cannot tell')
     """
     if label == "fake":
-        return "AI-made" if is_sure(label, p_fake) else "likely AI-made"
-    return "likely real" if label == "real" else "cannot tell"
+        return _("AI-made") if is_sure(label, p_fake) else _("likely AI-made")
+    return _("likely real") if label == "real" else _("cannot tell")

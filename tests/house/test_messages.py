@@ -1,0 +1,334 @@
+"""Every sentence for people is a message that can be translated."""
+
+import ast
+import re
+
+import pytest
+from kit.messages import PACKAGES, PLACEHOLDER, ROOT
+
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MESSAGE_CALLS = {"_", "ngettext"}
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+FOR_PROGRAMMERS = {
+    "AssertionError", "KeyError", "LookupError", "NotImplementedError", "OSError", "RuntimeError",
+    "TypeError", "ValueError", "ValidationError",
+}  # fmt: skip
+"""Exceptions whose text nobody but a programmer reads; people get an AntifakeError."""
+WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? (\{\}|[A-Za-z(“])[^=]*$")
+SQL = re.compile(r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|WITH|VACUUM)\b")
+ENGLISH_ONLY = (
+    "core/lazy_imports.py",
+    "daemon/migrations/",
+    "daemon/web/api/learning_schemas.py",
+    "daemon/web/api/schemas.py",
+    "daemon/web/openapi.py",
+    "trainer/base_set/",
+    "trainer/commands/mini",
+    "trainer/mini/",
+)
+"""Documentation of the API, and the tools that build `mini`: their readers write programs."""
+NOT_FOR_PEOPLE: dict[str, set[str]] = {}
+"""Texts that are no messages, by file: what a protocol, a model or a file format wants."""
+
+NOT_YET = frozenset(
+    (
+        "core/__init__.py",
+        "core/batching.py",
+        "core/bundle.py",
+        "core/catalog.py",
+        "core/clip_weights.py",
+        "core/commands/check.py",
+        "core/commands/completion.py",
+        "core/commands/demo.py",
+        "core/commands/model.py",
+        "core/commands/privacy.py",
+        "core/commands/prompt.py",
+        "core/commands/scan.py",
+        "core/content.py",
+        "core/cuda_graphs.py",
+        "core/decoder.py",
+        "core/dtype_benchmark.py",
+        "core/embedded.py",
+        "core/fetch.py",
+        "core/file_formats.py",
+        "core/files.py",
+        "core/hub.py",
+        "core/images.py",
+        "core/instructblip.py",
+        "core/loading.py",
+        "core/parts.py",
+        "core/precision.py",
+        "core/prepare.py",
+        "core/preview.py",
+        "core/prompt.py",
+        "core/prompt_file.py",
+        "core/promptbook.py",
+        "core/quantization.py",
+        "core/request_log.py",
+        "core/results.py",
+        "core/samples.py",
+        "core/scanning.py",
+        "core/selfcheck.py",
+        "core/walk.py",
+        "daemon/app.py",
+        "daemon/autostart/desktop.py",
+        "daemon/autostart/entry.py",
+        "daemon/autostart/macos.py",
+        "daemon/autostart/session.py",
+        "daemon/autostart/systemd.py",
+        "daemon/autostart/windows.py",
+        "daemon/cli.py",
+        "daemon/client/client.py",
+        "daemon/client/connect.py",
+        "daemon/client/errors.py",
+        "daemon/client/transport.py",
+        "daemon/commands/check.py",
+        "daemon/commands/check_by_daemon.py",
+        "daemon/commands/config.py",
+        "daemon/commands/connection.py",
+        "daemon/commands/daemon.py",
+        "daemon/commands/doctor.py",
+        "daemon/commands/history.py",
+        "daemon/commands/label.py",
+        "daemon/commands/learning.py",
+        "daemon/commands/logs.py",
+        "daemon/commands/pair.py",
+        "daemon/commands/report.py",
+        "daemon/commands/watch.py",
+        "daemon/config/editing.py",
+        "daemon/config/installed.py",
+        "daemon/config/paths.py",
+        "daemon/config/reading.py",
+        "daemon/config/settings.py",
+        "daemon/doctor/daemon.py",
+        "daemon/doctor/environment.py",
+        "daemon/doctor/installation.py",
+        "daemon/instance.py",
+        "daemon/launcher.py",
+        "daemon/learning/learning.py",
+        "daemon/learning/merging.py",
+        "daemon/learning/pack.py",
+        "daemon/learning/pack_prompt.py",
+        "daemon/learning/readiness.py",
+        "daemon/learning/review.py",
+        "daemon/learning/running.py",
+        "daemon/learning/scheduling.py",
+        "daemon/learning/trainer_process.py",
+        "daemon/learning/version_choice.py",
+        "daemon/learning/versions.py",
+        "daemon/report/content.py",
+        "daemon/report/pdf.py",
+        "daemon/schedule.py",
+        "daemon/service/access.py",
+        "daemon/service/answers.py",
+        "daemon/service/at_rest.py",
+        "daemon/service/existing.py",
+        "daemon/service/file_manager.py",
+        "daemon/service/model_fetch.py",
+        "daemon/service/progress.py",
+        "daemon/service/service.py",
+        "daemon/service/status.py",
+        "daemon/store/checks.py",
+        "daemon/store/corrections.py",
+        "daemon/store/database.py",
+        "daemon/store/exchange.py",
+        "daemon/store/files.py",
+        "daemon/store/ids.py",
+        "daemon/store/jobs.py",
+        "daemon/store/opening.py",
+        "daemon/store/ordering.py",
+        "daemon/store/rows.py",
+        "daemon/store/saved_filters.py",
+        "daemon/store/store.py",
+        "daemon/store/tables.py",
+        "daemon/store/tokens.py",
+        "daemon/store/trainings.py",
+        "daemon/tray/__init__.py",
+        "daemon/tray/actions.py",
+        "daemon/tray/backend.py",
+        "daemon/tray/clipboard.py",
+        "daemon/tray/dbus_menu.py",
+        "daemon/tray/follower.py",
+        "daemon/tray/gtk.py",
+        "daemon/tray/icon.py",
+        "daemon/tray/notifications.py",
+        "daemon/tray/session_bus.py",
+        "daemon/tray/view_model.py",
+        "daemon/watcher/observer.py",
+        "daemon/watcher/roots.py",
+        "daemon/watcher/supervisor.py",
+        "daemon/web/api/checks.py",
+        "daemon/web/api/events.py",
+        "daemon/web/api/history.py",
+        "daemon/web/api/pairing.py",
+        "daemon/web/api/settings.py",
+        "daemon/web/api/status.py",
+        "daemon/web/api/watches.py",
+        "daemon/web/errors.py",
+        "daemon/web/events.py",
+        "daemon/web/guards.py",
+        "daemon/web/pages/body.py",
+        "daemon/web/pages/browsers.py",
+        "daemon/web/pages/checking.py",
+        "daemon/web/pages/filters.py",
+        "daemon/web/pages/folders.py",
+        "daemon/web/pages/history.py",
+        "daemon/web/pages/learning.py",
+        "daemon/web/pages/learning_wording.py",
+        "daemon/web/pages/picture.py",
+        "daemon/web/pages/remembered.py",
+        "daemon/web/pages/render.py",
+        "daemon/web/pages/session.py",
+        "daemon/web/pages/settings.py",
+        "daemon/web/pages/settings_words.py",
+        "daemon/web/pages/viewer.py",
+        "daemon/web/pages/welcome.py",
+        "daemon/web/pages/wording.py",
+        "daemon/web/server.py",
+        "daemon/worker/active_model.py",
+        "daemon/worker/judge.py",
+        "daemon/worker/model_child.py",
+        "daemon/worker/model_process.py",
+        "daemon/worker/queue.py",
+        "daemon/worker/worker.py",
+        "trainer/calibration.py",
+        "trainer/checkpoint.py",
+        "trainer/commands/arguments.py",
+        "trainer/commands/calibrate.py",
+        "trainer/commands/evaluate.py",
+        "trainer/commands/train.py",
+        "trainer/dataset.py",
+        "trainer/degradations.py",
+        "trainer/examples.py",
+        "trainer/features.py",
+        "trainer/lora.py",
+        "trainer/objective.py",
+        "trainer/personal/budget.py",
+        "trainer/personal/gate.py",
+        "trainer/personal/needed.py",
+        "trainer/personal/request.py",
+        "trainer/personal/retraining.py",
+        "trainer/personal/stages.py",
+        "trainer/progress.py",
+        "trainer/recalibration.py",
+        "trainer/report/charts.py",
+        "trainer/report/drawing.py",
+        "trainer/report/page.py",
+        "trainer/report/robustness.py",
+        "trainer/report/tables.py",
+        "trainer/samples.py",
+        "trainer/splits.py",
+        "trainer/trainable.py",
+        "trainer/training.py",
+        "trainer/tune.py",
+    )
+)
+
+
+def name_of(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def text_of(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(one.value if isinstance(one, ast.Constant) else "{}" for one in node.values)
+    return None
+
+
+class Sentences(ast.NodeVisitor):
+    """Collects the texts of a module that look like a sentence and are no message."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, str]] = []
+
+    def visit_Call(self, node: ast.Call) -> None:
+        is_log = isinstance(node.func, ast.Attribute) and node.func.attr in LOGGING
+        if is_log or name_of(node) in MESSAGE_CALLS | FOR_PROGRAMMERS | {"compile", "getLogger"}:
+            for value in [*node.args[2:], *(one.value for one in node.keywords)]:
+                self.visit(value)
+            return
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if text_of(node.value) is None:  # else a docstring
+            self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value:
+            self.visit(node.value)
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        pass
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        pass
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        self.note(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        self.note(node)
+        for one in node.values:
+            if isinstance(one, ast.FormattedValue):
+                self.visit(one.value)
+
+    def note(self, node: ast.expr) -> None:
+        text = text_of(node)
+        if text and WORDS.search(text) and not SQL.match(text):
+            self.found.append((node.lineno, text))
+
+
+def sentences(path):
+    """Returns line and text of what looks like a sentence in a file and is no message."""
+    visitor = Sentences()
+    visitor.visit(ast.parse(path.read_text("utf-8")))
+    known = NOT_FOR_PEOPLE.get(path.relative_to(ROOT).as_posix(), set())
+    return [(line, text) for line, text in visitor.found if text not in known]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_sentence_is_a_message(path):
+    name = path.relative_to(ROOT).as_posix()
+    found = [] if name.startswith(ENGLISH_ONLY) or name in NOT_YET else sentences(path)
+    assert not found, "\n".join(f"{path}:{line}: {text!r}" for line, text in found)
+
+
+def calls_of_messages():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and name_of(node) in MESSAGE_CALLS:
+                yield path, node
+
+
+def test_the_values_of_a_message_are_those_of_its_placeholders():
+    for path, call in calls_of_messages():
+        texts = [text_of(one) for one in call.args[: 2 if name_of(call) == "ngettext" else 1]]
+        where = f"{path}:{call.lineno}: {texts}"
+        assert all(isinstance(one, str) for one in texts) or path.name in ("i18n.py", "terminal.py")
+        given = {one.arg for one in call.keywords}
+        assert None not in given, where
+        fillable = given | {"n"} if name_of(call) == "ngettext" else given
+        named = {
+            re.split(r"[.:!\[]", one[1:-1])[0]
+            for text in texts
+            for one in PLACEHOLDER.findall(text or "")
+        }
+        assert not given or named >= given, where
+        assert (not given and name_of(call) == "_") or named <= fillable, where
+
+
+def test_nothing_else_is_called_by_the_name_of_the_translating_function():
+    """`_, rest = pair` in a function would make `_()` fail there."""
+    for path in SOURCES:
+        tree = ast.parse(path.read_text("utf-8"))
+        functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]
+        for scope in [tree, *functions]:
+            called = {name_of(one) for one in ast.walk(scope) if isinstance(one, ast.Call)}
+            bound = {
+                one.id
+                for one in ast.walk(scope)
+                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+            }
+            assert not (scope is not tree and "_" in called & bound), f"{path}: {scope.name}"
