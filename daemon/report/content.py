@@ -8,9 +8,13 @@ from typing import Literal
 
 from PIL import Image
 
+from antifake.core.i18n import ngettext
 from antifake.core.preview import jpeg, preview
 from antifake.daemon.service import Answer, Service
 from antifake.daemon.service.checks import kept_page, plain_name
+from antifake.daemon.store.checks import Check
+
+from . import error_rates
 
 Shape = Literal["made", "real", "unsure", "unchecked"]
 
@@ -43,14 +47,6 @@ _LIMITS = (
     "It is weak on generators that it has never seen. “Likely real” means that nothing was found,"
     " no more. Illustrations, comics and heavily edited photographs can cause false alarms.",
 )
-_MEASURED = (
-    "Measured on 538 pictures, half of them AI-made: of the real ones 2 % were called AI-made and"
-    " 8 % “cannot tell”; of the AI-made ones 41 % were found, 35 % were “cannot tell” and 24 % were"
-    " missed. On kinds of pictures that the model had never seen it errs more often."
-)
-_NOT_MEASURED = "For this model and prompt no error rates have been published."
-MEASURED_MODEL, MEASURED_PROMPT = "mini@", "shipped@"
-"""What MODEL_CARD.md measures. A prompt learned from a user's corrections is another one."""
 _QUALITY = 85
 
 
@@ -105,7 +101,7 @@ def of(service: Service, name: str, now: datetime, *, with_name: bool) -> Report
                 _person(answer),
                 _facts(answer, with_name=with_name),
                 _how(answer),
-                _limits(answer),
+                _limits(answer.entry.check),
             )
             if one
         ),
@@ -153,19 +149,21 @@ def _how(answer: Answer) -> Section:
         ("Checked", _when(check.at)),
         ("Received", _CAME_BY[check.source]),
         ("Website", kept_page(check.page, "host") or ""),
+        ("Judged", _parts(check)),
         ("Seen", seen if entry.times_seen > 1 else ""),
         ("Model", check.model),
         ("Prompt", check.prompt),
     )
 
 
-def _limits(answer: Answer) -> Section:
-    check = answer.entry.check
-    is_measured = check.model.startswith(MEASURED_MODEL) and check.prompt.startswith(
-        MEASURED_PROMPT
-    )
-    rates = _MEASURED if is_measured else _NOT_MEASURED
-    return Section("What this can and cannot tell", (_LIMITS[0], rates, *_LIMITS[1:]))
+def _parts(check: Check) -> str:
+    n = len(check.parts or ())
+    return ngettext("in one part", "in {n} parts", n) if n else ""
+
+
+def _limits(check: Check) -> Section:
+    told = (_LIMITS[0], error_rates.sentence(check), *_LIMITS[1:])
+    return Section("What this can and cannot tell", told)
 
 
 def _section(title: str, *facts: tuple[str, str]) -> Section:

@@ -11,9 +11,10 @@ from kit.pages import NOW, World, ago, scene, webp
 from PIL import Image
 from pypdf import PdfReader
 
+from antifake.core.parts import WHOLE, Box, JudgedPart, Part
 from antifake.core.preview import preview
 from antifake.daemon import report
-from antifake.daemon.report import content
+from antifake.daemon.report import error_rates
 from antifake.daemon.service.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -142,21 +143,78 @@ def test_every_verdict_has_its_report(here, kind, about, sentence):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_error_rates_are_told_of_the_model_that_was_measured_only(here, kind):
     shipped, other = here.add("a.jpg", **SHIPPED), here.add("b.jpg", prompt="mine@12345678")
-    assert "of the real ones 2 % were called AI-made" in text_of(
-        made(here.service, shipped.id, kind), kind
-    )
+    assert "were called AI-made" in text_of(made(here.service, shipped.id, kind), kind)
     said = text_of(made(here.service, other.id, kind), kind)
     assert "no error rates have been published" in said
-    assert "2 % were called" not in said
+    assert "were called" not in said
+
+
+def strip_of(n: int) -> tuple[JudgedPart, ...]:
+    boxes = [Box(at / n, 0, 1 / n, 1) for at in range(n)]
+    return tuple(JudgedPart(Part(box), 0.1) for box in boxes)
+
+
+ON_A_PAGE = (JudgedPart(WHOLE, 0.1), JudgedPart(Part(Box(0.1, 0.1, 0.4, 0.3)), 0.2))
+IN_FRAMES = (JudgedPart(WHOLE, 0.1), JudgedPart(Part(Box(0, 0, 1, 1), 7), 0.2))
+
+
+@pytest.mark.parametrize(
+    ("size", "parts", "words"),
+    [
+        ((1000, 800), (JudgedPart(WHOLE, 0.1),), "538 pictures, half of them AI-made, each judged"),
+        ((1600, 900), None, "538 pictures, half of them AI-made, each judged by one square"),
+        ((1600, 900), strip_of(3), "335 pictures wider or taller than 5 : 4, 119 of them"),
+        ((600, 1500), strip_of(3), "of the real ones, 0.9 % were called AI-made"),
+        ((4000, 1000), strip_of(5), "233 pictures four times as long as they are wide, 118 of"),
+        ((6000, 1000), strip_of(7), "pictures of this shape has not been measured"),
+        ((900, 900), ON_A_PAGE, "23 % of the screenshots, 33 % of the scans and 8 % of the"),
+        ((900, 900), IN_FRAMES, "pictures of this shape has not been measured"),
+    ],
+)
+def test_error_rates_are_those_of_pictures_judged_in_such_parts(here, size, parts, words):
+    check = here.add("a.jpg", width=size[0], height=size[1], parts=parts, **SHIPPED)
+    said = text_of(made(here.service, check.id), "html")
+    assert words in said
+    if parts and len(parts) > 1:
+        assert f"in {len(parts)} parts" in said
 
 
 def test_the_error_rates_are_those_of_the_model_card():
     card = " ".join((ROOT / "MODEL_CARD.md").read_text("utf-8").split())
-    assert "on 269 real and 269 AI-made web-like pictures" in card
-    assert 'real pictures 90 % "likely real", 8 % "cannot tell", 2 % "AI-made"' in card
-    assert "AI-made ones 24 %, 35 %, 41 %" in card
-    shown = content._MEASURED
-    assert [int(one) for one in re.findall(r"\d+", shown)] == [538, 2, 8, 41, 35, 24]
+    one = error_rates.SQUARE
+    for words in (
+        f"on {one.n_real} real and {one.n_made} AI-made web-like pictures",
+        f'"cannot tell", {one.flagged} % "AI-made"; AI-made ones {one.missed} %, '
+        f"{one.made_unsure} %, {one.found} %.",
+        f'"likely real", {one.real_unsure} % "cannot tell"',
+        "Pictures up to 5 : 4 are judged as before.",
+        "three up to 5 : 2, five up to 4 : 1",
+    ):
+        assert words in card
+    for row, rates in (
+        ("own, beyond 5 : 4", error_rates.WIDER),
+        ("4 : 1", error_rates.STRIP),
+        ("screenshots with one to three pictures", error_rates.PAGES["screenshots"]),
+        ("scans with one", error_rates.PAGES["scans"]),
+        ("collages of two to nine", error_rates.PAGES["collages"]),
+    ):
+        assert as_in_the_card(row) == (rates.flagged, rates.found)
+    for row, rates in (("own, beyond 5 : 4", error_rates.WIDER), ("4 : 1", error_rates.STRIP)):
+        assert f"| {row} ({rates.n_real}, {rates.n_made}) |" in card
+    assert "forty of each kind, all photographs or with one of them AI-made" in card
+    assert {(one.n_real, one.n_made) for one in error_rates.PAGES.values()} == {(40, 40)}
+
+
+def as_in_the_card(row: str) -> tuple[float, float]:
+    """Returns how many real ones of a row are flagged now, and how many AI-made ones, in percent.
+
+    The cells are "before, now (before, now above 0.5)"; the two before the last, or the last two.
+    """
+    section = (ROOT / "MODEL_CARD.md").read_text("utf-8").split("## Whole pictures")[1]
+    [line] = [one for one in section.splitlines() if one.startswith((f"| {row} |", f"| {row} ("))]
+    cells = [cell for cell in line.split("|") if "%" in cell]
+    flagged, found = (re.findall(r"([0-9.]+) %", cell) for cell in cells)
+    return float(flagged[1]), float(found[1])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
