@@ -173,7 +173,7 @@ class Decoder:
             for last, decoded in begun:
                 yield last, decoded.result()
         finally:
-            threads.shutdown(cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)  # close() ends what they wait for
 
     def _add_child(self) -> None:
         child = _Child(self._limits)
@@ -329,7 +329,8 @@ def _crashed() -> UnreadableImageError:
 
 def serve(limits: _Limits) -> None:
     """Answers requests until the parent closes the pipe or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):  # both go to the whole group of processes
+        signal.signal(number, signal.SIG_IGN)  # the parent handles them, and ends this
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a codec that prints must not write into the answers
     limit_memory(limits.memory_bytes)

@@ -114,9 +114,8 @@ class Scan:
     def results(
         self, detector: "Detector", decoder: "Decoder", done: DoneBefore
     ) -> Iterator[Result]:
-        for result in judge_all(detector, decoder, self.paths(done)):
-            self.tally.add(result)
-            yield result
+        """Yields the results in order. The caller counts in the tally what it has written."""
+        return judge_all(detector, decoder, self.paths(done))
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from .errors import AntifakeError
-from .i18n import _
+from .i18n import _, ngettext
+from .stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from .results import Result
@@ -132,6 +134,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help=_("Print JSON
 
 def echo_results(
     found: Iterable["Result"],
+    given: Sequence[str],
     *,
     as_json: bool,
     percent: bool,
@@ -139,23 +142,45 @@ def echo_results(
 ) -> None:
     """Prints results as they come, or as one JSON array. Exits with 1 if any has an error.
 
+    `given` are the arguments that the results belong to: each is named as the user named it.
     `before` is called with the place of each result in the list before its line is printed.
+    On Ctrl-C and SIGTERM, what is done is printed, and how many that are.
     """
     results: list[Result] = []
-    for result in found:
-        if not as_json and not results:
-            from .results import TEXT_HEADER
-
-            click.echo(TEXT_HEADER)
-        results.append(result)
-        if before is not None:
-            before(len(results) - 1)
-        if not as_json:
-            echo_result(result, percent=percent)
-    if as_json:
-        click.echo(json.dumps([result.to_dict() for result in results], indent=1))
+    with stoppable() as stopper:
+        try:
+            for result in stopper.until_asked(found):
+                with stopper.held():
+                    results.append(replace(result, path=given[len(results)]))
+                    if before is not None:
+                        before(len(results) - 1)
+                    if not as_json:
+                        _echo_line(results, percent=percent)
+        except Stopped as stopped:
+            _echo_array(results, as_json=as_json)
+            said = ngettext(
+                "Stopped: {done:,} of {n:,} picture was judged.",
+                "Stopped: {done:,} of {n:,} pictures were judged.",
+                len(given),
+                done=len(results),
+            )
+            fail(said, stopped.exit_code)
+        _echo_array(results, as_json=as_json)
     if any(result.error for result in results):
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _echo_array(results: list["Result"], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([result.to_dict() for result in results], indent=1))
+
+
+def _echo_line(results: list["Result"], *, percent: bool) -> None:
+    if len(results) == 1:
+        from .results import TEXT_HEADER
+
+        click.echo(TEXT_HEADER)
+    echo_result(results[-1], percent=percent)
 
 
 def echo_result(result: "Result", *, percent: bool) -> None:

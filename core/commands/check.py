@@ -1,7 +1,6 @@
 """`antifake check`: judge pictures in this process."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from antifake.core.addresses import path_of
 from antifake.core.errors import UnreadableImageError, UsageError
 from antifake.core.loading import loaded
 from antifake.core.terminal import echo_results, json_option, model_option, prompt_option, say
 
 if TYPE_CHECKING:
     from antifake.core.results import Result
-
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @click.command()
@@ -38,7 +36,7 @@ def check(
     sources = sources_of(paths)
     before = shower(sources, as_json=as_json) if show else None
     found = judged_here(sources, model, prompt)
-    echo_results(found, as_json=as_json, percent=verbose, before=before)
+    echo_results(found, paths, as_json=as_json, percent=verbose, before=before)
 
 
 def shower(sources: list[Path | bytes], *, as_json: bool) -> Callable[[int], None] | None:
@@ -80,17 +78,7 @@ def _source(path: str) -> Path | bytes:
         from antifake.core.images import MAX_BYTES
 
         return sys.stdin.buffer.read(MAX_BYTES + 1)
-    refuse_address(path)
-    return Path(path)
-
-
-def refuse_address(text: str) -> None:
-    """Raises UsageError for an address of the web."""
-    if _ADDRESS.match(text):
-        raise UsageError(
-            f"{text} is an address, and antifake never fetches anything from the web. Save the "
-            "picture and check the file, or use the extension for your browser."
-        )
+    return path_of(path)
 
 
 def judged_here(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from antifake.core.commands.check import refuse_address
+from antifake.core.addresses import path_of
 from antifake.core.errors import UsageError
 from antifake.core.loading import loaded
+from antifake.core.stopping import Stopped, stoppable
 from antifake.core.terminal import (
     EXIT_FLAGGED,
-    EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
     model_option,
     progress_bar,
@@ -61,19 +61,21 @@ def scan(
     target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
     run = Scan(places, FileFilter(recursive, include, exclude))
     run.require_pictures()
-    with open_output(target, resume=resume, percent=verbose) as out:
+    with open_output(target, resume=resume, percent=verbose) as out, stoppable() as stopper:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
             with (
                 loaded(model, prompt, jobs, view="whole") as (detector, decoder),
                 progress_bar("scan") as show,
             ):
-                for result in run.results(detector, decoder, out.done):
-                    out.write(result)
+                for result in stopper.until_asked(run.results(detector, decoder, out.done)):
+                    with stopper.held():
+                        run.tally.add(result)
+                        out.write(result)
                     show(run.tally.total, total)
-        except KeyboardInterrupt:
+        except Stopped as stopped:
             say(f"Stopped. {run.tally}")
-            sys.exit(EXIT_INTERRUPTED)
+            sys.exit(stopped.exit_code)
     say(str(run.tally))
     if run.others:
         files = "1 other file was" if run.others == 1 else f"{run.others:,} other files were"
@@ -88,10 +90,9 @@ def scan(
 
 def _folder(text: str) -> Path:
     """Raises UsageError."""
-    refuse_address(text)
-    place = Path(text)
+    place = path_of(text)
     if place.is_file():
-        raise UsageError(f"{place} is a file: `antifake check` judges single pictures.")
+        raise UsageError(f"{text} is a file: `antifake check` judges single pictures.")
     if not place.is_dir():
-        raise UsageError(f"There is no folder {place}.")
+        raise UsageError(f"There is no folder {text}.")
     return place

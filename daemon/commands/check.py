@@ -43,4 +43,4 @@ def check(
         from .check_by_daemon import judged_there
 
         found = judged_there(asked, sources)
-    echo_results(found, as_json=as_json, percent=verbose, before=before)
+    echo_results(found, paths, as_json=as_json, percent=verbose, before=before)

@@ -43,7 +43,7 @@ def _results(client: Client, sources: list[Source]) -> Generator[Result]:
     try:
         yield from pool.map(judge.result, sources)
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # what is done is printed at once
 
 
 class CorrectedResult(Result):

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+from antifake.core.addresses import text_of
+from antifake.core.errors import UsageError
+
 from .settings import ConfigError
 
 LONGEST = 4096
@@ -16,9 +19,14 @@ class PathError(ConfigError):
 def whole_path(text: str, base: Path | None = None) -> Path:
     """Returns an absolute path with `~` expanded and without `.` and `..`.
 
+    A file:// address of this computer, as file managers paste it, is such a path, too.
     Links are not resolved. A relative path is relative to `base`. Raises PathError, also for a
     relative path without `base`.
     """
+    try:
+        text = text_of(text)
+    except UsageError as error:
+        raise PathError(str(error)) from None
     if not text.strip():
         raise PathError("Say which folder: its whole path.")
     if "\0" in text:

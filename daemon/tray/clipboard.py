@@ -7,8 +7,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from antifake.core.addresses import path_of
 from antifake.core.errors import AntifakeError
 from antifake.core.files import read_capped
 
@@ -110,9 +110,9 @@ def _by_tool(tool: _Tool) -> Copied:
 
 
 def _first_file(uris: bytes) -> Path | None:
-    for line in uris.decode(errors="replace").splitlines():
-        if line.startswith("file:"):
-            return Path(unquote(urlsplit(line).path))
+    for line in os.fsdecode(uris).splitlines():
+        if line.lower().startswith("file:"):
+            return path_of(line)
     return None
 
 

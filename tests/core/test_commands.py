@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,11 @@ from kit.command_line import antifake as run
 from kit.command_line import process
 from kit.official import write_evil_pth, write_official_pth
 from kit.pace import within
+from kit.processes import children
 from kit.toy import toy_pictures
+from kit.waiting import eventually
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers import Observer
 
 from antifake.core.verdict import Bands
 
@@ -228,32 +231,134 @@ def test_a_circle_of_links_is_walked_once(pictures, tmp_path):
     assert len(run("scan", "-r", "--jsonl", tmp_path).stdout.splitlines()) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_keeps_what_is_done_and_ends_with_130(pictures, tmp_path):
+def many(pictures, folder, n=3000):
     data = next((pictures / "real").glob("*.png")).read_bytes()
-    for number in range(3000):
-        (tmp_path / f"{number}.png").write_bytes(data)
-    out = tmp_path / "out.jsonl"
+    folder.mkdir()
+    for number in range(n):
+        (folder / f"{number}.png").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def start(*arguments):
     # Where the tests run in the background, children would inherit that SIGINT is ignored.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from antifake.daemon.cli import main; main()"
     )
-    scan = subprocess.Popen(
-        [sys.executable, "-c", code, "scan", str(tmp_path), "-o", str(out)],
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + within(60)
-    while not (out.exists() and out.stat().st_size > 2000) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    scan.send_signal(signal.SIGINT)
-    stderr = scan.communicate(timeout=within(30))[1]
-    assert scan.returncode == 130
+
+
+def ended(command, number):
+    """Signals the command and all that it started, twice, as `timeout` does."""
+    for _ in range(2):
+        os.killpg(command.pid, number)
+    stdout, stderr = command.communicate(timeout=within(30))
+    assert command.returncode == 128 + number
     assert "Traceback" not in stderr
-    assert "Stopped" in stderr
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    return stdout, stderr
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@posix
+@both_signals
+@pytest.mark.parametrize("style", ["jsonl", "csv"])
+def test_a_scan_that_is_stopped_keeps_what_is_done(pictures, tmp_path, number, style):
+    many(pictures, tmp_path / "in")
+    out = tmp_path / "out"
+    scan = start("scan", tmp_path / "in", f"--{style}", "-o", out)
+    eventually(lambda: out.exists() and out.stat().st_size > 2000)
+    _, stderr = ended(scan, number)
+    text = out.read_text()
+    rows = (
+        [json.loads(line) for line in text.splitlines()]
+        if style == "jsonl"
+        else list(csv.DictReader(io.StringIO(text)))
+    )
     assert 0 < len(rows) < 3000
+    assert f"Stopped. {len(rows):,} pictures: " in stderr
+    assert not any(row["error"] for row in rows)
+
+
+@posix
+@both_signals
+def test_a_scan_onto_the_screen_that_is_stopped_ends_with_a_whole_line(pictures, tmp_path, number):
+    many(pictures, tmp_path / "in")
+    scan = start("scan", tmp_path / "in")
+    first = [scan.stdout.readline() for _ in range(9)]
+    stdout, stderr = ended(scan, number)
+    lines = [*first, *stdout.splitlines(keepends=True)]
+    assert all(line.endswith(".png\n") for line in lines[1:])
+    assert f"Stopped. {len(lines) - 1:,} pictures: " in stderr
+
+
+class Opened(FileSystemEventHandler):
+    """Notes which files are opened: what a command without output is doing."""
+
+    def __init__(self):
+        self.paths = set()
+
+    def on_opened(self, event):
+        self.paths.add(event.src_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there opening a file is an event")
+@both_signals
+def test_a_check_that_is_stopped_prints_what_is_done_as_valid_json(pictures, tmp_path, number):
+    paths = many(pictures, tmp_path / "in")
+    opened, observer = Opened(), Observer()
+    observer.schedule(opened, str(tmp_path / "in"))
+    observer.start()
+    check = start("check", "--json", *paths)
+    # The decoder is at most a few batches ahead.
+    eventually(lambda: len(opened.paths) > 200, 60)
+    stdout, stderr = ended(check, number)
+    observer.stop()
+    rows = json.loads(stdout)
+    assert 100 < len(rows) < 3000
+    assert [row["path"] for row in rows] == list(map(str, paths[: len(rows)]))
+    assert f"Stopped: {len(rows)} of 3,000 pictures were judged." in stderr
+    assert not any(row["error"] for row in rows)
+
+
+@posix
+def test_a_check_that_is_stopped_while_the_model_loads_prints_an_empty_list(pictures):
+    check = start("check", "--json", *sorted((pictures / "real").iterdir()))
+    eventually(lambda: children(check.pid), 60)  # the decoder starts first
+    stdout, stderr = ended(check, signal.SIGTERM)
+    assert json.loads(stdout) == []
+    assert "Stopped: 0 of 4 pictures were judged." in stderr
+
+
+def test_an_argument_is_echoed_as_it_was_given(pictures, tmp_path, monkeypatch):
+    data = next((pictures / "real").glob("*.png")).read_bytes()
+    (tmp_path / "caf\u00e9 50%.png").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    address = (tmp_path / "caf\u00e9 50%.png").as_uri()
+    given = [
+        address,
+        address.replace("file:///", "file://localhost/"),
+        address.replace("file:///", "FILE:/"),
+        "./caf\u00e9 50%.png",
+        f"{tmp_path}//caf\u00e9 50%.png",
+    ]
+    rows = json.loads(run("check", "--json", *given).stdout)
+    assert [row["path"] for row in rows] == given
+    assert len({row["sha256"] for row in rows}) == 1
+    assert given[0] in run("check", address).stdout
+    assert (
+        "file:///gone.png: There is no such file" in run("check", "file:///gone.png", code=1).stdout
+    )
+    assert len(run("scan", tmp_path.as_uri()).stdout.splitlines()) == 2
+    assert "is on another computer, nas," in run("check", "file://nas/a.png", code=2).stderr
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(pictures):

@@ -46,9 +46,11 @@ def test_a_picture_copied_on_wayland_is_read_byte_for_byte(wayland):
 def test_a_file_copied_on_wayland_is_read(wayland, tmp_path):
     (tmp_path / "cat 1.png").write_bytes(png(2))
     name = "text_uri-list"
-    wayland(**{name: f"{(tmp_path / 'cat 1.png').as_uri()}\r\n".encode()})
-    found = copied_picture()
-    assert (found.data, found.path) == (png(2), tmp_path / "cat 1.png")
+    for start in ("file:///", "file://localhost/", "FILE:/"):
+        address = (tmp_path / "cat 1.png").as_uri().replace("file:///", start)
+        wayland(**{name: f"{address}\r\n".encode()})
+        found = copied_picture()
+        assert (found.data, found.path) == (png(2), tmp_path / "cat 1.png")
 
 
 def test_text_on_a_wayland_clipboard_is_no_picture(wayland):
