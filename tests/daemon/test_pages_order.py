@@ -21,6 +21,14 @@ def names(page):
     return re.findall(r'<a class="name"[^>]*title="([^"]+)"', page)
 
 
+def times(page):
+    return re.findall(r"<time [^>]*>([^<]+)</time>", page)
+
+
+def headings(page):
+    return re.findall(r'<h2 id="day-[^"]+">([^<]+)</h2>', page)
+
+
 def pills(me, address="/"):
     return re.findall(r'<span class="n">([\d,]+)</span>', me.get(address).text)
 
@@ -135,20 +143,33 @@ def test_near_copies_are_together_and_opened_by_a_click(here, desk):
         "beach.jpg",
         "beach-small.jpg",
         "beach-again.jpg",
-        "cat.jpg",
         "beach-yesterday.jpg",
+        "cat.jpg",
     ]
     expect(desk.row("beach-small.jpg")).to_be_hidden()
     desk.keys("j j")
     expect(desk.row("cat.jpg").locator("a.name")).to_be_focused()
     page.get_by_label("Select all on this page").check()
-    expect(page.locator("#picked")).to_have_text("3 selected")
+    expect(page.locator("#picked")).to_have_text("2 selected")
     desk.keys("Escape")
-    page.get_by_text("2 near-copies").click()
+    page.get_by_text("3 near-copies").click()
     expect(desk.row("beach-again.jpg")).to_be_visible()
     desk.keys("k k k")
     desk.keys("j j")
     expect(desk.row("beach-again.jpg").locator("a.name")).to_be_focused()
+
+
+def test_near_copies_of_other_days_are_with_the_first_in_the_list_and_dated(here, me):
+    here.add("beach.jpg", phash=NEAR)
+    here.add("cat.jpg", phash=~NEAR & (2**64 - 1), at=ago(days=1))
+    here.add("beach-before.jpg", phash=NEAR ^ 1, at=ago(days=2))
+    page = me.get("/").text
+    assert names(page) == ["beach.jpg", "beach-before.jpg", "cat.jpg"]
+    assert times(page) == ["12:00", "2026-11-20 12:00", "12:00"]
+    assert headings(page) == ["Today", "Yesterday"]
+    page = me.get("/?sort=oldest").text
+    assert names(page) == ["beach-before.jpg", "beach.jpg", "cat.jpg"]
+    assert times(page) == ["12:00", "2026-11-22 12:00", "12:00"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -35,7 +35,11 @@ SOURCE: Source = "page"
 
 @dataclass(frozen=True)
 class Group:
-    """A picture, and its near-copies that are on the same page, too."""
+    """A picture, and its near-copies that are on the same page, too.
+
+    Those of other pages stay there: finding them would need an index of all perceptual hashes, and
+    an old day would lose its pictures to a new one that nobody sees beside it.
+    """
 
     first: Answer
     copies: list[Answer]
@@ -161,16 +165,17 @@ def _groups(answers: list[Answer]) -> list[Group]:
 
 
 def _sections(answers: list[Answer], query: HistoryQuery, today: date) -> list[Day]:
-    """Returns the pictures by day; where they are not in the order of time, all together."""
-    if query.is_by_time or not answers:
-        return _days(answers, today)
-    return [Day(SORTS[query.sort], today, _groups(answers))]
+    """Returns the pictures by day; where they are not in the order of time, all together.
 
-
-def _days(answers: list[Answer], today: date) -> list[Day]:
+    A picture with near-copies is where the first of them in the list is: with the newest first, on
+    the day of the newest.
+    """
+    groups = _groups(answers)
+    if not query.is_by_time and groups:
+        return [Day(SORTS[query.sort], today, groups)]
     return [
-        Day(wording.day_name(day, today), day, _groups(list(some)))
-        for day, some in groupby(answers, lambda one: wording.local(one.entry.check.at).date())
+        Day(wording.day_name(day, today), day, list(some))
+        for day, some in groupby(groups, lambda one: wording.day_of(one.first))
     ]
 
 

@@ -116,6 +116,11 @@ def local(moment: datetime) -> datetime:
     return moment.astimezone()
 
 
+def day_of(answer: Answer) -> date:
+    """Returns the local day on which a picture was checked."""
+    return local(answer.entry.check.at).date()
+
+
 def time_tag(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 

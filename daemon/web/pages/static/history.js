@@ -104,7 +104,9 @@ function drop(ids) {
   const gone = new Set([...ids, ...alike(ids)]);
   for (const row of rows().filter((one) => gone.has(one.dataset.id))) {
     const day = row.closest(".day");
-    const group = row.closest(".near");
+    const copies = row.nextElementSibling?.closest(".near");
+    const group = row.closest(".near") ?? copies;
+    if (copies && !row.closest(".near")) copies.before(copies.querySelector(".row"));
     row.remove();
     if (group && !group.querySelector(".row")) group.remove();
     if (!day.querySelector(".row")) day.remove();
