@@ -32,13 +32,22 @@ log = logging.getLogger(__name__)
 
 def _(message: str, /, **values: object) -> str:
     """Returns a message in the person's language, with its placeholders filled if any are given."""
-    return _filled(_translations().gettext(message), message, values)
+    return filled(translated(message), message, values)
 
 
 def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
     """Returns the form of a message that fits a number, which fills its placeholder `{n}`."""
-    found = _translations().ngettext(one, many, n)
-    return _filled(found, one if n == 1 else many, {"n": n} | values)
+    return filled(translated_plural(one, many, n), one if n == 1 else many, {"n": n} | values)
+
+
+def translated(message: str) -> str:
+    """Returns a message in the person's language, with its placeholders."""
+    return _translations().gettext(message)
+
+
+def translated_plural(one: str, many: str, n: int) -> str:
+    """Returns the form of a message that fits a number, with its placeholders."""
+    return _translations().ngettext(one, many, n)
 
 
 def language() -> str:
@@ -69,11 +78,15 @@ def messages_of_scripts() -> dict[str, object]:
     return {}
 
 
-def _filled(translated: str, english: str, values: dict[str, object]) -> str:
+def filled(text: str, english: str, values: dict[str, object]) -> str:
+    """Returns a translation with its placeholders filled, or the English if it has other ones.
+
+    Without values it is taken as it is. Of two Markups the result is one, with escaped values.
+    """
     if not values:
-        return translated
+        return text
     try:
-        return translated.format(**values)
+        return text.format(**values)
     except (LookupError, ValueError, AttributeError):
         # A slip of a translator must not cost the person the message.
         log.warning("the translation of %r has other placeholders", english)

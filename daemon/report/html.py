@@ -5,6 +5,8 @@ from pathlib import Path
 
 import jinja2
 
+from antifake.core import i18n_html
+
 from .content import Report
 
 _TEMPLATE = Path(__file__).parent / "report.html"
@@ -12,6 +14,7 @@ _TEMPLATE = Path(__file__).parent / "report.html"
 
 def rendered(report: Report) -> bytes:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    i18n_html.install(environment)
     template = environment.from_string(_TEMPLATE.read_text("utf-8"))
     picture = b64encode(report.picture).decode() if report.picture else ""
     return template.render(report=report, picture=picture).encode("utf-8", "replace")

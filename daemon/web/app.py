@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from apiflask import APIFlask
 
+from antifake.core.i18n_html import install
 from antifake.daemon.service import Service
 from antifake.daemon.service.access import Access
 
@@ -62,6 +63,7 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
         MAX_FORM_PARTS=_MAX_PARTS,
         MAX_FORM_MEMORY_SIZE=_MAX_FIELD_BYTES,
     )
+    install(app.jinja_env)
     guards.guard(app)
     errors.handle(app, pages.explain)
     for routes in _BLUEPRINTS:

@@ -352,13 +352,16 @@ def identity_at(app, endpoint: str) -> str:
         return requirement_of(endpoint).identity
 
 
+OPEN_PAGES = {f"pages.{name}" for name in ("static", "messages", "arrive", "enter", "here")}
+
+
 def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
     secret = daemon.access.login(daemon.access.mint_login())
     cookie = f"{COOKIE}={secret}"
     pages = [one for one in routes(app) if not one[1].startswith("/api/")]
     assert len(pages) > 20
     for method, rule, endpoint in pages:
-        if endpoint in ("pages.static", "pages.arrive", "pages.enter", "pages.here"):
+        if endpoint in OPEN_PAGES:
             continue
         if endpoint in ("pages.back", "pages.challenge"):  # see test_remembered
             assert identity_at(app, endpoint) == "browser"

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from antifake.core import i18n_html
 from antifake.core.results import printable
 from antifake.trainer.evaluate import THRESHOLD
 
@@ -66,6 +67,7 @@ def render(contents: Contents, day: date) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    i18n_html.install(environment)
     environment.filters |= {"share": share, "number": number, "points": points, "span": span}
     template = environment.get_template("page.html")
     return template.render(_facts(contents, day)).encode()

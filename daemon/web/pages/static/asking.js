@@ -1,6 +1,8 @@
 // Requests of the page to antifake. Every failure is one sentence for the user.
 
-const UNANSWERED = "antifake does not answer. This page reconnects by itself; try again then.";
+import { _ } from "./i18n.js";
+
+const UNANSWERED = _("antifake does not answer. This page reconnects by itself; try again then.");
 const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
@@ -33,7 +35,8 @@ async function ask(address, options) {
   if (!answer.ok) {
     // The pages answer with `error`, the guards with `detail`.
     const about = await answer.json().catch(() => ({}));
-    const sentence = about.error || about.detail || `antifake could not do that (${answer.status}).`;
+    const unknown = _("antifake could not do that ({status}).", { status: answer.status });
+    const sentence = about.error || about.detail || unknown;
     throw Object.assign(new Error(sentence), { about });
   }
   return answer;

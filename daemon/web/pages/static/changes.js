@@ -35,7 +35,7 @@ export function confirmed(id, words = {}) {
 }
 
 const isSure = ({ dataset }) =>
-  dataset.confirm ? confirmed(dataset.confirm, { what: dataset.what }) : true;
+  dataset.confirm ? confirmed(dataset.confirm, { what: dataset.what, asks: dataset.asks }) : true;
 
 async function send(source, body) {
   complain(source, "");

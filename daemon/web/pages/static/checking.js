@@ -3,6 +3,7 @@
 
 import { isLost, json, send } from "./asking.js";
 import { whenHere } from "./connection.js";
+import { _, ngettext } from "./i18n.js";
 import { inert, short } from "./names.js";
 import { drawn, finished } from "./verdicts.js";
 
@@ -77,16 +78,16 @@ async function take(given) {
   while (waiting.length) {
     const file = waiting.shift();
     done += 1;
-    const what = n === 1 ? "Checking" : `Checking ${done} of ${n}`;
-    await one(file, (cause) => (status.textContent = cause ? `${what}. ${cause} …` : `${what} …`));
+    const what = n === 1 ? _("Checking …") : _("Checking {done} of {total} …", { done, total: n });
+    await one(file, (cause) => (status.textContent = cause ? `${what} ${cause} …` : what));
   }
-  status.textContent = n === 1 ? "Done." : `All ${n} done.`;
+  status.textContent = ngettext("Done.", "All {n} done.", n);
   isBusy = false;
   n = 0;
 }
 
 async function one(file, tell) {
-  const name = short(inert(file.name)) || "the picture";
+  const name = short(inert(file.name)) || _("the picture");
   try {
     result(name, await judged(file, tell));
   } catch (error) {
@@ -99,9 +100,11 @@ async function one(file, tell) {
 async function judged(file, tell) {
   tell(null);
   if (!(file.type ? file.type.startsWith("image/") : SUFFIX.test(file.name))) {
-    throw new Error("This is not a picture.");
+    throw new Error(_("This is not a picture."));
   }
-  if (file.size > most) throw new Error(`This is too large: at most ${most / 1e6} MB are taken.`);
+  if (file.size > most) {
+    throw new Error(_("This is too large: at most {size} MB are taken.", { size: most / 1e6 }));
+  }
   const data = await bytes(file);
   const answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
   return finished(answer, tell, (address) => answered(() => json(address)));
@@ -115,10 +118,14 @@ async function answered(asked) {
     } catch (error) {
       if (!isLost(error)) throw error;
       const n = waiting.length + 1;
-      status.textContent = `Not connected. ${n === 1 ? "The picture waits" : `${n} pictures wait`} here.`;
+      status.textContent = ngettext(
+        "Not connected. The picture waits here.",
+        "Not connected. {n} pictures wait here.",
+        n,
+      );
       await pause();
       await whenHere();
-      status.textContent = "Checking …";
+      status.textContent = _("Checking …");
     }
   }
 }
@@ -135,7 +142,7 @@ async function bytes(file) {
   try {
     return await file.arrayBuffer();
   } catch {
-    throw new Error("This file cannot be read by the browser.");
+    throw new Error(_("This file cannot be read by the browser."));
   }
 }
 
@@ -143,9 +150,11 @@ function result(name, { verdict, sentence, id, is_kept: isKept, seen }) {
   const row = document.createElement("li");
   row.append(mark(verdict), " ", element("bdi", name), " ");
   if (sentence) row.append(element("span", sentence), " ");
-  if (seen > 1) row.append(element("span", `Seen ${seen} times.`, "quiet"), " ");
+  if (seen > 1) {
+    row.append(element("span", ngettext("Seen {n} time.", "Seen {n} times.", seen), "quiet"), " ");
+  }
   if (id && isKept) {
-    const link = element("a", "Open");
+    const link = element("a", _("Open"));
     link.href = `/picture/${encodeURIComponent(id)}`;
     link.append(element("span", ` ${name}`, "away"));
     row.append(link);
@@ -155,7 +164,7 @@ function result(name, { verdict, sentence, id, is_kept: isKept, seen }) {
 }
 
 function mark(verdict) {
-  if (!verdict) return element("b", "Not checked", "mark");
+  if (!verdict) return element("b", _("Not checked"), "mark");
   const made = element("span", "", "mark");
   made.append(...drawn(verdict));
   made.dataset.verdict = "";

@@ -4,13 +4,14 @@
 import { json, text } from "./asking.js";
 import { confirmed } from "./changes.js";
 import * as checking from "./checking.js";
+import { _, ngettext } from "./i18n.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
 import { alike, forget, mark, refreshVerdicts, undo } from "./marking.js";
 import { say } from "./toast.js";
 
-const UNREAD = "It could not be read, so nothing can be said of it.";
-const NO_VERDICT = "There is no verdict to confirm. Say what it is: real, or AI-made.";
+const UNREAD = _("It could not be read, so nothing can be said of it.");
+const NO_VERDICT = _("There is no verdict to confirm. Say what it is: real, or AI-made.");
 
 sessionStorage.setItem("antifake.list", location.search);
 const list = document.getElementById("rows");
@@ -77,7 +78,7 @@ function pickAll(isPicked) {
 function count() {
   const n = pickedRows().length;
   bulk.hidden = n === 0;
-  document.getElementById("picked").textContent = n ? `${n} selected` : "";
+  document.getElementById("picked").textContent = n ? ngettext("{n} selected", "{n} selected", n) : "";
   for (const row of rows()) row.classList.toggle("picked", boxOf(row).checked);
   all.checked = n > 0 && n >= shownRows().length;
   all.indeterminate = n > 0 && !all.checked;
@@ -87,7 +88,7 @@ async function sayOf(label) {
   const picked = pickedRows();
   const asked = picked.length ? picked : [hereRow()].filter(Boolean);
   const known = asked.filter((row) => row.dataset.picture && (label !== "right" || hasVerdict(row)));
-  if (!asked.length) return say("Go to a picture first, with j, or select some.");
+  if (!asked.length) return say(_("Go to a picture first, with j, or select some."));
   if (!known.length) return say(label === "right" ? NO_VERDICT : UNREAD, { isError: true });
   const isDone = await mark(known.map((row) => row.dataset.id), label);
   if (isDone && picked.length) pickAll(false);
@@ -95,8 +96,8 @@ async function sayOf(label) {
 
 async function forgetPicked() {
   const ids = pickedRows().map((row) => row.dataset.id);
-  const what = ids.length === 1 ? "this picture" : `these ${ids.length} pictures`;
-  if ((await confirmed("forget", { count: what })) && (await forget(ids))) drop(ids);
+  const asked = ngettext("Forget this picture?", "Forget these {n} pictures?", ids.length);
+  if ((await confirmed("forget", { asks: asked })) && (await forget(ids))) drop(ids);
 }
 
 /** Remove these rows and all others with the same bytes, which were deleted too. */
@@ -126,7 +127,9 @@ async function announce() {
   const link = document.createElement("a");
   link.className = "button";
   link.href = `/?${query()}`;
-  link.textContent = `${n}${isAll ? "" : " or more"} new – show`;
+  link.textContent = isAll
+    ? ngettext("{n} new – show", "{n} new – show", n)
+    : ngettext("{n} or more new – show", "{n} or more new – show", n);
   place.replaceChildren(link);
 }
 

@@ -2,6 +2,7 @@
 
 import { send } from "./asking.js";
 import { confirmed } from "./changes.js";
+import { _ } from "./i18n.js";
 import { on } from "./live.js";
 import { refresh } from "./pieces.js";
 import { say } from "./toast.js";
@@ -20,8 +21,8 @@ on("training", ({ id, state, stage, done, total, is_suspended: isSuspended }) =>
   const progress = document.getElementById("progress");
   if (state !== "running" || progress?.dataset.id !== String(id)) return refresh("learning");
   const name = document.getElementById("stage");
-  name.textContent = JSON.parse(name.dataset.stages)[stage] ?? "Working";
-  document.getElementById("counted").textContent = total ? `${done} of ${total}` : "";
+  name.textContent = JSON.parse(name.dataset.stages)[stage] ?? _("Working");
+  document.getElementById("counted").textContent = total ? _("{done} of {total}", { done, total }) : "";
   document.getElementById("waits").hidden = !isSuspended;
   if (total) {
     progress.max = total;
@@ -34,7 +35,7 @@ on("training", ({ id, state, stage, done, total, is_suspended: isSuspended }) =>
 /** Tell what a pack would change, and take it in if the user says so. */
 async function importPack(pack) {
   if (pack.size > Number(choose.dataset.max)) {
-    return say("This file is too large for a pack.", { isError: true });
+    return say(_("This file is too large for a pack."), { isError: true });
   }
   try {
     const { lines } = await send("/changes/learning/preview", pack);

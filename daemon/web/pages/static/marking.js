@@ -2,6 +2,7 @@
 // This tab remembers across its pages what can be undone.
 
 import { change, json } from "./asking.js";
+import { _ } from "./i18n.js";
 import { say } from "./toast.js";
 
 const KEPT = "antifake.undo";
@@ -16,7 +17,7 @@ export async function undo() {
   const acts = load();
   const ids = acts.pop();
   if (!ids) {
-    say("There is nothing to undo.");
+    say(_("There is nothing to undo."));
     return null;
   }
   const said = await act("/changes/undo", { ids }, () => remember(acts), false);
@@ -25,7 +26,7 @@ export async function undo() {
 
 export async function forget(ids) {
   try {
-    say("Forgetting …");
+    say(_("Forgetting …"));
     say((await change("/changes/forget", { ids })).said);
     remember(load().filter((some) => !some.some((id) => ids.includes(id))));
     return true;

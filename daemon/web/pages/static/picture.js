@@ -1,6 +1,7 @@
 // One picture: looking at it, its neighbours, the user's label and note, deleting and copying.
 
 import { confirmed } from "./changes.js";
+import { _ } from "./i18n.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
 import { forget, mark, undo } from "./marking.js";
@@ -9,6 +10,7 @@ import { say } from "./toast.js";
 import * as zoom from "./zoom.js";
 
 const LIST = "antifake.list";
+const isFromRight = document.dir === "rtl";
 const back = document.querySelector(".back a");
 const { id } = document.querySelector(".picture").dataset;
 
@@ -32,8 +34,8 @@ listen({
   z: undoIt,
   j: () => go("after"),
   k: () => go("before"),
-  ArrowRight: () => go("after"),
-  ArrowLeft: () => go("before"),
+  [isFromRight ? "ArrowLeft" : "ArrowRight"]: () => go("after"),
+  [isFromRight ? "ArrowRight" : "ArrowLeft"]: () => go("before"),
   Escape: () => back.click(),
   ...zoom.start(),
 });
@@ -44,7 +46,7 @@ back.href = `/${sessionStorage.getItem(LIST) ?? back.search}`;
 function go(id) {
   const link = document.getElementById(id);
   if (link) link.click();
-  else say(id === "after" ? "This is the last picture." : "This is the first picture.");
+  else say(id === "after" ? _("This is the last picture.") : _("This is the first picture."));
 }
 
 /** Mark all parts that were judged, or only the one that decided. */

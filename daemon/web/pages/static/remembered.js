@@ -2,12 +2,13 @@
 // can use and not read. The key is kept for this host name and port, so no other page can use it.
 
 import { change } from "./asking.js";
+import { _ } from "./i18n.js";
 import { say } from "./toast.js";
 
 const STORE = "keys";
 const NAME = "browser";
 const HMAC = { name: "HMAC", hash: "SHA-256" };
-const NOT_KEPT = "This browser keeps nothing for this page; perhaps it is a private window.";
+const NOT_KEPT = _("This browser keeps nothing for this page; perhaps it is a private window.");
 
 export function start() {
   document.addEventListener("click", ({ target }) => {

@@ -2,6 +2,7 @@
 
 import { change, json } from "./asking.js";
 import { complain } from "./changes.js";
+import { _ } from "./i18n.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
 import { say } from "./toast.js";
@@ -36,7 +37,8 @@ async function send(form, value, isUndo) {
     if (typed(form) === shown) show(form, now); // else the user types on
     const canUndo = now.is_changed && !isUndo;
     if (canUndo) saved.push({ form, value: now.before });
-    say(`${isUndo ? "Undone" : "Saved"}. ${now.said}`, { undo: canUndo ? undo : undefined });
+    const done = isUndo ? _("Undone.") : _("Saved.");
+    say(`${done} ${now.said}`, { undo: canUndo ? undo : undefined });
   } catch (error) {
     complain(form, error.message, false);
   }
@@ -44,7 +46,7 @@ async function send(form, value, isUndo) {
 
 function undo() {
   const last = saved.pop();
-  if (!last) return say("There is nothing to undo.");
+  if (!last) return say(_("There is nothing to undo."));
   last.form.closest("details")?.setAttribute("open", "");
   field(last.form).focus();
   put(last.form, last.value, true);

@@ -1,5 +1,7 @@
 // One sentence at the foot of the page, read aloud. It stays until the next one or until closed.
 
+import { _ } from "./i18n.js";
+
 const place = document.getElementById("toast");
 
 /** @param {string} sentence  @param {{undo?: () => void, isError?: boolean, picture?: string}} more
@@ -7,7 +9,7 @@ const place = document.getElementById("toast");
 export function say(sentence, { undo, isError = false, picture } = {}) {
   const words = document.createElement("span");
   words.textContent = sentence;
-  const buttons = [undo && button("Undo", undo), button("×", () => {}, "Close this message")];
+  const buttons = [undo && button(_("Undo"), undo), button("×", () => {}, _("Close this message"))];
   place.classList.toggle("bad", isError);
   place.replaceChildren(...[picture && thumb(picture), words, ...buttons].filter(Boolean));
 }

@@ -1,6 +1,7 @@
 // The samples of the welcome: each is checked when its button is pressed.
 
 import { change } from "./asking.js";
+import { _ } from "./i18n.js";
 import { drawn, finished } from "./verdicts.js";
 
 for (const button of document.querySelectorAll("[data-sample]")) {
@@ -9,7 +10,7 @@ for (const button of document.querySelectorAll("[data-sample]")) {
 }
 
 async function check(button, place) {
-  const tell = (cause) => (place.textContent = `${cause ?? "Checking"} …`);
+  const tell = (cause) => (place.textContent = cause ? `${cause} …` : _("Checking …"));
   button.setAttribute("aria-busy", "true");
   tell(null);
   try {
