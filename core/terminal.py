@@ -3,6 +3,7 @@
 Data goes to standard output, everything else to standard error.
 """
 
+import inspect
 import json
 import logging
 import os
@@ -37,10 +38,10 @@ class Commands(click.Group):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.help = _(self.help) if self.help else None
+        self.help = _message_of(self.help)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        cmd.help = _(cmd.help) if cmd.help else None
+        cmd.help = _message_of(cmd.help)
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -59,6 +60,11 @@ class Commands(click.Group):
             _show_traceback(ctx)
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
+
+
+def _message_of(docstring: str | None) -> str | None:
+    """Returns the message that a docstring is: catalogues have it without its indentation."""
+    return _(inspect.cleandoc(docstring)) if docstring else None
 
 
 def _show_traceback(ctx: click.Context) -> None:

@@ -16,6 +16,7 @@ from apiflask import APIFlask
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.i18n import _
 from antifake.daemon.service.access import Access
 from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.judge import Judge
@@ -79,7 +80,7 @@ def run(where: Places, say: Callable[[str], None]) -> None:
         with started(where, stop.set) as daemon:
             for notice in daemon.service.state().notices:
                 say(notice)
-            say(f"antifake is ready on {daemon.running.address}")
+            say(_("antifake is ready on {address}", address=daemon.running.address))
             log.info("ready on port %d", daemon.running.port)
             # On Windows Ctrl-C does not interrupt a wait without a timeout.
             while not stop.wait(3600):
@@ -252,7 +253,10 @@ def _keep_autostart_in_step(service: Service) -> Callable[[Config], None]:
                 (session.menu.on if before.menu else session.menu.off)()
         except (AntifakeError, OSError) as error:
             service.notice(
-                f"Starting with your session, or the menu, could not be changed: {error}"
+                _(
+                    "Starting with your session, or the menu, could not be changed: {error}",
+                    error=error,
+                )
             )
 
     return follow

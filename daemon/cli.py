@@ -10,15 +10,16 @@ from importlib.metadata import version
 import click
 
 from antifake.core import commands as core
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, log_to_stderr
 from antifake.trainer import commands as trainer
 
 from .commands import COMMANDS
 
 SECTIONS = {
-    "Every day": ("check", "scan", "watch", "open", "history", "label", "report", "tray"),
-    "Learning from you": ("learning", "retrain"),
-    "Setting up": (
+    _("Every day"): ("check", "scan", "watch", "open", "history", "label", "report", "tray"),
+    _("Learning from you"): ("learning", "retrain"),
+    _("Setting up"): (
         "daemon",
         "autostart",
         "pair",
@@ -29,7 +30,7 @@ SECTIONS = {
         "completion",
         "demo",
     ),
-    "For developers: models, training, measuring": (
+    _("For developers: models, training, measuring"): (
         "model",
         "prompt",
         "train",
@@ -47,7 +48,7 @@ class Main(Commands):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
         named = {name for names in SECTIONS.values() for name in names}
-        others = {"Others": [name for name in shown if name not in named]}
+        others = {_("Others"): [name for name in shown if name not in named]}
         for title, names in (SECTIONS | others).items():
             width = formatter.width - 6 - max(map(len, shown))
             rows = [
@@ -66,7 +67,7 @@ class Main(Commands):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(version("antifake"), prog_name="antifake")
-@click.option("--debug", is_flag=True, help="Show log messages and Python tracebacks.")
+@click.option("--debug", is_flag=True, help=_("Show log messages and Python tracebacks."))
 @click.pass_context
 def main(ctx: click.Context, debug: bool) -> None:
     """Tell AI-made pictures from real ones, on your own computer. No picture leaves it.

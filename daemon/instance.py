@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from antifake.core.errors import AntifakeError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .places import Places
 
@@ -53,15 +54,26 @@ def single_instance(where: Places) -> Iterator[None]:
         # Not 0: a client that probes the lock keeps others from it for a moment.
         lock.acquire(timeout=0.5)
     except Timeout:
-        other = find(where)
-        name = f"process {other.pid} on port {other.port}" if other else "it is just starting"
-        raise AlreadyRunningError(f"antifake is running already: {name}.") from None
+        raise already_running(find(where)) from None
     try:
         where.running.unlink(missing_ok=True)
         yield
     finally:
         where.running.unlink(missing_ok=True)
         lock.release()
+
+
+def already_running(found: Running | None) -> AlreadyRunningError:
+    """Returns the error for a daemon that runs; None for one that is just starting."""
+    if found is None:
+        return AlreadyRunningError(_("antifake is running already: it is just starting."))
+    return AlreadyRunningError(
+        _(
+            "antifake is running already: process {pid} on port {port}.",
+            pid=found.pid,
+            port=found.port,
+        )
+    )
 
 
 def announce(where: Places, port: int, version: str, now: datetime) -> Running:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 from . import client, instance
 from .autostart import let_live, start_detached
@@ -47,15 +48,18 @@ def start(where: Places, command: Sequence[str] = COMMAND, within_s: float = STA
     Raises AlreadyRunningError, and LaunchError with the daemon's last words if it has ended.
     """
     if instance.is_running(where):
-        raise AlreadyRunningError(f"antifake is running already: {_name(instance.find(where))}.")
+        raise instance.already_running(instance.find(where))
     where.make()
     # Not in the current folder, which may be on a drive that the user wants to eject.
     process = start_detached(command, said_at_start(where), where.state)
     if not _wait(lambda: _answers(where) or process.poll() is not None, within_s):
         let_live(process)
         raise LaunchError(
-            f"antifake has not answered within {within_s:g} s and may still be starting: "
-            "see `antifake daemon status` and `antifake logs show`."
+            _(
+                "antifake has not answered within {seconds:g} s and may still be starting: see "
+                "`antifake daemon status` and `antifake logs show`.",
+                seconds=within_s,
+            )
         )
     found = instance.find(where)
     if process.poll() is None and found is not None:
@@ -66,20 +70,24 @@ def start(where: Places, command: Sequence[str] = COMMAND, within_s: float = STA
 
 def _ended(where: Places, code: int) -> AntifakeError:
     lines = said_at_start(where).read_text("utf-8", "replace").split("\n")
-    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    last = next((line for line in reversed(lines) if line.strip()), "")
     if code == AlreadyRunningError.exit_code:
         return AlreadyRunningError(last)
-    return LaunchError(f"antifake did not start: {last.strip()}")
+    return LaunchError(
+        _("antifake did not start: {error}", error=last.strip())
+        if last
+        else _("antifake did not start, and it did not say why.")
+    )
 
 
 def stop(where: Places, within_s: float = STOP_S) -> None:
     """Ask the daemon to stop, and wait until it has. Raises NotRunningError and LaunchError."""
     if not instance.is_running(where):
-        raise NotRunningError("antifake is not running.")
+        raise NotRunningError(_("antifake is not running."))
     found = instance.find(where)
     _ask_to_stop(where, found)
     if not _wait(lambda: not instance.is_running(where), within_s):
-        raise LaunchError(f"antifake has not stopped within {within_s:g} s: {_name(found)}.")
+        raise _not_stopped(found, within_s)
 
 
 def _ask_to_stop(where: Places, found: Running | None) -> None:
@@ -90,7 +98,7 @@ def _ask_to_stop(where: Places, found: Running | None) -> None:
             asked.patient(ASK_S).stop()
             return
     if found is None:
-        raise LaunchError("antifake is just starting: try again in a moment.")
+        raise LaunchError(_("antifake is just starting: try again in a moment."))
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
 
@@ -114,5 +122,14 @@ def _wait(look: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def _name(found: Running | None) -> str:
-    return f"process {found.pid} on port {found.port}" if found else "it is just starting"
+def _not_stopped(found: Running | None, within_s: float) -> LaunchError:
+    if found is None:
+        return LaunchError(_("antifake has not stopped within {seconds:g} s.", seconds=within_s))
+    return LaunchError(
+        _(
+            "antifake has not stopped within {seconds:g} s: process {pid} on port {port}.",
+            seconds=within_s,
+            pid=found.pid,
+            port=found.port,
+        )
+    )

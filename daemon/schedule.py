@@ -38,11 +38,11 @@ def scheduled(
     scheduler = BackgroundScheduler(job_defaults=_DEFAULTS, timezone="UTC", daemon=True)
     scheduler.add_listener(_report_to(upkeep), EVENT_JOB_ERROR)
     look_after = rescanning_after_sleep(upkeep.look_after, rescan)
-    scheduler.add_job(look_after, "interval", seconds=LOOK_EVERY_S, id="look after")
+    scheduler.add_job(look_after, "interval", seconds=LOOK_EVERY_S, id="look-after")
     soon = upkeep.clock() + timedelta(minutes=1)
     scheduler.add_job(upkeep.tidy, "interval", hours=TIDY_EVERY_H, next_run_time=soon, id="tidy")
     every = {"hours": TIDY_EVERY_H, "next_run_time": soon}
-    scheduler.add_job(learning.crops.tidy, "interval", id="tidy crops", **every)
+    scheduler.add_job(learning.crops.tidy, "interval", id="tidy-crops", **every)
     scheduler.add_job(learning.tick, "interval", minutes=1, id="learning")
     hour = settings.config.learning.hour
     nightly = {"id": "nightly", "misfire_grace_time": NIGHT_GRACE_S}

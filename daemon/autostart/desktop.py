@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .entry import Program, Status, problem_of, remove, single_line
 
@@ -61,7 +62,7 @@ class DesktopEntry:
             entry = parser["Desktop Entry"]
             command = _unquoted(entry["Exec"])
         except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
-            return True, "Its file cannot be read."
+            return True, _("Its file cannot be read.")
         is_off = entry.get("Hidden") == "true" or entry.get("X-GNOME-Autostart-enabled") == "false"
         if command[:1] == ["env"]:
             command = [word for n, word in enumerate(command) if n > 1]

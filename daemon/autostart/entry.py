@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 
 class AutostartError(AntifakeError):
@@ -56,18 +57,18 @@ class AutostartEntry(Protocol):
 def problem_of(command: list[str], program: Program) -> str | None:
     """Compares the command of an existing entry with `program`. Returns a sentence, or None."""
     if not command:
-        return "It names no program."
+        return _("It names no program.")
     if shutil.which(command[0]) is None:
-        return f"It starts {command[0]}, which is not there (any more)."
+        return _("It starts {program}, which is not there (any more).", program=command[0])
     if tuple(command) != program.command:
-        return f"It starts another antifake: {' '.join(command)}"
+        return _("It starts another antifake: {command}", command=" ".join(command))
     return None
 
 
 def single_line(text: str) -> str:
     """Returns `text` if it fits on one line of a file. Raises AutostartError otherwise."""
     if not text.isprintable():
-        raise AutostartError(f"{text!r} cannot stand in an autostart file.")
+        raise AutostartError(_("{text!r} cannot stand in an autostart file.", text=text))
     return text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .entry import Program, Status, problem_of, remove
 
@@ -57,5 +58,5 @@ class LaunchAgent:
             content = plistlib.loads(self.path.read_bytes())
             command = [str(word) for word in content["ProgramArguments"]]
         except (OSError, ValueError, KeyError, TypeError, ExpatError):
-            return "Its file cannot be read."
+            return _("Its file cannot be read.")
         return problem_of(command, self.program)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .desktop import exec_line, string_value
 from .entry import Program, Status, remove, single_line
@@ -17,14 +18,14 @@ _ENTRY = """\
 Type=Application
 Version=1.0
 Name=antifake
-GenericName=Detector of AI-made pictures
+GenericName={kind}
 Comment={what}
 TryExec={program}
 Exec={command}
 Icon={icon}
 Terminal=false
 Categories=Utility;Graphics;
-Keywords=AI;fake;picture;photo;image;deepfake;
+Keywords={keywords}
 StartupNotify=false
 """
 
@@ -56,7 +57,10 @@ class MenuEntry:
 
     def text(self) -> str:
         return _ENTRY.format(
+            kind=_("Detector of AI-made pictures"),
             what=self.program.what,
+            # Translators: words that find the program in a menu; each ends in a semicolon.
+            keywords=_("AI;fake;picture;photo;image;deepfake;"),
             program=string_value(single_line(self.program.command[0])),
             command=exec_line(self.program),
             icon=string_value(single_line(str(self.icon))),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from antifake.core.i18n import _
+
 from . import systemd
 from .desktop import DesktopEntry
 from .entry import AutostartEntry, Program, Status
@@ -44,7 +46,7 @@ class Session:
 
     @property
     def menu(self) -> MenuEntry:
-        what = "Tells AI-made pictures from real ones, on this computer"
+        what = _("Tells AI-made pictures from real ones, on this computer")
         return MenuEntry(self._program("antifake", what, "open"), self.data_home)
 
     @property
@@ -55,12 +57,12 @@ class Session:
 
     @property
     def daemon(self) -> Program:
-        what = "antifake, private detector of AI-made pictures"
+        what = _("antifake, private detector of AI-made pictures")
         return self._program("antifake", what, "daemon", "run")
 
     @property
     def tray(self) -> Program:
-        return self._program("antifake-tray", "antifake's icon beside the clock", "tray")
+        return self._program("antifake-tray", _("antifake's icon beside the clock"), "tray")
 
     def _program(self, name: str, what: str, *words: str) -> Program:
         chosen = self.environment.get("ANTIFAKE_HOME")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .entry import AutostartError, Program, Status, problem_of, remove, single_line
 
@@ -93,17 +94,19 @@ class SystemdUnit:
             unit.read_string(self.path.read_text("utf-8"))
             line = unit.get("Service", "ExecStart")
         except (OSError, UnicodeDecodeError, configparser.Error):
-            return "Its file cannot be read."
+            return _("Its file cannot be read.")
         return problem_of(_unquoted(line), self.program)
 
     def _do(self, *words: str) -> None:
         try:
             done = _systemctl(*words)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise AutostartError(f"systemctl does not answer: {error}.") from error
+            raise AutostartError(_("systemctl does not answer: {error}.", error=error)) from error
         if done.returncode != 0:
-            why = done.stderr.strip() or f"it ended with {done.returncode}"
-            raise AutostartError(f"`systemctl --user {words[0]}` failed: {why}")
+            why = done.stderr.strip() or _("it ended with {code}", code=done.returncode)
+            raise AutostartError(
+                _("`systemctl --user {command}` failed: {why}", command=words[0], why=why)
+            )
 
 
 def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:

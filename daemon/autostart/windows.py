@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
+from antifake.core.i18n import _
+
 from .entry import AutostartError, Program, Status, problem_of
 
 _KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
@@ -24,13 +26,18 @@ class RunKey:
     def on(self) -> None:
         command = self.command()
         if len(command) > _LONGEST:
-            raise AutostartError(f"Windows starts no command this long: {command}")
+            raise AutostartError(
+                _("Windows starts no command this long: {command}", command=command)
+            )
         home = self.program.home
         if home and _run("query", r"HKCU\Environment", "/v", "ANTIFAKE_HOME").returncode != 0:
             # A Run entry holds a command only, no environment.
             raise AutostartError(
-                "Windows would start antifake without your ANTIFAKE_HOME: keep it for your "
-                f'account first, with `setx ANTIFAKE_HOME "{home}"`.'
+                _(
+                    "Windows would start antifake without your ANTIFAKE_HOME: keep it for your "
+                    'account first, with `setx ANTIFAKE_HOME "{home}"`.',
+                    home=home,
+                )
             )
         self._reg("add", _KEY, "/v", self.program.name, "/t", "REG_SZ", "/d", command)
 
@@ -63,7 +70,7 @@ class RunKey:
     def _reg(self, *words: str) -> None:
         done = _run(*words, "/f")
         if done.returncode != 0:
-            raise AutostartError(f"The registry refused: {done.stderr.strip()}")
+            raise AutostartError(_("The registry refused: {error}", error=done.stderr.strip()))
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -76,7 +83,7 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
             timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AutostartError(f"The registry does not answer: {error}.") from error
+        raise AutostartError(_("The registry does not answer: {error}.", error=error)) from error
 
 
 def _words(command: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from .errors import DaemonError, read_answer
 from .transport import Body, Socket, Transport
@@ -79,7 +80,7 @@ class Client:
         found = asked.post_until_taken(*multipart(fields, picture), end)
         while found["state"] != "done":
             if time.monotonic() > end:
-                raise DaemonError("The daemon takes too long.", code="too_slow")
+                raise DaemonError(_("The daemon takes too long."), code="too_slow")
             found = asked.get(f"/checks/{quote(found['id'], safe='')}", wait=str(WAIT_S))
         return dict(found)
 
@@ -168,8 +169,10 @@ class Client:
                 if error.status != 413:
                     raise
                 raise UsageError(
-                    "This file is too large for the running daemon: stop it with "
-                    "`antifake daemon stop`, then import again."
+                    _(
+                        "This file is too large for the running daemon: stop it with `antifake "
+                        "daemon stop`, then import again."
+                    )
                 ) from error
 
     # --- Watched folders ------------------------------------------------------------------------
@@ -218,7 +221,9 @@ class Client:
         """Returns a link that opens one of our pages once; without `page` the history."""
         url = str(self.post("/logins", {"next": page} if page else {})["url"])
         if not url.startswith(self.address or "http://127.0.0.1:"):
-            raise DaemonError("The daemon named an address that is not its own; it is not opened.")
+            raise DaemonError(
+                _("The daemon named an address that is not its own; it is not opened.")
+            )
         return url
 
     # --- The daemon -----------------------------------------------------------------------------
@@ -282,11 +287,9 @@ def multipart(fields: Mapping[str, str], picture: bytes) -> tuple[str, bytes]:
         f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in fields.items()
     ]
-    head = (
-        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    ).encode()
-    body = b"".join([*parts, head, picture, f"\r\n--{border}--\r\n".encode()])
+    head = f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n'
+    kind = b"Content-Type: application/octet-stream\r\n\r\n"
+    body = b"".join([*parts, head.encode(), kind, picture, f"\r\n--{border}--\r\n".encode()])
     return f"multipart/form-data; boundary={border}", body
 
 
@@ -299,5 +302,5 @@ def _is_text(name: str) -> bool:
 
 def _object(found: Any) -> Json:
     if not isinstance(found, dict):
-        raise DaemonError("The daemon is of another version.", 200, "not_antifake")
+        raise DaemonError(_("The daemon is of another version."), 200, "not_antifake")
     return found

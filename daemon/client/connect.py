@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from antifake.core.i18n import _
 from antifake.daemon import instance
 from antifake.daemon.places import Places
 
@@ -30,7 +31,7 @@ def need(where: Places) -> Client:
     client = find(where)
     if client is None:
         raise DaemonError(
-            "The antifake daemon is not running: start it with `antifake daemon start`."
+            _("The antifake daemon is not running: start it with `antifake daemon start`.")
         )
     return client
 
@@ -69,10 +70,12 @@ def _daemon(where: Places, within_s: float) -> Client | None:
             return client
         if instance.find(where) is not None:
             raise DaemonError(
-                "The file with this computer's token is gone: run `antifake daemon stop`, then "
-                "`antifake daemon start`."
+                _(
+                    "The file with this computer's token is gone: run `antifake daemon stop`, "
+                    "then `antifake daemon start`."
+                )
             )
         if time.monotonic() > end:
-            raise DaemonError("antifake is just starting: try again in a moment.")
+            raise DaemonError(_("antifake is just starting: try again in a moment."))
         time.sleep(_LOOK_EVERY_S)
     return None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 _EXIT_CODES = {
     "bad_setting": 2,
@@ -44,10 +45,14 @@ def read_answer(status: int, body: bytes) -> Any:
         found = json.loads(body) if body else None
     except ValueError:
         raise DaemonError(
-            "What answers on the daemon's port is not antifake.", status, "not_antifake"
+            _("What answers on the daemon's port is not antifake."), status, "not_antifake"
         ) from None
     if status < 400:
         return found
     about = found if isinstance(found, dict) else {}
-    sentence = str(about.get("detail") or about.get("title") or f"The daemon refused ({status}).")
+    sentence = str(
+        about.get("detail")
+        or about.get("title")
+        or _("The daemon refused ({status}).", status=status)
+    )
     raise DaemonError(sentence, status, str(about.get("code", "refused")), about)

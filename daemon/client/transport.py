@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from antifake.core.i18n import _
+
 from .errors import DaemonError
 
 if TYPE_CHECKING:
@@ -89,7 +91,11 @@ class Socket:
                 connection = None
         except (OSError, http.client.HTTPException) as error:
             raise DaemonError(
-                f"The antifake daemon on port {self.port} does not answer ({error})."
+                _(
+                    "The antifake daemon on port {port} does not answer ({error}).",
+                    port=self.port,
+                    error=error,
+                )
             ) from error
         finally:
             if connection is not None:
@@ -132,8 +138,11 @@ class Socket:
         proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
         if not hmac.compare_digest(_proof_in(answer), proof.encode()):
             raise DaemonError(
-                f"What answers on port {self.port} cannot prove that it is your antifake daemon, "
-                "so it was not asked.",
+                _(
+                    "What answers on port {port} cannot prove that it is your antifake daemon, "
+                    "so it was not asked.",
+                    port=self.port,
+                ),
                 code="unproved",
             )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json, echo_table
@@ -74,8 +75,8 @@ def _show(found: "list[Status]", as_json: bool) -> None:
     if as_json:
         echo_json([asdict(one) for one in found])
         return
-    rows = [[one.name, "on" if one.is_on else "off", one.way, one.where] for one in found]
-    echo_table(["PROGRAM", "STATE", "WAY", "WHERE"], rows)
+    rows = [[one.name, _("on") if one.is_on else _("off"), one.way, one.where] for one in found]
+    echo_table([_("PROGRAM"), _("STATE"), _("WAY"), _("WHERE")], rows)
     for one in found:
         if one.problem:
             say(f"{one.name}: {one.problem}", err="yellow")

@@ -7,6 +7,7 @@ import click
 
 from antifake.core.commands.check import check as core_check
 from antifake.core.commands.check import judged_here, shower, sources_of
+from antifake.core.i18n import _
 from antifake.core.terminal import echo_results
 
 
@@ -15,7 +16,7 @@ from antifake.core.terminal import echo_results
     params=[
         *core_check.params,
         click.Option(
-            ["--no-daemon"], is_flag=True, help="Judge in this process, and keep no history."
+            ["--no-daemon"], is_flag=True, help=_("Judge in this process, and keep no history.")
         ),
     ],
 )

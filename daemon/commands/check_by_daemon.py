@@ -10,6 +10,7 @@ from typing import Any
 
 from antifake.core.commands.check import judged_here
 from antifake.core.errors import UnreadableImageError
+from antifake.core.i18n import _
 from antifake.core.images import read_file
 from antifake.core.results import Result
 from antifake.core.terminal import say
@@ -33,7 +34,7 @@ def judged_there(client: Client, sources: list[Source]) -> Iterator[Result]:
                 yield one
                 done += 1
     except DaemonError as error:
-        say(f"{error} This process judges instead.", err="yellow")
+        say(_("{error} This process judges instead.", error=error), err="yellow")
         yield from judged_here(sources[done:], None, None)
 
 

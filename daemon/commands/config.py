@@ -2,9 +2,23 @@
 
 import click
 
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option, say
 
-from .printing import echo_json
+from .printing import echo_json, echo_pairs
+
+_TITLES = {
+    "config": _("config"),
+    "data": _("data"),
+    "history": _("history"),
+    "models": _("models"),
+    "prompts": _("prompts"),
+    "state": _("state"),
+    "running": _("running"),
+    "logs": _("logs"),
+    "log": _("log"),
+}
+"""Names of places, for people."""
 
 
 @click.group(cls=Commands)
@@ -63,25 +77,31 @@ def set_(name: str, value: str) -> None:
             keep_in_step(is_on=changed.login.start)
         else:
             keep_menu_in_step(is_on=changed.login.menu)
-    follow(f"{name} is {_shown(_plain(changed.get(name)))}", at_once=name not in AT_START)
+    value = _shown(_plain(changed.get(name)))
+    follow(_("{name} is {value}.", name=name, value=value), at_once=name not in AT_START)
 
 
 def follow(sentence: str, *, at_once: bool = True) -> None:
-    """Make a running daemon read the settings again, and print what the change does."""
+    """Make a running daemon read the settings again; say what was changed, and whether it knows."""
     from antifake.daemon.client import DaemonError, find
     from antifake.daemon.places import places
 
     asked = find(places())
     if asked is None:
-        say(f"{sentence}.")
+        say(sentence)
         return
     try:
         asked.reload_settings()
     except DaemonError as error:
-        say(f"{sentence}; the running daemon does not know it yet: {error}", err="yellow")
+        unknown = _("The running daemon does not know it yet: {error}", error=error)
+        say(f"{sentence} {unknown}", err="yellow")
     else:
-        when = "and the running daemon knows" if at_once else "from the daemon's next start on"
-        say(f"{sentence}, {when}.")
+        when = (
+            _("The running daemon knows.")
+            if at_once
+            else _("It counts from the daemon's next start on.")
+        )
+        say(f"{sentence} {when}")
 
 
 @config.command("path")
@@ -105,8 +125,7 @@ def path(as_json: bool) -> None:
     if as_json:
         echo_json({name: str(one) for name, one in found.items()})
         return
-    for name, one in found.items():
-        click.echo(f"{name:<10}{one}")
+    echo_pairs(((_TITLES[name], str(one)) for name, one in found.items()), 10)
 
 
 def _plain(value: object) -> object:
@@ -131,4 +150,4 @@ def _shown(value: object) -> str:
 
     if isinstance(value, str):
         return value or "''"
-    return "none" if value is None else json.dumps(value)
+    return _("none") if value is None else json.dumps(value)

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from antifake.core.i18n import _
 from antifake.core.terminal import say
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def started_daemon() -> "Client":
     where = places()
     if find(where) is None:
         found = launcher.start(where)
-        say(f"antifake runs on {found.address}.")
+        say(_("antifake runs on {address}.", address=found.address))
     return daemon()
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 
+from antifake.core.i18n import _, ngettext
 from antifake.core.terminal import Commands, json_option, say
 
 from . import connection
-from .printing import echo_json
+from .printing import echo_json, echo_pairs, local
+from .wording import shown
 
 
 @click.group(cls=Commands)
@@ -36,7 +38,7 @@ def start(as_json: bool) -> None:
     if as_json:
         echo_json({"running": True, "pid": found.pid, "port": found.port})
         return
-    say(f"antifake runs on {found.address}.")
+    say(_("antifake runs on {address}.", address=found.address))
 
 
 @daemon.command("stop")
@@ -46,7 +48,7 @@ def stop() -> None:
     from antifake.daemon.places import places
 
     launcher.stop(places())
-    say("antifake has stopped.")
+    say(_("antifake has stopped."))
 
 
 @daemon.command("status")
@@ -63,7 +65,9 @@ def status(ctx: click.Context, as_json: bool) -> None:
         if as_json:
             echo_json({"running": False, "starting": instance.is_running(where)})
         else:
-            say("antifake is just starting." if instance.is_running(where) else "Not running.")
+            say(
+                _("antifake is just starting.") if instance.is_running(where) else _("Not running.")
+            )
         ctx.exit(client.DaemonError.exit_code)
     state, folders = asked.state(), asked.watches()["folders"]
     uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
@@ -86,34 +90,47 @@ def status(ctx: click.Context, as_json: bool) -> None:
 def _show(about: dict[str, Any]) -> None:
     from antifake.core.results import printable
 
-    from .printing import local
-
-    model, waiting = about["model"], about["waiting"]
-    why = f": {model['why']}" if model.get("why") else ""
     lines = [
-        ("state", about["mode"]),
-        ("paused until", local(about["paused_until"])),
-        ("model", f"{model['phase']} {model.get('model') or ''}{why}{_ready_in(model)}"),
-        ("prompt", model.get("prompt") or ""),
-        ("waiting", ", ".join(f"{n} {who}" for who, n in waiting.items() if n) or "none"),
-        ("left", _left(about["left_s"])),
-        ("folders", f"{len(about['folders'])} watched"),
-        *(("problem", one["problem"]) for one in about["folders"] if one["problem"]),
-        *(("notice", notice) for notice in about["notices"]),
+        (_("state"), shown(about["mode"])),
+        (_("paused until"), local(about["paused_until"])),
+        (_("model"), _model(about["model"])),
+        (_("prompt"), about["model"].get("prompt") or ""),
+        (_("waiting"), _waiting(about["waiting"])),
+        (_("left"), _left(about["left_s"])),
+        (_("folders"), ngettext("{n} watched", "{n} watched", len(about["folders"]))),
+        *((_("problem"), one["problem"]) for one in about["folders"] if one["problem"]),
+        *((_("notice"), notice) for notice in about["notices"]),
         (
-            "running",
-            f"for {_span(about['uptime_s'])}, process {about['pid']}, "
-            f"port {about['port']}, version {about['version']}",
+            _("running"),
+            _(
+                "for {span}, process {pid}, port {port}, version {version}",
+                span=_span(about["uptime_s"]),
+                pid=about["pid"],
+                port=about["port"],
+                version=about["version"],
+            ),
         ),
     ]
-    for name, text in lines:
-        if text:
-            click.echo(f"{name:<14}{printable(text)}")
+    echo_pairs([(name, printable(text)) for name, text in lines], 14)
 
 
-def _ready_in(model: dict[str, Any]) -> str:
-    seconds = model["ready_in_s"]
-    return f", about {seconds:.0f} s left" if model["phase"] == "loading" and seconds else ""
+def _model(model: dict[str, Any]) -> str:
+    phase = " ".join(filter(None, (shown(model["phase"]), model.get("model"))))
+    if model.get("why"):
+        return f"{phase}: {model['why']}"
+    if model["phase"] == "loading" and model["ready_in_s"]:
+        seconds = model["ready_in_s"]
+        return _("{model}, about {seconds:.0f} s left", model=phase, seconds=seconds)
+    return phase
+
+
+def _waiting(waiting: dict[str, int]) -> str:
+    found = {
+        "person": ngettext("{n} for you", "{n} for you", waiting.get("person", 0)),
+        "folder": ngettext("{n} of folders", "{n} of folders", waiting.get("folder", 0)),
+        "batch": ngettext("{n} of a batch", "{n} of a batch", waiting.get("batch", 0)),
+    }
+    return ", ".join(words for kind, words in found.items() if waiting.get(kind)) or _("none")
 
 
 def _left(seconds: float | None) -> str:
@@ -125,11 +142,15 @@ def _left(seconds: float | None) -> str:
 def _span(seconds: int) -> str:
     minutes = max(0, seconds) // 60
     days, hours = minutes // 1440, minutes // 60 % 24
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
+    if days:
+        return _("{days} d {hours} h", days=days, hours=hours)
+    return _("{hours} h {minutes} min", hours=hours, minutes=minutes % 60)
 
 
 @click.command("open")
-@click.option("--print", "only_print", is_flag=True, help="Print the link instead; it opens once.")
+@click.option(
+    "--print", "only_print", is_flag=True, help=_("Print the link instead; it opens once.")
+)
 def open_history(only_print: bool) -> None:
     """Open the page in your browser. Starts antifake if it does not run."""
     import webbrowser
@@ -137,7 +158,7 @@ def open_history(only_print: bool) -> None:
     url = connection.started_daemon().login()
     if only_print or not webbrowser.open(url):
         click.echo(url)
-        say("This link opens once, within a minute.")
+        say(_("This link opens once, within a minute."))
 
 
 @click.command("tray")

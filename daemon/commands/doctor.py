@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from antifake.core.i18n import _
 from antifake.core.terminal import json_option, say
 
 from .printing import echo_json
@@ -31,16 +32,23 @@ def doctor(as_json: bool) -> None:
         echo_json([asdict(finding) for finding in found])
     first = first_trouble(found)
     if first is None:
-        say("All is well.")
+        say(_("All is well."))
         return
-    say(f"Do this first: {first.fix}" if first.fix else "Begin with the first problem above.")
+    say(
+        _("Do this first: {fix}", fix=first.fix)
+        if first.fix
+        else _("Begin with the first problem above.")
+    )
     sys.exit(1)
 
 
 def _show(finding: "Finding") -> None:
     from antifake.core.results import printable
 
-    mark = click.style("ok     ", fg="green") if finding.ok else click.style("TROUBLE", fg="red")
-    click.echo(f"{mark}  {finding.name:<18}{printable(finding.sentence)}")
+    words = (_("ok"), _("TROUBLE"))
+    width = max(map(len, words))
+    word, colour = (words[0], "green") if finding.ok else (words[1], "red")
+    mark = click.style(f"{word:<{width}}", fg=colour)
+    click.echo(f"{mark}  {finding.title:<18}{printable(finding.sentence)}")
     if finding.fix and not finding.ok:
-        click.echo(f"{'':<27}-> {printable(finding.fix)}")
+        click.echo(f"{'':<{width + 20}}-> {printable(finding.fix)}")

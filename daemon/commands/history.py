@@ -10,10 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, say
 
 from .connection import connected
-from .printing import echo_json, echo_table, local
+from .printing import echo_json, echo_pairs, echo_table, local
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,14 +43,18 @@ class Label(click.Choice[str]):
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILTERS = (
-    click.option("--label", type=Label(), help="The model's verdict."),
-    click.option("--source", type=click.Choice(SOURCES), help="Where the picture came from."),
-    click.option("--since", metavar="TIME", help="From this time on: 2026-01-31, or 7d, or 12h."),
-    click.option("--until", metavar="TIME", help="Before this time."),
-    click.option("--corrected/--uncorrected", default=None, help="With or without your own label."),
-    click.option("--search", metavar="TEXT", help="Part of a file's name."),
-    click.option("--folder", metavar="DIR", help="In this folder or below it."),
-    click.option("--model", metavar="VERSION", help="Judged by this model, like mini@1f3a90c2."),
+    click.option("--label", type=Label(), help=_("The model's verdict.")),
+    click.option("--source", type=click.Choice(SOURCES), help=_("Where the picture came from.")),
+    click.option(
+        "--since", metavar="TIME", help=_("From this time on: 2026-01-31, or 7d, or 12h.")
+    ),
+    click.option("--until", metavar="TIME", help=_("Before this time.")),
+    click.option(
+        "--corrected/--uncorrected", default=None, help=_("With or without your own label.")
+    ),
+    click.option("--search", metavar="TEXT", help=_("Part of a file's name.")),
+    click.option("--folder", metavar="DIR", help=_("In this folder or below it.")),
+    click.option("--model", metavar="VERSION", help=_("Judged by this model, like mini@1f3a90c2.")),
 )
 
 
@@ -94,14 +99,14 @@ def moment(text: str, now: "datetime | None" = None) -> "datetime":
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00, 7d or 12h."
+            _("{text!r} is not a time: write 2026-01-31, 2026-01-31T12:00, 7d or 12h.", text=text)
         ) from error
 
 
 @click.group(cls=Commands, invoke_without_command=True)
 @filters
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1), help="At most this many."
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help=_("At most this many.")
 )
 @json_option
 @click.pass_context
@@ -117,17 +122,19 @@ def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> 
     elif found:
         echo_checks(found)
     else:
-        say("Nothing was found.")
+        say(_("Nothing was found."))
 
 
 def echo_checks(found: "list[Check]") -> None:
     rows = [[one["id"], local(one["at"]), one["word"], one["source"], _where(one)] for one in found]
-    echo_table(["ID", "WHEN", "VERDICT", "BY", "PICTURE"], rows)
+    echo_table([_("ID"), _("WHEN"), _("VERDICT"), _("BY"), _("PICTURE")], rows)
 
 
 def _where(check: "Check") -> str:
-    known_as = check["path"] or check["name"] or check["page"] or (check["sha256"] or "")[:12]
-    return f"{known_as} (seen {check['seen']} times)" if check["seen"] > 1 else str(known_as)
+    name = check["path"] or check["name"] or check["page"] or (check["sha256"] or "")[:12]
+    if check["seen"] <= 1:
+        return str(name)
+    return ngettext("{name} (seen {n} time)", "{name} (seen {n} times)", check["seen"], name=name)
 
 
 @history.command("show")
@@ -145,24 +152,23 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"{found['word']}\n" + "\n".join(map(printable, found["explanation"])) + "\n")
     size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
     said = found["said"] or {}
-    for key, value in (
-        ("picture", found["path"] or found["name"] or ""),
-        ("page", found["page"] or ""),
-        ("size", size),
+    pairs = (
+        (_("picture"), found["path"] or found["name"] or ""),
+        (_("page"), found["page"] or ""),
+        (_("size"), size),
         ("sha256", found["sha256"] or ""),
-        ("checked", local(found["at"])),
-        ("by", found["source"]),
-        ("model", f"{found['model']} {found['prompt']}"),
-        ("note", said.get("note") or ""),
-    ):
-        if value:
-            click.echo(f"{key:<10}{printable(value)}")
+        (_("checked"), local(found["at"])),
+        (_("by"), found["source"]),
+        (_("model"), f"{found['model']} {found['prompt']}"),
+        (_("note"), said.get("note") or ""),
+    )
+    echo_pairs([(name, printable(value)) for name, value in pairs], 10)
     if found["seen"] > 1:
         _echo_occurrences(found)
 
 
 def _echo_occurrences(check: "Check") -> None:
-    click.echo(f"\nSeen {check['seen']} times:")
+    click.echo("\n" + ngettext("Seen {n} time:", "Seen {n} times:", check["seen"]))
     rows = [
         [
             local(seen["at"]),
@@ -172,12 +178,14 @@ def _echo_occurrences(check: "Check") -> None:
         ]
         for seen in check["occurrences"]
     ]
-    echo_table(["WHEN", "BY", "TIMES", "WHERE"], rows)
+    echo_table([_("WHEN"), _("BY"), _("TIMES"), _("WHERE")], rows)
 
 
 @history.command("export")
 @click.argument("file", metavar="FILE|-")
-@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="By default, the suffix of FILE.")
+@click.option(
+    "--form", type=click.Choice(["csv", "jsonl"]), help=_("By default, the suffix of FILE.")
+)
 @filters
 def export(file: str, form: str | None, **wanted: Any) -> None:
     """Write the history into a new FILE, or to standard output."""
@@ -185,7 +193,7 @@ def export(file: str, form: str | None, **wanted: Any) -> None:
     with connected() as client, new_file(file) as out:
         client.export(out, form or _form_of(file), query)
     if file != "-":
-        say(f"The history is in {file}.")
+        say(_("The history is in {file}.", file=file))
 
 
 @contextmanager
@@ -199,7 +207,7 @@ def new_file(name: str) -> Iterator[IO[bytes]]:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
     except FileExistsError:
-        raise UsageError(f"{path} exists already; nothing was overwritten.") from None
+        raise UsageError(_("{path} exists already; nothing was overwritten.", path=path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -211,18 +219,21 @@ def new_file(name: str) -> Iterator[IO[bytes]]:
 
 @history.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--form", type=click.Choice(["csv", "jsonl"]), help="By default, the suffix of FILE.")
+@click.option(
+    "--form", type=click.Choice(["csv", "jsonl"]), help=_("By default, the suffix of FILE.")
+)
 @json_option
 def import_(file: Path, form: str | None, as_json: bool) -> None:
     """Import what `history export` wrote, or a file of another program with the same columns."""
     if not file.is_file():
-        raise UsageError(f"There is no file {file}.")
+        raise UsageError(_("There is no file {file}.", file=file))
     with connected() as client:
         done = client.import_(file, form or _form_of(str(file)))
     if as_json:
         echo_json(done)
     else:
-        say(f"{done['added']} are new, {done['known']} were known.")
+        added, known = done["added"], done["known"]
+        say(_("{added:,} are new, {known:,} were known.", added=added, known=known))
         for sentence in done["refused"]:
             say(sentence, err="yellow")
     if done["refused"]:
@@ -235,7 +246,7 @@ def _form_of(name: str) -> str:
 
 @history.command("forget")
 @click.argument("names", nargs=-1, required=True, metavar="ID...")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--yes", is_flag=True, help=_("Do not ask for confirmation."))
 @json_option
 def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Erase these pictures: all their checks, your labels, thumbnails and old backups.
@@ -244,13 +255,21 @@ def forget(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     picture; the next training learns without them.
     """
     if not yes:
-        click.confirm(
-            f"Forget {len(names)} for ever, with the backups that know them?", abort=True, err=True
+        question = ngettext(
+            "Forget {n} picture for ever, with the backups that know it?",
+            "Forget {n} pictures for ever, with the backups that know them?",
+            len(names),
         )
+        click.confirm(question, abort=True, err=True)
     with connected() as client:
         gone = client.forget(names)
     if as_json:
         echo_json({"forgotten": gone})
     else:
-        checks = "1 check was" if gone == 1 else f"{gone} checks were"
-        say(f"{checks} deleted. Files still in a watched folder will be found again.")
+        say(
+            ngettext(
+                "{n} check was deleted. Files still in a watched folder will be found again.",
+                "{n} checks were deleted. Files still in a watched folder will be found again.",
+                gone,
+            )
+        )

@@ -3,6 +3,7 @@
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import json_option, say
 
 from .connection import connected
@@ -17,7 +18,7 @@ WORDS = ("fake", "real", "unsure", RIGHT)
 @click.argument(
     "words", nargs=-1, required=True, metavar="ID... fake|real|unsure|right | undo ID..."
 )
-@click.option("--note", default="", metavar="TEXT", help="Your reason.")
+@click.option("--note", default="", metavar="TEXT", help=_("Your reason."))
 @json_option
 def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     """Label pictures, or undo the last label. The IDs are those of `antifake history`.
@@ -29,7 +30,7 @@ def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     word = OLD_LABELS.get(word, word)
     if not names or (not is_undo and word not in WORDS):
         raise UsageError(
-            "Say it like this: antifake label ID real (or fake, unsure, right), or: undo ID."
+            _("Say it like this: antifake label ID real (or fake, unsure, right), or: undo ID.")
         )
     with connected() as client:
         if is_undo:

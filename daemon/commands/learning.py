@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.core.terminal import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
@@ -21,13 +22,13 @@ from antifake.core.terminal import (
 from antifake.trainer.personal.stages import STAGES
 
 from .connection import connected, daemon
-from .printing import echo_json, echo_table, local
+from .printing import echo_json, echo_pairs, echo_table, local
+from .wording import shown
 
 if TYPE_CHECKING:
     from antifake.daemon.client import LearningClient
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_LABELS = {"real": "real", "fake": "AI-made", "unsure": "cannot tell", None: "?"}
 
 
 def _learning() -> "LearningClient":
@@ -47,7 +48,7 @@ def _asking() -> "Iterator[LearningClient]":
 
 
 @click.command()
-@click.option("--wait", is_flag=True, help="Show the progress, and the result at the end.")
+@click.option("--wait", is_flag=True, help=_("Show the progress, and the result at the end."))
 @json_option
 def retrain(wait: bool, as_json: bool) -> None:
     """Learn from your corrections now.
@@ -63,28 +64,28 @@ def retrain(wait: bool, as_json: bool) -> None:
     elif wait:
         _say_result(found)
     else:
-        say(f"Training {found['id']} has begun: see `antifake learning`.")
+        say(_("Training {id} has begun: see `antifake learning`.", id=found["id"]))
     if found["state"] not in ("queued", "running", "done"):
         sys.exit(EXIT_SOME_FAILED)
 
 
 def _waited(asked: "LearningClient", number: int) -> dict[str, Any]:
     """Shows the progress of a training until it is over. Ctrl-C cancels it."""
-    shown = ""
+    last = ""
 
     def show(stage: str, done: int, total: int) -> None:
-        nonlocal shown
+        nonlocal last
         draw(done, total)
-        if stage != shown and not sys.stderr.isatty():
+        if stage != last and not sys.stderr.isatty():
             say(f"{STAGES.get(stage, stage)} ...")
-        shown = stage
+        last = stage
 
-    with progress_bar("Learning") as draw:
+    with progress_bar(_("Learning")) as draw:
         try:
             return asked.wait(number, show)
         except KeyboardInterrupt:
             asked.cancel(number)
-            say("The training was cancelled; nothing has changed.")
+            say(_("The training was cancelled; nothing has changed."))
             sys.exit(EXIT_INTERRUPTED)
 
 
@@ -92,11 +93,20 @@ def _say_result(found: dict[str, Any]) -> None:
     if found["reason"]:
         say(found["reason"])
     if found["promoted"]:
-        say(f"{found['candidate']} answers from now on; `antifake learning rollback` undoes that.")
+        say(
+            _(
+                "{candidate} answers from now on; `antifake learning rollback` undoes that.",
+                candidate=found["candidate"],
+            )
+        )
     elif found["candidate"]:
         say(
-            f"{found['candidate']} is kept and does not answer; "
-            f"`antifake learning promote {found['id']}` uses it all the same."
+            _(
+                "{candidate} is kept and does not answer; `antifake learning promote {id}` uses "
+                "it all the same.",
+                candidate=found["candidate"],
+                id=found["id"],
+            )
         )
 
 
@@ -112,54 +122,81 @@ def learning(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    for key, value in _status(found):
-        if value:
-            click.echo(f"{key:<12}{value}")
+    echo_pairs(_status(found), 12)
 
 
 def _status(found: dict[str, Any]) -> list[tuple[str, str]]:
     from antifake.core.results import printable
 
-    running, last, version = found["running"], found["last"], found["version"]
-    held, kept, budget = found["held"], found["kept"], found["budget"]
-    limit = f"at most 1 in {budget['one_in']} of your real pictures" if budget["one_in"] else ""
-    lost = found["without_picture"]
+    running, last = found["running"], found["last"]
     return [
         (
-            "you said",
-            f"{found['words_real']} real, {found['words_fake']} AI-made; "
-            f"{found['new_words']} new since the last training",
+            _("you said"),
+            _(
+                "{real} real, {fake} AI-made; {new} new since the last training",
+                real=found["words_real"],
+                fake=found["words_fake"],
+                new=found["new_words"],
+            ),
         ),
-        ("", f"{lost} of them cannot be learned from: their pictures are gone" if lost else ""),
+        ("", _lost(found["without_picture"])),
+        (_("answers"), _answering(found["version"])),
+        (_("running"), _progress(running) if running else ""),
         (
-            "answers",
-            version["version"] + (" (pinned)" if version["is_pinned"] else "")
-            if version
-            else "no model",
-        ),
-        ("running", _progress(running) if running else ""),
-        (
-            "last",
-            printable(f"{local(last['at'])} {last['state']}: {last['reason'] or ''}")
+            _("last"),
+            printable(f"{local(last['at'])} {shown(last['state'])}: {last['reason'] or ''}")
             if last
-            else "never",
+            else _("never"),
         ),
-        ("next", local(found["next_run"]) or "only by hand: `antifake retrain`"),
-        ("not now", printable(found["why_not"] or "")),
-        ("skipped", printable(found["skipped"] or "")),
-        ("crops", f"{_crops(kept)} kept with your corrections, {_crops(held)} held for a while"),
-        ("budget", printable(" ".join(filter(None, (limit, budget["reason"]))))),
+        (_("next"), local(found["next_run"]) or _("only by hand: `antifake retrain`")),
+        (_("not now"), printable(found["why_not"] or "")),
+        (_("skipped"), printable(found["skipped"] or "")),
+        (
+            _("crops"),
+            _(
+                "{kept} kept with your corrections, {held} held for a while",
+                kept=_crops(found["kept"]),
+                held=_crops(found["held"]),
+            ),
+        ),
+        (_("budget"), printable(_budget(found["budget"]))),
     ]
 
 
+def _lost(n: int) -> str:
+    if not n:
+        return ""
+    return ngettext(
+        "{n} of them cannot be learned from: its picture is gone",
+        "{n} of them cannot be learned from: their pictures are gone",
+        n,
+    )
+
+
+def _answering(version: dict[str, Any] | None) -> str:
+    if version is None:
+        return _("no model")
+    name = str(version["version"])
+    return _("{version} (pinned)", version=name) if version["is_pinned"] else name
+
+
+def _budget(budget: dict[str, Any]) -> str:
+    limit = ""
+    if budget["one_in"]:
+        limit = _("at most 1 in {n} of your real pictures", n=budget["one_in"])
+    return " ".join(filter(None, (limit, budget["reason"])))
+
+
 def _progress(running: dict[str, Any]) -> str:
-    stage = STAGES.get(running["stage"], running["stage"])
-    of = f" ({running['done']} of {running['total']})" if running["total"] else ""
-    return f"{stage}{of}{', waiting' if running['is_suspended'] else ''}"
+    told = STAGES.get(running["stage"], running["stage"])
+    if running["total"]:
+        done, total = running["done"], running["total"]
+        told = _("{stage} ({done} of {total})", stage=told, done=done, total=total)
+    return _("{stage}, waiting", stage=told) if running["is_suspended"] else told
 
 
 def _crops(stats: dict[str, int]) -> str:
-    return f"{stats['n']} ({stats['bytes'] / 1e6:.1f} MB)"
+    return _("{n} ({megabytes:.1f} MB)", n=stats["n"], megabytes=stats["bytes"] / 1e6)
 
 
 @learning.command("trainings")
@@ -173,12 +210,12 @@ def trainings(limit: int, as_json: bool) -> None:
         echo_json(found)
     elif found:
         rows = [
-            [one["id"], local(one["at"]), one["state"], one["candidate"], one["reason"]]
+            [one["id"], local(one["at"]), shown(one["state"]), one["candidate"], one["reason"]]
             for one in found
         ]
-        echo_table(["ID", "WHEN", "STATE", "VERSION", "RESULT"], rows)
+        echo_table([_("ID"), _("WHEN"), _("STATE"), _("VERSION"), _("RESULT")], rows)
     else:
-        say("Nothing has been learned yet: `antifake retrain`.")
+        say(_("Nothing has been learned yet: `antifake retrain`."))
 
 
 @learning.command("flips")
@@ -193,18 +230,18 @@ def flips(training: int, as_json: bool) -> None:
         return
     rows = [
         [
-            one["kind"],
+            shown(one["kind"]),
             one["check"]["id"],
-            _LABELS[one["before"]],
-            _LABELS[one["after"]],
+            shown(one["before"]),
+            shown(one["after"]),
             one["check"]["name"],
         ]
         for one in found
     ]
     if rows:
-        echo_table(["WHAT", "ID", "BEFORE", "AFTER", "PICTURE"], rows)
+        echo_table([_("WHAT"), _("ID"), _("BEFORE"), _("AFTER"), _("PICTURE")], rows)
     else:
-        say("No verdict changes.")
+        say(_("No verdict changes."))
 
 
 @learning.command("contradictions")
@@ -221,14 +258,14 @@ def contradictions(training: int, as_json: bool) -> None:
         echo_json(found)
     elif found:
         rows = [
-            [number, one["id"], _LABELS[one["label"]], one["name"]]
+            [number, one["id"], shown(one["label"]), one["name"]]
             for number, group in enumerate(found, 1)
             for one in group
         ]
-        echo_table(["GROUP", "ID", "YOU SAID", "PICTURE"], rows)
-        say("Say which is right with `antifake label ID real` or `fake`.")
+        echo_table([_("GROUP"), _("ID"), _("YOU SAID"), _("PICTURE")], rows)
+        say(_("Say which is right with `antifake label ID real` or `fake`."))
     else:
-        say("Nothing that you said contradicts itself.")
+        say(_("Nothing that you said contradicts itself."))
 
 
 @learning.command("cancel")
@@ -237,7 +274,7 @@ def cancel() -> None:
     asked = _learning()
     running = asked.state()["running"]
     if running is None:
-        raise UsageError("No training is running.")
+        raise UsageError(_("No training is running."))
     say(str(asked.cancel(running["id"])["reason"]))
 
 
@@ -252,8 +289,13 @@ def promote(training: int, as_json: bool) -> None:
         echo_json(found)
         return
     if found["outcome"] == "candidate" and found["reason"]:
-        say(f"Against the advice: {found['reason']}", err="yellow")
-    say(f"{found['candidate']} answers from now on; `antifake learning rollback` undoes that.")
+        say(_("Against the advice: {reason}", reason=found["reason"]), err="yellow")
+    say(
+        _(
+            "{candidate} answers from now on; `antifake learning rollback` undoes that.",
+            candidate=found["candidate"],
+        )
+    )
 
 
 @learning.command("versions")
@@ -270,12 +312,12 @@ def versions(as_json: bool) -> None:
             f"{'*' if one['is_active'] else ' '}{'!' if one['is_pinned'] else ' '} {one['name']}",
             one["version"].rpartition("@")[2],
             local(one["at"]),
-            one["made"],
-            f"{one['words_real']} real, {one['words_fake']} AI-made",
+            shown(one["made"]),
+            _("{real} real, {fake} AI-made", real=one["words_real"], fake=one["words_fake"]),
         ]
         for one in found
     ]
-    echo_table(["VERSION", "ID", "SINCE", "MADE", "LEARNED FROM"], rows)
+    echo_table([_("VERSION"), _("ID"), _("SINCE"), _("MADE"), _("LEARNED FROM")], rows)
 
 
 @learning.command("use")
@@ -297,12 +339,12 @@ def rollback(as_json: bool) -> None:
 
 @learning.command("pin")
 @click.argument("name", required=False)
-@click.option("--off", is_flag=True, help="Let trainings replace the version again.")
+@click.option("--off", is_flag=True, help=_("Let trainings replace the version again."))
 @json_option
 def pin(name: str | None, off: bool, as_json: bool) -> None:
     """Keep a version whatever is learned."""
     if (name is None) != off:
-        raise UsageError("Say which version, or --off.")
+        raise UsageError(_("Say which version, or --off."))
     with _asking() as asked:
         _say_used(asked.pin(name), as_json=as_json)
 
@@ -311,7 +353,11 @@ def _say_used(version: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         echo_json(version)
     else:
-        say(f"{version['version']} answers{', pinned' if version['is_pinned'] else ''}.")
+        name, is_pinned = version["version"], version["is_pinned"]
+        if is_pinned:
+            say(_("{version} answers, pinned.", version=name))
+        else:
+            say(_("{version} answers.", version=name))
 
 
 @learning.command("compare")
@@ -326,22 +372,28 @@ def compare(a: str, b: str, as_json: bool) -> None:
         echo_json(found)
         return
     rows = [
-        [what, *(str(found[side][key]) for side in ("a", "b"))]
+        [what, *(shown(str(found[side][key])) for side in ("a", "b"))]
         for what, key in (
-            ("version", "version"),
-            ("made", "made"),
-            ("from real", "words_real"),
-            ("from AI-made", "words_fake"),
+            (_("version"), "version"),
+            (_("made"), "made"),
+            (_("from real"), "words_real"),
+            (_("from AI-made"), "words_fake"),
         )
     ]
     rows += [
-        [key, f"{found[f'{key}_a']:.3f}", f"{found[f'{key}_b']:.3f}"]
-        for key in ("threshold", "temperature")
+        [what, f"{found[f'{key}_a']:.3f}", f"{found[f'{key}_b']:.3f}"]
+        for what, key in ((_("threshold"), "threshold"), (_("temperature"), "temperature"))
     ]
-    rows.append(["only its own corrections", str(found["only_a"]), str(found["only_b"])])
+    rows.append([_("only its own corrections"), str(found["only_a"]), str(found["only_b"])])
     echo_table(["", a, b], rows)
     if found["contrary"]:
-        say(f"On {found['contrary']} pictures you gave another answer between the two.")
+        say(
+            ngettext(
+                "For {n} picture you gave another answer between the two.",
+                "For {n} pictures you gave another answer between the two.",
+                found["contrary"],
+            )
+        )
 
 
 @learning.command("budget")
@@ -360,15 +412,20 @@ def budget(one_in: int | None, as_json: bool) -> None:
         echo_json(found)
         return
     if found["one_in"]:
-        say(f"At most 1 in {found['one_in']} of your real pictures may be called AI-made.")
+        say(
+            _(
+                "At most 1 in {n} of your real pictures may be called AI-made.",
+                n=found["one_in"],
+            )
+        )
     else:
-        say("There is no limit to false alarms.")
+        say(_("There is no limit to false alarms."))
     if found["reason"]:
         say(found["reason"])
 
 
 @learning.command("review")
-@click.option("--skip", multiple=True, metavar="ID", help="Do not ask about it for 30 days.")
+@click.option("--skip", multiple=True, metavar="ID", help=_("Do not ask about it for 30 days."))
 @json_option
 def review(skip: tuple[str, ...], as_json: bool) -> None:
     """List today's pictures that your correction would help most with."""
@@ -388,23 +445,28 @@ def review(skip: tuple[str, ...], as_json: bool) -> None:
             ]
             for one in found["items"]
         ]
-        echo_table(["ID", "VERDICT", "WHY", "PICTURE"], rows)
-        say("Say it with `antifake label ID real` or `fake`.")
+        echo_table([_("ID"), _("VERDICT"), _("WHY"), _("PICTURE")], rows)
+        say(_("Say what they are with `antifake label ID real` or `fake`."))
     else:
-        say("There is nothing to review today.")
+        say(_("There is nothing to review today."))
 
 
 @learning.command("crops")
-@click.option("--delete", multiple=True, metavar="SHA256", help="Delete this one.")
-@click.option("--delete-all", is_flag=True, help="Delete all of them.")
+@click.option("--delete", multiple=True, metavar="SHA256", help=_("Delete this one."))
+@click.option("--delete-all", is_flag=True, help=_("Delete all of them."))
 @json_option
 def crops(delete: tuple[str, ...], delete_all: bool, as_json: bool) -> None:
     """List or delete the crops that are kept of pictures, as the model saw them."""
     with _asking() as asked:
         if delete or delete_all:
             gone = asked.delete_crops(None if delete_all else delete)
-            what = "1 crop was" if gone == 1 else f"{gone} crops were"
-            say(f"{what} deleted. What you said of the pictures stays.")
+            say(
+                ngettext(
+                    "{n} crop was deleted. What you said of the picture stays.",
+                    "{n} crops were deleted. What you said of the pictures stays.",
+                    gone,
+                )
+            )
         found = list(asked.crops())
     if as_json:
         echo_json(found)
@@ -414,19 +476,19 @@ def crops(delete: tuple[str, ...], delete_all: bool, as_json: bool) -> None:
                 one["sha256"],
                 one["bytes"],
                 local(one["at"]),
-                "kept" if one["is_kept"] else "held",
+                _("kept") if one["is_kept"] else _("held"),
                 one["check"],
             ]
             for one in found
         ]
-        echo_table(["SHA256", "BYTES", "SINCE", "", "CHECK"], rows)
+        echo_table(["SHA256", _("BYTES"), _("SINCE"), "", _("CHECK")], rows)
     else:
-        say("No crops are kept.")
+        say(_("No crops are kept."))
 
 
 @learning.command("export")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--crops", "with_crops", is_flag=True, help="With the crops of your pictures.")
+@click.option("--crops", "with_crops", is_flag=True, help=_("With the crops of your pictures."))
 def export(file: Path, with_crops: bool) -> None:
     """Write what you said, the versions and the budget into a new FILE, for another computer.
 
@@ -436,7 +498,9 @@ def export(file: Path, with_crops: bool) -> None:
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
         except FileExistsError:
-            raise UsageError(f"{file} exists already; nothing was overwritten.") from None
+            raise UsageError(
+                _("{file} exists already; nothing was overwritten.", file=file)
+            ) from None
         try:
             with os.fdopen(handle, "wb") as out:
                 asked.export(out, with_crops=with_crops)
@@ -444,18 +508,25 @@ def export(file: Path, with_crops: bool) -> None:
             with suppress(OSError):
                 file.unlink()
             raise
-    say(f"{file} is written. It tells what you said of your pictures: keep it to yourself.")
+    say(
+        _(
+            "{file} is written. It tells what you said of your pictures: keep it to yourself.",
+            file=file,
+        )
+    )
 
 
 @learning.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--preview", is_flag=True, help="Only say what would be taken in.")
-@click.option("--use/--no-use", default=None, help="Whether the version of the pack answers then.")
+@click.option("--preview", is_flag=True, help=_("Only say what would be taken in."))
+@click.option(
+    "--use/--no-use", default=None, help=_("Whether the version of the pack answers then.")
+)
 @json_option
 def import_(file: Path, preview: bool, use: bool | None, as_json: bool) -> None:
     """Take in what `learning export` wrote, beside what is here already."""
     if not file.is_file():
-        raise UsageError(f"There is no file {file}.")
+        raise UsageError(_("There is no file {file}.", file=file))
     with _asking() as asked:
         data = file.read_bytes()
         found = asked.preview(data) if preview else asked.import_(data, use=use)

@@ -3,6 +3,7 @@
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option
 
 from .printing import echo_json
@@ -18,7 +19,7 @@ def logs() -> None:
 @logs.command("show")
 @click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(0, 1_000_000))
 @click.option(
-    "-f", "--follow", is_flag=True, help="Show new lines as they are written, until Ctrl-C."
+    "-f", "--follow", is_flag=True, help=_("Show new lines as they are written, until Ctrl-C.")
 )
 @json_option
 def show(lines: int, follow: bool, as_json: bool) -> None:
@@ -28,7 +29,7 @@ def show(lines: int, follow: bool, as_json: bool) -> None:
     from antifake.daemon.places import places
 
     if follow and as_json:
-        raise UsageError("-f and --json cannot be used together.")
+        raise UsageError(_("-f and --json cannot be used together."))
     where = places()
     found, end = log.last_lines(where, lines)
     if as_json:
@@ -67,7 +68,7 @@ def level(name: str | None, as_json: bool) -> None:
     where = places()
     if name:
         put(where.config, "logs.level", name)
-        follow(f"The log is written at level {name}")
+        follow(_("The log is written at level {level}.", level=name))
     now = load(where.config).logs.level
     if as_json:
         echo_json(now)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option, say
 
 from .connection import connected, daemon
@@ -37,33 +38,35 @@ def list_(as_json: bool) -> None:
             ]
             for one in found
         ]
-        echo_table(["ID", "NAME", "MAY", "SINCE", "LAST SEEN", "STATE"], rows)
+        echo_table([_("ID"), _("NAME"), _("MAY"), _("SINCE"), _("LAST SEEN"), _("STATE")], rows)
     else:
-        say("Nothing is connected: open the extension's page in your browser to connect it.")
+        say(_("Nothing is connected: open the extension's page in your browser to connect it."))
 
 
 def _state(token: dict[str, Any]) -> str:
     if token["revoked"]:
-        return "revoked"
+        return _("revoked")
     expires = token["expires"]
     is_over = expires and datetime.fromisoformat(expires) <= datetime.now(UTC)
-    return "expired" if is_over else "connected"
+    return _("expired") if is_over else _("connected")
 
 
 @pair.command("revoke")
 @click.argument("token", type=int, metavar="ID", required=False)
-@click.option("--all", "is_all", is_flag=True, help="All of them, and every open page.")
+@click.option("--all", "is_all", is_flag=True, help=_("All of them, and every open page."))
 def revoke(token: int | None, is_all: bool) -> None:
     """Revoke the access of one, or of all, at once."""
     if is_all == (token is not None):
-        raise UsageError("Give the ID of one, as `antifake pair list` shows it, or --all.")
+        raise UsageError(_("Give the ID of one, as `antifake pair list` shows it, or --all."))
     with connected() as client:
         if token is None:
             client.revoke_all()
         else:
             client.revoke(token)
-    said = "All have no access any more." if token is None else f"{token} has no access any more."
-    say(said)
+    if token is None:
+        say(_("None of them has access any more."))
+    else:
+        say(_("{id} has no access any more.", id=token))
 
 
 @pair.command("pending")
@@ -78,9 +81,9 @@ def pending(as_json: bool) -> None:
             [one["id"], one["code"], one["name"], one["origin"] or "", " ".join(one["scopes"])]
             for one in found
         ]
-        echo_table(["ID", "CODE", "NAME", "FROM", "WANTS TO"], rows)
+        echo_table([_("ID"), _("CODE"), _("NAME"), _("FROM"), _("WANTS TO")], rows)
     else:
-        say("Nobody asks to connect.")
+        say(_("Nobody asks to connect."))
 
 
 @pair.command("accept")
@@ -88,7 +91,7 @@ def pending(as_json: bool) -> None:
 def accept(name: str) -> None:
     """Allow one to connect."""
     daemon().accept(name)
-    say("It is connected.")
+    say(_("It is connected."))
 
 
 @pair.command("reject")
@@ -96,4 +99,4 @@ def accept(name: str) -> None:
 def reject(name: str) -> None:
     """Refuse one."""
     daemon().reject(name)
-    say("It was refused.")
+    say(_("It was refused."))

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,14 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for line in table:
         padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
+
+
+def echo_pairs(pairs: Iterable[tuple[str, str]], column: int) -> None:
+    """Print a line for each name with a value. The values begin in `column`, or further right."""
+    shown = [(name, value) for name, value in pairs if value]
+    column = max([column, *(len(name) + 2 for name, _value in shown)])
+    for name, value in shown:
+        click.echo(f"{name:<{column}}{value}")
 
 
 def _echo_folding(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

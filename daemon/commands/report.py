@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import say
 
 from .connection import connected
@@ -20,12 +21,12 @@ FORMATS = ("html", "pdf")
 @click.command()
 @click.argument("picture", metavar="ID|FILE")
 @click.option(
-    "-o", "--output", metavar="FILE|-", help="A new file; by default antifake-report-ID.html."
+    "-o", "--output", metavar="FILE|-", help=_("A new file; by default antifake-report-ID.html.")
 )
 @click.option(
-    "--format", "kind", type=click.Choice(FORMATS), help="By default, the suffix of the output."
+    "--format", "kind", type=click.Choice(FORMATS), help=_("By default, the suffix of the output.")
 )
-@click.option("--no-name", is_flag=True, help="Leave out the name of the file.")
+@click.option("--no-name", is_flag=True, help=_("Leave out the name of the file."))
 def report(picture: str, output: str | None, kind: str | None, no_name: bool) -> None:
     """Write a report on a picture to pass on: HTML or PDF, in one file, without paths.
 
@@ -39,7 +40,7 @@ def report(picture: str, output: str | None, kind: str | None, no_name: bool) ->
     with new_file(out) as file:
         file.write(data)
     if out != "-":
-        say(f"The report is in {out}.")
+        say(_("The report is in {file}.", file=out))
 
 
 def _format_of(output: str | None) -> str:
@@ -48,7 +49,9 @@ def _format_of(output: str | None) -> str:
     if suffix in ("", "htm"):
         return "html"
     if suffix not in FORMATS:
-        raise UsageError(f"A report is .html or .pdf, not .{suffix}; or say --format.")
+        raise UsageError(
+            _("A report is .html or .pdf, not .{suffix}; or say --format.", suffix=suffix)
+        )
     return suffix
 
 
@@ -64,7 +67,9 @@ def _checked(client: "Client", file: Path) -> str:
 
     if not client.is_daemon:
         raise UsageError(
-            "A file is checked by the daemon, and none is running: `antifake daemon start`. Or give"
-            " the ID of a check from `antifake history`."
+            _(
+                "A file is checked by the daemon, and none is running: `antifake daemon start`. "
+                "Or give the ID of a check from `antifake history`."
+            )
         )
     return str(client.check(read_file(file), source="cli", path=file.absolute())["id"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.core.terminal import Commands, json_option, progress_bar, say
 
 from .connection import connected
@@ -32,16 +33,22 @@ def watch() -> None:
 
 @watch.command("add")
 @click.argument("folder", metavar="DIR")
-@click.option("--include", multiple=True, metavar="GLOB", help="Take only these files.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out these files or folders.")
-@click.option("--no-recursive", is_flag=True, help="Leave out the folders below it.")
-@click.option("--polling", is_flag=True, help="For drives that report no changes: look regularly.")
+@click.option("--include", multiple=True, metavar="GLOB", help=_("Take only these files."))
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help=_("Leave out these files or folders.")
+)
+@click.option("--no-recursive", is_flag=True, help=_("Leave out the folders below it."))
+@click.option(
+    "--polling", is_flag=True, help=_("Look regularly, on drives that report no changes.")
+)
 @click.option(
     "--check-existing/--no-check-existing",
     "check_existing",
     default=None,
-    help="Whether to check the pictures, too, that are there already. Asked for on a terminal;"
-    " elsewhere they are left out.",
+    help=_(
+        "Whether to check the pictures that are there already, too. On a terminal you are asked; "
+        "elsewhere they are left out."
+    ),
 )
 def add(
     folder: str,
@@ -62,9 +69,17 @@ def add(
     wish = {None: "ask", True: "check", False: "leave"}[check_existing]
     with connected() as client:
         client.watch({**asdict(wanted), "path": str(path), "existing": wish})
-        say(f"{path} is watched{'' if client.is_daemon else ' as soon as the daemon runs'}.")
+        if client.is_daemon:
+            say(_("{path} is watched.", path=path))
+        else:
+            say(_("{path} is watched as soon as the daemon runs.", path=path))
         if outer is not None:
-            say(f"It lies in {outer}, which is watched already; each file is checked once.")
+            say(
+                _(
+                    "It lies in {folder}, which is watched already; each file is checked once.",
+                    folder=outer,
+                )
+            )
         _settle_existing(client, path, check_existing)
 
 
@@ -72,36 +87,51 @@ def _settle_existing(client: "Client", path: Path, check_existing: bool | None) 
     """Tells what was there, and asks what to do with it unless that was said."""
     found = _counted(client, path)
     if found is None:
-        say("What is there already is still being counted; `antifake watch list` shows it.")
+        say(_("What is there already is still being counted; `antifake watch list` shows it."))
         return
     if found["passed_over"]:
         say(found["passed_over"])
     if not found["total"]:
         return
     if check_existing is None and sys.stdin.isatty():
-        n = found["total"]
-        question = "Check the picture that is" if n == 1 else f"Check the {n:,} pictures that are"
-        check_existing = click.confirm(f"{question} there already, too?", err=True)
-        client.act_on_existing(path, "check" if check_existing else "leave")
-    if check_existing:
-        when = "after new ones" if client.is_daemon else "as soon as the daemon runs"
-        say(f"{_were(found['total'])} there already and will be checked, {when}.")
-    else:
-        say(
-            f"{_were(found['total'])} there already and will not be checked. To check them, too: "
-            f"antifake watch check {shlex.quote(str(path))}"
+        question = ngettext(
+            "Check the {n:,} picture that is there already, too?",
+            "Check the {n:,} pictures that are there already, too?",
+            found["total"],
         )
+        check_existing = click.confirm(question, err=True)
+        client.act_on_existing(path, "check" if check_existing else "leave")
+    say(_of_existing(client, path, found["total"], is_checked=bool(check_existing)))
 
 
-def _were(n: int) -> str:
-    return "1 picture was" if n == 1 else f"{n:,} pictures were"
+def _of_existing(client: "Client", path: Path, n: int, *, is_checked: bool) -> str:
+    """Returns what will be done with the pictures that were there."""
+    if not is_checked:
+        return ngettext(
+            "{n:,} picture was there already and will not be checked. To check it, too: {command}",
+            "{n:,} pictures were there already and will not be checked. To check them, too: "
+            "{command}",
+            n,
+            command=shlex.join(["antifake", "watch", "check", str(path)]),
+        )
+    if client.is_daemon:
+        return ngettext(
+            "{n:,} picture was there already and will be checked, after new ones.",
+            "{n:,} pictures were there already and will be checked, after new ones.",
+            n,
+        )
+    return ngettext(
+        "{n:,} picture was there already and will be checked, as soon as the daemon runs.",
+        "{n:,} pictures were there already and will be checked, as soon as the daemon runs.",
+        n,
+    )
 
 
 def _counted(client: "Client", path: Path) -> dict[str, Any] | None:
     """Waits until the daemon has counted what is there. Returns None if that takes too long."""
     patience_s = COUNTING_S if sys.stdin.isatty() else SCRIPT_S
     until = time.monotonic() + (patience_s if client.is_daemon else 0)
-    with progress_bar("Counting what is there") as progress:
+    with progress_bar(_("Counting what is there")) as progress:
         while True:
             found = _existing_in(client, path)
             if found is not None and found["state"] != "counting":
@@ -119,8 +149,13 @@ def _existing_in(client: "Client", path: Path) -> dict[str, Any] | None:
 
 @watch.command("check")
 @click.argument("folder", metavar="DIR")
-@click.option("--pause", "action", flag_value="pause", help="Pause that; without an option: go on.")
-@click.option("--leave", "action", flag_value="leave", help="Leave the rest out.")
+@click.option(
+    "--pause",
+    "action",
+    flag_value="pause",
+    help=_("Pause checking them; without an option it goes on."),
+)
+@click.option("--leave", "action", flag_value="leave", help=_("Leave the rest out."))
 def check(folder: str, action: str | None) -> None:
     """Check what a watched folder held already when it was added."""
     from antifake.daemon.config import whole_path
@@ -129,7 +164,7 @@ def check(folder: str, action: str | None) -> None:
     with connected() as client:
         client.act_on_existing(path, action or "check")
         found = _existing_in(client, path)
-    say(found["summary"] if found and found["summary"] else "Nothing was there already.")
+    say(found["summary"] if found and found["summary"] else _("Nothing was there already."))
 
 
 @watch.command("remove")
@@ -140,11 +175,18 @@ def remove(folder: str) -> None:
 
     path = whole_path(folder, Path.cwd())
     if path not in (known := [one.path for one in _watched()]):
-        there = f"Watched are: {', '.join(map(str, known))}." if known else "Nothing is."
-        raise UsageError(f"{path} is not watched. {there}")
+        if not known:
+            raise UsageError(_("{path} is not watched. No folder is.", path=path))
+        raise UsageError(
+            _(
+                "{path} is not watched. Watched are: {folders}.",
+                path=path,
+                folders=", ".join(map(str, known)),
+            )
+        )
     with connected() as client:
         client.unwatch(path)
-    say(f"{path} is no longer watched.")
+    say(_("{path} is no longer watched.", path=path))
 
 
 @watch.command("list")
@@ -157,28 +199,34 @@ def list_(as_json: bool) -> None:
         echo_json(found)
         return
     if not found["folders"]:
-        say("No folder is watched: `antifake watch add DIR`.")
+        say(_("No folder is watched: `antifake watch add DIR`."))
     else:
         rows = [[one["path"], _how(one), one["problem"] or _state(one)] for one in found["folders"]]
-        echo_table(["FOLDER", "HOW", "STATE"], rows)
+        echo_table([_("FOLDER"), _("HOW"), _("STATE")], rows)
     if found["paused_until"]:
-        say(f"Paused until {local(found['paused_until'])}.")
+        say(_("Paused until {time}.", time=local(found["paused_until"])))
 
 
 @watch.command("pause")
-@click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="How long; default 1.")
 @click.option(
-    "--minutes", type=click.FloatRange(0, 525_600, min_open=True), help="The same, in minutes."
+    "--hours", type=click.FloatRange(0, 8760, min_open=True), help=_("How long; default 1.")
 )
-@click.option("--off", is_flag=True, help="End the pause.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 525_600, min_open=True), help=_("The same, in minutes.")
+)
+@click.option("--off", is_flag=True, help=_("End the pause."))
 def pause(hours: float | None, minutes: float | None, off: bool) -> None:
     """Check nothing in the folders for a while. New pictures are checked afterwards."""
     if off and (hours or minutes):
-        raise UsageError("--off ends a pause; it has no length.")
+        raise UsageError(_("--off ends a pause; it has no length."))
     span = None if off else 60 * (hours or 0) + (minutes or 0) or 60.0
     with connected() as client:
         until = client.pause(span)
-    say(f"Paused until {local(until)}." if until else "The folders are watched again.")
+    say(
+        _("Paused until {time}.", time=local(until))
+        if until
+        else _("The folders are watched again.")
+    )
 
 
 def _watched() -> "tuple[Folder, ...]":
@@ -196,18 +244,18 @@ def _around(path: Path) -> Path | None:
 
 
 def _state(one: dict[str, Any]) -> str:
-    waiting = f"{one['pending'] or 'none'} waiting"
-    existing = one["existing"]
+    n, existing = one["pending"], one["existing"]
+    waiting = ngettext("{n:,} waiting", "{n:,} waiting", n) if n else _("none waiting")
     if existing is None or existing["state"] == "done" or not existing["summary"]:
         return waiting
-    return f"{waiting}; {existing['summary'][0].lower()}{existing['summary'][1:].rstrip('.')}"
+    return f"{waiting}. {existing['summary']}"
 
 
 def _how(one: dict[str, Any]) -> str:
     words = [
-        "with all below" if one["recursive"] else "itself only",
-        *(["by polling"] if one["polling"] else []),
-        *(f"only {pattern}" for pattern in one["include"]),
-        *(f"not {pattern}" for pattern in one["exclude"]),
+        _("with all below") if one["recursive"] else _("itself only"),
+        *([_("by polling")] if one["polling"] else []),
+        *(_("only {pattern}", pattern=pattern) for pattern in one["include"]),
+        *(_("not {pattern}", pattern=pattern) for pattern in one["exclude"]),
     ]
     return ", ".join(words)

@@ -14,6 +14,7 @@ from tomlkit.exceptions import ParseError
 from tomlkit.items import AoT
 
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 from .paths import PathError, require_folder, whole_path
 from .reading import parse, read_text
@@ -67,7 +68,7 @@ def add_folder(path: Path, folder: Folder) -> Config:
     def change(document: tomlkit.TOMLDocument) -> None:
         watch = _part(document, "watch")
         if folder.path in map(_path_of, watch.get("folders", [])):
-            raise ConfigError(f"{folder.path} is watched already.")
+            raise ConfigError(_("{path} is watched already.", path=folder.path))
         if not watch.get("folders"):
             watch.pop("folders", None)
             watch["folders"] = tomlkit.aot()
@@ -91,7 +92,7 @@ def remove_folder(path: Path, folder: Path) -> Config:
                 if not folders:
                     document["watch"].pop("folders")
                 return
-        raise ConfigError(f"{folder} is not watched.")
+        raise ConfigError(_("{folder} is not watched.", folder=folder))
 
     return _rewrite(path, change)
 
@@ -106,7 +107,7 @@ def _rewrite(path: Path, change: Callable[[tomlkit.TOMLDocument], None]) -> Conf
     try:
         document = tomlkit.parse(former)
     except ParseError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+        raise ConfigError(_("{path} is not TOML: {error}.", path=path, error=error)) from error
     change(document)
     text = tomlkit.dumps(document)
     config = parse(text, path)
@@ -134,7 +135,7 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ConfigError("Settings must be valid Unicode text.") from None
+        raise ConfigError(_("Settings must be valid Unicode text.")) from None
 
 
 def _part(document: tomlkit.TOMLDocument, name: str) -> Any:

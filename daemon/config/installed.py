@@ -6,6 +6,7 @@ from typing import Any
 from antifake.core.bundle import Bundle
 from antifake.core.catalog import CATALOG, Home
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.core.prompt_file import check_fits
 from antifake.core.promptbook import SHIPPED, Promptbook
 
@@ -35,11 +36,23 @@ def _bundle(home: Home, model: Any) -> Bundle | None:
         return home.bundle(model)
     except (AntifakeError, ValueError) as error:  # ValueError: a null character in a path
         if model in CATALOG:
-            raise ConfigError(f"{_MODEL} cannot be {model!r} yet. {error}") from error
-        there = ", ".join(home.installed()) or "none"
+            raise ConfigError(
+                _(
+                    "{setting} cannot be {name!r} yet. {error}",
+                    setting=_MODEL,
+                    name=model,
+                    error=error,
+                )
+            ) from error
+        there = ", ".join(home.installed()) or _("none")
         raise ConfigError(
-            f"{_MODEL} cannot be {model!r}: there is no such model on this computer. "
-            f"There are: {there}."
+            _(
+                "{setting} cannot be {name!r}: there is no such model on this computer. There "
+                "are: {there}.",
+                setting=_MODEL,
+                name=model,
+                there=there,
+            )
         ) from error
 
 
@@ -60,4 +73,12 @@ def _require_prompt(home: Home, bundle: Bundle | None, name: str, prompt: str) -
             check_fits(file.about, file.shapes, bundle.manifest)
     except (AntifakeError, ValueError) as error:
         there = ", ".join([*book.names(), SHIPPED])
-        raise ConfigError(f"{name} cannot be {prompt!r}. {error} There are: {there}.") from error
+        raise ConfigError(
+            _(
+                "{setting} cannot be {name!r}. {error} There are: {there}.",
+                setting=name,
+                name=prompt,
+                error=error,
+                there=there,
+            )
+        ) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from antifake.core.addresses import text_of
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from .settings import ConfigError
 
@@ -28,13 +29,15 @@ def whole_path(text: str, base: Path | None = None) -> Path:
     except UsageError as error:
         raise PathError(str(error)) from None
     if not text.strip():
-        raise PathError("Say which folder: its whole path.")
+        raise PathError(_("Say which folder: its whole path."))
     if "\0" in text:
-        raise PathError("A path cannot contain a null character.")
+        raise PathError(_("A path cannot contain a null character."))
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise PathError("This path is not valid Unicode, so it cannot be kept.")
+        raise PathError(_("This path is not valid Unicode, so it cannot be kept."))
     if len(text) > LONGEST:
-        raise PathError(f"This path is too long: at most {LONGEST:,} characters are taken.")
+        raise PathError(
+            _("This path is too long: at most {longest:,} characters are taken.", longest=LONGEST)
+        )
     return _normal(_from_root(text, base))
 
 
@@ -44,11 +47,15 @@ def require_folder(path: Path) -> None:
         with os.scandir(path):
             return
     except FileNotFoundError:
-        why = f"There is no folder {path}. Look at the spelling, or create it first."
+        why = _("There is no folder {path}. Look at the spelling, or create it first.", path=path)
     except NotADirectoryError:
-        why = f"{path} is a file, not a folder. The folder that it is in is {path.parent}."
+        why = _(
+            "{path} is a file, not a folder. The folder that it is in is {parent}.",
+            path=path,
+            parent=path.parent,
+        )
     except OSError as error:
-        why = f"The folder {path} cannot be read: {error.strerror or error}."
+        why = _("The folder {path} cannot be read: {why}.", path=path, why=error.strerror or error)
     raise PathError(why)
 
 
@@ -57,12 +64,18 @@ def _from_root(text: str, base: Path | None) -> Path:
     try:
         path = Path(text).expanduser()
     except RuntimeError:
-        raise PathError(f"The home folder at the start of {shown} is not known here.") from None
+        raise PathError(
+            _("The home folder at the start of {shown} is not known here.", shown=shown)
+        ) from None
     path = path if base is None else base / path
     if not path.is_absolute():
         raise PathError(
-            f"{shown} is not the whole path of a folder: that begins at the top, like "
-            f"{Path.home() / 'Downloads'}, or with ~, like ~/Downloads."
+            _(
+                "{path} is not the whole path of a folder: that begins at the top, like "
+                "{example}, or with ~, like ~/Downloads.",
+                path=shown,
+                example=Path.home() / "Downloads",
+            )
         )
     return path
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from antifake.core.i18n import _
+
 from .paths import PathError, whole_path
 from .settings import Config, ConfigError, Folder, unknown
 
@@ -39,8 +41,8 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{path} cannot be read: {why}.") from error
+        why = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
+        raise ConfigError(_("{path} cannot be read: {why}.", path=path, why=why)) from error
 
 
 def parse(text: str, path: Path) -> Config:
@@ -48,7 +50,7 @@ def parse(text: str, path: Path) -> Config:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+        raise ConfigError(_("{path} is not TOML: {error}.", path=path, error=error)) from error
     try:
         return _build(Config, table, "")
     except ConfigError as error:
@@ -57,7 +59,7 @@ def parse(text: str, path: Path) -> Config:
 
 def _build(kind: type[T], table: Any, where: str) -> T:
     if not isinstance(table, dict):
-        raise ConfigError(f"{where} must be a table of settings.")
+        raise ConfigError(_("{where} must be a table of settings.", where=where))
     hints = get_type_hints(kind, include_extras=True)
     values = {}
     for key, raw in table.items():
@@ -66,7 +68,7 @@ def _build(kind: type[T], table: Any, where: str) -> T:
             raise unknown(name, [f"{where}.{one}" if where else one for one in hints])
         values[key] = _setting(hints[key], raw, name)
     if kind is Folder and "path" not in values:
-        raise ConfigError(f"{where} needs a path.")
+        raise ConfigError(_("{where} needs a path.", where=where))
     return kind(**values)
 
 
@@ -76,7 +78,14 @@ def _setting(hint: Any, raw: Any, name: str) -> Any:
     of, allowed = get_args(hint)
     value = _value(of, raw, name)
     if value is _WRONG_TYPE or not allowed.test(value):
-        raise ConfigError(f"{name} cannot be {raw!r}: it must be {allowed.words}.")
+        raise ConfigError(
+            _(
+                "{name} cannot be {raw!r}: it must be {words}.",
+                name=name,
+                raw=raw,
+                words=allowed.words,
+            )
+        )
     return value
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from .quiet_hours import is_quiet_hours
 
@@ -20,7 +21,9 @@ class ConfigError(UsageError):
     code = "bad_setting"
 
     def __init__(self, reason: str, file: Path | None = None) -> None:
-        super().__init__(f"{reason} It is set in {file}." if file else reason)
+        super().__init__(
+            _("{reason} It is set in {file}.", reason=reason, file=file) if file else reason
+        )
         self.reason = reason
         """The message without the file."""
 
@@ -34,7 +37,9 @@ class Allowed:
 
 
 def from_to(low: float, high: float) -> Allowed:
-    return Allowed(f"from {low:,} to {high:,}", lambda value: low <= value <= high)
+    return Allowed(
+        _("from {low:,} to {high:,}", low=low, high=high), lambda value: low <= value <= high
+    )
 
 
 def _is_pattern(pattern: str) -> bool:
@@ -52,23 +57,23 @@ def _are_patterns(patterns: tuple[str, ...]) -> bool:
     return all(map(_is_pattern, patterns))
 
 
-Flag = Annotated[bool, Allowed("true or false")]
+Flag = Annotated[bool, Allowed(_("true or false"))]
 Patterns = Annotated[
     tuple[str, ...],
     Allowed(
-        'patterns like "*.png" or "private/**", relative to the folder, / between names',
+        _('patterns like "*.png" or "private/**", relative to the folder, / between names'),
         _are_patterns,
     ),
 ]
-Whole = Annotated[Path, Allowed("the whole path of a folder", lambda path: path.is_absolute())]
+Whole = Annotated[Path, Allowed(_("the whole path of a folder"), lambda path: path.is_absolute())]
 Moment = Annotated[
     datetime | None,
     Allowed(
-        "a time with its zone, like 2026-01-31T12:00:00Z",
+        _("a time with its zone, like 2026-01-31T12:00:00Z"),
         lambda moment: moment is None or moment.tzinfo is not None,
     ),
 ]
-Name = Annotated[str, Allowed("a name, or nothing for the one in use")]
+Name = Annotated[str, Allowed(_("a name, or nothing for the one in use"))]
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Watch:
-    folders: Annotated[tuple[Folder, ...], Allowed("tables that begin [[watch.folders]]")] = ()
+    folders: Annotated[tuple[Folder, ...], Allowed(_("tables that begin [[watch.folders]]"))] = ()
     paused_until: Moment = None
     quiet_s: Annotated[float, from_to(0.1, 600)] = 0.6
     """How long a file must stay unchanged before it is checked."""
@@ -112,7 +117,9 @@ class Worker:
 
 @dataclass(frozen=True)
 class History:
-    database: Annotated[str, Allowed("an address for SQLAlchemy, or nothing for a file here")] = ""
+    database: Annotated[
+        str, Allowed(_("an address for SQLAlchemy, or nothing for a file here"))
+    ] = ""
     keep_days: Annotated[int, from_to(0, 36_500)] = 0
     """Older checks are deleted; 0 keeps all."""
     keep_checks: Annotated[int, from_to(0, 100_000_000)] = 0
@@ -120,7 +127,7 @@ class History:
     backups: Annotated[int, from_to(1, 365)] = 7
     paths: Flag = True
     """Whether to keep the path of a checked file, and the name of a picture without one."""
-    pages: Annotated[Literal["no", "host", "all"], Allowed('"no", "host" or "all"')] = "host"
+    pages: Annotated[Literal["no", "host", "all"], Allowed(_('"no", "host" or "all"'))] = "host"
     """How much is kept of the address of the page that a picture was on."""
     thumbnails: Annotated[int, from_to(0, 1_000_000)] = 5_000
     """This many thumbnails are kept; 0 keeps none."""
@@ -130,7 +137,7 @@ class History:
 class Learning:
     when: Annotated[
         Literal["nightly", "words", "never"],
-        Allowed('"nightly", "words" (after so many new corrections) or "never" (by hand only)'),
+        Allowed(_('"nightly", "words" (after so many new corrections) or "never" (by hand only)')),
     ] = "nightly"
     hour: Annotated[int, from_to(0, 23)] = 3
     """Local time of the nightly training. A missed one is made up for."""
@@ -149,10 +156,10 @@ class Learning:
 class Notifications:
     level: Annotated[
         Literal["none", "errors", "ai", "all"],
-        Allowed('"none", "errors", "ai" (errors and AI-made pictures) or "all"'),
+        Allowed(_('"none", "errors", "ai" (errors and AI-made pictures) or "all"')),
     ] = "ai"
     quiet_hours: Annotated[
-        str, Allowed('two times, like "22:00-07:00", or nothing', is_quiet_hours)
+        str, Allowed(_('two times, like "22:00-07:00", or nothing'), is_quiet_hours)
     ] = ""
     """Local time. What is found then is notified together afterwards."""
     pictures: Flag = True
@@ -177,7 +184,7 @@ class Page:
 class Logs:
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Allowed('"debug" (the log then contains file names), "info", "warning" or "error"'),
+        Allowed(_('"debug" (the log then contains file names), "info", "warning" or "error"')),
     ] = "info"
 
 
@@ -221,6 +228,16 @@ def names() -> list[str]:
 
 def unknown(name: str, known: list[str]) -> ConfigError:
     """Returns the error for a name that is not in `known`."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return ConfigError(f"{name} is not a setting; {hint}The settings are: {', '.join(known)}.")
+    names = ", ".join(known)
+    for close in difflib.get_close_matches(name, known, n=1):
+        return ConfigError(
+            _(
+                "{name} is not a setting; did you mean {close}? The settings are: {names}.",
+                name=name,
+                close=close,
+                names=names,
+            )
+        )
+    return ConfigError(
+        _("{name} is not a setting. The settings are: {names}.", name=name, names=names)
+    )

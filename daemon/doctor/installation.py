@@ -14,6 +14,7 @@ from typing import NamedTuple
 from antifake.core.catalog import CATALOG
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.files import megabytes
+from antifake.core.i18n import _
 from antifake.daemon.config import Config, ConfigError, load
 from antifake.daemon.places import Places
 from antifake.daemon.store import StoreError
@@ -22,7 +23,7 @@ from antifake.daemon.store.files import examine as examine_database
 from antifake.daemon.store.opening import OURS
 from antifake.daemon.worker.active_model import ActiveModel
 
-from .finding import Finding
+from .finding import RESTART, Finding, ours, typed
 
 LITTLE_BYTES = 500_000_000
 IMPORT_S = 120
@@ -56,8 +57,8 @@ TryImports = Callable[[], ImportTrial]
 def try_imports() -> ImportTrial:
     """Imports torch and transformers' model classes in a child process, as a check does."""
     code = (
-        "from antifake.core.lazy_imports import fallback_reason, transformers_classes as classes\n"
-        "classes(); print(fallback_reason() or '')"
+        "import antifake.core.lazy_imports as lazy\n"
+        "lazy.transformers_classes(); print(lazy.fallback_reason() or '')"
     )
     try:
         done = subprocess.run(  # noqa: S603
@@ -69,9 +70,11 @@ def try_imports() -> ImportTrial:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return ImportTrial(f"they are not imported within {IMPORT_S} seconds", None)
+        return ImportTrial(
+            _("they are not imported within {seconds} seconds", seconds=IMPORT_S), None
+        )
     if done.returncode:
-        return ImportTrial((done.stderr.strip() or "no reason").splitlines()[-1], None)
+        return ImportTrial((done.stderr.strip() or _("no reason was given")).splitlines()[-1], None)
     return ImportTrial(None, (done.stdout.strip().splitlines() or [""])[-1] or None)
 
 
@@ -91,43 +94,65 @@ class InstallationChecks:
         folders = dict.fromkeys([where.home.root, where.data, where.state, where.logs])
         for folder in folders:
             if trouble := _unwritable(folder):
-                return Finding("folders", False, trouble, f"Make {folder} a folder of yours.")
+                return Finding(
+                    "folders", False, trouble, _("Make {folder} a folder of yours.", folder=folder)
+                )
         secret = (where.state, where.local_token, where.database)
         for path in secret:
             if _is_open_to_others(path):
                 mode = "700" if path.is_dir() else "600"
-                sentence = f"Others on this computer can look into {path}."
-                return Finding("folders", False, sentence, f"chmod {mode} '{path}'")
-        return Finding("folders", True, f"Your data is in {where.data}, and you can write there.")
+                sentence = _("Others on this computer can look into {path}.", path=path)
+                return Finding("folders", False, sentence, typed("chmod", mode, str(path)))
+        return Finding(
+            "folders",
+            True,
+            _("Your data is in {folder}, and you can write there.", folder=where.data),
+        )
 
     def settings(self) -> tuple[Finding, Config]:
         path = self.where.config
         try:
             config = load(path)
         except ConfigError as error:
-            return Finding("settings", False, str(error), f"Correct that in {path}."), Config()
-        there = f"{path} is sound." if path.exists() else f"All are the defaults; {path} is free."
+            return Finding(
+                "settings", False, str(error), _("Correct that in {path}.", path=path)
+            ), Config()
+        there = (
+            _("{path} is sound.", path=path)
+            if path.exists()
+            else _("All settings have their defaults; there is no {path}.", path=path)
+        )
         return Finding("settings", True, there), config
 
     def space(self) -> Finding:
         folder = _nearest(self.where.data)
         free = self.disk_usage(folder).free
-        sentence = f"{megabytes(free)} are free where {folder} is."
-        fix = f"Make room on that disk: antifake wants {megabytes(LITTLE_BYTES)}."
+        sentence = _(
+            "{size} are free on the disk of {folder}.", size=megabytes(free), folder=folder
+        )
+        fix = _("Make room on that disk: antifake wants {size}.", size=megabytes(LITTLE_BYTES))
         return Finding("disk", free >= LITTLE_BYTES, sentence, fix if free < LITTLE_BYTES else None)
 
     def libraries(self) -> Finding:
         trial = self.try_imports()
         if trial.error:
-            sentence = f"The model's libraries cannot be imported: {trial.error}"
-            return Finding("libraries", False, sentence, "pip install --force-reinstall antifake")
-        if trial.fallback_reason:
-            sentence = (
-                "Lazy imports do not fit this version of transformers "
-                f"({trial.fallback_reason}): loading the model takes some seconds longer."
+            sentence = _("The model's libraries cannot be imported: {error}", error=trial.error)
+            return Finding(
+                "libraries",
+                False,
+                sentence,
+                typed("pip", "install", "--force-reinstall", "antifake"),
             )
-            return Finding("libraries", True, sentence, "pip install --upgrade antifake")
-        return Finding("libraries", True, "torch and transformers can be imported.")
+        if trial.fallback_reason:
+            sentence = _(
+                "Lazy imports do not fit this version of transformers ({reason}): "
+                "loading the model takes some seconds longer.",
+                reason=trial.fallback_reason,
+            )
+            return Finding(
+                "libraries", True, sentence, typed("pip", "install", "--upgrade", "antifake")
+            )
+        return Finding("libraries", True, _("torch and transformers can be imported."))
 
     def model(self, config: Config) -> Finding:
         home = self.where.home
@@ -136,54 +161,76 @@ class InstallationChecks:
             bundle = home.bundle(name)
             bundle.verify_if_small()
         except AntifakeError as error:
-            fix = "antifake config set worker.model ''"
+            fix = ours("config", "set", "worker.model", "")
             if isinstance(error, ModelError) and name in CATALOG:
-                fix = f"antifake model pull {name}"
+                fix = ours("model", "pull", name)
             elif not config.worker.model:
-                fix = "antifake model list, then antifake model use NAME"
+                fix = _("antifake model list, then antifake model use NAME")
             return Finding("model", False, str(error), fix)
-        hint = None if bundle.manifest.is_small else f"antifake model verify {name}"
-        return Finding("model", True, f"{bundle.manifest.version} is here and whole.", hint)
+        hint = None if bundle.manifest.is_small else ours("model", "verify", name)
+        return Finding(
+            "model", True, _("{version} is here and whole.", version=bundle.manifest.version), hint
+        )
 
     def prompt(self, config: Config) -> Finding:
         worker = config.worker
         try:
             signature = ActiveModel(self.where.home, worker.model, worker.prompt).now()
         except AntifakeError as error:
-            fix = "antifake prompt list, then antifake prompt use NAME"
+            fix = _("antifake prompt list, then antifake prompt use NAME")
             if worker.prompt:
-                fix = "antifake config set worker.prompt ''"
+                fix = ours("config", "set", "worker.prompt", "")
             return Finding("prompt", False, str(error), fix)
-        return Finding("prompt", True, f"{signature.model} is asked with {signature.prompt}.")
+        return Finding(
+            "prompt",
+            True,
+            _("{model} is asked with {prompt}.", model=signature.model, prompt=signature.prompt),
+        )
 
     def history(self, config: Config) -> Finding:
         """Checks the history file. One on a database server is its administrator's concern."""
         path = self.where.database
         if config.history.database:
-            return Finding("history", True, "It is kept by a database server of yours.")
+            return Finding("history", True, _("It is kept by a database server of yours."))
         if not path.exists():
-            return Finding("history", True, "There is none yet; the first check makes it.")
+            return Finding("history", True, _("There is none yet; the first check makes it."))
         try:
             condition = examine_database(path)
         except (StoreError, OSError) as error:
             return Finding(
-                "history", False, f"The history cannot be read: {error}", f"ls -l '{path}'"
+                "history",
+                False,
+                _("The history cannot be read: {error}", error=error),
+                typed("ls", "-l", str(path)),
             )
         return self._of(condition, path, config)
 
     def _of(self, condition: Condition, path: Path, config: Config) -> Finding:
         if condition.is_foreign:
-            sentence = f"{path} is a database of another program."
-            return Finding("history", False, sentence, f"Move {path} elsewhere.")
+            sentence = _("{path} is a database of another program.", path=path)
+            return Finding("history", False, sentence, _("Move {path} elsewhere.", path=path))
         if condition.damage is not None:
             best = Backups(path, config.history.backups).best(OURS.known())
-            what = "puts its newest backup in its place" if best else "starts a new one"
-            fix = f"antifake daemon stop; antifake daemon start: that {what}, and keeps the old one"
-            return Finding("history", False, f"The history is damaged: {condition.damage}.", fix)
+            if best:
+                what = _("restores the newest backup and keeps the damaged file")
+            else:
+                what = _("starts a new history and keeps the damaged file")
+            fix = f"{RESTART} ({what})"
+            return Finding(
+                "history",
+                False,
+                _("The history is damaged: {damage}.", damage=condition.damage),
+                fix,
+            )
         if condition.version is not None and condition.version not in OURS.known():
-            sentence = f"The history was written by a newer antifake (schema {condition.version})."
-            return Finding("history", False, sentence, "Update antifake.")
-        return Finding("history", True, f"The history is sound, {megabytes(path.stat().st_size)}.")
+            sentence = _(
+                "The history was written by a newer antifake (schema {version}).",
+                version=condition.version,
+            )
+            return Finding("history", False, sentence, _("Update antifake."))
+        return Finding(
+            "history", True, _("The history is sound, {size}.", size=megabytes(path.stat().st_size))
+        )
 
 
 def _unwritable(folder: Path) -> str | None:
@@ -196,9 +243,9 @@ def _unwritable(folder: Path) -> str | None:
         with tempfile.TemporaryFile(dir=place):
             return None
     except OSError as error:
-        what = f"{folder} cannot be written"
-        why = f"{place} is not a folder" if place.is_file() else error.strerror
-        return f"{what}: {why}."
+        is_file = place.is_file()
+        why = _("{path} is not a folder", path=place) if is_file else error.strerror
+        return _("{folder} cannot be written: {why}.", folder=folder, why=why)
 
 
 def _nearest(folder: Path) -> Path:

@@ -450,7 +450,7 @@ def test_the_history_is_filtered(ids):
     assert shown("--source", "cli") == []
     assert shown("--model", "mini@1", "--since", "2026-11-22T11:00+00:00") == [ids[2], ids[1]]
     assert shown("--until", "2026-11-22T11:00+00:00") == [ids[0]]
-    assert "is no time" in run("history", "--since", "soon", code=2).stderr
+    assert "is not a time" in run("history", "--since", "soon", code=2).stderr
 
 
 @BOTH_WAYS

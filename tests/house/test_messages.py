@@ -27,7 +27,28 @@ ENGLISH_ONLY = (
     "trainer/mini/",
 )
 """Documentation of the API, and the tools that build `mini`: their readers write programs."""
-NOT_FOR_PEOPLE: dict[str, set[str]] = {}
+NOT_FOR_PEOPLE: dict[str, set[str]] = {
+    "daemon/autostart/desktop.py": {"XDG autostart"},
+    "daemon/autostart/windows.py": {"Run key"},
+    "daemon/client/transport.py": {
+        "Bearer {}",
+        "deque[tuple[float, http.client.HTTPConnection]]",
+    },
+    "daemon/commands/label.py": {
+        "[--note TEXT] [--json]",
+        "ID... fake|real|unsure|right | undo ID...",
+    },
+    "daemon/doctor/environment.py": {
+        "echo fs.inotify.max_user_watches={} | sudo tee /etc/sysctl.d/60-antifake.conf && "
+        "sudo sysctl --system",
+        "watched folders",
+    },
+    "daemon/doctor/finding.py": {"watched folders"},
+    "daemon/doctor/installation.py": {
+        "import antifake.core.lazy_imports as lazy\n"
+        "lazy.transformers_classes(); print(lazy.fallback_reason() or '')"
+    },
+}
 """Texts that are no messages, by file: what a protocol, a model or a file format wants."""
 
 NOT_YET = frozenset(
@@ -70,41 +91,6 @@ NOT_YET = frozenset(
         "core/scanning.py",
         "core/selfcheck.py",
         "core/walk.py",
-        "daemon/app.py",
-        "daemon/autostart/desktop.py",
-        "daemon/autostart/entry.py",
-        "daemon/autostart/macos.py",
-        "daemon/autostart/session.py",
-        "daemon/autostart/systemd.py",
-        "daemon/autostart/windows.py",
-        "daemon/cli.py",
-        "daemon/client/client.py",
-        "daemon/client/connect.py",
-        "daemon/client/errors.py",
-        "daemon/client/transport.py",
-        "daemon/commands/check.py",
-        "daemon/commands/check_by_daemon.py",
-        "daemon/commands/config.py",
-        "daemon/commands/connection.py",
-        "daemon/commands/daemon.py",
-        "daemon/commands/doctor.py",
-        "daemon/commands/history.py",
-        "daemon/commands/label.py",
-        "daemon/commands/learning.py",
-        "daemon/commands/logs.py",
-        "daemon/commands/pair.py",
-        "daemon/commands/report.py",
-        "daemon/commands/watch.py",
-        "daemon/config/editing.py",
-        "daemon/config/installed.py",
-        "daemon/config/paths.py",
-        "daemon/config/reading.py",
-        "daemon/config/settings.py",
-        "daemon/doctor/daemon.py",
-        "daemon/doctor/environment.py",
-        "daemon/doctor/installation.py",
-        "daemon/instance.py",
-        "daemon/launcher.py",
         "daemon/learning/learning.py",
         "daemon/learning/merging.py",
         "daemon/learning/pack.py",
@@ -118,7 +104,6 @@ NOT_YET = frozenset(
         "daemon/learning/versions.py",
         "daemon/report/content.py",
         "daemon/report/pdf.py",
-        "daemon/schedule.py",
         "daemon/service/access.py",
         "daemon/service/answers.py",
         "daemon/service/at_rest.py",
