@@ -17,7 +17,17 @@ from antifake.trainer import commands as trainer
 from .commands import COMMANDS
 
 SECTIONS = {
-    _("Every day"): ("check", "scan", "watch", "open", "history", "label", "report", "tray"),
+    _("Every day"): (
+        "check",
+        "scan",
+        "evidence",
+        "watch",
+        "open",
+        "history",
+        "label",
+        "report",
+        "tray",
+    ),
     _("Learning from you"): ("learning", "retrain"),
     _("Setting up"): (
         "daemon",

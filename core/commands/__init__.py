@@ -1,4 +1,4 @@
-"""The commands of core: check, scan, demo, model, prompt, privacy, completion.
+"""The commands of core: check, scan, evidence, demo, model, prompt, privacy, completion.
 
 Heavy imports (torch, transformers, rich, numpy) stay inside the commands, so that `--help`
 answers at once.
@@ -7,9 +7,10 @@ answers at once.
 from .check import check
 from .completion import completion
 from .demo import demo
+from .evidence import evidence
 from .model import model
 from .privacy import privacy
 from .prompt import prompt
 from .scan import scan
 
-COMMANDS = (check, scan, demo, model, prompt, privacy, completion)
+COMMANDS = (check, scan, evidence, demo, model, prompt, privacy, completion)

@@ -17,6 +17,9 @@ FOR_PROGRAMMERS = {
 WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? (\{\}|[A-Za-z(“])[^=]*$")
 SQL = re.compile(r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|WITH|VACUUM)\b")
 ENGLISH_ONLY = (
+    "core/evidence/containers.py",
+    "core/evidence/marks.py",
+    "core/evidence/recipes.py",
     "core/lazy_imports.py",
     "daemon/migrations/",
     "daemon/web/api/learning_schemas.py",
@@ -26,8 +29,9 @@ ENGLISH_ONLY = (
     "trainer/commands/mini",
     "trainer/mini/",
 )
-"""Documentation of the API, and the tools that build `mini`: their readers write programs."""
+"""Names of fields and products; documentation of the API; the tools that build `mini`."""
 NOT_FOR_PEOPLE: dict[str, set[str]] = {
+    "core/evidence/provenance.py": {"import {} as child\nchild.serve({})"},
     "daemon/autostart/desktop.py": {"XDG autostart"},
     "daemon/autostart/windows.py": {"Run key"},
     "daemon/client/transport.py": {

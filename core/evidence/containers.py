@@ -1,0 +1,351 @@
+"""Walks a picture's container for the texts that programs write into it. Nothing is decoded.
+
+Only what lies inside the container counts: what follows its end was appended by anybody. Chunks
+of JPEG, PNG, WebP, AVIF, HEIC and TIFF are looked at, within bounds that hostile files meet.
+Formats: PNG specification 3rd edition; ITU-T T.81; RFC 9649; ISO/IEC 14496-12 and 23008-12;
+C2PA technical specification 2.2, appendix A.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from .exif import read_exif
+
+MAX_CHUNKS = 5_000
+MAX_TEXT = 262_144
+"""Bytes of one text, also after inflating. Longer ones are passed over."""
+MAX_INFLATED = 2_000_000
+"""Bytes that all compressed texts of a file together may inflate to."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_EXIF = b"Exif\0\0"
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_STANDALONE = {0x01, *range(0xD0, 0xD8)}
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+
+
+@dataclass(frozen=True)
+class Field:
+    """One text of a container."""
+
+    place: str
+    """The family and the name, such as "PNG parameters" or "EXIF Make"."""
+    text: str
+
+    @property
+    def name(self) -> str:
+        return self.place.partition(" ")[2]
+
+
+@dataclass
+class Container:
+    """What the walk found."""
+
+    fields: list[Field] = field(default_factory=list)
+    xmp: str = ""
+    n_c2pa_bytes: int = 0
+    """Of the manifest store inside the file; 0 if there is none."""
+    is_c2pa_elsewhere: bool = False
+    """Whether XMP names an address where a manifest store is kept."""
+    is_complete: bool = True
+    """False if something was passed over as it was too long, too many or damaged."""
+
+    def get(self, place: str) -> str | None:
+        """Returns the first text at a place."""
+        return next((one.text for one in self.fields if one.place == place), None)
+
+
+def walk(data: bytes) -> Container:
+    """Returns the texts in a file; an empty container for a format that is not known."""
+    found = Container()
+    for is_kind, reader in _READERS:
+        if is_kind(data):
+            # A container may break off anywhere; what was read before that counts.
+            try:
+                reader(data, found)
+            except (struct.error, ValueError, LookupError, OverflowError, zlib.error):
+                found.is_complete = False
+            break
+    found.is_c2pa_elsewhere = 'provenance="http' in found.xmp or ":provenance>http" in found.xmp
+    return found
+
+
+# --- PNG ----------------------------------------------------------------------------------
+
+
+def _read_png(data: bytes, found: Container) -> None:
+    budget = MAX_INFLATED
+    for kind, body, is_intact in _png_chunks(data, found):
+        if kind == b"caBX":
+            found.n_c2pa_bytes += len(body)
+        elif kind in (b"tEXt", b"zTXt", b"iTXt") and is_intact:
+            key, text, n_inflated = _png_text(kind, body, budget)
+            budget -= n_inflated
+            if text is None:
+                found.is_complete = False
+            elif key == "XML:com.adobe.xmp":
+                found.xmp += text
+            else:
+                found.fields.append(Field(f"PNG {key[:79]}", text))
+        elif kind == b"eXIf" and is_intact:
+            _add_exif(body, found)
+
+
+def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yields kind, content and whether the checksum fits, up to IEND, without the pixels."""
+    at = len(_PNG)
+    for _ in range(MAX_CHUNKS):
+        if at + 12 > len(data):
+            found.is_complete = False
+            return
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, end = data[at + 4 : at + 8], at + 8 + length
+        if kind == b"IEND":
+            return
+        if end + 4 > len(data):
+            found.is_complete = False
+            return
+        if kind == b"caBX":
+            yield kind, data[at + 8 : end], True
+        elif kind in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
+            if length > 2 * MAX_TEXT:
+                found.is_complete = False
+            else:
+                (crc,) = struct.unpack_from(">I", data, end)
+                yield kind, data[at + 8 : end], crc == zlib.crc32(data[at + 4 : end])
+        at = end + 4
+    found.is_complete = False
+
+
+def _png_text(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None, int]:
+    """Returns key, text and how many bytes were inflated; no text if it is too long or damaged."""
+    key, _, rest = body.partition(b"\0")
+    name = key.decode("latin-1")
+    if kind == b"tEXt":
+        return name, rest.decode("latin-1") if len(rest) <= MAX_TEXT else None, 0
+    is_packed = kind == b"zTXt" or rest[:1] == b"\1"
+    content = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
+    encoding = "latin-1" if kind == b"zTXt" else "utf-8"
+    if not is_packed:
+        return name, content.decode(encoding, "replace") if len(content) <= MAX_TEXT else None, 0
+    limit = min(MAX_TEXT, budget)
+    if limit <= 0:
+        return name, None, 0
+    unpacked = zlib.decompressobj().decompress(content, limit + 1)
+    text = unpacked.decode(encoding, "replace") if len(unpacked) <= limit else None
+    return name, text, len(unpacked)
+
+
+# --- JPEG ---------------------------------------------------------------------------------
+
+
+def _read_jpeg(data: bytes, found: Container) -> None:
+    for marker, body in _jpeg_segments(data, found):
+        if marker == 0xE1 and body.startswith(_EXIF):
+            _add_exif(body[len(_EXIF) :], found)
+        elif marker == 0xE1 and body.startswith(_XMP):
+            found.xmp += body[len(_XMP) :].decode("utf-8", "replace")
+        elif marker == 0xEB and body.startswith(b"JP"):
+            found.n_c2pa_bytes += _c2pa_part(body, is_first=not found.n_c2pa_bytes)
+        elif marker == 0xED and body.startswith(_PHOTOSHOP):
+            _add_iptc(body[len(_PHOTOSHOP) :], found)
+        elif marker == 0xFE:
+            found.fields.append(Field("JPEG comment", body.decode("utf-8", "replace")))
+
+
+def _jpeg_segments(data: bytes, found: Container) -> Iterator[tuple[int, bytes]]:
+    """Yields marker and content of the segments before the first scan."""
+    at = 2
+    for _ in range(MAX_CHUNKS):
+        while data[at : at + 2] == b"\xff\xff":  # fill bytes
+            at += 1
+        if at + 4 > len(data) or data[at] != 0xFF:
+            found.is_complete = False
+            return
+        marker = data[at + 1]
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            return
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        yield marker, data[at + 4 : at + 2 + length]
+        at += 2 + max(2, length)
+    found.is_complete = False
+
+
+def _c2pa_part(body: bytes, *, is_first: bool) -> int:
+    """Returns the bytes of a manifest store in one APP11 segment. Its first part names it."""
+    return len(body) if not is_first or b"c2pa" in body[:256] else 0
+
+
+def _add_iptc(blocks: bytes, found: Container) -> None:
+    """Reads the credit line of IPTC-IIM, which is in a resource of Photoshop's."""
+    at = blocks.find(b"8BIM\x04\x04")
+    while at >= 0 and (at := blocks.find(b"\x1c\x02", at)) >= 0:
+        number, length = blocks[at + 2], struct.unpack_from(">H", blocks, at + 3)[0]
+        text = blocks[at + 5 : at + 5 + length].decode("utf-8", "replace")
+        if number == 110:
+            found.fields.append(Field("IPTC Credit", text))
+        at += 5 + length
+
+
+# --- WebP ---------------------------------------------------------------------------------
+
+
+def _read_webp(data: bytes, found: Container) -> None:
+    end = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
+    at = 12
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > end:
+            return
+        kind, length = data[at : at + 4], struct.unpack_from("<I", data, at + 4)[0]
+        body = data[at + 8 : min(end, at + 8 + length)]
+        if kind == b"EXIF":
+            _add_exif(body.removeprefix(_EXIF), found)
+        elif kind == b"XMP ":
+            _add_xmp(body, found)
+        elif kind == b"C2PA":
+            found.n_c2pa_bytes += len(body)
+        at += 8 + length + length % 2
+    found.is_complete = False
+
+
+# --- AVIF and HEIC ------------------------------------------------------------------------
+
+
+def _read_iso_media(data: bytes, found: Container) -> None:
+    for kind, start, end in _boxes(data, 0, len(data), found):
+        if kind == b"uuid" and data[start : start + 16] == _C2PA_BOX:
+            found.n_c2pa_bytes += end - start - 16
+        elif kind == b"meta":
+            _read_meta(data, start + 4, end, found)
+
+
+def _boxes(data: bytes, at: int, end: int, found: Container) -> Iterator[tuple[bytes, int, int]]:
+    """Yields kind and the range of the content of each box within a range."""
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > end:
+            return
+        length, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        stop = end if length == 0 else at + length
+        if stop < start or stop > end:
+            found.is_complete = False
+            return
+        yield kind, start, stop
+        at = stop
+    found.is_complete = False
+
+
+def _read_meta(data: bytes, start: int, end: int, found: Container) -> None:
+    boxes = {kind: (first, last) for kind, first, last in _boxes(data, start, end, found)}
+    if b"iinf" not in boxes or b"iloc" not in boxes:
+        return
+    places = dict(_item_places(data, *boxes[b"iloc"]))
+    in_meta = boxes.get(b"idat", (0, 0))[0]
+    for number, kind, content_type in _items(data, *boxes[b"iinf"], found):
+        if number not in places or (kind, content_type) not in _WANTED:
+            continue
+        method, offset, length = places[number]
+        first = offset + (in_meta if method == 1 else 0)
+        body = data[first : first + length]
+        if length > MAX_TEXT or len(body) < length or method > 1:
+            found.is_complete = False
+        elif kind == b"Exif":
+            (skipped,) = struct.unpack_from(">I", body)
+            _add_exif(body[4 + skipped :].removeprefix(_EXIF), found)
+        else:
+            _add_xmp(body, found)
+
+
+_WANTED = {(b"Exif", b""), (b"mime", b"application/rdf+xml")}
+
+
+def _items(
+    data: bytes, start: int, end: int, found: Container
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yields number, kind and content type of the items that `iinf` lists."""
+    first = start + (6 if data[start] == 0 else 8)
+    for kind, at, stop in _boxes(data, first, end, found):
+        version = data[at]
+        if kind != b"infe" or version not in (2, 3):
+            continue
+        wide = 2 if version == 2 else 4
+        number = int.from_bytes(data[at + 4 : at + 4 + wide], "big")
+        name_at = at + 4 + wide + 2 + 4
+        item_kind = data[name_at - 4 : name_at]
+        _, content_type = (*data[name_at:stop].split(b"\0", 2), b"", b"")[:2]
+        yield number, item_kind, content_type if item_kind == b"mime" else b""
+
+
+def _item_places(data: bytes, start: int, end: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Yields number and (construction method, offset, length) of each item of one extent."""
+    version, sizes, more = data[start], data[start + 4], data[start + 5]
+    n_offset, n_length, n_base = sizes >> 4, sizes & 15, more >> 4
+    n_index = more & 15 if version in (1, 2) else 0
+    wide = 4 if version == 2 else 2
+    at = start + 6
+
+    def number(n_bytes: int) -> int:
+        nonlocal at
+        if at + n_bytes > end:
+            raise ValueError("iloc ends early")
+        at += n_bytes
+        return int.from_bytes(data[at - n_bytes : at], "big")
+
+    for _ in range(min(MAX_CHUNKS, number(wide))):
+        item = number(wide)
+        method = number(2) & 15 if version in (1, 2) else 0
+        number(2)
+        base, extents = number(n_base), []
+        for _ in range(min(MAX_CHUNKS, number(2))):
+            number(n_index)
+            extents.append((base + number(n_offset), number(n_length)))
+        if len(extents) == 1:
+            yield item, (method, *extents[0])
+
+
+# --- TIFF ---------------------------------------------------------------------------------
+
+
+def _read_tiff(data: bytes, found: Container) -> None:
+    texts = read_exif(data)
+    found.xmp = texts.pop("XMLPacket", "")[:MAX_TEXT]
+    _add_fields(texts, found)
+
+
+# --- What several have --------------------------------------------------------------------
+
+
+def _add_exif(block: bytes, found: Container) -> None:
+    if len(block) > MAX_TEXT:
+        found.is_complete = False
+        return
+    _add_fields(read_exif(block), found)
+
+
+def _add_fields(texts: dict[str, str], found: Container) -> None:
+    found.fields += [Field(f"EXIF {name}", text[:MAX_TEXT]) for name, text in texts.items()]
+
+
+def _add_xmp(body: bytes, found: Container) -> None:
+    if len(body) > MAX_TEXT:
+        found.is_complete = False
+        return
+    found.xmp += body.decode("utf-8", "replace")
+
+
+_READERS: list[tuple[Callable[[bytes], bool], Callable[[bytes, Container], None]]] = [
+    (lambda data: data.startswith(_PNG), _read_png),
+    (lambda data: data.startswith(b"\xff\xd8\xff"), _read_jpeg),
+    (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _read_webp),
+    (lambda data: data[4:8] == b"ftyp", _read_iso_media),
+    (lambda data: data[:4] in (b"II*\0", b"MM\0*"), _read_tiff),
+]

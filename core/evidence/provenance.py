@@ -1,0 +1,152 @@
+"""Reads Content Credentials (C2PA) in a child process that can be killed.
+
+The library is native code on a hostile file, and it loads native code from the current folder. So
+the child runs in a folder of the installation, without the variables that name other libraries,
+with limits of memory and time. What it answers is not trusted.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, Literal, Self, cast, get_args
+
+from antifake.core.framing import Deadline, receive, send
+
+from .containers import Container
+from .manifests import Content, Says, Signer
+from .marks import inert
+
+WhyNot = Literal["not_installed", "too_large", "timeout", "crashed"]
+
+MAX_MANIFEST_BYTES = 8_000_000
+TIMEOUT_S = 5.0
+_START_S = 30.0
+_MAX_ANSWER = 32_768
+_CHILD = f"{__package__}.signed"
+_FOLDER = Path(__file__).parent
+_NAMING_LIBRARIES = ("C2PA_LIBRARY_NAME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the credentials in a picture say, or why they were not read."""
+
+    why_not: WhyNot | None = None
+    """None if they were read, or if there are none."""
+    content: Content = "none"
+    signer: Signer | None = None
+    says: Says | None = None
+    by: Literal["source", "agent"] | None = None
+    """Whether a declared source says it, or only the name of the program."""
+    name: str | None = None
+    """The organisation in the certificate of the signer, inert."""
+    at: str | None = None
+
+
+class ProvenanceReader:
+    """Reads the credentials of pictures, in one child that starts when the first has some.
+
+    A context manager, usable from several threads, one picture at a time.
+    """
+
+    def __init__(self, timeout_s: float = TIMEOUT_S, anchors: str = "") -> None:
+        """`anchors`: certificates in PEM that are trusted besides those of the shipped lists."""
+        self._timeout_s = timeout_s
+        self._anchors = anchors
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the child; the next picture starts another."""
+        with self._lock:
+            self._end()
+
+    def read(self, picture: bytes, container: Container) -> Provenance:
+        """Returns what the credentials say that the walk of this picture has seen."""
+        if not container.n_c2pa_bytes:
+            return Provenance(content="elsewhere" if container.is_c2pa_elsewhere else "none")
+        if find_spec("c2pa") is None:
+            return Provenance("not_installed", content="unreadable")
+        if container.n_c2pa_bytes > MAX_MANIFEST_BYTES:
+            return Provenance("too_large", content="unreadable")
+        with self._lock:
+            return self._ask(picture)
+
+    def _ask(self, picture: bytes) -> Provenance:
+        process = self._process or self._start()
+        answer: dict[str, Any] | None = None
+        ended = suppress(OSError, EOFError, ValueError, TypeError, RecursionError)
+        with Deadline(self._timeout_s, process) as deadline, ended:
+            send(cast(IO[bytes], process.stdin), b"B", picture)
+            _, payload = receive(cast(IO[bytes], process.stdout), _MAX_ANSWER)
+            answer = json.loads(payload)
+        found = _checked(answer)
+        if found is None or deadline.is_past:
+            self._end()
+            why_not: WhyNot = "timeout" if deadline.is_past else "crashed"
+            return Provenance(why_not, content="unreadable")
+        return found
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        code = f"import {_CHILD} as child\nchild.serve({self._anchors!r})"
+        environment = {key: os.environ[key] for key in os.environ if key not in _NAMING_LIBRARIES}
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-W", "ignore", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=_FOLDER,
+            env=environment,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        with Deadline(_START_S, process), suppress(OSError, EOFError, ValueError):
+            receive(cast(IO[bytes], process.stdout), 0)
+        self._process = process
+        return process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):
+                cast(IO[bytes], pipe).close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+
+
+def _checked(answer: object) -> Provenance | None:
+    """Returns an answer of the child; None for nonsense."""
+    if not isinstance(answer, dict):
+        return None
+    known = {"content": Content, "signer": Signer, "says": Says}
+    for key, words in known.items():
+        if answer.get(key) is not None and answer[key] not in get_args(words):
+            return None
+    if answer.get("content") is None or answer.get("by") not in (None, "source", "agent"):
+        return None
+    return Provenance(
+        content=answer["content"],
+        signer=answer.get("signer"),
+        says=answer.get("says"),
+        by=answer.get("by"),
+        name=_text(answer.get("name")),
+        at=_text(answer.get("at")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return inert(str(value)) if value else None

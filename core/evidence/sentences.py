@@ -1,0 +1,127 @@
+"""The sentences of a card. What would be wrong to claim is not among them.
+
+A signature of a camera is not called proof, as screens get photographed; a changed picture is not
+called forged, as any edit changes it; and that nothing was found says nothing.
+"""
+
+from collections.abc import Callable, Iterator
+
+from antifake.core.i18n import _
+
+from .card import Card, Conflict
+from .marks import MAKERS, Mark
+from .provenance import Provenance
+
+Track = str
+
+
+def sentences(card: Card) -> Iterator[tuple[Track, str]]:
+    """Yields track and sentence, in the order of the card."""
+    yield "provenance", said_of_provenance(card.provenance)
+    for mark in card.marks:
+        yield "marks", said_of_mark(mark)
+    if card.camera:
+        yield (
+            "marks",
+            _(
+                "The file names a camera ({make} {model}). Anyone can write that, so it does not "
+                "count.",
+                make=card.camera.make,
+                model=card.camera.model,
+            ),
+        )
+    if not card.marks:
+        yield "marks", _("No generator left a note in the file. Most sites remove such notes.")
+    if not card.are_marks_complete:
+        yield "marks", _("Not all of what is written in the file could be looked at.")
+    if card.model and card.model.label == "real":
+        yield "model", _("The model found no traces. That proves nothing.")
+    if not card.model:
+        yield "model", _("The model has not judged this picture.")
+    for conflict in card.conflicts:
+        yield "conflict", _CONFLICTS[conflict]
+
+
+def said_of_provenance(found: Provenance) -> str:
+    """Returns what a person reads of the Content Credentials."""
+    if found.why_not:
+        return _WHY_NOT[found.why_not]
+    if found.content == "intact":
+        return f"{_made(found)} {_signer(found)}".strip()
+    return {
+        "none": _("No Content Credentials. Most pictures have none; that says nothing."),
+        "changed": _(
+            "The picture was changed after it was signed, so what its Content Credentials say "
+            "does not count."
+        ),
+        "elsewhere": _(
+            "Its Content Credentials are kept on a server, which antifake does not ask."
+        ),
+        "unreadable": _("Its Content Credentials cannot be read."),
+    }[found.content]
+
+
+def _made(found: Provenance) -> str:
+    is_known = found.signer in ("known", "known_interim")
+    if is_known and found.name and found.says in _SIGNED:
+        return _SIGNED[found.says](found.name)
+    return _SAID.get(found.says or "", _NOTHING)
+
+
+def _signer(found: Provenance) -> str:
+    if found.signer == "known_interim":
+        return _("The signer is on an older list.")
+    if found.signer == "lapsed":
+        return _("Who signed cannot be confirmed: the certificate has run out.")
+    if found.signer == "revoked":
+        return _("The signer's certificate was withdrawn, so this does not count.")
+    return _("Who signed is not known: that proves nothing.") if found.signer == "unknown" else ""
+
+
+def said_of_mark(mark: Mark) -> str:
+    """Returns what a person reads of a mark."""
+    maker = MAKERS[mark.maker]
+    if mark.kind == "recipe":
+        return _(
+            "The file holds the recipe that {maker} made it by. Anyone can copy such a note.",
+            maker=maker,
+        )
+    if mark.kind == "declared":
+        return _("A label in the file says that AI made it. Anyone can write one.")
+    if mark.kind == "declared_part":
+        return _("A label in the file says that parts of it were made with AI.")
+    if mark.kind == "suspected":
+        return _("A label in the file says that AI may have made it.")
+    return _("The file names {maker} as its software.", maker=maker)
+
+
+_NOTHING = _("Its Content Credentials do not say that AI made it, nor that a camera took it.")
+_SIGNED: dict[str, Callable[[str], str]] = {
+    "ai": lambda name: _("{name} signed that AI made it.", name=name),
+    "ai_part": lambda name: _("{name} signed that parts of it were made with AI.", name=name),
+    "camera": lambda name: _("{name} signed that a camera took it.", name=name),
+}
+_SAID = {
+    "ai": _("It says that AI made it, and it is unchanged since it was signed."),
+    "ai_part": _("It says that parts of it were made with AI."),
+    "camera": _("It says that a camera took it."),
+}
+_WHY_NOT = {
+    "not_installed": _(
+        "It has Content Credentials, which cannot be read here: that takes the package c2pa-python."
+    ),
+    "too_large": _("It has Content Credentials too large to be read."),
+    "timeout": _("It has Content Credentials that took too long to read."),
+    "crashed": _("It has Content Credentials that could not be read safely."),
+}
+_CONFLICTS: dict[Conflict, str] = {
+    "signed_but_unnoticed": _("The model did not notice; its maker's word counts more."),
+    "marked_but_unnoticed": _("The model did not notice. A note can be copied onto any picture."),
+    "camera_signed_but_alarm": _(
+        "A known signer says that a camera took it, and the model that AI made it. One of the two "
+        "is wrong: look for yourself."
+    ),
+    "camera_and_generator": _("The file names a camera as well as a generator."),
+    "signed_then_changed": _("It was signed and has been changed since."),
+    "you_against_signed": _("The file itself says that AI made it; you said that it is real."),
+}
