@@ -14,6 +14,7 @@ from apiflask import APIFlask, HTTPError
 from flask import Response, request
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,13 @@ SCRIPT_HEADER = "X-Requested-By"
 """A header that the scripts of our page send and that no form can send."""
 
 _OF_HTTP = {
-    400: ("bad_request", "This request cannot be understood."),
-    401: ("unauthorized", "This takes a token."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This cannot be done at this address."),
-    413: ("too_large", "This is more than is taken here."),
-    415: ("media_type", "This kind of body is not taken here."),
-    422: ("invalid", "Something in this request cannot be as it is."),
+    400: ("bad_request", _("This request cannot be understood.")),
+    401: ("unauthorized", _("This needs a token.")),
+    404: ("not_found", _("There is nothing at this address.")),
+    405: ("method_not_allowed", _("This cannot be done at this address.")),
+    413: ("too_large", _("This is larger than what is accepted here.")),
+    415: ("media_type", _("This type of content is not accepted here.")),
+    422: ("invalid", _("Something in this request is not valid.")),
 }
 """Code and sentence for what Flask and the schemas refuse."""
 
@@ -66,7 +67,7 @@ def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
 
     def unexpected(error: Exception) -> Response:
         log.error("a request failed", exc_info=error)
-        sentence = "Something went wrong inside antifake; its log says more."
+        sentence = _("Something went wrong inside antifake; its log says more.")
         return answer(Problem(500, "internal_error", sentence))
 
     app.error_processor(lambda error: answer(of_http(error)))

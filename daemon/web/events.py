@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import _
 from antifake.daemon.service import Event, Events
 
 from .context import context, service
@@ -31,7 +32,7 @@ def streamed(after: int | None) -> Response:
     events, seats = service().events, context().streams
     if not seats.take():
         raise Problem(
-            503, "too_many_open", "Too many streams are open already.", {"Retry-After": "5"}
+            503, "too_many_open", _("Too many streams are open already."), {"Retry-After": "5"}
         )
     lines = stream(events, _last_heard(events, after), _is_gone())
     response = Response(lines, content_type=MEDIA_TYPE)

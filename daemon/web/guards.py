@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar, cast
 from flask import Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
+from antifake.core.i18n import _, ngettext
 from antifake.core.images import MAX_BYTES
 
 from .context import OWN_NAME, access, context, own_address
@@ -275,7 +276,9 @@ def check_host(*, is_api: bool) -> None:
     The pages' own name is for pages only: programs use 127.0.0.1.
     """
     if not _is_our_host(_host()) or (is_under_own_name() and (is_api or not own_address())):
-        raise Problem(421, "misdirected", "This is antifake, and nobody of that name.")
+        raise Problem(
+            421, "misdirected", _("This is antifake, and it does not answer to that name.")
+        )
 
 
 def is_under_own_name() -> bool:
@@ -302,13 +305,17 @@ def check_origin(*, is_api: bool) -> None:
         is_moving or (_is_paired(origin) if is_api else _is_ours(origin))
     )
     if origin is not None and not is_known:
-        raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
+        raise _of_the_web()
     is_extension = is_known and origin is not None and bool(EXTENSION.fullmatch(origin))
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in ("none", "same-origin") and not is_extension and not is_moving:
-        raise Problem(403, "wrong_origin", "Pages of the web may not ask antifake.")
+        raise _of_the_web()
     if is_api and origin is not None:
         g.allowed_origin = origin
+
+
+def _of_the_web() -> Problem:
+    return Problem(403, "wrong_origin", _("Web pages may not use antifake."))
 
 
 def _is_from_other_name(origin: str | None, allowed: OtherName) -> bool:
@@ -317,7 +324,7 @@ def _is_from_other_name(origin: str | None, allowed: OtherName) -> bool:
     Where a browser comes from cannot be told, and does not matter: it needs a one-time code.
     """
     if allowed == "script":
-        scheme, _, host = (origin or "").lower().partition("://")
+        scheme, _sign, host = (origin or "").lower().partition("://")
         return scheme == "http" and _is_our_host(host)
     if allowed is None or origin is not None:
         return False
@@ -374,7 +381,7 @@ def _answer_origin(response: Response) -> None:
 
 def check_type(required: Requirement) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(415, "media_type", "Bodies are taken as they are, not compressed.")
+        raise Problem(415, "media_type", _("The body must not be compressed."))
     if request.method in ("GET", "HEAD"):
         return
     # A change by the page must have a content type that no form of another page can send.
@@ -382,18 +389,31 @@ def check_type(required: Requirement) -> None:
     if (
         has_body or required.identity in ("session", "browser")
     ) and request.mimetype not in required.types:
-        raise Problem(415, "media_type", f"The body must be {' or '.join(required.types)}.")
+        raise Problem(415, "media_type", _wrong_type(required.types))
     if request.mimetype == MULTIPART and "Authorization" not in request.headers:
         # A form of any page could send the other types.
-        raise Problem(415, "media_type", "A form is taken only with the header Authorization.")
+        raise Problem(415, "media_type", _("A form needs the header Authorization."))
 
 
 def check_length(required: Requirement) -> None:
     length = request.content_length
     if length is None and request.method in _HAS_BODY:
-        raise Problem(411, "length_required", "Say how long the body is.")
+        raise Problem(411, "length_required", _("The header Content-Length is missing."))
     if (length or 0) > required.max_bytes:
-        raise Problem(413, "too_large", f"At most {required.max_bytes:,} bytes are taken here.")
+        raise Problem(413, "too_large", _too_large(required.max_bytes))
+
+
+def _wrong_type(allowed: tuple[str, ...]) -> str:
+    types = ", ".join(allowed)
+    return ngettext(
+        "The body must be {types}.", "The body must be one of {types}.", len(allowed), types=types
+    )
+
+
+def _too_large(most: int) -> str:
+    return ngettext(
+        "At most {n:,} byte is accepted here.", "At most {n:,} bytes are accepted here.", most
+    )
 
 
 class StrictJson:
@@ -413,7 +433,7 @@ def check_json() -> None:
     try:
         request.get_json()
     except (BadRequest, RecursionError):
-        raise Problem(400, "bad_json", "The body is not JSON that can be read.") from None
+        raise Problem(400, "bad_json", _("The body is not valid JSON.")) from None
 
 
 def _no_number(name: str) -> float:
@@ -434,23 +454,36 @@ def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:
     """Check the token in the header. Tokens in addresses would end up in logs, and cookies reach
     other ports.
     """
-    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    kind, _space, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
-        raise _unauthorized("This takes a token.", 'Bearer realm="antifake"')
+        raise _unauthorized(_("This needs a token."), 'Bearer realm="antifake"')
     token = access().authenticate(secret)
     if token is None:
         if wrong_tokens.add():
-            raise Problem(429, "too_many", "Too many wrong tokens.", {"Retry-After": "60"})
+            raise Problem(
+                429,
+                "too_many",
+                _("Too many wrong tokens. Try again in a minute."),
+                {"Retry-After": "60"},
+            )
         raise _unauthorized(
-            "This token is not valid (any more).", 'Bearer realm="antifake", error="invalid_token"'
+            _("This token is not valid."), 'Bearer realm="antifake", error="invalid_token"'
         )
     origin = request.headers.get("Origin")
     if origin is not None and token.origin is not None and origin != token.origin:
-        raise Problem(403, "wrong_origin", "This token is another browser's.")
+        raise Problem(403, "wrong_origin", _("This token belongs to another browser."))
     if not (required.scopes | {"admin"}) & token.scopes:
-        needed = " or ".join(sorted(required.scopes))
-        raise Problem(403, "scope", f"This token is not for that: it takes {needed}.")
+        raise Problem(403, "scope", _lacking(required.scopes))
     g.caller = Caller(token.id, token.scopes, token.origin)
+
+
+def _lacking(scopes: frozenset[str]) -> str:
+    return ngettext(
+        "This token does not allow that: it needs the scope {scopes}.",
+        "This token does not allow that: it needs one of the scopes {scopes}.",
+        len(scopes) or 1,
+        scopes=", ".join(sorted(scopes)) or "admin",
+    )
 
 
 def _unauthorized(sentence: str, challenge: str) -> Problem:
@@ -466,12 +499,16 @@ def check_cookie(required: Requirement) -> None:
     """
     if required.identity == "session" and not has_session():
         raise Problem(
-            401, "no_session", "This page is shown only to you: open it from antifake itself."
+            401, "no_session", _("This page is shown only to you: open it from antifake itself.")
         )
     if required.identity == "browser" and not is_known_browser():
-        raise Problem(401, "not_remembered", "This browser is not remembered (any more).")
+        raise Problem(401, "not_remembered", _("This browser is not remembered."))
     if request.method not in _READS and request.headers.get(SCRIPT_HEADER) != SCRIPT:
-        raise Problem(403, "no_script", f"A change needs the header {SCRIPT_HEADER}: {SCRIPT}.")
+        raise Problem(
+            403,
+            "no_script",
+            _("A change needs the header {header}.", header=f"{SCRIPT_HEADER}: {SCRIPT}"),
+        )
 
 
 class JsonRequest(Request):

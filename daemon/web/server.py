@@ -25,6 +25,7 @@ from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 
 from .context import NAME
 from .errors import MEDIA_TYPE, Problem, body_of
@@ -77,7 +78,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         code = self.request.error.code
         words = {400: "bad_request", 413: "too_large", 431: "too_large", 500: "internal_error"}
         # The answer repeats nothing of the request.
-        body = body_of(Problem(code, words.get(code, "refused"), "This request is refused."))
+        body = body_of(Problem(code, words.get(code, "refused"), _("This request is refused.")))
         self.status = f"{code} {self.request.error.reason}"
         self.response_headers += [("Content-Type", MEDIA_TYPE), *SECURITY_HEADERS.items()]
         self.set_close_on_finish()
@@ -176,8 +177,16 @@ def listen(wanted: int) -> socket.socket:
             return _listening(socket.AF_INET, HOST, port)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise NoPortError(f"Nothing can be listened on: {error.strerror}.") from error
-    raise NoPortError(f"Port {wanted} and the {MORE_PORTS} behind it are taken.")
+                raise NoPortError(
+                    _(
+                        "antifake cannot listen on {host}: {reason}.",
+                        host=HOST,
+                        reason=error.strerror,
+                    )
+                ) from error
+    raise NoPortError(
+        _("Port {port} and the {more} after it are in use.", port=wanted, more=MORE_PORTS)
+    )
 
 
 def listen_v6(port: int) -> list[socket.socket]:

@@ -905,7 +905,7 @@ def test_a_name_that_is_not_utf8_is_judged_without_being_sent(scripted, tmp_path
     [
         None,
         (503, {"detail": "There is no model.", "code": "no_model"}),
-        (401, {"detail": "This takes a token.", "code": "unauthorized"}),
+        (401, {"detail": "This needs a token.", "code": "unauthorized"}),
         (404, {"detail": "There is nothing at this address.", "code": "not_found"}),
     ],
 )

@@ -197,7 +197,7 @@ def test_a_picture_that_is_too_large_or_of_unknown_size_is_refused(tmp_path, tin
         about = {"headers": sender, "content_type": BYTES}
         large = client.post("/changes/check", environ_overrides=length, **about)
         assert large.status_code == 413
-        assert large.json["error"] == "At most 50,000,000 bytes are taken here."
+        assert large.json["error"] == "At most 50,000,000 bytes are accepted here."
         unknown = client.post(
             "/changes/check", environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked"}, **about
         )

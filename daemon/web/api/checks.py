@@ -9,6 +9,7 @@ from apiflask.schemas import FileSchema
 from flask import Response, jsonify, request
 
 from antifake.core.errors import ModelError, UnreadableImageError
+from antifake.core.i18n import _
 from antifake.daemon.service import Answer, CheckRequest, Ticket
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.store.tables import Source
@@ -47,7 +48,7 @@ def post_check(form: dict[str, Any]) -> Response:
     are answered at once, and their check gets another of its `occurrences`.
     """
     if "path" in form and not may("admin"):
-        raise Problem(403, "scope", "Only programs of this computer may say where a file lies.")
+        raise Problem(403, "scope", _("Only programs of this computer may say where a file is."))
     data = form["file"].read()
     ticket = service().check(data, _asked(form))
     if ticket.state != "done":
@@ -78,7 +79,7 @@ def get_thumbnail(name: str) -> Response:
     """Get a small picture, made again from the pixels"""
     found = service().thumbnail(name)
     if found is None:
-        raise Problem(404, "not_found", "There is no small picture of it (any more).")
+        raise Problem(404, "not_found", _("No small picture of it is kept."))
     headers = {"Content-Disposition": 'inline; filename="thumbnail.webp"'}
     return Response(found, headers=headers, content_type="image/webp")
 
@@ -168,7 +169,7 @@ def _source_of(correction: dict[str, Any]) -> Source:
     if stated is None:
         return _source()
     if not may("admin"):
-        raise Problem(403, "scope", "Only programs of this computer may say which of them it is.")
+        raise Problem(403, "scope", _("Only programs of this computer may say which one they are."))
     return stated
 
 
@@ -199,7 +200,7 @@ def failed(found: Answer, **members: Any) -> Problem:
     status = ModelError.status if is_ours else UnreadableImageError.status
     headers = {"Retry-After": str(RETRY_AFTER_S)} if is_ours else {}
     code = check.code or UnreadableImageError.code
-    return Problem(status, code, check.error or "It could not be checked.", headers, **members)
+    return Problem(status, code, check.error or _("It could not be checked."), headers, **members)
 
 
 def _done(found: Answer) -> Response:

@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import _
 from antifake.daemon.service import Service
 from antifake.daemon.store.history import Filter
 from antifake.daemon.web.context import service
@@ -87,7 +88,7 @@ def import_history(query: dict[str, Any]) -> Response:
     try:
         done = service().import_rows(_lines(), query["form"])
     except UnicodeDecodeError:
-        raise Problem(400, "bad_request", "This is not UTF-8, so it is no history.") from None
+        raise Problem(400, "bad_request", _("This is not UTF-8, so it is no history.")) from None
     return jsonify(serialize.imported(done))
 
 

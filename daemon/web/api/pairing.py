@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import _
 from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store import NotThereError
 from antifake.daemon.web.context import access, context
@@ -155,12 +156,14 @@ def login(body: Any) -> Response:
     """Create a link that opens the history in a browser once"""
     page = body.get("next") if isinstance(body, dict) else None
     if page is not None and not (isinstance(page, str) and _PAGE.fullmatch(page)):
-        raise Problem(422, "invalid", "A page is named by its path on this server, as /review.")
+        raise Problem(
+            422, "invalid", _("A page is named by its path on this server, such as /review.")
+        )
     code = {"code": access().mint_login()} | ({"next": page} if page else {})
     return jsonify(url=f"http://127.0.0.1:{context().port}/open?{urlencode(code)}")
 
 
 def _token_id(name: str) -> int:
     if not (name.isascii() and name.isdigit() and len(name) <= 18):
-        raise NotThereError("There is no such token.")
+        raise NotThereError(_("There is no such token."))
     return int(name)

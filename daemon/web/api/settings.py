@@ -6,6 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from antifake.core.i18n import _
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import caller, requires
@@ -33,7 +34,7 @@ def get_settings() -> Response:
 def patch_settings(body: Any) -> Response:
     """Change some settings, all or none; null restores a default"""
     if not isinstance(body, dict):
-        raise Problem(422, "invalid", "Settings are an object of names and values.")
+        raise Problem(422, "invalid", _("Settings are an object of names and values."))
     service().settings.put_all({name: _value(name, value) for name, value in body.items()})
     return _all()
 
@@ -56,7 +57,7 @@ def _value(name: str, value: Any) -> Any:
     if value is None:
         return None
     if not _is_plain(value):
-        raise Problem(422, "bad_setting", f"{name[:100]} cannot be that.")
+        raise Problem(422, "bad_setting", _("{name} cannot be that.", name=name[:100]))
     if name == _MOMENT and isinstance(value, str):
         try:
             return datetime.fromisoformat(value)

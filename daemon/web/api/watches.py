@@ -8,6 +8,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from antifake.core.i18n import _
 from antifake.daemon.config import Folder, whole_path
 from antifake.daemon.service.existing import Wish
 from antifake.daemon.store import NotThereError
@@ -51,7 +52,7 @@ def watch(  # noqa: PLR0913 - the fields of a form
     """Watch a folder that the user typed. Returns its full path. Raises Problem, ConfigError."""
     whole = whole_path(path)
     if whole in _watched():
-        raise Problem(409, "watched_already", f"{whole} is watched already.")
+        raise Problem(409, "watched_already", _("{folder} is watched already.", folder=whole))
     service().watch(
         Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling),
         existing,
@@ -67,7 +68,7 @@ def delete_watch(query: dict[str, Any]) -> Response:
     """Stop watching a folder; its history is kept"""
     path = whole_path(query["path"])
     if path not in _watched():
-        raise NotThereError(f"{path} is not watched.")
+        raise NotThereError(_("{folder} is not watched.", folder=path))
     service().settings.unwatch(path)
     return Response(status=204)
 

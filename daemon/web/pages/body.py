@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from flask import request
 
+from antifake.core.i18n import _
 from antifake.daemon.web.errors import Problem
 
 T = TypeVar("T")
@@ -14,7 +15,7 @@ def value(name: str, kind: type[T]) -> T:
     body: Any = request.get_json(silent=True)
     found = body.get(name) if isinstance(body, dict) else None
     if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
-        raise Problem(400, "bad_request", f"{name} is missing, or it is not what it should be.")
+        raise Problem(400, "bad_request", _("{name} is missing or of the wrong type.", name=name))
     return found
 
 
@@ -22,7 +23,11 @@ def texts(name: str, at_most: int = 500) -> list[str]:
     """Returns a list of texts that is not empty. Raises Problem."""
     found = value(name, list)
     if not 0 < len(found) <= at_most or not all(isinstance(one, str) for one in found):
-        raise Problem(400, "bad_request", f"{name} must be 1 to {at_most} texts.")
+        raise Problem(
+            400,
+            "bad_request",
+            _("{name} must be a list of 1 to {most} texts.", name=name, most=at_most),
+        )
     return found
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from antifake.core.i18n import _
 from antifake.daemon.service.access import THIS_COMPUTER
 from antifake.daemon.web.context import access, service
 from antifake.daemon.web.guards import session_secret
@@ -31,19 +32,19 @@ def clients_piece() -> Response:
 def pairing() -> Response:
     name, is_accepted = body.value("id", str), body.value("accept", bool)
     (access().accept if is_accepted else access().reject)(name)
-    return jsonify(said="It may connect now." if is_accepted else "It was turned away.")
+    return jsonify(said=_("It may connect now.") if is_accepted else _("It was turned away."))
 
 
 @routes.post("/changes/revoke-all")
 def revoke_all() -> Response:
     access().revoke_all()
-    return jsonify(said="All are shut out from now on.")
+    return jsonify(said=_("None of them can connect any more."))
 
 
 @routes.post("/changes/revoke")
 def revoke() -> Response:
     access().revoke(body.value("id", int))
-    return jsonify(said="It is shut out from now on.")
+    return jsonify(said=_("It cannot connect any more."))
 
 
 def clients() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import ngettext
 from antifake.daemon.service import CheckRequest, Ticket
 from antifake.daemon.web.api.checks import failed, wait_for
 from antifake.daemon.web.context import service
@@ -48,7 +49,9 @@ def _cause(ticket: Ticket) -> str | None:
     model, ahead = service().model_state(), service().ahead(ticket.id)
     if model.phase in ("asleep", "loading"):
         return wording.loading(model)
-    return f"{wording.several(ahead, 'picture')} before it" if ahead else None
+    if not ahead:
+        return None
+    return ngettext("{n:,} picture before it", "{n:,} pictures before it", ahead)
 
 
 def answered(ticket: Ticket) -> Response:

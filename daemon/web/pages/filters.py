@@ -1,10 +1,11 @@
 """Reads the filter of the history from an address, and writes it into one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
+from antifake.core.i18n import _
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.ordering import Sort
 from antifake.daemon.web.errors import Problem
@@ -13,12 +14,12 @@ from .wording import SOURCES, VERDICTS, inert, short
 
 FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until")
 SORTS: dict[Sort, str] = {
-    "newest": "Newest first",
-    "oldest": "Oldest first",
-    "surest": "Surest first",
-    "unsure": "Least sure first",
+    "newest": _("Newest first"),
+    "oldest": _("Oldest first"),
+    "surest": _("Surest first"),
+    "unsure": _("Least sure first"),
 }
-CORRECTED = {"yes": "You said what it is", "no": "You said nothing yet"}
+CORRECTED = {"yes": _("You said what it is"), "no": _("You said nothing yet")}
 _LONGEST = 4_096
 
 
@@ -44,7 +45,7 @@ class HistoryQuery:
         typed = {name: args.get(name, "").strip()[:_LONGEST] for name in FIELDS}
         sort = args.get("sort", "") or "newest"
         if sort not in SORTS:
-            raise Problem(400, "bad_request", f"sort can be {', '.join(SORTS)}, not {sort[:40]}.")
+            raise Problem(400, "bad_request", not_one_of("sort", SORTS, sort))
         given = {k: v for k, v in typed.items() if v}
         return cls(given, args.get("after") or None, sort)
 
@@ -96,21 +97,20 @@ class HistoryQuery:
     def _words(self, name: str) -> str:
         value = short(inert(self.values[name]))
         return {
-            "q": f"Name has “{value}”",
-            "verdict": f"The model says: {VERDICTS.get(value, value)}",
-            "source": f"From: {SOURCES.get(value, value)}",
+            "q": _("Name has “{text}”", text=value),
+            "verdict": _("The model says: {verdict}", verdict=VERDICTS.get(value, value)),
+            "source": _("From: {source}", source=SOURCES.get(value, value)),
             "corrected": CORRECTED.get(value, value),
-            "folder": f"In {value}",
-            "model": f"Answered by {value}",
-            "since": f"From {value}",
-            "until": f"Until {value}",
+            "folder": _("In {folder}", folder=value),
+            "model": _("Judged by {model}", model=value),
+            "since": _("From {date}", date=value),
+            "until": _("Until {date}", date=value),
         }[name]
 
     def _one_of(self, name: str, known: Mapping[str, str]) -> str | None:
         value = self.values.get(name)
         if value is not None and value not in known:
-            sentence = f"{name} can be {', '.join(known)}, not {value[:40]}."
-            raise Problem(400, "bad_request", sentence)
+            raise Problem(400, "bad_request", not_one_of(name, known, value))
         return value
 
     def _day(self, name: str) -> date | None:
@@ -121,8 +121,16 @@ class HistoryQuery:
         except ValueError:
             day = date.min
         if not 1970 < day.year < 9000:
-            raise Problem(400, "bad_request", f"{typed[:40]} is not a day like 2026-01-31.")
+            raise Problem(
+                400, "bad_request", _("{text} is not a day like 2026-01-31.", text=typed[:40])
+            )
         return day
+
+
+def not_one_of(name: str, known: Iterable[str], value: str) -> str:
+    """Returns a sentence on a value that is none of those known."""
+    values = ", ".join(known)
+    return _("{name} can be {values}, not {value}.", name=name, values=values, value=value[:40])
 
 
 def _midnight(day: date) -> datetime:

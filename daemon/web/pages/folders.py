@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.service.existing import Action
 from antifake.daemon.web.api import watches
 from antifake.daemon.web.context import service
@@ -15,9 +16,9 @@ from .render import piece, routes, show, state
 
 MAX_MINUTES = 10_080
 SAID: dict[Action, str] = {
-    "check": "The pictures that were there before are checked, after new ones.",
-    "pause": "The check of older pictures is paused.",
-    "leave": "Only new pictures are checked.",
+    "check": _("The pictures that were there before are checked, after new ones."),
+    "pause": _("The check of older pictures is paused."),
+    "leave": _("Only new pictures are checked."),
 }
 
 
@@ -40,14 +41,14 @@ def watch() -> Response:
         recursive=body.value("recursive", bool),
         polling=body.value("polling", bool),
     )
-    return _changed(f"{wording.inert(str(path))} is watched from now on.")
+    return _changed(_("{folder} is watched from now on.", folder=wording.inert(str(path))))
 
 
 @routes.post("/changes/folder/remove")
 def unwatch() -> Response:
     path = _named(body.value("folder", int), body.value("path", str))
     service().settings.unwatch(path)
-    return _changed(f"{wording.inert(str(path))} is not watched any more.")
+    return _changed(_("{folder} is not watched any more.", folder=wording.inert(str(path))))
 
 
 @routes.post("/changes/folder/existing")
@@ -56,7 +57,9 @@ def act_on_existing() -> Response:
     asked = body.value("action", str)
     action = next((one for one in SAID if one == asked), None)
     if action is None:
-        raise Problem(422, "invalid", "What was there already can be checked, paused or left out.")
+        raise Problem(
+            422, "invalid", _("What was there already can be checked, paused or left out.")
+        )
     service().act_on_existing(str(path), action)
     return jsonify(said=SAID[action])
 
@@ -65,15 +68,20 @@ def act_on_existing() -> Response:
 def pause() -> Response:
     minutes = body.value("minutes", int)
     if not 0 <= minutes <= MAX_MINUTES:
-        raise Problem(422, "invalid", f"A pause can last up to {MAX_MINUTES} minutes.")
+        sentence = ngettext(
+            "A pause can last up to {n} minute.", "A pause can last up to {n} minutes.", MAX_MINUTES
+        )
+        raise Problem(422, "invalid", sentence)
     until = watches.pause_for(minutes or None)
-    return _changed(f"Paused until {wording.local(until):%H:%M}." if until else "Watching again.")
+    if until is None:
+        return _changed(_("Watching again."))
+    return _changed(_("Paused until {time:%H:%M}.", time=wording.local(until)))
 
 
 @routes.post("/changes/rescan")
 def rescan() -> Response:
     service().rescan()
-    return jsonify(said="Every folder is looked through again.")
+    return jsonify(said=_("All folders are looked through again."))
 
 
 def _named(number: int, shown: str) -> Path:
@@ -81,7 +89,7 @@ def _named(number: int, shown: str) -> Path:
     watched = service().config.watch.folders
     if not 0 <= number < len(watched) or wording.inert(str(watched[number].path)) != shown:
         raise Problem(
-            409, "refused", "The list of folders has changed meanwhile; look at it again."
+            409, "refused", _("The list of folders has changed in the meantime; look at it again.")
         )
     return watched[number].path
 

@@ -11,6 +11,7 @@ from flask import Response, get_template_attribute, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
 from antifake.core import Label
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.service import Answer
 from antifake.daemon.store import NotThereError, similarity
 from antifake.daemon.store.tables import Source
@@ -19,11 +20,13 @@ from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import MAX_FILE_BYTES
 
 from . import body, wording
-from .filters import CORRECTED, SORTS, HistoryQuery
+from .filters import CORRECTED, SORTS, HistoryQuery, not_one_of
 from .render import routes, show
 
 PAGE = 50
 LONGEST_NOTE = 2_000
+LABELS = ("right", "real", "fake", "unsure", "nothing")
+"""What can be said of a picture: "right" confirms the verdict, "nothing" takes the answer back."""
 LONGEST_LIST = 40
 """So many folders or models can be chosen from; those with the most pictures."""
 VIEW = "antifake_view"
@@ -87,15 +90,15 @@ def save_filter() -> Response:
     query = HistoryQuery.of(given)
     query.filter()
     if not query.encoded:
-        raise Problem(400, "bad_request", "There is no filter to save.")
+        raise Problem(400, "bad_request", _("There is no filter to save."))
     service().save_filter(name, query.encoded)
-    return jsonify(said=f"Saved: {wording.inert(name.strip())}.")
+    return jsonify(said=_("Saved: {name}.", name=wording.inert(name.strip())))
 
 
 @routes.post("/changes/filters/drop")
 def drop_filter() -> Response:
     service().drop_filter(body.value("name", str))
-    return jsonify(said="The saved filter is deleted. No picture is.")
+    return jsonify(said=_("The saved filter is deleted; the pictures stay."))
 
 
 def _remembered(view: str, query: HistoryQuery) -> ResponseReturnValue:
@@ -109,7 +112,7 @@ def _remembered(view: str, query: HistoryQuery) -> ResponseReturnValue:
 @routes.get("/newer")
 def newer() -> Response:
     """Answers how many checks are newer than the page. Stops counting after one page."""
-    answers, _ = service().page(HistoryQuery.of(request.args).filter(), None, PAGE)
+    answers, _older = service().page(HistoryQuery.of(request.args).filter(), None, PAGE)
     n = sum(answer.id > request.args.get("than", "") for answer in answers)
     return jsonify(n=n, is_all=n < PAGE)
 
@@ -125,8 +128,8 @@ def verdicts() -> Response:
 def label() -> Response:
     names, note = body.texts("ids"), body.value("note", str)[:LONGEST_NOTE].strip()
     chosen = body.value("label", str)
-    if chosen not in ("right", "real", "fake", "unsure", "nothing"):
-        raise Problem(400, "bad_request", "label can be right, real, fake, unsure or nothing.")
+    if chosen not in LABELS:
+        raise Problem(400, "bad_request", not_one_of("label", LABELS, chosen))
     if chosen == "right":
         answers = service().confirm(names, SOURCE, note)
     else:
@@ -144,7 +147,7 @@ def undo() -> Response:
 @routes.post("/changes/forget")
 def forget() -> Response:
     n = service().forget(body.texts("ids"))
-    return jsonify(said=f"Forgotten: {wording.several(n, 'check')}.")
+    return jsonify(said=ngettext("Forgotten: {n:,} check.", "Forgotten: {n:,} checks.", n))
 
 
 def _counts(by_label: Mapping[Label | None, int]) -> dict[str, int]:
@@ -197,14 +200,22 @@ def rendered(answer: Answer) -> str:
 
 
 def _said(answers: list[Answer], chosen: str) -> str:
-    if chosen == "right" and len(answers) > 1:
-        return f"You said that {len(answers)} verdicts are right."
-    of_how_many = f" ({len(answers)} pictures)" if len(answers) > 1 else ""
-    word = "Your answer is taken back" if chosen == "nothing" else answers[0].word
-    return f"{word}{of_how_many}."
+    n, words = len(answers), answers[0].word
+    if n == 1:
+        is_nothing = chosen == "nothing"
+        return _("Your answer is taken back.") if is_nothing else _("{words}.", words=words)
+    if chosen == "nothing":
+        return ngettext("{n:,} answer is taken back.", "{n:,} answers are taken back.", n)
+    if chosen == "right":
+        return ngettext(
+            "You said that {n:,} verdict is right.", "You said that {n:,} verdicts are right.", n
+        )
+    return ngettext("{words} ({n:,} picture).", "{words} ({n:,} pictures).", n, words=words)
 
 
 def _undone(answers: list[Answer]) -> str:
     if len(answers) == 1:
-        return f"Undone. It is “{answers[0].word}” again."
-    return f"Undone: {wording.several(len(answers), 'picture')} as before."
+        return _("Undone. It is “{words}” again.", words=answers[0].word)
+    return ngettext(
+        "Undone: {n:,} picture is as before.", "Undone: {n:,} pictures are as before.", len(answers)
+    )

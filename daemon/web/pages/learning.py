@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.learning import Flip, Version
 from antifake.daemon.service import Answer
 from antifake.daemon.web.context import service
@@ -19,7 +20,7 @@ from .render import piece, routes, show
 SHOWN = 8
 """So many pictures of each kind are shown on the main page; all of them on the training's own."""
 CROPS = 48
-_NO_MODEL = "There is no model on this computer, so there is nothing to learn with."
+_NO_MODEL = _("There is no model on this computer, so there is nothing to learn with.")
 
 
 @routes.get("/learning")
@@ -83,43 +84,44 @@ def pack() -> Response:
 @routes.post("/changes/learning/run")
 def run_training() -> Response:
     service().learning.start("page")
-    return jsonify(said="A training has begun.")
+    return jsonify(said=_("A training has begun."))
 
 
 @routes.post("/changes/learning/cancel")
 def cancel_training() -> Response:
     service().learning.cancel(body.value("id", int))
-    return jsonify(said="The training is cancelled; nothing has changed.")
+    return jsonify(said=_("The training is cancelled; nothing has changed."))
 
 
 @routes.post("/changes/learning/promote")
 def promote() -> Response:
     found = service().learning.promote(body.value("id", int))
-    return jsonify(said=f"{found.candidate} is in use from now on.")
+    return jsonify(said=_("{version} is in use from now on.", version=found.candidate))
 
 
 @routes.post("/changes/learning/use")
 def use_version() -> Response:
     found = service().learning.versions.use(body.value("name", str))
-    return jsonify(said=f"In use from now on: {_named(found)}.")
+    return jsonify(said=_("In use from now on: “{version}”.", version=how.version_title(found)))
 
 
 @routes.post("/changes/learning/back")
 def roll_back() -> Response:
     found = service().learning.versions.roll_back()
-    return jsonify(said=f"In use again: {_named(found)}.")
+    return jsonify(said=_("In use again: “{version}”.", version=how.version_title(found)))
 
 
 @routes.post("/changes/learning/pin")
 def pin_version() -> Response:
     found = service().learning.versions.pin(body.value("name", str))
-    return jsonify(said=f"{_named(found)} stays in use, whatever is learned.")
+    version = how.version_title(found)
+    return jsonify(said=_("“{version}” stays in use, whatever is learned.", version=version))
 
 
 @routes.post("/changes/learning/unpin")
 def unpin() -> Response:
     service().learning.versions.pin(None)
-    return jsonify(said="From now on a better version takes over.")
+    return jsonify(said=_("From now on a better version takes over."))
 
 
 @routes.post("/changes/learning/crops")
@@ -127,7 +129,7 @@ def delete_crops() -> Response:
     """Deletes the copies of these pictures, or all if none is named."""
     named = body.value("sha256s", list)
     n = service().learning.crops.delete(body.texts("sha256s") if named else None)
-    return jsonify(said=f"Deleted: {wording.several(n, 'copy', 'copies')}.")
+    return jsonify(said=ngettext("Deleted: {n:,} copy.", "Deleted: {n:,} copies.", n))
 
 
 @routes.post("/changes/learning/preview")
@@ -142,12 +144,12 @@ def preview_pack() -> Response:
 @requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
 def import_pack() -> Response:
     found = service().learning.packs.take_in(request.get_data(cache=False))
-    new = wording.several(found.words_new + found.words_changed, "new answer")
-    return jsonify(said=f"The pack is imported: {new}.")
-
-
-def _named(version: Version) -> str:
-    return f"“{how.version_title(version)}”"
+    said = ngettext(
+        "The pack is imported: {n:,} new answer.",
+        "The pack is imported: {n:,} new answers.",
+        found.words_new + found.words_changed,
+    )
+    return jsonify(said=said)
 
 
 # --- What is shown --------------------------------------------------------------------------

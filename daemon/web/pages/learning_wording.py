@@ -5,32 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.config.settings import Learning as Settings
 from antifake.daemon.learning import Flip, LearningState, Progress, Version
 from antifake.daemon.store.trainings import Training
 from antifake.trainer.personal.stages import STAGES
 
-from .wording import local, several, when
+from .wording import local, when
 
 KINDS = {
-    "shipped": "It has learned nothing from you.",
-    "imported": "Not learned on this computer.",
-    "bias": "It moves the line between real and AI-made.",
-    "calibration": "It moves the line between real and AI-made, and how sure it is.",
-    "word": "It has learned more of what AI-made pictures look like, beyond moving the line.",
+    "shipped": _("It has learned nothing from you."),
+    "imported": _("Not learned on this computer."),
+    "bias": _("It moves the line between real and AI-made."),
+    "calibration": _("It moves the line between real and AI-made, and how sure it is."),
+    "word": _("It has learned more of what AI-made pictures look like, beyond moving the line."),
 }
 TRIED = {
-    "bias": "Move the line",
-    "calibration": "Move the line, and how sure it is",
-    "word": "Learn more of what AI-made pictures look like",
+    "bias": _("Move the line"),
+    "calibration": _("Move the line, and how sure it is"),
+    "word": _("Learn more of what AI-made pictures look like"),
 }
 TRIGGERS = {
-    "nightly": "in the night",
-    "words": "after new answers",
-    "cli": "from the command line",
-    "page": "from this page",
-    "tray": "from the tray",
-    "api": "by another program",
+    "nightly": _("in the night"),
+    "words": _("after new answers"),
+    "cli": _("from the command line"),
+    "page": _("from this page"),
+    "tray": _("from the tray"),
+    "api": _("by another program"),
 }
 BUDGETS = (0, 10, 20, 50, 100)
 FEW = 3
@@ -51,7 +52,7 @@ class Change:
 
     @property
     def name(self) -> str:
-        return "Real" if self.kind == "real" else "AI-made"
+        return _("Real") if self.kind == "real" else _("AI-made")
 
     def percent(self, share: float) -> str:
         return f"{100 * share:.{1 if self.n >= _EXACT_FROM else 0}f} %"
@@ -84,7 +85,7 @@ def tried(training: Training) -> list[tuple[str, bool, str]]:
     """Returns what was tried: its name, whether it was good enough, and why."""
     return [
         (
-            TRIED.get(str(one.get("kind")), "Another way"),
+            TRIED.get(str(one.get("kind")), _("Another way")),
             bool(one.get("passes")),
             str(one["reason"]),
         )
@@ -95,12 +96,17 @@ def tried(training: Training) -> list[tuple[str, bool, str]]:
 
 def advice(training: Training) -> str:
     """Returns why a version should not be used, and what it costs elsewhere."""
-    costs = [
-        f"{one.name} {one.percent(one.before)} before, {one.percent(one.after)} after"
+    told = training.reason or _("It was not found to be better.")
+    costs = "; ".join(
+        _(
+            "{kind} {before} before, {after} after",
+            kind=one.name,
+            before=one.percent(one.before),
+            after=one.percent(one.after),
+        )
         for one in of_training(training).base
-    ]
-    told = [training.reason or "It was not found to be better."]
-    return " ".join([*told, *([f"On other pictures: {'; '.join(costs)}."] if costs else [])])
+    )
+    return f"{told} {_('On other pictures: {costs}.', costs=costs)}" if costs else told
 
 
 def _candidates(training: Training) -> list[dict[str, Any]]:
@@ -127,37 +133,42 @@ def headline(training: Training, active: Version | None) -> str:
     """Returns what came of a training, in a few words."""
     if training.state != "done":
         return {
-            "failed": "The last training failed",
-            "cancelled": "The last training was cancelled",
-            "interrupted": "The last training was interrupted",
-        }.get(training.state, "A training is running")
+            "failed": _("The last training failed"),
+            "cancelled": _("The last training was cancelled"),
+            "interrupted": _("The last training was interrupted"),
+        }.get(training.state, _("A training is running"))
     if training.promoted:
-        is_used = active is not None and active.name == training.candidate
-        return "A better version was found" + (", and it is in use" if is_used else "")
+        if active is not None and active.name == training.candidate:
+            return _("A better version was found, and it is in use")
+        return _("A better version was found")
     if training.candidate is not None:
-        return "A new version was made, but is not in use"
-    return "Nothing was changed"
+        return _("A new version was made, but is not in use")
+    return _("Nothing was changed")
 
 
 def stage(progress: Progress) -> str:
-    return STAGES.get(progress.stage, "Working")
+    return STAGES.get(progress.stage, _("Working"))
 
 
 def next_run(learning: LearningState, settings: Settings, now: datetime) -> str:
     """Returns when the next training is, as a sentence."""
     if settings.when == "never":
-        return "antifake learns only when you start it."
+        return _("antifake learns only when you start it.")
     if settings.when == "words":
-        so_far = f"{learning.new_words:,} so far"
-        return f"The next training begins after {settings.after_words} new answers ({so_far})."
+        return ngettext(
+            "The next training begins after {n:,} new answer ({so_far:,} so far).",
+            "The next training begins after {n:,} new answers ({so_far:,} so far).",
+            settings.after_words,
+            so_far=learning.new_words,
+        )
     if learning.next_run is None:
-        return "antifake learns in the night, while it runs."
+        return _("antifake learns in the night, while it runs.")
     at, today = local(learning.next_run), local(now).date()
     if at.date() == today:
-        return f"The next training is today at {at:%H:%M}."
+        return _("The next training is today at {time:%H:%M}.", time=at)
     if at.date() == today + timedelta(days=1):
-        return f"The next training is tomorrow at {at:%H:%M}."
-    return f"The next training is on {when(learning.next_run)}."
+        return _("The next training is tomorrow at {time:%H:%M}.", time=at)
+    return _("The next training is on {date}.", date=when(learning.next_run))
 
 
 def counted(learning: LearningState) -> list[str]:
@@ -165,23 +176,37 @@ def counted(learning: LearningState) -> list[str]:
     found = []
     n, groups = _both(learning)
     if groups < n:
-        found.append(f"Near-copies count once, so these are {several(groups, 'picture')}.")
-    if learning.without_picture:
-        is_are = "is" if learning.without_picture == 1 else "are"
         found.append(
-            f"Of {several(learning.without_picture, 'picture')} no copy {is_are} kept any more, "
-            f"so nothing can be learned from {'it' if is_are == 'is' else 'them'}."
+            ngettext(
+                "Near-copies count once, so these are {n:,} picture.",
+                "Near-copies count once, so these are {n:,} pictures.",
+                groups,
+            )
+        )
+    if learning.without_picture:
+        found.append(
+            ngettext(
+                "No copy of {n:,} picture is kept any more, so nothing can be learned from it.",
+                "No copies of {n:,} pictures are kept any more, so nothing can be learned from"
+                " them.",
+                learning.without_picture,
+            )
         )
     if learning.new_words not in (0, n):
-        are = "is" if learning.new_words == 1 else "are"
         found.append(
-            f"{several(learning.new_words, 'answer')} {are} new or changed since antifake last "
-            f"learned."
+            ngettext(
+                "{n:,} answer is new or changed since antifake last learned.",
+                "{n:,} answers are new or changed since antifake last learned.",
+                learning.new_words,
+            )
         )
     few = min(learning.groups_real, learning.groups_fake)
     if learning.needed is None and few * FEW < max(learning.groups_real, learning.groups_fake):
-        less = "real" if learning.groups_real == few else "AI-made"
-        found.append(f"There are few {less} pictures among them; more of these would help most.")
+        found.append(
+            _("There are few real pictures among them; more of these would help most.")
+            if learning.groups_real == few
+            else _("There are few AI-made pictures among them; more of these would help most.")
+        )
     return found
 
 
@@ -191,29 +216,34 @@ def _both(learning: LearningState) -> tuple[int, int]:
 
 
 def version_title(version: Version) -> str:
-    return "As the model came" if version.made == "shipped" else version.name
+    return _("As the model came") if version.made == "shipped" else version.name
 
 
 def learned_from(version: Version) -> str:
     """Returns what a version was learned from, in words; "" if nothing is known about it."""
     if not version.words_real + version.words_fake:
         return ""
-    return f"Learned from {version.words_real:,} real and {version.words_fake:,} AI-made pictures."
+    return _(
+        "Learned from {real:,} real and {fake:,} AI-made pictures.",
+        real=version.words_real,
+        fake=version.words_fake,
+    )
 
 
 def flip_titles(*, is_used: bool) -> list[tuple[str, str, str]]:
     """Returns the kinds of flips: the key, a title, and what to say where there are none."""
-    answered = "None of the pictures that you answered."
+    answered = _("None of the pictures that you answered.")
+    others = _("None of the last verdicts.")
     if is_used:
         return [
-            ("mended", "Right now, wrong before", answered),
-            ("broken", "Wrong now, right before", answered),
-            ("changed", "Other verdicts that are different now", "None of the last verdicts."),
+            ("mended", _("Right now, wrong before"), answered),
+            ("broken", _("Wrong now, right before"), answered),
+            ("changed", _("Other verdicts that are different now"), others),
         ]
     return [
-        ("mended", "Would be right, are wrong", answered),
-        ("broken", "Would be wrong, are right", answered),
-        ("changed", "Other verdicts that would be different", "None of the last verdicts."),
+        ("mended", _("Would be right, are wrong"), answered),
+        ("broken", _("Would be wrong, are right"), answered),
+        ("changed", _("Other verdicts that would be different"), others),
     ]
 
 
@@ -228,7 +258,7 @@ def budgets(now: int) -> list[int]:
 
 def size(n_bytes: int) -> str:
     """Returns a size in the units that people know."""
-    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")):
+    for unit, words in ((10**9, _("{n} GB")), (10**6, _("{n} MB")), (10**3, _("{n} KB"))):
         if n_bytes >= unit:
-            return f"{n_bytes / unit:.{1 if n_bytes < 10 * unit else 0}f} {name}"
-    return several(n_bytes, "byte")
+            return words.format(n=f"{n_bytes / unit:.{1 if n_bytes < 10 * unit else 0}f}")
+    return ngettext("{n} byte", "{n} bytes", n_bytes)

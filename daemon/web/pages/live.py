@@ -2,6 +2,7 @@
 
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import _
 from antifake.daemon.web import events
 from antifake.daemon.web.context import access, service
 
@@ -39,7 +40,7 @@ def fetch_model() -> Response:
 @routes.post("/changes/notices")
 def dismiss() -> Response:
     service().dismiss_notices()
-    return jsonify(said="Read.")
+    return jsonify(said=_("Read."))
 
 
 def _after() -> int | None:

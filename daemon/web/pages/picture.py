@@ -4,6 +4,7 @@ from typing import cast
 
 from flask import Response, jsonify, request, url_for
 
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.learning.review import SKIPPED_FOR, Order
 from antifake.daemon.report import Format
 from antifake.daemon.service import Answer
@@ -12,14 +13,14 @@ from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
 
 from . import body, wording
-from .filters import HistoryQuery
+from .filters import HistoryQuery, not_one_of
 from .render import piece, routes, show
 from .viewer import marks_of, report, view_of
 
 ORDERS: dict[Order, str] = {
-    "useful": "Most useful first",
-    "oldest": "Oldest first",
-    "unsure": "Least sure first",
+    "useful": _("Most useful first"),
+    "oldest": _("Oldest first"),
+    "unsure": _("Least sure first"),
 }
 
 
@@ -45,7 +46,7 @@ def picture_report(name: str) -> Response:
     """Sends a report as a file. The form of the page says which, and whether it tells the name."""
     kind = request.args.get("format")
     if kind not in ("html", "pdf"):
-        raise Problem(400, "bad_request", "A report is html or pdf.")
+        raise Problem(400, "bad_request", _("A report is html or pdf."))
     return as_file(name, cast(Format, kind), with_name="named" in request.args)
 
 
@@ -59,7 +60,7 @@ def review() -> Response:
     """Shows the first of today's pictures, or the one that the user comes back to."""
     order = request.args.get("order", "useful")
     if order not in ORDERS:
-        raise Problem(400, "bad_request", f"order can be {', '.join(ORDERS)}, not {order[:40]}.")
+        raise Problem(400, "bad_request", not_one_of("order", ORDERS, order))
     queue, at = service().learning.review.today(order), request.args.get("at")
     items = {Answer(item.entry).id: item for item in queue.items}
     one = service().get(at) if at else next((Answer(one.entry) for one in queue.items), None)
@@ -80,7 +81,12 @@ def review() -> Response:
 @routes.post("/changes/skip")
 def skip() -> Response:
     service().learning.review.skip(body.texts("ids"))
-    return jsonify(said=f"Skipped. It is not asked about again for {SKIPPED_FOR.days} days.")
+    said = ngettext(
+        "Skipped. You are not asked about it again for {n} day.",
+        "Skipped. You are not asked about it again for {n} days.",
+        SKIPPED_FOR.days,
+    )
+    return jsonify(said=said)
 
 
 def _folder(answer: Answer) -> tuple[str, str | None] | None:

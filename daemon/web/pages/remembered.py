@@ -2,6 +2,7 @@
 
 from flask import Response, jsonify, request
 
+from antifake.core.i18n import _
 from antifake.daemon.web.context import access, own_address
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import browser_secret, has_session, requires_browser, session_secret
@@ -18,7 +19,7 @@ _BROWSERS = {
 }
 """By what a browser says of itself in each request, the special before the general."""
 _SYSTEMS = {"Windows": "Windows", "Mac OS X": "macOS", "Android": "Android", "Linux": "Linux"}
-_NO_NAME = (
+_NO_NAME = _(
     "This browser does not reach antifake under the name antifake.localhost, and only there can it "
     "be remembered safely."
 )
@@ -34,7 +35,7 @@ def remember() -> Response:
     access().tie(session_secret(), made.token.id)
     if former is not None:
         access().revoke(former.id)
-    said = "This browser is remembered. You can bookmark this page now."
+    said = _("This browser is remembered. You can bookmark this page now.")
     response = jsonify(id=made.token.id, key=made.key, said=said)
     this_browser.set_remembered(response, made.secret)
     return response
@@ -54,7 +55,7 @@ def back() -> Response:
     said, secret = (body.value("challenge", str), body.value("answer", str)), browser_secret()
     token = access().browsers.answered(secret, own_address(), *said)
     if token is None:
-        raise Problem(401, "not_remembered", "This browser does not have the right key.")
+        raise Problem(401, "not_remembered", _("This browser does not have the right key."))
     response = Response(status=204)
     this_browser.set_remembered(response, secret)
     if has_session():
@@ -65,6 +66,6 @@ def back() -> Response:
 
 
 def _name(agent: str) -> str:
-    browser = next((name for sign, name in _BROWSERS.items() if sign in agent), "A browser")
+    browser = next((name for sign, name in _BROWSERS.items() if sign in agent), _("A browser"))
     system = next((name for sign, name in _SYSTEMS.items() if sign in agent), "")
-    return f"{browser} on {system}" if system else browser
+    return _("{browser} on {system}", browser=browser, system=system) if system else browser

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, render_template, request
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 from antifake.daemon.service import State
 from antifake.daemon.web.context import access, own_address, service
 from antifake.daemon.web.errors import Problem
@@ -22,12 +23,12 @@ _CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _TITLES = {
-    400: "That cannot be read",
-    403: "That is not allowed",
-    404: "It is not there",
-    405: "That is not possible",
-    503: "Not just now",
-    507: "The disk is full",
+    400: _("That cannot be read"),
+    403: _("That is not allowed"),
+    404: _("It is not there"),
+    405: _("That is not possible"),
+    503: _("Not just now"),
+    507: _("The disk is full"),
 }
 _WITHOUT_FRAME = {403, 500}
 """Statuses of requests refused before the session is known, or whose frame might fail too."""
@@ -101,7 +102,7 @@ def explain(problem: Problem) -> Response:
     if problem.status == 401:
         response = piece("away.html", 401, was_link=False, is_known=this_browser.is_known())
     else:
-        title = _TITLES.get(problem.status, "That did not work")
+        title = _TITLES.get(problem.status, _("That did not work"))
         is_bare = problem.status in _WITHOUT_FRAME or not has_session()
         render = piece if is_bare else show
         response = render("error.html", problem.status, title=title, sentence=problem.detail)

@@ -10,6 +10,7 @@ import re
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from antifake.core.i18n import _
 from antifake.daemon.web.context import access, context, own_address
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import is_under_own_name, requires
@@ -40,7 +41,7 @@ def here() -> AnyResponse:
     """Tells our page that this name leads to the same daemon."""
     origin = request.headers.get("Origin")
     if origin is None:
-        raise Problem(404, "not_found", "There is nothing at this address.")
+        raise Problem(404, "not_found", _("There is nothing at this address."))
     headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     return Response(context().identity, headers=headers, content_type="text/plain")
 
@@ -70,7 +71,7 @@ def leave() -> AnyResponse:
 def _refuse_head() -> None:
     """A program that only looks at a link must not use its code."""
     if request.method == "HEAD":
-        raise Problem(405, "method_not_allowed", "The link is for a browser.")
+        raise Problem(405, "method_not_allowed", _("The link is for a browser."))
 
 
 def _code() -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from flask import Response, jsonify
 
+from antifake.core.i18n import _
 from antifake.daemon.config import AT_START, Config, ConfigError, from_text, names
 from antifake.daemon.config.settings import unknown
 from antifake.daemon.web.context import service
@@ -57,8 +58,8 @@ class Setting:
         return self._words(self.default)
 
     def _words(self, value: str) -> str:
-        words = self.choices.get(value, value) or "empty"
-        return f"{words} {self.unit}" if self.unit else words
+        words = self.choices.get(value, value) or _("empty")
+        return _("{value} {unit}", value=words, unit=self.unit) if self.unit else words
 
 
 @routes.get("/settings")
@@ -89,14 +90,20 @@ def change() -> Response:
         raise _about_this_change(error, name) from error
     service().events.tell("settings")
     one = setting(service().config, name)
-    when = ", from the next start on" if name in AT_START else ""
     return jsonify(
-        said=f"{one.title}: {wording.inert(one.value_words)}{when}.",
+        said=_said(one),
         value=one.value,
         is_default=one.is_default,
         before="" if before.is_default else before.value,
         is_changed=before.value != one.value,
     )
+
+
+def _said(one: Setting) -> str:
+    value = wording.inert(one.value_words)
+    if one.name in AT_START:
+        return _("{title}: {value}, from the next start on.", title=one.title, value=value)
+    return _("{title}: {value}.", title=one.title, value=value)
 
 
 def _filled(groups: tuple[Group, ...]) -> list[dict[str, Any]]:

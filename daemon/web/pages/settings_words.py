@@ -6,6 +6,8 @@ list, is a template that the group includes.
 
 from dataclasses import dataclass
 
+from antifake.core.i18n import _
+
 
 @dataclass(frozen=True)
 class Group:
@@ -19,15 +21,15 @@ class Group:
 
 
 GROUPS = (
-    Group("checked", "What is checked", (), ("_settings_folders.html",)),
+    Group("checked", _("What is checked"), (), ("_settings_folders.html",)),
     Group(
         "found",
-        "When something is found",
+        _("When something is found"),
         ("notifications.level", "notifications.quiet_hours", "notifications.pictures"),
     ),
     Group(
         "privacy",
-        "History and privacy",
+        _("History and privacy"),
         (
             "history.keep_days",
             "history.paths",
@@ -38,7 +40,7 @@ GROUPS = (
     ),
     Group(
         "learning",
-        "Learning from your corrections",
+        _("Learning from your corrections"),
         (
             "learning.when",
             "learning.hour",
@@ -48,124 +50,129 @@ GROUPS = (
             "learning.hold_crops",
         ),
     ),
-    Group("browsers", "Browsers", (), ("_settings_browsers.html",)),
-    Group("starting", "Starting", ("login.start", "login.menu")),
+    Group("browsers", _("Browsers"), (), ("_settings_browsers.html",)),
+    Group("starting", _("Starting"), ("login.start", "login.menu")),
 )
 ADVANCED = (
-    Group("watching", "Watching", ("watch.quiet_s", "watch.rescan_minutes")),
+    Group("watching", _("Watching"), ("watch.quiet_s", "watch.rescan_minutes")),
     Group(
         "model",
-        "Model",
+        _("Model"),
         ("worker.model", "worker.prompt", "worker.idle_minutes", "worker.queue", "learning.pinned"),
     ),
     Group(
         "storage",
-        "Storage",
+        _("Storage"),
         ("history.keep_checks", "history.backups", "history.database"),
     ),
-    Group("program", "Address and logs", ("server.port", "logs.level")),
+    Group("program", _("Address and logs"), ("server.port", "logs.level")),
 )
 """What developers and the curious want. Shown behind a disclosure."""
 ELSEWHERE = {"watch.folders", "watch.paused_until", "page.welcome"}
 """Settings that have their own page."""
 
 TITLES = {
-    "watch.quiet_s": "Wait until a file is complete",
-    "watch.rescan_minutes": "Look through every folder again",
-    "server.port": "Port",
-    "worker.model": "Model",
-    "worker.prompt": "Prompt",
-    "worker.idle_minutes": "Unload the model when idle",
-    "worker.queue": "Pictures that may wait",
-    "history.database": "Database",
-    "history.keep_days": "Keep checks for",
-    "history.keep_checks": "Keep at most",
-    "history.backups": "Daily backups",
-    "history.paths": "Keep the names and folders of files",
-    "history.pages": "Keep of the address of a web page",
-    "history.thumbnails": "Small pictures",
-    "learning.when": "Learn",
-    "learning.hour": "Hour of the night",
-    "learning.after_words": "After how many corrections",
-    "learning.false_alarms": "At most one false alarm in",
-    "learning.hold_days": "Hold copies for",
-    "learning.hold_crops": "Hold at most",
-    "learning.pinned": "Pinned version",
-    "notifications.level": "Tell me about",
-    "notifications.quiet_hours": "Quiet hours",
-    "notifications.pictures": "Show the picture in notifications",
-    "login.start": "Start antifake when I log in",
-    "login.menu": "Show antifake in the menu of programs",
-    "logs.level": "Write to the log",
+    "watch.quiet_s": _("Wait until a file is complete"),
+    "watch.rescan_minutes": _("Look through every folder again"),
+    "server.port": _("Port"),
+    "worker.model": _("Model"),
+    "worker.prompt": _("Prompt"),
+    "worker.idle_minutes": _("Unload the model when idle"),
+    "worker.queue": _("Pictures that may wait"),
+    "history.database": _("Database"),
+    "history.keep_days": _("Keep checks for"),
+    "history.keep_checks": _("Keep at most"),
+    "history.backups": _("Daily backups"),
+    "history.paths": _("Keep the names and folders of files"),
+    "history.pages": _("Keep of the address of a web page"),
+    "history.thumbnails": _("Small pictures"),
+    "learning.when": _("Learn"),
+    "learning.hour": _("Hour of the night"),
+    "learning.after_words": _("After how many corrections"),
+    "learning.false_alarms": _("At most one false alarm in"),
+    "learning.hold_days": _("Hold copies for"),
+    "learning.hold_crops": _("Hold at most"),
+    "learning.pinned": _("Pinned version"),
+    "notifications.level": _("Tell me about"),
+    "notifications.quiet_hours": _("Quiet hours"),
+    "notifications.pictures": _("Show the picture in notifications"),
+    "login.start": _("Start antifake when I log in"),
+    "login.menu": _("Show antifake in the menu of programs"),
+    "logs.level": _("Write to the log"),
 }
 HINTS = {
-    "watch.quiet_s": "A file must be unchanged for this long before it is checked.",
-    "watch.rescan_minutes": "In case a change was missed.",
-    "server.port": "On 127.0.0.1. If it is taken, the next free one is used.",
-    "worker.model": "The one that judges; empty: the one in use.",
-    "worker.prompt": "The one that the model is asked with; empty: the one in use.",
-    "worker.idle_minutes": "It leaves the memory after this long without a picture.",
-    "worker.queue": "When the queue is full, programs are asked to try again later.",
-    "history.database": "Empty: a file on this computer. A team can use a database server.",
-    "history.keep_days": "Older checks are deleted, except those you have answered. 0 keeps all.",
-    "history.keep_checks": "The newest ones stay. 0 keeps all.",
-    "history.backups": "How many daily copies of the history are kept.",
-    "history.paths": "If off, no file names are kept, not even those of pictures from the web.",
-    "history.pages": "For pictures that you check in the browser.",
-    "history.thumbnails": "How many are kept, so that you can recognise pictures. 0 keeps none.",
-    "learning.when": "When antifake learns from your corrections by itself.",
-    "learning.hour": "If the computer is off then, antifake catches up later.",
-    "learning.after_words": "Only if it learns after new corrections.",
-    "learning.false_alarms": "Counted on your own real pictures. 0 sets no limit.",
-    "learning.hold_days": "The small copy that the model saw of a picture is held this long, in"
-    " case you correct it.",
-    "learning.hold_crops": "The newest stay, and those of pictures that you corrected. 0 holds"
-    " none.",
-    "learning.pinned": "No training replaces this version. Empty: the better one is used.",
-    "notifications.level": "Which results show a notification on the desktop.",
-    "notifications.quiet_hours": "For example 22:00-07:00. You get one summary afterwards. Empty:"
-    " none.",
-    "notifications.pictures": "Never while the screen is locked.",
-    "login.start": "It then runs in the background whenever you are logged in.",
-    "login.menu": "For the menu of a Linux desktop.",
-    "logs.level": "“Everything” includes the names of files.",
+    "watch.quiet_s": _("A file must be unchanged for this long before it is checked."),
+    "watch.rescan_minutes": _("In case a change was missed."),
+    "server.port": _("On 127.0.0.1. If it is taken, the next free one is used."),
+    "worker.model": _("The one that judges; empty: the one in use."),
+    "worker.prompt": _("The one that the model is asked with; empty: the one in use."),
+    "worker.idle_minutes": _("It leaves the memory after this long without a picture."),
+    "worker.queue": _("When the queue is full, programs are asked to try again later."),
+    "history.database": _("Empty: a file on this computer. A team can use a database server."),
+    "history.keep_days": _(
+        "Older checks are deleted, except those you have answered. 0 keeps all."
+    ),
+    "history.keep_checks": _("The newest ones stay. 0 keeps all."),
+    "history.backups": _("How many daily copies of the history are kept."),
+    "history.paths": _("If off, no file names are kept, not even those of pictures from the web."),
+    "history.pages": _("For pictures that you check in the browser."),
+    "history.thumbnails": _("How many are kept, so that you can recognise pictures. 0 keeps none."),
+    "learning.when": _("When antifake learns from your corrections by itself."),
+    "learning.hour": _("If the computer is off then, antifake catches up later."),
+    "learning.after_words": _("Only if it learns after new corrections."),
+    "learning.false_alarms": _("Counted on your own real pictures. 0 sets no limit."),
+    "learning.hold_days": _(
+        "The small copy that the model saw of a picture is held this long, in case you correct it."
+    ),
+    "learning.hold_crops": _(
+        "The newest stay, and those of pictures that you corrected. 0 holds none."
+    ),
+    "learning.pinned": _("No training replaces this version. Empty: the better one is used."),
+    "notifications.level": _("Which results show a notification on the desktop."),
+    "notifications.quiet_hours": _(
+        "For example 22:00-07:00. You get one summary afterwards. Empty: none."
+    ),
+    "notifications.pictures": _("Never while the screen is locked."),
+    "login.start": _("It then runs in the background whenever you are logged in."),
+    "login.menu": _("For the menu of a Linux desktop."),
+    "logs.level": _("“Everything” includes the names of files."),
 }
 UNITS = {
-    "watch.quiet_s": "seconds",
-    "watch.rescan_minutes": "minutes",
-    "worker.idle_minutes": "minutes",
-    "worker.queue": "pictures",
-    "history.keep_days": "days",
-    "history.keep_checks": "checks",
-    "history.backups": "copies",
-    "history.thumbnails": "pictures",
-    "learning.after_words": "corrections",
-    "learning.false_alarms": "real pictures",
-    "learning.hold_days": "days",
-    "learning.hold_crops": "copies",
+    "watch.quiet_s": _("seconds"),
+    "watch.rescan_minutes": _("minutes"),
+    "worker.idle_minutes": _("minutes"),
+    "worker.queue": _("pictures"),
+    "history.keep_days": _("days"),
+    "history.keep_checks": _("checks"),
+    "history.backups": _("copies"),
+    "history.thumbnails": _("pictures"),
+    "learning.after_words": _("corrections"),
+    "learning.false_alarms": _("real pictures"),
+    "learning.hold_days": _("days"),
+    "learning.hold_crops": _("copies"),
 }
 CHOICES = {
     "notifications.level": {
-        "none": "nothing",
-        "errors": "only errors",
-        "ai": "errors and AI-made pictures",
-        "all": "every picture",
+        "none": _("nothing"),
+        "errors": _("only errors"),
+        "ai": _("errors and AI-made pictures"),
+        "all": _("every picture"),
     },
     "learning.when": {
-        "nightly": "every night",
-        "words": "after new corrections",
-        "never": "only when I say so",
+        "nightly": _("every night"),
+        "words": _("after new corrections"),
+        "never": _("only when I say so"),
     },
     "history.pages": {
-        "no": "nothing",
-        "host": "only the name of the site",
-        "all": "the whole address",
+        "no": _("nothing"),
+        "host": _("only the name of the site"),
+        "all": _("the whole address"),
     },
     "logs.level": {
-        "debug": "everything",
-        "info": "what it does",
-        "warning": "warnings and errors",
-        "error": "only errors",
+        "debug": _("everything"),
+        "info": _("what it does"),
+        "warning": _("warnings and errors"),
+        "error": _("only errors"),
     },
 }
-YES_NO = {"true": "on", "false": "off"}
+YES_NO = {"true": _("on"), "false": _("off")}

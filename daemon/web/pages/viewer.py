@@ -10,6 +10,7 @@ from typing import Literal
 
 from flask import Response, jsonify, url_for
 
+from antifake.core.i18n import _
 from antifake.core.parts import Part, standing_out, where
 from antifake.daemon.service import Answer
 from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
@@ -34,11 +35,11 @@ LARGE_THUMBNAIL = 256
 """Pixels of its longer side. Older ones are smaller, and only the middle of the picture."""
 _CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
 _TROUBLE: dict[Trouble, str] = {
-    "unnamed": "antifake was given this picture without a place",
-    "gone": "The file is not where it was",
-    "no_access": "The file cannot be read",
-    "too_large": "The file is too large to show",
-    "changed": "The file has changed since it was checked",
+    "unnamed": _("antifake was given this picture without its place."),
+    "gone": _("The file is not where it was."),
+    "no_access": _("The file cannot be read."),
+    "too_large": _("The file is too large to show."),
+    "changed": _("The file has changed since it was checked."),
 }
 
 
@@ -64,7 +65,7 @@ def marks_of(answer: Answer) -> tuple[Mark, ...]:
             one.part,
             one.p_fake > 0.5,
             one.part == decisive,
-            f"{where(one.part) or 'all of it'} {round(100 * one.p_fake)} %",
+            f"{where(one.part) or _('all of it')} {round(100 * one.p_fake)} %",
         )
         for one in ordered
     )
@@ -105,50 +106,55 @@ def view_of(answer: Answer) -> View:
             marks if len(marks) > 1 else (),
         )
     what, address, sentence = _kept(answer)
-    why = _TROUBLE[found.trouble] if found.trouble else "antifake could not read this file"
-    return View(what, address, f"{why}{sentence}", has_file, can_be_opened)
+    why = _TROUBLE[found.trouble] if found.trouble else _("antifake could not read this file.")
+    return View(what, address, f"{why} {sentence}", has_file, can_be_opened)
 
 
 def _original_words(answer: Answer, kind: str) -> str:
     if kind in SHOWN_BY_BROWSERS:
-        return "The original file."
+        return _("The original file.")
     check = answer.entry.check
     if max(check.width or 0, check.height or 0) <= LONGEST:
-        return f"The original, as JPEG: browsers cannot show {wording.inert(kind)} files."
-    return (
-        f"The original, as JPEG and smaller (at most {LONGEST} pixels):"
-        f" browsers cannot show {wording.inert(kind)} files."
+        return _(
+            "The original, as JPEG: browsers cannot show {format} files.",
+            format=wording.inert(kind),
+        )
+    return _(
+        "The original, as JPEG and smaller (at most {pixels} pixels): browsers cannot show {format}"
+        " files.",
+        pixels=LONGEST,
+        format=wording.inert(kind),
     )
 
 
 def _kept(answer: Answer) -> tuple[Kept, str, str]:
-    """Returns what was kept that shows the most of a picture, and the end of a sentence on it."""
+    """Returns what was kept that shows the most of a picture, and a sentence on it."""
     thumbnail: tuple[Kept, str, str] = (
         "thumbnail",
         _address("thumb", answer),
-        ". This is the small picture that was kept of it.",
+        _("This is the small picture that was kept of it."),
     )
     size = answer.entry.thumbnail_size
     if size and max(size) >= LARGE_THUMBNAIL:  # not only the middle
         return thumbnail
     if service().kept_copy(answer.id) is not None:
-        words = ". This is the middle of it, kept as the model saw it."
+        words = _("This is the middle of it, kept as the model saw it.")
         return "copy", _address("kept_copy", answer), words
     if answer.entry.has_thumbnail:
         return thumbnail
-    return "none", "", ", and no picture of it was kept."
+    return "none", "", _("No picture of it was kept.")
 
 
 @routes.get("/original/<name>")
 def original(name: str) -> Response:
     found, kind = service().original(name), service().get(name).entry.check.format
     if found.data is None:
-        raise NotThereError(f"{_TROUBLE[found.trouble or 'gone']}.")
+        raise NotThereError(_TROUBLE[found.trouble or "gone"])
     if kind in SHOWN_BY_BROWSERS:
         return image(found.data, SHOWN_BY_BROWSERS[kind])
     made = service().rendition(name, found, hung_up_check())
     if made is None:
-        raise NotThereError("This file cannot be shown here.")
+        raise NotThereError(_("This file cannot be shown here."))
     return image(made, SHOWN_BY_BROWSERS["JPEG"])
 
 
@@ -156,7 +162,7 @@ def original(name: str) -> Response:
 def kept_copy(name: str) -> Response:
     found = service().kept_copy(name)
     if found is None:
-        raise NotThereError("There is no kept copy of it (any more).")
+        raise NotThereError(_("No copy of it is kept."))
     return image(found, WEBP)
 
 
@@ -164,7 +170,7 @@ def kept_copy(name: str) -> Response:
 def thumb(name: str) -> Response:
     found = service().thumbnail(name)
     if found is None:
-        raise NotThereError("There is no small picture of it (any more).")
+        raise NotThereError(_("No small picture of it is kept."))
     return image(found, WEBP)
 
 
@@ -177,13 +183,13 @@ def view_piece(name: str) -> Response:
 @routes.post("/changes/open-file")
 def open_file() -> Response:
     service().open_file(body.value("id", str))
-    return jsonify(said="The file is opened on this computer.")
+    return jsonify(said=_("The file is opened on this computer."))
 
 
 @routes.post("/changes/show-in-folder")
 def show_in_folder() -> Response:
     service().show_in_folder(body.value("id", str))
-    return jsonify(said="The folder is opened on this computer.")
+    return jsonify(said=_("The folder is opened on this computer."))
 
 
 def image(data: bytes, kind: str) -> Response:
@@ -197,13 +203,14 @@ def image(data: bytes, kind: str) -> Response:
 def report(answer: Answer) -> str:
     """Returns the verdict as a text to send to others. It tells no path."""
     check = answer.entry.check
-    size = f"{check.width} x {check.height} pixels" if check.width else ""
+    size = wording.size_of(answer)
     facts = [
-        ("Picture", wording.name_of(answer)),
-        ("Verdict", answer.summary),
-        ("Kind", ", ".join(filter(None, [wording.inert(check.format), size]))),
-        ("Checked", wording.when(check.at)),
-        ("Model", f"{wording.inert(check.model)}, prompt {wording.inert(check.prompt)}"),
+        (_("Picture"), wording.name_of(answer)),
+        (_("Verdict"), answer.summary),
+        (_("Kind"), ", ".join(filter(None, [wording.inert(check.format), size]))),
+        (_("Checked"), wording.when(check.at)),
+        (_("Model"), wording.inert(check.model)),
+        (_("Prompt"), wording.inert(check.prompt)),
         ("SHA-256", check.sha256 or ""),
     ]
     lines = [f"{name}: {value}" for name, value in facts if value]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import platformdirs
 from flask import Response, jsonify, url_for
 
+from antifake.core.i18n import _
 from antifake.core.samples import Sample, shown_samples
 from antifake.daemon.autostart import has_menu
 from antifake.daemon.service import CheckRequest
@@ -22,12 +23,12 @@ from .history import SOURCE
 from .render import piece, routes, show
 
 STEPS = {
-    "about": "What antifake does",
-    "folders": "Folders to watch",
-    "notifications": "Notifications",
-    "start": "Starting",
-    "browser": "Your browser",
-    "samples": "Try it",
+    "about": _("What antifake does"),
+    "folders": _("Folders to watch"),
+    "notifications": _("Notifications"),
+    "start": _("Starting"),
+    "browser": _("Your browser"),
+    "samples": _("Try it"),
 }
 EXTENSION = Path(__file__).resolve().parents[3] / "extension"
 """Where the browser extension lies in a checkout."""
@@ -49,7 +50,7 @@ def welcome() -> Response:
 @routes.get("/welcome/<step>")
 def welcome_step(step: str) -> Response:
     if step not in STEPS:
-        raise Problem(404, "not_found", "The welcome has no such step.")
+        raise Problem(404, "not_found", _("The welcome has no such step."))
     return _show(step)
 
 
@@ -74,19 +75,21 @@ def welcome_folders() -> Response:
     if other := body.value("other", str).strip():
         chosen.append(other)
     if not chosen:
-        raise Problem(422, "invalid", "Choose a folder, or go on without one.")
+        raise Problem(422, "invalid", _("Choose a folder, or go on without one."))
     for path in chosen:
         watches.watch(path, [], [], recursive=True, polling=False)
     service().events.tell("watch")
-    return jsonify(said=f"New pictures in {_and(chosen)} are checked from now on.")
+    return jsonify(
+        said=_("New pictures in {folders} are checked from now on.", folders=_and(chosen))
+    )
 
 
 @routes.post("/changes/welcome/icon")
 def welcome_icon() -> Response:
     if (start := context().about.show_icon) is None:
-        raise Problem(422, "invalid", "antifake was started where there is no screen.")
+        raise Problem(422, "invalid", _("antifake was started where there is no screen."))
     start()
-    return jsonify(said="The icon comes in a moment, if your desktop has a place for icons.")
+    return jsonify(said=_("The icon appears in a moment, if your desktop has a place for icons."))
 
 
 @routes.post("/changes/welcome/sample")
@@ -185,10 +188,12 @@ def _samples() -> dict[str, Sample]:
 
 def _sample(name: str) -> Sample:
     if name not in _samples():
-        raise Problem(404, "not_found", "There is no such sample.")
+        raise Problem(404, "not_found", _("There is no such sample."))
     return _samples()[name]
 
 
 def _and(paths: list[str]) -> str:
     *others, last = [wording.inert(path) for path in paths]
-    return f"{', '.join(others)} and {last}" if others else last
+    if not others:
+        return last
+    return _("{others} and {last}", others=", ".join(others), last=last)

@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from antifake.core import files
+from antifake.core import dates, files
 from antifake.core.durations import span
+from antifake.core.i18n import _, ngettext
 from antifake.core.load_times import loading_words
 from antifake.daemon.service import Answer, State
 from antifake.daemon.service.access import SCOPES
@@ -20,31 +21,31 @@ from antifake.daemon.worker.model_process import ModelState
 
 SHAPES = {"fake": "made", "real": "real", "unsure": "unsure", None: "unchecked"}
 SOURCES = {
-    "watch": "watched folder",
-    "extension": "browser",
-    "tray": "tray",
-    "cli": "command line",
-    "api": "another program",
-    "page": "this page",
-    "import": "import",
+    "watch": _("watched folder"),
+    "extension": _("browser"),
+    "tray": _("tray"),
+    "cli": _("command line"),
+    "api": _("another program"),
+    "page": _("this page"),
+    "import": _("import"),
 }
 VERDICTS = {
-    "fake": "AI-made",
-    "unsure": "Cannot tell",
-    "real": "Likely real",
-    "failed": "Not checked",
+    "fake": _("AI-made"),
+    "unsure": _("Cannot tell"),
+    "real": _("Likely real"),
+    "failed": _("Not checked"),
 }
 MODES = {
-    "ready": "Ready",
-    "working": "Working",
-    "paused": "Paused",
-    "attention": "Needs you",
+    "ready": _("Ready"),
+    "working": _("Working"),
+    "paused": _("Paused"),
+    "attention": _("Needs you"),
 }
 PHASES = {
-    "asleep": "asleep until a picture comes",
-    "loading": "loading",
-    "ready": "awake",
-    "broken": "cannot be used",
+    "asleep": _("asleep until a picture comes"),
+    "loading": _("loading"),
+    "ready": _("awake"),
+    "broken": _("cannot be used"),
 }
 LONGEST_NAME = 56
 _JOINERS = "\u200c\u200d"
@@ -77,10 +78,20 @@ def name_of(answer: Answer) -> str:
     """Returns the whole name of a picture, made inert."""
     check = answer.entry.check
     if check.path or check.name:
-        return inert(check.shown_name) or "a file without a name"
+        return inert(check.shown_name) or _("a file without a name")
     if check.page:
-        return f"a picture from {inert(check.page)}"
-    return "a picture given to this page" if check.source == "page" else "a picture without a name"
+        return _("a picture from {page}", page=inert(check.page))
+    if check.source == "page":
+        return _("a picture given to this page")
+    return _("a picture without a name")
+
+
+def size_of(answer: Answer) -> str:
+    """Returns width and height of a picture; empty if they are not known."""
+    check = answer.entry.check
+    if not check.width:
+        return ""
+    return _("{width} x {height} pixels", width=check.width, height=check.height)
 
 
 def place_of(seen: Occurrence) -> str:
@@ -127,25 +138,27 @@ def time_tag(moment: datetime) -> str:
 
 def day_name(day: date, today: date) -> str:
     if day == today:
-        return "Today"
+        return _("Today")
     if day == today - timedelta(days=1):
-        return "Yesterday"
-    return f"{day:%A}, {day.day} {day:%B %Y}"
+        return _("Yesterday")
+    return dates.with_weekday(day)
 
 
 def when(moment: datetime) -> str:
-    there = local(moment)
-    return f"{there.day} {there:%B %Y, %H:%M}"
+    return dates.with_time(local(moment))
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
-        return "never"
-    seconds = (now - moment).total_seconds()
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return f"{several(int(seconds // size), name)} ago"
-    return "just now"
+        return _("never")
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes < 1:
+        return _("just now")
+    if minutes < 60:
+        return ngettext("{n} minute ago", "{n} minutes ago", minutes)
+    if minutes < 1440:
+        return ngettext("{n} hour ago", "{n} hours ago", minutes // 60)
+    return ngettext("{n:,} day ago", "{n:,} days ago", minutes // 1440)
 
 
 def megabytes(n_bytes: int) -> str:
@@ -163,7 +176,7 @@ def loading(model: ModelState) -> str:
 
 def left(seconds: float | None) -> str:
     """Returns how long what waits will take; empty if that is not known."""
-    return "" if seconds is None else f", {span(seconds)} left"
+    return "" if seconds is None else _(", {time} left", time=span(seconds))
 
 
 def several(n: int, what: str, more: str | None = None) -> str:
@@ -177,4 +190,4 @@ def scopes(granted: Iterable[str]) -> list[str]:
     return [known[one] for one in told] + [inert(one) for one in sorted(found - set(known))]
 
 
-_PAGES = "open these pages, where everything can be changed"
+_PAGES = _("open these pages, where everything can be changed")
