@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 from antifake.daemon.store import NotThereError, Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
@@ -27,11 +28,11 @@ from .events import Events
 from .remembered import RememberedBrowsers
 
 SCOPES = {
-    "check": "have pictures checked",
-    "read": "see the history: pictures, verdicts, and where the files lie",
-    "correct": "say what a picture is",
-    "open": "open the history in your browser, where everything can be changed",
-    "admin": "do everything: settings, folders, forgetting, and letting others in",
+    "check": _("have pictures checked"),
+    "read": _("see the history: pictures, verdicts, and where the files are"),
+    "correct": _("say what a picture is"),
+    "open": _("open the history in your browser, where everything can be changed"),
+    "admin": _("do everything: settings, folders, forgetting, and letting others in"),
 }
 """The scopes of tokens, as described to the user who grants them."""
 
@@ -175,7 +176,7 @@ class Access:
         for found in self.tokens():
             if found.id == token_id:
                 return found
-        raise NotThereError("There is no such token.")
+        raise NotThereError(_("There is no such token."))
 
     def origins(self) -> frozenset[str]:
         """Returns the origins of all valid tokens that are not for our own pages.
@@ -236,7 +237,7 @@ class Access:
             for token in self.tokens():
                 if token.name == THIS_COMPUTER and token.revoked is None:
                     self.revoke(token.id)
-            _, secret = self.issue(THIS_COMPUTER, ["admin"])
+            _token, secret = self.issue(THIS_COMPUTER, ["admin"])
             write_atomically(path, secret.encode("ascii"))
         self._local_key = _hash(secret).encode("ascii")
         self.browsers.derive_keys_from(secret)
@@ -269,9 +270,9 @@ class Access:
         """Asks the user to let a program in. Raises TooManyError, UsageError."""
         name, wanted, now = _valid_name(name), _valid_scopes(scopes), self._clock()
         if name.casefold() == THIS_COMPUTER:
-            raise UsageError(f"Only antifake itself is called {THIS_COMPUTER}.")
+            raise UsageError(_("Only antifake itself is called “{name}”.", name=THIS_COMPUTER))
         if origin is not None and "admin" in wanted:
-            raise UsageError("A browser cannot be given everything: leave out admin.")
+            raise UsageError(_("A browser cannot be given everything: leave out admin."))
         secret = secrets.token_urlsafe(32)
         pairing = Pairing(
             id=secrets.token_hex(8),
@@ -294,7 +295,7 @@ class Access:
         waiting = [one for one in self._pairings.values() if one.decision == "waiting"]
         if waiting:
             raise TooManyError(
-                "Another program is waiting to be let in; one at a time.",
+                _("Another program is waiting to be let in; one at a time."),
                 _seconds_until(waiting[0].pairing.expires, now),
             )
         if (
@@ -302,12 +303,12 @@ class Access:
             and now - self._recent_requests[0] < PAIRING_FOR
         ):
             raise TooManyError(
-                "Too many programs have asked to be let in; try again in a minute.",
+                _("Too many programs have asked to be let in; try again in a minute."),
                 _seconds_until(self._recent_requests[0] + PAIRING_FOR, now),
             )
 
     def pending(self) -> list[Pairing]:
-        """Those that wait for the person's word: none or one."""
+        """Returns those that wait for the person to decide: none or one."""
         with self._lock:
             self._expire(self._clock())
             return [one.pairing for one in self._pairings.values() if one.decision == "waiting"]
@@ -347,14 +348,14 @@ class Access:
         self._expire(self._clock())
         pending = self._pairings.get(name)
         if pending is None or not hmac.compare_digest(pending.hash, _hash(secret)):
-            raise NotThereError("There is no such pairing (any more).")
+            raise NotThereError(_("There is no such pairing."))
         return pending
 
     def _waiting_pairing(self, name: str) -> _PendingPairing:
         self._expire(self._clock())
         pending = self._pairings.get(name)
         if pending is None or pending.decision != "waiting":
-            raise NotThereError("This program is not waiting to be let in (any more).")
+            raise NotThereError(_("This program is not waiting to be let in."))
         return pending
 
     def _expire(self, now: datetime) -> None:
@@ -442,13 +443,13 @@ def _seconds_until(moment: datetime, now: datetime) -> int:
 def _valid_name(name: str) -> str:
     name = name.strip()
     if not 0 < len(name) <= 80 or not name.isprintable():
-        raise UsageError("A program needs a name of 1 to 80 printable characters.")
+        raise UsageError(_("A program needs a name of 1 to 80 printable characters."))
     return name
 
 
 def _valid_scopes(scopes: Collection[str]) -> frozenset[str]:
     if not scopes or not set(scopes) <= SCOPES.keys():
-        raise UsageError(f"A token is for some of: {', '.join(SCOPES)}.")
+        raise UsageError(_("A token is for some of: {scopes}.", scopes=", ".join(SCOPES)))
     return frozenset(scopes)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from antifake.core import Label
+from antifake.core.i18n import _, ngettext
 from antifake.core.parts import WIDE, standing_out, where
 from antifake.core.verdict import is_sure, percent, word
 from antifake.daemon.store.corrections import Correction
@@ -16,11 +17,11 @@ from antifake.daemon.store.history import Entry
 TicketState = Literal["queued", "running", "done"]
 
 CORRECTED = {
-    "fake": "You said: AI-made",
-    "real": "You said: real",
-    "unsure": "You said: cannot tell",
+    "fake": _("You said: AI-made"),
+    "real": _("You said: real"),
+    "unsure": _("You said: cannot tell"),
 }
-NOT_CHECKED = "not checked"
+NOT_CHECKED = _("not checked")
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,14 @@ class Answer:
     @property
     def summary(self) -> str:
         """One line: "Likely AI-made (83 %)" or "Likely AI-made (83 %), on the right"."""
-        sure = "" if self.percent is None else f" ({self.percent} %)"
-        place = f", {self.place}" if self.place and self.percent else ""
-        return f"{self.headline}{sure}{place}"
+        words, percent_ = self.headline, self.percent
+        if percent_ is None:
+            return words
+        if not self.place:
+            return _("{verdict} ({percent} %)", verdict=words, percent=percent_)
+        return _(
+            "{verdict} ({percent} %), {place}", verdict=words, percent=percent_, place=self.place
+        )
 
     @property
     def place(self) -> str:
@@ -103,31 +109,43 @@ class Answer:
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction
         if own:
-            return [f"You said so on {own.at:%Y-%m-%d}, and that counts."]
+            return [_("You said so on {date:%Y-%m-%d}, and that counts.", date=own.at)]
         if near:
-            return [f"You said so of a near-copy of it on {near.at:%Y-%m-%d}."]
+            return [_("You said so of a near-copy of it on {date:%Y-%m-%d}.", date=near.at)]
         return []
 
     def _about_model(self) -> list[str]:
         check = self.entry.check
         if check.label is None or check.p_fake is None:
-            return [check.error or "It could not be checked."]
-        whose = f"{check.model} with the prompt {check.prompt}"
+            return [check.error or _("It could not be checked.")]
+        whose = _("{model} with the prompt {prompt}", model=check.model, prompt=check.prompt)
         if check.label == "unsure":
             return [
-                f"The model ({whose}) is too close to an even chance to say anything: "
-                f"{round(100 * check.p_fake)} % for AI-made.",
-                "Take it as no answer; ask for the source of the picture.",
+                _(
+                    "The model ({model}) is too close to an even chance to say anything: {percent}"
+                    " % for AI-made.",
+                    model=whose,
+                    percent=round(100 * check.p_fake),
+                ),
+                _("Take it as no answer; ask for the source of the picture."),
             ]
         sure = percent(check.label, check.p_fake)
         if check.label == "fake":
             return [
-                f"The model ({whose}) finds it {sure} % likely that a generator made it.",
-                "It can be wrong: paintings, memes and heavy editing look alike to it.",
+                _(
+                    "The model ({model}) finds it {percent} % likely that a generator made it.",
+                    model=whose,
+                    percent=sure,
+                ),
+                _("It can be wrong: paintings, memes and heavy editing can look the same to it."),
             ]
         return [
-            f"The model ({whose}) finds no sign of a generator; it is {sure} % sure.",
-            "That proves nothing: newer generators leave fewer signs.",
+            _(
+                "The model ({model}) finds no sign of a generator; it is {percent} % sure.",
+                model=whose,
+                percent=sure,
+            ),
+            _("That proves nothing: newer generators leave fewer signs."),
         ]
 
     def _about_parts(self) -> list[str]:
@@ -137,11 +155,13 @@ class Answer:
         if check.parts is None:
             sides = sorted((check.width or 1, check.height or 1))
             is_wide = sides[1] > WIDE * sides[0]
-            return ["Only its middle was judged, by an earlier version."] if is_wide else []
+            return [_("Only its middle was judged, by an earlier version.")] if is_wide else []
         if self.place:
-            return [f"It looks AI-made {self.place}; most of it does not."]
+            return [_("It looks AI-made {place}; most of it does not.", place=self.place)]
         n = len(check.parts)
-        return [f"{n} parts of it were judged."] if n > 1 else []
+        if n < 2:
+            return []
+        return [ngettext("{n} part of it was judged.", "{n} parts of it were judged.", n)]
 
 
 def verdict_of(answer: Answer) -> dict[str, Any]:

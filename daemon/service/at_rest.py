@@ -22,14 +22,14 @@ from .events import Events
 from .existing import ExistingFiles
 from .service import Service
 from .settings import Settings
-from .status import Status
+from .status import NOT_RUNNING, Status
 
 
 class NoQueue:
     """Replaces the queue: there is no worker that could take a job."""
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
-        raise AntifakeError("antifake is not running: start it with antifake daemon start.")
+        raise AntifakeError(NOT_RUNNING)
 
     def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
         return False

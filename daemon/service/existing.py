@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal, Self
 
+from antifake.core.i18n import _
 from antifake.daemon.config import Config, Folder
 from antifake.daemon.config.settings import Watch
 from antifake.daemon.store import NotThereError, Store, StoreError, existing, jobs
@@ -146,7 +147,7 @@ class ExistingFiles:
         with self._store.writing() as session:
             row = next((one for one in existing.everything(session) if one.folder == folder), None)
             if row is None:
-                raise NotThereError(f"{folder} is not watched.")
+                raise NotThereError(_("{folder} is not watched.", folder=folder))
             if row.state == "counting":
                 existing.add(session, folder, row.at, STATES[action])
             elif row.state != "done":

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 
 _PATIENCE_S = 10.0
 _SHOW = (
@@ -30,7 +31,7 @@ def open_file(path: Path) -> None:
     if sys.platform == "win32":
         os.startfile(path)  # noqa: S606 - a picture, by its name and its bytes
     elif not _has_run([_opener(), str(path)]):
-        raise NoDesktopError("No program could be started that opens this file.")
+        raise NoDesktopError(_("No program could be started that opens this file."))
 
 
 def show_in_folder(path: Path) -> None:
@@ -49,7 +50,7 @@ def show_in_folder(path: Path) -> None:
             [_opener(), str(path.parent)],
         ]
     if not any(map(_has_run, commands)):
-        raise NoDesktopError("No file manager could be started that shows this folder.")
+        raise NoDesktopError(_("No file manager could be started that shows this folder."))
 
 
 def _opener() -> str:

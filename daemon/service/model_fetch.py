@@ -17,6 +17,7 @@ from typing import IO, cast
 from antifake.core.catalog import MINI, Home
 from antifake.core.embedded import TOWER
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 TELL_EVERY_S = 0.5
 
@@ -61,7 +62,7 @@ class ModelFetch:
     def start(self) -> None:
         """Starts fetching, unless that has begun. Raises AntifakeError if the model is there."""
         if self.state() is None:
-            raise AntifakeError("The model is here already.")
+            raise AntifakeError(_("The model is here already."))
         with self._lock:
             if self._state.is_running:
                 return
@@ -100,12 +101,12 @@ class ModelFetch:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            return f"The model cannot be fetched: {error.strerror or error}."
+            return _("The model cannot be fetched: {reason}.", reason=error.strerror or error)
         with self._lock:
             self._process = process
         failure = self._follow(cast(IO[str], process.stdout))
         if process.wait() and failure is None:
-            return "Fetching the model has ended too early. Try again."
+            return _("Fetching the model ended too early. Try again.")
         return failure
 
     def _follow(self, lines: IO[str]) -> str | None:

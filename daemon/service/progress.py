@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from antifake.core.durations import span
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.store.tables import ExistingState
 
 WINDOW_S = 60.0
@@ -26,34 +27,67 @@ class Progress:
     @property
     def summary(self) -> str:
         """Returns it in a sentence; "" if there is nothing to say."""
-        were = _either(self.total, "1 picture was", f"{self.total:,} pictures were")
-        are = _either(self.total, "is", "are")
         match self.state:
             case "counting":
-                return f"Counting what is there: {self.total:,} so far."
+                return _("Counting what is there: {n:,} so far.", n=self.total)
             case "counted":
-                return f"{were} there already."
+                return ngettext(
+                    "{n:,} picture was there already.",
+                    "{n:,} pictures were there already.",
+                    self.total,
+                )
             case "left":
-                return f"{were} there already and {are} left out."
+                return ngettext(
+                    "{n:,} picture was there already and is left out.",
+                    "{n:,} pictures were there already and are left out.",
+                    self.total,
+                )
             case "checking":
-                left = "" if self.left_s is None else f", {span(self.left_s)} left"
-                count = f"{self.done:,} of {self.total:,}"
-                return f"Checking the pictures that were there already: {count}{left}."
+                return self._checking
             case "paused":
-                count = f"{self.done:,} of the {self.total:,} pictures"
-                return f"Paused at {count} that were there already."
-            case _:
-                return f"{were} there already and {are} checked." if self.total else ""
+                return ngettext(
+                    "Paused at {done:,} of the {n:,} picture that was there already.",
+                    "Paused at {done:,} of the {n:,} pictures that were there already.",
+                    self.total,
+                    done=self.done,
+                )
+            case "done":
+                return self._done
+
+    @property
+    def _done(self) -> str:
+        if not self.total:
+            return ""
+        return ngettext(
+            "{n:,} picture was there already and is checked.",
+            "{n:,} pictures were there already and are checked.",
+            self.total,
+        )
+
+    @property
+    def _checking(self) -> str:
+        if self.left_s is None:
+            return _(
+                "Checking the pictures that were there already: {done:,} of {total:,}.",
+                done=self.done,
+                total=self.total,
+            )
+        return _(
+            "Checking the pictures that were there already: {done:,} of {total:,}, {time} left.",
+            done=self.done,
+            total=self.total,
+            time=span(self.left_s),
+        )
 
     @property
     def passed_over(self) -> str:
         """Returns a sentence about other files; "" if there are none."""
         if not self.others:
             return ""
-        return _either(
+        return ngettext(
+            "{n:,} other file was passed over: its name is not that of a picture.",
+            "{n:,} other files were passed over: their names are not those of pictures.",
             self.others,
-            "1 other file was passed over: its name is not that of a picture.",
-            f"{self.others:,} other files were passed over: their names are not those of pictures.",
         )
 
 
@@ -98,7 +132,3 @@ class Pace:
         if len(self._done) < 2 or not waiting:
             return None
         return waiting * (now - self._done[0]) / (len(self._done) - 1)
-
-
-def _either(n: int, one: str, more: str) -> str:
-    return one if n == 1 else more

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from antifake.core import AntifakeError, Label
+from antifake.core.i18n import _
 from antifake.daemon.config import Config, Folder
 from antifake.daemon.learning import Learning
 from antifake.daemon.store import (
@@ -41,7 +42,7 @@ from .renditions import Renditions
 from .settings import Settings
 from .status import State, Status
 
-NOTHING_TO_CONFIRM = "There is no verdict to confirm. Say what it is: real, or AI-made."
+NOTHING_TO_CONFIRM = _("There is no verdict to confirm. Say what it is: real, or AI-made.")
 
 
 class Folders(Protocol):
@@ -201,9 +202,9 @@ class Service:
         """
         path = self.original(name, with_data=False).path
         if path is None:
-            raise NoOriginalError("The file is not there any more, or it has changed since.")
+            raise NoOriginalError(_("The file is not there any more, or it has changed since."))
         if not originals.is_named_like_a_picture(path):
-            sentence = "Its name is not that of a picture, so it is not opened from here."
+            sentence = _("Its name is not that of a picture, so it is not opened from here.")
             raise NoOriginalError(sentence)
         file_manager.open_file(path)
 
@@ -214,7 +215,7 @@ class Service:
         """
         path = originals.present(self.get(name).entry, self._watched_paths())
         if path is None:
-            raise NoOriginalError("The file is not there any more.")
+            raise NoOriginalError(_("The file is not there any more."))
         file_manager.show_in_folder(path)
 
     def _watched_paths(self) -> list[Path]:
@@ -352,5 +353,5 @@ def _verdicts(entries: Iterable[Entry]) -> dict[Label, list[str]]:
 def _pictures(found: Sequence[Check]) -> list[str]:
     """Returns the hashes. Raises AntifakeError if one could not be read: it cannot be corrected."""
     if any(check.sha256 is None for check in found):
-        raise AntifakeError("A picture that could not be read cannot be corrected.")
+        raise AntifakeError(_("A picture that could not be read cannot be corrected."))
     return list(dict.fromkeys(check.sha256 for check in found if check.sha256))

@@ -10,6 +10,7 @@ from sqlalchemy import Subquery, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
+from antifake.core.i18n import _
 from antifake.core.parts import JudgedPart
 
 from .database import NotThereError, in_parts
@@ -107,7 +108,7 @@ def get(session: Session, name: str) -> Check:
     """Returns a check by its id. Raises NotThereError."""
     row = session.get(CheckRow, to_number(name))
     if row is None:
-        raise NotThereError(f"There is no check {name} (any more).")
+        raise NotThereError(_("There is no check {name}.", name=name))
     return of_row(row)
 
 

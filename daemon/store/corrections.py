@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
+from antifake.core.i18n import _
 
 from . import similarity
 from .database import NotThereError, in_parts
@@ -81,7 +82,7 @@ def _phash(session: Session, sha256: str) -> int | None:
     checks = select(CheckRow.phash).where(CheckRow.sha256 == sha256)
     found = session.execute(checks.order_by(CheckRow.phash.is_(None), CheckRow.id)).first()
     if found is None:
-        raise NotThereError("There is no check of this picture (any more).")
+        raise NotThereError(_("There is no check of this picture."))
     phash: int | None = found[0]
     return phash
 
@@ -137,7 +138,7 @@ def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correc
     undone = {row.undoes for row in rows}
     active = [row for row in rows if row.undoes is None and row.seq not in undone]
     if not active:
-        raise AntifakeError("There is nothing to undo for this picture.")
+        raise AntifakeError(_("There is nothing to undo for this picture."))
     former = active[-2] if len(active) > 1 else None
     restored = CorrectionRow(
         sha256=sha256,

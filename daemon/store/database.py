@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 
 _T = TypeVar("_T")
 
@@ -113,7 +114,9 @@ class Database:
     def alone(self) -> Iterator[None]:
         """Queues writers here: SQLite waits by sleeping, and a sleeper can miss its turn."""
         if not self._turn.acquire(timeout=BUSY_S):
-            raise StoreBusyError("Another part of antifake is writing to the history for too long.")
+            raise StoreBusyError(
+                _("Another part of antifake has been writing to the history for too long.")
+            )
         try:
             yield
         finally:
@@ -213,13 +216,15 @@ def sentence_for(error: BaseException | None, name: str) -> StoreError:
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith("SQLITE_FULL") or getattr(error, "sqlstate", "") == _DISK_FULL:
         return StorageFullError(
-            f"The disk with {name} is full: this was not saved. Nothing older is lost."
+            _("The disk with {file} is full: this was not saved. Nothing older is lost.", file=name)
         )
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreDamagedError(f"The history {name} is damaged.")
+        return StoreDamagedError(_("The history {file} is damaged.", file=name))
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreBusyError(f"The history {name} is in use by another program.")
-    return StoreError(f"The history {name} cannot be used: {str(error).strip()}.")
+        return StoreBusyError(_("The history {file} is in use by another program.", file=name))
+    return StoreError(
+        _("The history {file} cannot be used: {reason}.", file=name, reason=str(error).strip())
+    )
 
 
 _AT_ONCE = 500

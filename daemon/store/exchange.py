@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from . import checks, history, occurrences
 from .checks import Finding
@@ -77,7 +78,7 @@ def import_rows(store: Store, lines: Iterable[str], form: Form, now: datetime) -
                 try:
                     _take(session, read(values, now), done)
                 except AntifakeError as error:
-                    done.refused.append(f"Row {number}: {error}")
+                    done.refused.append(_("Row {number}: {problem}", number=number, problem=error))
     return done
 
 
@@ -85,11 +86,11 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
     reader = csv.DictReader(lines)
     try:
         if not {"label", "sha256"} <= set(reader.fieldnames or ()):
-            raise UsageError("This is not a history: its first line must name the columns.")
+            raise UsageError(_("This is not a history: its first line must name the columns."))
         for row in reader:
             yield {name: from_cell(row.get(name) or "") for name in FIELDS}
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"This is not CSV that can be read: {error}.") from error
+        raise UsageError(_("This is not CSV that can be read: {reason}.", reason=error)) from error
 
 
 def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
@@ -124,7 +125,7 @@ def _import_occurrences(session: Session, row: Row) -> None:
 def _add_named(session: Session, number: int, finding: Finding) -> bool:
     there = session.get(CheckRow, number)
     if there is not None and not _is_same(checks.of_row(there), finding):
-        raise RefusedRowError("another picture has its name.")
+        raise RefusedRowError(_("another picture has its name."))
     if there is None:
         checks.insert(session, finding, number)
     return there is None

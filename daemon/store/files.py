@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from antifake.core.i18n import _
+
 from .database import StoreError, sentence_for
 from .tables import APPLICATION_ID
 
@@ -37,7 +39,7 @@ def examine(path: Path, *, at_rest: bool = False) -> Condition:
     Raises StoreError if it cannot be read at all, for example without permission.
     """
     if path.stat().st_size == 0:
-        return Condition(damage="it is empty")
+        return Condition(damage=_("it is empty"))
     return _look(path, "immutable=1" if at_rest else "mode=ro")
 
 
@@ -74,7 +76,7 @@ def _condition(connection: sqlite3.Connection) -> Condition:
     if application != APPLICATION_ID or "alembic_version" not in tables:
         return Condition(is_foreign=True)
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return Condition(version=row[0]) if row else Condition(damage="it does not know its version")
+    return Condition(version=row[0]) if row else Condition(damage=_("it does not know its version"))
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ class Backups:
         except sqlite3.Error as error:
             raise sentence_for(error, str(target)) from error
         except OSError as error:
-            raise StoreError(f"No backup could be made: {error.strerror or error}.") from error
+            raise StoreError(
+                _("No backup could be made: {reason}.", reason=error.strerror or error)
+            ) from error
         finally:
             with suppress(OSError):  # as where the folder is a file: there is no part then
                 part.unlink(missing_ok=True)
@@ -133,7 +137,9 @@ class Backups:
             source.close()
         sync(part)
         if (damage := examine(part, at_rest=True).damage) is not None:
-            raise StoreError(f"The backup is not sound ({damage}), so it was not kept.")
+            raise StoreError(
+                _("The backup is not sound ({damage}), so it was not kept.", damage=damage)
+            )
 
     @property
     def restoring(self) -> Path:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from secrets import token_bytes
 
+from antifake.core.i18n import _
+
 from .database import NotThereError
 
 Randomness = Callable[[int], bytes]
@@ -55,5 +57,5 @@ def to_number(text: str) -> int:
     values = [ALPHABET.find(letter) for letter in text]
     number = reduce(lambda sum_, value: sum_ << 5 | value, values, 0)
     if len(text) != LETTERS or -1 in values or number > _LARGEST:
-        raise NotThereError(f"{text[:40]!r} is not the name of a check.")
+        raise NotThereError(_("{text!r} is not the name of a check.", text=text[:40]))
     return number

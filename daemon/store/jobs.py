@@ -8,12 +8,18 @@ from secrets import token_bytes
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from antifake.core.i18n import _, ngettext
+
 from .database import NotThereError, changed
 from .ids import Randomness, first_number, new_number, to_number, to_text
 from .tables import JobRow, Source, State, table_of
 
 MAX_ATTEMPTS = 3
-KILLED = f"This picture has ended the program that judges {MAX_ATTEMPTS} times; it is left alone."
+KILLED = ngettext(
+    "This picture has ended the program that judges pictures {n} time; it is left alone.",
+    "This picture has ended the program that judges pictures {n} times; it is left alone.",
+    MAX_ATTEMPTS,
+)
 
 
 class Priority(IntEnum):
@@ -212,7 +218,7 @@ _NEXT = (
 def _row(session: Session, name: str) -> JobRow:
     row = session.get(JobRow, to_number(name))
     if row is None:
-        raise NotThereError(f"There is no job {name} (any more).")
+        raise NotThereError(_("There is no job {name}.", name=name))
     return row
 
 

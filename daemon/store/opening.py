@@ -16,6 +16,7 @@ from sqlalchemy import URL, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from .database import Database, StoreError, StoreNewerError, sqlite_url
 from .files import Backups, Condition, examine, put_aside, sync
@@ -25,7 +26,7 @@ from .tables import Base
 HEAD = "0008"
 """The newest version in daemon/migrations. It is here so that opening does not import Alembic."""
 KEEP_BACKUPS = 7
-_STARTED_ANEW = "There was no backup of it, so a new one was started."
+_STARTED_ANEW = _("There was no backup of it, so a new one was started.")
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,17 @@ def open_store(
     url = sqlite_url(place) if isinstance(place, Path) else _url(place)
     if url.get_backend_name() == "sqlite":
         if url.database in (None, "", ":memory:"):
-            raise UsageError("A history in memory would be lost with the program: name a file.")
+            raise UsageError(_("A history in memory would be lost with the program: name a file."))
         return _open_file(Path(str(url.database)), now, keep_backups, migrations)
     try:
         database = Database(url)
     except (ArgumentError, ImportError) as error:
         raise UsageError(
-            f"For {url.render_as_string()} a driver is missing here: {error}."
+            _(
+                "The driver for {address} is missing: {reason}.",
+                address=url.render_as_string(),
+                reason=error,
+            )
         ) from error
     with database.translating_errors():
         version = _version(database)
@@ -100,10 +105,12 @@ def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[st
     with database.alone():
         try:
             if is_away and _rescue(database, backups, now):
-                told = ("The history had been removed while antifake ran; it was written again.",)
+                told = (
+                    _("The history had been removed while antifake ran; it was written again."),
+                )
         except OSError as error:
             raise StoreError(
-                f"The history cannot be repaired: {error.strerror or error}."
+                _("The history cannot be repaired: {reason}.", reason=error.strerror or error)
             ) from error
         database.close()
         with _open_file(backups.database, now, backups.keep, migrations) as fresh:
@@ -147,7 +154,7 @@ def _url(text_: str) -> URL:
     try:
         return make_url(text_)
     except ArgumentError as error:
-        raise UsageError(f"{text_!r} is not the address of a database.") from error
+        raise UsageError(_("{text!r} is not the address of a database.", text=text_)) from error
 
 
 def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrations) -> Store:
@@ -161,7 +168,9 @@ def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrati
             backups.make(now)
         path.touch(mode=0o600)
     except OSError as error:
-        raise StoreError(f"{path} cannot be used: {error.strerror or error}.") from error
+        raise StoreError(
+            _("{file} cannot be used: {reason}.", file=path, reason=error.strerror or error)
+        ) from error
     database = Database(sqlite_url(path))
     _migrate(database, version, migrations)
     return Store(database, backups, notices)
@@ -182,26 +191,33 @@ def _put_right(
             return condition, ()
         if path.stat().st_size == 0 and not backups.all():
             # There is nothing to put aside, and another process may be about to write it.
-            return Condition(), (f"The history was damaged ({condition.damage}). {_STARTED_ANEW}",)
+            return Condition(), (f"{_damaged(condition.damage)} {_STARTED_ANEW}",)
         told = (_repair(backups, condition.damage, now, migrations),)
     elif backups.restoring.exists():
         backups.restoring.replace(path)
-        told = ("The history was damaged; its newest backup is in its place.",)
+        told = (_("The history was damaged; its newest backup is in its place."),)
     return examine(path) if path.exists() else Condition(), told
 
 
 def _accept(condition: Condition, migrations: Migrations, path: Path) -> None:
     """Raises StoreError if a sound file belongs to another program or to a newer version."""
     if condition.is_foreign:
-        raise StoreError(f"{path} is a database of another program; nothing was touched.")
+        raise StoreError(
+            _("{file} is a database of another program; nothing was touched.", file=path)
+        )
     _refuse_newer(condition.version, migrations, str(path))
 
 
 def _refuse_newer(version: str | None, migrations: Migrations, name: str) -> None:
     if version not in (None, migrations.head) and version not in migrations.known():
         raise StoreNewerError(
-            f"{name} was written by a newer antifake (its schema is {version}, this one knows "
-            f"{migrations.head}). Update antifake; nothing was touched."
+            _(
+                "{file} was written by a newer antifake (its schema is {theirs}, this one knows"
+                " {ours}). Update antifake; nothing was touched.",
+                file=name,
+                theirs=version,
+                ours=migrations.head,
+            )
         )
 
 
@@ -227,8 +243,12 @@ def _note_missing(backups: Backups) -> tuple[str, ...]:
     if not backups.all():
         return ()
     return (
-        f"The history {backups.database} was not there, so a new one was started. "
-        f"Copies of an older one are in {backups.folder}.",
+        _(
+            "The history {file} was not there, so a new one was started. Copies of an older one are"
+            " in {folder}.",
+            file=backups.database,
+            folder=backups.folder,
+        ),
     )
 
 
@@ -239,8 +259,17 @@ def _repair(backups: Backups, damage: str, now: datetime, migrations: Migrations
         # Before anything is moved, so that a process killed later can complete this.
         shutil.copy2(best, backups.restoring)
         sync(backups.restoring)
-    told = f"The history was damaged ({damage}) and is kept as {put_aside(path, now).name}. "
+    told = _(
+        "The history was damaged ({damage}) and is kept as {file}.",
+        damage=damage,
+        file=put_aside(path, now).name,
+    )
     if best is None:
-        return told + _STARTED_ANEW
+        return f"{told} {_STARTED_ANEW}"
     backups.restoring.replace(path)
-    return told + f"The backup of {backups.made(best):%Y-%m-%d %H:%M} UTC is in its place."
+    made = backups.made(best)
+    return f"{told} {_('The backup of {time:%Y-%m-%d %H:%M} UTC is in its place.', time=made)}"
+
+
+def _damaged(why: str) -> str:
+    return _("The history was damaged ({damage}).", damage=why)

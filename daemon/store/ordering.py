@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 from .checks import Check, certainty
 from .ids import to_number
@@ -113,8 +114,8 @@ def statements(
 
 
 def _parsed(text: str) -> _Cursor:
-    name, _, certainty = text.partition("~")
+    name, _mark, certainty = text.partition("~")
     try:
         return _Cursor(to_number(name), float(certainty) if certainty else None)
     except ValueError:
-        raise UsageError(f"{text[:40]} is no place in the history.") from None
+        raise UsageError(_("{text} is no place in the history.", text=text[:40])) from None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from antifake.core import AntifakeError, Label
+from antifake.core.i18n import _
 from antifake.core.parts import MAX_PARTS, JudgedPart
 from antifake.core.results import escape_formula, unescape_formula
 
@@ -88,7 +89,7 @@ def from_cell(text: str) -> str | None:
 def read(values: dict[str, Any] | None, now: datetime) -> Row:
     """Parses a row; one without a time gets `now`. Raises RefusedRowError."""
     if values is None:
-        raise RefusedRowError("it is not an object of JSON.")
+        raise RefusedRowError(_("it is not an object of JSON."))
     source = cast(Source | None, _one_of(values, "source", Source))
     finding = Finding(
         source=source or "import",
@@ -111,10 +112,10 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         note=_text(values, "picture_note"),
     )
     if (finding.label is None) != (finding.p_fake is None) or not 0 <= (finding.p_fake or 0) <= 1:
-        raise RefusedRowError("a label and a p_fake from 0 to 1 belong together.")
+        raise RefusedRowError(_("a label and a p_fake from 0 to 1 belong together."))
     name = _text(values, "id")
     if name is None and finding.sha256 is None:
-        raise RefusedRowError("it has neither an id nor a sha256.")
+        raise RefusedRowError(_("it has neither an id nor a sha256."))
     number = None if name is None else to_number(name)
     at = time_of(number) if number is not None else _time(values, "at") or now
     seen_again = () if finding.sha256 is None else _occurrences(values)
@@ -128,7 +129,7 @@ def _parts(values: dict[str, Any]) -> tuple[JudgedPart, ...] | None:
     try:
         return tuple(map(JudgedPart.from_dict, found[:MAX_PARTS]))
     except (ValueError, TypeError, LookupError):
-        raise RefusedRowError("a part must have a box, a frame and a p_fake.") from None
+        raise RefusedRowError(_("a part must have a box, a frame and a p_fake.")) from None
 
 
 def _occurrences(values: dict[str, Any]) -> tuple[Occurrence, ...]:
@@ -145,14 +146,14 @@ def _list(values: dict[str, Any], name: str) -> list[dict[str, Any]] | None:
     if found is None:
         return None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise RefusedRowError(f"{name} must be a list of objects.")
+        raise RefusedRowError(_("{name} must be a list of objects.", name=name))
     return found
 
 
 def _seen(values: dict[str, Any]) -> Occurrence:
     at, times = _time(values, "at"), _int(values, "times")
     if at is None:
-        raise RefusedRowError("an occurrence must say when it was.")
+        raise RefusedRowError(_("an occurrence must say when it was."))
     return Occurrence(
         at=at,
         source=cast(Source | None, _one_of(values, "source", Source)) or "import",
@@ -172,28 +173,30 @@ def _correction(values: dict[str, Any]) -> NewCorrection | None:
 def _text(values: dict[str, Any], name: str) -> str | None:
     value = values.get(name)
     if value is not None and not isinstance(value, str):
-        raise RefusedRowError(f"{name} must be text.")
+        raise RefusedRowError(_("{name} must be text.", name=name))
     return value
 
 
 def _one_of(values: dict[str, Any], name: str, literal: Any) -> str | None:
     value, known = _text(values, name), get_args(literal)
     if value is not None and value not in known:
-        raise RefusedRowError(f"{name} must be one of {', '.join(known)}.")
+        raise RefusedRowError(
+            _("{name} must be one of {values}.", name=name, values=", ".join(known))
+        )
     return value
 
 
 def _hex(values: dict[str, Any], name: str, digits: int) -> str | None:
     value = _text(values, name)
     if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
-        raise RefusedRowError(f"{name} must be {digits} hex digits.")
+        raise RefusedRowError(_("{name} must be {digits} hex digits.", name=name, digits=digits))
     return value
 
 
 def _int(values: dict[str, Any], name: str) -> int | None:
     number = _float(values, name)
     if number is not None and not number.is_integer():
-        raise RefusedRowError(f"{name} must be a whole number.")
+        raise RefusedRowError(_("{name} must be a whole number.", name=name))
     return None if number is None else int(number)
 
 
@@ -204,10 +207,10 @@ def _float(values: dict[str, Any], name: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise RefusedRowError(f"{name} must be a number.") from None
+        raise RefusedRowError(_("{name} must be a number.", name=name)) from None
     # This also refuses NaN, and what no column can hold.
     if isinstance(value, bool) or not 0 <= number < 2**31:
-        raise RefusedRowError(f"{name} must be a number from 0 on.")
+        raise RefusedRowError(_("{name} must be a number from 0 on.", name=name))
     return number
 
 
@@ -218,7 +221,9 @@ def _time(values: dict[str, Any], name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise RefusedRowError(f"{name} must be a time like 2026-01-31T12:00:00+00:00.") from None
+        raise RefusedRowError(
+            _("{name} must be a time like 2026-01-31T12:00:00+00:00.", name=name)
+        ) from None
     if moment.tzinfo is None:
-        raise RefusedRowError(f"{name} must say its time zone.")
+        raise RefusedRowError(_("{name} must say its time zone.", name=name))
     return moment

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import ngettext
 
 from .ids import to_ms
 from .tables import SavedFilterRow
@@ -24,10 +25,20 @@ def save(session: Session, name: str, query: str, now: datetime) -> None:
     """Saves a filter; one of the same name is replaced. Raises UsageError."""
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
-        raise UsageError(f"Give it a name of at most {LONGEST_NAME} letters.")
+        sentence = ngettext(
+            "Give it a name of at most {n} letter.",
+            "Give it a name of at most {n} letters.",
+            LONGEST_NAME,
+        )
+        raise UsageError(sentence)
     others = select(func.count()).select_from(SavedFilterRow).where(SavedFilterRow.name != name)
     if (session.scalar(others) or 0) >= MOST:
-        raise UsageError(f"At most {MOST} filters are kept. Delete one first.")
+        sentence = ngettext(
+            "At most {n} filter is kept. Delete it first.",
+            "At most {n} filters are kept. Delete one first.",
+            MOST,
+        )
+        raise UsageError(sentence)
     session.merge(SavedFilterRow(name=name, query=query, at=to_ms(now)))
     session.flush()
 

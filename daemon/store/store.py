@@ -23,6 +23,8 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
+from antifake.core.i18n import _
+
 from .database import Database, StoreBusyError, StoreError
 from .files import Backups, put_aside_before
 
@@ -95,14 +97,16 @@ class Store:
             return
         with self.database.alone():
             # The new file is built on disk, since it may be larger than the memory we may use.
-            busy, *_ = self.database.run(
+            busy = self.database.run(
                 "PRAGMA temp_store=FILE",
                 "VACUUM",
                 "PRAGMA temp_store=MEMORY",
                 "PRAGMA wal_checkpoint(TRUNCATE)",
-            )
+            )[0]
         if busy:
-            raise StoreBusyError("Another process is still reading what was forgotten; try again.")
+            raise StoreBusyError(
+                _("Another process is still reading what was forgotten; try again.")
+            )
         if self.backups is not None:
             self.backups.drop_all_but([self.backups.make(now)])
             for path in put_aside_before(self.backups.database):

@@ -13,6 +13,8 @@ from secrets import token_bytes
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from antifake.core.i18n import _
+
 from .database import NotThereError
 from .ids import Randomness, from_ms, to_ms
 from .tables import TokenRow
@@ -112,7 +114,7 @@ def _hash(secret: str) -> str:
 def _row(session: Session, token_id: int) -> TokenRow:
     row = session.get(TokenRow, token_id)
     if row is None:
-        raise NotThereError(f"There is no token {token_id}.")
+        raise NotThereError(_("There is no token {number}.", number=token_id))
     return row
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _
 
 from .database import NotThereError
 from .ids import from_ms, to_ms
@@ -72,7 +73,7 @@ class AlreadyTrainingError(AntifakeError):
 def begin(session: Session, trigger: Trigger, model: str, words: str, now: datetime) -> Training:
     """Adds a training. Raises AlreadyTrainingError."""
     if unfinished(session):
-        raise AlreadyTrainingError("A training is running already.")
+        raise AlreadyTrainingError(_("A training is running already."))
     row = TrainingRow(
         state="running", trigger=trigger, model=model, words=words, at=to_ms(now), promoted=False
     )
@@ -188,7 +189,7 @@ def _names(value: Any, gone: Collection[str]) -> bool:
 def _row(session: Session, number: int) -> TrainingRow:
     row = session.get(TrainingRow, number) if 0 <= number <= _LARGEST else None
     if row is None:
-        raise NotThereError(f"There is no training {number}.")
+        raise NotThereError(_("There is no training {number}.", number=number))
     return row
 
 

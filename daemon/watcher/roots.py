@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from antifake.core.i18n import _
+
 
 class Root:
     """A drive may be pulled out and another folder may get its name. Its files are not gone then.
@@ -64,11 +66,15 @@ def objection_to(root: str) -> str | None:
         with os.scandir(root) as entries:
             next(entries, None)
     except FileNotFoundError:
-        return f"The folder {root} is not there; it is watched as soon as it is."
+        return _("The folder {folder} is not there; it is watched as soon as it is.", folder=root)
     except NotADirectoryError:
-        return f"{root} is not a folder."
+        return _("{folder} is not a folder.", folder=root)
     except OSError as error:
-        return f"The folder {root} cannot be read: {error.strerror or error}."
+        return _(
+            "The folder {folder} cannot be read: {reason}.",
+            folder=root,
+            reason=error.strerror or error,
+        )
     return None
 
 

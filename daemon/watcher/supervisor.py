@@ -6,6 +6,8 @@ Times are arguments; there is no thread and no clock here but the observer's own
 import time
 from collections.abc import Callable
 
+from antifake.core.i18n import _
+
 from .event_buffer import EventBuffer
 from .mounts import lacks_events
 from .observer import TreeObserver, is_limit
@@ -84,9 +86,10 @@ class ObserverSupervisor:
         """Returns a sentence if the computer's limit is the reason for polling."""
         if not self.is_polling or self._lacks_events or self.tree.is_polled:
             return None
-        return (
-            f"This computer can watch no more folders, so {self.tree.root} is looked through "
-            "every few seconds instead. On Linux a higher fs.inotify.max_user_watches helps."
+        return _(
+            "This computer can watch no more folders, so {folder} is looked through every few"
+            " seconds instead. On Linux a higher fs.inotify.max_user_watches helps.",
+            folder=self.tree.root,
         )
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from threading import Lock
 from antifake.core.bundle import MANIFEST, Bundle
 from antifake.core.catalog import Home
 from antifake.core.errors import ModelError, UsageError
+from antifake.core.i18n import _
 from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SUFFIX, Promptbook
 
@@ -75,7 +76,9 @@ class ActiveModel:
         except UsageError as error:  # the settings have an invalid name
             raise ModelError(str(error)) from error
         except (OSError, UnicodeError) as error:
-            raise ModelError(f"What says who answers cannot be read: {error}.") from error
+            raise ModelError(
+                _("Which model and prompt are in use cannot be read: {reason}.", reason=error)
+            ) from error
         manifest = bundle.manifest
         files = (
             self._home.models / "active",

@@ -9,6 +9,7 @@ from io import BytesIO
 from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
+from antifake.core.i18n import _
 from antifake.core.images import Picture
 from antifake.core.parts import judged_parts
 from antifake.core.perceptual_hash import dhash
@@ -52,7 +53,7 @@ class Judge:
             if one.picture is not None and check is None
         ]
         if pictures and self._model.is_loading():
-            raise ModelLoadingError("The model is being loaded.")
+            raise ModelLoadingError(_("The model is being loaded."))
         # In a thread, because the model is another process and works at the same time.
         with ThreadPoolExecutor(1) as thread:
             described = [

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, Any, cast, get_args
+from typing import IO, TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import psutil
@@ -43,6 +43,7 @@ from antifake.core.errors import (
     NoScoreError,
 )
 from antifake.core.framing import Deadline, receive, send
+from antifake.core.i18n import _
 from antifake.core.pixels import Pixels
 from antifake.core.verdict import Label, Verdict
 from antifake.daemon.redaction import without_paths
@@ -134,7 +135,7 @@ class Child:
             return None
         if error := self.loaded.exception():
             return cast(AntifakeError, error)
-        return None if self._process.poll() is None else self._died("while it had nothing to do")
+        return None if self._process.poll() is None else self._died("idle")
 
     def ready(self) -> Loaded | None:
         """Returns None while it is loading, and after that has failed."""
@@ -155,10 +156,13 @@ class Child:
             found = self._receive_verdicts([len(crops) for crops in pictures], loaded)
         if deadline.is_past:
             raise ModelDiedError(
-                f"The model came to no answer within {deadline_s:g} seconds, so it was ended."
+                _(
+                    "The model came to no answer within {seconds:g} seconds, so it was ended.",
+                    seconds=deadline_s,
+                )
             )
         if found is None:
-            raise self._died("while it was judging")
+            raise self._died("judging")
         self.is_busy = False
         return found
 
@@ -198,8 +202,10 @@ class Child:
             warning = message["warning"] and str(message["warning"])
             return Loaded(str(message["model"]), str(message["prompt"]), warning)
         if deadline.is_past:
-            raise ModelDiedError(f"The model was not loaded within {start_s:g} seconds.")
-        raise self._died("while it was loading the model")
+            raise ModelDiedError(
+                _("The model was not loaded within {seconds:g} seconds.", seconds=start_s)
+            )
+        raise self._died("loading")
 
     def _send_crops(self, pictures: Sequence[Pixels]) -> None:
         batch = np.concatenate(pictures)
@@ -226,16 +232,31 @@ class Child:
                 log.debug("model, in full: %s", line)
         self._process.wait()
 
-    def _died(self, when: str) -> ModelDiedError:
+    def _died(self, during: Literal["idle", "loading", "judging"]) -> ModelDiedError:
         try:
             self._process.wait(1)  # its pipe may have closed a moment before it ended
         except subprocess.TimeoutExpired:  # it still runs: its answer was invalid
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_EXIT_WITHIN_S)
-        return ModelDiedError(
-            f"The process that judges pictures ended {when} ({_ending(self._process.returncode)})."
-        )
+        how = _ending(self._process.returncode)
+        match during:
+            case "idle":
+                told = _(
+                    "The process that judges pictures ended while it had nothing to do ({how}).",
+                    how=how,
+                )
+            case "loading":
+                told = _(
+                    "The process that judges pictures ended while it was loading the model"
+                    " ({how}).",
+                    how=how,
+                )
+            case "judging":
+                told = _(
+                    "The process that judges pictures ended while it was judging ({how}).", how=how
+                )
+        return ModelDiedError(told)
 
 
 def _start(home: Home, names: tuple[str, str], *, cuda_graphs: bool) -> subprocess.Popen[bytes]:
@@ -257,7 +278,10 @@ def _start(home: Home, names: tuple[str, str], *, cuda_graphs: bool) -> subproce
         )
     except OSError as error:
         raise ModelDiedError(
-            f"The process that judges pictures cannot be started: {error.strerror or error}."
+            _(
+                "The process that judges pictures cannot be started: {reason}.",
+                reason=error.strerror or error,
+            )
         ) from error
 
 
@@ -274,13 +298,13 @@ def _verdict(message: dict[str, Any], n_parts: int, loaded: Loaded) -> Result:
 
 def _ending(code: int | None) -> str:
     if code is None:
-        return "it does not even end"
+        return _("it does not even end")
     if code >= 0:
-        return f"exit code {code}"
+        return _("exit code {code}", code=code)
     try:
         return signal.Signals(-code).name
     except ValueError:
-        return f"signal {-code}"
+        return _("signal {number}", number=-code)
 
 
 # --- The child's side ---------------------------------------------------------------------
@@ -338,9 +362,9 @@ def _load(home: Home, model: str, prompt: str) -> tuple["Detector", str | None]:
         with suppress(OSError):  # the disk is full: the check passed, but that cannot be saved
             drift = check_if_changed(detector, home.root / "selfcheck.json")
     except NoScoreError:
-        raise ModelError("On this computer the model computes what is not a number.") from None
+        raise ModelError(_("On this computer the model computes what is not a number.")) from None
     except MemoryError:
-        raise ModelError("There is too little free memory to load the model.") from None
+        raise ModelError(_("There is too little free memory to load the model.")) from None
     return detector, " ".join(filter(None, (warning, drift))) or None
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from antifake.core.catalog import Home
 from antifake.core.errors import AntifakeError, CudaBrokenError, ModelError, NoScoreError
+from antifake.core.i18n import _, ngettext
 from antifake.core.load_times import LoadTimes
 from antifake.core.pixels import Pixels
 from antifake.core.verdict import Verdict
@@ -236,7 +237,11 @@ class ModelProcess:
         size = wanted.image_size
         if any(crops.shape[1:] != (size, size, 3) for crops in pictures):
             raise ModelChangedError(
-                f"{wanted.model} answers now, and it sees pictures of {size} x {size} pixels."
+                _(
+                    "{model} answers now, and it sees pictures of {size} x {size} pixels.",
+                    model=wanted.model,
+                    size=size,
+                )
             )
         self._wait_for_restart()
         with self._lock:
@@ -258,14 +263,19 @@ class ModelProcess:
         if wait_s and isinstance(failure, ModelError):
             raise type(failure)(str(failure))
         if wait_s > PATIENCE_S:
-            raise ModelRestingError(f"{failure} It is tried again in {math.ceil(wait_s)} seconds.")
+            again = ngettext(
+                "It is tried again in {n} second.",
+                "It is tried again in {n} seconds.",
+                math.ceil(wait_s),
+            )
+            raise ModelRestingError(f"{failure} {again}")
         self._closing.wait(wait_s)
 
     # --- Callers of these methods hold the lock -----------------------------------------------
 
     def _check_open(self) -> None:
         if self._closing.is_set():
-            raise AntifakeError("The model has been shut down.")
+            raise AntifakeError(_("The model has been shut down."))
 
     def _reset_if_files_changed(self) -> None:
         """Ends the pause after a failure if the files of the model have changed since."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
 from antifake.daemon.store.jobs import Job, NewJob, Priority
@@ -45,8 +46,13 @@ class QueueFullError(AntifakeError):
     retry_after_s = 2
 
     def __init__(self, waiting: int) -> None:
-        what = "1 picture is" if waiting == 1 else f"{waiting} pictures are"
-        super().__init__(f"{what} waiting already; try again in a moment.")
+        super().__init__(
+            ngettext(
+                "{n} picture is waiting already; try again in a moment.",
+                "{n} pictures are waiting already; try again in a moment.",
+                waiting,
+            )
+        )
 
 
 class JobQueue:
@@ -409,4 +415,6 @@ def _lowest(batch: list[QueuedJob], lowest: Priority) -> Priority:
 def _store_error(error: StoreError | OSError) -> StoreError:
     if isinstance(error, StoreError):
         return error
-    return StoreError(f"Pictures that are sent cannot be written down: {error.strerror or error}.")
+    return StoreError(
+        _("Pictures that are sent cannot be saved: {reason}.", reason=error.strerror or error)
+    )

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Self
 
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.i18n import _
 from antifake.daemon.config import Config
 from antifake.daemon.store import Store, StoreError, history, jobs
 from antifake.daemon.store.checks import Check, Finding
@@ -153,7 +154,7 @@ class Worker:
         except Exception:
             # A bug. Clients must not wait for ever because of it, nor the jobs after this one.
             log.exception("a batch failed")
-            self._after_death(batch, AntifakeError("antifake stumbled over this picture."))
+            self._after_death(batch, AntifakeError(_("antifake stumbled over this picture.")))
         return True
 
     def _is_held(self) -> bool:

@@ -258,7 +258,14 @@ def budgets(now: int) -> list[int]:
 
 def size(n_bytes: int) -> str:
     """Returns a size in the units that people know."""
-    for unit, words in ((10**9, _("{n} GB")), (10**6, _("{n} MB")), (10**3, _("{n} KB"))):
-        if n_bytes >= unit:
-            return words.format(n=f"{n_bytes / unit:.{1 if n_bytes < 10 * unit else 0}f}")
+    if n_bytes >= 10**9:
+        return _("{n} GB", n=_rounded(n_bytes / 10**9))
+    if n_bytes >= 10**6:
+        return _("{n} MB", n=_rounded(n_bytes / 10**6))
+    if n_bytes >= 10**3:
+        return _("{n} KB", n=_rounded(n_bytes / 10**3))
     return ngettext("{n} byte", "{n} bytes", n_bytes)
+
+
+def _rounded(n: float) -> str:
+    return f"{n:.{1 if n < 10 else 0}f}"
