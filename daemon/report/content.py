@@ -8,7 +8,8 @@ from typing import Literal
 
 from PIL import Image
 
-from antifake.core.i18n import ngettext
+from antifake.core import Label, dates
+from antifake.core.i18n import _, ngettext
 from antifake.core.preview import jpeg, preview
 from antifake.daemon.service import Answer, Service
 from antifake.daemon.service.checks import kept_page, plain_name
@@ -20,32 +21,36 @@ Shape = Literal["made", "real", "unsure", "unchecked"]
 
 _SHAPES: dict[str | None, Shape] = {"fake": "made", "real": "real", "unsure": "unsure"}
 _CAME_BY = {
-    "watch": "found in a watched folder",
-    "extension": "checked in a browser",
-    "tray": "checked from the antifake icon",
-    "cli": "checked by a command",
-    "api": "sent by another program",
-    "page": "given to the antifake page",
-    "import": "taken over from another history",
+    "watch": _("found in a watched folder"),
+    "extension": _("checked in a browser"),
+    "tray": _("checked from the antifake icon"),
+    "cli": _("checked by a command"),
+    "api": _("sent by another program"),
+    "page": _("given to the antifake page"),
+    "import": _("taken over from another history"),
 }
-_SAID = {
-    "fake": "that {} is AI-made",
-    "real": "that {} is real",
-    "unsure": "that it cannot be told of {}",
-}
-_NUMBER = (
+_NUMBER = _(
     "The number says how sure the model is of its verdict, from 1 to 99 %. It does not say how much"
     " of the picture is AI-made, and it is an estimate, never a certainty."
 )
 _LIMITS = (
-    "This is no proof. Do not accuse anybody because of it; ask where the picture comes from, and"
-    " look for its first publication.",
-    "The detector looks at the pixels only. It does not know who made the picture, whether a"
-    " caption is true, or whether a real photograph shows what it is said to show.",
-    "It sees squares of the picture, each at 224 x 224 pixels, so fine grain and small edited"
-    " places may escape it.",
-    "It is weak on generators that it has never seen. “Likely real” means that nothing was found,"
-    " no more. Illustrations, comics and heavily edited photographs can cause false alarms.",
+    _(
+        "This is no proof. Do not accuse anybody because of it; ask where the picture comes from,"
+        " and look for its first publication."
+    ),
+    _(
+        "The detector looks at the pixels only. It does not know who made the picture, whether a"
+        " caption is true, or whether a real photograph shows what it is said to show."
+    ),
+    _(
+        "It sees squares of the picture, each at 224 x 224 pixels, so fine grain and small edited"
+        " places may escape it."
+    ),
+    _(
+        "It is weak on generators that it has never seen. “Likely real” means that nothing was"
+        " found, no more. Illustrations, comics and heavily edited photographs can cause false"
+        " alarms."
+    ),
 )
 _QUALITY = 85
 
@@ -105,54 +110,95 @@ def of(service: Service, name: str, now: datetime, *, with_name: bool) -> Report
             )
             if one
         ),
-        made=f"Made on {_when(now)} by antifake {version('antifake')}.",
+        made=_(
+            "Made on {date} by antifake {version}.", date=_when(now), version=version("antifake")
+        ),
     )
 
 
 def _verdict(found: Answer) -> Section:
     number = () if found.percent is None else (_NUMBER,)
-    return Section("What the verdict means", (*found.explanation, *number))
+    return Section(_("What the verdict means"), (*found.explanation, *number))
 
 
 def _person(answer: Answer) -> Section | None:
     said = answer.correction
     if said is None:
         return None
-    what = "a near-copy of this picture" if answer.entry.correction is None else "this picture"
-    return Section(
-        "What a person says",
-        (f"The user of this antifake said on {_when(said.at)} {_SAID[said.label].format(what)}.",),
-    )
+    told = _said(said.label, _when(said.at), is_of_copy=answer.entry.correction is None)
+    return Section(_("What a person says"), (told,))
+
+
+def _said(label: Label, date: str, *, is_of_copy: bool) -> str:
+    match label:
+        case "fake" if is_of_copy:
+            return _(
+                "The user of this antifake said on {date} that a near-copy of this picture is"
+                " AI-made.",
+                date=date,
+            )
+        case "fake":
+            return _(
+                "The user of this antifake said on {date} that this picture is AI-made.", date=date
+            )
+        case "real" if is_of_copy:
+            return _(
+                "The user of this antifake said on {date} that a near-copy of this picture is"
+                " real.",
+                date=date,
+            )
+        case "real":
+            return _(
+                "The user of this antifake said on {date} that this picture is real.", date=date
+            )
+        case "unsure" if is_of_copy:
+            return _(
+                "The user of this antifake said on {date} that it cannot be told of a near-copy of"
+                " this picture.",
+                date=date,
+            )
+        case "unsure":
+            return _(
+                "The user of this antifake said on {date} that it cannot be told of this picture.",
+                date=date,
+            )
 
 
 def _facts(answer: Answer, *, with_name: bool) -> Section:
     check = answer.entry.check
-    size = f"{check.width} x {check.height} pixels" if check.width else ""
+    size = ""
+    if check.width:
+        size = _("{width} x {height} pixels", width=check.width, height=check.height)
     shown = plain_name(check.shown_name or "")
     names = dict.fromkeys(plain_name(one.shown_name or "") for one in answer.entry.occurrences)
     others = ", ".join(one for one in names if one and one != shown)
     return _section(
-        "The picture",
-        ("Name", shown if with_name else ""),
-        ("Also called", others if with_name else ""),
-        ("Kind", ", ".join(filter(None, (check.format, size)))),
-        ("Fingerprint (SHA-256)", check.sha256 or ""),
+        _("The picture"),
+        (_("Name"), shown if with_name else ""),
+        (_("Also called"), others if with_name else ""),
+        (_("Kind"), ", ".join(filter(None, (check.format, size)))),
+        (_("Fingerprint (SHA-256)"), check.sha256 or ""),
     )
 
 
 def _how(answer: Answer) -> Section:
     entry, check = answer.entry, answer.entry.check
     latest = max(one.at for one in entry.occurrences)
-    seen = f"{entry.times_seen} times, the last time on {_when(latest)}"
+    seen = ngettext(
+        "{n} time, on {date}",
+        "{n} times, the last time on {date}",
+        entry.times_seen,
+        date=_when(latest),
+    )
     return _section(
-        "How it was checked",
-        ("Checked", _when(check.at)),
-        ("Received", _CAME_BY[check.source]),
-        ("Website", kept_page(check.page, "host") or ""),
-        ("Judged", _parts(check)),
-        ("Seen", seen if entry.times_seen > 1 else ""),
-        ("Model", check.model),
-        ("Prompt", check.prompt),
+        _("How it was checked"),
+        (_("Checked"), _when(check.at)),
+        (_("Received"), _CAME_BY[check.source]),
+        (_("Website"), kept_page(check.page, "host") or ""),
+        (_("Judged"), _parts(check)),
+        (_("Seen"), seen if entry.times_seen > 1 else ""),
+        (_("Model"), check.model),
+        (_("Prompt"), check.prompt),
     )
 
 
@@ -163,7 +209,7 @@ def _parts(check: Check) -> str:
 
 def _limits(check: Check) -> Section:
     told = (_LIMITS[0], error_rates.sentence(check), *_LIMITS[1:])
-    return Section("What this can and cannot tell", told)
+    return Section(_("What this can and cannot tell"), told)
 
 
 def _section(title: str, *facts: tuple[str, str]) -> Section:
@@ -174,12 +220,12 @@ def _picture(service: Service, name: str) -> tuple[Image.Image | None, str]:
     """Returns the best picture that there is, and what it is."""
     data = service.original(name).data
     if data is not None and (found := preview(data)):
-        return found, "The file itself, with the bytes that were judged."
+        return found, _("The file itself, with the bytes that were judged.")
     if kept := _ours(service.kept_copy(name)):
-        return kept, "Not the file: the square of it that the model saw, which antifake kept."
+        return kept, _("Not the file: the square of it that the model saw, which antifake kept.")
     if small := _ours(service.thumbnail(name)):
-        return small, "Not the file: a small picture of what the model saw, which antifake kept."
-    return None, "The file is not there any more, and no picture of it was kept."
+        return small, _("Not the file: a small picture of what the model saw, which antifake kept.")
+    return None, _("The file is not there any more, and no picture of it was kept.")
 
 
 def _ours(webp: bytes | None) -> Image.Image | None:
@@ -195,4 +241,4 @@ def _ours(webp: bytes | None) -> Image.Image | None:
 def _when(moment: datetime) -> str:
     there = moment.astimezone()
     zone = f"{there:%z}"
-    return f"{there.day} {there:%B %Y, %H:%M} (UTC{zone[:3]}:{zone[3:5]})"
+    return f"{dates.with_time(there)} (UTC{zone[:3]}:{zone[3:5]})"

@@ -29,15 +29,17 @@ from reportlab.platypus import (
 )
 
 from antifake.core import AntifakeError
+from antifake.core.i18n import _, language
 
 from .content import Report, Section, Shape
 
 PLAIN, BOLD = "antifake", "antifake-bold"
 _FILES = {PLAIN: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
 MARK = "\ufffd"
-REPLACED = (
-    f"{MARK} stands for a letter that this PDF has no sign for, or that is written from right to"
-    " left. The HTML report shows it."
+REPLACED = _(
+    "{mark} stands for a letter that this PDF has no sign for, or that is written from right to"
+    " left. The HTML report shows it.",
+    mark=MARK,
 )
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 _COLOURS: dict[Shape, str] = {
@@ -66,9 +68,9 @@ def rendered(report: Report) -> bytes:
         rightMargin=20 * mm,
         topMargin=18 * mm,
         bottomMargin=18 * mm,
-        title="Report on a picture",
+        title=_("Report on a picture"),
         author="antifake",
-        lang="en",
+        lang=language(),
         invariant=1,  # the same report gives the same bytes
     ).build(body)
     return out.getvalue()
@@ -76,14 +78,15 @@ def rendered(report: Report) -> bytes:
 
 def _head(report: Report) -> list[Flowable]:
     colour = HexColor(_COLOURS[report.shape])
-    sure = "" if report.percent is None else f"  {report.percent} % sure"
+    percent = report.percent
+    sure = "" if percent is None else _safe("  " + _("{percent} % sure", percent=percent))
     words = Paragraph(
         f'{_safe(report.verdict)}<font name="{PLAIN}" size="10" color="#57606a">{sure}</font>',
         _style(15, BOLD, colour),
     )
     box = Table([[_sign(report.shape), words]], colWidths=[9 * mm, _WIDTH - 9 * mm], hAlign="LEFT")
     box.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, -1), 0)])
-    head: list[Flowable] = [_text("Report on a picture", 18, BOLD)]
+    head: list[Flowable] = [_text(_("Report on a picture"), 18, BOLD)]
     if report.name:
         head.append(_text(report.name, 10, colour=_QUIET))
     head += [Spacer(1, 3 * mm), box, Spacer(1, 3 * mm)]
@@ -178,5 +181,5 @@ def _register_fonts() -> None:
             pdfmetrics.registerFont(TTFont(name, str(folder / file)))
     except (OSError, TTFError) as error:
         raise AntifakeError(
-            "A PDF cannot be made: the fonts of matplotlib are missing. Take the HTML report."
+            _("A PDF cannot be made: the fonts of matplotlib are missing. Take the HTML report.")
         ) from error

@@ -88,7 +88,7 @@ if sys.platform == "linux":
         ) -> WatchDescriptor:
             if not os.access(path, os.R_OK):
                 # watchdog would go on with watch number -1, which all such folders would share.
-                raise PermissionError(errno.EACCES, "Permission denied")
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             try:
                 return super().add_callback(path, mask, callback, id_)
             except OSError as error:
