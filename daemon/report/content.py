@@ -27,7 +27,7 @@ _CAME_BY = {
     "cli": _("checked by a command"),
     "api": _("sent by another program"),
     "page": _("given to the antifake page"),
-    "import": _("taken over from another history"),
+    "import": _("imported from another history"),
 }
 _NUMBER = _(
     "The number says how sure the model is of its verdict, from 1 to 99 %. It does not say how much"
@@ -133,33 +133,27 @@ def _said(label: Label, date: str, *, is_of_copy: bool) -> str:
     match label:
         case "fake" if is_of_copy:
             return _(
-                "The user of this antifake said on {date} that a near-copy of this picture is"
-                " AI-made.",
+                "The user of antifake said on {date} that a near-copy of this picture is AI-made.",
                 date=date,
             )
         case "fake":
-            return _(
-                "The user of this antifake said on {date} that this picture is AI-made.", date=date
-            )
+            return _("The user of antifake said on {date} that this picture is AI-made.", date=date)
         case "real" if is_of_copy:
             return _(
-                "The user of this antifake said on {date} that a near-copy of this picture is"
-                " real.",
+                "The user of antifake said on {date} that a near-copy of this picture is real.",
                 date=date,
             )
         case "real":
-            return _(
-                "The user of this antifake said on {date} that this picture is real.", date=date
-            )
+            return _("The user of antifake said on {date} that this picture is real.", date=date)
         case "unsure" if is_of_copy:
             return _(
-                "The user of this antifake said on {date} that it cannot be told of a near-copy of"
-                " this picture.",
+                "The user of antifake said on {date} that they cannot tell what a near-copy"
+                " of this picture is.",
                 date=date,
             )
         case "unsure":
             return _(
-                "The user of this antifake said on {date} that it cannot be told of this picture.",
+                "The user of antifake said on {date} that they cannot tell what this picture is.",
                 date=date,
             )
 

@@ -111,7 +111,7 @@ class Answer:
         if own:
             return [_("You said so on {date:%Y-%m-%d}, and that counts.", date=own.at)]
         if near:
-            return [_("You said so of a near-copy of it on {date:%Y-%m-%d}.", date=near.at)]
+            return [_("You said so about a near-copy of it on {date:%Y-%m-%d}.", date=near.at)]
         return []
 
     def _about_model(self) -> list[str]:
@@ -122,12 +122,12 @@ class Answer:
         if check.label == "unsure":
             return [
                 _(
-                    "The model ({model}) is too close to an even chance to say anything: {percent}"
-                    " % for AI-made.",
+                    "The model ({model}) cannot tell: it finds it {percent} % likely that a"
+                    " generator made it, close to an even chance.",
                     model=whose,
                     percent=round(100 * check.p_fake),
                 ),
-                _("Take it as no answer; ask for the source of the picture."),
+                _("Take it as no answer, and look for the source of the picture."),
             ]
         sure = percent(check.label, check.p_fake)
         if check.label == "fake":

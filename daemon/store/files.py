@@ -76,7 +76,7 @@ def _condition(connection: sqlite3.Connection) -> Condition:
     if application != APPLICATION_ID or "alembic_version" not in tables:
         return Condition(is_foreign=True)
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return Condition(version=row[0]) if row else Condition(damage=_("it does not know its version"))
+    return Condition(version=row[0]) if row else Condition(damage=_("its version is missing"))
 
 
 @dataclass(frozen=True)

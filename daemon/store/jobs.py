@@ -16,8 +16,8 @@ from .tables import JobRow, Source, State, table_of
 
 MAX_ATTEMPTS = 3
 KILLED = ngettext(
-    "This picture has ended the program that judges pictures {n} time; it is left alone.",
-    "This picture has ended the program that judges pictures {n} times; it is left alone.",
+    "The program that judges pictures crashed {n} time on this picture; it is left alone.",
+    "The program that judges pictures crashed {n} times on this picture; it is left alone.",
     MAX_ATTEMPTS,
 )
 

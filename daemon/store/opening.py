@@ -267,8 +267,8 @@ def _repair(backups: Backups, damage: str, now: datetime, migrations: Migrations
     if best is None:
         return f"{told} {_STARTED_ANEW}"
     backups.restoring.replace(path)
-    made = backups.made(best)
-    return f"{told} {_('The backup of {time:%Y-%m-%d %H:%M} UTC is in its place.', time=made)}"
+    made = _("The backup of {time:%Y-%m-%d %H:%M} UTC is in its place.", time=backups.made(best))
+    return f"{told} {made}"
 
 
 def _damaged(why: str) -> str:

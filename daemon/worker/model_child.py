@@ -157,7 +157,7 @@ class Child:
         if deadline.is_past:
             raise ModelDiedError(
                 _(
-                    "The model came to no answer within {seconds:g} seconds, so it was ended.",
+                    "The model gave no answer within {seconds:g} seconds, so it was stopped.",
                     seconds=deadline_s,
                 )
             )

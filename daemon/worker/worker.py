@@ -154,7 +154,9 @@ class Worker:
         except Exception:
             # A bug. Clients must not wait for ever because of it, nor the jobs after this one.
             log.exception("a batch failed")
-            self._after_death(batch, AntifakeError(_("antifake stumbled over this picture.")))
+            self._after_death(
+                batch, AntifakeError(_("Something went wrong inside antifake with this picture."))
+            )
         return True
 
     def _is_held(self) -> bool:

@@ -191,7 +191,7 @@ def test_filters_show_what_they_promise(here, me, query, shown):
 def test_an_invalid_filter_is_refused_with_a_message(me, query):
     answer = me.get(f"/?{query}")
     assert answer.status_code == 400
-    assert "That cannot be read" in answer.text
+    assert "That could not be understood" in answer.text
 
 
 def test_an_unknown_address_is_a_page_that_says_so(me):
@@ -358,7 +358,7 @@ def test_the_page_says_when_a_setting_takes_effect_as_the_command_line_does(me):
     ("name", "value", "sentence"),
     [
         ("server.port", "80", "“Port” cannot be 80: it must be from 1,024 to 65,535."),
-        ("history.pages", "some", "“Keep of the address of a web page” cannot be 'some'"),
+        ("history.pages", "some", "“What to keep of web addresses” cannot be 'some'"),
         ("notifications.quiet_hours", "25:00-7", "“Quiet hours” cannot be '25:00-7'"),
         ("server.prot", "80", "server.prot is not a setting"),
         ("worker.model", "nonsense", "“Model” cannot be 'nonsense': there is no such model"),

@@ -68,7 +68,7 @@ def test_a_report_says_what_a_reader_needs_and_no_path(here, tmp_path, kind):
         "22 November 2026",
         "sunset.jpg",
         "1600 x 900 pixels",
-        "The user of this antifake said on",
+        "The user of antifake said on",
         "that this picture is real.",
         "This is no proof.",
         "The file itself, with the bytes that were judged.",

@@ -32,7 +32,7 @@ METHODS = [
 KEYWORDS = {name: DEFAULT_KEYWORDS[name] for name in ("_", "ngettext")}
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _UNTOUCHED = re.compile(
-    r"\{[^{}]*\}|<[^<>]*>|&#?\w+;|`[^`]*`|--?[a-z][a-z-]*|\bantifake\b|\b[A-Z]{2,}s?\b|[\w./-]*\.\w+"
+    r"\{[^{}]*\}|<[^<>]*>|&#?\w+;|`[^`]*`|(?<!\w)--?[a-z][a-z-]*|\bantifake\b|\b[A-Z]{2,}s?\b|[\w./-]*\.\w+"
 )
 _ACCENTS = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",

@@ -48,7 +48,7 @@ def post_check(form: dict[str, Any]) -> Response:
     are answered at once, and their check gets another of its `occurrences`.
     """
     if "path" in form and not may("admin"):
-        raise Problem(403, "scope", _("Only programs of this computer may say where a file is."))
+        raise Problem(403, "scope", _("Only programs on this computer may say where a file is."))
     data = form["file"].read()
     ticket = service().check(data, _asked(form))
     if ticket.state != "done":
@@ -169,7 +169,7 @@ def _source_of(correction: dict[str, Any]) -> Source:
     if stated is None:
         return _source()
     if not may("admin"):
-        raise Problem(403, "scope", _("Only programs of this computer may say which one they are."))
+        raise Problem(403, "scope", _("Only programs on this computer may say which one they are."))
     return stated
 
 

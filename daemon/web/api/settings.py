@@ -57,7 +57,7 @@ def _value(name: str, value: Any) -> Any:
     if value is None:
         return None
     if not _is_plain(value):
-        raise Problem(422, "bad_setting", _("{name} cannot be that.", name=name[:100]))
+        raise Problem(422, "bad_setting", _("{name} cannot have this value.", name=name[:100]))
     if name == _MOMENT and isinstance(value, str):
         try:
             return datetime.fromisoformat(value)

@@ -32,7 +32,7 @@ def clients_piece() -> Response:
 def pairing() -> Response:
     name, is_accepted = body.value("id", str), body.value("accept", bool)
     (access().accept if is_accepted else access().reject)(name)
-    return jsonify(said=_("It may connect now.") if is_accepted else _("It was turned away."))
+    return jsonify(said=_("It may connect now.") if is_accepted else _("It was not let in."))
 
 
 @routes.post("/changes/revoke-all")

@@ -16,8 +16,8 @@ from .render import piece, routes, show, state
 
 MAX_MINUTES = 10_080
 SAID: dict[Action, str] = {
-    "check": _("The pictures that were there before are checked, after new ones."),
-    "pause": _("The check of older pictures is paused."),
+    "check": _("The pictures that were there before are checked too, after new ones."),
+    "pause": _("Checking the older pictures is paused."),
     "leave": _("Only new pictures are checked."),
 }
 

@@ -106,7 +106,10 @@ def advice(training: Training) -> str:
         )
         for one in of_training(training).base
     )
-    return f"{told} {_('On other pictures: {costs}.', costs=costs)}" if costs else told
+    if not costs:
+        return told
+    elsewhere = _("On other pictures: {costs}.", costs=costs)
+    return f"{told} {elsewhere}"
 
 
 def _candidates(training: Training) -> list[dict[str, Any]]:

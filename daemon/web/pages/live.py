@@ -40,7 +40,7 @@ def fetch_model() -> Response:
 @routes.post("/changes/notices")
 def dismiss() -> Response:
     service().dismiss_notices()
-    return jsonify(said=_("Read."))
+    return jsonify(said=_("Marked as read."))
 
 
 def _after() -> int | None:

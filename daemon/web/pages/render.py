@@ -23,11 +23,11 @@ _CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _TITLES = {
-    400: _("That cannot be read"),
+    400: _("That could not be understood"),
     403: _("That is not allowed"),
-    404: _("It is not there"),
+    404: _("There is nothing here"),
     405: _("That is not possible"),
-    503: _("Not just now"),
+    503: _("Not right now"),
     507: _("The disk is full"),
 }
 _WITHOUT_FRAME = {403, 500}

@@ -84,7 +84,7 @@ TITLES = {
     "history.keep_checks": _("Keep at most"),
     "history.backups": _("Daily backups"),
     "history.paths": _("Keep the names and folders of files"),
-    "history.pages": _("Keep of the address of a web page"),
+    "history.pages": _("What to keep of web addresses"),
     "history.thumbnails": _("Small pictures"),
     "learning.when": _("Learn"),
     "learning.hour": _("Hour of the night"),

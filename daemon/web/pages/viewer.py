@@ -35,7 +35,7 @@ LARGE_THUMBNAIL = 256
 """Pixels of its longer side. Older ones are smaller, and only the middle of the picture."""
 _CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
 _TROUBLE: dict[Trouble, str] = {
-    "unnamed": _("antifake was given this picture without its place."),
+    "unnamed": _("antifake does not know where the file of this picture is."),
     "gone": _("The file is not where it was."),
     "no_access": _("The file cannot be read."),
     "too_large": _("The file is too large to show."),
@@ -58,14 +58,14 @@ class Mark:
 def marks_of(answer: Answer) -> tuple[Mark, ...]:
     """Returns the judged parts, from left to right or top to bottom, the first frame first."""
     parts = answer.entry.check.parts or ()
-    decisive = standing_out(parts)
+    decisive, whole = standing_out(parts), _("all of it")
     ordered = sorted(parts, key=lambda one: (one.part.frame, one.part.box.left, one.part.box.top))
     return tuple(
         Mark(
             one.part,
             one.p_fake > 0.5,
             one.part == decisive,
-            f"{where(one.part) or _('all of it')} {round(100 * one.p_fake)} %",
+            f"{where(one.part) or whole} {round(100 * one.p_fake)} %",
         )
         for one in ordered
     )
@@ -183,13 +183,13 @@ def view_piece(name: str) -> Response:
 @routes.post("/changes/open-file")
 def open_file() -> Response:
     service().open_file(body.value("id", str))
-    return jsonify(said=_("The file is opened on this computer."))
+    return jsonify(said=_("Opening the file on this computer."))
 
 
 @routes.post("/changes/show-in-folder")
 def show_in_folder() -> Response:
     service().show_in_folder(body.value("id", str))
-    return jsonify(said=_("The folder is opened on this computer."))
+    return jsonify(said=_("Opening the folder on this computer."))
 
 
 def image(data: bytes, kind: str) -> Response:
