@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.prompt_file import PromptMetadata
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -82,8 +83,10 @@ def fit(margins: Numbers, is_fake: Truth, counts: Numbers | None = None) -> tupl
     slope, bias = _newton(x, target, balance(is_fake, counts))
     if slope <= 0:
         raise UsageError(
-            "On these pictures the model's answers do not tell real from AI-made, or tell it the "
-            "wrong way round: there is nothing to calibrate. Are the labels right?"
+            _(
+                "On these pictures the model's answers do not tell real from AI-made, or tell it "
+                "the wrong way round: there is nothing to calibrate. Are the labels right?"
+            )
         )
     return middle - scale * bias / slope, scale / slope
 
@@ -118,7 +121,7 @@ def _newton(x: np.ndarray, target: Numbers, weight: Numbers) -> tuple[float, flo
     The loss is convex, so it is enough to halve steps that overshoot.
     """
     w = np.zeros(2)
-    for _ in range(100):
+    for _round in range(100):
         p = _sigmoid(x @ w)
         gradient = x.T @ (weight * (p - target))
         curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + 1e-9 * np.eye(2)

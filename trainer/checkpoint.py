@@ -20,6 +20,7 @@ import torch
 
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 
 CHECKPOINT_S = 60.0
 """Between checkpoints within an epoch. The end of each epoch is always saved."""
@@ -68,14 +69,19 @@ class CheckpointFolder:
         except FileNotFoundError:
             return None
         except Exception:  # noqa: BLE001 - a damaged file may raise anything
-            self._say(f"{self._checkpoint} is damaged, so the run begins anew.")
+            self._say(
+                _("{file} is damaged, so the run starts from the beginning.", file=self._checkpoint)
+            )
             return None
         if inputs != self._inputs:
             raise UsageError(
-                f"{self.folder} is an unfinished run with other pictures, settings or another "
-                f"model. Remove it, or choose another name to write to."
+                _(
+                    "{folder} is an unfinished run with other pictures, settings or another "
+                    "model. Remove it, or choose another name to write to.",
+                    folder=self.folder,
+                )
             )
-        self._say(f"Going on with the unfinished run in {self.folder}.")
+        self._say(_("Resuming the unfinished run in {folder}.", folder=self.folder))
         return dict(state)
 
     def save(self, state: dict[str, Any]) -> None:

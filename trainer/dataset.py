@@ -36,12 +36,12 @@ def load_dataset(
     without_duplicates([*learning, *validating])  # raises where two labels contradict
     learning, notes = without_duplicates(learning)
     validating, more = without_duplicates(validating)
-    require_both_classes(learning, "to learn from")
+    require_both_classes(learning, "learn")
     if validate:
         validating, rest = without_leaks(learning, validating)
     else:
         learning, validating, rest = split(learning, seed)
-    require_both_classes(validating, "to validate on")
+    require_both_classes(validating, "validate")
     for note in notes + more + rest:
         reader.say(note)
     return Dataset(learning, validating)

@@ -12,6 +12,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFilter
 
+from antifake.core.i18n import _
+
 SCREEN_PX = 1080
 """Longest side of a picture as a browser shows it."""
 
@@ -66,9 +68,10 @@ def _saved(image: Image.Image, kind: str, **options: int) -> bytes:
 DEGRADATIONS: dict[str, Callable[[Image.Image], bytes]] = {
     **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (95, 90, 80, 70, 60, 50)},
     **{f"WebP {quality}": partial(webp, quality=quality) for quality in (80, 50)},
-    "half size": half,
-    **{f"blur {sigma}": partial(blur, sigma=sigma) for sigma in (1, 2)},
-    **{f"noise {sigma}": partial(noise, sigma=sigma) for sigma in (5, 10)},
-    "screenshot": screenshot,
+    _("half size"): half,
+    **{_("blur {sigma}", sigma=sigma): partial(blur, sigma=sigma) for sigma in (1, 2)},
+    **{_("noise {sigma}", sigma=sigma): partial(noise, sigma=sigma) for sigma in (5, 10)},
+    _("screenshot"): screenshot,
 }
-"""By name, with the quality of JPEG and WebP, or sigma: of blur in pixels, of noise in 255ths."""
+"""By the name that people read, with the quality of JPEG and WebP, or sigma: of blur in pixels, of
+noise in 255ths."""

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.walk import FileFilter, pictures
 
 LABELS = {"real": False, "fake": True}
@@ -63,17 +64,26 @@ def from_manifest(path: Path, only: str = "*") -> list[Example]:
             return list(_rows(csv.DictReader(file), path, only))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} is not a table that can be read: {why}.") from None
+        raise UsageError(
+            _("{file} is not a CSV that can be read: {why}.", file=path, why=why)
+        ) from None
 
 
 def _rows(table: "csv.DictReader[str]", path: Path, only: str) -> Iterator[Example]:
     if missing := {"file", "label"} - set(table.fieldnames or ()):
-        raise UsageError(f"{path} lacks the column {' and '.join(sorted(missing))}.")
+        raise UsageError(
+            _("{file} lacks the column {names}.", file=path, names=", ".join(sorted(missing)))
+        )
     for row in table:
         name, label = row["file"] or "", row["label"] or ""
         if label not in LABELS:
             raise UsageError(
-                f"{path}, line {table.line_num}: the label is {label!r}, not real or fake."
+                _(
+                    "{file}, line {line}: the label is {label!r}, not real or fake.",
+                    file=path,
+                    line=table.line_num,
+                    label=label,
+                )
             )
         if fnmatchcase(name, only):
             known = {key: row.get(key) or "" for key in ("source", "family", "kind")}

@@ -28,6 +28,7 @@ from antifake.core import images
 from antifake.core.bundle import Bundle
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
 from antifake.core.pixels import Pixels
 
@@ -43,7 +44,7 @@ class FeatureCache:
 
     def __init__(self, folder: Path, max_bytes: int = DEFAULT_BYTES) -> None:
         self.folder, self.max_bytes = folder, max_bytes
-        self._bytes = sum(size for _, size, _ in self._files())
+        self._bytes = sum(one[1] for one in self._files())
 
     def get(self, key: str) -> Tensor | None:
         """Returns the features [N, Hv] of that key, or None if they are missing or damaged."""
@@ -68,8 +69,8 @@ class FeatureCache:
     def _make_room(self) -> None:
         """Removes a tenth more than needed; otherwise every new file would list the folder."""
         files = sorted(self._files())
-        self._bytes = sum(size for _, size, _ in files)
-        for _, size, path in files:
+        self._bytes = sum(one[1] for one in files)
+        for _used, size, path in files:
             if self._bytes <= 0.9 * self.max_bytes:
                 break
             path.unlink(missing_ok=True)
@@ -184,7 +185,7 @@ class FeatureExtractor:
 
     def _crops(self, pictures: Sequence[Sample], views: Sequence[View]) -> Iterator[Pixels]:
         decoded = self._decoder.decode_many([picture.example.path for picture in pictures])
-        for picture, view, (_, one) in zip(pictures, views, decoded, strict=True):
+        for picture, view, (_path, one) in zip(pictures, views, decoded, strict=True):
             if one.picture is None or one.sha256 != picture.sha256:
                 raise _changed(picture)
             yield view.apply_flip(one.picture.crop)
@@ -234,4 +235,6 @@ def random_crop(picture: Sample, view: View, size: int) -> Pixels:
 
 
 def _changed(picture: Sample) -> AntifakeError:
-    return AntifakeError(f"{picture.example.path} has changed while it was learned from.")
+    return AntifakeError(
+        _("{file} was changed while it was being learned from.", file=picture.example.path)
+    )

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
 from antifake.core.prompt_file import PromptMetadata
 
@@ -28,7 +29,7 @@ def trainable_lora(model: InstructBlip, rank: int, seed: int) -> Trainable:
     Raises UsageError where peft is missing or the model is kept in int8 or nf4.
     """
     if model.precision.weights != "plain":
-        raise UsageError("LoRA needs more memory for this model than this machine has.")
+        raise UsageError(_("LoRA needs more memory for this model than this computer has."))
     config = _config(rank)
     from peft import inject_adapter_in_model  # noqa: PLC0415 - an extra
 
@@ -65,5 +66,5 @@ def _config(rank: int) -> Any:
     try:
         from peft import LoraConfig  # noqa: PLC0415 - an extra
     except ImportError:
-        raise UsageError("LoRA needs peft: pip install 'antifake[lora]'.") from None
+        raise UsageError(_("LoRA needs peft: pip install 'antifake[lora]'.")) from None
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, bias="none")

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt_file import PromptMetadata
 
@@ -51,8 +52,11 @@ class OfficialLoss:
         manifest = model.manifest
         if {"lm_head", "llm"} & manifest.rows.keys():
             raise UsageError(
-                f"{manifest.name} keeps only a few rows of its vocabulary, and the official loss "
-                f"needs all: prepare it again with --full-tables, or train with --loss pair."
+                _(
+                    "{model} keeps only a few rows of its vocabulary, and the official loss needs "
+                    "all: prepare it again with --full-tables, or train with --loss pair.",
+                    model=manifest.name,
+                )
             )
         self._model = model
         tokens = manifest.tokens

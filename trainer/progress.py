@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from antifake.core.durations import span
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
 
 from .checkpoint import StepRecord
@@ -18,9 +19,15 @@ ShowProgress = Callable[[int, int], None]
 def start_summary(dataset: Dataset, model: InstructBlip) -> str:
     """Returns what is said before the first step."""
     learn, validate = counts(dataset.learn), counts(dataset.validate)
-    return (
-        f"Learning from {learn['real']} real and {learn['fake']} AI-made pictures, validating on "
-        f"{validate['real']} and {validate['fake']}; {model.manifest.version}, {model.precision}."
+    return _(
+        "Learning from {real} real and {fake} AI-made pictures, validating on {val_real} real and "
+        "{val_fake} AI-made ones; {model}, {precision}.",
+        real=learn["real"],
+        fake=learn["fake"],
+        val_real=validate["real"],
+        val_fake=validate["fake"],
+        model=model.manifest.version,
+        precision=model.precision,
     )
 
 
@@ -38,33 +45,56 @@ def progress_report(total: int, say: Say, show: ShowProgress, *, has_bar: bool =
         show(record.step, total)
         if record.validation_loss != "":
             left_s = (time.monotonic() - began_s) / done * (total - record.step)
-            left = "" if has_bar else f"; {span(left_s)} left at most"
-            best = " (best)" if run.best_step == record.step else ""
-            say(
-                f"epoch {record.epoch + 1}, step {record.step} of {total}: "
-                f"loss {record.loss:.4f}, accuracy {record.accuracy:.0%}; validation "
-                f"{record.validation_loss:.4f}, {record.validation_accuracy:.0%}{best}{left}"
-            )
+            parts = [_epoch_line(record, total)]
+            parts += [_("the best so far")] if run.best_step == record.step else []
+            parts += [] if has_bar else [_("{time} left at most", time=span(left_s))]
+            say("; ".join(parts))
 
     return report
+
+
+def _epoch_line(record: StepRecord, total: int) -> str:
+    return _(
+        "epoch {epoch}, step {step} of {total}: loss {loss:.4f}, accuracy {accuracy:.0f} %; "
+        "validation {val_loss:.4f}, {val_accuracy:.0f} %",
+        epoch=record.epoch + 1,
+        step=record.step,
+        total=total,
+        loss=record.loss,
+        accuracy=100 * float(record.accuracy),
+        val_loss=record.validation_loss,
+        val_accuracy=100 * float(record.validation_accuracy),
+    )
 
 
 def result_summary(run: Run, out: Path, *, is_prompt: bool) -> str:
     """Returns what is said at the end."""
     before, after = run.start, run.best
     if run.best_step == 0:
-        text = (
-            f"Nothing that was learned was better on the validation pictures than the start "
-            f"(loss {before.loss:.4f}), so {out} holds the start."
+        text = _(
+            "Nothing that was learned was better on the validation pictures than the start "
+            "(loss {loss:.4f}), so {file} holds the start.",
+            loss=before.loss,
+            file=out,
         )
     else:
-        text = (
-            f"{out}: validation loss {before.loss:.4f} before, {after.loss:.4f} after; "
-            f"accuracy {before.accuracy:.1%} before, {after.accuracy:.1%} after."
+        text = _(
+            "{file}: validation loss {loss_before:.4f} before, {loss_after:.4f} after; accuracy "
+            "{before:.1f} % before, {after:.1f} % after.",
+            file=out,
+            loss_before=before.loss,
+            loss_after=after.loss,
+            before=100 * before.accuracy,
+            after=100 * after.accuracy,
         )
     return f"{text}\n{usage_hint(out)}" if is_prompt and run.best_step else text
 
 
 def usage_hint(out: Path) -> str:
     """Returns the commands that put a prompt file into use."""
-    return f"Put it into use with\n  antifake prompt import {out}\n  antifake prompt use {out.stem}"
+    lines = (
+        _("Put it into use with"),
+        f"antifake prompt import {out}",
+        f"antifake prompt use {out.stem}",
+    )
+    return "\n  ".join(lines)

@@ -8,6 +8,7 @@ import numpy as np
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.errors import NoScoreError, UsageError
+from antifake.core.i18n import _
 from antifake.core.pipeline import BATCH
 from antifake.core.pixels import Pixels
 from antifake.core.prompt import SoftPrompt
@@ -51,11 +52,14 @@ def _checked(examples: Sequence[Example], decoder: Decoder, say: Say) -> list[Sa
     pictures, notes = without_duplicates(found)
     for sentence in complaints + notes:
         say(sentence)
-    require_both_classes(pictures, "to calibrate on")
+    require_both_classes(pictures, "calibrate")
     if not enough(np.array([one.is_fake for one in pictures])):
         raise UsageError(
-            f"There are too few pictures: {ENOUGH} real and {ENOUGH} AI-made ones are the least, "
-            f"a few hundred are better."
+            _(
+                "There are too few pictures: at least {n} real and {n} AI-made ones are needed, a "
+                "few hundred are better.",
+                n=ENOUGH,
+            )
         )
     return pictures
 
@@ -66,7 +70,7 @@ def _margins(detector: Detector, decoder: Decoder, pictures: Sequence[Sample]) -
     crops: list[Pixels] = []
     for number, (path, one) in enumerate(decoded, 1):
         if one.picture is None:
-            raise UsageError(f"{path} has changed while it was read.")
+            raise UsageError(_("{file} was changed while it was being read.", file=path))
         crops.append(one.picture.crop)
         if len(crops) == BATCH or number == len(pictures):
             yield from detector.margins(crops).tolist()
@@ -77,10 +81,16 @@ def _table(
     old: PromptMetadata, new: PromptMetadata, margins: Numbers, is_fake: Truth
 ) -> Iterator[str]:
     """Yields a header and a line for each number."""
-    yield f"{'':<20}{'before':>10}{'after':>10}"
     before, after = quality(old, margins, is_fake), quality(new, margins, is_fake)
-    rows = {"threshold": (old.threshold, new.threshold)}
-    rows["temperature"] = old.temperature, new.temperature
-    rows |= {name: (value, after.to_dict()[name]) for name, value in before.to_dict().items()}
-    for name, (was, is_now) in rows.items():
-        yield f"{name.replace('_', ' '):<20}{was:>10.4f}{is_now:>10.4f}"
+    rows = (
+        (_("threshold"), old.threshold, new.threshold),
+        (_("temperature"), old.temperature, new.temperature),
+        (_("Brier score"), before.brier, after.brier),
+        (_("log loss"), before.log_loss, after.log_loss),
+        (_("calibration error"), before.calibration_error, after.calibration_error),
+        (_("false alarms"), before.false_alarms, after.false_alarms),
+        (_("missed"), before.missed, after.missed),
+    )
+    yield f"{'':<20}{_('before'):>10}{_('after'):>10}"
+    for name, was, is_now in rows:
+        yield f"{name:<20}{was:>10.4f}{is_now:>10.4f}"

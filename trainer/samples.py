@@ -6,11 +6,13 @@ bytes are kept, so a hundred thousand fit into memory.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.core.perceptual_hash import dhash
 from antifake.core.pixels import Pixels
 
@@ -43,7 +45,7 @@ def read_samples(examples: Sequence[Example], decoder: Decoder) -> tuple[list[Sa
     decoded = decoder.decode_many(example.path for example in examples)
     for example, (path, one) in zip(examples, decoded, strict=True):
         if one.picture is None or one.sha256 is None:
-            complaints.append(f"{path}: {one.error} It is left out.")
+            complaints.append(_("{file}: {why} It is left out.", file=path, why=one.error))
         else:
             found.append(Sample(example, one.sha256, *appearance(one.picture.crop)))
     return found, complaints
@@ -62,19 +64,46 @@ def without_duplicates(pictures: Sequence[Sample]) -> tuple[list[Sample], list[s
         other = first.setdefault(one.sha256, one)
         if other.is_fake != one.is_fake:
             raise UsageError(
-                f"{other.example.path} and {one.example.path} are the same picture, "
-                f"once called real and once AI-made: take one of them away."
+                _(
+                    "{file} and {other} are the same picture, once called real and once AI-made: "
+                    "take one of them away.",
+                    file=other.example.path,
+                    other=one.example.path,
+                )
             )
     copies = len(pictures) - len(first)
-    notes = [f"{copies} copies of pictures that are there already are left out."] if copies else []
-    return list(first.values()), notes
+    note = ngettext(
+        "{n} copy of a picture that is already there is left out.",
+        "{n} copies of pictures that are already there are left out.",
+        copies,
+    )
+    return list(first.values()), [note] if copies else []
 
 
-def require_both_classes(pictures: Sequence[Sample], what: str) -> None:
-    """Raises UsageError where a class is missing. `what` completes the sentence."""
+Purpose = Literal["learn", "validate", "calibrate"]
+_NONE: dict[Purpose, str] = {
+    "learn": _("There are no readable pictures to learn from."),
+    "validate": _("There are no readable pictures to validate on."),
+    "calibrate": _("There are no readable pictures to calibrate on."),
+}
+_NO_FAKES: dict[Purpose, str] = {
+    "learn": _("All pictures to learn from are real: some AI-made ones are needed, too."),
+    "validate": _("All pictures to validate on are real: some AI-made ones are needed, too."),
+    "calibrate": _("All pictures to calibrate on are real: some AI-made ones are needed, too."),
+}
+_NO_REALS: dict[Purpose, str] = {
+    "learn": _("All pictures to learn from are AI-made: some real ones are needed, too."),
+    "validate": _("All pictures to validate on are AI-made: some real ones are needed, too."),
+    "calibrate": _("All pictures to calibrate on are AI-made: some real ones are needed, too."),
+}
+
+
+def require_both_classes(pictures: Sequence[Sample], purpose: Purpose) -> None:
+    """Raises UsageError where a class is missing."""
     fakes = sum(one.is_fake for one in pictures)
     if not pictures:
-        raise UsageError(f"There are no readable pictures {what}.")
-    if fakes in (0, len(pictures)):
-        kind, other = ("AI-made", "real") if fakes else ("real", "AI-made")
-        raise UsageError(f"All pictures {what} are {kind}: some {other} ones are needed, too.")
+        raise UsageError(_NONE[purpose])
+    if not fakes:
+        raise UsageError(_NO_FAKES[purpose])
+    if fakes == len(pictures):
+        raise UsageError(_NO_REALS[purpose])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 
 from .samples import Sample
 
@@ -47,16 +48,19 @@ def without_leaks(
 ) -> tuple[list[Sample], list[str]]:
     """Returns the validation pictures that training does not see, and notes on the others."""
     known = {one.sha256 for one in learn}
-    near = {position for position, _ in near_duplicates(validate, learn)} if learn else set()
+    near = {pair[0] for pair in near_duplicates(validate, learn)} if learn else set()
     kept = [
         one
         for position, one in enumerate(validate)
         if position not in near and one.sha256 not in known
     ]
     lost = len(validate) - len(kept)
-    note = (
-        f"{lost} validation pictures, or near copies of them, are in training too; "
-        f"they are not validated on."
+    note = ngettext(
+        "{n} validation picture, or a near-copy of it, is also learned from; it is left out of "
+        "the validation.",
+        "{n} validation pictures, or near-copies of them, are also learned from; they are left "
+        "out of the validation.",
+        lost,
     )
     return kept, [note] if lost else []
 
@@ -71,7 +75,7 @@ def split(pictures: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sam
     by_source = [(i, j) for i, j in _same_source(pictures)]
     for links, notes in (
         (pairs + by_source, []),
-        (pairs, ["The sources are too few to hold some back whole: validation knows them all."]),
+        (pairs, [_("There are too few sources to hold some back whole: validation knows all.")]),
     ):
         chosen = _choose(pictures, connected(len(pictures), links), seed)
         learn = [one for i, one in enumerate(pictures) if i not in chosen]
@@ -79,8 +83,10 @@ def split(pictures: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sam
         if all({one.is_fake for one in part} == {True, False} for part in (learn, validate)):
             return learn, validate, notes if by_source else []
     raise UsageError(
-        "These pictures cannot be parted into some to learn from and some to validate on: "
-        "two real and two AI-made ones that are not copies of each other are the least."
+        _(
+            "These pictures cannot be divided into some to learn from and some to validate on: "
+            "at least two real and two AI-made ones that are not copies of each other are needed."
+        )
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from antifake.core.errors import AntifakeError, UsageError
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip, Question
 from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import QUESTION, PromptMetadata
@@ -75,14 +76,16 @@ def random_start(model: InstructBlip, shape: Shape, like: PromptMetadata, seed: 
 def warm_start(prompt: SoftPrompt, shape: Shape) -> SoftPrompt:
     """Returns an existing prompt, cut to the trained sides. Raises UsageError."""
     if shape.tokens not in (None, max(len(prompt.qformer), len(prompt.llm))):
-        raise UsageError("A word that exists keeps its number of tokens: leave out --tokens.")
+        raise UsageError(_("A word that exists keeps its number of tokens: leave out --tokens."))
     keep = SIDES[shape.sides or "both"]
     rows = {
         side: table if side in keep else table[:0]
         for side, table in (("qformer", prompt.qformer), ("llm", prompt.llm))
     }
     if not any(map(len, rows.values())):
-        raise UsageError(f"The word to start from has nothing on the side {shape.sides}.")
+        raise UsageError(
+            _("The word to start from has nothing on the side {side}.", side=shape.sides)
+        )
     before, after = POSITIONS.get(shape.position or "", (prompt.about.before, prompt.about.after))
     about = replace(prompt.about, before=before, after=after)
     return SoftPrompt(rows["qformer"], rows["llm"], about)
@@ -147,4 +150,6 @@ def check_frozen(model: nn.Module, trainable: Trainable, before: dict[str, int])
         if parameter.grad is not None and id(parameter) not in ours
     ]
     if found := changed + pulled:
-        raise AntifakeError(f"The frozen model was about to change ({found[0]}): nothing is kept.")
+        raise AntifakeError(
+            _("The frozen model was about to change ({name}): nothing is kept.", name=found[0])
+        )

@@ -13,6 +13,7 @@ from antifake.core.decoder import Decoder, jobs_beside_gpu, usable_cores
 from antifake.core.detector import Detector
 from antifake.core.errors import ModelError, UsageError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip, load
 from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
@@ -131,8 +132,11 @@ def starting_prompt(
         start, id_ = random_start(model, request.shape, like, request.settings.seed), "random"
     elif used is None:
         raise ModelError(
-            f"{manifest.name} has no prompt to start from: name one with --from, or begin anew "
-            f"with --preset paper."
+            _(
+                "{model} has no prompt to start from: name one with --from, or start from nothing "
+                "with --preset paper.",
+                model=manifest.name,
+            )
         )
     else:
         model.question(used)  # raises where it is another model's
@@ -221,15 +225,18 @@ def _recalibrated(about: PromptMetadata, loop: TrainingLoop, say: Say) -> Prompt
     is_fake = truth(pictures).numpy()
     if not enough(is_fake):
         say(
-            f"Its calibration is that of its start: it takes {ENOUGH} real and {ENOUGH} AI-made "
-            f"validation pictures for a new one. `antifake calibrate` makes one of more pictures."
+            _(
+                "It keeps the calibration of its start: a new one takes {n} real and {n} AI-made "
+                "validation pictures. `antifake calibrate` makes one from more pictures.",
+                n=ENOUGH,
+            )
         )
         return about
     margins = loop.judge(pictures)[1].double().numpy()
     try:
         new = calibrated(about, margins, is_fake)
     except UsageError as error:
-        say(f"Its calibration is that of its start. {error}")
+        say(_("It keeps the calibration of its start. {why}", why=error))
         return about
     found = counts(pictures) | quality(new, margins, is_fake).to_dict()
     return replace(new, made=new.made | {"calibration": found})
@@ -244,5 +251,5 @@ def _write(request: TrainingRequest, trainable: Trainable, run: Run, start: Soft
     write_atomically(request.out / "metrics.json", metrics.encode())
 
 
-def _silently(_: str) -> None:
+def _silently(_sentence: str) -> None:
     """Says nothing: only the first of several processes speaks."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
 
 from .checkpoint import CheckpointFolder, StepRecord
@@ -263,10 +264,12 @@ def checked_norm(trainable: Trainable, *, is_first: bool, may_overflow: bool) ->
     norm = float(torch.stack([grad.norm() for grad in grads.values()]).norm())
     # In fp16 the scaler skips a step that overflowed, and lowers its scale.
     if not np.isfinite(norm) and not may_overflow:
-        raise AntifakeError("The gradient is not a number, so nothing can be learned from it.")
+        raise AntifakeError(_("The gradient is not a number, so nothing can be learned from it."))
     if is_first and not all(grads[name].any() for name in trainable.moved_at_once):
         raise AntifakeError(
-            "The first step has no gradient: nothing that the pictures show reaches the word, "
-            "so it cannot learn. Is the model whole?"
+            _(
+                "The first step has no gradient: nothing that the pictures show reaches the word, "
+                "so it cannot learn. Is the model complete?"
+            )
         )
     return norm

@@ -7,6 +7,7 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.daemon.store import Store, crops, trainings
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.tables import Trigger
@@ -24,7 +25,7 @@ from .scheduling import Schedule
 from .trainer_process import end_left_over
 from .version_choice import VersionChoice
 
-STOPPED = "antifake was stopped while it trained; nothing has changed."
+STOPPED = _("antifake was stopped during a training; nothing has changed.")
 
 
 class TooFewWordsError(AntifakeError):
@@ -109,9 +110,9 @@ class Learning:
 
     def _why_not(self, now: Readiness) -> str | None:
         if now.bundle is None:
-            return "There is no model on this computer."
+            return _("There is no model on this computer.")
         if self._progress() is not None:
-            return "A training is running already."
+            return _("A training is already running.")
         try:
             self._place.versions.refuse_if_set()
         except AntifakeError as error:
@@ -143,9 +144,11 @@ class Learning:
         """
         with self._lock:
             if not self._is_open:
-                raise AntifakeError("antifake is not running: start it with antifake daemon start.")
+                raise AntifakeError(
+                    _("antifake is not running: start it with antifake daemon start.")
+                )
             if self._run is not None and not self._run.is_over:
-                raise AlreadyTrainingError("A training is running already.")
+                raise AlreadyTrainingError(_("A training is already running."))
             bundle = self._place.versions.bundle()
             self._place.versions.refuse_if_set()
             now = self._readiness()
@@ -170,8 +173,8 @@ class Learning:
         run = self._run
         if run is None or run.id != number or run.is_over:
             self.training(number)
-            raise AntifakeError("This training is over already.")
-        run.end("cancelled", "You cancelled it; nothing has changed.")
+            raise AntifakeError(_("This training is already over."))
+        run.end("cancelled", _("You cancelled it; nothing has changed."))
         return self.training(number)
 
     def trainings(self, limit: int = 20) -> list[Training]:
@@ -198,7 +201,7 @@ class Learning:
         """Puts the prompt of a training into use, whatever was advised. Raises AntifakeError."""
         training = self.training(number)
         if training.candidate is None:
-            raise AntifakeError("This training made no version that could be used.")
+            raise AntifakeError(_("This training made no version that could be used."))
         self.versions.use(training.candidate)
         with self.store.writing(durable=True) as session:
             return trainings.promoted(session, number)
@@ -218,11 +221,16 @@ class Learning:
         if name and bundle and versions.active(bundle) == name:
             reason = str((one.report or {}).get("reason", ""))
             trainings.finish(session, one.id, "done", reason, now, promoted=True)
-            return f"antifake was ended just after a training: the version {name} answers."
+            return _(
+                "antifake was ended just after a training: version {name} is in use.", name=name
+            )
         if name and bundle and name in versions.files(bundle):
-            reason = f"antifake was ended before {name} was put into use; you can do that by hand."
+            reason = _(
+                "antifake was ended before {name} was put into use; you can do that by hand.",
+                name=name,
+            )
         else:
             trainings.drop_candidate(session, one.id)
-            reason = "antifake was ended while it trained; nothing has changed."
+            reason = _("antifake was ended during a training; nothing has changed.")
         trainings.finish(session, one.id, "interrupted", reason, now)
-        return f"A training was interrupted: {reason}"
+        return _("A training was interrupted: {why}", why=reason)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from antifake.core.bundle import Bundle
 from antifake.core.decoder import Decoder
+from antifake.core.i18n import _
 from antifake.core.promptbook import SHIPPED
 from antifake.daemon.store import corrections, crops
 from antifake.daemon.store.corrections import NewWord
@@ -124,24 +125,30 @@ class Plan:
         self, counts: dict[str, int], new: tuple[str, ...], refused: int
     ) -> Iterator[str]:
         if not counts["new"]:
-            yield "It has no answer that is new here."
-        for what, n in (
-            ("New answers", counts["new"]),
-            ("Answers of yours that are replaced by later ones", counts["changed"]),
-            ("Answers left out, because yours are later", counts["older"]),
-            ("Answers that you have already", counts["known"]),
-            ("Copies of pictures", len(self.new_crops) - refused),
-            ("Copies left out, because the model cannot have seen them", refused),
-            ("Copies that had no room in the pack", self.pack.crops_left_out),
-        ):
-            if n:
-                yield f"{what}: {n:,}."
+            yield _("It has no answers that are new here.")
+        yield from self._counted(counts, refused)
         if new:
-            yield f"New versions: {', '.join(new)}."
+            yield _("New versions: {names}.", names=", ".join(new))
         if self.uses is not None:
-            yield f"In use afterwards: {self.uses}."
+            yield _("In use afterwards: {version}.", version=self.uses)
         if self.one_in is not None:
-            yield f"False alarms: at most 1 in {self.one_in:,} of your real pictures."
+            yield _("False alarms: at most 1 in {n:,} of your real pictures.", n=self.one_in)
+
+    def _counted(self, counts: dict[str, int], refused: int) -> Iterator[str]:
+        if n := counts["new"]:
+            yield _("New answers: {n:,}.", n=n)
+        if n := counts["changed"]:
+            yield _("Answers of yours that are replaced by later ones: {n:,}.", n=n)
+        if n := counts["older"]:
+            yield _("Answers left out, because yours are later: {n:,}.", n=n)
+        if n := counts["known"]:
+            yield _("Answers that you already have: {n:,}.", n=n)
+        if n := len(self.new_crops) - refused:
+            yield _("Copies of pictures: {n:,}.", n=n)
+        if n := refused:
+            yield _("Copies left out, because the model cannot have seen them: {n:,}.", n=n)
+        if n := self.pack.crops_left_out:
+            yield _("Copies that had no room in the pack: {n:,}.", n=n)
 
 
 def plan(place: Place, bundle: Bundle, found: Pack, one_in: int, *, use: bool | None) -> Plan:

@@ -25,6 +25,7 @@ from typing import Any, NoReturn, cast
 from antifake.core import Label
 from antifake.core.bundle import Manifest
 from antifake.core.errors import ModelError, UsageError
+from antifake.core.i18n import _
 
 from .pack_prompt import checked_prompt
 
@@ -127,7 +128,13 @@ def write(pack: Pack) -> bytes:
 def read(data: bytes, model: Manifest) -> Pack:
     """Checks a pack against the model of this computer. Raises PackError."""
     if len(data) > MAX_PACK_BYTES:
-        _refuse(f"it has {len(data):,} bytes, and at most {MAX_PACK_BYTES:,} are taken")
+        _refuse(
+            _(
+                "it has {n:,} bytes, and at most {most:,} are taken",
+                n=len(data),
+                most=MAX_PACK_BYTES,
+            )
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = _files(archive)
@@ -135,25 +142,27 @@ def read(data: bytes, model: Manifest) -> Pack:
         raise
     # zipfile raises these for damaged archives, and others for kinds that it does not know.
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, LookupError):
-        _refuse("it is not a zip that can be read")
+        _refuse(_("it is not a zip that can be read"))
     except Exception:  # noqa: BLE001 - zlib.error and struct.error, in a zip made for that
-        _refuse("it is not a zip that can be read")
+        _refuse(_("it is not a zip that can be read"))
     return _checked(files, model)
 
 
 def _files(archive: zipfile.ZipFile) -> dict[str, bytes]:
     infos = archive.infolist()
     if len(infos) > MAX_FILES:
-        _refuse(f"it has {len(infos):,} files, and at most {MAX_FILES:,} are taken")
+        _refuse(
+            _("it has {n:,} files, and at most {most:,} are taken", n=len(infos), most=MAX_FILES)
+        )
     _check_names(infos)
     if sum(info.file_size for info in infos) > MAX_UNPACKED_BYTES:
-        _refuse(f"it would unpack to more than {MAX_UNPACKED_BYTES:,} bytes")
+        _refuse(_("it would unpack to more than {most:,} bytes", most=MAX_UNPACKED_BYTES))
     found = {}
     for info in infos:
         with archive.open(info) as file:
             content = file.read(info.file_size + 1)
         if len(content) != info.file_size:
-            _refuse(f"{info.filename} is not as long as it says")
+            _refuse(_("{name} is not as long as it says", name=info.filename))
         found[info.filename] = content
     return found
 
@@ -164,28 +173,39 @@ def _check_names(infos: Sequence[zipfile.ZipInfo]) -> None:
         name = info.filename
         match = _NAME.fullmatch(info.orig_filename)
         if match is None or name != info.orig_filename:
-            _refuse(f"it has a file {_shown(info.orig_filename)}, which does not belong into it")
+            _refuse(
+                _(
+                    "it has a file {name}, which does not belong in it",
+                    name=_shown(info.orig_filename),
+                )
+            )
         # Some systems do not tell capital letters apart.
         if name.lower() in seen:
-            _refuse(f"it has two files {name}")
+            _refuse(_("it has two files {name}", name=name))
         seen.add(name.lower())
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-            _refuse(f"{name} is a link or no file at all")
+            _refuse(_("{name} is a link or no file at all", name=name))
         if info.flag_bits & 1:
-            _refuse(f"{name} is encrypted")
+            _refuse(_("{name} is encrypted", name=name))
         kind = cast(str, match.lastgroup)
         if info.file_size > _MAX_BYTES[kind]:
-            _refuse(f"{name} has {info.file_size:,} bytes, too many for that")
+            _refuse(_("{name} has {n:,} bytes, which is too many", name=name, n=info.file_size))
 
 
 def _checked(files: dict[str, bytes], model: Manifest) -> Pack:
     raw = _json(files.pop(MANIFEST, None), MANIFEST)
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        _refuse("its manifest is of another version of antifake, or none")
+        _refuse(_("its manifest is of another version of antifake, or none"))
     _check_hashes(files, raw.get("files"))
     if raw.get("base") != model.fingerprint:
         made_for = _shown(raw.get("model"))
-        _refuse(f"it was made for the model {made_for}, and {model.version} is used here")
+        _refuse(
+            _(
+                "it was made for the model {other}, and {model} is used here",
+                other=made_for,
+                model=model.version,
+            )
+        )
     prompts = {
         name.removeprefix("prompts/").removesuffix(".safetensors"): data
         for name, data in files.items()
@@ -195,10 +215,11 @@ def _checked(files: dict[str, bytes], model: Manifest) -> Pack:
         try:
             checked_prompt(data, name, model)
         except (ModelError, UsageError) as error:
-            _refuse(f"one of its versions cannot be used: {str(error).rstrip('.')}")
+            why = str(error).rstrip(".")
+            _refuse(_("one of its versions cannot be used: {why}", why=why))
     active = raw.get("active")
     if active is not None and active not in prompts:
-        _refuse("the version that it names is not in it")
+        _refuse(_("the version that it names is not in it"))
     words = _words(_json(files.get(WORDS), WORDS))
     crops = {
         name.removeprefix("crops/").removesuffix(".webp"): data
@@ -206,13 +227,13 @@ def _checked(files: dict[str, bytes], model: Manifest) -> Pack:
         if name.startswith("crops/")
     }
     if crops.keys() - {word.sha256 for word in words}:
-        _refuse("it has crops of pictures that it says nothing about")
+        _refuse(_("it has crops of pictures that it says nothing about"))
     return Pack(
         model=model.version,
         base=model.fingerprint,
         active=active,
-        one_in=_whole(raw.get("false_alarms"), MAX_ONE_IN, "budget"),
-        crops_left_out=_whole(raw.get("crops_left_out", 0), MAX_WORDS, "number of crops"),
+        one_in=_whole(raw.get("false_alarms"), MAX_ONE_IN, "false_alarms"),
+        crops_left_out=_whole(raw.get("crops_left_out", 0), MAX_WORDS, "crops_left_out"),
         words=words,
         prompts=prompts,
         crops=crops,
@@ -221,62 +242,62 @@ def _checked(files: dict[str, bytes], model: Manifest) -> Pack:
 
 def _check_hashes(files: dict[str, bytes], listed: Any) -> None:
     if not isinstance(listed, dict) or listed.keys() != files.keys():
-        _refuse("its manifest does not list the files that are in it")
+        _refuse(_("its manifest does not list the files that are in it"))
     for name, data in files.items():
         about = listed[name]
         wanted = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if about != wanted:
-            _refuse(f"{name} is not what the manifest says; it was changed or damaged")
+            _refuse(_("{name} is not what the manifest says; it was changed or damaged", name=name))
 
 
 def _words(raw: Any) -> tuple[PackWord, ...]:
     if not isinstance(raw, list) or len(raw) > MAX_WORDS:
-        _refuse(f"{WORDS} is not a list of at most {MAX_WORDS:,} corrections")
+        _refuse(_("{file} is not a list of at most {n:,} corrections", file=WORDS, n=MAX_WORDS))
     found = [_word(one) for one in raw]
     if len({word.sha256 for word in found}) != len(found):
-        _refuse(f"{WORDS} names a picture twice")
+        _refuse(_("{file} names a picture twice", file=WORDS))
     return tuple(found)
 
 
 def _word(raw: Any) -> PackWord:
     if not isinstance(raw, dict) or raw.keys() != {"sha256", "label", "phash", "said_at"}:
-        _refuse(f"{WORDS} has something that is no correction")
+        _refuse(_("{file} has something that is not a correction", file=WORDS))
     sha256, label, phash = raw["sha256"], raw["label"], raw["phash"]
     is_named = isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None
     is_hashed = phash is None or (isinstance(phash, str) and _PHASH.fullmatch(phash) is not None)
     if not (is_named and is_hashed and label in ("real", "fake")):
-        _refuse(f"{WORDS} has something that is no correction")
+        _refuse(_("{file} has something that is not a correction", file=WORDS))
     try:
         said_at = datetime.fromisoformat(raw["said_at"]).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
-        _refuse(f"{WORDS} has a time that is none")
+        _refuse(_("{file} has a time that is not a time", file=WORDS))
     if not datetime(1990, 1, 1, tzinfo=UTC) < said_at < datetime(2200, 1, 1, tzinfo=UTC):
-        _refuse(f"{WORDS} has a time that cannot be")
+        _refuse(_("{file} has a time that cannot be", file=WORDS))
     return PackWord(sha256, label, None if phash is None else int(phash, 16), said_at)
 
 
-def _whole(value: Any, most: int, what: str) -> int:
+def _whole(value: Any, most: int, key: str) -> int:
     if type(value) is not int or not 0 <= value <= most:
-        _refuse(f"its {what} is not a whole number from 0 to {most:,}")
+        _refuse(_("its {key} is not a whole number from 0 to {most:,}", key=key, most=most))
     return value
 
 
 def _json(data: bytes | None, name: str) -> Any:
     if data is None:
-        _refuse(f"it has no {name}")
+        _refuse(_("it has no {name}", name=name))
     try:
         return json.loads(data, object_pairs_hook=_object, parse_constant=_no_number)
     except PackError:
         raise
     except (ValueError, RecursionError):
-        _refuse(f"{name} is not JSON that can be read")
+        _refuse(_("{name} is not JSON that can be read", name=name))
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            _refuse(f"it names {_shown(key)} twice")
+            _refuse(_("it names {name} twice", name=_shown(key)))
         found[key] = value
     return found
 
@@ -291,4 +312,4 @@ def _shown(value: Any) -> str:
 
 
 def _refuse(why: str) -> NoReturn:
-    raise PackError(f"This pack is refused: {why}.")
+    raise PackError(_("This pack is refused: {why}.", why=why))

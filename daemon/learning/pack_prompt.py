@@ -8,6 +8,7 @@ import numpy as np
 
 from antifake.core.bundle import Manifest
 from antifake.core.errors import ModelError
+from antifake.core.i18n import _
 from antifake.core.prompt_file import check_fits, read_header
 
 MAX_ROWS = 64
@@ -21,25 +22,29 @@ def checked_prompt(data: bytes, name: str, model: Manifest) -> None:
         _check(data, name, model)
     # A header that is made for it can lack anything or have it of any kind.
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise ModelError(f"{name} is no sound prompt.") from None
+        raise ModelError(_("{name} is not a sound prompt.", name=name)) from None
 
 
 def _check(data: bytes, name: str, model: Manifest) -> None:
     about, shapes = read_header(data, name)
     if about.base != model.fingerprint:
-        raise ModelError(f"{name} was tuned for {about.base_name or 'another model'}.")
+        raise ModelError(
+            _("{name} was tuned for {model}.", name=name, model=about.base_name)
+            if about.base_name
+            else _("{name} was tuned for another model.", name=name)
+        )
     check_fits(about, shapes, model)
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     if header.keys() != {"__metadata__", *_SIDES}:
-        raise ModelError(f"{name} has other tensors than a prompt.")
+        raise ModelError(_("{name} has other tensors than a prompt.", name=name))
     body, covered = data[8 + length :], 0
     for side in sorted(_SIDES, key=lambda one: header[one]["data_offsets"]):
         covered = _check_tensor(header[side], body, covered, name)
     if covered != len(body):
-        raise ModelError(f"{name} has bytes that belong to no tensor.")
+        raise ModelError(_("{name} has bytes that belong to no tensor.", name=name))
     if not _is_plain(json.loads(header["__metadata__"]["antifake_prompt"])):
-        raise ModelError(f"{name} has numbers that cannot be.")
+        raise ModelError(_("{name} has numbers that cannot be.", name=name))
 
 
 def _check_tensor(about: dict[str, Any], body: bytes, start: int, name: str) -> int:
@@ -48,9 +53,9 @@ def _check_tensor(about: dict[str, Any], body: bytes, start: int, name: str) -> 
     begin, end = about["data_offsets"]
     is_sound = about["dtype"] == "F32" and 0 <= rows <= MAX_ROWS and begin == start
     if not is_sound or end != begin + 4 * rows * width or end > len(body):
-        raise ModelError(f"{name} has a tensor that is none of a prompt.")
+        raise ModelError(_("{name} has a tensor that does not belong to a prompt.", name=name))
     if not np.isfinite(np.frombuffer(body[begin:end], "<f4")).all():
-        raise ModelError(f"{name} holds numbers that are not finite.")
+        raise ModelError(_("{name} holds numbers that are not finite.", name=name))
     return int(end)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from antifake.core.bundle import Bundle
+from antifake.core.i18n import _
 from antifake.daemon.store import corrections, crops, trainings
 from antifake.daemon.store.corrections import Word
 from antifake.daemon.store.trainings import Training
@@ -45,7 +46,7 @@ class Readiness:
     def objection(self) -> str | None:
         """Returns why there is nothing to learn, in a sentence. None if there is something."""
         if self.new_words == 0:
-            return self.needed or "Nothing has changed since the last training."
+            return self.needed or _("Nothing has changed since the last training.")
         return self.needed
 
     @property

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from antifake.core.i18n import _
 from antifake.daemon.store import Store, checks, history, reviews, similarity
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
@@ -15,13 +16,20 @@ from antifake.daemon.store.history import Entry
 from .results import ReviewItem, ReviewQueue
 
 Order = Literal["useful", "oldest", "unsure"]
+_Kind = Literal["site", "folder", "format"]
 A_DAY = 10
 SKIPPED_FOR = timedelta(days=30)
 LOOKED_AT = 2_000
 """So many of the last pictures are looked at."""
 SHARES = {"unsure": 5, "contrary": 3, "new": 2}
 """How many of ten each reason gets, if there are enough; what is left over goes to the others."""
-_WORDS = {"real": "real", "fake": "AI-made", "unsure": "not sure"}
+_CONTRARY = {
+    ("real", "fake"): _("You said that a near-copy of it is real; the model says AI-made."),
+    ("real", "unsure"): _("You said that a near-copy of it is real; the model cannot tell."),
+    ("fake", "real"): _("You said that a near-copy of it is AI-made; the model says real."),
+    ("fake", "unsure"): _("You said that a near-copy of it is AI-made; the model cannot tell."),
+}
+"""By what the user said, and by the verdict."""
 
 
 @dataclass(frozen=True)
@@ -95,33 +103,38 @@ def _reasons(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str,
         if check.sha256 is None or check.p_fake is None or check.label is None:
             continue
         if near is not None and near.label not in ("unsure", check.label):
-            found[check.sha256] = (
-                "contrary",
-                f"You said {_WORDS[near.label]} of a near-copy of it; the model says "
-                f"{_WORDS[check.label]}.",
-            )
+            found[check.sha256] = "contrary", _CONTRARY[near.label, check.label]
         elif near is not None:
             continue  # what the user said of the near-copy is enough
         elif check.label == "unsure":
             percent = round(100 * check.p_fake)
-            found[check.sha256] = "unsure", f"The model is unsure: {percent} % for AI-made."
+            why = _("The model cannot tell: {percent} % for AI-made.", percent=percent)
+            found[check.sha256] = "unsure", why
         elif new := [kind for kind in _kinds(check) if kind not in known]:
-            found[check.sha256] = "new", new[0]
+            found[check.sha256] = "new", _first_of(*new[0])
             known.update(_kinds(check))
     return found
 
 
-def _kinds(check: Check) -> list[str]:
-    """Returns where a picture comes from, as sentences that are true of the first one."""
-    found = []
+def _kinds(check: Check) -> list[tuple[_Kind, str]]:
+    """Returns where a picture comes from."""
+    found: list[tuple[_Kind, str]] = []
     if check.page:
-        found.append(f"You have not yet said anything about a picture from {_site(check.page)}.")
+        found.append(("site", _site(check.page)))
     if check.path:
-        folder = PurePath(check.path).parent.name or check.path
-        found.append(f"You have not yet said anything about a picture in the folder {folder}.")
+        found.append(("folder", PurePath(check.path).parent.name or check.path))
     if check.format:
-        found.append(f"You have not yet said anything about a {check.format} picture.")
+        found.append(("format", check.format))
     return found
+
+
+def _first_of(kind: _Kind, name: str) -> str:
+    """Returns the sentence that is true of the first picture that comes from there."""
+    if kind == "site":
+        return _("You have not yet said anything about a picture from {site}.", site=name)
+    if kind == "folder":
+        return _("You have not yet said anything about a picture in the folder {name}.", name=name)
+    return _("You have not yet said anything about a {format} picture.", format=name)
 
 
 def _site(page: str) -> str:

@@ -18,6 +18,7 @@ import psutil
 from antifake.core.bundle import Bundle
 from antifake.core.errors import AntifakeError
 from antifake.core.files import read_capped
+from antifake.core.i18n import _
 from antifake.core.prompt_file import check_fits, open_prompt
 from antifake.daemon.store import corrections, trainings
 from antifake.daemon.store.tables import TrainingState
@@ -104,7 +105,7 @@ class Run:
             state, reason, promoted = *(self._ending or ("failed", str(error))), False
         except Exception:
             log.exception("a training failed")
-            told = "antifake stumbled over the training; the log says how."
+            told = _("Something went wrong in the training; the log says what.")
             state, reason, promoted = *(self._ending or ("failed", told)), False
         self._finish(state, reason, promoted=promoted)
 
@@ -116,11 +117,11 @@ class Run:
                     session, number, state, reason, self._callbacks.clock(), promoted=promoted
                 )
         except AntifakeError as error:
-            self._callbacks.notice(f"The end of a training could not be recorded: {error}")
+            self._callbacks.notice(_("The end of a training could not be saved: {why}", why=error))
         self._over.set()
         shutil.rmtree(self._folder, ignore_errors=True)
         if state == "failed":
-            self._callbacks.notice(f"The training failed: {reason}")
+            self._callbacks.notice(_("The training failed: {why}", why=reason))
         log.info("training %d: %s", number, state)
         self._callbacks.tell(id=number, state=state, promoted=promoted)
 
@@ -169,7 +170,7 @@ class Run:
                 self._process = None
         self._raise_if_ended()
         if code != 0:
-            told = f"The trainer ended without a result ({code})."
+            told = _("The training ended without a result (exit code {code}).", code=code)
             raise AntifakeError(error if isinstance(error, str) else told)
 
     def _raise_if_ended(self) -> None:
@@ -215,7 +216,7 @@ class Run:
                 self._heard = time.monotonic()
                 self._tell()
             if not wants_pause and time.monotonic() - self._heard > STALLED_S:
-                self._ending = self._ending or ("failed", "The trainer made no progress any more.")
+                self._ending = self._ending or ("failed", _("The training got stuck."))
                 process.kill()
 
     def _wants_pause(self) -> bool:
@@ -252,13 +253,15 @@ class Run:
     def _why_not_promoted(self, bundle: Bundle, name: str) -> str | None:
         versions, pinned = self._place.versions, self._callbacks.config().learning.pinned
         if self._ending is not None:
-            return "It was not put into use, because the training was ended."
+            return _("It was not put into use, because the training was ended.")
         if pinned:
-            return f"It was not put into use, because the version {pinned} is pinned."
+            return _(
+                "It was not put into use, because the version {version} is pinned.", version=pinned
+            )
         if versions.prompt:
-            return "It was not put into use, because the setting worker.prompt names another."
+            return _("It was not put into use, because the setting worker.prompt names another.")
         if versions.active(bundle) == name:
-            return "It answers already."
+            return _("It is already in use.")
         return None
 
 
@@ -272,5 +275,5 @@ def read_report(path: Path) -> Report:
     except (ValueError, TypeError, LookupError, RecursionError):
         is_sound = False
     if not is_sound:
-        raise AntifakeError("The trainer's report cannot be read.")
+        raise AntifakeError(_("The report of the training cannot be read."))
     return dict(report)

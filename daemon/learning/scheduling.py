@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.daemon.store import Store, trainings
 from antifake.daemon.store.tables import Trigger
 from antifake.daemon.store.trainings import AlreadyTrainingError, Training
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CATCH_UP_AFTER = timedelta(minutes=10)
 """After the start of the daemon, which is often also the start of the computer."""
-ON_BATTERY = "The computer runs on its battery; the training waits."
+ON_BATTERY = _("The computer is running on battery; the training waits.")
 
 
 class Learner(Protocol):
@@ -91,7 +92,9 @@ class Schedule:
         except AlreadyTrainingError:
             self._due = trigger
         except AntifakeError as error:
-            self.skipped = f"Skipped on {now.astimezone():%Y-%m-%d %H:%M}: {error}"
+            self.skipped = _(
+                "Skipped on {time}: {why}", time=f"{now.astimezone():%Y-%m-%d %H:%M}", why=error
+            )
             log.info("no training: %s", error)
         else:
             self.skipped = None

@@ -17,6 +17,7 @@ import psutil
 
 from antifake.core.errors import AntifakeError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 from antifake.daemon.redaction import without_paths
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class TrainerProcess:
             )
         except OSError as error:
             raise AntifakeError(
-                f"The training cannot be started: {error.strerror or error}."
+                _("The training cannot be started: {why}.", why=error.strerror or error)
             ) from error
         self._stderr = threading.Thread(target=self._log_stderr, name="trainer-stderr", daemon=True)
         self._stderr.start()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from antifake.core.bundle import Bundle
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.i18n import _
 from antifake.daemon.store import NotThereError, trainings
 
 from .place import LearningCallbacks, Place
@@ -25,7 +26,7 @@ class VersionChoice:
         """Raises NotThereError."""
         found = next((one for one in self.all() if name in (one.name, one.version)), None)
         if found is None:
-            raise NotThereError(f"There is no version {name[:80]}.")
+            raise NotThereError(_("There is no version {name}.", name=name[:80]))
         return found
 
     def active(self) -> Version | None:
@@ -56,7 +57,7 @@ class VersionChoice:
         """Tells of a change by hand, which unpins another version. Returns the one in use."""
         found = next((one for one in self.all() if one.is_active), None)
         if found is None:
-            raise ModelError("No version answers.")
+            raise ModelError(_("No version is in use."))
         if self.callbacks.config().learning.pinned not in ("", found.name):
             self.callbacks.put_setting("learning.pinned", None)
         self.callbacks.tell(version=found.version)

@@ -9,6 +9,7 @@ from typing import Any
 from antifake.core.bundle import PROMPT, Bundle
 from antifake.core.catalog import Home
 from antifake.core.errors import AntifakeError, ModelError, UsageError
+from antifake.core.i18n import _
 from antifake.core.prompt_file import PromptFile, check_fits
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.daemon.store import NotThereError
@@ -65,7 +66,12 @@ class Versions:
         for name, file in files.items():
             if file.id == start and not name.startswith(PREFIX):
                 return name
-        raise ModelError(f"The prompt that {active} was learned from is gone: import it again.")
+        raise ModelError(
+            _(
+                "The prompt that {version} was learned from is gone: import it again.",
+                version=active,
+            )
+        )
 
     def all(self, bundle: Bundle, pinned: str, makers: Mapping[str, Maker]) -> list[Version]:
         """Returns every version that fits the model: the shipped one, then the newest first."""
@@ -96,7 +102,13 @@ class Versions:
         self.refuse_if_set()
         bundle = self.bundle()
         if name not in self.files(bundle):
-            raise NotThereError(f"There is no version {name[:80]} of {bundle.manifest.name}.")
+            raise NotThereError(
+                _(
+                    "There is no version {name} of {model}.",
+                    name=name[:80],
+                    model=bundle.manifest.name,
+                )
+            )
         self.book.use(name, bundle)
 
     def roll_back(self) -> None:
@@ -108,8 +120,11 @@ class Versions:
         """Raises UsageError if the settings name a prompt, which goes before any version."""
         if self.prompt:
             raise UsageError(
-                f"The setting worker.prompt names {self.prompt}, which answers whatever is "
-                f"learned: empty that setting and restart antifake first."
+                _(
+                    "The setting worker.prompt names {prompt}, which is used whatever is learned: "
+                    "empty that setting and restart antifake first.",
+                    prompt=self.prompt,
+                )
             )
 
     def name_for(self, bundle: Bundle, sha256: str) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
+from antifake.core.i18n import _
 from antifake.daemon import client
 from antifake.daemon.client import DaemonError
 from antifake.daemon.instance import AlreadyRunningError
@@ -30,11 +31,11 @@ from .view_model import ViewModel
 
 __all__ = ["Mode", "NoHostError", "TrayError", "icon_image", "run"]
 
-NO_PANEL = (
-    "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It comes as "
-    "soon as a panel does; everything else of antifake works without it."
+NO_PANEL = _(
+    "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It appears "
+    "as soon as there is one; everything else in antifake works without it."
 )
-PANEL_ENDED = "The panel has ended, and the icon with it; it comes back with the next panel."
+PANEL_ENDED = _("The panel has closed, and the icon with it; it comes back with the next panel.")
 _LOOK_FOR_PANEL_S = 2.0
 _END_S = 3.0
 
@@ -175,7 +176,12 @@ class _Tray:
 
     def _show(self, kit: Toolkit) -> None:
         if kit.why_no_menu:
-            self._say_once(f"A click on the icon opens the history. {kit.why_no_menu}")
+            self._say_once(
+                _(
+                    "A click on the icon opens the history. {why_no_menu}",
+                    why_no_menu=kit.why_no_menu,
+                )
+            )
         self._icon = self._new_icon(kit, self._leave)
         if not self._stop.is_set():
             self._icon.run()
@@ -198,7 +204,7 @@ def _single_instance(where: Places) -> Iterator[None]:
     try:
         lock.acquire(timeout=0.5)
     except Timeout:
-        raise AlreadyRunningError("antifake's icon is shown already.") from None
+        raise AlreadyRunningError(_("antifake's icon is already there.")) from None
     try:
         yield
     finally:

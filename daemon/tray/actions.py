@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 from antifake.daemon.client import Client, DaemonError
 
 from .clipboard import copied_picture
@@ -55,7 +56,7 @@ class Actions:
 
     def say(self, name: str, label: str) -> None:
         """Record what the user says the picture is: real, fake or unsure."""
-        self._run(f"say {name}", lambda: self._say(name, label))
+        self._run(f"say-{name}", lambda: self._say(name, label))
 
     def press(self, note: Note, press: Press) -> None:
         """Do what a button of a notification says."""
@@ -63,7 +64,7 @@ class Actions:
             self.open_picture(note.picture) if note.picture else self.open_history()
         elif press == "undo":
             # Under another name: what it undoes may still be at its last step.
-            self._run(f"undo {note.picture}", lambda: self._undo(note.picture))
+            self._run(f"undo-{note.picture}", lambda: self._undo(note.picture))
         else:
             self.say(note.picture, press)
 
@@ -103,7 +104,7 @@ class Actions:
         except Exception:
             log.exception("%s", name)
             self._view_model.tell(
-                Note("antifake", "That did not work; the log of the icon says why.")
+                Note("antifake", _("That did not work; the log of the icon says why."))
             )
         finally:
             with self._turn:
@@ -117,7 +118,7 @@ class Actions:
     def _say(self, name: str, label: str) -> None:
         client = self._need()
         (check,) = client.correct([name], label, source="tray")
-        shown = check.get("name") or check.get("page") or "Your answer counts."
+        shown = check.get("name") or check.get("page") or _("Your answer is saved.")
         self._view_model.tell(
             Note(str(check["word"]), shortened(str(shown)), str(check["id"]), ("undo", "show"))
         )
@@ -126,8 +127,8 @@ class Actions:
     def _undo(self, name: str) -> None:
         client = self._need()
         (check,) = client.undo([name], source="tray")
-        shown = check.get("name") or check.get("page") or "It counts as before."
-        text = f"Undone: {shortened(str(shown))}"
+        shown = check.get("name") or check.get("page")
+        text = _("Undone: {name}", name=shortened(str(shown))) if shown else _("Undone.")
         self._view_model.tell(about_a_picture(check, text))
         self._view_model.show(look(client)[0])
 
@@ -139,7 +140,7 @@ class Actions:
         except webbrowser.Error:
             is_open = False
         if not is_open:
-            raise AntifakeError("No browser could be started to show the page.")
+            raise AntifakeError(_("No browser could be opened to show the page."))
 
     def _start_daemon(self) -> None:
         if self._start is not None:
@@ -155,7 +156,7 @@ class Actions:
         except DaemonError as error:
             if error.code != "too_slow":
                 raise
-            sentence = "The picture still waits; its answer will be in the history."
+            sentence = _("The picture is still waiting; its answer will be in the history.")
             raise AntifakeError(sentence) from error
-        explanation = check.get("explanation") or ["It was the picture on the clipboard."]
+        explanation = check.get("explanation") or [_("It was the picture on the clipboard.")]
         self._view_model.tell(about_a_picture(check, str(explanation[0])))

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 from .gtk import load_gi
 from .session_bus import BusError, SessionBus, has_panel
 
-_ELSE = "everything else of antifake works without it"
-_GNOME = "on GNOME it needs the AppIndicator extension"
 _DBUS = "dbus"
 """Our own backend. All others are pystray's."""
 
@@ -34,7 +33,12 @@ class NoHostError(TrayError):
     """There is a screen, but nothing on it shows icons, at least not yet."""
 
     def __init__(self) -> None:
-        super().__init__(f"No panel here shows the icon ({_GNOME}); {_ELSE}.")
+        super().__init__(
+            _(
+                "No panel here shows the icon (on GNOME it needs the AppIndicator extension); "
+                "everything else in antifake works without it."
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,12 @@ class Surroundings:
         elif self.has_screen:
             over_dbus = []
         else:
-            raise TrayError(f"There is no screen here to show the icon on; {_ELSE}.")
+            raise TrayError(
+                _(
+                    "There is no screen here to show the icon on; everything else in antifake "
+                    "works without it."
+                )
+            )
         # `gtk` has a menu. Without a session bus it does not start.
         with_menu = ["gtk"] if self.has_x11_panel and self.has_bus else []
         found = [*over_dbus, *with_menu, *(["xorg"] if self.has_x11_panel else [])]
@@ -141,7 +150,13 @@ def _first_of(names: list[str], bus: SessionBus | None) -> Toolkit:
             return _toolkit(name, bus)
         except Exception as error:  # noqa: BLE001  # each backend fails with errors of its own
             why = str(error).strip().rstrip(".").replace("\n", " ")
-    raise TrayError(f"The icon cannot be shown: {why} ({_GNOME}); {_ELSE}.")
+    raise TrayError(
+        _(
+            "The icon cannot be shown: {why} (on GNOME it needs the AppIndicator extension); "
+            "everything else in antifake works without it.",
+            why=why,
+        )
+    )
 
 
 def _toolkit(name: str, bus: SessionBus | None) -> Toolkit:
@@ -173,5 +188,5 @@ def _pystray() -> Any:
 
 def _why_no_menu(bus: SessionBus | None) -> str:
     if bus is None:
-        return "It has no menu, because there is no session bus here, which a menu needs."
-    return load_gi() or "It has no menu, because GTK does not start here."
+        return _("It has no menu, because there is no session bus here, which a menu needs.")
+    return load_gi() or _("It has no menu, because GTK does not start here.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from antifake.core.addresses import path_of
 from antifake.core.errors import AntifakeError
 from antifake.core.files import read_capped
+from antifake.core.i18n import _
 
 MAX_BYTES = 50_000_000
 """The largest picture that the daemon accepts."""
@@ -53,7 +54,7 @@ def _by_pillow() -> Copied:
     if isinstance(found, list) and found:
         return _file(Path(found[0]))
     if not isinstance(found, Image.Image):
-        raise ClipboardError("There is no picture on the clipboard.")
+        raise ClipboardError(_("There is no picture on the clipboard."))
     data = io.BytesIO()
     found.save(data, "PNG")
     return Copied(data.getvalue())
@@ -78,7 +79,9 @@ class _Tool:
             read = ["xclip", "-selection", "clipboard", "-out", "-target"]
             return cls([*read, "TARGETS"], read)
         missing = "wl-clipboard" if is_wayland else "xclip"
-        raise ClipboardError(f"Reading the clipboard needs the program {missing}; install it.")
+        raise ClipboardError(
+            _("Reading the clipboard needs the program {program}; install it.", program=missing)
+        )
 
     def offered(self) -> list[str]:
         return self._ask(self.kinds).decode(errors="replace").split()
@@ -93,9 +96,11 @@ class _Tool:
                 command, capture_output=True, timeout=_PATIENCE_S, check=False
             )
         except subprocess.TimeoutExpired:
-            raise ClipboardError("The program that holds the clipboard does not answer.") from None
+            raise ClipboardError(
+                _("The program that holds the clipboard does not answer.")
+            ) from None
         except OSError as error:
-            raise ClipboardError(f"The clipboard cannot be read: {error}.") from error
+            raise ClipboardError(_("The clipboard cannot be read: {why}.", why=error)) from error
         return done.stdout if done.returncode == 0 else b""
 
 
@@ -106,7 +111,7 @@ def _by_tool(tool: _Tool) -> Copied:
     for kind in _KINDS:
         if kind in offered and (data := tool.get(kind)):
             return Copied(data)
-    raise ClipboardError("There is no picture on the clipboard.")
+    raise ClipboardError(_("There is no picture on the clipboard."))
 
 
 def _first_file(uris: bytes) -> Path | None:

@@ -20,6 +20,8 @@ from dbus_fast.annotations import (
 )
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
+from antifake.core.i18n import is_from_right
+
 PATH = "/MenuBar"
 ROOT = 0
 
@@ -204,7 +206,7 @@ class DBusMenu(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, "TextDirection")
     def text_direction(self) -> DBusStr:
-        return "ltr"
+        return "rtl" if is_from_right() else "ltr"
 
     @dbus_property(PropertyAccess.READ, "Status")
     def status(self) -> DBusStr:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from antifake.core.i18n import _
 from antifake.daemon.client import Client, DaemonError, LearningClient
 
 from .notifications import Note, picture_event, shortened
@@ -15,7 +16,7 @@ from .wishes import wishes_of
 
 log = logging.getLogger(__name__)
 
-TRAINING = "Learning from your answers"
+TRAINING = _("Learning from your answers")
 COUNT_EVERY_S = 60.0
 LONGEST_PAUSE_S = 15.0
 WAIT_S = 20
@@ -34,7 +35,9 @@ def training_line(event: dict[str, Any]) -> str:
     if event.get("state") != "running":
         return ""
     done, total = event.get("done"), event.get("total")
-    return f"Learning from your answers, {done:,} of {total:,}" if total else TRAINING
+    if not total:
+        return TRAINING
+    return _("Learning from your answers, {done:,} of {total:,}", done=done, total=total)
 
 
 class Follower:
@@ -77,7 +80,7 @@ class Follower:
             return self._away(OFFLINE if error.code == "unreachable" else shortened(str(error), 80))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             log.warning("The daemon's answer has another form than expected: %r", error)
-            return self._away("The daemon is of another version")
+            return self._away(_("Another version of antifake is running"))
         if not is_there:
             return self._away(OFFLINE)
         self._failures = 0
@@ -152,9 +155,12 @@ class Follower:
             if one["id"] not in self._pairings:
                 self._view_model.tell(
                     Note(
-                        f"{shortened(str(one['name']))} asks to be connected",
-                        f"Its code is {one['code']}. The history shows what it wants to do, "
-                        "and there you let it in or not.",
+                        _("{name} wants to connect", name=shortened(str(one["name"]))),
+                        _(
+                            "Its code is {code}. Open the history to see what it wants to do, and "
+                            "to allow it or not.",
+                            code=one["code"],
+                        ),
                     )
                 )
         self._pairings = {one["id"] for one in pending}

@@ -9,6 +9,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from antifake.core.i18n import _
+
 PLACES = (
     "/usr/lib/python3/dist-packages",
     "/usr/lib64/python{}/site-packages",
@@ -27,13 +29,14 @@ def load_gi(places: tuple[str, ...] = PLACES) -> str:
         if (folder / f"_gi{sysconfig.get_config_var('EXT_SUFFIX')}").exists():
             return _imported_from(folder)
     if any((folder / "__init__.py").exists() for folder in found):
-        return (
-            f"For a menu it needs GTK for Python {version}, which antifake runs on; the system's "
-            "is for another Python."
+        return _(
+            "For a menu it needs GTK for Python {version}, which antifake runs on; the system's "
+            "is for another Python.",
+            version=version,
         )
-    return (
-        "For a menu it needs GTK for Python (on Debian: python3-gi gir1.2-gtk-3.0), for Python "
-        f"{version}."
+    return _(
+        "For a menu it needs GTK for Python {version} (on Debian: python3-gi gir1.2-gtk-3.0).",
+        version=version,
     )
 
 
@@ -43,11 +46,13 @@ def _imported_from(folder: Path) -> str:
         "gi", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
-        return f"It has no menu, because {folder} cannot be read."
+        return _("It has no menu, because {folder} cannot be read.", folder=folder)
     sys.modules["gi"] = module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001  # a system's package may fail in its own ways
         del sys.modules["gi"]
-        return f"It has no menu, because the system's GTK for Python does not load: {error}."
+        return _(
+            "It has no menu, because the system's GTK for Python does not load: {why}.", why=error
+        )
     return ""

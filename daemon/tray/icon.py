@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from antifake.core.i18n import _, ngettext
+
 from .actions import Actions
 from .backend import Toolkit, has_x11_panel
 from .drawing import DARK, Mode, icon_image
@@ -124,7 +126,7 @@ class TrayIcon:
         self._is_shown = True
         self._icon.icon = self._image(view.mode)
         self._icon.visible = True
-        self._icon.title = f"antifake: {view.line}"
+        self._icon.title = _("antifake: {state}", state=view.line)
         self._icon.update_menu()
 
     # --- The menu -----------------------------------------------------------------------------
@@ -138,33 +140,32 @@ class TrayIcon:
         is_online = view.is_online
         yield item(_plain(view.line), None, enabled=False)
         yield line
-        yield item("Open history", do.open_history, default=True)
-        yield item("Latest pictures", self._latest(view), enabled=bool(view.recent))
-        yield item("Check the clipboard's picture", do.check_clipboard, enabled=is_online)
+        yield item(_("Open history"), do.open_history, default=True)
+        yield item(_("Latest pictures"), self._latest(view), enabled=bool(view.recent))
+        yield item(_("Check the picture on the clipboard"), do.check_clipboard, enabled=is_online)
         yield line
         if view.is_paused:
-            yield item("Go on watching folders", do.go_on, enabled=is_online)
+            yield item(_("Watch folders again"), do.go_on, enabled=is_online)
         else:
-            yield item("Pause for an hour", do.pause, enabled=is_online)
+            yield item(_("Pause for an hour"), do.pause, enabled=is_online)
         yield item(
-            "No notifications for an hour",
+            _("No notifications for an hour"),
             do.snooze,
             checked=lambda _item: self._view_model.is_snoozed,
         )
-        yield item("Folders…", do.open_folders, enabled=is_online)
-        review = f"Review {view.to_review} pictures…" if view.to_review > 1 else "Review a picture…"
-        yield item(review if view.to_review else "Review…", do.open_review, enabled=is_online)
+        yield item(_("Folders…"), do.open_folders, enabled=is_online)
+        yield item(_review(view.to_review), do.open_review, enabled=is_online)
         yield line
         if is_online:
-            yield item("Stop antifake", do.stop_daemon)
+            yield item(_("Stop antifake"), do.stop_daemon)
         else:
-            yield item("Start antifake", do.start_daemon, enabled=do.can_start)
-        yield item("Quit this icon", self._leave)
+            yield item(_("Start antifake"), do.start_daemon, enabled=do.can_start)
+        yield item(_("Quit this icon"), self._leave)
 
     def _latest(self, view: View) -> Any:
         item = self._toolkit.item
         if not view.recent:
-            return self._toolkit.menu(item("None yet", None, enabled=False))
+            return self._toolkit.menu(item(_("None yet"), None, enabled=False))
         return self._toolkit.menu(
             *(item(_plain(one.words), self._about(one)) for one in view.recent)
         )
@@ -172,7 +173,7 @@ class TrayIcon:
     def _about(self, one: Recent) -> Any:
         """Returns the menu of one picture: open it, or say what it is."""
         item, name = self._toolkit.item, one.id
-        entries = [item("Open it", lambda: self._actions.open_picture(name))]
+        entries = [item(_("Open it"), lambda: self._actions.open_picture(name))]
         if one.label is not None:
             entries.append(self._toolkit.menu.SEPARATOR)
             entries += [item(words, self._sayer(name, label)) for words, label in judgements(one)]
@@ -180,6 +181,10 @@ class TrayIcon:
 
     def _sayer(self, name: str, label: str) -> Callable[[], None]:
         return lambda: self._actions.say(name, label)
+
+
+def _review(n: int) -> str:
+    return ngettext("Review a picture…", "Review {n:,} pictures…", n) if n else _("Review…")
 
 
 def _plain(label: str) -> str:

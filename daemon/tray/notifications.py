@@ -9,15 +9,17 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from antifake.core.i18n import _, ngettext
+
 Level = Literal["none", "errors", "ai", "all"]
 Kind = Literal["ai", "real", "unsure", "failed"]
 
 Press = Literal["real", "fake", "show", "undo"]
 WORDS: dict[Press, str] = {
-    "real": "It's real",
-    "fake": "It's AI-made",
-    "show": "Show",
-    "undo": "Undo",
+    "real": _("It's real"),
+    "fake": _("It's AI-made"),
+    "show": _("Show"),
+    "undo": _("Undo"),
 }
 """The words on the buttons."""
 
@@ -33,12 +35,7 @@ _WANTED: dict[Level, frozenset[Kind]] = {
     "ai": frozenset({"failed", "ai"}),
     "all": frozenset({"failed", "ai", "real", "unsure"}),
 }
-_COUNTED: dict[Kind, str] = {
-    "ai": "looks AI-made|look AI-made",
-    "real": "looks real|look real",
-    "unsure": "cannot be told|cannot be told",
-    "failed": "could not be checked|could not be checked",
-}
+_ORDER: tuple[Kind, ...] = ("ai", "real", "unsure", "failed")
 
 
 @dataclass(frozen=True)
@@ -71,17 +68,17 @@ def picture_event(event: dict[str, Any]) -> PictureEvent | None:
     if event.get("source") != "watch":
         return None
     kind = _KINDS.get(event.get("label"), "failed")
-    name = shortened(str(event.get("name") or "A picture"))
+    name = shortened(str(event.get("name") or _("A picture")))
     if kind == "failed":
-        why = str(event.get("error") or "It is not known why.")
-        note = Note("Could not be checked", f"{name}: {why}", str(event.get("id", "")), ("show",))
+        title, why = _("Could not be checked"), str(event.get("error") or _("It is not known why."))
+        note = Note(title, f"{name}: {why}", str(event.get("id", "")), ("show",))
         return PictureEvent(kind, note)
     return PictureEvent(kind, about_a_picture(event, name))
 
 
 def about_a_picture(check: dict[str, Any], text: str) -> Note:
     """Returns the notification of a verdict, with buttons to say what the picture is."""
-    title = check.get("summary") or sentence_case(str(check.get("word") or "Checked"))
+    title = check.get("summary") or sentence_case(str(check.get("word") or _("Checked")))
     return Note(str(title), text, str(check.get("id", "")), ("real", "fake", "show"))
 
 
@@ -131,14 +128,25 @@ class NotificationBundle:
 
 def note_of_many(counted: Counter[Kind], *, is_more: bool) -> Note:
     """Returns one notification of several pictures: how many there are of each kind."""
-    parts = []
-    for kind, words in _COUNTED.items():
-        if n := counted[kind]:
-            one, many = words.split("|")
-            parts.append(f"{n:,} {one if n == 1 else many}")
-    title = f"{counted.total():,} {'more ' if is_more else ''}pictures"
+    parts = [_counted(kind, counted[kind]) for kind in _ORDER if counted[kind]]
+    total = counted.total()
+    title = (
+        ngettext("{n:,} more picture", "{n:,} more pictures", total)
+        if is_more
+        else ngettext("{n:,} picture", "{n:,} pictures", total)
+    )
     counts, text = tuple(counted.items()), f"{', '.join(parts)}."
     return Note(title, text, presses=("show",), counts=counts, is_more=is_more)
+
+
+def _counted(kind: Kind, n: int) -> str:
+    if kind == "ai":
+        return ngettext("{n:,} looks AI-made", "{n:,} look AI-made", n)
+    if kind == "real":
+        return ngettext("{n:,} looks real", "{n:,} look real", n)
+    if kind == "unsure":
+        return ngettext("cannot tell about {n:,}", "cannot tell about {n:,}", n)
+    return ngettext("{n:,} could not be checked", "{n:,} could not be checked", n)
 
 
 def sentence_case(words: str) -> str:

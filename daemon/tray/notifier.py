@@ -202,7 +202,7 @@ class Notifier:
                 self._answer(signal)
 
     def _read_change(self, signal: Message) -> None:
-        interface, changed, _ = signal.body
+        interface, changed, _gone = signal.body
         if interface == NOTIFICATIONS[2] and "Inhibited" in changed:
             self._inhibit(bool(changed["Inhibited"].value))
 

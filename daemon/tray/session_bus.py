@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from antifake.core.errors import AntifakeError
+from antifake.core.i18n import _
 
 T = TypeVar("T")
 Message = Any
@@ -96,7 +97,14 @@ class SessionBus:
         )
         answer = self._result(self._bus.call(message))
         if answer is None or answer.message_type is MessageType.ERROR:
-            raise BusError(f"{name} answers {member} with an error: {_words_of(answer)}.")
+            raise BusError(
+                _(
+                    "{program} answers {request} with an error: {error}.",
+                    program=name,
+                    request=member,
+                    error=_words_of(answer),
+                )
+            )
         return answer
 
     def has_owner(self, name: str) -> bool:
@@ -130,7 +138,7 @@ class SessionBus:
 
         def hear(signal: Message) -> None:
             if signal.member == "NameOwnerChanged" and signal.sender == _DBUS[0]:
-                changed_name, _, owner = signal.body
+                changed_name, _former, owner = signal.body
                 if changed_name == name:
                     changed(owner)
 
@@ -207,9 +215,9 @@ class SessionBus:
             limited = asyncio.wait_for(work, _PATIENCE_S)
             return asyncio.run_coroutine_threadsafe(limited, self._loop).result(2 * _PATIENCE_S)
         except (TimeoutError, CancelledError):
-            raise BusError("The session bus, or a program on it, does not answer.") from None
+            raise BusError(_("The session bus, or a program on it, does not answer.")) from None
         except (OSError, EOFError, DBusFastError, RuntimeError) as error:
-            raise BusError(f"The session bus cannot be used: {error}.") from error
+            raise BusError(_("The session bus cannot be used: {why}.", why=error)) from error
 
 
 def _words_of(answer: Message | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from antifake.core.i18n import _, ngettext
 from antifake.daemon.config.quiet_hours import QuietHours
 
 from .drawing import Mode
@@ -14,8 +15,8 @@ from .notifications import Note, NotificationBundle, PictureEvent, shortened
 from .wishes import Wishes
 
 RECENT = 5
-OFFLINE = "antifake is not running"
-_SAID = {"real": "It's real", "fake": "It's AI-made", "unsure": "Cannot tell"}
+OFFLINE = _("antifake is not running")
+_SAID = {"real": _("It's real"), "fake": _("It's AI-made"), "unsure": _("Cannot tell")}
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,26 @@ def view_of(state: dict[str, Any], checks: list[dict[str, Any]]) -> View:
 
 def _line(mode: Mode, state: dict[str, Any]) -> str:
     if mode == "attention":
-        notices = state.get("notices") or ["antifake needs you: open the history."]
+        notices = state.get("notices") or [_("antifake needs you: open the history.")]
         return shortened(str(notices[0]), 80)
     if mode == "working":
         if (state.get("model") or {}).get("phase") == "loading":
-            return "Waking the model"
-        waiting = sum((state.get("waiting") or {}).values())
-        return f"Checking, {waiting:,} more waiting" if waiting else "Checking a picture"
+            return _("Loading the model")
+        if waiting := sum((state.get("waiting") or {}).values()):
+            return ngettext("Checking, {n:,} more waiting", "Checking, {n:,} more waiting", waiting)
+        return _("Checking a picture")
     if mode == "paused":
-        return f"Folders are paused until {_clock_time(state.get('paused_until'))}"
-    return "Ready"
+        time = _clock_time(state.get("paused_until"))
+        return _("Folders are paused until {time}", time=time) if time else _("Folders are paused")
+    return _("Ready")
 
 
 def _clock_time(moment: str | None) -> str:
+    """Returns "" if it is not known."""
     try:
         until = datetime.fromisoformat(moment or "").astimezone()
     except ValueError:
-        return "later"
+        return ""
     is_today = until.date() == datetime.now(until.tzinfo).date()
     return until.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
 
@@ -85,7 +89,7 @@ def _recent(check: dict[str, Any]) -> Recent:
 
 
 def _in_one_line(check: dict[str, Any]) -> str:
-    name = str(check.get("name") or check.get("page") or "a picture")
+    name = str(check.get("name") or check.get("page") or _("a picture"))
     return f"{check['summary']}: {shortened(name)}"
 
 
@@ -97,7 +101,7 @@ def judgements(one: Recent) -> list[tuple[str, str]]:
     if not one.can_be_confirmed or one.label is None:
         return [(words, label) for label, words in _SAID.items()]
     others = [(words, label) for label, words in _SAID.items() if label != one.label]
-    return [("Yes, that's right", one.label), *others]
+    return [(_("Yes, that's right"), one.label), *others]
 
 
 def _local_time() -> datetime:

@@ -237,9 +237,9 @@ def test_the_most_useful_pictures_come_first_each_with_its_reason(daemon):
     copy = stored(daemon, "real", 0.1, phash=0x0123456789ABCDEE)
     unsure = [stored(daemon, "unsure", p_fake) for p_fake in (0.58, 0.51)]
     assert review(daemon) == [
-        (unsure[1], "The model is unsure: 51 % for AI-made."),
-        (unsure[0], "The model is unsure: 58 % for AI-made."),
-        (copy, "You said AI-made of a near-copy of it; the model says real."),
+        (unsure[1], "The model cannot tell: 51 % for AI-made."),
+        (unsure[0], "The model cannot tell: 58 % for AI-made."),
+        (copy, "You said that a near-copy of it is AI-made; the model says real."),
         (new, "You have not yet said anything about a picture from example.org."),
     ]
 

@@ -156,8 +156,8 @@ def test_a_pack_goes_out_and_comes_in(tmp_path):
     again = antifake("learning", "export", file, code=2).output
     assert "nothing was overwritten" in again
     preview = antifake("learning", "import", file, "--preview").output
-    assert "It has no answer that is new here." in preview
-    assert "Answers that you have already: 2." in preview
+    assert "It has no answers that are new here." in preview
+    assert "Answers that you already have: 2." in preview
     assert as_json("import", str(file))["words_known"] == 2
     (tmp_path / "bad.zip").write_bytes(b"PK")
     refused = antifake("learning", "import", tmp_path / "bad.zip", code=1).output

@@ -258,7 +258,7 @@ HOSTILE = {
     "a bomb": (bomb, "unpack to more than"),
     "a file that is too long": (
         lambda files: zipped({**files, f"crops/{SHA256[0]}.webp": bytes(2_000_001)}),
-        "too many for that",
+        "which is too many",
     ),
     "an absolute path": (lambda files: zipped({**files, "/etc/passwd": b""}), "does not belong"),
     "a path upwards": (
@@ -307,13 +307,13 @@ HOSTILE = {
         "a time",
     ),
     "a time that is a number": (lambda files: with_word(files, said_at=10**30), "a time"),
-    "a label that is none": (lambda files: with_word(files, label="unsure"), "no correction"),
-    "a hash that is none": (lambda files: with_word(files, sha256="../x"), "no correction"),
+    "a label that is none": (lambda files: with_word(files, label="unsure"), "not a correction"),
+    "a hash that is none": (lambda files: with_word(files, sha256="../x"), "not a correction"),
     "a perceptual hash that is too long": (
         lambda files: with_word(files, phash="f" * 17),
-        "no correction",
+        "not a correction",
     ),
-    "a word too many": (lambda files: with_word(files, more=1), "no correction"),
+    "a word too many": (lambda files: with_word(files, more=1), "not a correction"),
     "a picture twice": (
         lambda files: sealed({**files, WORDS: json.dumps(2 * json.loads(files[WORDS])).encode()}),
         "a picture twice",
@@ -357,14 +357,14 @@ HOSTILE = {
                 files[PROMPT], lambda header: header["llm"].update(data_offsets=[0, 10**15])
             ),
         ),
-        "none of a prompt",
+        "does not belong to a prompt",
     ),
     "a prompt without offsets": (
         lambda files: with_prompt(
             files,
             with_tensors(files[PROMPT], lambda header: header["llm"].pop("data_offsets")),
         ),
-        "no sound prompt",
+        "not a sound prompt",
     ),
     "a prompt with an endless threshold": (
         lambda files: with_prompt(
@@ -382,7 +382,7 @@ HOSTILE = {
     ),
     "a prompt that is cut short": (
         lambda files: with_prompt(files, files[PROMPT][:-8]),
-        "none of a prompt",
+        "does not belong to a prompt",
     ),
 }
 

@@ -140,7 +140,7 @@ def test_a_cancelled_training_changes_nothing(root):
         assert not trainers(daemon.process.pid)
         assert sorted(daemon.places.home.prompts.iterdir()) == prompts
         assert learning.state()["why_not"] is None
-        with pytest.raises(DaemonError, match="This training is over already"):
+        with pytest.raises(DaemonError, match="This training is already over"):
             learning.cancel(training["id"])
 
 
@@ -176,7 +176,7 @@ def test_a_killed_trainer_is_reported_and_the_next_training_works(root):
         assert command.returncode == 1
         found = json.loads(shown)
         assert found["state"] == "failed"
-        assert found["reason"] == "The trainer ended without a result (-9)."
+        assert found["reason"] == "The training ended without a result (exit code -9)."
         assert any("The training failed" in one for one in asked.state()["notices"])
         _, again = started(asked)
         assert again["state"] == "running"

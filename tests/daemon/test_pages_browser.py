@@ -286,7 +286,7 @@ def test_the_review_asks_about_todays_pictures_one_by_one(here, desk):
         )
     page = desk.open("/review")
     expect(page.locator(".heading")).to_contain_text("10 pictures left today")
-    expect(page.locator(".why")).to_contain_text("The model is unsure")
+    expect(page.locator(".why")).to_contain_text("The model cannot tell")
     first = page.locator(".judged .name").text_content()
     desk.keys("a")
     expect(page.locator(".judged .name")).not_to_have_text(first)

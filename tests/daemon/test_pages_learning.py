@@ -78,7 +78,7 @@ def kept_as_candidate(here: World) -> str:
 
 def failed(here: World) -> str:
     answer(here, 14, 12)
-    trained(here, "failed", "The trainer ended without a result (-9).")
+    trained(here, "failed", "The training ended without a result (exit code -9).")
     return "/learning"
 
 

@@ -21,10 +21,10 @@ from antifake.daemon.tray.drawing import icon_image
 from antifake.daemon.tray.session_bus import session_bus
 
 NO_PANEL = (
-    "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It comes as "
-    "soon as a panel does; everything else of antifake works without it.\n"
+    "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It appears "
+    "as soon as there is one; everything else in antifake works without it.\n"
 )
-ENDED = "The panel has ended, and the icon with it; it comes back with the next panel.\n"
+ENDED = "The panel has closed, and the icon with it; it comes back with the next panel.\n"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_state_comes_first_in_the_menu(panel, daemon, tray):
         "Ready",
         "Open history",
         "Latest pictures",
-        "Check the clipboard's picture",
+        "Check the picture on the clipboard",
         "Pause for an hour",
         "No notifications for an hour",
         "Folders…",
@@ -127,9 +127,9 @@ def test_a_click_opens_the_history(member, panel, daemon, tray):
 @pytest.mark.usefixtures("tray")
 def test_the_menu_pauses_for_an_hour_and_resumes(panel, daemon):
     panel.choose("Pause for an hour")
-    eventually(lambda: "Go on watching folders" in panel.labels())
+    eventually(lambda: "Watch folders again" in panel.labels())
     assert "LayoutUpdated" in panel.heard
-    panel.choose("Go on watching folders")
+    panel.choose("Watch folders again")
     eventually(lambda: "Pause for an hour" in panel.labels())
     bodies = daemon.asked_for("POST", "/watches:pause")
     assert [json.loads(body) for body in bodies] == [{"minutes": 60}, {"minutes": None}]
@@ -164,7 +164,7 @@ def test_the_latest_pictures_are_in_a_menu_of_their_own(panel, daemon, tray):
 def test_a_click_in_a_menu_that_has_just_changed_does_what_was_read(panel, daemon):
     entries = {one.label: one.number for one in panel.menu()}
     panel.choose("Pause for an hour")
-    eventually(lambda: "Go on watching folders" in panel.labels())
+    eventually(lambda: "Watch folders again" in panel.labels())
     after = {one.label: one.number for one in panel.menu()}
     unchanged = (entries.keys() & after.keys()) - {"", "Ready"}
     assert len(unchanged) == 8

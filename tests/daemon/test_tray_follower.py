@@ -226,9 +226,9 @@ def test_states_are_words():
         view_of({"mode": "attention", "notices": []}, []).line,
     ]
     assert lines == [
-        "Waking the model",
+        "Loading the model",
         f"Folders are paused until {until:%Y-%m-%d %H:%M}",
-        "Folders are paused until later",
+        "Folders are paused",
         "The disk is full.",
         "antifake needs you: open the history.",
     ]

@@ -76,7 +76,7 @@ def test_the_second_one_counts_each_kind():
         bundle.add(picture_event(event(label)))
     assert bundle.take(5) is None
     assert bundle.take(10).text == (
-        "1 looks AI-made, 2 look real, 1 cannot be told, 1 could not be checked."
+        "1 looks AI-made, 2 look real, cannot tell about 1, 1 could not be checked."
     )
 
 

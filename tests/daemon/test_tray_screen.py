@@ -312,7 +312,7 @@ def test_the_end_of_the_session_ends_the_tray_quietly(display, where, backend):
 def test_there_is_one_icon_at_a_time(display, where):
     with gtk_tray(display, where):
         code, said = Tray(display.env, where.home.root).ended()
-    assert (code, said) == (5, "antifake's icon is shown already.\n")
+    assert (code, said) == (5, "antifake's icon is already there.\n")
 
 
 @pytest.mark.parametrize("has_bus", [True, False])
@@ -323,7 +323,7 @@ def test_without_a_screen_a_message_says_that_everything_else_works(display, whe
         code, said = tray.ended()
     assert code == 1
     assert said == (
-        "There is no screen here to show the icon on; everything else of antifake works without "
+        "There is no screen here to show the icon on; everything else in antifake works without "
         "it.\n"
     )
 
@@ -334,7 +334,7 @@ def test_without_a_panel_a_message_names_what_gnome_needs_and_the_icon_comes_lat
     with Tray(display.env, where.home.root).running() as tray:
         assert tray.process.stdout.readline().decode() == (
             "No panel here shows the icon yet (on GNOME it needs the AppIndicator extension). It "
-            "comes as soon as a panel does; everything else of antifake works without it.\n"
+            "appears as soon as there is one; everything else in antifake works without it.\n"
         )
         with display.panel():
             display.click_icon(1)

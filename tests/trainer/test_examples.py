@@ -22,7 +22,7 @@ def test_a_table_gives_what_is_known_and_nothing_else(tmp_path):
     [
         ("file,label\na.jpg,maybe\n", "line 2: the label is 'maybe', not real or fake"),
         ("file\na.jpg\n", "lacks the column label"),
-        ("", "lacks the column file and label"),
+        ("", "lacks the column file, label"),
         ("file,label\na.jpg\n", "the label is '', not real or fake"),
     ],
 )

@@ -95,7 +95,7 @@ def test_one_source_a_class_is_parted_all_the_same_and_said_so():
     pictures = [picture(n, n % 2 == 1, source=f"{n % 2}") for n in range(20)]
     learn, validate, notes = split(pictures, seed=0)
     assert {one.is_fake for one in learn} == {one.is_fake for one in validate} == {True, False}
-    assert "sources are too few" in notes[0]
+    assert "too few sources" in notes[0]
 
 
 def test_too_few_pictures_are_a_sentence():
@@ -120,7 +120,7 @@ def test_the_same_bytes_count_once_and_never_bear_two_labels():
     one = picture(1, False)
     kept, notes = without_duplicates([one, one, picture(2, True)])
     assert len(kept) == 2
-    assert notes == ["1 copies of pictures that are there already are left out."]
+    assert notes == ["1 copy of a picture that is already there is left out."]
     twice = Sample(Example(Path("x.png"), True), one.sha256, one.dhash, one.thumb)
     with pytest.raises(UsageError, match=r"1\.png and x\.png are the same picture"):
         without_duplicates([one, twice])

@@ -327,7 +327,7 @@ def test_an_unfinished_run_of_something_else_is_left_alone(tiny_home, toys, tmp_
         trainer.train(out, toy_examples(toys)[:-1])
     (partial / "checkpoint.pt").write_bytes(b"torn")
     trainer.train(out, toy_examples(toys))
-    assert "begins anew" in trainer.all_said
+    assert "starts from the beginning" in trainer.all_said
     assert out.is_file()
 
 
@@ -369,7 +369,7 @@ def test_validation_pictures_that_are_learned_from_are_left_out(tiny_home, toys,
         replace(QUICK, epochs=1),
         validate=[*toy_examples(toys / "more"), learn[0], learn[20]],
     )
-    assert "are in training too" in trainer.all_said
+    assert "are also learned from" in trainer.all_said
     assert max(word.about.made["validation"].values()) <= 8
 
 

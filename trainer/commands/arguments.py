@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 if TYPE_CHECKING:
     from antifake.trainer.examples import Example
@@ -17,7 +18,7 @@ def prompt_file(out: str) -> Path:
 def new_file(path: Path) -> Path:
     """Returns the path. Raises UsageError where it exists."""
     if path.exists():
-        raise UsageError(f"{path} exists already; nothing was overwritten.")
+        raise UsageError(_("{file} exists already; nothing was overwritten.", file=path))
     return path
 
 
@@ -28,9 +29,9 @@ def labelled_pictures(
     from antifake.trainer.examples import from_folders, from_manifest
 
     if not (real or fake or manifest):
-        raise UsageError("Name pictures: --real DIR and --fake DIR, or --manifest FILE.")
+        raise UsageError(_("Name pictures: --real DIR and --fake DIR, or --manifest FILE."))
     found = from_folders(Path(real) if real else None, Path(fake) if fake else None)
     found += from_manifest(Path(manifest), only) if manifest else []
     if not found:
-        raise UsageError("There are no pictures in what was named.")
+        raise UsageError(_("There are no pictures in what you named."))
     return found

@@ -2,6 +2,7 @@
 
 import click
 
+from antifake.core.i18n import _
 from antifake.core.loading import loaded
 from antifake.core.terminal import model_option, prompt_option, say
 
@@ -9,17 +10,21 @@ from .arguments import labelled_pictures, new_file, prompt_file
 
 
 @click.command()
-@click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
-@click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
-@click.option("--manifest", metavar="FILE", help="CSV with the columns file and label.")
-@click.option("--only", default="*", metavar="GLOB", help="Of its files only these.")
+@click.option(
+    "--real", metavar="DIR", help=_("Folder of real pictures, with all folders below it.")
+)
+@click.option("--fake", metavar="DIR", help=_("Folder of AI-made pictures."))
+@click.option("--manifest", metavar="FILE", help=_("CSV with the columns file and label."))
+@click.option(
+    "--only", default="*", metavar="GLOB", help=_("Only files of the CSV with such a name.")
+)
 @click.option(
     "--false-alarms",
     type=click.FloatRange(0, 0.5),
     metavar="SHARE",
-    help="Decide so that at most this share of the real pictures is called AI-made.",
+    help=_("Decide so that at most this share of the real pictures is called AI-made."),
 )
-@click.option("-o", "out", required=True, metavar="OUT", help="File to write, OUT.safetensors.")
+@click.option("-o", "out", required=True, metavar="OUT", help=_("File to write, OUT.safetensors."))
 @model_option
 @prompt_option
 def calibrate(

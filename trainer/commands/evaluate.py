@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +11,7 @@ import click
 
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 from antifake.core.loading import loaded
 from antifake.core.terminal import (
     EXIT_SOME_FAILED,
@@ -29,19 +31,45 @@ if TYPE_CHECKING:
     from antifake.trainer.examples import Example
     from antifake.trainer.report.comparison import Comparison
 
+WORDS = {
+    "n_real": _("real pictures"),
+    "n_fake": _("AI-made pictures"),
+    "n_failed": _("could not be judged"),
+    "accuracy": _("accuracy"),
+    "balanced_accuracy": _("balanced accuracy"),
+    "auc": _("AUC"),
+    "real_accuracy": _("accuracy on real pictures"),
+    "fake_accuracy": _("accuracy on AI-made pictures"),
+    "unsure": _("cannot tell"),
+    "threshold": _("threshold"),
+    "real_called_real": _("real, called real"),
+    "real_called_fake": _("real, called AI-made"),
+    "fake_called_real": _("AI-made, called real"),
+    "fake_called_fake": _("AI-made, called AI-made"),
+}
+"""What people read of each figure, in the order of the lines."""
+
 
 @click.command()
-@click.option("--real", metavar="DIR", help="Folder of real pictures, with all folders below it.")
-@click.option("--fake", metavar="DIR", help="Folder of AI-made pictures.")
 @click.option(
-    "--manifest", metavar="FILE", help="Table instead: file, label, source, family, kind."
+    "--real", metavar="DIR", help=_("Folder of real pictures, with all folders below it.")
 )
-@click.option("--only", metavar="GLOB", help="Of the table, only files of such names.")
-@click.option("--log", metavar="FILE", help="Also write a JSON line for every picture.")
-@click.option("--report", metavar="FILE", help="Also write a page for people, in HTML.")
-@click.option("--robustness/--no-robustness", help="Judge degraded copies, too, for the report.")
+@click.option("--fake", metavar="DIR", help=_("Folder of AI-made pictures."))
 @click.option(
-    "--sample", default=200, show_default=True, type=click.IntRange(2), help="How many of these."
+    "--manifest",
+    metavar="FILE",
+    help=_("CSV instead of folders: file, label, source, family, kind."),
+)
+@click.option("--only", metavar="GLOB", help=_("Only files of the CSV with such a name."))
+@click.option("--log", metavar="FILE", help=_("Also write a JSON line for every picture."))
+@click.option("--report", metavar="FILE", help=_("Also write a report, as an HTML page."))
+@click.option("--robustness/--no-robustness", help=_("Judge degraded copies, too, for the report."))
+@click.option(
+    "--sample",
+    default=200,
+    show_default=True,
+    type=click.IntRange(2),
+    help=_("How many pictures to degrade."),
 )
 @json_option
 @model_option
@@ -59,9 +87,9 @@ def evaluate(
     model: str | None,
     prompt: str | None,
 ) -> None:
-    """Measure the detector on known pictures: folders, either alone is fine, or a table."""
+    """Measure the detector on labelled pictures: one or two folders, or a CSV."""
     if robustness and not report:
-        raise UsageError("--robustness is shown in the report: name it with --report FILE.")
+        raise UsageError(_("--robustness is shown in the report: name it with --report FILE."))
     _refuse_to_overwrite(log, report)
     wanted = _wanted(real, fake, manifest, only)
     with loaded(model, prompt) as (detector, decoder):
@@ -80,7 +108,7 @@ def evaluate(
             degraded = sample if robustness else 0
             page = _page(wanted, judged, comparison, (detector, decoder), degraded)
             write_atomically(Path(report), page)
-            say(f"The report is in {report}.")
+            say(_("The report is in {file}.", file=report))
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -114,27 +142,37 @@ def _wanted(real: str | None, fake: str | None, manifest: str | None, only: str 
         what = f"{table.name}, {only}" if only else table.name
         found = _Wanted(from_manifest(table, only or "*"), what, [table.parent])
     elif manifest or only:
-        raise UsageError("Name either folders, or a table with --manifest FILE [--only GLOB].")
+        raise UsageError(_("Name either folders, or a CSV with --manifest FILE [--only GLOB]."))
     elif real or fake:
-        places = [(label, Path(name)) for label, name in (("real", real), ("fake", fake)) if name]
-        what = ", ".join(f"{path.resolve().name} (labelled {label})" for label, path in places)
-        folders = dict(places)
-        examples = from_folders(folders.get("real"), folders.get("fake"))
-        found = _Wanted(examples, what, [path for _, path in places])
+        reals, fakes = Path(real) if real else None, Path(fake) if fake else None
+        what = ", ".join(_labelled(reals, fakes))
+        found = _Wanted(from_folders(reals, fakes), what, [one for one in (reals, fakes) if one])
     else:
-        raise UsageError("Name at least one folder, --real DIR or --fake DIR, or --manifest FILE.")
+        raise UsageError(
+            _("Name at least one folder, --real DIR or --fake DIR, or --manifest FILE.")
+        )
     if not found.examples:
         raise UsageError(
-            f"There are no pictures in {'this table' if manifest else 'these folders'}."
+            _("There are no pictures in this CSV.")
+            if manifest
+            else _("There are no pictures in these folders.")
         )
     return found
+
+
+def _labelled(real: Path | None, fake: Path | None) -> Iterator[str]:
+    """Yields the names of the folders with their label, in words."""
+    if real:
+        yield _("{folder} (labelled real)", folder=real.resolve().name)
+    if fake:
+        yield _("{folder} (labelled AI-made)", folder=fake.resolve().name)
 
 
 def _judged(detector: "Detector", decoder: "Decoder", wanted: _Wanted) -> "list[Judged]":
     from antifake.trainer.evaluate import judge_labelled
 
     judged = []
-    with progress_bar("evaluate") as show:
+    with progress_bar(_("Judging")) as show:
         for one in judge_labelled(detector, decoder, wanted.examples):
             judged.append(one)
             show(len(judged), len(wanted.examples))
@@ -152,7 +190,7 @@ def _page(
 
     today = datetime.now().astimezone().date()
     request = Request(wanted.what, wanted.roots, today, degraded)
-    with progress_bar("report") as show:
+    with progress_bar(_("Degrading")) as show:
         return make_page(request, judged, comparison, judges, show)
 
 
@@ -162,10 +200,10 @@ def _write_log(path: Path, judged: "list[Judged]") -> None:
 
 
 def _print_table(found: dict[str, Any]) -> None:
-    for key, value in found.items():
-        if isinstance(value, dict):
-            for name, count in value.items():
-                click.echo(f"  {name.replace('_', ' '):<22}{count:>8,}")
-            continue
-        shown = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value
-        click.echo(f"{key.replace('_', ' '):<24}{shown!s:>8}")
+    rows = found | found["confusion"]
+    for key, words in WORDS.items():
+        value = rows[key]
+        shown = (
+            "-" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+        )
+        click.echo(f"{words:<32} {shown:>8}")

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import beta
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.trainer.calibration import Numbers
 
 
@@ -26,8 +27,10 @@ class Goal:
     def __post_init__(self) -> None:
         if self.one_in < 2 or not 0.5 <= self.confidence < 1:
             raise UsageError(
-                "A budget of false alarms is 1 in 2 or more pictures, with a confidence of at "
-                "least 50 % and below 100 %."
+                _(
+                    "A budget of false alarms is 1 in 2 or more pictures, with a confidence of at "
+                    "least 50 % and below 100 %."
+                )
             )
 
     @property
@@ -69,14 +72,28 @@ def within(goal: Goal, real_margins: Numbers) -> Outcome:
 
     They must not have been fitted to: a margin is one that the picture's own answer had no part in.
     """
-    n, said = len(real_margins), f"1 in {goal.one_in} at {goal.confidence:.0%}"
+    n, percent = len(real_margins), round(100 * goal.confidence)
     allowed = goal.allowed(n)
     if allowed is None:
-        are = "is" if n == 1 else "are"
-        reason = f"You need {goal.needed} confirmed real pictures for {said}; there {are} {n}."
+        reason = ngettext(
+            "You need {needed} confirmed real pictures for 1 in {one_in} at {percent} %; there is "
+            "{n}.",
+            "You need {needed} confirmed real pictures for 1 in {one_in} at {percent} %; there are "
+            "{n}.",
+            n,
+            needed=goal.needed,
+            one_in=goal.one_in,
+            percent=percent,
+        )
         return Outcome(goal, n, None, reason)
-    reason = (
-        f"Of your {n} confirmed real pictures {allowed} would be called AI-made. So with "
-        f"{goal.confidence:.0%} confidence it is at most 1 in {goal.one_in} of pictures like them."
+    reason = ngettext(
+        "{called} of your {n} confirmed real picture would be called AI-made. So with "
+        "{percent} % confidence it is at most 1 in {one_in} of pictures like it.",
+        "{called} of your {n} confirmed real pictures would be called AI-made. So with "
+        "{percent} % confidence it is at most 1 in {one_in} of pictures like them.",
+        n,
+        called=allowed,
+        percent=percent,
+        one_in=goal.one_in,
     )
     return Outcome(goal, n, float(np.sort(real_margins)[n - 1 - allowed]), reason)

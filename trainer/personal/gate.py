@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from antifake.core.i18n import _
 from antifake.trainer.calibration import Numbers, Truth
 
 INTERVAL = 0.90
@@ -141,7 +142,7 @@ def decide(own: OwnAnswers, base: BaseRates | None, *, keeps_budget: bool = Fals
     must be called AI-made, and the AI-made ones that are missed for it are what was asked for.
     """
     if base is None:
-        return Decision(False, "There are no pictures to check that it does no harm elsewhere.")
+        return Decision(False, _("There are no pictures to check that it does no harm elsewhere."))
     if keeps_budget:
         return _decide_budget(own, base)
     if own.difference <= _ROUNDING or own.low <= 0:
@@ -153,54 +154,85 @@ def decide(own: OwnAnswers, base: BaseRates | None, *, keeps_budget: bool = Fals
 
 def _decide_budget(own: OwnAnswers, base: BaseRates) -> Decision:
     if own.real_after < own.real_before - _ROUNDING:
-        return Decision(False, "More of your own real pictures would be called AI-made.")
-    if base.real_after < base.real_before - MAX_LOSS - _ROUNDING:
-        return Decision(False, _worse("real", base.real_before, base.real_after))
+        return Decision(False, _("More of your own real pictures would be called AI-made."))
+    if objection := _worse_on_real(base):
+        return Decision(False, objection)
     return Decision(
         True,
-        f"It keeps your budget of false alarms. Of your AI-made pictures it recognises "
-        f"{own.fake_after:.0%} (before: {own.fake_before:.0%}).",
+        _(
+            "It keeps your budget of false alarms. Of your AI-made pictures it recognises "
+            "{after} % (before: {before} %).",
+            after=_percent(own.fake_after),
+            before=_percent(own.fake_before),
+        ),
     )
 
 
+def _percent(share: float) -> int:
+    return round(100 * share)
+
+
 def _better(own: OwnAnswers) -> str:
-    return (
-        f"On your own pictures it is right more often: {own.after:.0%} instead of "
-        f"{own.before:.0%}. That is hardly chance: its percentages are closer to your answers, too."
+    return _(
+        "On your own pictures it is right more often: {after} % instead of {before} %. That is "
+        "hardly chance: its percentages are closer to your answers, too.",
+        after=_percent(own.after),
+        before=_percent(own.before),
     )
 
 
 def _not_better(own: OwnAnswers) -> str:
-    change = f"{own.after:.0%} instead of {own.before:.0%}"
     if own.difference <= _ROUNDING:
-        return f"On your own pictures it would not be right more often ({change})."
-    return (
-        f"On your own pictures it would be right more often ({change}), but that may be chance: "
-        f"{own.n_real} real and {own.n_fake} AI-made pictures are too few to tell."
+        return _(
+            "On your own pictures it would not be right more often ({after} % instead of "
+            "{before} %).",
+            after=_percent(own.after),
+            before=_percent(own.before),
+        )
+    return _(
+        "On your own pictures it would be right more often ({after} % instead of {before} %), but "
+        "that may be chance: {real} real and {fake} AI-made pictures are too few to tell.",
+        after=_percent(own.after),
+        before=_percent(own.before),
+        real=own.n_real,
+        fake=own.n_fake,
     )
 
 
 def _harm(base: BaseRates) -> str | None:
-    for what, before, after in (
-        ("real", base.real_before, base.real_after),
-        ("AI-made", base.fake_before, base.fake_after),
-    ):
-        if after < before - MAX_LOSS - _ROUNDING:
-            return _worse(what, before, after)
-    return None
+    return _worse_on_real(base) or _worse_on_fake(base)
 
 
-def _worse(what: str, before: float, after: float) -> str:
-    return (
-        f"On other pictures it would be worse: of {what} ones it would recognise {after:.0%} "
-        f"instead of {before:.0%}."
+def _worse_on_real(base: BaseRates) -> str | None:
+    if base.real_after >= base.real_before - MAX_LOSS - _ROUNDING:
+        return None
+    return _(
+        "On other pictures it would be worse: of real ones it would recognise {after} % instead "
+        "of {before} %.",
+        after=_percent(base.real_after),
+        before=_percent(base.real_before),
+    )
+
+
+def _worse_on_fake(base: BaseRates) -> str | None:
+    if base.fake_after >= base.fake_before - MAX_LOSS - _ROUNDING:
+        return None
+    return _(
+        "On other pictures it would be worse: of AI-made ones it would recognise {after} % "
+        "instead of {before} %.",
+        after=_percent(base.fake_after),
+        before=_percent(base.fake_before),
     )
 
 
 def _unharmed(base: BaseRates) -> str:
-    return (
-        f"On other pictures it is not worse: real {base.real_after:.0%} (before: "
-        f"{base.real_before:.0%}), AI-made {base.fake_after:.0%} ({base.fake_before:.0%})."
+    return _(
+        "On other pictures it is not worse: real {real} % (before: {real_before} %), AI-made "
+        "{fake} % (before: {fake_before} %).",
+        real=_percent(base.real_after),
+        real_before=_percent(base.real_before),
+        fake=_percent(base.fake_after),
+        fake_before=_percent(base.fake_before),
     )
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from antifake.core.i18n import _, ngettext
 from antifake.core.verdict import Label
 
 MINIMUM = 10
 """So many of each class, near-duplicates counted once."""
-_NAMES: dict[Label, str] = {"real": "real", "fake": "AI-made"}
 
 
 def needed(pictures: Mapping[Label, int]) -> str | None:
@@ -17,9 +17,17 @@ def needed(pictures: Mapping[Label, int]) -> str | None:
     >>> needed({"real": 0, "fake": 9})
     '10 more real and 1 more AI-made pictures are needed.'
     """
-    missing = {label: max(0, MINIMUM - pictures[label]) for label in _NAMES}
-    parts = [f"{n} more {_NAMES[label]}" for label, n in missing.items() if n]
-    if not parts:
-        return None
-    is_one = sum(missing.values()) == 1
-    return f"{' and '.join(parts)} {'picture is' if is_one else 'pictures are'} needed."
+    real, fake = max(0, MINIMUM - pictures["real"]), max(0, MINIMUM - pictures["fake"])
+    if real and fake:
+        return _(
+            "{real} more real and {fake} more AI-made pictures are needed.", real=real, fake=fake
+        )
+    if real:
+        return ngettext(
+            "{n} more real picture is needed.", "{n} more real pictures are needed.", real
+        )
+    if fake:
+        return ngettext(
+            "{n} more AI-made picture is needed.", "{n} more AI-made pictures are needed.", fake
+        )
+    return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.trainer.examples import LABELS
 
 from .budget import Goal
@@ -55,12 +56,17 @@ class Request:
         try:
             raw = json.loads(path.read_bytes())
             if raw["schema"] != SCHEMA:
-                raise UsageError(f"{path} is a request of another version of antifake.")
+                raise UsageError(
+                    _("{file} is a request of another version of antifake.", file=path)
+                )
             return cls(**_fields(raw))
         except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
+            why = error.strerror or error
+            raise UsageError(_("{file} cannot be read: {why}.", file=path, why=why)) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UsageError(f"{path} is not a request for a retraining: {error!r}.") from None
+            raise UsageError(
+                _("{file} is not a request for a training: {why}.", file=path, why=repr(error))
+            ) from None
 
 
 def _fields(raw: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from antifake.core.bundle import Bundle
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
 from antifake.core.files import write_atomically
+from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip, load
 from antifake.core.precision import Precision, choose
 from antifake.core.prompt import SoftPrompt, load_prompt
@@ -215,7 +216,7 @@ def too_few(looked: Looked) -> str | None:
     groups, is_clear = looked.groups.groups, looked.groups.is_clear
     real, fake = (len(np.unique(groups[is_clear & (is_fake == label)])) for label in (False, True))
     missing = needed({"real": real, "fake": fake})
-    return missing and f"{missing} Copies of one picture count once."
+    return missing and _("{missing} Copies of one picture count once.", missing=missing)
 
 
 def signed(best: Trial, material: Material) -> SoftPrompt:

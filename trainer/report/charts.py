@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from antifake.core.i18n import _
 from antifake.trainer.evaluate import THRESHOLD
 
 from .drawing import COLOUR, STYLE, inline_svg, new_figure
@@ -25,8 +26,8 @@ Curve = Callable[[Scores], tuple[Numbers, Numbers]]
 
 def roc(ours: Scores, blind: Scores | None) -> Markup:
     """Draws the ROC curve."""
-    names = ("Share of real pictures above the threshold", "Share of AI-made ones above it")
-    title = "ROC curve: real pictures above each threshold against AI-made ones"
+    names = _("Share of real pictures above the threshold"), _("Share of AI-made ones above it")
+    title = _("ROC curve: real pictures above each threshold against AI-made ones")
     with mpl.rc_context(STYLE):
         figure = new_figure(4.2)
         axes = figure.subplots()
@@ -39,7 +40,7 @@ def roc(ours: Scores, blind: Scores | None) -> Markup:
 
 def precision_recall(ours: Scores, blind: Scores | None) -> Markup:
     """Draws precision against recall."""
-    names = ("Share of AI-made pictures above the threshold", "Share AI-made above it")
+    names = _("Share of AI-made pictures above the threshold"), _("Share AI-made above it")
     with mpl.rc_context(STYLE):
         figure = new_figure(4.2)
         axes = figure.subplots()
@@ -47,12 +48,16 @@ def precision_recall(ours: Scores, blind: Scores | None) -> Markup:
         _curves(axes, _precision_points, ours, blind)
         _unit_square(axes, *names)
         axes.legend(loc="lower left")
-    return inline_svg(figure, "precision", "Precision and recall over all thresholds")
+    return inline_svg(figure, "precision", _("Precision and recall over all thresholds"))
 
 
 def histogram(ours: Scores) -> Markup:
     """Draws the scores of each class in 25 bins, with the threshold and the unsure band."""
-    classes = ((~ours.truth, "real pictures", "real", ""), (ours.truth, "AI-made", "made", "///"))
+    reals, fakes = int((~ours.truth).sum()), int(ours.truth.sum())
+    classes = (
+        (~ours.truth, _("real pictures, {n:,}", n=reals), "real", ""),
+        (ours.truth, _("AI-made, {n:,}", n=fakes), "made", "///"),
+    )
     with mpl.rc_context(STYLE):
         figure = new_figure(3.6)
         panels: Sequence[Axes] = figure.subplots(2, 1, sharex=True)
@@ -67,11 +72,11 @@ def histogram(ours: Scores) -> Markup:
                 linewidth=0.5,
                 hatch=hatch,
             )
-            axes.set_title(f"{name}, {members.sum():,}")
-            axes.set_ylabel("pictures")
+            axes.set_title(name)
+            axes.set_ylabel(_("pictures"))
             axes.set_xlim(0, 1)
         panels[-1].set_xlabel("p_fake")
-    return inline_svg(figure, "histogram", "Histogram of p_fake for real and AI-made pictures")
+    return inline_svg(figure, "histogram", _("Histogram of p_fake for real and AI-made pictures"))
 
 
 def reliability(ours: Scores) -> Markup:
@@ -95,13 +100,17 @@ def reliability(ours: Scores) -> Markup:
             capsize=2,
             clip_on=False,
         )
-        _unit_square(axes, "Mean p_fake of a tenth", "Share AI-made in it")
-    return inline_svg(figure, "reliability", "Reliability: mean score against share of AI-made")
+        _unit_square(axes, _("Mean p_fake of a tenth"), _("Share AI-made in it"))
+    title = _("Reliability: mean score against share of AI-made")
+    return inline_svg(figure, "reliability", title)
 
 
 def robustness(rows: Sequence[Degraded]) -> Markup:
     """Draws AUC and balanced accuracy after each degradation, beside those without one."""
-    shown = (("auc", "AUC", "ours", "o"), ("balanced_accuracy", "balanced accuracy", "made", "s"))
+    shown = (
+        ("auc", "AUC", "ours", "o"),
+        ("balanced_accuracy", _("balanced accuracy"), "made", "s"),
+    )
     places = np.arange(len(rows))[::-1]
     with mpl.rc_context(STYLE):
         figure = new_figure(0.9 + 0.27 * len(rows))
@@ -123,9 +132,10 @@ def robustness(rows: Sequence[Degraded]) -> Markup:
             )
         axes.set_yticks(places, [row.name for row in rows])
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
+        axes.xaxis.set_major_formatter(_percent())
         figure.legend(loc="outside upper left", ncols=2)
-    return inline_svg(figure, "robustness", "AUC and balanced accuracy after each degradation")
+    title = _("AUC and balanced accuracy after each degradation")
+    return inline_svg(figure, "robustness", title)
 
 
 def _by_bin(scores: Scores, values: Numbers | Flags) -> list[Any]:
@@ -135,17 +145,17 @@ def _by_bin(scores: Scores, values: Numbers | Flags) -> list[Any]:
 def _curves(axes: Axes, points: Curve, ours: Scores, blind: Scores | None) -> None:
     axes.plot(*points(ours), color=COLOUR["ours"], linewidth=1.8, label="antifake")
     if blind:
-        label = "sees no pixels"
+        label = _("sees no pixels")
         axes.plot(*points(blind), color=COLOUR["blind"], linewidth=1.5, ls="--", label=label)
 
 
 def _roc_points(scores: Scores) -> tuple[Numbers, Numbers]:
-    alarms, caught, _ = roc_curve(scores.truth, scores.p_fake)
+    alarms, caught, _thresholds = roc_curve(scores.truth, scores.p_fake)
     return _thinned(alarms), _thinned(caught)
 
 
 def _precision_points(scores: Scores) -> tuple[Numbers, Numbers]:
-    precision, recall, _ = precision_recall_curve(scores.truth, scores.p_fake)
+    precision, recall, _thresholds = precision_recall_curve(scores.truth, scores.p_fake)
     # The last point exists by definition only, above a threshold that no score reaches.
     return _thinned(recall[:-1]), _thinned(precision[:-1])
 
@@ -158,8 +168,12 @@ def _thinned(values: Numbers) -> Numbers:
 
 def _unit_square(axes: Axes, across: str, up: str) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=across, ylabel=up)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes.xaxis.set_major_formatter(_percent())
+    axes.yaxis.set_major_formatter(_percent())
+
+
+def _percent() -> PercentFormatter:
+    return PercentFormatter(1, 0, symbol=" %")
 
 
 def _mark_decision(axes: Axes, scores: Scores) -> None:

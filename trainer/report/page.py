@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from antifake.core import i18n_html
+from antifake.core.i18n import _
 from antifake.core.results import printable
 from antifake.trainer.evaluate import THRESHOLD
 
@@ -27,14 +28,14 @@ BLIND_IS_HIGH = 0.7
 """The page warns if the AUC of the baseline without pixels is above this."""
 MOST_FAILED = 100
 WHAT = {
-    "auc": ("AUC", "how often an AI-made picture scores above a real one"),
-    "balanced_accuracy": ("Balanced accuracy", "the mean of the next two"),
-    "real_accuracy": ("Real pictures kept", "at or below the threshold"),
-    "fake_accuracy": ("AI-made pictures caught", "above the threshold"),
-    "false_alarms": ("Real pictures called AI-made", "above the band, in words"),
-    "unsure": ("Cannot tell", "verdicts inside the band"),
-    "sure_accuracy": ("Right among the sure", "of verdicts outside the band"),
-    "accuracy": ("Plain accuracy", "flatters where one class prevails"),
+    "auc": ("AUC", _("how often an AI-made picture scores above a real one")),
+    "balanced_accuracy": (_("Balanced accuracy"), _("the mean of the next two")),
+    "real_accuracy": (_("Real pictures kept"), _("at or below the threshold")),
+    "fake_accuracy": (_("AI-made pictures caught"), _("above the threshold")),
+    "false_alarms": (_("Real pictures called AI-made"), _("verdicts above the band")),
+    "unsure": (_("Cannot tell"), _("verdicts inside the band")),
+    "sure_accuracy": (_("Right where it is sure"), _("of verdicts outside the band")),
+    "accuracy": (_("Plain accuracy"), _("flatters where one class is larger")),
 }
 CARDS = ("auc", "balanced_accuracy", "real_accuracy", "fake_accuracy", "unsure", "sure_accuracy")
 
@@ -162,7 +163,7 @@ def span(found: Estimate, how: str = "share") -> str:
         return ""
     write = {"share": share, "number": number, "points": points}[how]
     low, high = (write(value).removesuffix(" %") for value in (found.low, found.high))
-    return f"{low} to {high}"
+    return _("{low} to {high}", low=low, high=high)
 
 
 def _shown(value: object) -> object:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
+from antifake.core.i18n import _
 from antifake.core.pipeline import judge_all
 from antifake.trainer.degradations import DEGRADATIONS
 from antifake.trainer.evaluate import Judged
@@ -94,7 +95,7 @@ class Trial:
     def _robustness(self, kept: Ids, table: Numbers, n_drawn: int) -> Robustness:
         clean = self.comparison.ours.where(kept)
         sources = [self.comparison.judged[at].example.source for at in kept]
-        rows = [Degraded("as they are", len(kept), _figures(clean, sources), {})]
+        rows = [Degraded(_("as they are"), len(kept), _figures(clean, sources), {})]
         for column, name in enumerate(self.degradations):
             p_fake: Numbers = table[:, column]
             known: Flags = ~np.isnan(p_fake)

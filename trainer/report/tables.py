@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antifake.core.i18n import _
 from antifake.trainer.examples import Example
 
 from .comparison import Comparison
@@ -48,9 +49,16 @@ class PartTable:
 
 def part_tables(comparison: Comparison) -> list[PartTable]:
     return [
-        _table(comparison, "By source", "Source", lambda at: _example(comparison, at).source),
-        _table(comparison, "By generator", "Generator family", lambda at: _family(comparison, at)),
-        _table(comparison, "By kind of picture", "Kind", lambda at: _example(comparison, at).kind),
+        _table(comparison, _("By source"), _("Source"), lambda at: _example(comparison, at).source),
+        _table(
+            comparison,
+            _("By generator"),
+            _("Generator family"),
+            lambda at: _family(comparison, at),
+        ),
+        _table(
+            comparison, _("By kind of picture"), _("Kind"), lambda at: _example(comparison, at).kind
+        ),
     ]
 
 
@@ -63,7 +71,7 @@ def confusion(ours: Scores) -> list[tuple[str, int, list[Estimate]]]:
             int(members.sum()),
             [wilson(int((members & said).sum()), int(members.sum())) for said in verdicts],
         )
-        for name, members in (("real", ~ours.truth), ("AI-made", ours.truth))
+        for name, members in ((_("real"), ~ours.truth), (_("AI-made"), ours.truth))
     ]
 
 
@@ -85,7 +93,8 @@ def _table(
         if name := name_of(at):
             members[name, one.is_fake].append(at)
     parts = [
-        _part(comparison, name, np.array(places)) for (name, _), places in sorted(members.items())
+        _part(comparison, name, np.array(places))
+        for (name, _is_fake), places in sorted(members.items())
     ]
     parts.sort(key=lambda part: (part.is_fake, -part.n))
     return PartTable(title, column, parts[:MOST_ROWS], max(0, len(parts) - MOST_ROWS))

@@ -40,7 +40,7 @@ def base(lost_real=0, lost_fake=0, n=200):
 def test_what_helps_and_does_no_harm_passes():
     decision = decide(own(10), base())
     assert decision.passes
-    assert "92% instead of 75%" in decision.reason
+    assert "92 % instead of 75 %" in decision.reason
 
 
 def test_a_gain_that_may_be_chance_does_not_pass():
@@ -136,5 +136,5 @@ def test_a_budget_costs_ai_made_pictures_and_says_so():
     kept = replace(own(0), real_before=0.8, real_after=0.97, fake_after=0.4)
     decision = decide(kept, base(lost_fake=40), keeps_budget=True)
     assert decision.passes
-    assert "recognises 40% (before: 50%)" in decision.reason
+    assert "recognises 40 % (before: 50 %)" in decision.reason
     assert not decide(kept, base(lost_real=5), keeps_budget=True).passes
