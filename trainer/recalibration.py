@@ -91,6 +91,7 @@ def _table(
         (_("false alarms"), before.false_alarms, after.false_alarms),
         (_("missed"), before.missed, after.missed),
     )
-    yield f"{'':<20}{_('before'):>10}{_('after'):>10}"
-    for name, was, is_now in rows:
-        yield f"{name:<20}{was:>10.4f}{is_now:>10.4f}"
+    was, is_now = _("before"), _("after")
+    yield f"{'':<20}{was:>10}{is_now:>10}"
+    for name, old_value, new_value in rows:
+        yield f"{name:<20}{old_value:>10.4f}{new_value:>10.4f}"
