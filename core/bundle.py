@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from .errors import DamagedModelError, ModelError
 from .files import read_capped, sha256_of, write_atomically
+from .i18n import _
 
 MANIFEST = "bundle.json"
 PROMPT = "prompt.safetensors"
@@ -98,11 +99,11 @@ class Manifest:
         """Raises ValueError, TypeError or KeyError if it is not a valid manifest."""
         raw = json.loads(data)
         if raw.pop("format") != FORMAT:
-            raise ValueError("it was made by another version of antifake")
+            raise ValueError(_("it was made by another version of antifake"))
         raw["tokens"] = Tokens(**raw["tokens"])
         raw["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
         if any(Path(name).name != name for name in raw["files"]):
-            raise ValueError("it names files outside its folder")
+            raise ValueError(_("it names files outside its folder"))
         return cls(**raw)
 
 
@@ -118,11 +119,19 @@ class Bundle:
         """Reads the manifest and checks the size of every file. Raises ModelError."""
         path = folder / MANIFEST
         if not path.is_file():
-            raise ModelError(f"There is no model in {folder}: it has no {MANIFEST}.")
+            raise ModelError(
+                _(
+                    "There is no model in {folder}: it has no {manifest}.",
+                    folder=folder,
+                    manifest=MANIFEST,
+                )
+            )
         try:
-            manifest = Manifest.from_json(read_capped(path, 4 * 2**20, "model description"))
+            manifest = Manifest.from_json(read_capped(path, 4 * 2**20, _("model description")))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise ModelError(f"{path} is not a description of a model: {error}.") from None
+            raise ModelError(
+                _("{path} is not a description of a model: {error}.", path=path, error=error)
+            ) from None
         bundle = cls(folder, manifest)
         for name, entry in manifest.files.items():
             bundle.check_size(name, entry)
@@ -147,8 +156,12 @@ class Bundle:
     def _damaged(self, name: str) -> DamagedModelError:
         model = self.manifest.name
         return DamagedModelError(
-            f"The model {model} is damaged ({name} is missing or has changed). "
-            f"Repair it with `antifake model pull {model}`."
+            _(
+                "The model {model} is damaged ({file} is missing or has changed). Repair it with "
+                "`antifake model pull {model}`.",
+                model=model,
+                file=name,
+            )
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .bundle import MANIFEST, Bundle
 from .errors import ModelError, UsageError
 from .files import write_atomically
+from .i18n import _
 
 MINI = "mini"
 
@@ -28,10 +29,10 @@ class CatalogEntry:
 CATALOG = {
     known.name: known
     for known in (
-        CatalogEntry(MINI, "small InstructBLIP on CLIP ViT-B/16, works out of the box"),
+        CatalogEntry(MINI, _("small InstructBLIP on CLIP ViT-B/16, works out of the box")),
         CatalogEntry(
             "instructblip-vicuna-7b",
-            "the model of the AntifakePrompt paper; needs an official prompt and 16 GB",
+            _("the model of the AntifakePrompt paper; needs an official prompt and 16 GB"),
             "Salesforce/instructblip-vicuna-7b",
             31_700_000_000,
         ),
@@ -91,14 +92,7 @@ class Home:
             return Bundle.open(Path(name))
         folder = self.models / checked_name(name)
         if not folder.is_dir():
-            raise ModelError(
-                f"The model {name} is not on this computer: "
-                + (
-                    f"get it with `antifake model pull {name}`."
-                    if name in CATALOG
-                    else "see `antifake model list`."
-                )
-            )
+            raise _not_here(name)
         return Bundle.open(folder)
 
     def note_request(self, what: str, n_bytes: int) -> None:
@@ -116,6 +110,19 @@ class Home:
             return []
 
 
+def _not_here(name: str) -> ModelError:
+    if name not in CATALOG:
+        return ModelError(
+            _("The model {name} is not on this computer: see `antifake model list`.", name=name)
+        )
+    return ModelError(
+        _(
+            "The model {name} is not on this computer: get it with `antifake model pull {name}`.",
+            name=name,
+        )
+    )
+
+
 def user_home() -> Home:
     """The folder of this user; the environment variable ANTIFAKE_HOME names another one."""
     if chosen := os.environ.get("ANTIFAKE_HOME"):
@@ -128,5 +135,5 @@ def user_home() -> Home:
 def checked_name(name: str) -> str:
     """Returns the name if it is a valid file name on every system. Raises UsageError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name == "active":
-        raise UsageError(f"{name!r} cannot be a name: use letters, digits, dot, dash.")
+        raise UsageError(_("{name!r} cannot be a name: use letters, digits, dot, dash.", name=name))
     return name

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ModelError
+from .i18n import _
 
 Tensors = dict[str, np.ndarray]
 Matrix = tuple[np.ndarray, np.ndarray]
@@ -38,7 +39,7 @@ def from_onnx(path: Path, layers: int) -> Tensors:
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
     except Exception as error:  # protobuf's own errors share no base
-        raise ModelError(f"{path.name} is not a readable ONNX file.") from error
+        raise ModelError(_("{name} is not a readable ONNX file.", name=path.name)) from error
     values = {tensor.name: tensor for tensor in graph.initializer}
     # A quantized matrix is named by a number; the node that multiplies by it tells which it is.
     matrices = {
@@ -53,7 +54,9 @@ def from_onnx(path: Path, layers: int) -> Tensors:
     def matrix(name: str) -> Matrix:
         key = next(key for node, key in matrices.items() if f".{name}." in f".{node}")
         if plain(f"{key}_zero_point").any():
-            raise ModelError(f"{path.name} is quantised in a way that is not expected.")
+            raise ModelError(
+                _("{name} is quantised in a way that is not expected.", name=path.name)
+            )
         codes = np.ascontiguousarray(plain(f"{key}_quantized").T)
         return codes, plain(f"{key}_scale").astype(np.float32)
 
@@ -78,7 +81,9 @@ def from_clip(path: Path, layers: int) -> Tensors:
 
             return _assembled(plain, matrix, layers, path.name)
     except SafetensorError as error:
-        raise ModelError(f"{path.name} is not a CLIP model: {str(error)[:120]}") from None
+        raise ModelError(
+            _("{name} is not a CLIP model: {error}", name=path.name, error=str(error)[:120])
+        ) from None
 
 
 def _assembled(
@@ -90,7 +95,9 @@ def _assembled(
         for layer in range(layers):
             tensors |= _layer(plain, matrix, layer)
     except (KeyError, StopIteration) as error:
-        raise ModelError(f"{name} is not the image tower of CLIP ViT-B/16: no {error}.") from None
+        raise ModelError(
+            _("{name} is not the image tower of CLIP ViT-B/16: no {error}.", name=name, error=error)
+        ) from None
     return {key: np.ascontiguousarray(value) for key, value in tensors.items()}
 
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from .errors import CudaBrokenError
+from .i18n import _
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,12 @@ class CudaGraphRunner:
             self._probe()
         except RuntimeError as error:
             raise CudaBrokenError(
-                "After an attempt to capture the model as a CUDA graph the graphics card cannot be "
-                f"used any more. Set {SWITCH}=off and start again. ({_first_line(error)})"
+                _(
+                    "After an attempt to capture the model as a CUDA graph the graphics card "
+                    "cannot be used any more. Set {switch}=off and start again. ({error})",
+                    switch=SWITCH,
+                    error=_first_line(error),
+                )
             ) from error
 
 

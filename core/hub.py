@@ -4,6 +4,7 @@ from pathlib import Path
 
 from .catalog import Home
 from .errors import ModelError
+from .i18n import _
 
 # Weights and descriptions only: no pickles and no code of the repository.
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
@@ -21,8 +22,11 @@ def snapshot(hub_id: str, home: Home) -> Path:
         folder = Path(snapshot_download(hub_id, allow_patterns=FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ModelError(
-            f"{hub_id} cannot be fetched from the Hugging Face hub now: try again later, or give "
-            f"a folder that holds it."
+            _(
+                "{hub_id} cannot be fetched from the Hugging Face hub now: try again later, or "
+                "give a folder that holds it.",
+                hub_id=hub_id,
+            )
         ) from error
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     home.note_request(f"{hub_id} from the Hugging Face hub", size)

@@ -27,6 +27,7 @@ from .bundle import (
 )
 from .dtype_benchmark import DtypeBenchmark
 from .errors import ModelError
+from .i18n import _
 from .lazy_imports import transformers_classes
 from .precision import Precision, choose
 from .prompt import SoftPrompt
@@ -255,7 +256,9 @@ class InstructBlip(nn.Module):
             return []
         tokenizer = self.tokenizer if side == "llm" else self.qformer_tokenizer
         if tokenizer is None:
-            raise ModelError(f"The model {self.manifest.name} was loaded without its tokenizers.")
+            raise ModelError(
+                _("The model {name} was loaded without its tokenizers.", name=self.manifest.name)
+            )
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
@@ -268,8 +271,11 @@ class InstructBlip(nn.Module):
             return [kept.index(id_) for id_ in ids]
         except ValueError:
             raise ModelError(
-                f"{self.manifest.name} was prepared for one question only. To ask another, "
-                f"prepare it again with --full-tables."
+                _(
+                    "{name} was prepared for one question only. To ask another, prepare it "
+                    "again with --full-tables.",
+                    name=self.manifest.name,
+                )
             ) from None
 
     def _embed(self, rows: list[int]) -> Tensor:
@@ -419,7 +425,12 @@ def load(
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         first = (str(error).strip().splitlines() or [repr(error)])[0][:200]
         raise ModelError(
-            f"The model {bundle.manifest.name} in {bundle.folder} does not load: {first}"
+            _(
+                "The model {name} in {folder} does not load: {error}",
+                name=bundle.manifest.name,
+                folder=bundle.folder,
+                error=first,
+            )
         ) from error
     model.attach_prompted_embedding()
     return model
@@ -463,7 +474,13 @@ def _shapes_to_quantize(model: InstructBlip) -> dict[str, torch.Size]:
 
 
 def _not_whole(model: InstructBlip, name: str) -> ModelError:
-    return ModelError(f"The model {model.manifest.name} is not whole: {name} is amiss.")
+    return ModelError(
+        _(
+            "The model {model} is not whole: {tensor} does not fit.",
+            model=model.manifest.name,
+            tensor=name,
+        )
+    )
 
 
 def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]]:

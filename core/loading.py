@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .catalog import MINI, Home, user_home
 from .errors import DamagedModelError, ModelError
+from .i18n import _
 from .load_times import LoadTimes, loading_words
 from .terminal import passing_notice, progress_bar, say
 
@@ -83,7 +84,7 @@ def ensure_model(where: Home, model: str | None) -> "Bundle":
             say(str(error), err="yellow")
         return pull_embedded(where)
     if name == MINI and is_outdated(bundle):
-        say("This version of antifake brings a newer mini.")
+        say(_("This version of antifake brings a newer mini."))
         return pull_embedded(where)
     return bundle
 
@@ -123,15 +124,23 @@ def pull_embedded(
 
         # With the shipped prompt, as the known scores were.
         benchmark = DtypeBenchmark.at(where.root)
-        detector, _ = detector_of(bundle, Promptbook(bundle.folder), benchmark=benchmark)
+        detector, _warning = detector_of(bundle, Promptbook(bundle.folder), benchmark=benchmark)
         drift = SelfCheck(expected, scores(detector)).drift
         if drift and old:
-            raise ModelError(f"The new model fails its self-check ({drift}); the old one was kept.")
+            raise ModelError(
+                _(
+                    "The new model fails its self-check ({drift}); the old one was kept.",
+                    drift=drift,
+                )
+            )
         if drift:
-            say(f"Self-check: scores differ from the known ones ({drift}).", err="yellow")
+            say(
+                _("Self-check: scores differ from the known ones ({drift}).", drift=drift),
+                err="yellow",
+            )
         trust(detector, expected, where.root / "selfcheck.json")
 
-    with progress_bar("image tower", in_bytes=True) as show:
+    with progress_bar(_("image tower"), in_bytes=True) as show:
         bundle = pull_mini(where, TowerSource(source, by_pip, progress or show), checked)
-    say(f"{bundle.manifest.version} is ready in {bundle.folder}.")
+    say(_("{version} is ready in {folder}.", version=bundle.manifest.version, folder=bundle.folder))
     return bundle

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from .i18n import _
+
 MAX_PARTS_OF_FIRST_FRAME = 32
 MAX_PARTS_OF_LATER_FRAME = 8
 WIDE = 1.25
@@ -116,19 +118,31 @@ def where(part: Part) -> str:
     ('on the right', 'in a later frame, at the bottom left')
     """
     box = part.box
-    across = _third(box.left, box.width, ("left", "right"))
-    down = _third(box.top, box.height, ("top", "bottom"))
-    if down:
-        place = f"at the {down} {across}".rstrip()
-    elif across:
-        place = f"on the {across}"
-    else:
-        place = "in the middle" if min(box.width, box.height) < _NEARLY_ALL else ""
-    return ", ".join(filter(None, ("in a later frame" if part.frame else "", place)))
+    place = _PLACES[_third(box.left, box.width), _third(box.top, box.height)]
+    if min(box.width, box.height) >= _NEARLY_ALL:
+        place = ""
+    if not part.frame:
+        return place
+    return _("in a later frame, {place}", place=place) if place else _("in a later frame")
 
 
-def _third(begin: float, length: float, names: tuple[str, str]) -> str:
+_PLACES = {
+    (-1, -1): _("at the top left"),
+    (0, -1): _("at the top"),
+    (1, -1): _("at the top right"),
+    (-1, 0): _("on the left"),
+    (0, 0): _("in the middle"),
+    (1, 0): _("on the right"),
+    (-1, 1): _("at the bottom left"),
+    (0, 1): _("at the bottom"),
+    (1, 1): _("at the bottom right"),
+}
+"""What people read for left, middle or right, and top, middle or bottom."""
+
+
+def _third(begin: float, length: float) -> int:
+    """Returns -1 for the left or the top, 1 for the right or the bottom, 0 in between."""
     middle = begin + length / 2
     if length >= _NEARLY_ALL or 0.4 <= middle <= 0.6:
-        return ""
-    return names[middle > 0.5]
+        return 0
+    return 1 if middle > 0.5 else -1

@@ -17,6 +17,7 @@ import psutil
 import torch
 
 from .dtype_benchmark import DtypeBenchmark
+from .i18n import _
 from .quantization import Weights, has_nf4
 
 SHARE = {"cuda": 0.8, "mps": 0.55, "cpu": 0.65}
@@ -117,9 +118,9 @@ def _on_gpu(place: torch.device, machine: Machine) -> Iterator[Precision]:
     yield Precision(place, torch.float16)
     yield Precision(place, torch.float16, "int8")
     if place.type == "cuda" and machine.has_nf4:
-        note = (
-            "This model fits this graphics card only at reduced precision (nf4): "
-            "scores may differ from those elsewhere."
+        note = _(
+            "This model fits this graphics card only at reduced precision (nf4): scores may "
+            "differ from those elsewhere."
         )
         yield Precision(place, torch.float16, "nf4", note)
 
@@ -132,12 +133,13 @@ def _on_cpu(needs: Needs, benchmark: DtypeBenchmark, machine: Machine) -> Precis
 
 
 def _why_not(gpu: torch.device, machine: Machine) -> str:
-    note = (
+    note = _(
         "The graphics card has too little free memory for this model, so the processor judges, "
         "which takes longer."
     )
     if gpu.type == "cuda" and not machine.has_nf4:
-        note += " In 4 bits it may fit, at reduced precision: pip install 'antifake[gpu]'."
+        hint = _("In 4 bits it may fit, at reduced precision: pip install 'antifake[gpu]'.")
+        return f"{note} {hint}"
     return note
 
 

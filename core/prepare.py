@@ -30,6 +30,7 @@ from .bundle import (
 )
 from .errors import ModelError, UsageError
 from .files import need_space
+from .i18n import _, ngettext
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lazy_imports import transformers_classes
 from .prompt_file import QUESTION
@@ -100,18 +101,28 @@ def weight_files(folder: Path) -> list[Path]:
         try:
             names = set(json.loads(index.read_bytes())["weight_map"].values())
         except (ValueError, KeyError, AttributeError, TypeError):
-            raise ModelError(f"{index} is not readable: copy the model again.") from None
+            raise ModelError(
+                _("{path} is not readable: copy the model again.", path=index)
+            ) from None
         if any(Path(name).name != name for name in names):
-            raise ModelError(f"{index} names files outside its folder; it was not read.")
+            raise ModelError(
+                _("{path} names files outside its folder; it was not read.", path=index)
+            )
         paths = [folder / name for name in sorted(names)]
     else:
         paths = [folder / "model.safetensors"]
     for path in paths:
         if not path.is_file():
             pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pth"))
-            why = " Its weights are pickles (.bin), which antifake never opens." if pickled else ""
-            raise ModelError(f"There is no model in {folder}: {path.name} is missing.{why}")
+            why = _("Its weights are pickles (.bin), which antifake never opens.")
+            raise ModelError(f"{_missing(path)} {why}" if pickled else _missing(path))
     return paths
+
+
+def _missing(path: Path) -> str:
+    return _(
+        "There is no model in {folder}: {file} is missing.", folder=path.parent, file=path.name
+    )
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -121,18 +132,20 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
                 for name in file.keys():  # noqa: SIM118 - not a dict
                     yield name, file.get_tensor(name)
         except SafetensorError as error:
-            raise ModelError(f"{path} is damaged: {str(error)[:160]}") from None
+            raise ModelError(
+                _("{path} is damaged: {error}", path=path, error=str(error)[:160])
+            ) from None
 
 
 def read_config(source: Source) -> dict[str, Any]:
     """Returns the InstructBlipConfig of a source as a dict. Raises ModelError."""
     config = _json(source.folder / "config.json")
     if config.get("model_type") != "instructblip":
-        raise ModelError(f"{source.folder} is not an InstructBLIP model.")
+        raise ModelError(_("{folder} is not an InstructBLIP model.", folder=source.folder))
     if source.llm:
         config["text_config"] = _json(source.llm / "config.json")
     if config["text_config"].get("model_type") != "llama":
-        raise ModelError(f"{source.folder} does not speak through a LLaMA language model.")
+        raise ModelError(_("The language model of {folder} is not a LLaMA.", folder=source.folder))
     classes = transformers_classes()
     full: dict[str, Any] = classes.InstructBlipConfig.from_dict(config).to_dict()
     return full
@@ -142,11 +155,11 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_bytes())
     except OSError:
-        raise ModelError(f"There is no model in {path.parent}: {path.name} is missing.") from None
+        raise ModelError(_missing(path)) from None
     except (ValueError, RecursionError):
-        raise ModelError(f"{path} is not readable: copy the model again.") from None
+        raise ModelError(_("{path} is not readable: copy the model again.", path=path)) from None
     if not isinstance(read, dict):
-        raise ModelError(f"{path} is not a description of a model.")
+        raise ModelError(_("{path} is not a description of a model.", path=path))
     return read
 
 
@@ -165,9 +178,11 @@ def prepare(
     that the official question needs.
     """
     if dtype not in (*DTYPES, "int8"):
-        raise UsageError(f"{dtype} is not one of {', '.join(DTYPES)}, int8.")
+        raise UsageError(
+            _("{dtype} is not one of {dtypes}.", dtype=dtype, dtypes=", ".join((*DTYPES, "int8")))
+        )
     if dest.exists():
-        raise UsageError(f"{dest} exists already; nothing was overwritten.")
+        raise UsageError(_("{path} exists already; nothing was overwritten.", path=dest))
     config = read_config(source)
     part = dest.with_name(f".{dest.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -206,8 +221,13 @@ def _check_complete(manifest: Manifest, stored: dict[str, str]) -> None:
     wanted = {name for name, _ in InstructBlip(manifest).named_parameters()}
     if missing := sorted(wanted - stored.keys()):
         raise ModelError(
-            f"{manifest.source} is incomplete: {missing[0]} and {len(missing) - 1} others "
-            f"are missing."
+            ngettext(
+                "{source} is incomplete: {name} is missing.",
+                "{source} is incomplete: {n} tensors are missing, {name} is the first.",
+                len(missing),
+                source=manifest.source,
+                name=missing[0],
+            )
         )
 
 
@@ -233,12 +253,16 @@ def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list
     def only(tokenizer: Tokenizer, token: str) -> int:
         found = tokenizer.token_to_id(token)
         if found is None:
-            raise ModelError(f"The tokenizer of {source.folder} has no {token}.")
+            raise ModelError(
+                _("The tokenizer of {folder} has no {token}.", folder=source.folder, token=token)
+            )
         return int(found)
 
     answers = [ids(language, answer) for answer in ("yes", "no")]
     if any(len(answer) != 1 for answer in answers):
-        raise ModelError(f'"yes" and "no" are not one token each in {source.folder}.')
+        raise ModelError(
+            _('"yes" and "no" are not one token each in {folder}.', folder=source.folder)
+        )
     tokens = Tokens(
         leading=only(language, "</s>"),
         yes=answers[0][0],
@@ -262,7 +286,9 @@ def _tokenizer(folder: Path) -> Tokenizer:
         try:
             return Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
-            raise ModelError(f"{path} is not a tokenizer: {str(error)[:120]}") from None
+            raise ModelError(
+                _("{path} is not a tokenizer: {error}", path=path, error=str(error)[:120])
+            ) from None
     # Older copies have only tokenizer.model or vocab.txt: transformers converts them.
     from transformers import AutoTokenizer  # noqa: PLC0415 - heavy, and seldom needed
 
@@ -270,7 +296,9 @@ def _tokenizer(folder: Path) -> Tokenizer:
         converted = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         backend: Tokenizer = converted.backend_tokenizer
     except (OSError, ValueError, ImportError, AttributeError) as error:
-        raise ModelError(f"There is no tokenizer in {folder}: {str(error)[:120]}") from None
+        raise ModelError(
+            _("There is no tokenizer in {folder}: {error}", folder=folder, error=str(error)[:120])
+        ) from None
     return backend
 
 
@@ -302,7 +330,9 @@ class ShardWriter:
     def add(self, name: str, tensor: Tensor) -> None:
         """Adds one source tensor. Raises ModelError if it holds numbers that are not finite."""
         if not torch.isfinite(tensor).all():
-            raise ModelError(f"{name} holds numbers that are not finite: copy the model again.")
+            raise ModelError(
+                _("{name} holds numbers that are not finite: copy the model again.", name=name)
+            )
         self.digests[name] = tensor_digest(tensor)
         table = TABLES.get(name)
         if table in self.rows:

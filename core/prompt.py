@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .errors import ModelError
 from .files import read_capped, write_atomically
+from .i18n import _
 from .prompt_file import MAX_PROMPT_BYTES, RGB, PromptMetadata, read_header
 
 # The key of each side in an official checkpoint, as its save code names them.
@@ -43,13 +44,17 @@ class SoftPrompt:
     about: PromptMetadata
 
     def __post_init__(self) -> None:
-        for side, rows in (("Q-Former", self.qformer), ("language model", self.llm)):
+        for side, rows in (("Q-Former", self.qformer), (_("language model"), self.llm)):
             if rows.ndim != 2 or rows.dtype != torch.float32:
-                raise ModelError(f"The prompt's {side} side is not a float32 table [P, H].")
+                raise ModelError(
+                    _("The prompt's {side} side is not a float32 table [P, H].", side=side)
+                )
             if not torch.isfinite(rows).all():
-                raise ModelError(f"The prompt's {side} side holds numbers that are not finite.")
+                raise ModelError(
+                    _("The prompt's {side} side holds numbers that are not finite.", side=side)
+                )
         if not len(self.qformer) and not len(self.llm):
-            raise ModelError("This prompt has learned nothing: both sides are empty.")
+            raise ModelError(_("This prompt has learned nothing: both sides are empty."))
 
     @property
     def id(self) -> str:
@@ -73,12 +78,18 @@ class SoftPrompt:
 
 def load_prompt(path: Path) -> SoftPrompt:
     """Reads one of our prompt files. Raises ModelError."""
-    data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
-    about, _ = read_header(data, path.name)
+    data = read_capped(path, MAX_PROMPT_BYTES, _("prompt"))
+    about, _shapes = read_header(data, path.name)
     try:
         tensors = load_safetensors(data)
     except SafetensorError as error:
-        raise ModelError(f"{path.name} is not a readable prompt: {_first_line(error)}") from None
+        raise ModelError(
+            _(
+                "{name} is not a readable prompt: {error}",
+                name=path.name,
+                error=_first_line(error),
+            )
+        ) from None
     return SoftPrompt(tensors["qformer"], tensors["llm"], about)
 
 
@@ -100,27 +111,33 @@ def import_official(path: Path) -> ImportedPrompt:
     checkpoint = _load_checkpoint(path)
     model = checkpoint.get("model", checkpoint)
     if not isinstance(model, dict):
-        raise ModelError(f"{path.name} holds no model state.")
+        raise ModelError(_("{name} holds no model state.", name=path.name))
     tensors = {str(key).removeprefix("module."): value for key, value in model.items()}
     sides = {side: _side(tensors, key, path.name) for side, key in OFFICIAL_KEYS.items()}
     if not any(len(rows) for rows in sides.values()):
         raise ModelError(
-            f"{path.name} is not an AntifakePrompt checkpoint: neither {OFFICIAL_KEYS['qformer']} "
-            f"nor {OFFICIAL_KEYS['llm']} is in it."
+            _(
+                "{name} is not an AntifakePrompt checkpoint: neither {qformer} nor {llm} is in it.",
+                name=path.name,
+                qformer=OFFICIAL_KEYS["qformer"],
+                llm=OFFICIAL_KEYS["llm"],
+            )
         )
     about, notes, assumed = _official_metadata(checkpoint)
     took = [
         f"{OFFICIAL_KEYS[side]} {list(rows.shape)}" for side, rows in sides.items() if len(rows)
     ]
     assumed += [
-        f"no learned word on the {side} side" for side, rows in sides.items() if not len(rows)
+        _("no learned word on the {side} side", side=side)
+        for side, rows in sides.items()
+        if not len(rows)
     ]
     about = replace(about, made={"imported_from": path.name, "took": took, "assumed": assumed})
     return ImportedPrompt(SoftPrompt(sides["qformer"], sides["llm"], about), took + notes, assumed)
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
-    data = read_capped(path, MAX_PROMPT_BYTES, "checkpoint")
+    data = read_capped(path, MAX_PROMPT_BYTES, _("checkpoint"))
     if data[:2] == b"PK":
         _refuse_zip_bomb(data, path.name)
     try:
@@ -130,10 +147,14 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
             loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
         raise ModelError(
-            f"{path.name} is not a checkpoint that can be read safely: {_first_line(error)}"
+            _(
+                "{name} is not a checkpoint that can be read safely: {error}",
+                name=path.name,
+                error=_first_line(error),
+            )
         ) from None
     if not isinstance(loaded, dict):
-        raise ModelError(f"{path.name} is not an AntifakePrompt checkpoint.")
+        raise ModelError(_("{name} is not an AntifakePrompt checkpoint.", name=path.name))
     return loaded
 
 
@@ -142,16 +163,24 @@ def _refuse_zip_bomb(data: bytes, name: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
-        raise ModelError(f"{name} is a damaged checkpoint: download it again.") from None
+        raise ModelError(
+            _("{name} is a damaged checkpoint: download it again.", name=name)
+        ) from None
     if unpacked > 4 * MAX_PROMPT_BYTES:
-        raise ModelError(f"{name} would unpack to {unpacked:,} bytes: not a prompt, not read.")
+        raise ModelError(
+            _(
+                "{name} would unpack to {unpacked:,} bytes: not a prompt, not read.",
+                name=name,
+                unpacked=unpacked,
+            )
+        )
 
 
 def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:
     """Returns the learned rows of one side, float32 [P, H]; P is 0 if there are none."""
     rows = tensors.get(key, torch.zeros(0, 0))
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-        raise ModelError(f"{name}: {key} is not a table of numbers [P, H].")
+        raise ModelError(_("{name}: {key} is not a table of numbers [P, H].", name=name, key=key))
     return rows.detach().to(torch.float32).clone()
 
 
@@ -162,17 +191,17 @@ def _official_metadata(
     about = PromptMetadata(base_name="instructblip-vicuna-7b")
     took, assumed = [], []
     if "epoch" in checkpoint:
-        took.append(f"epoch {checkpoint['epoch']}")
+        took.append(_("epoch {n}", n=checkpoint["epoch"]))
     config = checkpoint.get("config")
     mean, std = _find(config, "mean"), _find(config, "std")
     if mean and std:
         about = replace(about, mean=mean, std=std)
-        took.append("mean and std of its config")
+        took.append(_("mean and std of its config"))
     else:
-        assumed.append("mean and std of the official 90k training set")
-    assumed.append(f'the question "{about.before} [*]{about.after}"')
-    assumed.append("Vicuna v1.3 as the language model it was tuned on")
-    assumed.append("no calibration: p_fake is the plain sigmoid of l_no - l_yes")
+        assumed.append(_("mean and std of the official 90k training set"))
+    assumed.append(_('the question "{before} [*]{after}"', before=about.before, after=about.after))
+    assumed.append(_("Vicuna v1.3 as the language model it was tuned on"))
+    assumed.append(_("no calibration: p_fake is the plain sigmoid of l_no - l_yes"))
     return about, took, assumed
 
 

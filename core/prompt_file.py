@@ -15,6 +15,7 @@ from typing import Any, Self
 from .bundle import Manifest
 from .errors import ModelError
 from .files import read_capped
+from .i18n import _
 from .verdict import Bands
 
 MAX_PROMPT_BYTES = 16 * 2**20
@@ -89,7 +90,7 @@ class PromptFile:
 
 def open_prompt(path: Path) -> PromptFile:
     """Reads the header of one of our prompt files. Raises ModelError."""
-    data = read_capped(path, MAX_PROMPT_BYTES, "prompt")
+    data = read_capped(path, MAX_PROMPT_BYTES, _("prompt"))
     about, shapes = read_header(data, path.name)
     return PromptFile(path, about, shapes, hashlib.sha256(data).hexdigest())
 
@@ -98,35 +99,55 @@ def read_header(data: bytes, name: str) -> tuple[PromptMetadata, dict[str, list[
     """Returns metadata and shapes from the bytes of a prompt. Raises ModelError."""
     if data[:2] == b"PK" or data[:1] == b"\x80":
         raise ModelError(
-            f"{name} is a PyTorch checkpoint, not a prompt: try `antifake prompt import {name}`."
+            _(
+                "{name} is a PyTorch checkpoint, not a prompt: try `antifake prompt import "
+                "{name}`.",
+                name=name,
+            )
         )
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
-        raise ModelError(f"{name} is not a readable prompt: it is cut short or not safetensors.")
+        raise ModelError(
+            _("{name} is not a readable prompt: it is cut short or not safetensors.", name=name)
+        )
     try:
         header = json.loads(data[8 : 8 + length])
         shapes = {side: [int(n) for n in header[side]["shape"]] for side in ("qformer", "llm")}
         return PromptMetadata.from_json(header["__metadata__"]["antifake_prompt"]), shapes
     except KeyError:
-        raise ModelError(f"{name} is a safetensors file, but not an antifake prompt.") from None
+        raise ModelError(
+            _("{name} is a safetensors file, but not an antifake prompt.", name=name)
+        ) from None
     # RecursionError: a header nested ten thousand deep.
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ModelError(f"{name} is not a readable prompt: its header is damaged.") from None
+        raise ModelError(
+            _("{name} is not a readable prompt: its header is damaged.", name=name)
+        ) from None
 
 
 def check_fits(about: PromptMetadata, shapes: dict[str, list[int]], manifest: Manifest) -> None:
     """Raises ModelError if a prompt was tuned for another model."""
     if about.base and about.base != manifest.fingerprint:
         raise ModelError(
-            f"This prompt was tuned for {about.base_name or 'another model'} "
-            f"({about.base[:8]}), not for {manifest.version}."
+            _(
+                "This prompt was tuned for {other} ({id}), not for {model}.",
+                other=about.base_name or _("another model"),
+                id=about.base[:8],
+                model=manifest.version,
+            )
         )
-    sides = (("qformer", "Q-Former", "qformer_config"), ("llm", "language model", "text_config"))
+    sides = (("qformer", "Q-Former", "qformer_config"), ("llm", _("language model"), "text_config"))
     for side, title, part in sides:
         rows, width = shapes[side]
         wanted = manifest.config[part]["hidden_size"]
         if rows and width != wanted:
             raise ModelError(
-                f"This prompt is for another model: its {title} side is {width} wide, "
-                f"that of {manifest.name} is {wanted}."
+                _(
+                    "This prompt is for another model: its {side} side is {width} wide, that of "
+                    "{model} is {wanted}.",
+                    side=title,
+                    width=width,
+                    model=manifest.name,
+                    wanted=wanted,
+                )
             )

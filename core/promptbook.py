@@ -15,6 +15,7 @@ from .bundle import PROMPT, Bundle
 from .catalog import checked_name
 from .errors import ModelError, UsageError
 from .files import write_atomically
+from .i18n import _
 from .prompt_file import PromptFile, check_fits, open_prompt
 
 SHIPPED = "shipped"
@@ -52,7 +53,9 @@ class Promptbook:
         """Adds a prompt under a new name. Raises UsageError if the name is taken."""
         path = self.path(name)
         if name == SHIPPED or path.exists():
-            raise UsageError(f"There is a prompt named {name} already; nothing was overwritten.")
+            raise UsageError(
+                _("There is a prompt named {name} already; nothing was overwritten.", name=name)
+            )
         write_atomically(path, data)
         return path
 
@@ -63,7 +66,9 @@ class Promptbook:
         if name.endswith(SUFFIX):
             return open_prompt(Path(name))
         if not self.path(name).is_file():
-            raise ModelError(f"There is no prompt named {name}: see `antifake prompt list`.")
+            raise ModelError(
+                _("There is no prompt named {name}: see `antifake prompt list`.", name=name)
+            )
         return open_prompt(self.path(name))
 
     def use(self, name: str, bundle: Bundle) -> None:
@@ -79,9 +84,11 @@ class Promptbook:
         model = bundle.manifest.name
         history = self._history(model)
         if not history:
-            raise UsageError(f"{model} answers with the prompt it was shipped with already.")
+            raise UsageError(
+                _("{model} answers with the prompt it was shipped with already.", model=model)
+            )
         if len(history) == 1 and PROMPT not in bundle.manifest.files:
-            raise UsageError(f"{model} has no older prompt to go back to.")
+            raise UsageError(_("{model} has no older prompt to go back to.", model=model))
         self._write(model, history[:-1])
         return self.active(bundle)
 
@@ -94,14 +101,21 @@ class Promptbook:
                 check_fits(file.about, file.shapes, bundle.manifest)
                 if file.sha256 == sha256:
                     return ActivePrompt(name, file, warning)
-                why = "is damaged"
+                found = _("The prompt {name} is damaged, so an older one answers.", name=name)
             except ModelError as error:
-                why = f"cannot be used ({error})"
-            warning = warning or f"The prompt {name} {why}, so an older one answers."
+                found = _(
+                    "The prompt {name} cannot be used ({error}), so an older one answers.",
+                    name=name,
+                    error=error,
+                )
+            warning = warning or found
         if PROMPT not in bundle.manifest.files:
             raise ModelError(
-                f"{bundle.manifest.name} has no prompt yet: `antifake prompt import FILE.pth`, "
-                f"then `antifake prompt use NAME`."
+                _(
+                    "{name} has no prompt yet: `antifake prompt import FILE.pth`, then "
+                    "`antifake prompt use NAME`.",
+                    name=bundle.manifest.name,
+                )
             )
         return ActivePrompt(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
 

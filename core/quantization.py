@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ModelError
+from .i18n import _
 
 Weights = Literal["plain", "int8", "nf4"]
 """How the language model's matrices are kept in memory; "plain" is the dtype of the products."""
@@ -148,7 +149,7 @@ def _bitsandbytes() -> Any:
     try:
         return import_module("bitsandbytes")
     except ImportError as error:
-        raise ModelError("nf4 needs bitsandbytes: pip install 'antifake[gpu]'.") from error
+        raise ModelError(_("nf4 needs bitsandbytes: pip install 'antifake[gpu]'.")) from error
     finally:
         log.setLevel(level)
         del sys.modules["kernels"]

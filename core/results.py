@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from . import verdict
 from .errors import UnreadableImageError
+from .i18n import _
 from .parts import JudgedPart, Part, judged_parts, standing_out, where
 from .verdict import Label, Verdict
 
@@ -97,7 +98,7 @@ class Result:
         """Returns one line for people, in which control characters of a name are escaped."""
         name = printable(self.path)
         if self.error is not None:
-            return f"{'not checked':<22} {name}: {self.error}"
+            return f"{_NOT_CHECKED:<22} {name}: {self.error}"
         word = self.word or ""
         if percent and self.p_fake is not None and self.label in ("fake", "real"):
             word = f"{word} ({verdict.percent(self.label, self.p_fake)} %)"
@@ -107,7 +108,8 @@ class Result:
         return f"{word:<22} {name}{': ' if about else ''}{about}"
 
 
-TEXT_HEADER = f"{'VERDICT':<22} PICTURE"
+_NOT_CHECKED = _("not checked")
+TEXT_HEADER = "{:<22} {}".format(_("VERDICT"), _("PICTURE"))
 CSV_FIELDS = [one.name for one in fields(Result)]
 
 

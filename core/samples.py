@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .i18n import _
+
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 DREAM = Path(__file__).parent / "pictures" / "dream.jpg"
 """Made by trainer/dreaming.py out of china.jpg."""
@@ -32,8 +34,10 @@ class Sample:
         return self.path.name
 
 
-_PHOTOGRAPH = "A photograph. It comes with scikit-learn."
-_DREAM = "The first photograph, painted over by a neural network. The makers of antifake made it."
+_PHOTOGRAPH = _("A photograph. It comes with scikit-learn.")
+_DREAM = _(
+    "The first photograph, painted over by a neural network. The makers of antifake made it."
+)
 
 
 def shown_samples() -> list[Sample]:

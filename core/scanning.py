@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
+from .i18n import _, ngettext
 from .pipeline import judge_all
 from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line, csv_name
 from .walk import FileFilter, has_pictures_below, pictures
@@ -42,10 +43,16 @@ class Tally:
         return bool(self.fake or (label == "unsure" and self.unsure))
 
     def __str__(self) -> str:
-        pictures = "1 picture" if self.total == 1 else f"{self.total:,} pictures"
-        return (
-            f"{pictures}: {self.fake:,} AI-made or likely so, {self.real:,} likely "
-            f"real, {self.unsure:,} cannot tell, {self.failed:,} not checked."
+        return ngettext(
+            "{n:,} picture: {fake:,} AI-made or likely so, {real:,} likely real, {unsure:,} cannot "
+            "tell, {failed:,} not checked.",
+            "{n:,} pictures: {fake:,} AI-made or likely so, {real:,} likely real, {unsure:,} "
+            "cannot tell, {failed:,} not checked.",
+            self.total,
+            fake=self.fake,
+            real=self.real,
+            unsure=self.unsure,
+            failed=self.failed,
         )
 
 
@@ -98,8 +105,10 @@ class Scan:
         if self.file_filter.recursive or any(self.paths(DoneBefore())):
             return
         if self.leaves_folders_out:
-            where = " and ".join(map(str, self.folders))
-            raise UsageError(f"There are pictures only in folders below {where}: add -r.")
+            where = ", ".join(map(str, self.folders))
+            raise UsageError(
+                _("There are pictures only in folders below {folders}: add -r.", folders=where)
+            )
 
     @property
     def leaves_folders_out(self) -> bool:
@@ -150,7 +159,7 @@ class Writer:
 def open_output(output: Output, *, resume: bool, percent: bool) -> Iterator[Writer]:
     """Opens the output for a new scan, or to resume an earlier one. Raises UsageError."""
     if resume and (output.path is None or output.style == "text"):
-        raise UsageError("--resume goes on with an output file: name it with -o FILE.")
+        raise UsageError(_("--resume goes on with an output file: name it with -o FILE."))
     if output.path is None:
         writer = Writer(sys.stdout, output.style, percent, DoneBefore())
         _header(writer)
@@ -158,7 +167,9 @@ def open_output(output: Output, *, resume: bool, percent: bool) -> Iterator[Writ
         return
     exists = output.path.exists() and output.path.stat().st_size > 0
     if exists and not resume:
-        raise UsageError(f"{output.path} exists already: add --resume, or name another file.")
+        raise UsageError(
+            _("{path} exists already: add --resume, or name another file.", path=output.path)
+        )
     done = _read_done(output) if exists else DoneBefore()
     with output.path.open("a", encoding="utf-8", newline="") as file:
         writer = Writer(file, output.style, percent, done)
@@ -191,7 +202,10 @@ def _done_in_jsonl(path: Path) -> DoneBefore:
                 done.add(json.loads(line)["path"])
             except (ValueError, KeyError, TypeError):
                 raise UsageError(
-                    f"{path} is not the JSONL output of an earlier scan; it was left as it is."
+                    _(
+                        "{path} is not the JSONL output of an earlier scan; it was left as it is.",
+                        path=path,
+                    )
                 ) from None
             kept += len(line)
         file.truncate(kept)
@@ -207,7 +221,9 @@ def _done_in_csv(path: Path) -> DoneBefore:
                 break
             cells = next(csv.reader([line.decode("utf-8")]))
             if len(cells) != len(CSV_FIELDS) or (number == 0 and cells != CSV_FIELDS):
-                raise UsageError(f"{path} is not the CSV output of a scan; it was left as it is.")
+                raise UsageError(
+                    _("{path} is not the CSV output of a scan; it was left as it is.", path=path)
+                )
             done.add(cells[0])
             kept += len(line)
         file.truncate(kept)

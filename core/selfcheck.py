@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from .detector import Detector
 from .files import write_atomically
+from .i18n import _
 from .images import decode
 from .samples import samples
 
@@ -76,9 +77,11 @@ def check_if_changed(detector: Detector, record: Path) -> str | None:
     entry = entry or Baseline(scores=found, passed=[])
     drift = SelfCheck(entry["scores"], found).drift
     if drift:
-        return (
-            f"This machine scores the sample pictures differently than before ({drift}). "
-            f"Something in it changed ({now}); its verdicts may be wrong."
+        return _(
+            "This machine scores the sample pictures differently than before ({drift}). "
+            "Something in it changed ({environment}); its verdicts may be wrong.",
+            drift=drift,
+            environment=now,
         )
     entry["passed"] = [*entry["passed"][-9:], now]
     write_atomically(record, json.dumps(book | {key: entry}, indent=1).encode())

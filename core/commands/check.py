@@ -10,6 +10,7 @@ import click
 
 from antifake.core.addresses import path_of
 from antifake.core.errors import UnreadableImageError, UsageError
+from antifake.core.i18n import _
 from antifake.core.loading import loaded
 from antifake.core.terminal import echo_results, json_option, model_option, prompt_option, say
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @json_option
-@click.option("-v", "--verbose", is_flag=True, help="Show how sure the verdict is, in percent.")
-@click.option("--show", is_flag=True, help="Show each picture, if the terminal can.")
+@click.option("-v", "--verbose", is_flag=True, help=_("Show how sure the verdict is, in percent."))
+@click.option("--show", is_flag=True, help=_("Show each picture, if the terminal can."))
 @model_option
 @prompt_option
 def check(
@@ -45,12 +46,12 @@ def shower(sources: list[Path | bytes], *, as_json: bool) -> Callable[[int], Non
     Raises UsageError with JSON, which programs read.
     """
     if as_json:
-        raise UsageError("--show is for people and --json for programs: choose one.")
+        raise UsageError(_("--show is for people and --json for programs: choose one."))
     from antifake.core import terminal_pictures
 
     how = terminal_pictures.protocol(sys.stdout, os.environ.get("TERM", ""))
     if how is None:
-        say("Pictures cannot be shown here: that takes kitty, iTerm2 or a terminal with sixels.")
+        say(_("Pictures cannot be shown here: that takes kitty, iTerm2 or a terminal with sixels."))
         return None
 
     from antifake.core.images import read_file

@@ -3,6 +3,7 @@
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 
 
 @click.command()
@@ -14,5 +15,5 @@ def completion(shell: str) -> None:
     root = click.get_current_context().find_root().command
     kind = get_completion_class(shell)
     if kind is None:
-        raise UsageError(f"{shell} cannot be completed.")
+        raise UsageError(_("{shell} cannot be completed.", shell=shell))
     click.echo(kind(root, {}, "antifake", "_ANTIFAKE_COMPLETE").source())

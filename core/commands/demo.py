@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 from antifake.core.errors import ModelError
+from antifake.core.i18n import _
 from antifake.core.terminal import echo_result, say
 
 if TYPE_CHECKING:
     from antifake.core.results import Result
     from antifake.core.samples import Sample
 
-NEXT = """
-No picture left this computer. Next:
-  antifake open                  opens the page: choose folders, look at verdicts, set it up
-  antifake check PICTURE...      your own pictures
-  antifake scan -r ~/Pictures    a whole folder
-  antifake --help                everything else"""
+NEXT = {
+    "open": _("opens the page: choose folders, look at verdicts, set it up"),
+    "check PICTURE...": _("your own pictures"),
+    "scan -r ~/Pictures": _("a whole folder"),
+    "--help": _("everything else"),
+}
+"""Commands, and what they are for."""
 
 
 @click.command()
@@ -32,12 +34,16 @@ def demo() -> None:
 
     chosen = shown_samples()
     if len(chosen) < 2:
-        raise ModelError("scikit-learn, whose two photographs are judged here, is not installed.")
+        raise ModelError(
+            _("scikit-learn, whose two photographs are judged here, is not installed.")
+        )
     paths: list[Path | bytes] = [sample.path for sample in chosen]
     results = list(judged_here(paths, None, None))
     for sample, result in zip(chosen, results, strict=True):
         _show(sample, result)
-    say(_summary(chosen, results) + NEXT)
+    steps = [f"  {f'antifake {words}':<31}{what}" for words, what in NEXT.items()]
+    told = [_("No picture left this computer. Next:"), *steps]
+    say("\n".join(["", *_summary(chosen, results), *told]))
 
 
 def _show(sample: "Sample", result: "Result") -> None:
@@ -62,10 +68,10 @@ def _draw(path: Path) -> None:
             click.echo("\n".join(half_blocks.picture_lines(image)))
 
 
-def _summary(chosen: "Sequence[Sample]", results: "Sequence[Result]") -> str:
+def _summary(chosen: "Sequence[Sample]", results: "Sequence[Result]") -> list[str]:
     """Says of the AI-made samples what came of them, as it came."""
     made = [result for sample, result in zip(chosen, results, strict=True) if sample.is_ai_made]
     caught = sum(result.label == "fake" for result in made)
     if not made:
-        return ""
-    return "\nThe AI-made one was caught." if caught else "\nThe AI-made one was not caught here."
+        return []
+    return [_("The AI-made one was caught.") if caught else _("The AI-made one was not caught.")]

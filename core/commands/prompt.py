@@ -8,6 +8,7 @@ import click
 
 from antifake.core.catalog import Home, user_home
 from antifake.core.errors import ModelError, UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option, model_option, say
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ def prompt_list(model: str | None, as_json: bool) -> None:
         return
     for row in rows:
         mark = "*" if row["active"] else " "
-        about = row["error"] or f"{row['id']}  for {row['for'] or 'a model of its widths'}"
-        click.echo(f"{mark} {row['name']:<24} {about}")
+        click.echo(f"{mark} {row['name']:<24} {row['error'] or _about(row)}")
     if not rows:
-        say("There are no prompts yet: `antifake prompt import FILE.pth` reads an official one.")
+        say(_("There are no prompts yet: `antifake prompt import FILE.pth` reads an official one."))
+
+
+def _about(row: dict[str, Any]) -> str:
+    if row["for"]:
+        return _("{id}  for {model}", id=row["id"], model=row["for"])
+    return _("{id}  for a model of its widths", id=row["id"])
 
 
 def _bundle_or_none(where: Home, model: str | None) -> "Bundle | None":
@@ -70,7 +76,7 @@ def _active_name(book: Any, bundle: "Bundle | None") -> str | None:
 
 @prompt.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Keep it under this name; else its file's.")
+@click.option("--name", help=_("Keep it under this name; else its file's."))
 def prompt_import(file: Path, name: str | None) -> None:
     """Take in an official AntifakePrompt checkpoint (.pth), or a prompt of ours (.safetensors)."""
     from antifake.core.prompt import import_official, load_prompt
@@ -80,15 +86,14 @@ def prompt_import(file: Path, name: str | None) -> None:
     name = name or file.stem
     if file.suffix == ".safetensors":
         book.add(name, load_prompt(file).to_bytes())
-        say(f"{file.name} is kept as {name}.")
+        say(_("{file} is kept as {name}.", file=file.name, name=name))
         return
     imported = import_official(file)
     book.add(name, imported.prompt.to_bytes())
-    say(f"{file.name} is kept as {name}.")
-    for line in imported.took:
-        say(f"  took     {line}")
-    for line in imported.assumed:
-        say(f"  assumed  {line}")
+    say(_("{file} is kept as {name}.", file=file.name, name=name))
+    for word, lines in ((_("took"), imported.took), (_("assumed"), imported.assumed)):
+        for line in lines:
+            say(f"  {word:<8} {line}")
 
 
 @prompt.command("use")
@@ -101,7 +106,7 @@ def prompt_use(name: str, model: str | None) -> None:
     where = user_home()
     bundle = where.bundle(model)
     Promptbook(where.prompts).use(name, bundle)
-    say(f"{bundle.manifest.name} is asked with {name} from now on.")
+    say(_("{model} is asked with {prompt} from now on.", model=bundle.manifest.name, prompt=name))
 
 
 @prompt.command()
@@ -113,7 +118,13 @@ def rollback(model: str | None) -> None:
     where = user_home()
     bundle = where.bundle(model)
     chosen = Promptbook(where.prompts).roll_back(bundle)
-    say(f"{bundle.manifest.name} is asked with {chosen.version} again.")
+    say(
+        _(
+            "{model} is asked with {prompt} again.",
+            model=bundle.manifest.name,
+            prompt=chosen.version,
+        )
+    )
 
 
 @prompt.command()
@@ -136,9 +147,11 @@ def show(name: str | None, model: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"id": file.id, "shapes": file.shapes, **about}, indent=1))
         return
-    click.echo(f"{'id':<14}{file.id}\n{'question':<14}{about['before']} [*]{about['after']}")
+    question = _("question")
+    click.echo(f"{'id':<14}{file.id}\n{question:<14}{about['before']} [*]{about['after']}")
     for side, shape in file.shapes.items():
-        click.echo(f"{side:<14}{shape[0]} learned x {shape[1]}")
+        rows = _("{n} learned x {width}", n=shape[0], width=shape[1])
+        click.echo(f"{side:<14}{rows}")
     for key in ("base_name", "base", "mean", "std", "threshold", "temperature", "bands"):
         click.echo(f"{key:<14}{about[key]}")
     for key, value in about["made"].items():
@@ -159,6 +172,6 @@ def export(name: str, dest: Path, model: str | None) -> None:
     book = Promptbook(where.prompts)
     file = book.open(name, bundle)
     if dest.exists():
-        raise UsageError(f"{dest} exists already; nothing was overwritten.")
+        raise UsageError(_("{path} exists already; nothing was overwritten.", path=dest))
     write_atomically(dest, file.path.read_bytes())
-    say(f"{name} is in {dest}.")
+    say(_("{name} is in {file}.", name=name, file=dest))

@@ -7,6 +7,7 @@ import click
 
 from antifake.core.addresses import path_of
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _, ngettext
 from antifake.core.loading import loaded
 from antifake.core.stopping import Stopped, stoppable
 from antifake.core.terminal import (
@@ -21,22 +22,26 @@ from antifake.core.terminal import (
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
-@click.option("-r", "--recursive", is_flag=True, help="Go into folders below, too.")
-@click.option("--jsonl", "style", flag_value="jsonl", help="One JSON object a line.")
-@click.option("--csv", "style", flag_value="csv", help="Comma-separated, with a header.")
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output.")
-@click.option("--resume", is_flag=True, help="Go on with FILE where an earlier scan ended.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Take only these files.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out these files or folders.")
+@click.option("-r", "--recursive", is_flag=True, help=_("Go into folders below, too."))
+@click.option("--jsonl", "style", flag_value="jsonl", help=_("One JSON object a line."))
+@click.option("--csv", "style", flag_value="csv", help=_("Comma-separated, with a header."))
+@click.option("-o", "--output", metavar="FILE", help=_("Write there instead of standard output."))
+@click.option("--resume", is_flag=True, help=_("Go on with FILE where an earlier scan ended."))
+@click.option("--include", multiple=True, metavar="GLOB", help=_("Take only these files."))
 @click.option(
-    "--fail-on", type=click.Choice(["fake", "unsure"]), help="End with 10 where such were found."
+    "--exclude", multiple=True, metavar="GLOB", help=_("Leave out these files or folders.")
+)
+@click.option(
+    "--fail-on", type=click.Choice(["fake", "unsure"]), help=_("End with 10 where such were found.")
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
-    help="Processes that decode (1; with a graphics card up to 16).",
+    help=_("Processes that decode (1; with a graphics card up to 16)."),
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show how sure the verdicts are, in percent.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help=_("Show how sure the verdicts are, in percent.")
+)
 @model_option
 @prompt_option
 def scan(
@@ -66,7 +71,7 @@ def scan(
             total = run.count(out.done) if sys.stderr.isatty() else 0
             with (
                 loaded(model, prompt, jobs, view="whole") as (detector, decoder),
-                progress_bar("scan") as show,
+                progress_bar(_("scanning")) as show,
             ):
                 for result in stopper.until_asked(run.results(detector, decoder, out.done)):
                     with stopper.held():
@@ -74,14 +79,21 @@ def scan(
                         out.write(result)
                     show(run.tally.total, total)
         except Stopped as stopped:
-            say(f"Stopped. {run.tally}")
+            say(_("Stopped. {counts}", counts=run.tally))
             sys.exit(stopped.exit_code)
     say(str(run.tally))
     if run.others:
-        files = "1 other file was" if run.others == 1 else f"{run.others:,} other files were"
-        say(f"{files} passed over: no picture by name. --include takes files by other names.")
+        say(
+            ngettext(
+                "{n:,} other file was passed over: no picture by name. --include takes files by "
+                "other names.",
+                "{n:,} other files were passed over: no pictures by name. --include takes files "
+                "by other names.",
+                run.others,
+            )
+        )
     if run.leaves_folders_out:
-        say("Folders below were left out; -r goes into them.")
+        say(_("Folders below were left out; -r goes into them."))
     if fail_on and run.tally.flagged(fail_on):
         sys.exit(EXIT_FLAGGED)
     if run.tally.failed:
@@ -92,7 +104,7 @@ def _folder(text: str) -> Path:
     """Raises UsageError."""
     place = path_of(text)
     if place.is_file():
-        raise UsageError(f"{text} is a file: `antifake check` judges single pictures.")
+        raise UsageError(_("{text} is a file: `antifake check` judges single pictures.", text=text))
     if not place.is_dir():
-        raise UsageError(f"There is no folder {text}.")
+        raise UsageError(_("There is no folder {text}.", text=text))
     return place

@@ -30,7 +30,10 @@ def label(words: tuple[str, ...], note: str, as_json: bool) -> None:
     word = OLD_LABELS.get(word, word)
     if not names or (not is_undo and word not in WORDS):
         raise UsageError(
-            _("Say it like this: antifake label ID real (or fake, unsure, right), or: undo ID.")
+            _(
+                "Say it like this: `antifake label ID real` (or fake, unsure, right), or "
+                "`antifake label undo ID`."
+            )
         )
     with connected() as client:
         if is_undo:

@@ -72,7 +72,7 @@ DAMAGE = {
         lambda folder: rewrite_json(folder / "config.json", model_type="blip"),
         "is not an InstructBLIP model",
     ),
-    "another language model": (another_language_model, "does not speak through a LLaMA"),
+    "another language model": (another_language_model, "is not a LLaMA"),
     "its configuration is no JSON": (
         lambda folder: (folder / "config.json").write_text("{"),
         "is not readable: copy the model again",
@@ -81,7 +81,7 @@ DAMAGE = {
         lambda folder: (folder / "config.json").write_text("[]"),
         "is not a description of a model",
     ),
-    "a tensor is missing": (lose_a_tensor, "is incomplete: query_tokens and 0 others"),
+    "a tensor is missing": (lose_a_tensor, "is incomplete: query_tokens is missing"),
     "a number is not finite": (spoil_a_number, "holds numbers that are not finite"),
     "a shard is cut short": (cut_a_shard, "is damaged"),
     "its tokenizer is no tokenizer": (

@@ -142,7 +142,17 @@ def test_help_lists_everyday_commands_apart_from_those_for_developers():
     shown = run("--help").stdout
     everyday, rest = shown.split("Every day:\n")[1].split("\n\n", 1)
     names = [line.split()[0] for line in everyday.splitlines()]
-    assert names == ["check", "scan", "watch", "open", "history", "label", "report", "tray"]
+    assert names == [
+        "check",
+        "scan",
+        "evidence",
+        "watch",
+        "open",
+        "history",
+        "label",
+        "report",
+        "tray",
+    ]
     developers = rest.split("For developers: models, training, measuring:\n")[1]
     assert [line.split()[0] for line in developers.splitlines()][:3] == ["model", "prompt", "train"]
     assert "Others:" not in shown, "a new command belongs to a section of the help"
@@ -592,7 +602,7 @@ def test_times_are_read_as_people_type_them():
     assert moment("2026-01-31T12:00+01:00") == datetime(2026, 1, 31, 11, tzinfo=UTC)
     assert moment("2026-01-31").tzinfo is UTC
     for text in ("", "d", "99999999999d", "31.1.2026"):
-        with pytest.raises(UsageError, match="is no time"):
+        with pytest.raises(UsageError, match="is not a time"):
             moment(text, NOW)
 
 
