@@ -172,6 +172,20 @@ def test_near_copies_of_other_days_are_with_the_first_in_the_list_and_dated(here
     assert times(page) == ["12:00", "2026-11-22 12:00", "12:00"]
 
 
+@pytest.mark.parametrize("width", [1180, 640, 390])
+def test_in_the_grid_the_sign_of_near_copies_lies_on_their_picture(here, desk, width):
+    for number in range(3):
+        at = ago(minutes=number)
+        here.add(f"beach-{number}.jpg", phash=NEAR ^ number, at=at, thumb=scene(9, 400, 300))
+    here.add("cat.jpg", at=ago(hours=1), thumb=scene(2, 60, 300))
+    desk.page.set_viewport_size({"width": width, "height": 860})
+    sign = desk.open().get_by_text("2 near-copies").bounding_box()
+    of_it = desk.row("beach-0.jpg").bounding_box()
+    assert of_it["x"] <= sign["x"]
+    assert sign["x"] + sign["width"] <= of_it["x"] + of_it["width"]
+    assert of_it["y"] <= sign["y"] < of_it["y"] + of_it["height"] / 2
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["grid", "list"])
 def test_groups_counts_and_lists_keep_to_the_rules_and_fit(here, desk, view, scheme):
