@@ -115,6 +115,8 @@ def _plural_form(catalog: Catalog, n: int) -> int:
 
 def pseudo(text: str, *, is_turned: bool = False) -> str:
     """Returns an English message in accents or turned around, a third longer; its values stay."""
+    if text.isupper() and not PLACEHOLDER.search(text):
+        return _strange(text, is_turned)  # the head of a table, not an abbreviation
     parts, at = [], 0
     for kept in _UNTOUCHED.finditer(text):
         parts += [_strange(text[at : kept.start()], is_turned), kept[0]]
