@@ -507,7 +507,7 @@ def check_cookie(required: Requirement) -> None:
         raise Problem(
             403,
             "no_script",
-            _("A change needs the header {header}.", header=f"{SCRIPT_HEADER}: {SCRIPT}"),
+            _("A change needs the header {name}: {value}.", name=SCRIPT_HEADER, value=SCRIPT),
         )
 
 
