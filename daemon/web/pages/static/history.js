@@ -109,13 +109,20 @@ function drop(ids) {
     const group = row.closest(".near") ?? copies;
     if (copies && !row.closest(".near")) copies.before(copies.querySelector(".row"));
     row.remove();
-    if (group && !group.querySelector(".row")) group.remove();
+    if (group) recount(group);
     if (!day.querySelector(".row")) day.remove();
   }
   for (const given of document.querySelectorAll("#given-rows [data-id]")) {
     if (gone.has(given.dataset.id)) given.remove();
   }
   count();
+}
+
+/** Says how many near-copies a group has; without any it goes. */
+function recount(group) {
+  const n = group.querySelectorAll(".row").length;
+  if (!n) return group.remove();
+  group.querySelector("summary").textContent = ngettext("{n} near-copy", "{n} near-copies", n);
 }
 
 async function announce() {
