@@ -19,6 +19,7 @@ from kit.daemon import tiny_home_in
 from kit.messages import write_pseudo_locales
 from kit.pictures import png
 
+from antifake.daemon import app, instance
 from antifake.daemon.cli import main as antifake
 from antifake.daemon.places import places
 from antifake.daemon.store import checks, open_store
@@ -39,13 +40,13 @@ OF_CLICK = re.compile(
 )
 CODE = re.compile(
     r"`[^`]*`|'[^']*'|(?<!\w)--?[a-z][a-z-]*|\b[\d.,]+ [MG]B\b|\S*/\S*|[\w-]*(\.\w+)+|\w+@\w+"
-    r"|\b[0-9a-f]{8,}\b|\bAI\b|\b(int8|fp16|fp32|bf16)\b"
+    r"|\b\d[0-9a-z]{12}\b|\b[0-9a-f]{8,}\b|\bAI\b|\b(int8|fp16|fp32|bf16)\b"
 )
 """What no translation changes: commands in quotes, options, paths, versions, sizes."""
 NAMES = (
     "antifake-tray", "cli", "first", "instructblip-vicuna-7b", "mini", "none-such", "sha256",
     "shipped", "source", "tiny", "CLIP", "DIR", "ID", "JSON", "PICTURE...", "SHA256", "TRAINING",
-    "XDG autostart",
+    "XDG autostart", "warning",
 )  # fmt: skip
 LINES = """
 history
@@ -114,7 +115,28 @@ report x
 report x -o a.docx
 report {folder}/none.png
 privacy
+evidence {folder}/pictures/photo.png
 """.strip().splitlines()
+ASKED = """
+daemon start
+daemon status
+doctor
+check {folder}/pictures/photo.png
+history
+config set history.keep_days 0
+config set server.port 9123
+logs level warning
+watch add {folder}/pictures --check-existing
+watch list
+pair pending
+pair accept none-such
+retrain
+learning cancel
+report {id} -o {folder}/report.html
+label {id} real
+history forget --yes {id}
+""".strip().splitlines()
+"""With a running daemon."""
 
 
 # --- In the process of its own --------------------------------------------------------------
@@ -123,7 +145,11 @@ privacy
 def main() -> None:
     """Prints what is shown: help by command, then the output of each line of the input."""
     helps = {" ".join(words): shown for words, shown in every_help(antifake, ("antifake",), None)}
-    print(json.dumps({"help": helps, "said": [said(json.loads(line)) for line in sys.stdin]}))
+    lines, where = [json.loads(line) for line in sys.stdin], places()
+    told = [said(words) for words in lines[: len(LINES)]]
+    with instance.single_instance(where), app.started(where, lambda: None):
+        told += [said(words) for words in lines[len(LINES) :]]
+    print(json.dumps({"help": helps, "said": told}))
 
 
 def every_help(
@@ -183,7 +209,7 @@ def seen(tiny_source, tmp_path_factory):
     where.make()
     with open_store(where.database, NOW) as store, store.writing() as session:
         id_ = checks.add(session, FOUND, NOW).id
-    lines = [line.format(folder=folder, id=id_).split() for line in LINES]
+    lines = [line.format(folder=folder, id=id_).split() for line in LINES + ASKED]
     done = subprocess.run(
         [sys.executable, "-X", "utf8", "-c", "import test_commands_pseudo as t; t.main()"],
         env=environment,
@@ -204,7 +230,7 @@ def test_no_help_has_a_word_in_english(seen):
     assert len(left) > 80
 
 
-@pytest.mark.parametrize("at", range(len(LINES)), ids=LINES)
+@pytest.mark.parametrize("at", range(len(LINES + ASKED)), ids=LINES + ASKED)
 def test_no_command_says_a_word_in_english(seen, at):
     shown, names = seen
     text = shown["said"][at]
