@@ -116,7 +116,7 @@ def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Imag
         for number in later_frames(animation, data):
             _check_sides(animation, kind)
             animation.load()
-            image, turn = to_rgb(animation), turn_of(animation)
+            image, turn = to_rgb(animation, data), turn_of(animation)
             upright = image if turn is None else image.transpose(turn)
             found = squares(upright, size, MAX_PARTS_OF_LATER_FRAME)
             judged += [(Part(box, number), one) for box, one in found if not is_blank(one)]
@@ -212,7 +212,7 @@ def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int,
     image.load()
     width, height = full or image.size
     turn = turn_of(image)
-    rgb = to_rgb(image)
+    rgb = to_rgb(image, data)
     del image  # frees up to 256 MB
     if turn is None:
         return rgb, (width, height)

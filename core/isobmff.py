@@ -1,0 +1,62 @@
+"""Reads the properties of the main picture of AVIF and HEIC files (ISO 14496-12, 23008-12)."""
+
+import struct
+from collections.abc import Iterator
+
+_MAX_BOXES = 10_000
+
+
+def properties(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Returns type and content of the properties of the primary item; empty if there are none."""
+    try:
+        return _properties(memoryview(data))  # slices of a view are no copies
+    except (struct.error, LookupError):
+        return []
+
+
+def _properties(data: memoryview) -> list[tuple[bytes, bytes]]:
+    meta = dict(_boxes(data))[b"meta"][4:]
+    inside = dict(_boxes(meta))
+    pitm = inside[b"pitm"]
+    primary = int.from_bytes(pitm[4 : 6 if pitm[0] == 0 else 8], "big")
+    of_items = list(_boxes(inside[b"iprp"]))
+    known = list(_boxes(dict(of_items)[b"ipco"]))
+    numbers = [
+        number
+        for name, body in of_items
+        if name == b"ipma"
+        for item, number in _associations(body)
+        if item == primary
+    ]
+    found = [known[number - 1] for number in numbers if 0 < number <= len(known)]
+    return [(name, bytes(body)) for name, body in found]
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    at = 0
+    for _ in range(_MAX_BOXES):
+        if at + 8 > len(data):
+            return
+        size, name = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = at + size if size else len(data)
+        if end < start:
+            return
+        yield name, data[start:end]
+        at = end
+
+
+def _associations(ipma: memoryview) -> Iterator[tuple[int, int]]:
+    """Yields items with the numbers, from 1, of their properties."""
+    version, flags, count = struct.unpack_from(">B3sI", ipma)
+    item, property_ = ("I" if version else "H"), ("H" if flags[2] & 1 else "B")
+    at = 8
+    for _ in range(min(count, _MAX_BOXES)):
+        number, n = struct.unpack_from(f">{item}B", ipma, at)
+        at += struct.calcsize(f">{item}B")
+        for index in struct.unpack_from(f">{n}{property_}", ipma, at):
+            yield number, index & (0x7FFF if property_ == "H" else 0x7F)
+        at += n * struct.calcsize(property_)
