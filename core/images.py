@@ -149,7 +149,7 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     return resized_to(_read(data, kind_of(data), size)[0], size)
 
 
-def whole(data: bytes, longest: int) -> Image.Image:
+def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
     """Returns the whole first frame in upright RGB, its longer side at most `longest`.
 
     Raises UnreadableImageError.

@@ -30,7 +30,7 @@ from antifake.trainer.training import TrainingRequest, Workspace, train
 from tests.kit.pictures import saved
 from tests.kit.toy import toy_pictures
 
-from . import daemon, extension
+from . import daemon, decoding, extension
 from .measure import by_turns, process, row
 
 SHAPES = {
@@ -169,6 +169,8 @@ def main() -> None:
     machine = f"{detector.model.precision}, torch {torch.__version__}"
     print(f"{machine}, {torch.get_num_threads()} threads, a {len(data) // 1000} KB JPEG of 640x427")
     one_picture(detector, data)
+    decoding.measure(photograph((1500, 1000)))
+    decoding.measure(photograph((4000, 3000)), runs=3)
     whole_pictures(detector)
     cold_start(path)
     scanning(detector, path)

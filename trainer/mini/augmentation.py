@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter, ImageOps
 from PIL.Image import Resampling
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.images import decode
+from antifake.core.images import decode, whole
 from antifake.core.pixels import Pixels
 
 
@@ -24,7 +24,7 @@ def plain_view(data: bytes) -> Pixels:
 def augmented_view(data: bytes, seed: str) -> Pixels:
     """Returns a randomly changed view, uint8 [224, 224, 3]. The same seed gives the same view."""
     draw = random.Random(seed)  # noqa: S311 - not for secrets
-    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image = whole(data)
     if draw.random() < 0.5:
         image = ImageOps.mirror(image)
     if draw.random() < 0.8:

@@ -6,7 +6,6 @@ changed  whole squares first, then squares and parts that travelled through the 
 aligned  the same changes of real pictures that went through the autoencoder
 """
 
-import io
 import json
 import math
 import random
@@ -16,10 +15,9 @@ from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from antifake.core.errors import UnreadableImageError
-from antifake.core.images import decode
+from antifake.core.images import decode, whole
 from antifake.trainer.examples import Example, from_manifest
 
 from .autoencoder import Autoencoder, saved_alike
@@ -80,12 +78,12 @@ def plain(data: bytes) -> np.ndarray:
     try:
         return decode(data).crop
     except UnreadableImageError:  # blank or noise: it was in the collection all the same
-        return square(Image.open(io.BytesIO(data)).convert("RGB"), SIDE)
+        return square(whole(data), SIDE)
 
 
 def drawn(task: Task, count: int) -> Iterator[np.ndarray]:
     """Yields `count` views, uint8 [240, 240, 3]. The first is the whole square."""
-    image = Image.open(io.BytesIO(task.data)).convert("RGB")
+    image = whole(task.data)
     yield square(image, WIDER)
     for number in range(1, count):
         draw = random.Random(f"{task.name} {number}")  # noqa: S311 - not for secrets
@@ -144,7 +142,7 @@ class Drawing:
         """Sends real pictures through the autoencoder, those of one size together."""
         by_size: dict[tuple[int, int], list[tuple[Task, int, np.ndarray]]] = {}
         for row, task in enumerate(tasks):
-            image = Image.open(io.BytesIO(task.data)).convert("RGB")
+            image = whole(task.data)
             wide, high = (max(8, edge // GRID * GRID) for edge in image.size)
             cut = np.asarray(image)[:high, :wide]
             by_size.setdefault((wide, high), []).append((task, row, cut))
