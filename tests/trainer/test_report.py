@@ -10,12 +10,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from conftest import tiny_prompt
+from kit.color_files import ADOBE, gamma
 from kit.command_line import antifake
 from kit.toy import plain_pictures, toy_pictures
 from PIL import Image
 
 from antifake.core.decoder import Decoder
 from antifake.core.detector import Detector
+from antifake.core.icc import matrix_profile
 from antifake.core.images import decode
 from antifake.core.instructblip import load
 from antifake.trainer.degradations import DEGRADATIONS
@@ -25,6 +27,7 @@ from antifake.trainer.report.comparison import compare
 from antifake.trainer.report.making import Request, make_page
 from antifake.trainer.report.mistakes import name_below, worst
 from antifake.trainer.report.robustness import Trial, sample
+from antifake.trainer.report.unpacking import unpacked
 
 DAY = date(2020, 2, 29)
 SECTIONS = [
@@ -292,6 +295,19 @@ def test_a_file_that_changed_since_it_was_judged_is_not_unpacked(judges, tmp_pat
     Image.new("RGB", (80, 80)).save(real / "000.jpg")
     found = Trial(*judges, comparison, {"copy": lossless}).run(range(4), lambda _d, _t: None)
     assert (found.n_real, found.n_fake, found.n_left_out) == (1, 2, 1)
+
+
+def test_a_picture_is_unpacked_in_the_colors_that_were_judged(judges, tmp_path):
+    real, fake = toy_pictures(tmp_path, n=4)
+    file = real / "000.jpg"
+    wide = matrix_profile(ADOBE, gamma(1.8))
+    Image.open(file).convert("RGB").save(file, quality=95, icc_profile=wide)
+    [one] = [
+        one for one in judge_labelled(*judges, from_folders(real, fake)) if one.example.path == file
+    ]
+    image = unpacked(one)
+    assert image is not None
+    assert np.array_equal(decode(lossless(image)).crop, decode(file.read_bytes()).crop)
 
 
 def test_a_sample_takes_half_of_each_class_and_of_every_source_its_share(judges, tmp_path):
