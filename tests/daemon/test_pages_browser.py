@@ -378,7 +378,7 @@ def test_a_folder_is_added_paused_and_removed(here, desk, tmp_path):
         expect(page.locator("#folders")).to_contain_text("Paused until")
         page.get_by_role("button", name="Go on").click()
         page.get_by_role("button", name="Pause for an hour").wait_for()
-        page.get_by_role("button", name="no more").click()
+        page.get_by_role("button", name="Stop watching").click()
         expect(page.locator("#folders")).to_contain_text("No folder is watched.")
     assert here.service.config.watch.folders == ()
 

@@ -240,7 +240,7 @@ def test_contradictions_are_shown_until_they_are_decided(here, me):
     found = answer(here, 14, 12)
     copies = [*found[:2], found[-1]]
     trained(here, "done", "Nothing.", report("nothing", "Nothing.", copies))
-    title = "You said different things of pictures that look the same"
+    title = "You gave different answers for pictures that look the same"
     for path in ("/learning", "/learning/trainings/1"):
         text = me.get(path).text
         text = text[text.index(title) :]
@@ -255,7 +255,7 @@ def test_forgotten_pictures_are_gone_from_the_flip_report(here, me):
     promoted(here)
     assert "answered-002.jpg" in me.get("/learning/trainings/1").text
     check = next(one.id for one in here.service.page(Filter(text="answered-002"))[0])
-    said = "keeps a hash of each and what you said of it, but no picture"
+    said = "keeps a hash of it and your answer, but no picture"
     assert said in me.get(f"/picture/{check}").text
     here.service.forget([check])
     assert "answered-002.jpg" not in me.get("/learning/trainings/1").text
@@ -348,7 +348,7 @@ def test_a_pack_is_saved_and_imported_elsewhere_after_a_preview(
         expect(preview).to_contain_text("New answers: 5.")
         expect(preview).to_contain_text("Copies of pictures: 5.")
         shoot(page, "learning-import")
-        preview.get_by_role("button", name="Leave it").click()
+        preview.get_by_role("button", name="Cancel").click()
         assert there.service.learning.state().words_real == 0
         page.set_input_files("#pack", file)
         preview.get_by_role("button", name="Import").click()

@@ -38,7 +38,11 @@ _ACCENTS = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "åƀçđéƒĝĥîĵķļɱñöþǫŕšţûṽŵẋýžÅƁÇĐÉƑĜĤÎĴĶĻṀÑÖÞǪŔŠŢÛṼŴẊÝŽ",
 )
-_TURNED = "\u202e", "\u202c"
+_ARABIC = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyz", "\u0627\u0628\u062c\u062f\u0647\u0641\u063a\u062d\u064a\u0698"
+    "\u0643\u0644\u0645\u0646\u0648\u067e\u0642\u0631\u0633\u062a\u0639\u06a4\u0634\u062e\u0649\u0632"
+)  # fmt: skip
+_VOWELS = re.compile("[åéîöû]")
 
 Found = tuple[int, Any, Any, Any]
 
@@ -114,7 +118,7 @@ def _plural_form(catalog: Catalog, n: int) -> int:
 
 
 def pseudo(text: str, *, is_turned: bool = False) -> str:
-    """Returns an English message in accents or turned around, a third longer; its values stay."""
+    """Returns an English message in accents, a third longer, or in Arabic letters; values stay."""
     if text.isupper() and not PLACEHOLDER.search(text):
         return _strange(text, is_turned)  # the head of a table, not an abbreviation
     parts, at = [], 0
@@ -127,8 +131,8 @@ def pseudo(text: str, *, is_turned: bool = False) -> str:
 
 def _strange(text: str, is_turned: bool) -> str:
     if is_turned:
-        return re.sub(r"\S+", lambda word: f"{_TURNED[0]}{word[0]}{_TURNED[1]}", text)
-    return text.translate(_ACCENTS)
+        return text.lower().translate(_ARABIC)
+    return _VOWELS.sub(lambda vowel: 2 * vowel[0], text.translate(_ACCENTS))
 
 
 def write_pseudo_locales(folder: Path) -> None:
