@@ -20,7 +20,7 @@ from PIL import Image, ImageFile
 from .color import to_rgb
 from .content import is_blank, with_content
 from .errors import UnreadableImageError
-from .file_formats import kind_of, opened
+from .file_formats import kind_of, opened, shown_in
 from .frames import ANIMATED, later_frames
 from .orientation import SIDEWAYS, turn_of
 from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Part
@@ -79,7 +79,8 @@ def decode_shown(data: bytes, size: int = 224) -> Picture:
 
 def _decode(data: bytes, size: int, most: int, *, with_preview: bool = False) -> Picture:
     _check_bytes(len(data), MAX_BYTES)
-    kind = kind_of(data)
+    shown = shown_in(data)
+    data, kind = shown.data, shown.kind
     try:
         image, (width, height) = _read(data, kind, size)
         found = with_content(image, list(squares(image, size, most)))
@@ -92,7 +93,8 @@ def _decode(data: bytes, size: int, most: int, *, with_preview: bool = False) ->
     if most > 1 and kind in ANIMATED:
         judged += _of_later_frames(data, kind, size)
     crops = np.stack([np.asarray(square) for _, square in judged])
-    return Picture(crops, tuple(part for part, _ in judged), width, height, kind, preview)
+    parts = tuple(part for part, _ in judged)
+    return Picture(crops, parts, width, height, shown.format, preview, shown.note)
 
 
 def _preview(image: Image.Image) -> Pixels | None:
@@ -116,7 +118,7 @@ def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Imag
         for number in later_frames(animation, data):
             _check_sides(animation, kind)
             animation.load()
-            image, turn = to_rgb(animation, data), turn_of(animation)
+            image, turn = to_rgb(animation, data), turn_of(animation, data)
             upright = image if turn is None else image.transpose(turn)
             found = squares(upright, size, MAX_PARTS_OF_LATER_FRAME)
             judged += [(Part(box, number), one) for box, one in found if not is_blank(one)]
@@ -146,7 +148,8 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     Training takes other crops of it than the centre. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    return resized_to(_read(data, kind_of(data), size)[0], size)
+    shown = shown_in(data)
+    return resized_to(_read(shown.data, shown.kind, size)[0], size)
 
 
 def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
@@ -155,7 +158,8 @@ def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
     Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    image = _read(data, kind_of(data), longest)[0]
+    shown = shown_in(data)
+    image = _read(shown.data, shown.kind, longest)[0]
     image.thumbnail((longest, longest))
     return image.convert("RGB")
 
@@ -211,7 +215,7 @@ def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int,
     _check_pixels(image, MAX_PIXELS)
     image.load()
     width, height = full or image.size
-    turn = turn_of(image)
+    turn = turn_of(image, data)
     rgb = to_rgb(image, data)
     del image  # frees up to 256 MB
     if turn is None:

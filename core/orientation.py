@@ -1,4 +1,12 @@
-"""Turns a picture upright by its EXIF orientation, as browsers do."""
+"""Turns a picture upright by its EXIF orientation, by the rules of Chromium.
+
+Browsers look in one place for each format, and there for one number of one type. What other
+programs also believe (XMP, EXIF of WebP, EXIF after the pixels, other types) does not turn.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
 
 from PIL import Image
 
@@ -14,15 +22,71 @@ _TURNS = {
 }
 SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
 
+TAG = 0x0112
+_SHORT = 3
 
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Returns what turns a picture upright by its EXIF orientation; None if it is.
 
-    ImageOps.exif_transpose would also rewrite the EXIF block, which fails if it is broken
-    elsewhere.
+def turn_of(image: Image.Image, data: bytes) -> Image.Transpose | None:
+    """Returns what turns a picture, opened from `data`, upright; None if it is.
+
+    TIFF and HEIC are turned while they are read. An AVIF file has boxes for it, which Pillow
+    tells as if they were EXIF.
     """
-    try:
-        value = image.getexif().get(0x0112)
-    except Exception:  # noqa: BLE001 - as in decode(); the picture itself is good
+    if image.format == "AVIF":
+        return _TURNS.get(_told_by_reader(image))
+    exif = b""
+    if image.format == "JPEG":
+        exif = _of_jpeg(image)
+    elif image.format == "PNG":
+        exif = _of_png(data)
+    return _TURNS.get(orientation(exif) or 1)
+
+
+def orientation(exif: bytes) -> int | None:
+    """Returns the orientation in EXIF data, 1 to 8; None if there is none of the right type."""
+    byte_order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if byte_order is None:
         return None
-    return _TURNS.get(value) if isinstance(value, int) else None
+    with suppress(struct.error):  # it ends early
+        (at,) = struct.unpack_from(f"{byte_order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{byte_order}H", exif, at)
+        for number in range(count):
+            entry = struct.unpack_from(f"{byte_order}HHIH", exif, at + 2 + 12 * number)
+            if entry[:3] == (TAG, _SHORT, 1) and 1 <= entry[3] <= 8:
+                return int(entry[3])
+    return None
+
+
+def _told_by_reader(image: Image.Image) -> int:
+    exif = Image.Exif()
+    with suppress(Exception):  # as in decode(); the picture itself is good
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(TAG, 1))
+    return 1
+
+
+def _of_jpeg(image: Image.Image) -> bytes:
+    """Returns the first EXIF block."""
+    segments: list[tuple[str, bytes]] = getattr(image, "applist", [])
+    # Chromium takes any byte before the data.
+    blocks = (data[6:] for name, data in segments if name == "APP1" and data[:5] == b"Exif\0")
+    return next(blocks, b"")
+
+
+def _of_png(data: bytes) -> bytes:
+    """Returns the first EXIF chunk before the pixels."""
+    for name, start, end in _chunks(data):
+        if name == b"eXIf":
+            return data[start:end]
+        if name == b"IDAT":
+            break
+    return b""
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yields name, start and end of the chunks."""
+    at = 8
+    while at + 8 <= len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        yield png[at + 4 : at + 8], at + 8, at + 8 + length
+        at += length + 12

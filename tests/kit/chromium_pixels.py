@@ -1,0 +1,55 @@
+"""What a real Chromium shows of picture files, pixel by pixel."""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from kit.pages import ADDRESS, ARGUMENTS, CHROMIUM
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Route, sync_playwright
+
+_DRAW = """async address => {
+  const picture = new Image()
+  picture.src = address
+  try { await picture.decode() } catch { if (!picture.naturalWidth) return null }
+  const canvas = document.createElement('canvas')
+  canvas.width = picture.naturalWidth
+  canvas.height = picture.naturalHeight
+  const brush = canvas.getContext('2d')
+  brush.fillStyle = 'white'
+  brush.fillRect(0, 0, canvas.width, canvas.height)
+  brush.drawImage(picture, 0, 0)
+  return canvas.toDataURL('image/png')
+}"""
+
+
+def shown(pictures: Mapping[str, bytes]) -> dict[str, NDArray[Any] | None]:
+    """Returns the pixels on a white ground, uint8 [h, w, 3], by name; None if it shows nothing."""
+
+    def answer(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        # Chromium goes by the first bytes, as long as some picture is declared.
+        route.fulfill(body=pictures.get(name, b"<!doctype html>"), content_type=_kind(name))
+
+    def _kind(name: str) -> str:
+        return "image/png" if name in pictures else "text/html"
+
+    with sync_playwright() as playwright:
+        arguments = [*ARGUMENTS, "--force-color-profile=srgb"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_page()
+        page.route("**/*", answer)
+        page.goto(ADDRESS)
+        drawn = {name: page.evaluate(_DRAW, f"{ADDRESS}/{name}") for name in pictures}
+        browser.close()
+    return {name: _pixels(address) for name, address in drawn.items()}
+
+
+def _pixels(address: str | None) -> NDArray[Any] | None:
+    if address is None:
+        return None
+    png = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
