@@ -4,53 +4,47 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from .errors import UsageError
-
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".avif",
-        ".heic",
-        ".heif",
-    ]
-)
+from .first_bytes import begins_as_picture, is_named_like_picture
+from .i18n import _
+from .patterns import Names, Pattern, exclude_patterns, include_patterns, matches
 
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Which files to take. Globs match the name, or the path below the folder."""
+    """Which files to take. See core.patterns for what a pattern means."""
 
     recursive: bool = False
     include: Sequence[str] = ()
-    """If empty, files with a picture's suffix are taken, in upper or lower case."""
+    """If empty, pictures are taken: by their names, or by their first bytes."""
     exclude: Sequence[str] = ()
 
-    def takes(self, name: str, below: str) -> bool:
-        if self.leaves_out(name, below):
+    def takes(self, names: Names) -> bool | None:
+        """Returns None if the first bytes of the file decide. Raises UsageError."""
+        if self.leaves_out(names):
             return False
         if self.include:
-            return _matches(self.include, name, below)
-        return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a million times
+            return _match(names, self._include)
+        return is_named_like_picture(names[-1])
 
-    def leaves_out(self, name: str, below: str) -> bool:
-        """Returns whether a file is excluded, or a folder is not entered."""
-        return _matches(self.exclude, name, below)
+    def leaves_out(self, names: Names) -> bool:
+        """Returns whether a file is excluded, or a folder is not entered. Raises UsageError."""
+        return _match(names, self._exclude)
+
+    @cached_property
+    def _include(self) -> tuple[Pattern, ...]:
+        return include_patterns(self.include)
+
+    @cached_property
+    def _exclude(self) -> tuple[Pattern, ...]:
+        return exclude_patterns(self.exclude)
 
 
-def _matches(globs: Sequence[str], name: str, below: str) -> bool:
-    return any(fnmatch(name, glob) or fnmatch(below, glob) for glob in globs)
+def _match(names: Names, patterns: tuple[Pattern, ...]) -> bool:
+    return any(matches(names, pattern) for pattern in patterns)
 
 
 def pictures(
@@ -64,20 +58,27 @@ def pictures(
     folder that cannot be read is skipped. Raises UsageError if `folder` itself is not a folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.")
-    waiting = [(folder, "")]
+        raise UsageError(_("{folder} is not a folder.", folder=folder))
+    waiting: list[tuple[Path, tuple[str, ...]]] = [(folder, ())]
     while waiting:
         here, below = waiting.pop()
         with suppress(OSError), os.scandir(here) as entries:
             for entry in entries:
-                path = f"{below}{entry.name}"
+                names = (*below, entry.name)
                 if _is_folder(entry):
-                    if file_filter.recursive and not file_filter.leaves_out(entry.name, path):
-                        waiting.append((here / entry.name, f"{path}/"))
-                elif file_filter.takes(entry.name, path):
+                    if file_filter.recursive and not file_filter.leaves_out(names):
+                        waiting.append((here / entry.name, names))
+                elif _is_taken(entry, names, file_filter):
                     yield here / entry.name
-                elif not (entry.name.startswith(".") or file_filter.leaves_out(entry.name, path)):
+                elif not (entry.name.startswith(".") or file_filter.leaves_out(names)):
                     on_other()
+
+
+def _is_taken(entry: os.DirEntry[str], names: Names, file_filter: FileFilter) -> bool:
+    is_taken = file_filter.takes(names)
+    if is_taken is None:
+        return begins_as_picture(entry.path, follow_links=True) is True
+    return is_taken
 
 
 def has_pictures_below(folder: Path, file_filter: FileFilter) -> bool:

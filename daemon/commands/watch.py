@@ -58,18 +58,24 @@ def add(
     polling: bool,
     check_existing: bool | None,
 ) -> None:
-    """Start watching a folder: from now on, every new picture in it is checked."""
+    """Start watching a folder: from now on, every new picture in it is checked.
+
+    Patterns for a folder that is watched already are added to those that it has.
+    """
     from dataclasses import asdict
 
     from antifake.daemon.config import Folder, whole_path
 
     path = whole_path(folder, Path.cwd())
     wanted = Folder(path, include, exclude, not no_recursive, polling)
-    outer = _around(path)
+    outer, former = _around(path), _known(path)
     wish = {None: "ask", True: "check", False: "leave"}[check_existing]
     with connected() as client:
         client.watch({**asdict(wanted), "path": str(path), "existing": wish})
-        if client.is_daemon:
+        if former is not None:
+            how = _how(asdict(former.with_more(wanted)))
+            say(_("{path} was watched already. From now on: {how}.", path=path, how=how))
+        elif client.is_daemon:
             say(_("{path} is watched.", path=path))
         else:
             say(_("{path} is watched as soon as the daemon runs.", path=path))
@@ -203,6 +209,8 @@ def list_(as_json: bool) -> None:
     else:
         rows = [[one["path"], _how(one), one["problem"] or _state(one)] for one in found["folders"]]
         echo_table([_("FOLDER"), _("HOW"), _("STATE")], rows)
+        if not all(one["include"] for one in found["folders"]):
+            say(_looked_at())
     if found["paused_until"]:
         say(_("Paused until {time}.", time=local(found["paused_until"])))
 
@@ -234,6 +242,21 @@ def _watched() -> "tuple[Folder, ...]":
     from antifake.daemon.places import places
 
     return load(places().config).watch.folders
+
+
+def _looked_at() -> str:
+    from antifake.core.first_bytes import SUFFIXES
+
+    return _(
+        "Without a pattern, files are taken that are named like pictures ({endings}), and those "
+        "whose names say nothing, such as photo or photo.jpg_large, if they begin like one.",
+        endings=" ".join(sorted(SUFFIXES)),
+    )
+
+
+def _known(path: Path) -> "Folder | None":
+    """Returns what was said of this folder, if it is watched."""
+    return next((one for one in _watched() if one.path == path), None)
 
 
 def _around(path: Path) -> Path | None:

@@ -5,7 +5,15 @@ config.server.port
 put(config_path(), "server.port", 8080)
 """
 
-from .editing import add_folder, from_text, put, put_all, remove_folder, to_toml
+from .editing import (
+    add_folder,
+    change_folder,
+    from_text,
+    put,
+    put_all,
+    remove_folder,
+    to_toml,
+)
 from .installed import require_installed
 from .paths import PathError, whole_path
 from .reading import config_path, load, parse
@@ -18,6 +26,7 @@ __all__ = [
     "Folder",
     "PathError",
     "add_folder",
+    "change_folder",
     "config_path",
     "from_text",
     "load",

@@ -81,6 +81,20 @@ def add_folder(path: Path, folder: Folder) -> Config:
     return _rewrite(path, change)
 
 
+def change_folder(path: Path, former: Folder, folder: Folder) -> Config:
+    """Changes what differs of a watched folder. Raises ConfigError if it is not watched."""
+
+    def change(document: tomlkit.TOMLDocument) -> None:
+        for one in document.get("watch", {}).get("folders", []):
+            if _path_of(one) == folder.path:
+                before = asdict(former)
+                one.update(_plain({k: v for k, v in asdict(folder).items() if v != before[k]}))
+                return
+        raise ConfigError(_("{folder} is not watched.", folder=folder.path))
+
+    return _rewrite(path, change)
+
+
 def remove_folder(path: Path, folder: Path) -> Config:
     """Removes a watched folder. Raises ConfigError if it is not watched."""
 

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
+from antifake.core.patterns import alternatives
 
 from .quiet_hours import is_quiet_hours
 
@@ -54,7 +55,14 @@ def _is_pattern(pattern: str) -> bool:
 
 
 def _are_patterns(patterns: tuple[str, ...]) -> bool:
-    return all(map(_is_pattern, patterns))
+    return all(map(_is_pattern, patterns)) and all(map(_has_few_alternatives, patterns))
+
+
+def _has_few_alternatives(pattern: str) -> bool:
+    try:
+        return bool(alternatives(pattern))
+    except UsageError:
+        return False
 
 
 Flag = Annotated[bool, Allowed(_("true or false"))]
@@ -88,6 +96,16 @@ class Folder:
     recursive: Flag = True
     polling: Flag = False
     """List the folder periodically, for drives that report no changes, such as network drives."""
+
+    def with_more(self, wanted: "Folder") -> "Folder":
+        """Returns this folder with the patterns and the options of `wanted`, too."""
+        return replace(
+            self,
+            include=tuple(dict.fromkeys((*self.include, *wanted.include))),
+            exclude=tuple(dict.fromkeys((*self.exclude, *wanted.exclude))),
+            recursive=self.recursive and wanted.recursive,
+            polling=self.polling or wanted.polling,
+        )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import ExistingState
 from antifake.daemon.watcher import survey
 from antifake.daemon.watcher.roots import is_empty, objection_to
+from antifake.daemon.watcher.tree import trees_of
 from antifake.daemon.watcher.walk import look
 
 from .progress import Progress, Rate
@@ -252,12 +253,14 @@ class ExistingFiles:
             return
         if not some and room == AHEAD:
             self._last_path.pop(row.folder, None)  # what was left over has its turn again
-        self._queue(row.folder, some)
+        self._queue(folder, some)
 
-    def _queue(self, folder: str, stamps: Iterable[Stamp]) -> None:
-        changed = []
+    def _queue(self, of: Folder, stamps: Iterable[Stamp]) -> None:
+        folder, changed = _name(of), []
+        (tree,) = trees_of([of])
         for stamp in stamps:
-            if _look(stamp.path) != stamp:
+            # A pattern may have been added since it was entered.
+            if not tree.accepts(stamp.path) or _look(stamp.path) != stamp:
                 changed.append(stamp.path)
             elif not self._put_file(stamp, Priority.BATCH):
                 break

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from antifake.core import AntifakeError
+from antifake.core.first_bytes import SUFFIXES
 from antifake.core.images import MAX_BYTES
-from antifake.core.walk import SUFFIXES
 from antifake.daemon.store.history import Entry
 
 from .file_hashes import FileHashes, is_same

@@ -297,10 +297,27 @@ class Service:
     def watch(self, folder: Folder, wish: Wish = "ask") -> None:
         """Watches a folder. `wish`: what to do with the pictures that it holds already.
 
-        Raises ConfigError.
+        Raises ConfigError, also if it is watched already.
         """
         self.existing.expect(folder, wish)
         self.settings.watch(folder)
+
+    def watch_too(self, folder: Folder, wish: Wish = "ask") -> bool:
+        """Adds patterns and options to a folder that is watched already. Raises ConfigError.
+
+        Returns False if there is nothing to add. What it holds is counted again; if its older
+        pictures are being checked, that goes on.
+        """
+        former = next(one for one in self.config.watch.folders if one.path == folder.path)
+        now = former.with_more(folder)
+        if now == former:
+            return False
+        state = self.existing.progress().get(str(folder.path))
+        if wish == "ask" and state is not None and state.state == "checking":
+            wish = "check"
+        self.existing.expect(now, wish)
+        self.settings.change_watch(former, now)
+        return True
 
     def act_on_existing(self, folder: str, action: Action) -> None:
         """See ExistingFiles.act."""

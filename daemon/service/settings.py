@@ -12,6 +12,7 @@ from antifake.daemon.config import (
     Config,
     Folder,
     add_folder,
+    change_folder,
     load,
     names,
     put_all,
@@ -53,6 +54,9 @@ class Settings:
 
     def watch(self, folder: Folder) -> Config:
         return self._change(lambda: add_folder(self.path, folder))
+
+    def change_watch(self, former: Folder, folder: Folder) -> Config:
+        return self._change(lambda: change_folder(self.path, former, folder))
 
     def unwatch(self, path: Path) -> Config:
         return self._change(lambda: remove_folder(self.path, path))

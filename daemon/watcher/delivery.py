@@ -13,7 +13,7 @@ from .roots import Root
 from .sink import Sink
 from .stability import StabilityTracker, StableFile
 from .tree import WatchedTree
-from .walk import is_reached_without_links, look
+from .walk import is_other, is_reached_without_links, look
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ class Delivery:
             # Browsers create an empty file first; filling it is another event.
             self._stability.drop(path)
             return None
-        return self._stability.seen(path, stamp, now)
+        file = self._stability.seen(path, stamp, now)
+        return None if file and stamp and is_other(self.tree, path) else file
 
     def _make_ready(self, complete: list[StableFile], now: float) -> None:
         try:

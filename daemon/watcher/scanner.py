@@ -9,7 +9,7 @@ from .delivery import Delivery
 from .event_buffer import EventBuffer
 from .roots import Root
 from .tree import WatchedTree
-from .walk import reconcile
+from .walk import is_other, reconcile
 
 POLL_S = 2.0
 POLL_SHARE = 20
@@ -60,7 +60,8 @@ class Scanner:
             return False  # they stay in the buffer; if it gets full, a walk follows
         batch = self._events.take()
         for path in filter(self.tree.accepts, batch.files):
-            self._delivery.changed(path, now)
+            if not is_other(self.tree, path):
+                self._delivery.changed(path, now)
         self._folders |= {folder for folder in batch.folders if self.tree.enters(folder)}
         if batch.is_lossy or len(self._folders) > MAX_FOLDERS:
             self.rescan()

@@ -1,4 +1,7 @@
-"""What a folder holds at the moment when it is to be watched: an inventory that opens no file."""
+"""What a folder holds at the moment when it is to be watched: an inventory by names.
+
+Files whose names say nothing are opened for their first bytes.
+"""
 
 import os
 import stat
@@ -10,7 +13,7 @@ from antifake.daemon.config import Folder
 from antifake.daemon.store.ledger import Stamp
 
 from .tree import WatchedTree, names_below, trees_of
-from .walk import BATCH, entries
+from .walk import BATCH, entries, is_other
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ def _read(tree: WatchedTree, folder: str) -> tuple[list[str], list[str], int]:
         if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
             others.append(entry.name)
 
-    folders, pictures = entries(tree, folder, pass_over)
-    return folders, pictures, len(others)
+    folders, accepted = entries(tree, folder, pass_over)
+    pictures = [path for path in accepted if not is_other(tree, path)]
+    return folders, pictures, len(others) + len(accepted) - len(pictures)
 
 
 def _stamps(paths: list[str], since_ns: int) -> Iterator[Stamp]:

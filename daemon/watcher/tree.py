@@ -26,6 +26,10 @@ class ResolvedFolder:
         names = names_below(self.root, path)
         return names is not None and self.filter.accepts(names)
 
+    def is_sure(self, path: str) -> bool:
+        names = names_below(self.root, path) or []
+        return self.filter.accepts(names) and self.filter.is_sure(names)
+
     def enters(self, path: str) -> bool:
         names = names_below(self.root, path)
         if names is not None:
@@ -50,6 +54,10 @@ class WatchedTree:
 
     def accepts(self, path: str) -> bool:
         return any(one.accepts(path) for one in self.folders)
+
+    def is_sure(self, path: str) -> bool:
+        """Whether a file that is accepted is so whatever its first bytes are."""
+        return any(one.is_sure(path) for one in self.folders)
 
     def enters(self, folder: str) -> bool:
         return any(one.enters(folder) for one in self.folders)

@@ -1,6 +1,7 @@
-"""What is on the disk: one file at a look, or a whole tree, folder by folder. Opens no file.
+"""What is on the disk: one file at a look, or a whole tree, folder by folder.
 
-reconcile() compares a tree with the ledger.
+reconcile() compares a tree with the ledger. The only files that are opened are those whose names
+say nothing, for their first bytes.
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 
+from antifake.core.first_bytes import begins_as_picture
 from antifake.daemon.store.ledger import Stamp
 
 from .sink import Sink
@@ -29,6 +31,11 @@ def look(path: str) -> Stamp | None:
     return Stamp.of(path, info) if stat.S_ISREG(info.st_mode) else None
 
 
+def is_other(tree: WatchedTree, path: str) -> bool:
+    """Whether a file that the tree accepts by its path turns out to be no picture."""
+    return not tree.is_sure(path) and begins_as_picture(path) is False
+
+
 def reconcile(
     tree: WatchedTree, start: str, sink: Sink, may_forget: Callable[[], bool]
 ) -> Iterator[list[str]]:
@@ -41,13 +48,18 @@ def reconcile(
     for stamps in walk(tree, start):
         some += stamps
         if len(some) >= BATCH:
-            yield [stamp.path for stamp in sink.unknown(some)]
+            yield _unknown(tree, sink, some)
             some = []
         else:
             yield []
-    yield [stamp.path for stamp in sink.unknown(some)]
+    yield _unknown(tree, sink, some)
     if may_forget():
         yield from _missing(start, sink)
+
+
+def _unknown(tree: WatchedTree, sink: Sink, some: list[Stamp]) -> list[str]:
+    paths = (stamp.path for stamp in sink.unknown(some))
+    return [path for path in paths if not is_other(tree, path)]
 
 
 def walk(tree: WatchedTree, start: str) -> Iterator[list[Stamp]]:

@@ -294,6 +294,12 @@ def test_a_folder_is_added_and_removed(daemon, tmp_path):
     eventually(lambda: checks(daemon, "source=watch"))
     again = daemon.post("/watches", {"path": str(tmp_path)})
     assert (again.status, again.code) == (409, "watched_already")
+    more = daemon.post("/watches", {"path": str(tmp_path), "exclude": ["*.{png,gif}"]})
+    assert more.status == 200
+    (tmp_path / "left out.png").write_bytes(png(501))
+    (tmp_path / "taken.jpg_large").write_bytes(png(502))
+    eventually(lambda: "taken.jpg_large" in {one["name"] for one in checks(daemon)})
+    assert "left out.png" not in {one["name"] for one in checks(daemon)}
     assert daemon.post("/watches:rescan").status == 202
     place = f"/watches?path={quote(str(tmp_path))}"
     assert daemon.ask("DELETE", place).status == 204

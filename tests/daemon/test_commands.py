@@ -369,7 +369,19 @@ def test_a_folder_is_added_listed_and_removed(where, tmp_path, monkeypatch):
     assert load(where.config).watch.folders[0].path == tmp_path / "pictures"
 
     assert "watched already" in run("watch", "add", "pictures/../pictures", code=2).stderr
+    again = (tmp_path / "pictures").as_uri()
+    more = run("watch", "add", again, "--exclude", "*.{tif,tiff}", "--include", "*.png")
+    assert "was watched already. From now on: with all below, only *.png, not private/**" in (
+        more.stderr
+    )
+    [one] = run_json("watch", "list")["folders"]
+    assert (one["include"], one["exclude"]) == (["*.png"], ["private/**", "*.{tif,tiff}"])
+    assert "watched already" in run("watch", "add", again, "--include", "*.png", code=2).stderr
+    too_many = run("watch", "add", again, "--exclude", "{a,b}" * 11, code=2).stderr
+    assert "must be patterns like" in too_many
+    assert "names say nothing" not in run("watch", "list").stderr
     inner = run("watch", "add", "pictures/new", "--no-recursive", "--polling")
+    assert "names say nothing, such as photo or photo.jpg_large" in run("watch", "list").stderr
     assert f"lies in {tmp_path / 'pictures'}" in inner.stderr
     # A running watcher reports how it watches now, and takes some time to change that.
     eventually(lambda: "by polling" in run("watch", "list").stdout)

@@ -13,6 +13,7 @@ from antifake.daemon.config import (
     ConfigError,
     Folder,
     add_folder,
+    change_folder,
     config_path,
     from_text,
     load,
@@ -188,6 +189,12 @@ def test_folders_are_added_and_removed_and_comments_stay(file, tmp_path):
     assert add_folder(file, pictures).watch.folders[1] == pictures
     with pytest.raises(ConfigError, match="watched already"):
         add_folder(file, pictures)
+    more = pictures.with_more(Folder(tmp_path, exclude=("a/**",), recursive=False))
+    assert more == Folder(tmp_path, ("*.png",), ("a/**",), recursive=False, polling=True)
+    assert change_folder(file, pictures, more).watch.folders[1] == more
+    assert change_folder(file, more, pictures).watch.folders[1] == pictures
+    with pytest.raises(ConfigError, match="is not watched"):
+        change_folder(file, pictures, Folder(tmp_path / "else"))
     assert "# hers" in file.read_text()
     assert remove_folder(file, Path("/home/anna/Downloads")).watch.folders == (pictures,)
     with pytest.raises(ConfigError, match="is not watched"):

@@ -35,7 +35,11 @@ def accepts(path, **about):
         ("two\nlines.png", True),
         ("\udcff.png", True),
         ("a.txt", False),
-        ("png", False),
+        ("a.pjpeg", True),
+        ("a.jpg_large", True),
+        ("a.jpg?w=600", True),
+        ("png", True),
+        ("Makefile.am", False),
         ("a.png.crdownload", False),
         ("a.png.PART", False),
         ("a.partial", False),
@@ -67,6 +71,11 @@ def test_pictures_are_recognised_by_name_and_partial_and_hidden_files_skipped(pa
         ("**", ["a.png", "b/a.png"], []),
         ("**/**/*.png", ["a.png", "b/a.png"], ["a.jpg"]),
         ("./a.png", ["a.png"], ["b/a.png"]),
+        ("*.{png,gif}", ["a.png", "b/a.gif"], ["a.jpg"]),
+        ("**/*.{arw,png}", ["a.png", "b/c/a.arw"], ["a.jpg"]),
+        ("{b,c/**}/a.{p{n,u}g,gif}", ["b/a.png", "c/d/a.pug", "c/a.gif"], ["a.png", "b/a.pg"]),
+        ("{b}.png", ["{b}.png"], ["b.png"]),
+        ("[{]b,c}.png", ["{b,c}.png"], ["b.png"]),
     ],
 )
 def test_a_pattern_means_the_same_for_including_and_excluding(pattern, fits, fits_not):
@@ -75,6 +84,14 @@ def test_a_pattern_means_the_same_for_including_and_excluding(pattern, fits, fit
         assert not accepts(path, exclude=[pattern])
     for path in fits_not:
         assert not accepts(path, include=[pattern])
+
+
+@pytest.mark.parametrize(
+    ("path", "is_sure"), [("a.png", True), ("b/a.jpg_large", False), ("a", False)]
+)
+def test_the_first_bytes_decide_only_where_the_name_says_nothing(path, is_sure):
+    assert pattern_filter().is_sure(path.split("/")) == is_sure
+    assert pattern_filter(include=["*"]).is_sure(path.split("/"))
 
 
 def test_exclude_overrides_include_and_covers_everything_below():

@@ -1,10 +1,12 @@
 """Which files a scanner finds, and when a delivery hands them over. The times are given."""
 
+import os
 import threading
 from datetime import UTC, datetime
 
 import pytest
 from kit.watching import PICTURE, QUIET_S, NotingSink
+from PIL import Image
 from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
@@ -76,6 +78,41 @@ def test_a_file_that_an_event_names_is_pending_if_its_folder_accepts_it(parts, r
     assert parts.wakeup.is_set()
     assert not parts.scanner.take_events(START)
     assert parts.delivery.pending() == [str(root / "a.png")]
+
+
+def photo(path):
+    Image.effect_noise((99, 99), 50).save(path, "JPEG")
+    return path
+
+
+def test_where_the_name_says_nothing_the_first_bytes_do(parts, root):
+    named = [photo(root / name) for name in ("tw.jpg_large", "IMG_1", "a.jpg.1", "b.orig")]
+    for name in ("README", "notes_2", "x.7"):
+        (root / name).write_text("BM, and no picture")
+    (root / "empty").touch()
+    os.mkfifo(root / "fifo")
+    (root / "link").symlink_to(named[0])
+    photo(root / "film.mp4")
+    parts.scanner.step(START, is_polling=False)
+    found = set(map(str, named))
+    assert set(parts.delivery.pending()) == found
+    for at in (START, START + 10, START + 20):
+        parts.delivery.step(at)
+    assert set(parts.sink.paths()) == found
+
+
+def test_an_event_about_such_a_file_counts_as_soon_as_it_has_its_first_bytes(parts, root):
+    (root / "log").write_text("a line")
+    (root / "photo").touch()
+    for name in ("log", "photo", "gone"):
+        parts.events.dispatch(FileCreatedEvent(str(root / name)))
+    parts.scanner.take_events(START)
+    assert set(parts.delivery.pending()) == {str(root / "photo"), str(root / "gone")}
+    photo(root / "photo")
+    (root / "gone").write_text("something else after all")
+    for at in (START + 10, START + 20):
+        parts.delivery.step(at)
+    assert parts.sink.paths() == [str(root / "photo")]
 
 
 def test_reading_a_file_does_not_make_it_pending(parts, root):

@@ -110,7 +110,6 @@ NOT_YET = frozenset(
         "core/content.py",
         "core/decoder.py",
         "core/images.py",
-        "core/walk.py",
     )
 )
 

@@ -36,8 +36,9 @@ def get_watches() -> Response:
 @routes.input(schemas.FolderForm, arg_name="body")
 @routes.output(schemas.FolderForm, 201)
 def post_watch(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Watch a folder"""
-    return body | {"path": str(watch(**body))}, 201
+    """Watch a folder, or add patterns to one that is watched (200)"""
+    path, is_new = watch(**body)
+    return body | {"path": str(path)}, 201 if is_new else 200
 
 
 def watch(  # noqa: PLR0913 - the fields of a form
@@ -48,16 +49,20 @@ def watch(  # noqa: PLR0913 - the fields of a form
     recursive: bool,
     polling: bool,
     existing: Wish = "ask",
-) -> Path:
-    """Watch a folder that the user typed. Returns its full path. Raises Problem, ConfigError."""
+) -> tuple[Path, bool]:
+    """Watch a folder that the user typed, or add patterns to one that is watched.
+
+    Returns its full path, and whether it is new. Raises Problem if there is nothing to add, and
+    ConfigError.
+    """
     whole = whole_path(path)
-    if whole in _watched():
+    wanted = Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling)
+    if whole not in _watched():
+        service().watch(wanted, existing)
+        return whole, True
+    if not service().watch_too(wanted, existing):
         raise Problem(409, "watched_already", _("{folder} is watched already.", folder=whole))
-    service().watch(
-        Folder(whole, tuple(include), tuple(exclude), recursive=recursive, polling=polling),
-        existing,
-    )
-    return whole
+    return whole, False
 
 
 @routes.delete("/watches")

@@ -34,14 +34,17 @@ def folders_piece() -> Response:
 
 @routes.post("/changes/folder")
 def watch() -> Response:
-    path = watches.watch(
+    path, is_new = watches.watch(
         body.value("path", str).strip(),
         body.lines("include"),
         body.lines("exclude"),
         recursive=body.value("recursive", bool),
         polling=body.value("polling", bool),
     )
-    return _changed(_("{folder} is watched from now on.", folder=wording.inert(str(path))))
+    name = wording.inert(str(path))
+    if is_new:
+        return _changed(_("{folder} is watched from now on.", folder=name))
+    return _changed(_("{folder} was watched already. What you added counts now.", folder=name))
 
 
 @routes.post("/changes/folder/remove")
