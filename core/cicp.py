@@ -71,14 +71,14 @@ class CicpSpace:
         """
         primaries = _PRIMARIES.get(self.primaries)
         if primaries is None:
-            raise ProfileError("These primaries are not known.")
+            raise ProfileError("primaries")
         if self.transfer in (_PQ, _HLG):
             apply = hdr.HdrSpace(primaries, self.transfer == _PQ, self.peak_nits).conversion()
             wide = "RGBA" if mode.endswith("A") else "RGB"
             return lambda image: apply(image.convert(wide))
         curve = self.bt709 if self.transfer in _BT709_LIKE else _CURVES.get(self.transfer)
         if curve is None:
-            raise ProfileError("This transfer function is not known.")
+            raise ProfileError("transfer")
         return IccProfile(matrix_profile(primaries, curve)).conversion(mode)
 
 

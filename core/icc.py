@@ -38,7 +38,7 @@ SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
 class ProfileError(ValueError):
-    """A profile is broken, too large, or for pixels of another kind."""
+    """A profile is broken, too large, or for other pixels. Its text is a word about which."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class IccProfile:
         None if that would change nothing. Raises ProfileError.
         """
         if len(self.data) > MAX_BYTES:
-            raise ProfileError("This profile is too large.")
+            raise ProfileError("size")
         space = self.data[16:20].decode("latin-1")
         if mode in _WIDER and space == "RGB ":
             return _after_convert(_WIDER[mode], _transform(self.data, _WIDER[mode]))
         if space != _SPACES.get(mode):
-            raise ProfileError("This profile is for pixels of another kind.")
+            raise ProfileError("pixels")
         if mode == "LA":
             return _beside_alpha(_transform(self.data, "L"))
         return _transform(self.data, mode)
@@ -94,7 +94,7 @@ def _transform(data: bytes, mode: str) -> Conversion | None:
             flags=ImageCms.Flags.NOWHITEONWHITEFIXUP,
         )
     except (OSError, ValueError, ImageCms.PyCMSError) as error:
-        raise ProfileError("This profile is broken.") from error
+        raise ProfileError("broken") from error
     return None if _changes_nothing(transform.apply, mode) else transform.apply
 
 
@@ -153,7 +153,7 @@ def _fixed(*values: float) -> bytes:
     try:
         return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
     except (struct.error, ValueError, OverflowError) as error:
-        raise ProfileError("These numbers do not describe a color space.") from error
+        raise ProfileError("range") from error
 
 
 def rgb_to_xyz(primaries: Primaries) -> Matrix:
@@ -163,13 +163,13 @@ def rgb_to_xyz(primaries: Primaries) -> Matrix:
     """
     x, y = np.array(primaries).reshape(4, 2).T
     if y[0] <= 0:
-        raise ProfileError("This white is no color.")
+        raise ProfileError("white")
     white, *rest = np.stack([x, y, 1 - x - y], axis=1)
     colors = np.stack(rest, axis=1)
     try:
         found: Matrix = colors * np.linalg.solve(colors, white / y[0])
     except np.linalg.LinAlgError as error:
-        raise ProfileError("These primaries are in a line.") from error
+        raise ProfileError("primaries") from error
     return found
 
 
