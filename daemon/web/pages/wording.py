@@ -174,13 +174,8 @@ def loading(model: ModelState) -> str:
     return loading_words(model.ready_in_s)
 
 
-def left(seconds: float | None) -> str:
-    """Returns how long what waits will take; empty if that is not known."""
-    return "" if seconds is None else _(", {time} left", time=span(seconds))
-
-
-def several(n: int, what: str, more: str | None = None) -> str:
-    return f"{n:,} {what if n == 1 else more or what + 's'}"
+def time_left(seconds: float) -> str:
+    return span(seconds)
 
 
 def scopes(granted: Iterable[str]) -> list[str]:
