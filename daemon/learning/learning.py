@@ -112,7 +112,7 @@ class Learning:
         if now.bundle is None:
             return _("There is no model on this computer.")
         if self._progress() is not None:
-            return _("A training is already running.")
+            return _("A training is running already.")
         try:
             self._place.versions.refuse_if_set()
         except AntifakeError as error:
@@ -148,7 +148,7 @@ class Learning:
                     _("antifake is not running: start it with antifake daemon start.")
                 )
             if self._run is not None and not self._run.is_over:
-                raise AlreadyTrainingError(_("A training is already running."))
+                raise AlreadyTrainingError(_("A training is running already."))
             bundle = self._place.versions.bundle()
             self._place.versions.refuse_if_set()
             now = self._readiness()

@@ -18,7 +18,7 @@ def prompt_file(out: str) -> Path:
 def new_file(path: Path) -> Path:
     """Returns the path. Raises UsageError where it exists."""
     if path.exists():
-        raise UsageError(_("{file} exists already; nothing was overwritten.", file=path))
+        raise UsageError(_("{path} exists already; nothing was overwritten.", path=path))
     return path
 
 
