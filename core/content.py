@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image, ImageStat
 
 from .errors import UnreadableImageError
+from .i18n import _
 from .parts import Box
 from .pixels import Grey
 
@@ -15,11 +16,11 @@ def with_content(image: Image.Image, found: list[Square]) -> list[Square]:
     found = [(box, square) for box, square in found if not is_blank(square)]
     if not found:
         raise UnreadableImageError(
-            "This picture shows nothing but one colour, so there is nothing to check.", "blank"
+            _("This picture shows nothing but one colour, so there is nothing to check."), "blank"
         )
     if all(_is_noise(image, box, square) for box, square in found):
         raise UnreadableImageError(
-            "This picture is nothing but random noise, so there is nothing to check.", "noise"
+            _("This picture is nothing but random noise, so there is nothing to check."), "noise"
         )
     return found
 

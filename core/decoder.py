@@ -37,6 +37,7 @@ import numpy as np
 from . import images
 from .errors import AntifakeError, UnreadableImageError
 from .framing import Deadline, receive, send
+from .i18n import _
 from .images import Picture
 from .parts import MAX_PARTS, Part
 from .pixels import Pixels
@@ -315,13 +316,16 @@ class _Child:
 
 def _too_slow(timeout_s: float) -> UnreadableImageError:
     return UnreadableImageError(
-        f"This picture takes more than {timeout_s:g} seconds to decode, so it was given up.",
+        _(
+            "This picture takes more than {seconds:g} seconds to decode, so it was given up.",
+            seconds=timeout_s,
+        ),
         "timeout",
     )
 
 
 def _crashed() -> UnreadableImageError:
-    return UnreadableImageError("This picture could not be decoded safely.", "crashed")
+    return UnreadableImageError(_("This picture could not be decoded safely."), "crashed")
 
 
 # --- In the child -------------------------------------------------------------------------

@@ -15,26 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
-from .color import to_rgb
 from .content import is_blank, with_content
 from .errors import UnreadableImageError
 from .file_formats import kind_of, opened, shown_in
-from .frames import ANIMATED, later_frames
-from .orientation import SIDEWAYS, turn_of
+from .frames import ANIMATED, later_frames, middle_and_last
+from .i18n import _
 from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Part
 from .pixels import Pixels
 from .squares import resized_to, squares
+from .upright import MAX_PIXELS, Upright, first_frame
+
+Judged = tuple[Part, Image.Image]
+"""A part with its square."""
 
 MAX_BYTES = 100_000_000
-MAX_PIXELS = 64_000_000
-MAX_JPEG_PIXELS = 256_000_000  # 200-megapixel phones exist; see _draft
-FULL_JPEG_PIXELS = 24_000_000
-MIN_SIDE = 64
 PREVIEW = 480, 320
 """Width and height, in pixels, that a preview fits into. Dense screens show it at half of that."""
 MIN_PREVIEW_SIDE = 24
+_MISSING = (192, 192, 192)
 
 
 @dataclass(frozen=True)
@@ -79,50 +79,80 @@ def decode_shown(data: bytes, size: int = 224) -> Picture:
 
 def _decode(data: bytes, size: int, most: int, *, with_preview: bool = False) -> Picture:
     _check_bytes(len(data), MAX_BYTES)
-    shown = shown_in(data)
-    data, kind = shown.data, shown.kind
+    in_file = shown_in(data)
+    data, kind = in_file.data, in_file.kind
     try:
-        image, (width, height) = _read(data, kind, size)
-        found = with_content(image, list(squares(image, size, most)))
-        preview = _preview(image) if with_preview else None
+        first = first_frame(data, kind, size)
+        shown, judged = _judged(data, kind, first, size, most)
+        preview = _preview(shown) if with_preview else None
     except MemoryError as error:
         raise UnreadableImageError(
-            "This picture needs more memory than one picture may take.", "memory"
+            _("This picture needs more memory than one picture may take."), "memory"
         ) from error
-    judged = [(Part(box), square) for box, square in found]
-    if most > 1 and kind in ANIMATED:
-        judged += _of_later_frames(data, kind, size)
-    crops = np.stack([np.asarray(square) for _, square in judged])
-    parts = tuple(part for part, _ in judged)
-    return Picture(crops, parts, width, height, shown.format, preview, shown.note)
+    if most > 1 and kind in ANIMATED and first.is_whole:
+        judged += _of_later_frames(data, kind, size, shown.number)
+    crops = np.stack([np.asarray(square) for _part, square in judged])
+    parts = tuple(part for part, _square in judged)
+    note = " ".join(filter(None, (in_file.note, first.note))) or None
+    return Picture(crops, parts, first.width, first.height, in_file.format, preview, note)
 
 
-def _preview(image: Image.Image) -> Pixels | None:
-    """Returns an image in its own shape, reduced to fit into PREVIEW.
+def _judged(
+    data: bytes, kind: str, first: Upright, size: int, most: int
+) -> tuple[Upright, list[Judged]]:
+    """Returns the first frame that shows something, and the squares to judge of it."""
+    try:
+        return first, _of_first_frame(first, size, most)
+    except UnreadableImageError as error:
+        if error.code != "blank" or kind not in ANIMATED or not first.is_whole:
+            raise
+        for frame in later_frames(data, kind):
+            with suppress(UnreadableImageError):
+                return frame, _of_first_frame(frame, size, most)
+        raise
+
+
+def _of_first_frame(frame: Upright, size: int, most: int) -> list[Judged]:
+    """Returns the squares to judge. If rows are missing, none has anything of them.
+
+    They are those of the whole picture if its middle square is there, otherwise those of the rest.
+    """
+    if not frame.is_whole:
+        canvas = frame.canvas(_MISSING)
+        middle, *others = squares(canvas, size, most)
+        if frame.has(middle[0], size):
+            there = [one for one in others if frame.has(one[0], size)]
+            found = with_content(canvas, [middle, *there])
+            return [(Part(box, frame.number), square) for box, square in found]
+    found = with_content(frame.image, list(squares(frame.image, size, most)))
+    return [(Part(box.within(frame.there), frame.number), square) for box, square in found]
+
+
+def _of_later_frames(data: bytes, kind: str, size: int, first: int) -> list[Judged]:
+    """Returns squares of an animation's middle and last frame, if they come after the first."""
+    judged: list[Judged] = []
+    # What is wrong with a later frame is no reason to refuse the first.
+    with suppress(Exception):
+        for frame in middle_and_last(data, kind):
+            if frame.number > first:
+                found = squares(frame.image, size, MAX_PARTS_OF_LATER_FRAME)
+                judged += [
+                    (Part(box, frame.number), one) for box, one in found if not is_blank(one)
+                ]
+    return judged
+
+
+def _preview(shown: Upright) -> Pixels | None:
+    """Returns a picture in its own shape, reduced to fit into PREVIEW; what is missing is grey.
 
     None for a strip that would be too narrow to see anything in it.
     """
+    image = shown.canvas(_MISSING)
     scale = min(1.0, *(room / side for room, side in zip(PREVIEW, image.size, strict=True)))
     width, height = (max(1, round(scale * side)) for side in image.size)
     if min(width, height) < MIN_PREVIEW_SIDE:
         return None
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))
-
-
-def _of_later_frames(data: bytes, kind: str, size: int) -> list[tuple[Part, Image.Image]]:
-    """Returns squares of an animation's middle and last frame, as far as they can be decoded."""
-    judged: list[tuple[Part, Image.Image]] = []
-    # What is wrong with a later frame is no reason to refuse the first.
-    with suppress(Exception):
-        animation = opened(data, kind)
-        for number in later_frames(animation, data):
-            _check_sides(animation, kind)
-            animation.load()
-            image, turn = to_rgb(animation, data), turn_of(animation, data)
-            upright = image if turn is None else image.transpose(turn)
-            found = squares(upright, size, MAX_PARTS_OF_LATER_FRAME)
-            judged += [(Part(box, number), one) for box, one in found if not is_blank(one)]
-    return judged
 
 
 def kept_crop(data: bytes, size: int) -> Picture:
@@ -136,9 +166,11 @@ def kept_crop(data: bytes, size: int) -> Picture:
         is_crop = opened(data, kind).size == (size, size)
         pixels = np.array(opened(data, kind).convert("RGB")) if is_crop else None
     except Exception as error:
-        raise UnreadableImageError("This kept crop is damaged.", "unreadable") from error
+        raise UnreadableImageError(_("This kept crop is damaged."), "unreadable") from error
     if pixels is None:
-        raise UnreadableImageError(f"This is not a crop of {size} x {size} pixels.", "not_a_crop")
+        raise UnreadableImageError(
+            _("This is not a crop of {size} x {size} pixels.", size=size), "not_a_crop"
+        )
     return Picture(pixels[np.newaxis], (WHOLE,), size, size, kind)
 
 
@@ -148,8 +180,8 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     Training takes other crops of it than the centre. Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    shown = shown_in(data)
-    return resized_to(_read(shown.data, shown.kind, size)[0], size)
+    in_file = shown_in(data)
+    return resized_to(first_frame(in_file.data, in_file.kind, size).image, size)
 
 
 def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
@@ -158,8 +190,8 @@ def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
     Raises UnreadableImageError.
     """
     _check_bytes(len(data), MAX_BYTES)
-    shown = shown_in(data)
-    image = _read(shown.data, shown.kind, longest)[0]
+    in_file = shown_in(data)
+    image = first_frame(in_file.data, in_file.kind, longest).image
     image.thumbnail((longest, longest))
     return image.convert("RGB")
 
@@ -170,18 +202,18 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         with open(path, "rb", opener=_open_at_once) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
-                raise UnreadableImageError("This is a device, not a file.", "not_a_file")
+                raise UnreadableImageError(_("This is a device, not a file."), "not_a_file")
             _check_bytes(info.st_size, max_bytes)
             return file.read(info.st_size)
     except FileNotFoundError:
-        raise UnreadableImageError("There is no such file (any more).", "no_file") from None
+        raise UnreadableImageError(_("There is no such file (any more)."), "no_file") from None
     except IsADirectoryError:
         raise UnreadableImageError(
-            "This is a folder. `antifake scan` judges the pictures in one.", "not_a_file"
+            _("This is a folder. `antifake scan` judges the pictures in one."), "not_a_file"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UnreadableImageError(
-            "This file cannot be read: it may be locked, or you may not read it.", "no_access"
+            _("This file cannot be read: it may be locked, or you may not read it."), "no_access"
         ) from error
 
 
@@ -190,81 +222,14 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _read(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
-    try:
-        return _upright(data, kind, size)
-    except (UnreadableImageError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:  # a frame of a GIF, larger than its header
-        raise UnreadableImageError(
-            "This picture is too large: it unpacks to more pixels than it may.", "too_many_pixels"
-        ) from error
-    # Broken files make Pillow's plugins raise nearly anything: OSError, SyntaxError,
-    # struct.error, KeyError, RuntimeError. To the user they all mean the same.
-    except Exception as error:
-        raise UnreadableImageError(
-            "This picture is damaged or incomplete, so it cannot be checked.", "unreadable"
-        ) from error
-
-
-def _upright(data: bytes, kind: str, size: int) -> tuple[Image.Image, tuple[int, int]]:
-    """Returns the picture in upright RGB, and its full width and height."""
-    image = opened(data, kind)
-    _check_sides(image, kind)
-    full = _draft(image, size) if kind == "JPEG" else None
-    _check_pixels(image, MAX_PIXELS)
-    image.load()
-    width, height = full or image.size
-    turn = turn_of(image, data)
-    rgb = to_rgb(image, data)
-    del image  # frees up to 256 MB
-    if turn is None:
-        return rgb, (width, height)
-    return rgb.transpose(turn), (height, width) if turn in SIDEWAYS else (width, height)
-
-
-# --- Size ---------------------------------------------------------------------------------
-
-
 def _check_bytes(n_bytes: int, max_bytes: int) -> None:
     if n_bytes == 0:
-        raise UnreadableImageError("This file is empty.", "empty")
+        raise UnreadableImageError(_("This file is empty."), "empty")
     if n_bytes > max_bytes:
         raise UnreadableImageError(
-            f"This file is too large: a picture may have {max_bytes / 1e6:.0f} MB.",
+            _(
+                "This file is too large: a picture may have {limit:.0f} MB.",
+                limit=max_bytes / 1e6,
+            ),
             "too_large_bytes",
         )
-
-
-def _check_sides(image: Image.Image, kind: str) -> None:
-    _check_pixels(image, MAX_JPEG_PIXELS if kind == "JPEG" else MAX_PIXELS)
-    if min(image.size) < MIN_SIDE:
-        raise UnreadableImageError(
-            f"This picture is too small to tell: it is {image.width} x {image.height} pixels, "
-            f"and the shorter side must have {MIN_SIDE}.",
-            "too_small",
-        )
-
-
-def _check_pixels(image: Image.Image, limit: int) -> None:
-    if image.width * image.height > limit:
-        raise UnreadableImageError(
-            f"This picture is too large: {image.width} x {image.height} pixels, "
-            f"where {limit / 1e6:.0f} megapixels are the limit.",
-            "too_many_pixels",
-        )
-
-
-def _draft(image: ImageFile.ImageFile, size: int) -> tuple[int, int]:
-    """Lets a large JPEG be decoded at 1/2, 1/4 or 1/8, and returns its full size.
-
-    That needs a fraction of the time and memory. It changes the crop by up to a few grey levels,
-    so pictures of usual size are decoded in full.
-    """
-    width, height = image.size
-    scales = [s for s in (1, 2, 4, 8) if min(width, height) // s >= 2 * size] or [1]
-    enough = [s for s in scales if width * height <= FULL_JPEG_PIXELS * s * s]
-    scale = enough[0] if enough else scales[-1]
-    if scale > 1:
-        image.draft(None, (width // scale, height // scale))
-    return width, height

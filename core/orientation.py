@@ -21,6 +21,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = [_TURNS[n] for n in (5, 6, 7, 8)]
+TURNED_TO_END = [_TURNS[n] for n in (3, 4, 6, 7)]
+"""Turns that bring the first rows to the bottom or the right."""
 
 TAG = 0x0112
 _SHORT = 3

@@ -38,6 +38,15 @@ class Box:
         if not all(0 <= edge <= 1 for edge in edges) or min(self.width, self.height) == 0:
             raise ValueError(f"{edges} is no part of a picture")
 
+    def within(self, outer: "Box") -> "Box":
+        """Returns where a part of `outer` is in what `outer` is a part of."""
+        return Box(
+            outer.left + self.left * outer.width,
+            outer.top + self.top * outer.height,
+            self.width * outer.width,
+            self.height * outer.height,
+        )
+
 
 @dataclass(frozen=True)
 class Part:

@@ -51,6 +51,23 @@ def test_a_picture_without_a_number_gets_a_sentence_and_its_neighbours_their_ver
     assert all("NaN" not in json.dumps(row.to_dict()) for row in rows)
 
 
+def test_a_verdict_on_a_part_of_a_picture_says_so(tiny_home):
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(next(iter(drawn().values())))).convert("RGB").save(file, "BMP")
+    whole, _ = load_detector(tiny_home)
+    cut = file.getvalue()[: file.tell() * 3 // 4]
+    with Decoder(size=28) as decoder:
+        rows = list(judge_all(whole, decoder, [file.getvalue(), cut]))
+    assert rows[0].note is None
+    assert rows[1].label
+    assert rows[1].note == "About 25 % of this picture is missing; the rest was judged."
+    assert rows[1].to_text(percent=False).endswith(f"-: {rows[1].note}")
+
+
 # --- A detector that is short of memory ----------------------------------------------------------
 
 

@@ -116,6 +116,17 @@ def test_the_same_bytes_are_answered_from_the_history(daemon):
     assert found == again
 
 
+def test_a_picture_that_is_cut_is_judged_with_a_note_also_when_it_is_known(daemon):
+    file = BytesIO()
+    Image.open(BytesIO(png(33))).convert("RGB").resize((400, 400)).save(file, "BMP")
+    cut = file.getvalue()[: file.tell() * 3 // 4]
+    first, again = daemon.check(cut).json, daemon.check(cut).json
+    note = "About 25 % of this picture is missing; the rest was judged."
+    assert first["id"] == again["id"]
+    assert first["note"] == again["note"] == note
+    assert note in again["explanation"]
+
+
 def test_the_same_bytes_sent_again_while_queued_are_one_check(daemon):
     with ThreadPoolExecutor(5) as many:
         replies = list(many.map(lambda _: daemon.check(png(4)), range(5)))
