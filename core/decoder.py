@@ -195,7 +195,7 @@ class Decoder:
         child = self._idle.get()
         if child is None:
             self._idle.put(None)  # for the next thread that waits
-            raise AntifakeError("The picture decoder has been closed.")
+            raise AntifakeError(_("The picture decoder has been closed."))
         return child
 
     def _give_back(self, child: "_Child") -> None:
@@ -274,7 +274,7 @@ class _Child:
         with Deadline(START_S, self._process), suppress(OSError, EOFError, ValueError):
             self._is_ready = receive(self._answers, 0) == (b"R", b"")
         if not self._is_ready:
-            raise AntifakeError("The process that decodes pictures does not start.")
+            raise AntifakeError(_("The process that decodes pictures does not start."))
 
     def _send_request(self, source: Path | bytes) -> None:
         if isinstance(source, bytes):

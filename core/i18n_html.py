@@ -1,9 +1,7 @@
 """Messages in templates of HTML: `_`, `ngettext`, and the language of the page.
 
-A message is markup as it stands in the template, and every value in it is escaped:
-
-    {{ _('Look at <a href="{url}">the settings</a>.', url=url_for("pages.settings")) }}
-    {{ ngettext("{n:,} picture", "{n:,} pictures", n) }}
+A message is markup as it stands in the template, and every value in it is escaped. Templates call
+them as Python does, see core.i18n.
 """
 
 from jinja2 import Environment

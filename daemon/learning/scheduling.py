@@ -92,9 +92,8 @@ class Schedule:
         except AlreadyTrainingError:
             self._due = trigger
         except AntifakeError as error:
-            self.skipped = _(
-                "Skipped on {time}: {why}", time=f"{now.astimezone():%Y-%m-%d %H:%M}", why=error
-            )
+            time = now.astimezone().strftime("%Y-%m-%d %H:%M")
+            self.skipped = _("Skipped on {time}: {why}", time=time, why=error)
             log.info("no training: %s", error)
         else:
             self.skipped = None
