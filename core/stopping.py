@@ -52,6 +52,11 @@ class Stopper:
         finally:
             self._is_held = False
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal came."""
+        return self._number is not None
+
     def _raise_if_asked(self) -> None:
         if self._number is not None:
             raise Stopped(self._number)
@@ -61,7 +66,8 @@ class Stopper:
 def stoppable() -> Iterator[Stopper]:
     """While inside, Ctrl-C and SIGTERM raise Stopped in the main thread.
 
-    A signal that is ignored, as in the background of a shell, stays so.
+    A signal that is ignored, as in the background of a shell, stays so. After one that came, more
+    are ignored until the process has ended.
     """
     stopper = Stopper()
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -73,5 +79,7 @@ def stoppable() -> Iterator[Stopper]:
             signal.signal(number, stopper.handle)
         yield stopper
     finally:
+        # The process ends now: a second signal on its way must not end it with a traceback.
+        is_asked = stopper.is_asked
         for number in taken:
-            signal.signal(number, former[number])
+            signal.signal(number, signal.SIG_IGN if is_asked else former[number])

@@ -19,7 +19,6 @@ from conftest import tiny_prompt
 from kit.command_line import antifake as run
 from kit.command_line import process
 from kit.official import write_evil_pth, write_official_pth
-from kit.pace import within
 from kit.processes import children
 from kit.toy import toy_pictures
 from kit.waiting import eventually
@@ -258,7 +257,9 @@ def ended(command, number):
     """Signals the command and all that it started, twice, as `timeout` does."""
     for _ in range(2):
         os.killpg(command.pid, number)
-    stdout, stderr = command.communicate(timeout=within(30))
+    # Not communicate(): it would lose what a readline() before it has read ahead.
+    with command:
+        stdout, stderr = command.stdout.read(), command.stderr.read()
     assert command.returncode == 128 + number
     assert "Traceback" not in stderr
     return stdout, stderr
