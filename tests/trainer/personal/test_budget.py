@@ -38,7 +38,7 @@ def test_the_allowed_number_is_that_of_clopper_and_pearson(one_in, confidence, n
 def test_too_few_pictures_are_refused_with_the_number():
     found = within(Goal(20, 0.95), np.arange(40.0))
     assert not found.reached
-    assert found.reason == "You need 59 confirmed real pictures for 1 in 20 at 95%; there are 40."
+    assert found.reason == "You need 59 confirmed real pictures for 1 in 20 at 95 %; there are 40."
 
 
 @pytest.mark.parametrize("n", [59, 93, 200])
