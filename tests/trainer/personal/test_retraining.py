@@ -71,5 +71,5 @@ def test_a_request_that_is_not_one_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "request.json"
     path.write_text('{"schema": 1}')
     (line,), report = retrained(path, code=1)
-    assert "is not a request for a retraining" in line["error"]
+    assert "is not a request for a training" in line["error"]
     assert report is None
