@@ -295,7 +295,7 @@ def test_the_review_asks_about_todays_pictures_one_by_one(here, desk):
     desk.keys("z")
     expect(page.locator(".judged .name")).to_have_text(first)
     desk.keys("s")
-    desk.toast("not asked about again for 30 days")
+    desk.toast("not asked about it again for 30 days")
     expect(page.locator("#toast").get_by_role("button", name="Undo")).to_have_count(0)
     for left in range(9, 0, -1):
         expect(page.locator(".heading")).to_contain_text(f"{left} picture")
