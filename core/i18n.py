@@ -17,7 +17,6 @@ import locale
 import logging
 import os
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - an exception, named like one
 
@@ -110,7 +109,7 @@ def _translations() -> catalogues.NullTranslations:
 
 def _folders() -> list[Path]:
     """Returns the folders of catalogues, the first of which counts most."""
-    shipped = Path(str(files(__package__))) / "locale"
+    shipped = Path(__file__).parent / "locale"
     chosen = os.environ.get(MORE_CATALOGUES)
     return [Path(chosen), shipped] if chosen else [shipped]
 

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 _MAX_BOXES = 10_000
 
@@ -32,21 +33,29 @@ def _properties(data: memoryview) -> list[tuple[bytes, bytes]]:
     return [(name, bytes(body)) for name, body in found]
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    at = 0
-    for _ in range(_MAX_BOXES):
-        if at + 8 > len(data):
-            return
+def box_ranges(data: bytes | memoryview, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yields type, start and stop of the content of the boxes within [at, end).
+
+    A last one that is broken stops before its start or beyond `end`.
+    """
+    while at + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, at)
         start = at + 8
         if size == 1:
             (size,) = struct.unpack_from(">Q", data, start)
             start += 8
-        end = at + size if size else len(data)
-        if end < start:
+        stop = at + size if size else end
+        yield name, start, stop
+        if stop < start:
             return
-        yield name, data[start:end]
-        at = end
+        at = stop
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    for name, start, stop in islice(box_ranges(data, 0, len(data)), _MAX_BOXES):
+        if stop < start:
+            return
+        yield name, data[start:stop]
 
 
 def _associations(ipma: memoryview) -> Iterator[tuple[int, int]]:

@@ -5,10 +5,11 @@ programs also believe (XMP, EXIF of WebP, EXIF after the pixels, other types) do
 """
 
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 
 from PIL import Image
+
+from .png_chunks import chunks
 
 # EXIF orientation -> the transposition that turns the picture upright.
 _TURNS = {
@@ -77,18 +78,9 @@ def _of_jpeg(image: Image.Image) -> bytes:
 
 def _of_png(data: bytes) -> bytes:
     """Returns the first EXIF chunk before the pixels."""
-    for name, start, end in _chunks(data):
-        if name == b"eXIf":
-            return data[start:end]
-        if name == b"IDAT":
+    for one in chunks(data):
+        if one.name == b"eXIf":
+            return one.body(data)
+        if one.name == b"IDAT":
             break
     return b""
-
-
-def _chunks(png: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yields name, start and end of the chunks."""
-    at = 8
-    while at + 8 <= len(png):
-        length = int.from_bytes(png[at : at + 4], "big")
-        yield png[at + 4 : at + 8], at + 8, at + 8 + length
-        at += length + 12

@@ -42,6 +42,9 @@ class Chunk(NamedTuple):
     end: int
     """Behind its checksum; beyond the end of the file if that is cut."""
 
+    def body(self, data: bytes) -> bytes:
+        return data[self.begin + 8 : self.end - 4]
+
 
 class Header(NamedTuple):
     width: int
@@ -88,7 +91,7 @@ def appearance(data: bytes) -> bytes:
 
     Text is not even unpacked: it may be large, or made to fill the memory.
     """
-    found = list(_chunks(data))
+    found = list(chunks(data))
     kept = [one for one in found if _is_critical(one) or _is_kept(data, one)]
     if len(kept) == len(found):
         return data
@@ -101,7 +104,7 @@ def with_all_rows(data: bytes) -> tuple[bytes, int] | None:
 
     The others are filled up. Of an animation that is the still picture. None if its header is bad.
     """
-    view, found = memoryview(data), list(_chunks(data))
+    view, found = memoryview(data), list(chunks(data))
     if not found or found[0].name != b"IHDR" or found[0].end > len(data):
         return None
     header = Header._make(struct.unpack(">IIBBBBB", view[16:29]))
@@ -113,7 +116,7 @@ def with_all_rows(data: bytes) -> tuple[bytes, int] | None:
     pixels, unpacked = _packed_again(_bodies(data, packed), header)
     if unpacked < header.length:
         # Damage may begin before it shows. A chunk that is cut has no checksum to ask.
-        trusted = takewhile(lambda one: one.end > len(data) or _is_sound(data, one), packed)
+        trusted = takewhile(lambda one: one.end > len(data) or is_sound(data, one), packed)
         pixels, unpacked = _packed_again(_bodies(data, list(trusted)), header)
     before = [
         view[one.begin : one.end]
@@ -124,7 +127,7 @@ def with_all_rows(data: bytes) -> tuple[bytes, int] | None:
     return sound, _whole_rows(header, unpacked)
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[Chunk]:
     """Yields the chunks up to the end of the picture, or to what is no chunk."""
     at = len(_SIGNATURE)
     while at + 8 <= len(data):
@@ -144,12 +147,13 @@ def _is_critical(chunk: Chunk) -> bool:
 def _is_kept(data: bytes, chunk: Chunk) -> bool:
     if chunk.name in _ANIMATION:
         return True
-    if chunk.name not in _APPEARANCE or not _is_sound(data, chunk):
+    if chunk.name not in _APPEARANCE or not is_sound(data, chunk):
         return False
-    return chunk.name != b"iCCP" or _is_profile(data[chunk.begin + 8 : chunk.end - 4])
+    return chunk.name != b"iCCP" or _is_profile(chunk.body(data))
 
 
-def _is_sound(data: bytes, chunk: Chunk) -> bool:
+def is_sound(data: bytes, chunk: Chunk) -> bool:
+    """Returns whether a chunk is all there and its checksum fits."""
     if chunk.end > len(data):
         return False
     (checksum,) = struct.unpack_from(">I", data, chunk.end - 4)
@@ -167,9 +171,9 @@ def _is_profile(body: bytes) -> bool:
     return not unpacking.unconsumed_tail
 
 
-def _bodies(data: bytes, chunks: list[Chunk]) -> list[memoryview]:
+def _bodies(data: bytes, packed: list[Chunk]) -> list[memoryview]:
     view = memoryview(data)
-    return [view[one.begin + 8 : one.end - 4] for one in chunks]
+    return [view[one.begin + 8 : one.end - 4] for one in packed]
 
 
 def _packed_again(packed: list[memoryview], header: Header) -> tuple[bytes, int]:

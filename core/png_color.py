@@ -4,15 +4,17 @@ As in Chromium, gAMA alone means sRGB's primaries, and cHRM alone means nothing.
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 from . import hdr
 from .cicp import CicpSpace, in_png, power
 from .icc import SRGB_PRIMARIES, IccProfile, ProfileError, matrix_profile
+from .png_chunks import chunks, is_sound
 
-_SIGNATURE = 8
 _MAX_CHUNKS = 10_000
+_LONGEST = 12 + 64
+"""Bytes of a chunk that says something of colors, profiles apart."""
 _NITS = 10_000
 """Units of cLLI and mDCV in a nit."""
 _LIKE_SRGB = 0.05
@@ -40,16 +42,11 @@ def spaces(data: bytes, icc: bytes | None) -> Iterator[CicpSpace | IccProfile | 
 def _before_pixels(data: bytes) -> dict[bytes, bytes]:
     """Returns the small chunks before the pixels. The first of a name counts."""
     found: dict[bytes, bytes] = {}
-    at = _SIGNATURE
-    for _ in range(_MAX_CHUNKS):
-        length = int.from_bytes(data[at : at + 4], "big")
-        name, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + min(length, 64)]
-        if len(name) < 4 or name == b"IDAT":
+    for one in islice(chunks(data), _MAX_CHUNKS):
+        if one.name == b"IDAT":
             break
-        end = at + 8 + length
-        if len(body) == length and zlib.crc32(name + body) == _number(data[end : end + 4]):
-            found.setdefault(name, body)
-        at = end + 4
+        if one.end - one.begin <= _LONGEST and is_sound(data, one):
+            found.setdefault(one.name, one.body(data))
     return found
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from .errors import UnreadableImageError
 from .i18n import _
 from .jpeg_scans import END, cut_jpeg
+from .orientation import TAG
 from .png_chunks import with_all_rows
 from .webp_chunks import filled_up, with_whole_chunks
 
@@ -32,7 +33,6 @@ _NOISE = random.Random(1).randbytes(4096).replace(b"\xff", b"\x5a")  # noqa: S31
 _NOISE_OF_JPEG = _NOISE + b"".join(bytes((0xFF, 0xD0 + n)) + _NOISE for n in range(8))
 _FILLERS_OF_WEBP = (_NOISE, b"\0", *(bytes((1 << n,)) for n in range(8)))
 _DECODED = 3
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _rest_of_webp(data: bytes, prepare: Prepare) -> Rest | None:
 
 def _rest_by_pixels(data: bytes, prepare: Prepare) -> Rest | None:
     """Decodes onto two colors, of which decoders leave alone what they do not reach."""
-    if prepare(data).getexif().get(_ORIENTATION, 1) != 1:
+    if prepare(data).getexif().get(TAG, 1) != 1:
         return None  # a TIFF is turned when all of it is read
     other = _digests(_loaded_onto(prepare(data), 1))
     image = _loaded_onto(prepare(data), 0)

@@ -28,6 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def catalogues(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Messages in the pseudo-locales en_XA and ar_XB, for ANTIFAKE_LOCALE."""
+    from kit.messages import write_pseudo_locales  # Babel is slow to import
+
+    folder = tmp_path_factory.mktemp("locale")
+    write_pseudo_locales(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny InstructBLIP as `save_pretrained` writes it."""
     return build_tiny(tmp_path_factory.mktemp("tiny") / "source")

@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from antifake.core.isobmff import box_ranges
+from antifake.core.png_chunks import chunks, is_sound
+
 from .exif import read_exif
 
 MAX_CHUNKS = 5_000
@@ -19,6 +22,7 @@ MAX_TEXT = 262_144
 MAX_INFLATED = 2_000_000
 """Bytes that all compressed texts of a file together may inflate to."""
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
@@ -34,10 +38,6 @@ class Field:
     place: str
     """The family and the name, such as "PNG parameters" or "EXIF Make"."""
     text: str
-
-    @property
-    def name(self) -> str:
-        return self.place.partition(" ")[2]
 
 
 @dataclass
@@ -78,10 +78,10 @@ def walk(data: bytes) -> Container:
 
 def _read_png(data: bytes, found: Container) -> None:
     budget = MAX_INFLATED
-    for kind, body, is_intact in _png_chunks(data, found):
+    for kind, body in _png_chunks(data, found):
         if kind == b"caBX":
             found.n_c2pa_bytes += len(body)
-        elif kind in (b"tEXt", b"zTXt", b"iTXt") and is_intact:
+        elif kind in _TEXTS:
             key, text, n_inflated = _png_text(kind, body, budget)
             budget -= n_inflated
             if text is None:
@@ -90,33 +90,24 @@ def _read_png(data: bytes, found: Container) -> None:
                 found.xmp += text
             else:
                 found.fields.append(Field(f"PNG {key[:79]}", text))
-        elif kind == b"eXIf" and is_intact:
+        elif kind == b"eXIf":
             _add_exif(body, found)
 
 
-def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Yields kind, content and whether the checksum fits, up to IEND, without the pixels."""
-    at = len(_PNG)
-    for _ in range(MAX_CHUNKS):
-        if at + 12 > len(data):
-            found.is_complete = False
+def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes]]:
+    """Yields name and content of the chunks up to IEND that may say something."""
+    for n, one in enumerate(chunks(data)):
+        if n == MAX_CHUNKS or one.end > len(data):
+            break
+        if one.name == b"IEND":
             return
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, end = data[at + 4 : at + 8], at + 8 + length
-        if kind == b"IEND":
-            return
-        if end + 4 > len(data):
-            found.is_complete = False
-            return
-        if kind == b"caBX":
-            yield kind, data[at + 8 : end], True
-        elif kind in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
-            if length > 2 * MAX_TEXT:
+        if one.name == b"caBX":
+            yield one.name, one.body(data)
+        elif one.name in _TEXTS or one.name == b"eXIf":
+            if one.end - one.begin > 2 * MAX_TEXT + 12:
                 found.is_complete = False
-            else:
-                (crc,) = struct.unpack_from(">I", data, end)
-                yield kind, data[at + 8 : end], crc == zlib.crc32(data[at + 4 : end])
-        at = end + 4
+            elif is_sound(data, one):
+                yield one.name, one.body(data)
     found.is_complete = False
 
 
@@ -227,21 +218,11 @@ def _read_iso_media(data: bytes, found: Container) -> None:
 
 def _boxes(data: bytes, at: int, end: int, found: Container) -> Iterator[tuple[bytes, int, int]]:
     """Yields kind and the range of the content of each box within a range."""
-    for _ in range(MAX_CHUNKS):
-        if at + 8 > end:
-            return
-        length, kind = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, start)
-            start += 8
-        stop = end if length == 0 else at + length
-        if stop < start or stop > end:
+    for n, (kind, start, stop) in enumerate(box_ranges(data, at, end)):
+        if n == MAX_CHUNKS or not start <= stop <= end:
             found.is_complete = False
             return
         yield kind, start, stop
-        at = stop
-    found.is_complete = False
 
 
 def _read_meta(data: bytes, start: int, end: int, found: Container) -> None:

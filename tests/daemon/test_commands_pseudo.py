@@ -16,7 +16,6 @@ import click
 import pytest
 from click.testing import CliRunner
 from kit.daemon import tiny_home_in
-from kit.messages import write_pseudo_locales
 from kit.pictures import png
 
 from antifake.daemon import app, instance
@@ -187,17 +186,16 @@ def of_help(shown: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def seen(tiny_source, tmp_path_factory):
+def seen(tiny_source, tmp_path_factory, catalogues):
     """Everything that is shown, and the folder in which it happened."""
     folder = tmp_path_factory.mktemp("pseudo")
-    write_pseudo_locales(folder / "locale")
     tiny_home_in(folder / "home", tiny_source)
     (folder / "pictures").mkdir()
     (folder / "pictures" / "photo.png").write_bytes(png(7))
     kept = [name for name in os.environ if name not in ("LC_ALL", "LC_MESSAGES", "DISPLAY")]
     environment = {name: os.environ[name] for name in kept} | {
         "ANTIFAKE_HOME": str(folder / "home"),
-        "ANTIFAKE_LOCALE": str(folder / "locale"),
+        "ANTIFAKE_LOCALE": str(catalogues),
         "HOME": str(folder),
         "LANGUAGE": "en_XA",
         "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)]),

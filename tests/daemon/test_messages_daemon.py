@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from kit.messages import pseudo, write_pseudo_locales
+from kit.messages import pseudo
 from kit.pages import PORT, world
 
 from antifake.core.catalog import Home
@@ -98,10 +98,8 @@ def kit_path() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def said(home, tmp_path_factory):
+def said(home, tmp_path_factory, catalogues):
     """What is said in English, and with accents."""
-    catalogues = tmp_path_factory.mktemp("locale")
-    write_pseudo_locales(catalogues)
     folder = tmp_path_factory.mktemp("said")
     return {name: in_language(name, catalogues, folder / name, home) for name in ("en", "en_XA")}
 

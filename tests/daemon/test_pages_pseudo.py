@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from kit.learned import BETTER, TOO_FEW_TO_TELL, home_as_shipped
-from kit.messages import write_pseudo_locales
 from kit.pace import within
 from kit.page_desk import shoot
 from kit.pages import NOW, World, scene, serving, world
@@ -171,12 +170,11 @@ def words_of(page: str) -> Words:
 
 
 @contextmanager
-def process(language: str, home: Path, folder: Path) -> Iterator[dict[str, Any]]:
+def process(language: str, home: Path, folder: Path, catalogues: Path) -> Iterator[dict[str, Any]]:
     """Runs main in a language. Yields what it prints, with the pages."""
-    write_pseudo_locales(folder / "locale")
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     own = {name: value for name, value in os.environ.items() if name not in names}
-    told = {"LANGUAGE": language, "ANTIFAKE_LOCALE": str(folder / "locale")}
+    told = {"LANGUAGE": language, "ANTIFAKE_LOCALE": str(catalogues)}
     # The folder of all tests is first, as for pytest: both have a conftest.
     code = f"import sys; sys.path[:0] = {[str(HERE.parent), str(HERE)]}"
     code += f"; from {Path(__file__).stem} import main; main()"
@@ -212,8 +210,8 @@ def shipped(tiny_source, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def accents(shipped, tmp_path_factory) -> Iterator[dict[str, Any]]:
-    with process("en_XA", shipped, tmp_path_factory.mktemp("en_XA")) as found:
+def accents(shipped, tmp_path_factory, catalogues) -> Iterator[dict[str, Any]]:
+    with process("en_XA", shipped, tmp_path_factory.mktemp("en_XA"), catalogues) as found:
         yield found
 
 
@@ -246,8 +244,8 @@ WIDTHS = {"": 1180, "-narrow": 390}
 
 
 @pytest.fixture(scope="module")
-def arabic(shipped, tmp_path_factory) -> Iterator[dict[str, Any]]:
-    with process("ar_XB", shipped, tmp_path_factory.mktemp("ar_XB")) as found:
+def arabic(shipped, tmp_path_factory, catalogues) -> Iterator[dict[str, Any]]:
+    with process("ar_XB", shipped, tmp_path_factory.mktemp("ar_XB"), catalogues) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from kit.dbus_desktop import NotificationServer, Panel
 from kit.display import private_bus, process
-from kit.messages import pseudo, write_pseudo_locales
+from kit.messages import pseudo
 from kit.pace import within
 from kit.standin import StandIn
 from kit.tray import places_in, session_with
@@ -19,13 +19,6 @@ from kit.waiting import eventually
 
 NAMES = re.compile(r"\bantifake\b|\bAI\b|\b\d+\.png\b")
 CHECK = {"summary": "84 %", "word": "84 %", "name": "1.png"}
-
-
-@pytest.fixture(scope="module")
-def catalogues(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("locale")
-    write_pseudo_locales(folder)
-    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from kit.command_line import process
-from kit.messages import pseudo, write_pseudo_locales
+from kit.messages import pseudo
 from kit.toy import plain_pictures, toy_pictures
 
 DATA = re.compile(
@@ -36,13 +36,6 @@ class Words(HTMLParser):
     def handle_data(self, data):
         if not self._is_style and data.strip():
             self.found.append(data)
-
-
-@pytest.fixture(scope="module")
-def catalogues(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("locale")
-    write_pseudo_locales(folder)
-    return folder
 
 
 @pytest.fixture
