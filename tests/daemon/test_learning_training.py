@@ -274,7 +274,8 @@ def test_a_version_that_was_in_use_already_is_recorded_as_such(daemon):
     assert name == "personal-0001"
     found = daemon.service.learning.training(number)
     assert (found.state, found.promoted, found.reason) == ("done", True, "It is better.")
-    assert any("personal-0001 answers" in one for one in daemon.service.state().notices)
+    (notice,) = daemon.service.state().notices
+    assert "version personal-0001 is in use" in notice
 
 
 def test_only_what_has_changed_since_the_last_training_is_new(daemon):

@@ -100,8 +100,8 @@ def test_each_job_runs_at_its_time(tmp_path):
         every = {name: trigger.interval for name, trigger in jobs.items()}
         assert every == {
             "learning": timedelta(minutes=1),
-            "tidy crops": timedelta(hours=6),
-            "look after": timedelta(seconds=30),
+            "tidy-crops": timedelta(hours=6),
+            "look-after": timedelta(seconds=30),
             "tidy": timedelta(hours=6),
             "rescan": timedelta(minutes=15),
         }
@@ -136,11 +136,11 @@ def test_tidying_up_makes_the_backup_of_the_day(tmp_path):
 def test_a_failed_job_tells_the_user_why_and_runs_again_at_its_next_time(tmp_path):
     with at_work(tmp_path) as (scheduler, upkeep):
         upkeep.settings.path.write_text("[worker]\nqeue = 8\n")
-        scheduler.modify_job("look after", next_run_time=datetime.now(UTC))
+        scheduler.modify_job("look-after", next_run_time=datetime.now(UTC))
         eventually(lambda: "did you mean" in "".join(upkeep.status.state().notices))
-        assert scheduler.get_job("look after").next_run_time > datetime.now(UTC)
+        assert scheduler.get_job("look-after").next_run_time > datetime.now(UTC)
         upkeep.settings.path.write_text("[worker]\nqueue = 8\n")
-        scheduler.modify_job("look after", next_run_time=datetime.now(UTC))
+        scheduler.modify_job("look-after", next_run_time=datetime.now(UTC))
         eventually(lambda: upkeep.settings.config.worker.queue == 8)
 
 

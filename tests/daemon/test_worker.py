@@ -198,7 +198,8 @@ def test_a_file_that_is_no_picture_is_a_row_that_says_why(service):
     assert (answer.label, answer.word) == (None, "not checked")
     assert answer.entry.check.code == "unknown_format"
     assert answer.explanation == [
-        "This is a PDF document. Accepted are JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC."
+        "This is a PDF document, not a picture. Save the picture in it, or take a screenshot,"
+        " and check that."
     ]
     assert judged(service, png(3)).label is not None
 
