@@ -22,7 +22,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,6 +40,7 @@ from .i18n import _
 from .images import Picture
 from .parts import MAX_PARTS, Part
 from .pixels import Pixels
+from .resource_limits import limit_memory, limit_time
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
 
@@ -371,33 +371,3 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) ->
 
 def _send_json(pipe: IO[bytes], kind: bytes, **said: object) -> None:
     send(pipe, kind, json.dumps(said).encode())
-
-
-def limit_memory(n_bytes: int) -> None:
-    """Limits the address space of this process, and disables core files, which hold pictures."""
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415 - Windows has none; there the deadline is all
-
-        _lower(resource.RLIMIT_CORE, 0)
-        _lower(resource.RLIMIT_AS, n_bytes)
-
-
-def limit_time(timeout_s: float) -> None:
-    """Limits the CPU time of this picture, in case the parent is dead and cannot kill us.
-
-    CPU time is the sum over all threads; AVIF and HEIC use several.
-    """
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415
-
-        _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 8 * timeout_s))
-
-
-def _lower(limit: int, value: int) -> None:
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415
-
-        _, hard = resource.getrlimit(limit)
-        # macOS refuses some memory limits.
-        with suppress(OSError, ValueError):
-            resource.setrlimit(limit, (value, hard))

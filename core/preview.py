@@ -13,8 +13,9 @@ from io import BytesIO
 from PIL import Image
 
 from . import images
-from .decoder import MEMORY_BYTES, limit_memory, limit_time
+from .decoder import MEMORY_BYTES
 from .errors import UnreadableImageError
+from .resource_limits import limit_memory, limit_time
 
 LONGEST = 1_400
 _TIMEOUT_S = 20.0

@@ -18,8 +18,8 @@ from typing import Any
 
 import c2pa
 
-from antifake.core.decoder import limit_memory
 from antifake.core.framing import receive, send
+from antifake.core.resource_limits import limit_memory
 
 from . import manifests
 

@@ -1,0 +1,36 @@
+"""Limits of memory and time that a child process sets itself. Imports nothing of the core."""
+
+import math
+import sys
+import time
+from contextlib import suppress
+
+
+def limit_memory(n_bytes: int) -> None:
+    """Limits the address space of this process, and disables core files, which hold pictures."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - Windows has none; there the deadline is all
+
+        _lower(resource.RLIMIT_CORE, 0)
+        _lower(resource.RLIMIT_AS, n_bytes)
+
+
+def limit_time(timeout_s: float) -> None:
+    """Limits the CPU time of this picture, in case the parent is dead and cannot kill us.
+
+    CPU time is the sum over all threads; AVIF and HEIC use several.
+    """
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415
+
+        _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 8 * timeout_s))
+
+
+def _lower(limit: int, value: int) -> None:
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415
+
+        _, hard = resource.getrlimit(limit)
+        # macOS refuses some memory limits.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(limit, (value, hard))
