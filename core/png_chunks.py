@@ -7,7 +7,6 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import NamedTuple
 
-import numpy as np
 from PIL import PngImagePlugin
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -32,7 +31,7 @@ _PASSES = (
 )
 """Of Adam7: first column, first row, step across, step down."""
 _PIECE = 65_536
-_LAST_FILTER = 4
+_FILTERS = bytes(range(5))
 
 
 class Chunk(NamedTuple):
@@ -76,11 +75,12 @@ class Header(NamedTuple):
 
         Behind damage few rows do, as their bytes are moved.
         """
-        begin, values = 0, np.frombuffer(piece, np.uint8)
+        begin = 0
         for rows, stride, _, _ in self.passes:
             end = begin + rows * stride
             first = begin - offset if begin >= offset else (begin - offset) % stride
-            if (values[first : max(0, end - offset) : stride] > _LAST_FILTER).any():
+            filters = piece[first : max(0, end - offset) : stride]
+            if filters.translate(None, delete=_FILTERS):
                 return False
             begin = end
         return True

@@ -47,6 +47,13 @@ def test_no_child_is_started_for_a_picture_without_credentials(reader, fixtures)
     assert reader._process is None
 
 
+def test_the_child_imports_nothing_that_it_does_not_need():
+    heavy = "{'numpy', 'torch', 'cryptography', 'requests'}"
+    program = f"import sys, {provenance._CHILD}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"
+
+
 def test_credentials_on_a_server_are_told_and_never_asked_for(reader):
     elsewhere = Container(xmp='<x dcterms:provenance="https://127.0.0.1/x.c2pa"/>')
     elsewhere.is_c2pa_elsewhere = True
