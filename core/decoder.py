@@ -7,11 +7,13 @@ Parent and child exchange frames (see core.framing). The child is not trusted.
 
     parent   P path | B bytes
     child    R once when ready; then, for each picture,
-             H {"sha256", "n_bytes"}, followed by
+             H {"sha256", "n_bytes"},
+             M with the marks in the file, as FileMarks.to_dict, followed by
              E {"sentence", "code"}, or
              I {"width", "height", "format", "note", "parts": [[left, top, width, height, frame]]},
              C with a crop, uint8 [size, size, 3], for each of the parts, and
-             V with the preview, uint8 [height, width, 3]; I has its "preview": [height, width]
+             V with the preview, uint8 [height, width, 3]; I has its "preview": [height, width]; or
+             O if nothing was to be decoded
 """
 
 import hashlib
@@ -35,6 +37,7 @@ import numpy as np
 
 from . import images
 from .errors import AntifakeError, UnreadableImageError
+from .evidence.file_marks import FileMarks, read_marks
 from .framing import Deadline, receive, send
 from .i18n import _
 from .images import Picture
@@ -44,9 +47,9 @@ from .resource_limits import limit_memory, limit_time
 
 Source = TypeVar("Source", Path, bytes, Path | bytes)
 
-View = Literal["middle", "whole", "shown", "kept"]
+View = Literal["middle", "whole", "shown", "kept", "marks"]
 """What is cut out of a picture: its middle square, squares from all over it, those with a preview
-to show, or nothing, as the file is a crop that was kept."""
+to show, or nothing, as the file is a crop that was kept. For "marks" it is not even decoded."""
 
 MEMORY_BYTES = 1_500_000_000
 START_S = 60.0
@@ -77,13 +80,15 @@ def jobs_beside_gpu(cores: int | None = None) -> int:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The outcome of one source; exactly one of `picture` and `error` is set."""
+    """The outcome of one source. `picture` or `error` is set, unless only marks are read."""
 
     sha256: str | None
     """Of the file's bytes, in hex, even if they do not decode; None if they cannot be read."""
     n_bytes: int
     picture: Picture | None
     error: UnreadableImageError | None
+    marks: FileMarks | None = None
+    """What the container says, also of a picture that does not decode; None if it was not read."""
 
 
 class Decoder:
@@ -218,6 +223,15 @@ class _Limits:
     view: View
 
 
+@dataclass
+class _Read:
+    """What a child has said of a file so far."""
+
+    sha256: str | None = None
+    n_bytes: int = 0
+    marks: FileMarks | None = None
+
+
 class _Child:
     """The parent's end of one child process."""
 
@@ -254,19 +268,20 @@ class _Child:
     def decode(self, source: Path | bytes) -> Decoded:
         self._wait_until_ready()
         self._is_busy = True  # until all is answered: otherwise frames would be out of step
-        read: dict[str, Any] = {}
-        picture, error = None, None
+        read = _Read()
+        picture, error, is_done = None, None, False
         invalid_answer = suppress(
             OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, RecursionError
         )
         with Deadline(self._limits.timeout_s, self._process) as deadline, invalid_answer:
             self._send_request(source)
             picture, error = self._receive_answer(read)
-        if picture is None and error is None:
+            is_done = True
+        if not is_done:
             error = _too_slow(self._limits.timeout_s) if deadline.is_past else _crashed()
         else:
             self._is_busy = deadline.is_past  # it was killed nevertheless
-        return Decoded(read.get("sha256"), read.get("n_bytes", 0), picture, error)
+        return Decoded(read.sha256, read.n_bytes, picture, error, read.marks)
 
     def _wait_until_ready(self) -> None:
         if self._is_ready:
@@ -282,14 +297,17 @@ class _Child:
         else:  # absolute: the child may have been started in another folder
             send(self._requests, b"P", os.fsencode(source.absolute()))
 
-    def _receive_answer(
-        self, read: dict[str, Any]
-    ) -> tuple[Picture | None, UnreadableImageError | None]:
-        """Reads the answer. `read` gets its first part as soon as that arrives."""
+    def _receive_answer(self, read: "_Read") -> tuple[Picture | None, UnreadableImageError | None]:
+        """Reads the answer. `read` gets its first parts as soon as they arrive."""
         kind, said = self._receive_json()
         if kind == b"H":
-            read.update(sha256=str(said["sha256"]), n_bytes=int(said["n_bytes"]))
+            read.sha256, read.n_bytes = str(said["sha256"]), int(said["n_bytes"])
             kind, said = self._receive_json()
+        if kind == b"M":
+            read.marks = FileMarks.from_dict(said)
+            kind, said = self._receive_json()
+        if kind == b"O":
+            return None, None
         if kind == b"E":
             return None, UnreadableImageError(str(said["sentence"]), str(said["code"]))
         parts = tuple(Part.from_list(one) for one in said["parts"][:MAX_PARTS])
@@ -351,6 +369,12 @@ def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) ->
         data = payload if kind == b"B" else images.read_file(Path(os.fsdecode(payload)))
         # Sent before decoding, so that a file that kills this process is known by its hash.
         _send_json(answers, b"H", sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
+        if limits.view != "kept":
+            images.require_picture(data)
+            _send_json(answers, b"M", **read_marks(data).to_dict())
+        if limits.view == "marks":
+            _send_json(answers, b"O")
+            return
         picture = _READERS[limits.view](data, limits.size)
     except UnreadableImageError as error:
         _send_json(answers, b"E", sentence=str(error), code=error.code)

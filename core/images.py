@@ -155,6 +155,12 @@ def _preview(shown: Upright) -> Pixels | None:
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
+def require_picture(data: bytes) -> None:
+    """Raises UnreadableImageError for what is no picture of an accepted kind by its first bytes."""
+    _check_bytes(len(data), MAX_BYTES)
+    kind_of(data)
+
+
 def kept_crop(data: bytes, size: int) -> Picture:
     """Decodes a crop of size x size that `decode` once made and that was kept without loss.
 

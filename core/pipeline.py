@@ -1,6 +1,6 @@
 """Judges pictures in batches: decoders work ahead in their own processes, the model follows.
 
-Imports no torch.
+What the files say of themselves is read beside that, or alone. Imports no torch.
 """
 
 import time
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from .batching import judge_pictures
 from .decoder import Decoded, Decoder
+from .evidence.card import Card, ModelTrack
+from .evidence.file_evidence import FileEvidence
+from .evidence.reading import EvidenceReader
 from .results import Result
 from .verdict import Verdict
 
@@ -28,28 +31,63 @@ def judge_all(
     """Yields a result for every source, in order. A bad picture yields a result with an error."""
     waiting: list[tuple[Source, Decoded]] = []
     started = time.perf_counter()
-    for item in decoder.decode_many(sources, ahead=batch):
-        waiting.append(item)
-        if len(waiting) == batch:
-            yield from _results(detector, waiting, started)
-            waiting, started = [], time.perf_counter()
-    if waiting:
-        yield from _results(detector, waiting, started)
+    with EvidenceReader() as reader:
+        for item in decoder.decode_many(sources, ahead=batch):
+            waiting.append(item)
+            if len(waiting) == batch:
+                yield from _results(detector, reader, waiting, started)
+                waiting, started = [], time.perf_counter()
+        if waiting:
+            yield from _results(detector, reader, waiting, started)
+
+
+def read_evidence(decoder: Decoder, sources: Iterable[Source]) -> Iterator[Result]:
+    """Yields for every source, in order, what its file says. No model judges it.
+
+    The decoder's view is "marks".
+    """
+    started = time.perf_counter()
+    with EvidenceReader() as reader:
+        for source, decoded in decoder.decode_many(sources):
+            file = _file_evidence(reader, source, decoded)
+            path, ms = _path(source), 1000 * (time.perf_counter() - started)
+            if decoded.error:
+                yield Result.failed(path, decoded.sha256, decoded.error, ms)
+            else:
+                yield Result.unjudged(path, decoded.sha256, ms).with_evidence(Card(file))
+            started = time.perf_counter()
 
 
 def _results(
-    detector: "Detector", items: list[tuple[Source, Decoded]], started: float
+    detector: "Detector",
+    reader: EvidenceReader,
+    items: list[tuple[Source, Decoded]],
+    started: float,
 ) -> Iterator[Result]:
     pictures = [decoded.picture.crops for _, decoded in items if decoded.picture]
     verdicts = iter(judge_pictures(detector.judge, detector.bands, pictures))
+    evidence = [_file_evidence(reader, source, decoded) for source, decoded in items]
     ms = 1000 * (time.perf_counter() - started) / len(items)
-    signed = Verdict(0.5, "unsure", detector.model.manifest.version, detector.prompt_version)
-    for source, decoded in items:
-        path = "-" if isinstance(source, bytes) else str(source)
+    model, prompt = detector.model.manifest.version, detector.prompt_version
+    for (source, decoded), file in zip(items, evidence, strict=True):
         picture, found = decoded.picture, decoded.error or next(verdicts)
         if isinstance(found, Verdict):
             parts, note = (picture.parts, picture.note) if picture else ((), None)
-            judged = Result.judged(path, decoded.sha256, found, ms, parts)
-            yield replace(judged, note=note)
+            judged = Result.judged(_path(source), decoded.sha256, found, ms, parts)
+            track = ModelTrack(found.label, found.p_fake, found.model, found.prompt)
+            yield replace(judged, note=note).with_evidence(Card(file, track))
         else:
-            yield Result.failed(path, decoded.sha256, found, signed, ms)
+            failed = Result.failed(_path(source), decoded.sha256, found, ms)
+            failed = replace(failed, model=model, prompt=prompt)
+            yield failed.with_evidence(Card(file)) if file else failed
+
+
+def _file_evidence(reader: EvidenceReader, source: Source, decoded: Decoded) -> FileEvidence | None:
+    """Returns what a file says; None if it could not even be looked at."""
+    if decoded.marks is None:
+        return None
+    return reader.read(source, decoded.marks, decoded.sha256)
+
+
+def _path(source: Source) -> str:
+    return "-" if isinstance(source, bytes) else str(source)

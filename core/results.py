@@ -5,11 +5,13 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from . import verdict
 from .errors import UnreadableImageError
+from .evidence.card import Card
+from .evidence.serialize import to_dict as evidence_of
 from .i18n import _
 from .parts import JudgedPart, Part, judged_parts, standing_out, where
 from .verdict import Label, Verdict
@@ -41,6 +43,12 @@ class Result:
     picture), `frame` (of an animation) and their own `p_fake`."""
     note: str | None = None
     """What a person should know of what was judged, such as that rows are missing: a sentence."""
+    headline: str | None = None
+    """What a person reads first: what the file says that AI made it, or the model's `word`."""
+    basis: str | None = None
+    """What the headline rests on: you, seen, signed, marked, model or none."""
+    evidence: dict[str, Any] | None = None
+    """Everything known of the picture, each beside the other, as evidence.serialize has it."""
 
     @classmethod
     def judged(
@@ -67,21 +75,39 @@ class Result:
 
     @classmethod
     def failed(
-        cls, path: str, sha256: str | None, error: UnreadableImageError, signed: Verdict, ms: float
+        cls,
+        path: str,
+        sha256: str | None,
+        error: UnreadableImageError,
+        ms: float,
     ) -> Self:
-        """Returns the result for a picture without a verdict, with model and prompt of `signed`."""
+        """Returns the result for a picture that cannot be judged."""
         return cls(
             path,
             sha256,
             None,
             None,
             None,
-            signed.model,
-            signed.prompt,
+            "",
+            "",
             round(ms, 1),
             str(error),
             error.code,
         )
+
+    @classmethod
+    def unjudged(cls, path: str, sha256: str | None, ms: float) -> Self:
+        """Returns the result for a picture that no model was asked about."""
+        return cls(path, sha256, None, None, None, "", "", round(ms, 1), None, None)
+
+    def with_evidence(self, card: Card) -> Self:
+        """Returns the same with all that is known of the picture."""
+        return replace(self, headline=card.headline, basis=card.basis, evidence=evidence_of(card))
+
+    @property
+    def is_declared_or_marked(self) -> bool:
+        """Whether the file itself says that AI made it."""
+        return self.basis in ("signed", "marked")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,25 +118,55 @@ class Result:
 
     def to_csv(self) -> str:
         """Returns one line of CSV; line ends in a name are escaped, so one line stays one row."""
-        return csv_line([_csv_cell(value) for value in asdict(self).values()])
+        values = asdict(self)
+        return csv_line([_csv_cell(values[name]) for name in CSV_FIELDS])
 
     def to_text(self, *, percent: bool) -> str:
-        """Returns one line for people, in which control characters of a name are escaped."""
+        """Returns a line for people, in which control characters of a name are escaped.
+
+        Where the file says something, a second line says what; with `percent` there are more, with
+        all that is known.
+        """
+        lines = [f"{self._words(percent=percent):<22} {self._about()}"]
+        lines += [f"{'':<22} {text}" for text in self._said(all_of_it=percent)]
+        return "\n".join(lines)
+
+    def _words(self, *, percent: bool) -> str:
+        if self.is_declared_or_marked:
+            return self.headline or ""
+        if self.error is not None:
+            return _NOT_CHECKED
+        if percent and self.p_fake is not None and self.label in ("fake", "real"):
+            return f"{self.word} ({verdict.percent(self.label, self.p_fake)} %)"
+        return self.word or self.headline or ""
+
+    def _about(self) -> str:
+        """Returns the name, and what a person should know of what was judged."""
         name = printable(self.path)
         if self.error is not None:
-            return f"{_NOT_CHECKED:<22} {name}: {self.error}"
-        word = self.word or ""
-        if percent and self.p_fake is not None and self.label in ("fake", "real"):
-            word = f"{word} ({verdict.percent(self.label, self.p_fake)} %)"
+            return f"{name}: {self.error}"
         parts = [] if self.label == "real" else self.parts
         part = standing_out([JudgedPart.from_dict(part) for part in parts])
         about = ". ".join(filter(None, (where(part) if part else "", self.note)))
-        return f"{word:<22} {name}{': ' if about else ''}{about}"
+        return f"{name}{': ' if about else ''}{about}"
+
+    def _said(self, *, all_of_it: bool) -> list[str]:
+        """Returns what the file says of itself, and of the model what the first line leaves out."""
+        if self.evidence is None:
+            return []
+        if not all_of_it:
+            return [self.evidence["summary"]] if self.evidence["summary"] else []
+        said = [one["text"] for one in self.evidence["sentences"]]
+        if self.is_declared_or_marked and self.p_fake is not None and self.label is not None:
+            sure = verdict.percent(self.label, self.p_fake)
+            judged = self.word if self.label == "unsure" else f"{self.word} ({sure} %)"
+            said.insert(0, _("The model: {word}.", word=judged))
+        return said
 
 
 _NOT_CHECKED = _("not checked")
 TEXT_HEADER = "{:<22} {}".format(_("VERDICT"), _("PICTURE"))
-CSV_FIELDS = [one.name for one in fields(Result)]
+CSV_FIELDS = [one.name for one in fields(Result) if one.name != "evidence"]
 
 
 def csv_line(values: list[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
 from .i18n import _, ngettext
-from .pipeline import judge_all
+from .pipeline import judge_all, read_evidence
 from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line, csv_name
 from .walk import FileFilter, has_pictures_below, pictures
 
@@ -29,20 +29,44 @@ class Tally:
     real: int = 0
     unsure: int = 0
     failed: int = 0
+    unjudged: int = 0
+    """Pictures that no model was asked about."""
+    declared_or_marked: int = 0
+    """Among all of these: pictures whose file says that AI made them."""
 
     def add(self, result: Result) -> None:
-        kind = result.label or "failed"
+        kind = result.label or ("failed" if result.error else "unjudged")
         setattr(self, kind, getattr(self, kind) + 1)
+        self.declared_or_marked += result.is_declared_or_marked
 
     @property
     def total(self) -> int:
-        return self.fake + self.real + self.unsure + self.failed
+        return self.fake + self.real + self.unsure + self.failed + self.unjudged
 
     def flagged(self, label: str) -> bool:
-        """Returns whether `--fail-on label` applies; "unsure" includes "fake"."""
-        return bool(self.fake or (label == "unsure" and self.unsure))
+        """Returns whether `--fail-on label` applies; "unsure" includes "fake".
+
+        A picture whose file says that AI made it counts, whatever the model found.
+        """
+        return bool(self.fake or self.declared_or_marked or (label == "unsure" and self.unsure))
 
     def __str__(self) -> str:
+        said = ngettext(
+            "The file of {n:,} says that AI made it.",
+            "The files of {n:,} say that AI made them.",
+            self.declared_or_marked,
+        )
+        return f"{self._counts} {said}" if self.declared_or_marked else self._counts
+
+    @property
+    def _counts(self) -> str:
+        if self.unjudged:
+            return ngettext(
+                "{n:,} picture, looked at without the model: {failed:,} not read.",
+                "{n:,} pictures, looked at without the model: {failed:,} not read.",
+                self.total,
+                failed=self.failed,
+            )
         return ngettext(
             "{n:,} picture: {fake:,} AI-made or likely so, {real:,} likely real, {unsure:,} cannot "
             "tell, {failed:,} not checked.",
@@ -125,6 +149,10 @@ class Scan:
     ) -> Iterator[Result]:
         """Yields the results in order. The caller counts in the tally what it has written."""
         return judge_all(detector, decoder, self.paths(done))
+
+    def evidence(self, decoder: "Decoder", done: DoneBefore) -> Iterator[Result]:
+        """Yields in order what the files say, without a model."""
+        return read_evidence(decoder, self.paths(done))
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,10 @@ def echo_results(
                 done=len(results),
             )
             fail(said, stopped.exit_code)
+        except AntifakeError:
+            if results:
+                _echo_array(results, as_json=as_json)
+            raise
         _echo_array(results, as_json=as_json)
     if any(result.error for result in results):
         sys.exit(EXIT_SOME_FAILED)
@@ -191,6 +195,6 @@ def _echo_line(results: list["Result"], *, percent: bool) -> None:
 
 def echo_result(result: "Result", *, percent: bool) -> None:
     """Prints one result, with the words in colour."""
-    colour = _COLOURS.get(result.label or "", "magenta")
+    colour = _COLOURS.get("fake" if result.is_declared_or_marked else result.label or "", "magenta")
     text = result.to_text(percent=percent)
     click.echo(click.style(text[:22], fg=colour) + text[22:])

@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from antifake.core.addresses import path_of
-from antifake.core.errors import UnreadableImageError, UsageError
+from antifake.core.errors import ModelError, UnreadableImageError, UsageError
 from antifake.core.i18n import _
 from antifake.core.loading import loaded
 from antifake.core.terminal import echo_results, json_option, model_option, prompt_option, say
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @json_option
-@click.option("-v", "--verbose", is_flag=True, help=_("Show how sure the verdict is, in percent."))
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help=_("Show how sure the verdict is, and all that is known of a picture."),
+)
 @click.option("--show", is_flag=True, help=_("Show each picture, if the terminal can."))
 @model_option
 @prompt_option
@@ -85,8 +91,28 @@ def _source(path: str) -> Path | bytes:
 def judged_here(
     sources: list[Path | bytes], model: str | None, prompt: str | None
 ) -> Iterator["Result"]:
-    """Judges pictures in this process and yields their results in order."""
-    with loaded(model, prompt, view="whole") as (detector, decoder):
+    """Judges pictures in this process and yields their results in order.
+
+    Where there is no model, what the files say is yielded instead, before ModelError is raised.
+    """
+    with ExitStack() as stack:
+        try:
+            ready = stack.enter_context(loaded(model, prompt, view="whole"))
+        except ModelError:
+            if model or prompt:
+                raise
+            say(_("Without a model, only what the files say of themselves is read."), err="yellow")
+            yield from evidence_here(sources)
+            raise
         from antifake.core.pipeline import judge_all
 
-        yield from judge_all(detector, decoder, sources)
+        yield from judge_all(*ready, sources)
+
+
+def evidence_here(sources: list[Path | bytes]) -> Iterator["Result"]:
+    """Reads in this process what files say of themselves, and yields that in order."""
+    from antifake.core.decoder import Decoder
+    from antifake.core.pipeline import read_evidence
+
+    with Decoder(view="marks") as decoder:
+        yield from read_evidence(decoder, sources)

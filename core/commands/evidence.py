@@ -2,17 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from antifake.core.errors import UnreadableImageError
 from antifake.core.i18n import _
 from antifake.core.terminal import EXIT_SOME_FAILED, json_option
 
-from .check import sources_of
+from .check import evidence_here, sources_of
+
+if TYPE_CHECKING:
+    from antifake.core.results import Result
 
 
 @click.command()
@@ -24,43 +24,31 @@ def evidence(paths: tuple[str, ...], as_json: bool) -> None:
     No model is asked. A note can be copied onto any picture and removed from any.
     """
     found = []
-    for name, read in _read(paths, sources_of(paths)):
-        found.append({"path": name} | read)
+    for name, result in zip(paths, evidence_here(sources_of(paths)), strict=True):
+        found.append(result)
         if not as_json:
-            _echo(name, read)
+            _echo(name, result)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
-    if any("error" in one for one in found):
+        read = zip(paths, found, strict=True)
+        click.echo(json.dumps([_to_dict(name, result) for name, result in read], indent=1))
+    if any(result.error for result in found):
         sys.exit(EXIT_SOME_FAILED)
 
 
-def _read(
-    names: tuple[str, ...], sources: list[Path | bytes]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields the name of each picture with its evidence, or the sentence why there is none."""
-    from antifake.core.evidence.reading import EvidenceReader
-    from antifake.core.evidence.serialize import to_dict
-    from antifake.core.images import read_file
-
-    with EvidenceReader() as reader:
-        for name, source in zip(names, sources, strict=True):
-            try:
-                data = source if isinstance(source, bytes) else read_file(source)
-            except UnreadableImageError as error:
-                yield name, {"error": str(error), "code": error.code}
-            else:
-                yield name, {"evidence": to_dict(reader.read(data))}
+def _to_dict(name: str, result: "Result") -> dict[str, Any]:
+    if result.error:
+        return {"path": name, "error": result.error, "code": result.code}
+    return {"path": name, "evidence": result.evidence}
 
 
-def _echo(name: str, read: dict[str, Any]) -> None:
+def _echo(name: str, result: "Result") -> None:
     from antifake.core.results import printable
 
-    if "error" in read:
-        click.echo(f"{printable(name)}: {read['error']}")
+    if result.error or result.evidence is None:
+        click.echo(f"{printable(name)}: {result.error}")
         return
-    card = read["evidence"]
-    click.echo(f"{printable(name)}: {_short(card)}")
-    for one in card["sentences"]:
+    click.echo(f"{printable(name)}: {_short(result.evidence)}")
+    for one in result.evidence["sentences"]:
         if one["track"] != "model":
             click.echo(f"  {one['text']}")
 

@@ -1,6 +1,7 @@
 """`antifake scan`: judge every picture of folders."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -42,6 +43,9 @@ from antifake.core.terminal import (
 @click.option(
     "-v", "--verbose", is_flag=True, help=_("Show how sure the verdicts are, in percent.")
 )
+@click.option(
+    "--evidence-only", is_flag=True, help=_("Read what the files say of themselves; ask no model.")
+)
 @model_option
 @prompt_option
 def scan(
@@ -55,13 +59,17 @@ def scan(
     fail_on: str | None,
     jobs: int | None,
     verbose: bool,
+    evidence_only: bool,
     model: str | None,
     prompt: str | None,
 ) -> None:
     """Judge every picture of folders, of any size."""
+    from antifake.core.decoder import Decoder
     from antifake.core.scanning import Output, Scan, open_output
     from antifake.core.walk import FileFilter
 
+    if evidence_only and (model or prompt):
+        raise UsageError(_("--evidence-only asks no model: leave out --model and --prompt."))
     places = [_folder(text) for text in folders]
     target = Output(style or ("jsonl" if output else "text"), Path(output) if output else None)
     run = Scan(places, FileFilter(recursive, include, exclude))
@@ -69,11 +77,14 @@ def scan(
     with open_output(target, resume=resume, percent=verbose) as out, stoppable() as stopper:
         try:
             total = run.count(out.done) if sys.stderr.isatty() else 0
-            with (
-                loaded(model, prompt, jobs, view="whole") as (detector, decoder),
-                progress_bar(_("scanning")) as show,
-            ):
-                for result in stopper.until_asked(run.results(detector, decoder, out.done)):
+            with ExitStack() as stack, progress_bar(_("scanning")) as show:
+                if evidence_only:
+                    decoder = stack.enter_context(Decoder(jobs or 1, view="marks"))
+                    results = run.evidence(decoder, out.done)
+                else:
+                    ready = stack.enter_context(loaded(model, prompt, jobs, view="whole"))
+                    results = run.results(*ready, out.done)
+                for result in stopper.until_asked(results):
                     with stopper.held():
                         run.tally.add(result)
                         out.write(result)

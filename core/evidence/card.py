@@ -5,14 +5,13 @@ Nothing but a person's word ever leads to "real", and no mark lowers an alarm.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from antifake.core.i18n import _
 from antifake.core.verdict import Label, word
 
-from .marks import Camera, Mark
-from .provenance import Provenance
+from .file_evidence import FileEvidence
 
 Basis = Literal["you", "seen", "signed", "marked", "model", "none"]
 Conflict = Literal[
@@ -49,11 +48,8 @@ class ModelTrack:
 class Card:
     """All that is known of a picture beside each other."""
 
-    marks: tuple[Mark, ...] = ()
-    camera: Camera | None = None
-    are_marks_complete: bool = True
-    """False if the container was too long or damaged to be looked at as a whole."""
-    provenance: Provenance = field(default_factory=Provenance)
+    file: FileEvidence | None = None
+    """None if the file was not looked at."""
     model: ModelTrack | None = None
     you: Word | None = None
     seen: Word | None = None
@@ -65,10 +61,8 @@ class Card:
             return "you"
         if self.seen:
             return "seen"
-        if self._is_signed_as_ai and self.provenance.signer in ("known", "known_interim"):
-            return "signed"
-        if self._is_marked or (self._is_signed_as_ai and self.provenance.signer != "revoked"):
-            return "marked"
+        if self.file and self.file.basis != "none":
+            return self.file.basis
         return "model" if self.model else "none"
 
     @property
@@ -83,38 +77,27 @@ class Card:
         return word(self.model.label, self.model.p_fake) if self.model else _("not judged")
 
     @property
-    def is_declared_or_marked(self) -> bool:
-        """Whether the file itself says that AI made it, whatever else is known."""
-        is_signed = self._is_signed_as_ai and self.provenance.signer != "revoked"
-        return self._is_marked or is_signed
-
-    @property
     def conflicts(self) -> tuple[Conflict, ...]:
         """Where tracks contradict each other."""
         return tuple(self._conflicts())
 
-    @property
-    def _is_signed_as_ai(self) -> bool:
-        return self.provenance.content == "intact" and self.provenance.says == "ai"
-
-    @property
-    def _is_marked(self) -> bool:
-        return any(mark.kind in ("recipe", "declared") for mark in self.marks)
-
     def _conflicts(self) -> Iterator[Conflict]:
-        signed, label = self.provenance, self.model.label if self.model else None
+        if self.file is None:
+            return
+        signed, marks = self.file.provenance, self.file.marks
+        label = self.model.label if self.model else None
         if label == "real" and self.basis == "signed":
             yield "signed_but_unnoticed"
         if label == "real" and self.basis == "marked":
             yield "marked_but_unnoticed"
-        is_known = signed.signer in ("known", "known_interim")
-        if label == "fake" and signed.content == "intact" and signed.says == "camera" and is_known:
+        is_camera = signed.content == "intact" and signed.says == "camera" and signed.is_known
+        if label == "fake" and is_camera:
             yield "camera_signed_but_alarm"
-        if self.camera and any(mark.kind == "recipe" for mark in self.marks):
+        if marks.camera and any(mark.kind == "recipe" for mark in marks.found):
             yield "camera_and_generator"
         if signed.content == "changed":
             yield "signed_then_changed"
-        if self.you and self.you.label == "real" and self.is_declared_or_marked:
+        if self.you and self.you.label == "real" and self.file.basis != "none":
             yield "you_against_signed"
 
 

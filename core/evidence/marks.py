@@ -21,7 +21,7 @@ for a suspicion of it; the name of a generator where programs write theirs."""
 
 MOST_MARKS = 8
 _LONGEST_QUOTE = 80
-_LONGEST_PLACE = 40
+LONGEST_PLACE = 40
 _STRENGTH: dict[Kind, int] = {
     "recipe": 0, "declared": 1, "declared_part": 2, "suspected": 3, "named": 4,
 }  # fmt: skip
@@ -225,7 +225,7 @@ def _names(container: Container) -> Iterator[Mark]:
 
 
 def _mark(maker: str, kind: Kind, place: str, quote: str = "") -> Mark:
-    return Mark(maker, kind, inert(place, _LONGEST_PLACE), inert(quote))
+    return Mark(maker, kind, inert(place, LONGEST_PLACE), inert(quote))
 
 
 def xmp_values(xmp: str, name: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ from typing import IO, Any, Literal, Self, cast, get_args
 
 from antifake.core.framing import Deadline, receive, send
 
-from .containers import Container
+from .file_marks import FileMarks
 from .manifests import Content, Says, Signer
 from .marks import inert
 
@@ -48,6 +49,11 @@ class Provenance:
     """The organisation in the certificate of the signer, inert."""
     at: str | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the signer is on a list of those that are trusted."""
+        return self.signer in ("known", "known_interim")
+
 
 class ProvenanceReader:
     """Reads the credentials of pictures, in one child that starts when the first has some.
@@ -73,16 +79,22 @@ class ProvenanceReader:
         with self._lock:
             self._end()
 
-    def read(self, picture: bytes, container: Container) -> Provenance:
-        """Returns what the credentials say that the walk of this picture has seen."""
-        if not container.n_c2pa_bytes:
-            return Provenance(content="elsewhere" if container.is_c2pa_elsewhere else "none")
+    def read(self, marks: FileMarks, picture: Callable[[], bytes | None]) -> Provenance:
+        """Returns what the credentials say that were seen among the marks of a picture.
+
+        `picture` is asked for the file's bytes only if there are some; None if it cannot be read.
+        """
+        if not marks.n_c2pa_bytes:
+            return Provenance(content="elsewhere" if marks.is_c2pa_elsewhere else "none")
         if find_spec("c2pa") is None:
             return Provenance("not_installed", content="unreadable")
-        if container.n_c2pa_bytes > MAX_MANIFEST_BYTES:
+        if marks.n_c2pa_bytes > MAX_MANIFEST_BYTES:
             return Provenance("too_large", content="unreadable")
+        data = picture()
+        if data is None:
+            return Provenance("crashed", content="unreadable")
         with self._lock:
-            return self._ask(picture)
+            return self._ask(data)
 
     def _ask(self, picture: bytes) -> Provenance:
         process = self._process or self._start()
@@ -130,22 +142,35 @@ class ProvenanceReader:
 
 def _checked(answer: object) -> Provenance | None:
     """Returns an answer of the child; None for nonsense."""
-    if not isinstance(answer, dict):
+    try:
+        return checked(cast(dict[str, Any], answer))
+    except (ValueError, TypeError, LookupError, AttributeError):
         return None
-    known = {"content": Content, "signer": Signer, "says": Says}
-    for key, words in known.items():
-        if answer.get(key) is not None and answer[key] not in get_args(words):
-            return None
-    if answer.get("content") is None or answer.get("by") not in (None, "source", "agent"):
-        return None
+
+
+def checked(values: dict[str, Any]) -> Provenance:
+    """Returns provenance from its fields. Raises ValueError, TypeError or LookupError."""
+    for key, words in _WORDS.items():
+        if values.get(key) is not None and values[key] not in get_args(words):
+            raise ValueError(f"{key} is {values[key]!r}")
     return Provenance(
-        content=answer["content"],
-        signer=answer.get("signer"),
-        says=answer.get("says"),
-        by=answer.get("by"),
-        name=_text(answer.get("name")),
-        at=_text(answer.get("at")),
+        why_not=values.get("why_not"),
+        content=values["content"] or "none",
+        signer=values.get("signer"),
+        says=values.get("says"),
+        by=values.get("by"),
+        name=_text(values.get("name")),
+        at=_text(values.get("at")),
     )
+
+
+_WORDS = {
+    "why_not": WhyNot,
+    "content": Content,
+    "signer": Signer,
+    "says": Says,
+    "by": Literal["source", "agent"],
+}
 
 
 def _text(value: object) -> str | None:

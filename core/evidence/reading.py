@@ -1,15 +1,22 @@
-"""Reads the evidence in a picture's file: marks and credentials, without a model."""
+"""Reads the evidence in picture files, without a model."""
 
+import hashlib
+from pathlib import Path
 from typing import Self
 
-from .card import Card
-from .containers import walk
-from .marks import camera_in, marks_in
+from antifake.core.errors import UnreadableImageError
+from antifake.core.images import read_file
+
+from .file_evidence import FileEvidence
+from .file_marks import FileMarks
 from .provenance import ProvenanceReader
 
 
 class EvidenceReader:
-    """Reads what files say of themselves; a context manager, usable from several threads."""
+    """Completes what decoders found by what Content Credentials say.
+
+    A context manager, usable from several threads.
+    """
 
     def __init__(self, anchors: str = "") -> None:
         self._provenance = ProvenanceReader(anchors=anchors)
@@ -18,14 +25,24 @@ class EvidenceReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the child that reads credentials; the next picture with some starts another."""
         self._provenance.close()
 
-    def read(self, picture: bytes) -> Card:
-        """Returns the card of a picture's bytes, with all tracks but the model's and yours."""
-        container = walk(picture)
-        return Card(
-            marks=tuple(marks_in(container)),
-            camera=camera_in(container),
-            are_marks_complete=container.is_complete,
-            provenance=self._provenance.read(picture, container),
-        )
+    def read(self, source: Path | bytes, marks: FileMarks, sha256: str | None) -> FileEvidence:
+        """Returns what a file says of itself: its marks, and its Content Credentials if any.
+
+        `marks` and `sha256` are those that a decoder has found.
+        """
+        return FileEvidence(marks, self._provenance.read(marks, lambda: _same(source, sha256)))
+
+
+def _same(source: Path | bytes, sha256: str | None) -> bytes | None:
+    """Returns the bytes of this hash; None if the file was changed since."""
+    try:
+        data = source if isinstance(source, bytes) else read_file(source)
+    except UnreadableImageError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == sha256 else None

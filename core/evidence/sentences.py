@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from antifake.core.i18n import _
 
 from .card import Card, Conflict
+from .file_marks import FileMarks
 from .marks import MAKERS, Mark
 from .provenance import Provenance
 
@@ -17,29 +18,47 @@ Track = str
 
 def sentences(card: Card) -> Iterator[tuple[Track, str]]:
     """Yields track and sentence, in the order of the card."""
-    yield "provenance", said_of_provenance(card.provenance)
-    for mark in card.marks:
-        yield "marks", said_of_mark(mark)
-    if card.camera:
-        yield (
-            "marks",
-            _(
-                "The file names a camera ({make} {model}). Anyone can write that, so it does not "
-                "count.",
-                make=card.camera.make,
-                model=card.camera.model,
-            ),
-        )
-    if not card.marks:
-        yield "marks", _("No generator left a note in the file. Most sites remove such notes.")
-    if not card.are_marks_complete:
-        yield "marks", _("Not all of what is written in the file could be looked at.")
+    if card.file:
+        yield "provenance", said_of_provenance(card.file.provenance)
+        for text in _said_of_marks(card.file.marks):
+            yield "marks", text
     if card.model and card.model.label == "real":
         yield "model", _("The model found no traces. That proves nothing.")
     if not card.model:
         yield "model", _("The model has not judged this picture.")
     for conflict in card.conflicts:
         yield "conflict", _CONFLICTS[conflict]
+
+
+def summary(card: Card) -> str | None:
+    """Returns the strongest thing that the file says, with its conflicts; None if it says none."""
+    if card.file is None:
+        return None
+    signed, marks = card.file.provenance, card.file.marks
+    if signed.content == "intact" and signed.says in ("ai", "ai_part"):
+        strongest = said_of_provenance(signed)
+    elif marks.found:
+        strongest = said_of_mark(marks.found[0])
+    elif signed.content != "none":
+        strongest = said_of_provenance(signed)
+    else:
+        return None
+    return " ".join([strongest, *(_CONFLICTS[conflict] for conflict in card.conflicts)])
+
+
+def _said_of_marks(marks: FileMarks) -> Iterator[str]:
+    yield from map(said_of_mark, marks.found)
+    if marks.camera:
+        yield _(
+            "The file names a camera ({make} {model}). Anyone can write that, so it does not "
+            "count.",
+            make=marks.camera.make,
+            model=marks.camera.model,
+        )
+    if not marks.found:
+        yield _("No generator left a note in the file. Most sites remove such notes.")
+    if not marks.is_complete:
+        yield _("Not all of what is written in the file could be looked at.")
 
 
 def said_of_provenance(found: Provenance) -> str:
@@ -62,8 +81,7 @@ def said_of_provenance(found: Provenance) -> str:
 
 
 def _made(found: Provenance) -> str:
-    is_known = found.signer in ("known", "known_interim")
-    if is_known and found.name and found.says in _SIGNED:
+    if found.is_known and found.name and found.says in _SIGNED:
         return _SIGNED[found.says](found.name)
     return _SAID.get(found.says or "", _NOTHING)
 
@@ -83,7 +101,7 @@ def said_of_mark(mark: Mark) -> str:
     maker = MAKERS[mark.maker]
     if mark.kind == "recipe":
         return _(
-            "The file holds the recipe that {maker} made it by. Anyone can copy such a note.",
+            "The file holds {maker}'s recipe for making it. Anyone can copy such a note.",
             maker=maker,
         )
     if mark.kind == "declared":
@@ -116,7 +134,7 @@ _WHY_NOT = {
 }
 _CONFLICTS: dict[Conflict, str] = {
     "signed_but_unnoticed": _("The model did not notice; its maker's word counts more."),
-    "marked_but_unnoticed": _("The model did not notice. A note can be copied onto any picture."),
+    "marked_but_unnoticed": _("The model did not notice."),
     "camera_signed_but_alarm": _(
         "A known signer says that a camera took it, and the model that AI made it. One of the two "
         "is wrong: look for yourself."

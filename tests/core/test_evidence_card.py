@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +10,8 @@ import jsonschema_rs
 import pytest
 
 from antifake.core.evidence.card import Card, ModelTrack, Word
+from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.marks import Camera, Mark
 from antifake.core.evidence.provenance import Provenance, WhyNot
 from antifake.core.evidence.serialize import to_dict
@@ -27,6 +30,11 @@ LIKELY, UNSURE = (
 )
 
 
+def made(*, marks=(), camera=None, provenance=None, **others):
+    """Returns a card of what a file says, and what others say of the picture."""
+    return Card(FileEvidence(FileMarks(tuple(marks), camera), provenance or Provenance()), **others)
+
+
 def signed(signer="known", says="ai", content="intact"):
     return Provenance(content=content, signer=signer, says=says, by="source", name="Maker Ltd")
 
@@ -34,23 +42,23 @@ def signed(signer="known", says="ai", content="intact"):
 @pytest.mark.parametrize(
     ("card", "headline", "basis"),
     [
-        (Card(), "not judged", "none"),
-        (Card(model=REAL), "likely real", "model"),
-        (Card(model=ALARM), "AI-made", "model"),
-        (Card(model=UNSURE), "cannot tell", "model"),
-        (Card(marks=(RECIPE,)), "marked as AI-made", "marked"),
-        (Card(marks=(LABEL,), model=REAL), "marked as AI-made", "marked"),
-        (Card(marks=(NAME, PART, MAYBE), model=REAL), "likely real", "model"),
-        (Card(provenance=signed()), "declared AI-made", "signed"),
-        (Card(provenance=signed("known_interim"), model=REAL), "declared AI-made", "signed"),
-        (Card(provenance=signed("unknown"), model=REAL), "marked as AI-made", "marked"),
-        (Card(provenance=signed("lapsed"), model=REAL), "marked as AI-made", "marked"),
-        (Card(provenance=signed("revoked"), model=REAL), "likely real", "model"),
-        (Card(provenance=signed(content="changed"), model=REAL), "likely real", "model"),
-        (Card(provenance=signed(says="ai_part"), model=REAL), "likely real", "model"),
-        (Card(provenance=signed(says="camera"), model=ALARM), "AI-made", "model"),
-        (Card(seen=Word("fake", "2026"), provenance=signed()), "You said: AI-made", "seen"),
-        (Card(you=Word("real", "2026"), marks=(RECIPE,), model=ALARM), "You said: real", "you"),
+        (made(), "not judged", "none"),
+        (made(model=REAL), "likely real", "model"),
+        (made(model=ALARM), "AI-made", "model"),
+        (made(model=UNSURE), "cannot tell", "model"),
+        (made(marks=(RECIPE,)), "marked as AI-made", "marked"),
+        (made(marks=(LABEL,), model=REAL), "marked as AI-made", "marked"),
+        (made(marks=(NAME, PART, MAYBE), model=REAL), "likely real", "model"),
+        (made(provenance=signed()), "declared AI-made", "signed"),
+        (made(provenance=signed("known_interim"), model=REAL), "declared AI-made", "signed"),
+        (made(provenance=signed("unknown"), model=REAL), "marked as AI-made", "marked"),
+        (made(provenance=signed("lapsed"), model=REAL), "marked as AI-made", "marked"),
+        (made(provenance=signed("revoked"), model=REAL), "likely real", "model"),
+        (made(provenance=signed(content="changed"), model=REAL), "likely real", "model"),
+        (made(provenance=signed(says="ai_part"), model=REAL), "likely real", "model"),
+        (made(provenance=signed(says="camera"), model=ALARM), "AI-made", "model"),
+        (made(seen=Word("fake", "2026"), provenance=signed()), "You said: AI-made", "seen"),
+        (made(you=Word("real", "2026"), marks=(RECIPE,), model=ALARM), "You said: real", "you"),
     ],
 )
 def test_the_first_rule_that_holds_makes_the_headline(card, headline, basis):
@@ -61,17 +69,17 @@ def test_the_first_rule_that_holds_makes_the_headline(card, headline, basis):
 @pytest.mark.parametrize(
     ("card", "conflicts"),
     [
-        (Card(provenance=signed(), model=REAL), ["signed_but_unnoticed"]),
-        (Card(marks=(RECIPE,), model=REAL), ["marked_but_unnoticed"]),
-        (Card(provenance=signed(says="camera"), model=ALARM), ["camera_signed_but_alarm"]),
-        (Card(provenance=signed("unknown", "camera"), model=ALARM), []),
-        (Card(marks=(RECIPE,), camera=CAMERA, model=ALARM), ["camera_and_generator"]),
+        (made(provenance=signed(), model=REAL), ["signed_but_unnoticed"]),
+        (made(marks=(RECIPE,), model=REAL), ["marked_but_unnoticed"]),
+        (made(provenance=signed(says="camera"), model=ALARM), ["camera_signed_but_alarm"]),
+        (made(provenance=signed("unknown", "camera"), model=ALARM), []),
+        (made(marks=(RECIPE,), camera=CAMERA, model=ALARM), ["camera_and_generator"]),
         (
-            Card(provenance=signed(content="changed", says=None), model=REAL),
+            made(provenance=signed(content="changed", says=None), model=REAL),
             ["signed_then_changed"],
         ),
-        (Card(you=Word("real", "2026"), provenance=signed()), ["you_against_signed"]),
-        (Card(marks=(NAME,), model=REAL), []),
+        (made(you=Word("real", "2026"), provenance=signed()), ["you_against_signed"]),
+        (made(marks=(NAME,), model=REAL), []),
     ],
 )
 def test_conflicts_are_shown_with_a_sentence_each(card, conflicts):
@@ -91,11 +99,11 @@ def all_cards():
         *(Provenance(why, content="unreadable") for why in get_args(WhyNot)),
     ]
     for some, camera, credential in itertools.product(marks, (None, CAMERA), credentials):
-        yield Card(marks=some, camera=camera, provenance=credential)
+        yield made(marks=some, camera=camera, provenance=credential)
 
 
 def with_model(card, model):
-    return Card(card.marks, card.camera, card.are_marks_complete, card.provenance, model)
+    return replace(card, model=model)
 
 
 def test_every_card_is_as_the_schema_says():
@@ -104,7 +112,38 @@ def test_every_card_is_as_the_schema_says():
     for card in all_cards():
         for some in (card, with_model(card, ALARM)):
             validator.validate(to_dict(some))
-    assert not validator.is_valid(to_dict(Card()) | {"prompt": "a hill"})
+    assert not validator.is_valid(to_dict(made()) | {"prompt": "a hill"})
+
+
+def test_a_file_that_was_not_looked_at_says_nothing():
+    said = to_dict(Card(model=REAL))
+    assert (said["headline"], said["summary"]) == ("likely real", None)
+    assert not said["tracks"]["marks"]["ran"]
+    assert not said["tracks"]["provenance"]["ran"]
+    assert {one["track"] for one in said["sentences"]} == {"model"}
+
+
+@pytest.mark.parametrize(
+    ("card", "begins"),
+    [
+        (made(marks=(RECIPE, NAME)), "The file holds ComfyUI's recipe"),
+        (made(provenance=signed(), marks=(RECIPE,)), "Maker Ltd signed that AI made it."),
+        (made(provenance=signed(content="changed")), "The picture was changed after"),
+        (made(provenance=signed(says="camera"), marks=(NAME,)), "The file names NovelAI"),
+        (made(marks=(RECIPE,), model=REAL), "The file holds ComfyUI's recipe"),
+    ],
+)
+def test_the_summary_is_the_strongest_line_and_its_conflicts(card, begins):
+    assert to_dict(card)["summary"].startswith(begins)
+    for one in to_dict(card)["sentences"]:
+        if one["track"] == "conflict":
+            assert one["text"] in to_dict(card)["summary"]
+    assert to_dict(made(camera=CAMERA, model=REAL))["summary"] is None
+
+
+def test_what_a_file_says_survives_being_stored():
+    for card in all_cards():
+        assert FileEvidence.from_dict(json.loads(json.dumps(card.file.to_dict()))) == card.file
 
 
 def test_no_file_ever_leads_to_real_nor_lowers_an_alarm():
@@ -113,13 +152,14 @@ def test_no_file_ever_leads_to_real_nor_lowers_an_alarm():
         for model in (ALARM, LIKELY, UNSURE):
             judged = with_model(card, model)
             assert "real" not in judged.headline
-            if "AI-made" in Card(model=model).headline:
+            if "AI-made" in made(model=model).headline:
                 assert "AI-made" in judged.headline
 
 
 def test_a_camera_changes_no_headline():
     for card in all_cards():
-        without = Card(card.marks, None, True, card.provenance)
+        found = replace(card.file.marks, camera=None)
+        without = replace(card, file=replace(card.file, marks=found))
         assert card.headline == without.headline
 
 

@@ -10,7 +10,7 @@ import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 
 from antifake.core.evidence import provenance
-from antifake.core.evidence.containers import Container, walk
+from antifake.core.evidence.file_marks import FileMarks, read_marks
 from antifake.core.evidence.provenance import MAX_MANIFEST_BYTES, Provenance, ProvenanceReader
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -24,7 +24,7 @@ def reader():
 
 def read(reader, path):
     data = path.read_bytes()
-    return reader.read(data, walk(data))
+    return reader.read(read_marks(data), lambda: data)
 
 
 def test_every_signed_fixture_says_what_it_should(fixtures):
@@ -55,9 +55,9 @@ def test_the_child_imports_nothing_that_it_does_not_need():
 
 
 def test_credentials_on_a_server_are_told_and_never_asked_for(reader):
-    elsewhere = Container(xmp='<x dcterms:provenance="https://127.0.0.1/x.c2pa"/>')
-    elsewhere.is_c2pa_elsewhere = True
-    assert reader.read(b"", elsewhere).content == "elsewhere"
+    elsewhere = FileMarks(is_c2pa_elsewhere=True)
+    assert reader.read(elsewhere, lambda: b"").content == "elsewhere"
+    assert reader._process is None
 
 
 def test_without_the_library_the_card_says_so(reader, fixtures, monkeypatch):
@@ -67,8 +67,14 @@ def test_without_the_library_the_card_says_so(reader, fixtures, monkeypatch):
 
 
 def test_a_manifest_that_is_too_large_is_not_read(reader):
-    found = reader.read(b"", Container(n_c2pa_bytes=MAX_MANIFEST_BYTES + 1))
+    found = reader.read(FileMarks(n_c2pa_bytes=MAX_MANIFEST_BYTES + 1), lambda: b"")
     assert found.why_not == "too_large"
+    assert reader._process is None
+
+
+def test_a_file_that_was_changed_meanwhile_is_not_read(reader):
+    found = reader.read(FileMarks(n_c2pa_bytes=100), lambda: None)
+    assert (found.why_not, found.content) == ("crashed", "unreadable")
     assert reader._process is None
 
 
@@ -104,10 +110,12 @@ def test_names_from_a_certificate_are_inert():
 PROGRAM = """
 import sys
 from pathlib import Path
-from antifake.core.evidence.reading import EvidenceReader
+from antifake.core.decoder import Decoder
+from antifake.core.pipeline import read_evidence
 
-with EvidenceReader() as reader:
-    print(reader.read(Path(sys.argv[1]).read_bytes()).provenance.content)
+with Decoder(view="marks") as decoder:
+    for result in read_evidence(decoder, [Path(sys.argv[1])]):
+        print(result.evidence["tracks"]["provenance"]["content"])
 """
 PLANTED = """
 #include <stdio.h>
