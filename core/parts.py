@@ -8,11 +8,13 @@ less an allowance that grows with their number, which keeps the rate of false al
 what it is for one square.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from .i18n import _
+from .verdict import Bands, Label
 
 MAX_PARTS_OF_FIRST_FRAME = 32
 MAX_PARTS_OF_LATER_FRAME = 8
@@ -112,12 +114,29 @@ def combined(scores: Sequence[float]) -> float:
     return highest / (highest + (1 - highest) * allowance)
 
 
-def standing_out(parts: Sequence[JudgedPart]) -> Part | None:
-    """Returns the part that most looks AI-made, if most parts do not; otherwise None."""
-    made = [one for one in parts if one.p_fake > 0.5]
-    if not made or 2 * len(made) > len(parts):
+def standing_out(parts: Sequence[JudgedPart], label: Label | None) -> Part | None:
+    """Returns the part that made a picture's label "fake", if most parts do not look AI-made.
+
+    `label` is the picture's, and no part is called more than that. The part with the highest score
+    has at least the picture's, so the same bands call it AI-made. Whatever the bands are, they
+    never call a part so that is at 0.5 or below; those between count as if they might be.
+    """
+    if label != "fake" or not parts:
         return None
-    return max(made, key=lambda one: one.p_fake).part
+    if 2 * sum(one.p_fake > 0.5 for one in parts) > len(parts):
+        return None
+    return max(parts, key=lambda one: one.p_fake).part
+
+
+def looks_made(one: JudgedPart, label: Label | None, p_fake: float | None) -> bool:
+    """Returns whether a part of a picture with this verdict looks AI-made, too.
+
+    It never does in a picture that is not called AI-made. What reached the picture's own score is
+    in the same band; the edge of the bands that are usual decides on the parts below.
+    """
+    if label != "fake" or p_fake is None:
+        return False
+    return one.p_fake >= p_fake or one.p_fake > Bands().fake_above
 
 
 def where(part: Part) -> str:
@@ -133,6 +152,22 @@ def where(part: Part) -> str:
     if not part.frame:
         return place
     return _("in a later frame, {place}", place=place) if place else _("in a later frame")
+
+
+def places(parts: Sequence[Part]) -> list[str]:
+    """Returns where each part is; those that share their words are numbered in this order.
+
+    >>> places([Part(Box(0, 0, 0.1, 1)), Part(Box(0.1, 0, 0.1, 1)), Part(Box(0.9, 0, 0.1, 1))])
+    ['on the left (1 of 2)', 'on the left (2 of 2)', 'on the right']
+    """
+    found = [where(part) or _("all of it") for part in parts]
+    total, so_far = Counter(found), Counter[str]()
+    told = []
+    for place in found:
+        so_far[place] += 1
+        many = _("{place} ({n} of {total})", place=place, n=so_far[place], total=total[place])
+        told.append(many if total[place] > 1 else place)
+    return told
 
 
 _PLACES = {

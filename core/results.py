@@ -145,8 +145,7 @@ class Result:
         name = printable(self.path)
         if self.error is not None:
             return f"{name}: {self.error}"
-        parts = [] if self.label == "real" else self.parts
-        part = standing_out([JudgedPart.from_dict(part) for part in parts])
+        part = standing_out([JudgedPart.from_dict(part) for part in self.parts], self.label)
         about = ". ".join(filter(None, (where(part) if part else "", self.note)))
         return f"{name}{': ' if about else ''}{about}"
 

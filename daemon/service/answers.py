@@ -76,7 +76,7 @@ class Answer:
     def place(self) -> str:
         """Where it looks AI-made, if most of it does not: "on the right". Otherwise empty."""
         check = self.entry.check
-        part = standing_out(check.parts or ()) if check.label in ("fake", "unsure") else None
+        part = standing_out(check.parts or (), check.label)
         return where(part) if part else ""
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from io import BytesIO
+from random import Random
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from antifake.core.parts import (
     JudgedPart,
     Part,
     combined,
+    looks_made,
+    places,
     standing_out,
     where,
 )
@@ -238,12 +241,58 @@ def test_one_part_is_its_own_verdict_and_more_parts_have_to_be_surer():
     assert combined([0.0, 0.0]) == 0
 
 
-def test_the_part_that_stands_out_is_named():
+def in_a_row(*scores):
     parts = [Part(Box(left, 0, 0.4, 1)) for left in (0.3, 0, 0.6)]
-    named = standing_out([*map(JudgedPart, parts, (0.2, 0.1, 0.9))])
-    assert where(named) == "on the right"
-    assert standing_out([*map(JudgedPart, parts, (0.7, 0.8, 0.9))]) is None
-    assert standing_out([*map(JudgedPart, parts, (0.2, 0.1, 0.3))]) is None
+    return [JudgedPart(part, score) for part, score in zip(parts, scores, strict=True)]
+
+
+def test_the_part_that_stands_out_is_named():
+    assert where(standing_out(in_a_row(0.2, 0.1, 0.9), "fake")) == "on the right"
+    assert standing_out(in_a_row(0.7, 0.8, 0.9), "fake") is None
+    assert standing_out([], "fake") is None
+
+
+@pytest.mark.parametrize("bands", [Bands(), Bands(0.3, 0.8), Bands(0.5, 0.5), Bands(0, 1)])
+def test_no_part_is_called_more_than_the_picture_is(bands):
+    rng = Random(3)  # noqa: S311
+    for _ in range(300):
+        parts = in_a_row(*(rng.random() for _ in range(3)))
+        p_fake = combined([one.p_fake for one in parts])
+        label = bands.label(p_fake)
+        named = standing_out(parts, label)
+        scores = {one.part: one.p_fake for one in parts}
+        if named is not None:
+            assert label == bands.label(scores[named]) == "fake"
+        if label != "fake":
+            assert not any(looks_made(one, label, p_fake) for one in parts)
+
+
+def test_a_part_at_an_even_chance_is_not_pointed_at_beside_cannot_tell():
+    parts = in_a_row(0.2, 0.1, 0.55)
+    p_fake = combined([one.p_fake for one in parts])
+    assert Bands().label(p_fake) == "unsure"
+    assert standing_out(parts, "unsure") is None
+    assert not looks_made(parts[2], "unsure", p_fake)
+
+
+def test_the_parts_of_an_ai_made_picture_that_look_so_are_known():
+    parts = in_a_row(0.2, 0.65, 0.97)
+    p_fake = combined([one.p_fake for one in parts])
+    assert [looks_made(one, "fake", p_fake) for one in parts] == [False, True, True]
+    assert not looks_made(parts[2], None, None)
+
+
+def test_two_parts_at_the_same_place_have_not_the_same_words():
+    strip = [Part(Box(n / 6, 0, 1 / 6, 1)) for n in range(6)]
+    assert places([*strip, Part(strip[0].box, 3)]) == [
+        "on the left (1 of 2)",
+        "on the left (2 of 2)",
+        "in the middle (1 of 2)",
+        "in the middle (2 of 2)",
+        "on the right (1 of 2)",
+        "on the right (2 of 2)",
+        "in a later frame, on the left",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -455,6 +455,20 @@ def test_the_part_that_decided_is_marked_and_all_on_request(album, desk):
     shoot(page, "parts")
 
 
+def test_where_nothing_is_said_of_the_picture_nothing_is_said_of_a_part(album, desk):
+    check = album.add(
+        "wide.jpg", size=(1500, 500), label="unsure", p_fake=0.51, parts=in_parts(0.1, 0.2, 0.55)
+    )
+    page = desk.open(f"/picture/{check.id}")
+    expect(page.get_by_text("3 parts of it were judged.")).to_be_visible()
+    expect(page.locator(".scale")).not_to_be_empty()
+    expect(page.get_by_text("It looks AI-made")).to_have_count(0)
+    expect(page.locator(".parts rect:visible")).to_have_count(0)
+    page.get_by_role("button", name="Judged parts").click()
+    expect(page.locator(".parts rect:visible")).to_have_count(3)
+    expect(page.locator(".parts .made, .parts .decisive")).to_have_count(0)
+
+
 def test_parts_of_a_turned_picture_are_marked_where_they_are(album, desk):
     file = album.folder / "page.tif"
     file.write_bytes(turned(with_corner(1500, 500), "TIFF"))

@@ -11,7 +11,7 @@ from typing import Literal
 from flask import Response, jsonify, url_for
 
 from antifake.core.i18n import _
-from antifake.core.parts import Part, standing_out, where
+from antifake.core.parts import Part, looks_made, places, standing_out
 from antifake.daemon.service import Answer
 from antifake.daemon.service.originals import Trouble, is_named_like_a_picture
 from antifake.daemon.service.renditions import LONGEST
@@ -50,24 +50,27 @@ class Mark:
     part: Part
     looks_made: bool
     is_decisive: bool
-    """It looks AI-made, and most of the picture does not."""
+    """It looks AI-made, as the picture does because of it, and most of the picture does not."""
     words: str
     """Where it is and how it was judged: "on the right 83 %"."""
 
 
 def marks_of(answer: Answer) -> tuple[Mark, ...]:
     """Returns the judged parts, from left to right or top to bottom, the first frame first."""
-    parts = answer.entry.check.parts or ()
-    decisive, whole = standing_out(parts), _("all of it")
-    ordered = sorted(parts, key=lambda one: (one.part.frame, one.part.box.left, one.part.box.top))
+    check = answer.entry.check
+    decisive = standing_out(check.parts or (), check.label)
+    ordered = sorted(
+        check.parts or (),
+        key=lambda one: (one.part.frame, one.part.box.left, one.part.box.top),
+    )
     return tuple(
         Mark(
             one.part,
-            one.p_fake > 0.5,
+            looks_made(one, check.label, check.p_fake),
             one.part == decisive,
-            f"{where(one.part) or whole} {round(100 * one.p_fake)} %",
+            _("{place} {percent} %", place=place, percent=round(100 * one.p_fake)),
         )
-        for one in ordered
+        for one, place in zip(ordered, places([one.part for one in ordered]), strict=True)
     )
 
 
