@@ -22,6 +22,13 @@ from antifake.core.i18n import _
 
 from .places import Places
 
+# What people read, wherever they meet it: the tray, the pages, the command line.
+OFFLINE = _("antifake is not running")
+"""A state, as the tray's menu begins with one."""
+NOT_RUNNING = _("antifake is not running.")
+START_IT = _("antifake is not running: start it with `antifake daemon start`.")
+OTHER_VERSION = _("Another version of antifake is running: stop it, and start it again.")
+
 
 class AlreadyRunningError(AntifakeError):
     """Another process is the daemon."""

@@ -83,7 +83,7 @@ def _ended(where: Places, code: int) -> AntifakeError:
 def stop(where: Places, within_s: float = STOP_S) -> None:
     """Ask the daemon to stop, and wait until it has. Raises NotRunningError and LaunchError."""
     if not instance.is_running(where):
-        raise NotRunningError(_("antifake is not running."))
+        raise NotRunningError(instance.NOT_RUNNING)
     found = instance.find(where)
     _ask_to_stop(where, found)
     if not _wait(lambda: not instance.is_running(where), within_s):

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
+from antifake.daemon.instance import OTHER_VERSION
 
 from .errors import DaemonError, read_answer
 from .transport import Body, Socket, Transport
@@ -302,5 +303,5 @@ def _is_text(name: str) -> bool:
 
 def _object(found: Any) -> Json:
     if not isinstance(found, dict):
-        raise DaemonError(_("The daemon is of another version."), 200, "not_antifake")
+        raise DaemonError(OTHER_VERSION, 200, "not_antifake")
     return found

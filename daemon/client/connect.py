@@ -30,9 +30,7 @@ def need(where: Places) -> Client:
     """Returns what `find` does. Raises DaemonError if no daemon answers."""
     client = find(where)
     if client is None:
-        raise DaemonError(
-            _("The antifake daemon is not running: start it with `antifake daemon start`.")
-        )
+        raise DaemonError(instance.START_IT)
     return client
 
 

@@ -66,7 +66,9 @@ def status(ctx: click.Context, as_json: bool) -> None:
             echo_json({"running": False, "starting": instance.is_running(where)})
         else:
             say(
-                _("antifake is just starting.") if instance.is_running(where) else _("Not running.")
+                _("antifake is just starting.")
+                if instance.is_running(where)
+                else instance.NOT_RUNNING
             )
         ctx.exit(client.DaemonError.exit_code)
     state, folders = asked.state(), asked.watches()["folders"]

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _
+from antifake.daemon.instance import START_IT
 from antifake.daemon.store import Store, crops, trainings
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.tables import Trigger
@@ -144,9 +145,7 @@ class Learning:
         """
         with self._lock:
             if not self._is_open:
-                raise AntifakeError(
-                    _("antifake is not running: start it with antifake daemon start.")
-                )
+                raise AntifakeError(START_IT)
             if self._run is not None and not self._run.is_over:
                 raise AlreadyTrainingError(_("A training is running already."))
             bundle = self._place.versions.bundle()

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from antifake.core import AntifakeError
+from antifake.daemon.instance import START_IT
 from antifake.daemon.learning import Learning, LearningCallbacks, Place, Versions
 from antifake.daemon.places import Places
 from antifake.daemon.store import Store
@@ -22,14 +23,14 @@ from .events import Events
 from .existing import ExistingFiles
 from .service import Service
 from .settings import Settings
-from .status import NOT_RUNNING, Status
+from .status import Status
 
 
 class NoQueue:
     """Replaces the queue: there is no worker that could take a job."""
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
-        raise AntifakeError(NOT_RUNNING)
+        raise AntifakeError(START_IT)
 
     def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
         return False

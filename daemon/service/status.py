@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from antifake.core.errors import AntifakeError
-from antifake.core.i18n import _
+from antifake.daemon.instance import START_IT
 from antifake.daemon.store import Store, StoreError, jobs
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
@@ -17,8 +17,6 @@ from .events import Events
 from .model_fetch import FetchState, ModelFetch
 from .progress import Pace
 from .settings import Settings
-
-NOT_RUNNING = _("antifake is not running: start it with antifake daemon start.")
 
 Mode = Literal["ready", "working", "paused", "attention"]
 
@@ -89,7 +87,7 @@ class Status:
     def fetch_model(self) -> None:
         """Starts to fetch the embedded model. Raises AntifakeError if that cannot be done."""
         if self.fetch is None:
-            raise AntifakeError(NOT_RUNNING)
+            raise AntifakeError(START_IT)
         self.fetch.start()
 
     def model_state(self) -> ModelState:

@@ -9,9 +9,10 @@ from typing import Any
 
 from antifake.core.i18n import _
 from antifake.daemon.client import Client, DaemonError, LearningClient
+from antifake.daemon.instance import OFFLINE, OTHER_VERSION
 
 from .notifications import Note, picture_event, shortened
-from .view_model import OFFLINE, RECENT, View, ViewModel, view_of
+from .view_model import RECENT, View, ViewModel, view_of
 from .wishes import wishes_of
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Follower:
             return self._away(OFFLINE if error.code == "unreachable" else shortened(str(error), 80))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             log.warning("The daemon's answer has another form than expected: %r", error)
-            return self._away(_("Another version of antifake is running"))
+            return self._away(OTHER_VERSION)
         if not is_there:
             return self._away(OFFLINE)
         self._failures = 0

@@ -9,13 +9,13 @@ from typing import Any
 
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.config.quiet_hours import QuietHours
+from antifake.daemon.instance import OFFLINE
 
 from .drawing import Mode
 from .notifications import Note, NotificationBundle, PictureEvent, shortened
 from .wishes import Wishes
 
 RECENT = 5
-OFFLINE = _("antifake is not running")
 _SAID = {"real": _("It's real"), "fake": _("It's AI-made"), "unsure": _("Cannot tell")}
 
 

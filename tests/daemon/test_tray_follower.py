@@ -16,11 +16,12 @@ from antifake.core.catalog import Home
 from antifake.daemon import client
 from antifake.daemon.client import DaemonError
 from antifake.daemon.config.quiet_hours import QuietHours
+from antifake.daemon.instance import OFFLINE, OTHER_VERSION
 from antifake.daemon.places import Places
 from antifake.daemon.tray.actions import Actions
 from antifake.daemon.tray.follower import LONGEST_PAUSE_S, Follower
 from antifake.daemon.tray.notifications import Note
-from antifake.daemon.tray.view_model import OFFLINE, View, ViewModel, judgements, view_of
+from antifake.daemon.tray.view_model import View, ViewModel, judgements, view_of
 
 
 @pytest.fixture
@@ -252,6 +253,16 @@ def test_todays_pictures_to_review_are_counted(where, follower, view_model):
     assert view_model.view == View("offline", OFFLINE)
 
 
+def test_a_daemon_of_another_version_is_told_apart_from_none(where, follower, view_model):
+    with StandIn(where) as daemon:
+        daemon.answer = lambda *_: (200, {"unheard of": 1})
+        follower.step()
+        assert view_model.view == View("offline", OTHER_VERSION)
+        daemon.answer = lambda *_: (200, ["no object"])
+        follower.step()
+        assert view_model.view == View("offline", OTHER_VERSION)
+
+
 def test_a_running_training_is_shown_until_it_is_over(where, follower, view_model):
     with StandIn(where) as daemon:
         follower.step()
@@ -273,7 +284,7 @@ def test_a_running_training_is_shown_until_it_is_over(where, follower, view_mode
 def test_a_click_that_fails_says_why(where, view_model):
     actions(where, view_model).pause()
     (note,) = notes_of(view_model)
-    assert note.text.startswith("The antifake daemon is not running")
+    assert note.text.startswith("antifake is not running: start it")
 
 
 def test_pausing_shows_at_once(where, view_model):
@@ -309,7 +320,7 @@ def test_stop_asks_the_daemon_to_stop(where, view_model):
         actions(where, view_model).stop_daemon()
         eventually(lambda: daemon.asked_for("POST", "/daemon:stop"))
     actions(where, view_model).stop_daemon()
-    assert notes_of(view_model)[0].text.startswith("The antifake daemon is not running")
+    assert notes_of(view_model)[0].text.startswith("antifake is not running: start it")
 
 
 def test_a_one_time_link_of_another_program_is_not_opened(where, view_model):

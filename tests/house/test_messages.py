@@ -232,3 +232,12 @@ def test_every_message_is_found_for_the_catalogue():
 
 def test_the_template_of_catalogues_has_every_message():
     assert TEMPLATE.read_bytes() == template(), "write it again: make messages"
+
+
+def test_that_antifake_is_not_running_is_said_in_one_place():
+    about = re.compile(
+        r"antifake( daemon)? is not running|another version of antifake is run", re.I
+    )
+    said = [one for one in extracted() if isinstance(one.id, str) and about.search(one.id)]
+    assert {name for one in said for name, _line in one.locations} == {"daemon/instance.py"}
+    assert len(said) == 4
