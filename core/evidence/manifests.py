@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from .marks import NAME_PATTERNS, inert
+from .trust_lists import INTERIM, KNOWN
 
 Content = Literal["none", "intact", "changed", "elsewhere", "unreadable"]
 """Whether the picture is as it was signed: `elsewhere` if its credentials lie on a server, which
@@ -21,6 +22,7 @@ _SIGNERS_FAMILIES = ("signingCredential.", "timeStamp.", "cawg.")
 _HASH_MATCHES = {
     "assertion.dataHash.match", "assertion.boxesHash.match", "assertion.bmffHash.match",
 }  # fmt: skip
+_KNOWN_BY: dict[str, Signer] = {KNOWN: "known", INTERIM: "known_interim"}
 _SOURCES: dict[str, Says] = {
     "trainedAlgorithmicMedia": "ai",
     "compositeWithTrainedAlgorithmicMedia": "ai_part",
@@ -43,13 +45,16 @@ def content_of(report: dict[str, Any]) -> Content:
 
 
 def signer_of(report: dict[str, Any]) -> Signer:
-    """Returns what the trust list that the library was given says of the signer."""
+    """Returns what the lists that the library was given say of the signer."""
     successes, failures = _codes(report, "success"), _codes(report, "failure")
     if any("revoked" in one for one in failures):
         return "revoked"
     if "signingCredential.expired" in failures and "timeStamp.trusted" not in successes:
         return "lapsed"
-    return "known" if "signingCredential.trusted" in successes else "unknown"
+    if "signingCredential.trusted" not in successes:
+        return "unknown"
+    found_in = str((report.get("validation_results") or {}).get("trustListUri"))
+    return _KNOWN_BY.get(found_in, "unknown")
 
 
 def says_of(report: dict[str, Any]) -> tuple[Says | None, Literal["source", "agent"] | None]:

@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Literal, Self, cast, get_args
@@ -22,6 +23,7 @@ from antifake.core.framing import Deadline, receive, send
 from .file_marks import FileMarks
 from .manifests import Content, Says, Signer
 from .marks import inert
+from .trust_lists import dates
 
 WhyNot = Literal["not_installed", "too_large", "timeout", "crashed"]
 
@@ -48,6 +50,8 @@ class Provenance:
     name: str | None = None
     """The organisation in the certificate of the signer, inert."""
     at: str | None = None
+    lists: tuple[str, ...] = ()
+    """The days, ISO 8601, of the lists that the signer was looked up in; empty if there is none."""
 
     @property
     def is_known(self) -> bool:
@@ -61,10 +65,13 @@ class ProvenanceReader:
     A context manager, usable from several threads, one picture at a time.
     """
 
-    def __init__(self, timeout_s: float = TIMEOUT_S, anchors: str = "") -> None:
-        """`anchors`: certificates in PEM that are trusted besides those of the shipped lists."""
+    def __init__(self, timeout_s: float = TIMEOUT_S, anchors: str = "", interim: str = "") -> None:
+        """`anchors`: certificates in PEM that are as good as those of the shipped list.
+
+        `interim`: those of the list that was in use before it. None is shipped, see trust/NOTICE.
+        """
         self._timeout_s = timeout_s
-        self._anchors = anchors
+        self._lists = anchors, interim
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -109,10 +116,10 @@ class ProvenanceReader:
             self._end()
             why_not: WhyNot = "timeout" if deadline.is_past else "crashed"
             return Provenance(why_not, content="unreadable")
-        return found
+        return replace(found, lists=dates()) if found.signer else found
 
     def _start(self) -> subprocess.Popen[bytes]:
-        code = f"import {_CHILD} as child\nchild.serve({self._anchors!r})"
+        code = f"import {_CHILD} as child\nchild.serve(*{self._lists!r})"
         environment = {key: os.environ[key] for key in os.environ if key not in _NAMING_LIBRARIES}
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-W", "ignore", "-c", code],
@@ -161,6 +168,7 @@ def checked(values: dict[str, Any]) -> Provenance:
         by=values.get("by"),
         name=_text(values.get("name")),
         at=_text(values.get("at")),
+        lists=tuple(map(_day, values.get("lists") or ())),
     )
 
 
@@ -171,6 +179,10 @@ _WORDS = {
     "says": Says,
     "by": Literal["source", "agent"],
 }
+
+
+def _day(value: str) -> str:
+    return date.fromisoformat(value).isoformat()
 
 
 def _text(value: object) -> str | None:

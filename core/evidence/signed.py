@@ -12,8 +12,6 @@ import json
 import os
 import sys
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import c2pa
@@ -21,10 +19,9 @@ import c2pa
 from antifake.core.framing import receive, send
 from antifake.core.resource_limits import limit_memory
 
-from . import manifests
+from . import manifests, trust_lists
 
 MEMORY_BYTES = 1_000_000_000
-_LISTS = Path(__file__).parent / "trust"
 _KINDS = (
     (b"\xff\xd8", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -34,23 +31,26 @@ _KINDS = (
 )
 
 
-def serve(extra_anchors: str = "") -> None:
-    """Answers requests until the parent closes the pipe or ends."""
+def serve(known: str = "", interim: str = "") -> None:
+    """Answers requests until the parent closes the pipe or ends.
+
+    `known` and `interim` are certificates in PEM, as `trust_lists.settings` has them.
+    """
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the library prints must not get into the answers
     limit_memory(MEMORY_BYTES)
-    _context(extra_anchors)
+    context = _context(known, interim)
     send(answers, b"R")
     with suppress(EOFError, BrokenPipeError):
         while True:
             _, picture = receive(sys.stdin.buffer, sys.maxsize)
-            send(answers, b"J", json.dumps(read(picture, extra_anchors)).encode())
+            send(answers, b"J", json.dumps(read(picture, context)).encode())
 
 
-def read(picture: bytes, extra_anchors: str = "") -> dict[str, Any]:
+def read(picture: bytes, context: Any) -> dict[str, Any]:
     """Returns the fields of a `Provenance` that was read."""
     try:
-        reader = c2pa.Reader(_kind(picture), io.BytesIO(picture), context=_context(extra_anchors))
+        reader = c2pa.Reader(_kind(picture), io.BytesIO(picture), context=context)
         report = json.loads(reader.json())
     except c2pa.C2paError.ManifestNotFound:
         return {"content": "none"}
@@ -79,8 +79,7 @@ def _kind(picture: bytes) -> str:
     return "image/avif" if b"avif" in picture[8:32] else "image/heic"
 
 
-@cache
-def _context(extra_anchors: str) -> Any:
-    trust = {"trust_anchors": extra_anchors} if extra_anchors else {}
+def _context(known: str, interim: str) -> Any:
     nothing_fetched = {"remote_manifest_fetch": False, "ocsp_fetch": False}
+    trust = trust_lists.settings(known, interim)
     return c2pa.Context(c2pa.Settings.from_dict({"verify": nothing_fetched, "trust": trust}))
