@@ -12,6 +12,7 @@ from .card import Card, Conflict
 from .file_marks import FileMarks
 from .marks import MAKERS, Mark
 from .provenance import Provenance
+from .trust_lists import is_old
 
 Track = str
 
@@ -20,6 +21,8 @@ def sentences(card: Card) -> Iterator[tuple[Track, str]]:
     """Yields track and sentence, in the order of the card."""
     if card.file:
         yield "provenance", said_of_provenance(card.file.provenance)
+        if old := _old_list(card.file.provenance):
+            yield "provenance", old
         for text in _said_of_marks(card.file.marks):
             yield "marks", text
     if card.model and card.model.label == "real":
@@ -94,6 +97,15 @@ def _signer(found: Provenance) -> str:
     if found.signer == "revoked":
         return _("The signer's certificate was withdrawn, so this does not count.")
     return _("Who signed is not known: that proves nothing.") if found.signer == "unknown" else ""
+
+
+def _old_list(found: Provenance) -> str | None:
+    if not found.lists or not is_old(found.lists[0]):
+        return None
+    return _(
+        "antifake's list of known signers is of {date}. It does not have those that came later.",
+        date=found.lists[0],
+    )
 
 
 def said_of_mark(mark: Mark) -> str:

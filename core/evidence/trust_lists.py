@@ -5,7 +5,7 @@ are, under which terms, and how they are renewed.
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ def dates() -> tuple[str, ...]:
     return tuple(sorted({_DATE.findall(path.name)[-1] for path in _FOLDER.glob("*.pem")}))
 
 
-def is_old(day: str, today: date | None = None) -> bool:
+def is_old(day: str) -> bool:
     """Returns whether a list of this day may lack signers that are known by now."""
-    return ((today or date.today()) - date.fromisoformat(day)).days > OLD_AFTER_DAYS
+    return (datetime.now(UTC).date() - date.fromisoformat(day)).days > OLD_AFTER_DAYS
 
 
 def settings(known: str = "", interim: str = "") -> dict[str, Any]:
