@@ -119,7 +119,7 @@ class ProvenanceReader:
         return replace(found, lists=dates()) if found.signer else found
 
     def _start(self) -> subprocess.Popen[bytes]:
-        code = f"import {_CHILD} as child\nchild.serve(*{self._lists!r})"
+        code = f"from {_CHILD} import serve; serve(*{self._lists!r})"
         environment = {key: os.environ[key] for key in os.environ if key not in _NAMING_LIBRARIES}
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-W", "ignore", "-c", code],

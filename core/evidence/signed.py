@@ -17,11 +17,12 @@ from typing import Any
 import c2pa
 
 from antifake.core.framing import receive, send
-from antifake.core.resource_limits import limit_memory
+from antifake.core.resource_limits import limit_memory, limit_time
 
 from . import manifests, trust_lists
 
 MEMORY_BYTES = 1_000_000_000
+_TIMEOUT_S = 5.0
 _KINDS = (
     (b"\xff\xd8", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -44,6 +45,7 @@ def serve(known: str = "", interim: str = "") -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             _, picture = receive(sys.stdin.buffer, sys.maxsize)
+            limit_time(_TIMEOUT_S)
             send(answers, b"J", json.dumps(read(picture, context)).encode())
 
 

@@ -35,7 +35,7 @@ ENGLISH_ONLY = (
 NOT_FOR_PEOPLE: dict[str, set[str]] = {
     "core/file_formats.py": {"JPEG XL", "JPEG XR"},
     "core/decoder.py": {"from {} import serve, _Limits; serve({})"},
-    "core/evidence/provenance.py": {"import {} as child\nchild.serve({})"},
+    "core/evidence/provenance.py": {"from {} import serve; serve(*{})"},
     "core/batching.py": {"out of memory", "allocate memory", "not enough memory"},
     "core/commands/demo.py": {"antifake {}", "check PICTURE..."},
     "core/cuda_graphs.py": {"it failed ({})", "it gave {} and not {}"},
