@@ -78,7 +78,9 @@ format: .venv/test .venv/npm ## mend what formatter and linter can mend
 
 .venv/run: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --only-binary c2pa-python --editable '.[provenance]' || { \
+	    echo 'Trying without c2pa-python, which reads Content Credentials and has no wheel for some systems.'; \
+	    $(BIN)/python -m pip install --quiet --editable .; }
 	touch $@
 
 .venv/test: .venv/run

@@ -20,6 +20,7 @@ SQL = re.compile(
 )
 ENGLISH_ONLY = (
     "core/evidence/containers.py",
+    "core/evidence/hidden_text.py",
     "core/evidence/marks.py",
     "core/evidence/recipes.py",
     "core/lazy_imports.py",
