@@ -37,7 +37,8 @@ import numpy as np
 
 from . import images
 from .errors import AntifakeError, UnreadableImageError
-from .evidence.file_marks import FileMarks, read_marks
+from .evidence.file_marks import FileMarks
+from .evidence.reading import read_marks
 from .framing import Deadline, receive, send
 from .i18n import _
 from .images import Picture

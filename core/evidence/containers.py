@@ -69,6 +69,8 @@ def walk(data: bytes) -> Container:
             except (struct.error, ValueError, LookupError, OverflowError, zlib.error):
                 found.is_complete = False
             break
+    found.is_complete = found.is_complete and len(found.xmp) <= MAX_TEXT
+    found.xmp = found.xmp[:MAX_TEXT]
     found.is_c2pa_elsewhere = 'provenance="http' in found.xmp or ":provenance>http" in found.xmp
     return found
 

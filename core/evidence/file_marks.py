@@ -6,19 +6,7 @@ The decoder's child reads it and sends it as JSON, so the parent takes nothing f
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
-from .containers import Field, walk
-from .hidden_text import hidden_text
-from .marks import (
-    LONGEST_PLACE,
-    MAKERS,
-    MOST_MARKS,
-    Camera,
-    Kind,
-    Mark,
-    camera_in,
-    inert,
-    marks_in,
-)
+from .marks import LONGEST_PLACE, MAKERS, MOST_MARKS, Camera, Kind, Mark, inert
 
 
 @dataclass(frozen=True)
@@ -57,19 +45,3 @@ def _mark(values: dict[str, Any]) -> Mark:
         raise ValueError("an unknown mark")
     place, quote = inert(str(values["place"]), LONGEST_PLACE), inert(str(values["quote"]))
     return Mark(values["maker"], values["kind"], place, quote)
-
-
-def read_marks(data: bytes) -> FileMarks:
-    """Reads the container of a file, and a text that its pixels hide.
-
-    Only for a child that may be killed, as that text takes a codec.
-    """
-    container = walk(data)
-    container.fields += [Field(place, text) for place, text in hidden_text(data)]
-    return FileMarks(
-        tuple(marks_in(container)),
-        camera_in(container),
-        container.is_complete,
-        container.n_c2pa_bytes,
-        container.is_c2pa_elsewhere,
-    )

@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import unescape
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import recipes
-from .containers import MAX_TEXT, Container
+
+if TYPE_CHECKING:
+    from .containers import Container
 
 Kind = Literal["recipe", "declared", "declared_part", "suspected", "named"]
 """What a mark is: how the picture was made, step by step; a label for AI, for parts of it, or
@@ -134,7 +136,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _EXPOSURE = ("ExposureTime", "FNumber", "ISOSpeedRatings", "MakerNote")
 
 
-def marks_in(container: Container) -> list[Mark]:
+def marks_in(container: "Container") -> list[Mark]:
     """Returns one mark of each maker, its strongest, in the order of strength; at most eight."""
     best: dict[str, Mark] = {}
     for found in _all(container):
@@ -144,7 +146,7 @@ def marks_in(container: Container) -> list[Mark]:
     return sorted(best.values(), key=lambda one: _STRENGTH[one.kind])[:MOST_MARKS]
 
 
-def camera_in(container: Container) -> Camera | None:
+def camera_in(container: "Container") -> Camera | None:
     """Returns the camera that EXIF names together with two facts of an exposure."""
     make, model = container.get("EXIF Make"), container.get("EXIF Model")
     facts = sum(container.get(f"EXIF {name}") is not None for name in _EXPOSURE)
@@ -159,13 +161,13 @@ def inert(text: str, longest: int = _LONGEST_QUOTE) -> str:
     return shown.strip()[:longest]
 
 
-def _all(container: Container) -> Iterator[Mark]:
+def _all(container: "Container") -> Iterator[Mark]:
     yield from _recipes(container)
     yield from _declarations(container)
     yield from _names(container)
 
 
-def _texts(container: Container, places: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _texts(container: "Container", places: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     wanted = set(places)
     for one in container.fields:
         if one.place in wanted:
@@ -175,7 +177,7 @@ def _texts(container: Container, places: tuple[str, ...]) -> Iterator[tuple[str,
             yield from ((place, text) for text in xmp_values(container.xmp, place[4:]))
 
 
-def _recipes(container: Container) -> Iterator[Mark]:
+def _recipes(container: "Container") -> Iterator[Mark]:
     is_fooocus = container.get("PNG fooocus_scheme") is not None
     for maker, places, is_one in _RECIPES:
         for place, text in _texts(container, places):
@@ -188,7 +190,7 @@ def _recipes(container: Container) -> Iterator[Mark]:
             yield _mark("fooocus", "recipe", place)
 
 
-def _declarations(container: Container) -> Iterator[Mark]:
+def _declarations(container: "Container") -> Iterator[Mark]:
     for text in xmp_values(container.xmp, "DigitalSourceType"):
         source = text.strip().rpartition("/")[2]
         if kind := _SOURCE_KINDS.get(source.lower()):
@@ -211,7 +213,7 @@ def _label_number(label: dict[str, object]) -> str:
     return str(int(value)) if isinstance(value, float) and value < 10 else str(value)[:4]
 
 
-def _names(container: Container) -> Iterator[Mark]:
+def _names(container: "Container") -> Iterator[Mark]:
     for place, text in _texts(container, _MACHINE_FIELDS):
         for maker, pattern in NAME_PATTERNS:
             if pattern.search(text[:1_000]):
@@ -242,5 +244,5 @@ def xmp_values(xmp: str, name: str) -> Iterator[str]:
         rf":{name}>\s{{0,99}}([^<]{{1,4000}})<",
         rf":{name}>\s{{0,99}}<rdf:(?:Alt|Bag|Seq)>\s{{0,99}}<rdf:li[^>]{{0,99}}>([^<]{{1,4000}})<",
     ):
-        for found in re.finditer(pattern, xmp[:MAX_TEXT]):
+        for found in re.finditer(pattern, xmp):
             yield unescape(found[1]).strip()

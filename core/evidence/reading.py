@@ -7,8 +7,11 @@ from typing import Self
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import read_file
 
+from .containers import Field, walk
 from .file_evidence import FileEvidence
 from .file_marks import FileMarks
+from .hidden_text import hidden_text
+from .marks import camera_in, marks_in
 from .provenance import ProvenanceReader
 
 
@@ -37,6 +40,22 @@ class EvidenceReader:
         `marks` and `sha256` are those that a decoder has found.
         """
         return FileEvidence(marks, self._provenance.read(marks, lambda: _same(source, sha256)))
+
+
+def read_marks(data: bytes) -> FileMarks:
+    """Reads the container of a file, and a text that its pixels hide.
+
+    Only for a child that may be killed, as that text takes a codec.
+    """
+    container = walk(data)
+    container.fields += [Field(place, text) for place, text in hidden_text(data)]
+    return FileMarks(
+        tuple(marks_in(container)),
+        camera_in(container),
+        container.is_complete,
+        container.n_c2pa_bytes,
+        container.is_c2pa_elsewhere,
+    )
 
 
 def _same(source: Path | bytes, sha256: str | None) -> bytes | None:

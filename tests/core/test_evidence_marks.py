@@ -17,8 +17,9 @@ from kit.shared import shared_data
 from PIL import Image
 
 from antifake.core.evidence.containers import MAX_CHUNKS, walk
-from antifake.core.evidence.file_marks import FileMarks, read_marks
+from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.marks import camera_in, inert, marks_in
+from antifake.core.evidence.reading import read_marks
 
 MAGICS = [
     b"\x89PNG\r\n\x1a\n",

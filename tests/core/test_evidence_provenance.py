@@ -10,8 +10,9 @@ import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 
 from antifake.core.evidence import provenance
-from antifake.core.evidence.file_marks import FileMarks, read_marks
+from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.provenance import MAX_MANIFEST_BYTES, Provenance, ProvenanceReader
+from antifake.core.evidence.reading import read_marks
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 

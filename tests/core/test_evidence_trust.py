@@ -12,9 +12,9 @@ from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of py
 from antifake.core.evidence import sentences, trust_lists
 from antifake.core.evidence.card import Card
 from antifake.core.evidence.file_evidence import FileEvidence
-from antifake.core.evidence.file_marks import read_marks
 from antifake.core.evidence.manifests import signer_of
 from antifake.core.evidence.provenance import Provenance, ProvenanceReader, checked
+from antifake.core.evidence.reading import read_marks
 from antifake.core.evidence.serialize import to_dict
 
 FOLDER = Path(trust_lists.__file__).parent / "trust"

@@ -191,3 +191,9 @@ print(json.dumps(lazy_imports.fallback_reason()))
 def test_where_lazy_imports_fit_there_is_no_reason_to_fall_back() -> None:
     show = "\nimport json; print(json.dumps(lazy_imports.fallback_reason()))"
     assert run(LAZY + show)[0] is None
+
+
+def test_the_result_of_another_process_is_printed_without_a_codec_or_numpy():
+    code = "import antifake.core.results, sys; print({'numpy', 'PIL', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
