@@ -14,8 +14,8 @@ from .i18n import _
 
 ACCEPTED = _("JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC")
 _READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "JPEG": ("antifake.core.jpeg_reader", "JpegFile"),
+    "PNG": ("antifake.core.png_reader", "PngFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
     "BMP": ("antifake.core.bmp_reader", "bmp_file"),

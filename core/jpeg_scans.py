@@ -1,12 +1,17 @@
-"""The scans of a JPEG that ends before its end marker: how much of the picture they hold."""
+"""The scans of a JPEG: how much of the picture they hold, if its file is cut."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """Within the data of a scan. A zero is stuffing, D0 to D7 are restarts."""
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
+"""Frames whose decoder can wait for more data, unlike that of arithmetic codes."""
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _SCAN, _END, _COEFFICIENTS = 0xDA, 0xD9, range(64)
 
 
@@ -16,59 +21,86 @@ class Scan:
     coefficients: range
     is_refinement: bool
     """Of coefficients that earlier scans have in less precision."""
+    is_exact: bool
+    """Whether no later scan refines them."""
 
-    def first_seen(self) -> set[tuple[int, int]]:
-        """Returns the coefficients, with their component, that no scan had before."""
-        if self.is_refinement:
-            return set()
+    def covered(self) -> set[tuple[int, int]]:
+        """Returns the coefficients, with their component."""
         return {(one, place) for one in self.components for place in self.coefficients}
 
 
 @dataclass(frozen=True)
-class CutJpeg:
-    """What is there of a JPEG: all of its scans but the last are whole."""
+class Scans:
+    """The scans of a JPEG. All of them but the last are whole."""
 
-    data: bytes
-    """Up to where it can be decoded, without an end marker."""
+    frame: int
+    """The marker of the frame."""
     components: tuple[int, ...]
     scans: tuple[Scan, ...]
+    begin: int
+    """Where the data of the last scan begins."""
+    end: int
+    """Where it ends."""
+    has_end: bool
+    """Whether an end marker is there."""
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether a decoder can be given the file piece by piece."""
+        return self.frame in _HUFFMAN
+
+    @property
+    def are_all(self) -> bool:
+        """Whether they hold every coefficient in full precision, if the last one is whole."""
+        return self._covers(one for one in self.scans if one.is_exact)
 
     @property
     def is_all_outlined(self) -> bool:
         """Whether every row is there, if only in less precision, without the last scan."""
-        return self._covers(self.scans[:-1])
+        return self._covers(one for one in self.scans[:-1] if not one.is_refinement)
 
     @property
     def may_have_whole_rows(self) -> bool:
         """Whether those rows are there that the last scan has reached."""
-        return self._covers(self.scans)
+        return self._covers(one for one in self.scans if not one.is_refinement)
 
-    def _covers(self, scans: tuple[Scan, ...]) -> bool:
-        seen = set().union(*(one.first_seen() for one in scans))
+    def next_restart(self, data: bytes) -> bytes:
+        """Returns the restart marker that would come next."""
+        before = len(_RESTART.findall(data, self.begin, self.end))
+        return bytes((0xFF, 0xD0 + before % 8))
+
+    def cut(self, data: bytes) -> bytes:
+        """Returns the file up to where it can be decoded, without an end marker."""
+        # Zeros are room that was made for a download.
+        return data[: self.end].rstrip(b"\xff\0")
+
+    def _covers(self, scans: Iterable[Scan]) -> bool:
+        seen = set().union(*(one.covered() for one in scans))
         return all((one, place) in seen for one in self.components for place in _COEFFICIENTS)
 
 
-def cut_jpeg(data: bytes) -> CutJpeg | None:
-    """Returns what is there of a JPEG without its end; None if it has an end, or no scan."""
+def scans_of(data: bytes) -> Scans | None:
+    """Returns what the segments of a JPEG say; None if there is no scan, or no frame before it."""
+    frame = 0
     components: tuple[int, ...] = ()
     scans: list[Scan] = []
-    at = 2
+    at, last, end, has_end = 2, 0, 0, False
     while (begin := _segment(data, at)) is not None:
         marker = data[begin + 1]
         if marker == _END:
-            return None
+            has_end = True
+            break
         body = data[begin + 4 : begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")]
         at = begin + 4 + len(body)
         if marker in _FRAMES:
-            components = tuple(body[6::3])
+            frame, components = marker, tuple(body[6::3])
         elif marker == _SCAN:
-            scans.append(_scan(body))
-            found = _MARKER.search(data, at)
-            at = found.start() if found else len(data)
+            scans.append(_scan(body, frame))
+            last, found = at, _MARKER.search(data, at)
+            at = end = found.start() if found else len(data)
     if not scans or not components:
         return None
-    # Zeros are room that was made for a download.
-    return CutJpeg(data[:at].rstrip(b"\xff\0"), components, tuple(scans))
+    return Scans(frame, components, tuple(scans), last, end, has_end)
 
 
 def _segment(data: bytes, at: int) -> int | None:
@@ -82,7 +114,10 @@ def _segment(data: bytes, at: int) -> int | None:
     return at if is_whole and data[at] == 0xFF and length >= 2 else None
 
 
-def _scan(body: bytes) -> Scan:
+def _scan(body: bytes, frame: int) -> Scan:
     n = body[0]
+    components = tuple(body[1 : 1 + 2 * n : 2])
+    if frame not in _PROGRESSIVE:  # what such a scan says besides is not looked at
+        return Scan(components, _COEFFICIENTS, is_refinement=False, is_exact=True)
     first, last, precision = body[1 + 2 * n : 4 + 2 * n]
-    return Scan(tuple(body[1 : 1 + 2 * n : 2]), range(first, last + 1), precision >> 4 > 0)
+    return Scan(components, range(first, last + 1), precision >> 4 > 0, precision & 15 == 0)

@@ -15,7 +15,8 @@ from PIL import Image, ImageFile
 
 from .errors import UnreadableImageError
 from .i18n import _
-from .jpeg_scans import END, cut_jpeg
+from .jpeg_reader import JpegFile
+from .jpeg_scans import END, scans_of
 from .orientation import TAG
 from .png_chunks import with_all_rows
 from .webp_chunks import filled_up, with_whole_chunks
@@ -96,21 +97,29 @@ def _rest_of_png(data: bytes, prepare: Prepare) -> Rest | None:
 
 
 def _rest_of_jpeg(data: bytes, prepare: Prepare) -> Rest | None:
-    cut = cut_jpeg(data)
-    if cut is None or not (cut.is_all_outlined or cut.may_have_whole_rows):
+    scans = scans_of(data)
+    if scans is None or not (scans.is_all_outlined or scans.may_have_whole_rows):
         return None
-    other = _digests(_loaded(prepare(cut.data + _NOISE_OF_JPEG + END)))
-    image = _loaded(prepare(cut.data + END))
+    cut = scans.cut(data)
+    other = _digests(_filled_up(prepare(cut + _NOISE_OF_JPEG + END)))
+    image = _filled_up(prepare(cut + END))
     rest = _from_top(image, [_digests(image), other])
-    if rest.share < 1 and cut.is_all_outlined:
-        return Rest(image, 0, image.height, is_coarse=True)
-    return rest
+    is_all = rest.share == 1 and scans.are_all
+    is_outlined = rest.share == 1 or scans.is_all_outlined
+    return Rest(image, 0, image.height, is_coarse=True) if is_outlined and not is_all else rest
+
+
+def _filled_up(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    if isinstance(image, JpegFile):
+        image.is_filled_up = True
+    return _loaded(image)
 
 
 def _rest_of_webp(data: bytes, prepare: Prepare) -> Rest | None:
     if (whole := with_whole_chunks(data)) is not None:
-        image = _loaded(prepare(whole))
-        return Rest(image, 0, image.height)
+        with suppress(OSError, EOFError):  # its picture is short
+            image = _loaded(prepare(whole))
+            return Rest(image, 0, image.height)
     digests: list[list[int]] = []
     for filler in _FILLERS_OF_WEBP:
         filled = filled_up(data, filler)

@@ -1,9 +1,10 @@
-"""The chunks of a WebP that ends too early."""
+"""The chunks of a WebP that is damaged or ends too early."""
 
 import struct
 from collections.abc import Iterator
 
-_PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
+_STILL = (b"VP8 ", b"VP8L")
+_PICTURES = (*_STILL, b"ANMF")
 _HEADER = 12
 _MAX_GROWTH = 4
 
@@ -17,17 +18,20 @@ def with_whole_chunks(data: bytes) -> bytes | None:
 
 
 def filled_up(data: bytes, filler: bytes) -> bytes | None:
-    """Returns a WebP whose only picture is cut, with more bytes than are missing.
+    """Returns a WebP whose only picture is short, with more bytes than are missing.
 
-    None if something else is cut, or so much that hardly anything is there.
+    None if there is no such picture, or if hardly anything of it is there.
     """
-    begin, end = max(_chunks(data), default=(0, 0))
-    is_picture = data[begin : begin + 4] in _PICTURES[:2]
-    if not is_picture or not len(data) < end < _MAX_GROWTH * len(data):
+    found = ((begin, end) for begin, end in _chunks(data) if data[begin : begin + 4] in _STILL)
+    begin, end = next(found, (0, 0))
+    there = data[begin + 8 : end]
+    # A chunk that is all there, but short, does not tell how much is missing.
+    missing = end - len(data) if end > len(data) else len(there)
+    if not end or missing >= (_MAX_GROWTH - 1) * len(data):
         return None
     # A decoder may take more bytes of filler for a row than it took of the picture.
-    length = _MAX_GROWTH * (end - len(data)) + 65_536
-    packed = data[begin + 8 :] + (filler * (length // len(filler) + 1))[:length]
+    length = _MAX_GROWTH * missing + 65_536
+    packed = there + (filler * (length // len(filler) + 1))[:length]
     packed += bytes(len(packed) % 2)
     before = data[_HEADER : begin + 4]
     return _riff(before + struct.pack("<I", len(packed)) + packed)

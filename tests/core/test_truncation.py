@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from kit.shared import shared_data
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import UnreadableImageError
 from antifake.core.file_formats import kind_of
 from antifake.core.images import decode, decode_shown, decode_whole
-from antifake.core.png_chunks import MAX_PROFILE
+from antifake.core.jpeg_reader import JpegFile
+from antifake.core.png_chunks import MAX_PROFILE, chunks
 from antifake.core.upright import Upright, first_frame
 
 SIZE = 64
@@ -211,6 +213,123 @@ def test_the_preview_of_a_cut_picture_has_its_shape_and_is_grey_where_it_is_miss
     assert preview.shape == (300, 400, 3)
     assert (preview[:85] == preview[0, 0]).all()
     assert preview[95:].std() > 10
+
+
+# --- With an end, but too little before it ------------------------------------------------
+
+
+def closed_jpeg(data: bytes, share: float) -> bytes:
+    first = data.index(b"\xff\xda")
+    return data[: first + int((len(data) - first) * share)].rstrip(b"\xff") + b"\xff\xd9"
+
+
+def closed_png(data: bytes, share: float) -> bytes:
+    begin, end = data.index(b"IDAT") - 4, data.rindex(b"IEND") - 4
+    packed = b"".join(one.body(data) for one in chunks(data) if one.name == b"IDAT")
+    unpacked = zlib.decompress(packed)
+    packed = zlib.compress(unpacked[: int(len(unpacked) * share)])
+    return data[:begin] + chunk(b"IDAT", packed) + data[end:]
+
+
+def closed_gif(data: bytes, share: float) -> bytes:
+    first = data.index(b"\x2c", 13 + 3 * 256) + 11
+    packed, at = b"", first
+    while data[at]:
+        packed += data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
+    packed = packed[: int(len(packed) * share)]
+    blocks = [packed[at : at + 255] for at in range(0, len(packed), 255)]
+    return data[:first] + b"".join(bytes([len(one)]) + one for one in blocks) + b"\0;"
+
+
+def closed_webp(data: bytes, share: float) -> bytes:
+    found, at = b"", 12
+    while at < len(data):
+        name, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
+        body = data[at + 8 : at + 8 + length]
+        if name in (b"VP8 ", b"VP8L"):
+            body = body[: int(length * share) // 2 * 2]
+        found += name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+        at += 8 + length + length % 2
+    return b"RIFF" + struct.pack("<I", 4 + len(found)) + b"WEBP" + found
+
+
+CLOSED = {"jpeg": closed_jpeg, "png": closed_png, "gif": closed_gif, "webp": closed_webp}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.split()[0] in CLOSED])
+def test_a_file_that_ends_properly_but_too_early_is_not_judged_on_filler(name: str) -> None:
+    _kind, data = FILES[name]
+    whole = frame(data)
+    shares = []
+    for share in (0.3, 0.7, 0.8, 0.9, 0.97):
+        try:
+            found = frame(CLOSED[name.split(maxsplit=1)[0]](data, share))
+        except UnreadableImageError:
+            shares.append(0.0)
+            continue
+        assert found.note is not None
+        assert np.array_equal(found.image, rows_there(found, whole.image)), share
+        shares.append(found.there.width * found.there.height)
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert 0.85 < shares[-1] < 1
+
+
+@pytest.mark.parametrize("restarts", [{}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 3}])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_an_end_marker_that_was_added_to_a_cut_jpeg_changes_nothing(
+    mode: str, progressive: bool, restarts: dict[str, int]
+) -> None:
+    data = saved(photo(400, 300).convert(mode), "JPEG", progressive=progressive, **restarts)
+    first = data.index(b"\xff\xda") + 20
+    for end in np.random.default_rng(8).integers(first, len(data) - 16, 25):
+        cut = data[:end].rstrip(b"\xff")
+        notes = set()
+        for file in (cut, cut + b"\xff\xd9"):
+            try:
+                found = frame(file)
+                notes.add((found.note, found.there, found.image.tobytes()))
+            except UnreadableImageError as error:
+                notes.add(str(error))
+        assert len(notes) == 1
+        assert None not in {note[0] for note in notes}
+
+
+def test_a_jpeg_without_its_last_scans_lacks_fine_details() -> None:
+    data = saved(photo(), "JPEG", progressive=True, quality=90)
+    last = data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda"))
+    note = decode(data[:last] + b"\xff\xd9").note
+    assert note is not None
+    assert "fine details are missing" in note
+
+
+@pytest.mark.parametrize("scale", [1, 2, 8])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"restart_marker_blocks": 3},
+        {"progressive": True, "restart_marker_rows": 1},
+        {"subsampling": 0, "quality": 100},
+        {"quality": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_whole_jpeg_is_read_as_pillow_reads_it(
+    mode: str, options: dict[str, Any], scale: int
+) -> None:
+    for image in (photo(403, 301), Image.new("RGB", (403, 301), "gray")):
+        data = saved(image.convert(mode), "JPEG", **options)
+        for garbage in (b"", bytes(9), b"\xff" * 3):
+            file = BytesIO(data[:-2] + garbage + data[-2:])
+            ours, theirs = JpegFile(file), JpegImageFile(BytesIO(data))
+            for one in (ours, theirs):
+                one.draft(None, (one.width // scale, one.height // scale))
+            assert ours.tobytes() == theirs.tobytes()
 
 
 # --- Damaged inside -----------------------------------------------------------------------
