@@ -55,6 +55,9 @@ matrix: .venv/test ## run a quick part of the tests on other Pythons and lowest 
 bench: .venv/test ## measure how fast it is
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/python -m tests.bench
 
+pictures: .venv/test ## ask Chromium for its pixels again, for the table of docs/pictures.md
+	PYTHONPATH=tests $(BIN)/python -W ignore -m kit.picture_table
+
 messages: .venv/test ## write the catalogues of messages again, after a change of words
 	PYTHONPATH=tests $(BIN)/python -m kit.messages
 
@@ -100,4 +103,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench mini mini-gpu base-set format types messages help
+.PHONY: run test soak test-needs check wheel extension matrix bench pictures mini mini-gpu base-set format types messages help

@@ -15,3 +15,4 @@ class TiffFile(TiffImageFile):
         if self.tag_v2.tagtype.get(TAG, _SHORT) != _SHORT:
             self.getexif().pop(TAG, None)
         super().load_end()
+        self._size = self.im.size  # which Pillow swaps before it turns, or does not

@@ -32,7 +32,13 @@ _LOOP_FILTER = 16
 _NOISE = random.Random(1).randbytes(4096).replace(b"\xff", b"\x5a")  # noqa: S311
 # A decoder that waits for a restart skips everything before.
 _NOISE_OF_JPEG = _NOISE + b"".join(bytes((0xFF, 0xD0 + n)) + _NOISE for n in range(8))
-_FILLERS_OF_WEBP = (_NOISE, b"\0", *(bytes((1 << n,)) for n in range(8)))
+_FILLERS_OF_WEBP = (
+    *(_NOISE, b"\0", *(bytes((1 << n,)) for n in range(8))),
+    *(random.Random(seed).randbytes(4096) for seed in range(2, 100)),  # noqa: S311
+)
+"""Of few colors, hardly any filler can be decoded."""
+_FILLERS_OF_ANY, _TRIED_PIXELS = 10, 40_000_000
+"""So many fillers are tried even if the picture is large; others up to so many pixels."""
 _DECODED = 3
 
 
@@ -121,12 +127,15 @@ def _rest_of_webp(data: bytes, prepare: Prepare) -> Rest | None:
             image = _loaded(prepare(whole))
             return Rest(image, 0, image.height)
     digests: list[list[int]] = []
-    for filler in _FILLERS_OF_WEBP:
+    for tried, filler in enumerate(_FILLERS_OF_WEBP):
         filled = filled_up(data, filler)
         if filled is None:
             return None
+        image = prepare(filled)
+        if tried >= _FILLERS_OF_ANY and tried * image.width * image.height > _TRIED_PIXELS:
+            return None
         try:
-            image = _loaded(prepare(filled))
+            image.load()
         except (OSError, EOFError):
             continue  # not every filler can be decoded
         digests.append(_digests(image))

@@ -1,25 +1,28 @@
 """Pictures are turned as a browser turns them: a real Chromium is asked."""
 
 import io
-import struct
 import zlib
 
 import numpy as np
 import pytest
 from kit.chromium_pixels import shown
+from kit.turned_files import (
+    FORMS,
+    HEAD,
+    LONG,
+    SHORT,
+    XMP_HEAD,
+    XMP_OF_PNG,
+    exif,
+    with_chunks,
+    with_segments,
+    xmp,
+)
 from PIL import Image, TiffImagePlugin
 
 from antifake.core import images
 
-BYTE, SHORT, LONG, SBYTE, UNDEFINED, SSHORT, SLONG = 1, 3, 4, 6, 7, 8, 9
-FORMS = {BYTE: "B", SHORT: "H", LONG: "I", SBYTE: "b", UNDEFINED: "B", SSHORT: "h", SLONG: "i"}
-HEAD = b"Exif\0\0"
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
-    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
-    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
-)
-XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+XMP = xmp(6)
 
 
 def quarters():
@@ -37,30 +40,12 @@ def saved(kind, **how):
     return data.getvalue()
 
 
-def exif(*entries, order="<"):
-    """A TIFF structure with one directory of (type, count, value): orientations."""
-    data = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
-    for kind, count, value in entries:
-        data += struct.pack(f"{order}HHI", 0x112, kind, count)
-        data += struct.pack(f"{order}{FORMS[kind]}", value).ljust(4, b"\0")
-    return data + bytes(4)
-
-
 def jpeg(*segments):
-    data = saved("JPEG", quality=90)
-    added = (b"\xff\xe1" + struct.pack(">H", len(one) + 2) + one for one in segments)
-    return data[:2] + b"".join(added) + data[2:]
+    return with_segments(saved("JPEG", quality=90), *segments)
 
 
 def png(*chunks, after=()):
-    data = saved("PNG")
-    pixels, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
-    before = b"".join(map(chunk, chunks))
-    return data[:pixels] + before + data[pixels:end] + b"".join(map(chunk, after)) + data[end:]
-
-
-def chunk(body):
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return with_chunks(saved("PNG"), *chunks, after=tuple(after))
 
 
 def raw_profile():
@@ -95,7 +80,7 @@ CASES = {
     "png-two-blocks": png(b"eXIf" + SIX, b"eXIf" + EIGHT),
     "png-block-after-block": png(b"eXIf" + SIX, after=[b"eXIf" + EIGHT]),
     "png-raw-profile": png(raw_profile()),
-    "png-xmp": png(b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + XMP),
+    "png-xmp": png(XMP_OF_PNG + XMP),
     "webp": saved("WEBP", lossless=True, exif=SIX),
     "webp-with-head": saved("WEBP", lossless=True, exif=HEAD + SIX),
     "webp-lossy": saved("WEBP", quality=95, exif=SIX),

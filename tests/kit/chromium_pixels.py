@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,31 @@ _DRAW = """async address => {
 }"""
 
 
-def shown(pictures: Mapping[str, bytes]) -> dict[str, NDArray[Any] | None]:
-    """Returns the pixels on a white ground, uint8 [h, w, 3], by name; None if it shows nothing."""
+_DRAW_FRAME = """async ([address, type, number]) => {
+  const data = await (await fetch(address)).arrayBuffer()
+  const decoder = new ImageDecoder({data, type, preferAnimation: true})
+  const {image} = await decoder.decode({frameIndex: number})
+  const canvas = document.createElement('canvas')
+  canvas.width = image.displayWidth
+  canvas.height = image.displayHeight
+  const brush = canvas.getContext('2d')
+  brush.fillStyle = 'white'
+  brush.fillRect(0, 0, canvas.width, canvas.height)
+  brush.drawImage(image, 0, 0)
+  return canvas.toDataURL('image/png')
+}"""
+
+Frame = tuple[str, int]
+"""The declared type of an animation, and the number of one of its frames, from 0."""
+
+
+def shown(
+    pictures: Mapping[str, bytes], frames: Mapping[str, Frame] = MappingProxyType({})
+) -> dict[str, NDArray[Any] | None]:
+    """Returns the pixels on a white ground, uint8 [h, w, 3], by name; None if it shows nothing.
+
+    Of animations named in `frames`, those are the pixels of that frame, otherwise of the first.
+    """
 
     def answer(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]
@@ -43,7 +67,12 @@ def shown(pictures: Mapping[str, bytes]) -> dict[str, NDArray[Any] | None]:
         page = browser.new_page()
         page.route("**/*", answer)
         page.goto(ADDRESS)
-        drawn = {name: page.evaluate(_DRAW, f"{ADDRESS}/{name}") for name in pictures}
+        drawn = {
+            name: page.evaluate(_DRAW_FRAME, [f"{ADDRESS}/{name}", *frames[name]])
+            if name in frames
+            else page.evaluate(_DRAW, f"{ADDRESS}/{name}")
+            for name in pictures
+        }
         browser.close()
     return {name: _pixels(address) for name, address in drawn.items()}
 
