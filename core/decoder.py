@@ -1,7 +1,7 @@
 """Runs core.images in child processes that can be killed.
 
 A hostile picture may hang a codec, exhaust memory or crash the process. In a child that costs
-only this picture: the child has a memory limit, a deadline kills it, and a new child replaces it.
+only this picture: the child has limits of memory and time, and a new child replaces it.
 
 Parent and child exchange frames (see core.framing). The child is not trusted.
 
@@ -20,8 +20,6 @@ import hashlib
 import json
 import math
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -35,11 +33,12 @@ from typing import IO, Any, Literal, Self, TypeVar, cast
 
 import numpy as np
 
-from . import images
+from . import child_process, images
+from .child_process import Deadline, TimeLimit
 from .errors import AntifakeError, UnreadableImageError
 from .evidence.file_marks import FileMarks
 from .evidence.reading import read_marks
-from .framing import Deadline, receive, send
+from .framing import receive, send
 from .i18n import _
 from .images import Picture
 from .parts import MAX_PARTS, Part
@@ -53,6 +52,8 @@ View = Literal["middle", "whole", "shown", "kept", "marks"]
 to show, or nothing, as the file is a crop that was kept. For "marks" it is not even decoded."""
 
 MEMORY_BYTES = 1_500_000_000
+TIME_LIMIT = TimeLimit.of_computing(10.0)
+"""For a picture."""
 START_S = 60.0
 _MAX_JSON = 65_536
 _MOST_JOBS = 16
@@ -99,13 +100,13 @@ class Decoder:
         self,
         jobs: int = 1,
         size: int = 224,
-        timeout_s: float = 10.0,
+        time_limit: TimeLimit = TIME_LIMIT,
         memory_bytes: int = MEMORY_BYTES,
         *,
         view: View = "middle",
     ) -> None:
         self._jobs = jobs
-        self._limits = _Limits(size, timeout_s, memory_bytes, view)
+        self._limits = _Limits(size, time_limit, memory_bytes, view)
         self._idle: SimpleQueue[_Child | None] = SimpleQueue()
         self._children: set[_Child] = set()
         self._lock = threading.Lock()
@@ -219,7 +220,7 @@ class Decoder:
 @dataclass(frozen=True)
 class _Limits:
     size: int
-    timeout_s: float
+    time: TimeLimit
     memory_bytes: int
     view: View
 
@@ -240,17 +241,10 @@ class _Child:
         self._limits = limits
         self._is_ready = False
         self._is_busy = False
-        # -c, as -m would import this module twice. Not -I, which hides packages installed for one
-        # user. -P: files in the current folder must not shadow modules.
-        code = f"from {__name__} import serve, _Limits; serve({limits})"
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-W", "ignore", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # codecs print warnings about broken files
+        self._process = child_process.start(
+            f"from {__name__} import TimeLimit, _Limits, serve; serve({limits})",
             # A child does no linear algebra, and each thread would reserve address space.
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            environment=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
         )
         self._requests = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
@@ -259,12 +253,7 @@ class _Child:
         return not self._is_busy and self._process.poll() is None
 
     def close(self) -> None:
-        self._process.kill()
-        for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # unsent bytes are dropped
-                pipe.close()
-        with suppress(subprocess.TimeoutExpired):  # it hangs on a dead network disk
-            self._process.wait(5)
+        child_process.end(self._process)
 
     def decode(self, source: Path | bytes) -> Decoded:
         self._wait_until_ready()
@@ -274,12 +263,12 @@ class _Child:
         invalid_answer = suppress(
             OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, RecursionError
         )
-        with Deadline(self._limits.timeout_s, self._process) as deadline, invalid_answer:
+        with Deadline(self._limits.time, self._process) as deadline, invalid_answer:
             self._send_request(source)
             picture, error = self._receive_answer(read)
             is_done = True
         if not is_done:
-            error = _too_slow(self._limits.timeout_s) if deadline.is_past else _crashed()
+            error = _given_up(deadline, self._limits.time)
         else:
             self._is_busy = deadline.is_past  # it was killed nevertheless
         return Decoded(read.sha256, read.n_bytes, picture, error, read.marks)
@@ -287,7 +276,7 @@ class _Child:
     def _wait_until_ready(self) -> None:
         if self._is_ready:
             return
-        with Deadline(START_S, self._process), suppress(OSError, EOFError, ValueError):
+        with Deadline(TimeLimit(START_S), self._process), suppress(OSError, EOFError, ValueError):
             self._is_ready = receive(self._answers, 0) == (b"R", b"")
         if not self._is_ready:
             raise AntifakeError(_("The process that decodes pictures does not start."))
@@ -333,18 +322,24 @@ class _Child:
         return kind, said
 
 
-def _too_slow(timeout_s: float) -> UnreadableImageError:
-    return UnreadableImageError(
-        _(
-            "This picture takes more than {seconds:g} seconds to decode, so it was given up.",
-            seconds=timeout_s,
-        ),
-        "timeout",
-    )
-
-
-def _crashed() -> UnreadableImageError:
-    return UnreadableImageError(_("This picture could not be decoded safely."), "crashed")
+def _given_up(deadline: Deadline, limit: TimeLimit) -> UnreadableImageError:
+    match deadline.passed:
+        case "cpu":
+            said = _(
+                "This picture takes more than {seconds:g} seconds of computing to decode, so it "
+                "was given up.",
+                seconds=limit.cpu_s,
+            )
+        case "clock":
+            said = _(
+                "This picture was not decoded within {seconds:g} seconds, so it was given up. "
+                "Either this computer is very busy, or the disk with the file does not answer.",
+                seconds=limit.clock_s,
+            )
+        case None:
+            said = _("This picture could not be decoded safely.")
+            return UnreadableImageError(said, "crashed")
+    return UnreadableImageError(said, "timeout")
 
 
 # --- In the child -------------------------------------------------------------------------
@@ -352,8 +347,6 @@ def _crashed() -> UnreadableImageError:
 
 def serve(limits: _Limits) -> None:
     """Answers requests until the parent closes the pipe or ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # both go to the whole group of processes
-        signal.signal(number, signal.SIG_IGN)  # the parent handles them, and ends this
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a codec that prints must not write into the answers
     limit_memory(limits.memory_bytes)
@@ -361,7 +354,7 @@ def serve(limits: _Limits) -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             kind, payload = receive(sys.stdin.buffer, sys.maxsize)
-            limit_time(limits.timeout_s)
+            limit_time(limits.time.cpu_s)
             _answer(answers, kind, payload, limits)
 
 

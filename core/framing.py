@@ -5,9 +5,7 @@ that a hostile picture has taken over can send nonsense but cannot run code in t
 """
 
 import struct
-import subprocess
-import threading
-from typing import IO, Self
+from typing import IO
 
 _HEADER = struct.Struct(">cQ")
 
@@ -35,28 +33,3 @@ def receive(pipe: IO[bytes], limit: int) -> tuple[bytes, bytes]:
     if len(payload) < length:
         raise EOFError
     return kind, payload
-
-
-class Deadline:
-    """Kills a process unless the block ends in time; a pending read then sees the end of file.
-
-    It uses a thread, as select() does not work with pipes on Windows.
-    """
-
-    def __init__(self, seconds: float, process: subprocess.Popen[bytes]) -> None:
-        self.is_past = False
-        self._process = process
-        self._timer = threading.Timer(seconds, self._pass)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()  # otherwise it could still kill the process during the next block
-
-    def _pass(self) -> None:
-        self.is_past = True
-        self._process.kill()

@@ -6,40 +6,38 @@ plain pixels, which cannot harm the parent.
 
 import os
 import struct
-import subprocess
 import sys
 from io import BytesIO
 
 from PIL import Image
 
-from . import images
-from .decoder import MEMORY_BYTES
+from . import child_process, images
+from .child_process import Deadline
+from .decoder import MEMORY_BYTES, TIME_LIMIT
 from .errors import UnreadableImageError
 from .resource_limits import limit_memory, limit_time
 
 LONGEST = 1_400
-_TIMEOUT_S = 20.0
 _SIZE = struct.Struct(">HH")
 
 
 def preview(data: bytes, longest: int = LONGEST) -> Image.Image | None:
-    """Returns the first frame, RGB, at most `longest` on either side; None if it is unreadable."""
-    code = f"from {__name__} import serve; serve({longest})"
+    """Returns the first frame, RGB, at most `longest` on either side; None if it is unreadable.
+
+    It has the time of a picture that is judged, so what has a verdict can be shown.
+    """
+    process = child_process.start(
+        f"from {__name__} import serve; serve({longest})",
+        # As for core.decoder.
+        environment=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+    )
     try:
-        done = subprocess.run(  # noqa: S603
-            # As for core.decoder: -P, so that files of the current folder shadow no module.
-            [sys.executable, "-P", "-W", "ignore", "-c", code],
-            input=data,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    head, pixels = done.stdout[: _SIZE.size], done.stdout[_SIZE.size :]
-    if done.returncode or len(head) < _SIZE.size:
+        with Deadline(TIME_LIMIT, process):
+            answer, _ = process.communicate(data)
+    finally:
+        child_process.end(process)
+    head, pixels = answer[: _SIZE.size], answer[_SIZE.size :]
+    if process.returncode or len(head) < _SIZE.size:
         return None
     width, height = _SIZE.unpack(head)
     if not 0 < max(width, height) <= longest or len(pixels) != width * height * 3:
@@ -59,7 +57,7 @@ def serve(longest: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a codec that prints must not write into the answer
     limit_memory(MEMORY_BYTES)
-    limit_time(_TIMEOUT_S)
+    limit_time(TIME_LIMIT.cpu_s)
     try:
         image = images.whole(sys.stdin.buffer.read(), longest)
     except (UnreadableImageError, MemoryError):

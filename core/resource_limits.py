@@ -15,15 +15,17 @@ def limit_memory(n_bytes: int) -> None:
         _lower(resource.RLIMIT_AS, n_bytes)
 
 
-def limit_time(timeout_s: float) -> None:
-    """Limits the CPU time of this picture, in case the parent is dead and cannot kill us.
+def limit_time(cpu_s: float | None) -> None:
+    """Limits what this process computes for one picture, in case the parent is dead.
 
-    CPU time is the sum over all threads; AVIF and HEIC use several.
+    It is twice what the parent allows (see child_process.Deadline), which is to be the first: it
+    can say why. Both count the processor time of all threads; AVIF and HEIC use several. None: no
+    limit.
     """
-    if sys.platform != "win32":
+    if sys.platform != "win32" and cpu_s is not None:
         import resource  # noqa: PLC0415
 
-        _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 8 * timeout_s))
+        _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 2 * cpu_s))
 
 
 def _lower(limit: int, value: int) -> None:

@@ -8,7 +8,6 @@ with limits of memory and time. What it answers is not trusted.
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Literal, Self, cast, get_args
 
-from antifake.core.framing import Deadline, receive, send
+from antifake.core import child_process
+from antifake.core.child_process import Deadline, TimeLimit
+from antifake.core.framing import receive, send
 
 from .file_marks import FileMarks
 from .manifests import Content, Says, Signer
@@ -28,7 +29,7 @@ from .trust_lists import dates
 WhyNot = Literal["not_installed", "too_large", "timeout", "crashed"]
 
 MAX_MANIFEST_BYTES = 8_000_000
-TIMEOUT_S = 5.0
+TIME_LIMIT = TimeLimit.of_computing(5.0)
 _START_S = 30.0
 _MAX_ANSWER = 32_768
 _CHILD = f"{__package__}.signed"
@@ -65,12 +66,14 @@ class ProvenanceReader:
     A context manager, usable from several threads, one picture at a time.
     """
 
-    def __init__(self, timeout_s: float = TIMEOUT_S, anchors: str = "", interim: str = "") -> None:
+    def __init__(
+        self, time_limit: TimeLimit = TIME_LIMIT, anchors: str = "", interim: str = ""
+    ) -> None:
         """`anchors`: certificates in PEM that are as good as those of the shipped list.
 
         `interim`: those of the list that was in use before it. None is shipped, see trust/NOTICE.
         """
-        self._timeout_s = timeout_s
+        self._time_limit = time_limit
         self._lists = anchors, interim
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -107,7 +110,7 @@ class ProvenanceReader:
         process = self._process or self._start()
         answer: dict[str, Any] | None = None
         ended = suppress(OSError, EOFError, ValueError, TypeError, RecursionError)
-        with Deadline(self._timeout_s, process) as deadline, ended:
+        with Deadline(self._time_limit, process) as deadline, ended:
             send(cast(IO[bytes], process.stdin), b"B", picture)
             _, payload = receive(cast(IO[bytes], process.stdout), _MAX_ANSWER)
             answer = json.loads(payload)
@@ -119,32 +122,23 @@ class ProvenanceReader:
         return replace(found, lists=dates()) if found.signer else found
 
     def _start(self) -> subprocess.Popen[bytes]:
-        code = f"from {_CHILD} import serve; serve(*{self._lists!r})"
-        environment = {key: os.environ[key] for key in os.environ if key not in _NAMING_LIBRARIES}
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-W", "ignore", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=_FOLDER,
-            env=environment,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        arguments = self._time_limit.cpu_s, *self._lists
+        process = child_process.start(
+            f"from {_CHILD} import serve; serve(*{arguments!r})",
+            environment={
+                key: os.environ[key] for key in os.environ if key not in _NAMING_LIBRARIES
+            },
+            folder=_FOLDER,
         )
-        with Deadline(_START_S, process), suppress(OSError, EOFError, ValueError):
+        with Deadline(TimeLimit(_START_S), process), suppress(OSError, EOFError, ValueError):
             receive(cast(IO[bytes], process.stdout), 0)
         self._process = process
         return process
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                cast(IO[bytes], pipe).close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+        if process is not None:
+            child_process.end(process)
 
 
 def _checked(answer: object) -> Provenance | None:

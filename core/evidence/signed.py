@@ -22,7 +22,6 @@ from antifake.core.resource_limits import limit_memory, limit_time
 from . import manifests, trust_lists
 
 MEMORY_BYTES = 1_000_000_000
-_TIMEOUT_S = 5.0
 _KINDS = (
     (b"\xff\xd8", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -32,10 +31,11 @@ _KINDS = (
 )
 
 
-def serve(known: str = "", interim: str = "") -> None:
+def serve(cpu_s: float | None, known: str = "", interim: str = "") -> None:
     """Answers requests until the parent closes the pipe or ends.
 
-    `known` and `interim` are certificates in PEM, as `trust_lists.settings` has them.
+    It computes for at most so many seconds for a picture (see limit_time). `known` and `interim`
+    are certificates in PEM, as `trust_lists.settings` has them.
     """
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the library prints must not get into the answers
@@ -45,7 +45,7 @@ def serve(known: str = "", interim: str = "") -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             _, picture = receive(sys.stdin.buffer, sys.maxsize)
-            limit_time(_TIMEOUT_S)
+            limit_time(cpu_s)
             send(answers, b"J", json.dumps(read(picture, context)).encode())
 
 

@@ -123,10 +123,12 @@ class Client:
     def report(self, name: str, kind: str, *, with_name: bool = True) -> bytes:
         """Returns a report on a check; `kind` is "html" or "pdf"."""
         query = urlencode({"format": kind, "name": str(with_name).lower()})
-        return self._bytes(f"/checks/{quote(name, safe='')}/report?{query}")
+        # The picture is decoded again, which may take as long as it took to judge it.
+        return self._bytes(f"/checks/{quote(name, safe='')}/report?{query}", PATIENCE_S)
 
-    def _bytes(self, path: str) -> bytes:
-        with self.transport.send("GET", path, None, {}, self.timeout_s) as answer:
+    def _bytes(self, path: str, timeout_s: float | None = None) -> bytes:
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        with self.transport.send("GET", path, None, {}, timeout_s) as answer:
             data = answer.read()
             if answer.status >= 400:
                 read_answer(answer.status, data)

@@ -32,8 +32,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 import psutil
 
+from antifake.core import child_process
 from antifake.core.batching import judge_pictures
 from antifake.core.catalog import Home
+from antifake.core.child_process import Deadline, TimeLimit
 from antifake.core.errors import (
     AntifakeError,
     CudaBrokenError,
@@ -42,7 +44,7 @@ from antifake.core.errors import (
     NoMemoryError,
     NoScoreError,
 )
-from antifake.core.framing import Deadline, receive, send
+from antifake.core.framing import receive, send
 from antifake.core.i18n import _
 from antifake.core.pixels import Pixels
 from antifake.core.verdict import Label, Verdict
@@ -151,7 +153,7 @@ class Child:
         loaded = self.loaded.result()
         found = None
         self.is_busy = True
-        with Deadline(deadline_s, self._process) as deadline, _invalid_answer:
+        with Deadline(TimeLimit(deadline_s), self._process) as deadline, _invalid_answer:
             self._send_crops(pictures)
             found = self._receive_verdicts([len(crops) for crops in pictures], loaded)
         if deadline.is_past:
@@ -168,12 +170,7 @@ class Child:
 
     def close(self) -> None:
         """Kills the process and waits for its end."""
-        self._process.kill()
-        for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # there may be buffered data, which nobody can receive now
-                pipe.close()
-        with suppress(subprocess.TimeoutExpired):  # it hangs in a driver
-            self._process.wait(_EXIT_WITHIN_S)
+        child_process.end(self._process)
         for thread in self._threads:
             thread.join(_EXIT_WITHIN_S)
 
@@ -191,7 +188,7 @@ class Child:
             self.loaded.set_exception(error)
 
     def _receive_loaded(self, start_s: float) -> Loaded:
-        with Deadline(start_s, self._process) as deadline, _invalid_answer:
+        with Deadline(TimeLimit(start_s), self._process) as deadline, _invalid_answer:
             kind, payload = receive(self._answers, _MAX_JSON)
             message = json.loads(payload)
             if kind == b"G":
@@ -267,15 +264,7 @@ def _start(home: Home, names: tuple[str, str], *, cuda_graphs: bool) -> subproce
         f"from {__name__} import serve; serve({str(home.root.absolute())!a}, {model!a}, {prompt!a})"
     )
     try:
-        return subprocess.Popen(  # noqa: S603
-            # -c, as -m would import this module twice; -P: the current folder shadows nothing.
-            [sys.executable, "-P", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        return child_process.start(code, environment=environment, stderr=subprocess.PIPE)
     except OSError as error:
         raise ModelDiedError(
             _(
@@ -312,7 +301,6 @@ def _ending(code: int | None) -> str:
 
 def serve(home: str, model: str, prompt: str) -> None:
     """Loads the model, reports that, and judges until the parent closes the pipe or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not print into the answers
     batches: SimpleQueue[list[Pixels]] = SimpleQueue()

@@ -15,6 +15,7 @@ from kit.pictures import saved
 from PIL import Image
 
 from antifake.core import icc, isobmff, png_color
+from antifake.core.child_process import TimeLimit
 from antifake.core.cicp import CicpSpace
 from antifake.core.decoder import Decoder
 from antifake.core.icc import SRGB_CURVE, IccProfile, ProfileError, matrix_profile
@@ -89,7 +90,7 @@ def test_a_picture_of_full_size_is_converted_within_the_memory_of_a_child() -> N
     large = Image.new("RGBA", (7900, 7900), (200, 60, 20, 128))
     large.paste(PICTURE.resize((4000, 4000)), (1950, 1950))
     data = saved(large, "PNG", compress_level=1, icc_profile=WIDE)
-    with Decoder(timeout_s=60) as decoder:
+    with Decoder(time_limit=TimeLimit.of_computing(60)) as decoder:
         decoded = decoder.decode(data)
     assert decoded.error is None
     assert decoded.picture is not None

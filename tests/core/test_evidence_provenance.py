@@ -9,6 +9,7 @@ import sys
 import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 
+from antifake.core.child_process import TimeLimit
 from antifake.core.evidence import provenance
 from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.provenance import MAX_MANIFEST_BYTES, Provenance, ProvenanceReader
@@ -82,7 +83,7 @@ def test_a_file_that_was_changed_meanwhile_is_not_read(reader):
 @posix
 def test_a_child_that_dies_or_hangs_costs_only_this_picture(fixtures):
     path = fixtures[0] / "c2pa_ai.jpg"
-    with ProvenanceReader(timeout_s=3) as reader:
+    with ProvenanceReader(TimeLimit(3)) as reader:
         assert read(reader, path).content == "intact"
         os.kill(reader._process.pid, signal.SIGKILL)
         assert read(reader, path).why_not == "crashed"

@@ -35,7 +35,7 @@ ENGLISH_ONLY = (
 """Names of fields and products; documentation of the API; the tools that build `mini`."""
 NOT_FOR_PEOPLE: dict[str, set[str]] = {
     "core/file_formats.py": {"JPEG XL", "JPEG XR"},
-    "core/decoder.py": {"from {} import serve, _Limits; serve({})"},
+    "core/decoder.py": {"from {} import TimeLimit, _Limits, serve; serve({})"},
     "core/evidence/provenance.py": {"from {} import serve; serve(*{})"},
     "core/batching.py": {"out of memory", "allocate memory", "not enough memory"},
     "core/commands/demo.py": {"antifake {}", "check PICTURE..."},
