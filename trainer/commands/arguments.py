@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from antifake.core.addresses import path_of
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 
@@ -22,6 +23,11 @@ def new_file(path: Path) -> Path:
     return path
 
 
+def named(text: str | None) -> Path | None:
+    """Returns what an option names, as a path or as a file:// address. Raises UsageError."""
+    return path_of(text) if text else None
+
+
 def labelled_pictures(
     real: str | None, fake: str | None, manifest: str | None, only: str
 ) -> "list[Example]":
@@ -30,8 +36,8 @@ def labelled_pictures(
 
     if not (real or fake or manifest):
         raise UsageError(_("Name pictures: --real DIR and --fake DIR, or --manifest FILE."))
-    found = from_folders(Path(real) if real else None, Path(fake) if fake else None)
-    found += from_manifest(Path(manifest), only) if manifest else []
+    found = from_folders(named(real), named(fake))
+    found += from_manifest(table, only) if (table := named(manifest)) else []
     if not found:
         raise UsageError(_("There are no pictures in what you named."))
     return found

@@ -22,7 +22,7 @@ from antifake.core.terminal import (
     say,
 )
 
-from .arguments import new_file
+from .arguments import named, new_file
 
 if TYPE_CHECKING:
     from antifake.core.decoder import Decoder
@@ -137,14 +137,13 @@ class _Wanted(NamedTuple):
 def _wanted(real: str | None, fake: str | None, manifest: str | None, only: str | None) -> _Wanted:
     from antifake.trainer.examples import from_folders, from_manifest
 
-    if manifest and not (real or fake):
-        table = Path(manifest)
+    if (table := named(manifest)) and not (real or fake):
         what = f"{table.name}, {only}" if only else table.name
         found = _Wanted(from_manifest(table, only or "*"), what, [table.parent])
-    elif manifest or only:
+    elif table or only:
         raise UsageError(_("Name either folders, or a CSV with --manifest FILE [--only GLOB]."))
     elif real or fake:
-        reals, fakes = Path(real) if real else None, Path(fake) if fake else None
+        reals, fakes = named(real), named(fake)
         what = ", ".join(_labelled(reals, fakes))
         found = _Wanted(from_folders(reals, fakes), what, [one for one in (reals, fakes) if one])
     else:
