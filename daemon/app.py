@@ -16,6 +16,7 @@ from apiflask import APIFlask
 
 from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.evidence.reading import EvidenceReader
 from antifake.core.i18n import _
 from antifake.daemon.service.access import Access
 from antifake.daemon.worker.active_model import ActiveModel
@@ -118,7 +119,8 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
             lambda: settings.config, clock, _done(checks, status), status.set_trouble, on_busy
         )
         crop_files = CropFiles(where.crops)
-        judge = Judge(decoder, model, active_model, store)
+        evidence = parts.enter_context(EvidenceReader())
+        judge = Judge(decoder, model, active_model, store, evidence)
         worker = parts.enter_context(Worker(store, judge, queue, callbacks, crop_files))
         status.fetch = parts.enter_context(_fetch_of_model(where, events, model, worker))
         intake = Intake(store, queue.put_file, clock, lambda: settings.config.history.paths)

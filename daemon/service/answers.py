@@ -5,9 +5,12 @@ show its sentences. Programs read `label`, `is_sure`, `percent` and `correction`
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from antifake.core import Label
+from antifake.core.evidence.card import Basis, Card, ModelTrack, Word
+from antifake.core.evidence.sentences import summary
 from antifake.core.i18n import _, ngettext
 from antifake.core.parts import WIDE, standing_out, where
 from antifake.core.verdict import is_sure, percent, word
@@ -47,7 +50,7 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """The verdict in a few words."""
+        """The verdict in a few words: the model's, or what the user said."""
         check = self.entry.check
         if self.correction:
             return CORRECTED[self.correction.label]
@@ -55,16 +58,45 @@ class Answer:
             return NOT_CHECKED
         return word(check.label, check.p_fake)
 
+    @cached_property
+    def card(self) -> Card:
+        """All that is known of the picture, each beside the other."""
+        check, own, near = self.entry.check, self.entry.correction, self.entry.near_copy_correction
+        return Card(
+            file=self.entry.file,
+            model=None
+            if check.label is None or check.p_fake is None
+            else ModelTrack(check.label, check.p_fake, check.model, check.prompt),
+            you=_word(own) if own else None,
+            seen=_word(near, is_near_copy=True) if near and not own else None,
+        )
+
+    @property
+    def basis(self) -> Basis:
+        """What the headline rests on."""
+        return self.card.basis
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the headline is that the file itself says that AI made it."""
+        return self.basis in ("signed", "marked")
+
+    @property
+    def shown_as(self) -> Label | None:
+        """Which of the labels gives the headline its color and its sign. None: not checked."""
+        return "fake" if self.is_declared else self.label
+
     @property
     def headline(self) -> str:
-        """The same words with a capital letter, for the start of a line."""
-        return self.word[0].upper() + self.word[1:]
+        """What people read first, with a capital letter: of the file, or else `word`."""
+        words = self.card.headline if self.is_declared else self.word
+        return words[0].upper() + words[1:]
 
     @property
     def summary(self) -> str:
         """One line: "Likely AI-made (83 %)" or "Likely AI-made (83 %), on the right"."""
         words, percent_ = self.headline, self.percent
-        if percent_ is None:
+        if percent_ is None or self.is_declared:  # the percentage is the model's
             return words
         if not self.place:
             return _("{verdict} ({percent} %)", verdict=words, percent=percent_)
@@ -104,7 +136,11 @@ class Answer:
     def explanation(self) -> list[str]:
         """The verdict in sentences: who gave it, what it means and what it does not mean."""
         about_picture = [*self._about_parts(), *filter(None, [self.entry.check.note])]
-        return [*self._about_correction(), *self._about_model(), *about_picture]
+        about_file = [*filter(None, [summary(self.card)])]
+        first, then = about_file, self._about_model()
+        if not self.is_declared:
+            first, then = then, first
+        return [*self._about_correction(), *first, *then, *about_picture]
 
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction
@@ -164,12 +200,18 @@ class Answer:
         return [ngettext("{n} part of it was judged.", "{n} parts of it were judged.", n)]
 
 
+def _word(said: Correction, *, is_near_copy: bool = False) -> Word:
+    return Word(said.label, said.at.isoformat(timespec="milliseconds"), is_near_copy)
+
+
 def verdict_of(answer: Answer) -> dict[str, Any]:
     """Returns the part of an answer that events contain, as JSON."""
     return {
         "id": answer.id,
         "label": answer.label,
         "word": answer.word,
+        "headline": answer.headline,
+        "basis": answer.basis,
         "summary": answer.summary,
         "is_sure": answer.is_sure,
     }

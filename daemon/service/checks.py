@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from antifake.core import AntifakeError
-from antifake.daemon.store import Store, StoreError, checks, history, jobs, occurrences
+from antifake.daemon.store import Store, StoreError, checks, evidence, history, jobs, occurrences
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import NewJob, Priority
@@ -97,6 +97,7 @@ class Checks:
     def check(self, data: bytes, request: CheckRequest) -> Ticket:
         """Answer from the history, where it is then noted as seen again, or have it judged.
 
+        A known picture whose file was not looked at yet goes to the worker, which does only that.
         Raises ModelError if there is no model, QueueFullError and StoreError.
         """
         version = self._active_model.now()
@@ -114,8 +115,9 @@ class Checks:
             with suppress(StoreError):  # without the history the picture is judged again
                 with self._store.reading() as session:
                     known = checks.earlier(session, sha256, version.model, version.prompt)
+                    is_wanting = known is not None and evidence.is_wanting(session, sha256)
                     same = None if known else jobs.in_flight(session, sha256)
-                if known is not None:
+                if known is not None and not is_wanting:
                     door = request.source
                     log.info("%s by %s: known already", known.id, door)
                     return self._seen_again(known, sha256, new_job)

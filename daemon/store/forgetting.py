@@ -17,6 +17,7 @@ from .tables import (
     CheckRow,
     CorrectionRow,
     CropRow,
+    EvidenceRow,
     FileRow,
     JobRow,
     LikenessRow,
@@ -68,17 +69,18 @@ def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
         LikenessRow,
         CropRow,
         ReviewRow,
+        EvidenceRow,
     ):
         session.execute(delete(table_).where(table_.sha256.in_(pictures)))
     return changed(session, delete(CheckRow).where(same)), pictures
 
 
 def retire(store: Store, before: datetime) -> int:
-    """Deletes checks older than `before`, their thumbnails and old jobs. Returns how many checks.
+    """Deletes checks older than `before`, and old jobs. Returns how many checks.
 
-    Places where a picture was seen go with its last check. Corrected pictures stay, because
-    correcting was work. The ledger stays, too: without it every
-    old file would be judged again.
+    Its thumbnail, what its file says and the places where it was seen go with the last check of a
+    picture. Corrected pictures stay, because correcting was work. The ledger stays, too: without it
+    every old file would be judged again.
     """
     old = CheckRow.id < first_number(before)
     kept = CheckRow.sha256.in_(corrected())
@@ -92,7 +94,8 @@ def retire(store: Store, before: datetime) -> int:
     with store.writing() as session:
         jobs.drop_over(session, before)
         shown = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
-        session.execute(delete(ThumbnailRow).where(ThumbnailRow.sha256.not_in(shown)))
+        for table in (ThumbnailRow, EvidenceRow):
+            session.execute(delete(table).where(table.sha256.not_in(shown)))
         occurrences.drop_of_unchecked(session)
     return len(numbers)
 

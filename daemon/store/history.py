@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
+from antifake.core.evidence.file_evidence import FileEvidence
 
-from . import occurrences, ordering, webp
+from . import evidence, occurrences, ordering, webp
 from .checks import Check, of_row
 from .corrections import Correction, corrected, latest, of_near_copies
 from .ids import EPOCH, RANDOM_BITS, first_number, to_text
@@ -39,6 +40,8 @@ class Filter:
     folder: str = ""
     """Seen in this folder or below it."""
     model: str = ""
+    declared: bool | None = None
+    """Whether the file itself says that AI made it, by a signature or a mark."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Entry:
     """Its width and height in pixels. None if there is none, or if that cannot be told."""
     places: tuple[Occurrence, ...] = ()
     """Where the same bytes were seen, latest first. Empty if nothing but this check is known."""
+    file: FileEvidence | None = None
+    """What the file says of itself. None if it was not looked at."""
 
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
@@ -186,7 +191,9 @@ def entries(session: Session, found: list[Check]) -> list[Entry]:
     uncorrected = (check for check in found if check.sha256 not in corrections)
     near = of_near_copies(session, [one.phash for one in uncorrected if one.phash is not None])
     places = occurrences.of_pictures(session, shown)
-    return [_entry(check, corrections, near, heads, places) for check in found]
+    files = evidence.of_pictures(session, shown)
+    made = (_entry(check, corrections, near, heads, places) for check in found)
+    return [replace(one, file=files.get(one.check.sha256 or "")) for one in made]
 
 
 def _entry(
@@ -228,7 +235,9 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(CheckRow.id < first_number(wanted.until))
     if wanted.corrected is not None:
-        found.append(_is_corrected(wanted=wanted.corrected))
+        found.append(_is_among(corrected(), wanted=wanted.corrected))
+    if wanted.declared is not None:
+        found.append(_is_among(evidence.says_ai(), wanted=wanted.declared))
     if wanted.model:
         found.append(CheckRow.model == wanted.model)
     if wanted.text:
@@ -239,10 +248,11 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _is_corrected(*, wanted: bool) -> ColumnElement[bool]:
+def _is_among(pictures: Select[str], *, wanted: bool) -> ColumnElement[bool]:
+    """Whether a picture is one of these, or is not. One that was never read is none of them."""
     if wanted:
-        return CheckRow.sha256.in_(corrected())
-    return or_(CheckRow.sha256.is_(None), CheckRow.sha256.not_in(corrected()))
+        return CheckRow.sha256.in_(pictures)
+    return or_(CheckRow.sha256.is_(None), CheckRow.sha256.not_in(pictures))
 
 
 def folder_of(path: str | None) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antifake.core import Label
+from antifake.core.evidence.file_evidence import FileBasis
 from antifake.core.parts import JudgedPart
 
 from .columns import NUMBER, AnyText, JudgedParts, Sha256, Unsigned64
@@ -105,6 +106,21 @@ class ThumbnailRow(Base):
     sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
     at: Mapped[int] = mapped_column(NUMBER, index=True)
     webp: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EvidenceRow(Base):
+    """What a file says of itself. It is the same whichever model judged it."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (Index("evidence_by_basis", "basis", "sha256"),)
+
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    version: Mapped[int]
+    """Of what was looked for; -1 if some of it could not be read."""
+    basis: Mapped[FileBasis] = mapped_column(String)
+    file: Mapped[str] = mapped_column(Text)
+    """A FileEvidence as JSON."""
+    at: Mapped[int] = mapped_column(NUMBER)
 
 
 class CorrectionRow(Base):

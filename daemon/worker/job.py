@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from antifake.core.evidence.file_evidence import FileEvidence
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.jobs import Job, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -70,3 +71,5 @@ class JobResult:
     """What the model saw, as lossless WebP."""
     crop_size: int = 0
     """Its width and height in pixels."""
+    file: FileEvidence | None = None
+    """What the file says of itself; None if it could not be looked at."""

@@ -9,6 +9,8 @@ from io import BytesIO
 from antifake.core import Verdict
 from antifake.core.decoder import Decoded, Decoder
 from antifake.core.errors import AntifakeError, UnreadableImageError
+from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.core.evidence.reading import EvidenceReader
 from antifake.core.i18n import _
 from antifake.core.images import Picture
 from antifake.core.parts import judged_parts
@@ -30,10 +32,15 @@ class Judge:
     """Judges a few pictures at a time. For one thread only."""
 
     def __init__(
-        self, decoder: Decoder, model: ModelProcess, active_model: ActiveModel, store: Store
+        self,
+        decoder: Decoder,
+        model: ModelProcess,
+        active_model: ActiveModel,
+        store: Store,
+        evidence: EvidenceReader,
     ) -> None:
         self._decoder, self._model, self._active_model = decoder, model, active_model
-        self._store = store
+        self._store, self._evidence = store, evidence
 
     def judge(self, batch: Sequence[QueuedJob], config: Config) -> list[JobResult]:
         """Returns the results in the order of `batch`.
@@ -60,6 +67,11 @@ class Judge:
                 thread.submit(_describe, job, one, version, config) if check is None else None
                 for job, one, check in zip(batch, decoded, known, strict=True)
             ]
+            # Last, as a file that has Content Credentials may take as long as the model.
+            files = [
+                thread.submit(self._file_evidence, job, one)
+                for job, one in zip(batch, decoded, strict=True)
+            ]
             verdicts = iter(self._model.judge(pictures) if pictures else [])
         ms = round(1000 * (time.perf_counter() - started) / len(batch), 1)
         results = []
@@ -69,8 +81,8 @@ class Judge:
             if future is not None:
                 found = one.error or next(verdicts)
                 result = _complete(future.result(), found, one.picture, ms)
-            is_gone = _is_gone(job, stamps[number], one)
-            results.append(JobResult(job) if is_gone else replace(result, stamp=stamps[number]))
+            result = replace(result, stamp=stamps[number], file=files[number].result())
+            results.append(JobResult(job) if _is_gone(job, stamps[number], one) else result)
         return results
 
     def is_starting(self) -> bool:
@@ -85,8 +97,9 @@ class Judge:
             return False  # the next judge() says why
 
     def rest(self) -> None:
-        """Free the memory of the decoders, since nothing was to be judged for a while."""
+        """Free the memory of the children, since nothing was to be judged for a while."""
         self._decoder.rest()
+        self._evidence.close()
 
     def _decode(self, batch: Sequence[QueuedJob]) -> list[Decoded]:
         if len(batch) == 1:  # a person waits, and threads take a moment to start
@@ -95,6 +108,11 @@ class Judge:
             found = self._decoder.decode_many([job.source for job in batch])
             decoded = [one for _, one in found]
         return [self._retried(job, one) for job, one in zip(batch, decoded, strict=True)]
+
+    def _file_evidence(self, job: QueuedJob, decoded: Decoded) -> FileEvidence | None:
+        if decoded.marks is None:
+            return None
+        return self._evidence.read(job.source, decoded.marks, decoded.sha256)
 
     def _retried(self, job: QueuedJob, decoded: Decoded) -> Decoded:
         """Decodes once more after a crash: a decoder may have been killed from outside."""
@@ -125,8 +143,8 @@ class Judge:
 
 
 def _may_be_known(job: QueuedJob, decoded: Decoded) -> bool:
-    """Whether to look for an earlier check. Bytes with a known hash were looked up on arrival."""
-    return decoded.picture is not None and not job.is_private and job.job.sha256 is None
+    """Whether to look for an earlier check."""
+    return decoded.picture is not None and not job.is_private
 
 
 def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: Config) -> JobResult:

@@ -1,4 +1,7 @@
-"""Writes a result into the database: check, ledger, thumbnail and job in one transaction."""
+"""Writes a result into the database: check, what its file says, ledger, thumbnail and job.
+
+All of it is written in one transaction.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -7,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from antifake.daemon.store import checks, crops, jobs, ledger, occurrences
+from antifake.daemon.store import checks, crops, evidence, jobs, ledger, occurrences
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.ids import to_number
@@ -34,6 +37,8 @@ def record(session: Session, result: JobResult, now: datetime) -> Check | None:
     else:
         _note_place(session, result, known, now)
     if known is not None:
+        if result.file is not None and known.sha256 is not None:
+            evidence.keep(session, known.sha256, result.file, now)
         if result.stamp is not None:
             ledger.note(session, result.stamp, sha256=known.sha256, check_id=known.id)
         jobs.finish(session, job.id, known.id)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -249,7 +249,8 @@ class Worker:
         """Answer a result that is not in the history."""
         if result.finding is not None:
             check = Check(id=result.job.id, **vars(result.finding))
-            self._callbacks.on_done(check.id, self._entry(check), False)
+            entry = replace(self._entry(check), file=result.file)
+            self._callbacks.on_done(check.id, entry, False)
         self._queue.finish(result.job)
 
     def _entry(self, check: Check) -> Entry:

@@ -6,7 +6,16 @@ from random import Random
 import pytest
 
 from antifake.core import AntifakeError
-from antifake.daemon.store import StoreBusyError, checks, corrections, history, jobs, ledger
+from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.daemon.store import (
+    StoreBusyError,
+    checks,
+    corrections,
+    evidence,
+    history,
+    jobs,
+    ledger,
+)
 from antifake.daemon.store import open_store as open_
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import NewCorrection
@@ -41,6 +50,7 @@ def add_all(session, sha256, n, path, rng):
     check = checks.add(session, found, NOW + timedelta(seconds=n))
     checks.keep_thumbnail(session, sha256, b"RIFF" + path.encode() + rng.randbytes(4000), NOW)
     corrections.correct(session, [sha256], NewCorrection("real", "cli", f"note on {path}"), NOW)
+    evidence.keep(session, sha256, FileEvidence(), NOW)
     stamp = Stamp(found.path, n, n, f"1-{n}")
     ledger.note(session, stamp, sha256=sha256, check_id=check.id)
     new_job = NewJob(source="watch", priority=Priority.FOLDER, path=found.path, sha256=sha256)

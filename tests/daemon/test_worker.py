@@ -23,6 +23,7 @@ from sqlalchemy import event
 
 from antifake.core.catalog import Home
 from antifake.core.decoder import Decoder
+from antifake.core.evidence.reading import EvidenceReader
 from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 from antifake.daemon.config import Config
@@ -124,7 +125,8 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
         )
         where = places_in(folder, home)
         crop_files = CropFiles(where.crops)
-        judge = Judge(decoder, model, active_model, store)
+        evidence = parts.enter_context(EvidenceReader())
+        judge = Judge(decoder, model, active_model, store, evidence)
         worker = Worker(store, judge, queue, callbacks, crop_files)
         folders = FoldersAtRest(settings)
         learning = learning_of(store, settings, where, status, events, clock=now)

@@ -1,0 +1,73 @@
+"""What files say of themselves, by the hash of their bytes. See core.evidence.
+
+It outlives the verdicts of a model, and is read again only for a newer `VERSION` of what is looked
+for. Rows live as long as a check of their picture.
+"""
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Select, bindparam, delete, select
+from sqlalchemy.orm import Session
+
+from antifake.core.evidence.file_evidence import VERSION, FileEvidence
+
+from .ids import to_ms
+from .tables import EvidenceRow, table_of
+
+INCOMPLETE = -1
+"""The version of evidence that may be complete next time."""
+_TRY_AGAIN = ("not_installed", "timeout", "crashed")
+
+
+def version_of(file: FileEvidence) -> int:
+    """Returns `VERSION`, or INCOMPLETE if its Content Credentials could not be read this time."""
+    return INCOMPLETE if file.provenance.why_not in _TRY_AGAIN else VERSION
+
+
+def keep(session: Session, sha256: str, file: FileEvidence, now: datetime) -> None:
+    """Stores what a file says, unless as much is known of it."""
+    version = version_of(file)
+    known = session.scalar(_VERSION, {"picture": sha256})
+    if known is not None and known >= version:
+        return
+    if known is not None:
+        session.execute(_DROP, {"picture": sha256})
+    values = {"sha256": sha256, "version": version, "basis": file.basis, "at": to_ms(now)}
+    text = json.dumps(file.to_dict(), separators=(",", ":"))
+    session.execute(_INSERT, values | {"file": text})
+
+
+def is_wanting(session: Session, sha256: str) -> bool:
+    """Whether a file was not looked at yet, or for less than is looked for now."""
+    known = session.scalar(_VERSION, {"picture": sha256})
+    return known is None or INCOMPLETE < known < VERSION
+
+
+def of_pictures(session: Session, sha256s: Collection[str]) -> dict[str, FileEvidence]:
+    """Returns what is known of these files. Those of which nothing is known are missing."""
+    rows = session.execute(_FILES, {"some": sorted(sha256s)})
+    read = ((sha256, _read(text)) for sha256, text in rows)
+    return {sha256: file for sha256, file in read if file is not None}
+
+
+def says_ai() -> Select[str]:
+    """Selects the hashes of files that say of themselves that AI made them."""
+    return select(EvidenceRow.sha256).where(EvidenceRow.basis.in_(("signed", "marked")))
+
+
+def _read(text: str) -> FileEvidence | None:
+    """Returns what `keep` has stored. None for what another version stored that is unknown now."""
+    try:
+        return FileEvidence.from_dict(json.loads(text))
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+_INSERT = table_of(EvidenceRow).insert()
+_DROP = delete(table_of(EvidenceRow)).where(EvidenceRow.sha256 == bindparam("picture"))
+_VERSION = select(EvidenceRow.version).where(EvidenceRow.sha256 == bindparam("picture"))
+_FILES = select(EvidenceRow.sha256, EvidenceRow.file).where(
+    EvidenceRow.sha256.in_(bindparam("some", expanding=True))
+)
