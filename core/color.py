@@ -14,23 +14,42 @@ from .isobmff import properties
 from .pixels import Grey, Pixels
 
 ColorSpace = CicpSpace | IccProfile
+_SIMILAR = 12
+"""Levels by which greys may change. Display P3 has 0, Adobe RGB 9, ProPhoto 19, linear light 73."""
 _BAND_PIXELS = 4_000_000
 """So many are converted at once, as a large picture leaves no memory for a second one."""
 
 
-def to_rgb(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
-    """Returns a loaded frame of the file `data` in 8-bit sRGB. Transparent pixels become white."""
+def to_rgb(image: ImageFile.ImageFile, data: bytes) -> tuple[Image.Image, Conversion | None]:
+    """Returns a loaded frame of the file `data` in 8-bit RGB. Transparent pixels become white.
+
+    It is in sRGB unless there is a conversion to it, which may be done when it is reduced.
+    """
     shallow = _in_8_bits(image)
     convert = _conversion(_spaces(image, data), shallow.mode)
     if convert is None:
-        return _on_white(shallow)
+        return _on_white(shallow), None
+    # Not of palettes, whose pixels are often dithered: their means are what differs most.
+    if image.mode == shallow.mode == "RGB" and _has_similar_curve(convert):
+        return shallow, lambda image: _in_bands(image, convert)
+    if (image.format, shallow.mode) == ("JPEG", "CMYK"):
+        return _in_bands(shallow, lambda band: convert(_without_black(band))), None
+    return _in_bands(shallow, lambda band: _on_white(convert(band))), None
+
+
+def _in_bands(image: Image.Image, convert: Conversion) -> Image.Image:
+    """Returns an image converted to RGB, without a second one of its size in another mode."""
     rgb = Image.new("RGB", image.size)
-    is_ink_of_jpeg = (image.format, shallow.mode) == ("JPEG", "CMYK")
     for box in _bands(image.size):
-        band = shallow.crop(box)
-        band = convert(_without_black(band) if is_ink_of_jpeg else band)
-        rgb.paste(_on_white(band), box)
+        rgb.paste(convert(image.crop(box)), box)
     return rgb
+
+
+def _has_similar_curve(convert: Conversion) -> bool:
+    """Returns whether greys hardly change, so that means of pixels hardly do."""
+    greys = Image.linear_gradient("L").convert("RGB")
+    apart = ImageChops.difference(greys, convert(greys))
+    return bool(np.asarray(apart).max() <= _SIMILAR)
 
 
 def _bands(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .content import is_blank, with_content
+from .content import Square, is_blank, with_content
 from .errors import UnreadableImageError
 from .file_formats import kind_of, opened, shown_in
 from .frames import ANIMATED, later_frames, middle_and_last
@@ -119,13 +119,18 @@ def _of_first_frame(frame: Upright, size: int, most: int) -> list[Judged]:
     """
     if not frame.is_whole:
         canvas = frame.canvas(_MISSING)
-        middle, *others = squares(canvas, size, most)
+        middle, *others = _squares(frame, canvas, size, most)
         if frame.has(middle[0], size):
             there = [one for one in others if frame.has(one[0], size)]
             found = with_content(canvas, [middle, *there])
             return [(Part(box, frame.number), square) for box, square in found]
-    found = with_content(frame.image, list(squares(frame.image, size, most)))
+    found = with_content(frame.image, _squares(frame, frame.image, size, most))
     return [(Part(box.within(frame.there), frame.number), square) for box, square in found]
+
+
+def _squares(frame: Upright, image: Image.Image, size: int, most: int) -> list[Square]:
+    """Returns squares of an image of a frame, in sRGB."""
+    return [(box, frame.in_srgb(square)) for box, square in squares(image, size, most)]
 
 
 def _of_later_frames(data: bytes, kind: str, size: int, first: int) -> list[Judged]:
@@ -135,7 +140,7 @@ def _of_later_frames(data: bytes, kind: str, size: int, first: int) -> list[Judg
     with suppress(Exception):
         for frame in middle_and_last(data, kind):
             if frame.number > first:
-                found = squares(frame.image, size, MAX_PARTS_OF_LATER_FRAME)
+                found = _squares(frame, frame.image, size, MAX_PARTS_OF_LATER_FRAME)
                 judged += [
                     (Part(box, frame.number), one) for box, one in found if not is_blank(one)
                 ]
@@ -152,7 +157,8 @@ def _preview(shown: Upright) -> Pixels | None:
     width, height = (max(1, round(scale * side)) for side in image.size)
     if min(width, height) < MIN_PREVIEW_SIDE:
         return None
-    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))
+    small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(shown.in_srgb(small))
 
 
 def require_picture(data: bytes) -> None:
@@ -187,7 +193,8 @@ def resized(data: bytes, size: int = 224) -> Image.Image:
     """
     _check_bytes(len(data), MAX_BYTES)
     in_file = shown_in(data)
-    return resized_to(first_frame(in_file.data, in_file.kind, size).image, size)
+    first = first_frame(in_file.data, in_file.kind, size)
+    return first.in_srgb(resized_to(first.image, size))
 
 
 def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
@@ -197,9 +204,9 @@ def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
     """
     _check_bytes(len(data), MAX_BYTES)
     in_file = shown_in(data)
-    image = first_frame(in_file.data, in_file.kind, longest).image
-    image.thumbnail((longest, longest))
-    return image.convert("RGB")
+    first = first_frame(in_file.data, in_file.kind, longest)
+    first.image.thumbnail((longest, longest))
+    return first.in_srgb(first.image.convert("RGB"))
 
 
 def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:

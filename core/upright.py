@@ -11,6 +11,7 @@ from .color import to_rgb
 from .errors import UnreadableImageError
 from .file_formats import opened
 from .i18n import _
+from .icc import Conversion
 from .orientation import SIDEWAYS, TURNED_TO_END, turn_of
 from .parts import WHOLE, Box
 from .png_chunks import appearance
@@ -29,7 +30,7 @@ class Upright:
     """A frame in upright RGB."""
 
     image: Image.Image
-    """What is there of it, perhaps reduced."""
+    """What is there of it, perhaps reduced; for its colors see `in_srgb`."""
     width: int
     """Of all of it, in the file."""
     height: int
@@ -39,6 +40,12 @@ class Upright:
     """Which part of it is there."""
     note: str | None = None
     """What is wrong with the file, in a sentence."""
+    to_srgb: Conversion | None = None
+    """None if it is in sRGB."""
+
+    def in_srgb(self, part: Image.Image) -> Image.Image:
+        """Returns a part of the image, perhaps reduced, in sRGB."""
+        return part if self.to_srgb is None else self.to_srgb(part)
 
     @property
     def is_whole(self) -> bool:
@@ -93,7 +100,9 @@ def frame_of(image: ImageFile.ImageFile, data: bytes, kind: str, number: int) ->
     """Loads the frame that an image, opened from `data`, is at. Raises what its decoder raises."""
     check_sides(image, kind)
     image.load()
-    return _turned(to_rgb(image, data), turn_of(image, data), image.size, number)
+    rgb, to_srgb = to_rgb(image, data)
+    found = _turned(rgb, turn_of(image, data), image.size)
+    return replace(found, number=number, to_srgb=to_srgb)
 
 
 def _first_frame(data: bytes, kind: str, size: int) -> Upright:
@@ -123,14 +132,15 @@ def _first_frame(data: bytes, kind: str, size: int) -> Upright:
         image = rest.image
     turn, size_in_file = turn_of(image, data), full if kind == "JPEG" else image.size
     note = None if rest is None else note_of(rest)
-    rgb = to_rgb(image, data)
+    rgb, to_srgb = to_rgb(image, data)
     del image  # frees up to 256 MB
     if rest is None or rest.share == 1:
-        return replace(_turned(rgb, turn, size_in_file), note=note)
+        return replace(_turned(rgb, turn, size_in_file), note=note, to_srgb=to_srgb)
     top, bottom = rest.top, rest.bottom
     there = _turned_box(Box(0, top / rgb.height, 1, (bottom - top) / rgb.height), turn)
     rows = rgb.crop((0, top, rgb.width, bottom))
-    return replace(_turned(rows, turn, size_in_file), there=there, note=note)
+    found = _turned(rows, turn, size_in_file)
+    return replace(found, there=there, note=note, to_srgb=to_srgb)
 
 
 def _is_within(begin: float, length: float, first: float, extent: float, size: int) -> bool:
@@ -139,18 +149,13 @@ def _is_within(begin: float, length: float, first: float, extent: float, size: i
     return (first == 0 or begin - reach >= first) and (last >= 1 or end + reach <= last)
 
 
-def _turned(
-    image: Image.Image,
-    turn: Image.Transpose | None,
-    size: tuple[int, int],
-    number: int = 0,
-) -> Upright:
+def _turned(image: Image.Image, turn: Image.Transpose | None, size: tuple[int, int]) -> Upright:
     width, height = size
     if turn is None:
-        return Upright(image, width, height, number)
+        return Upright(image, width, height)
     if turn in SIDEWAYS:
         width, height = height, width
-    return Upright(image.transpose(turn), width, height, number)
+    return Upright(image.transpose(turn), width, height)
 
 
 def _turned_box(box: Box, turn: Image.Transpose | None) -> Box:

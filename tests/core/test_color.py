@@ -19,7 +19,8 @@ from antifake.core.child_process import TimeLimit
 from antifake.core.cicp import CicpSpace
 from antifake.core.decoder import Decoder
 from antifake.core.icc import SRGB_CURVE, IccProfile, ProfileError, matrix_profile
-from antifake.core.images import decode, decode_whole
+from antifake.core.images import decode, decode_shown, decode_whole, resized, whole
+from antifake.core.upright import first_frame
 
 PICTURE = scene(7, 320, 240)
 PIXELS = np.asarray(PICTURE)
@@ -75,6 +76,47 @@ def test_every_frame_of_an_animation_is_converted_once() -> None:
     found = decode_whole(saved(frames[0], "PNG", **options))
     for frame, seen in zip(frames, found.crops, strict=True):
         assert apart(decode(saved(frame, "PNG", icc_profile=WIDE)).crop, seen) < 1
+
+
+DISPLAY = matrix_profile(P3, SRGB_CURVE)
+
+
+@pytest.mark.parametrize(
+    ("icc", "mode", "is_late"),
+    [
+        (DISPLAY, "RGB", True),
+        (matrix_profile(ADOBE, gamma(2.2)), "RGB", True),
+        (matrix_profile(SRGB, gamma(1.0)), "RGB", False),
+        (WIDE, "RGB", False),
+        (DISPLAY, "RGBA", False),
+        (DISPLAY, "P", False),
+    ],
+)
+def test_only_what_is_judged_is_converted_where_the_curve_is_like_that_of_srgb(
+    icc: bytes, mode: str, is_late: bool
+) -> None:
+    data = saved(PICTURE.convert(mode), "PNG", icc_profile=icc)
+    frame = first_frame(data, "PNG", 224)
+    assert (frame.to_srgb is not None) == is_late
+    converted = np.asarray(frame.in_srgb(frame.image))
+    assert apart(converted, PIXELS) > 1
+    assert apart(resized(data, 240), converted) < 1
+    assert apart(whole(data, 320), converted) < 1
+
+
+def test_previews_later_frames_and_what_is_left_of_a_picture_are_converted_too() -> None:
+    frames = [scene(n, 320, 240) for n in range(3)]
+    options: dict[str, Any] = {"save_all": True, "append_images": frames[1:]}
+    files = {
+        "PNG": [saved(frames[0], "PNG", **options, icc_profile=icc) for icc in (None, DISPLAY)],
+        "JPEG": [saved(frames[0], "JPEG", icc_profile=icc)[:-40] for icc in (None, DISPLAY)],
+    }
+    for format_, pair in files.items():
+        plain, seen = map(decode_shown, pair)
+        assert (seen.note is None) == (format_ == "PNG")
+        assert len(seen.parts) > 2 or format_ == "JPEG"
+        crops = zip(seen.crops, plain.crops, strict=True)
+        assert all(1 < apart(*one) < 12 for one in [*crops, (seen.preview, plain.preview)])
 
 
 def test_bands_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
