@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from kit.picture_table import in_page, measured, table
 from kit.sites import Answer, Sites
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from playwright.sync_api import sync_playwright
 
 from antifake.core.icc import Primaries, matrix_profile
@@ -267,6 +269,20 @@ def test_the_brightest_light_is_what_the_file_says(nits: int, transfer: int, sho
     for chunk in (made.clli(nits), made.mdcv(nits)):
         data = png(PIXELS, made.cicp(9, transfer), chunk)
         assert difference(data, shown(data)) < NEAR_IN_HDR / 4
+
+
+def test_the_base_of_a_picture_with_a_gain_map_is_judged_and_nothing_else_of_it() -> None:
+    base, brighter = MAKERS["JPEG"](), encoded(GREY.resize((80, 60)), "JPEG")
+    data = made.with_gain_map(base, brighter, 2.0)
+    index = JpegImageFile(BytesIO(data))
+    [_first, second] = index._getmp()[0xB002]
+    begin = index.info["mpoffset"] + second["DataOffset"]
+    assert data[begin:].startswith(b"\xff\xd8")
+    assert len(data) - begin == second["Size"]
+    for file in (data, data[: begin + 99], data[:begin]):
+        found = decode(file)
+        assert found.note is None
+        assert np.array_equal(found.crop, decode(base).crop)
 
 
 # --- Depth and transparency ----------------------------------------------------------------

@@ -93,6 +93,64 @@ def bmp(image: Image.Image, profile: bytes) -> bytes:
     return head + info + color + pixels + profile
 
 
+# --- Gain maps ----------------------------------------------------------------------------
+
+
+def with_gain_map(base: bytes, gain_map: bytes, stops: float) -> bytes:
+    """Returns an Ultra HDR: two JPEGs, of which the second says how much brighter the first may be.
+
+    `stops` is the largest gain, as a power of two.
+    """
+    second = _with_segments(gain_map, _gain_xmp(b'hdrgm:GainMapMax="%.2f"' % stops))
+    about_base = _gain_xmp(inside=_CONTAINER % len(second))
+    index = _multi_picture(0, 0, 0)
+    start = 2 + 4 + len(about_base) + 4 + len(b"MPF\0")  # offsets count from the index's own header
+    first = len(_with_segments(base, about_base)) + 4 + len(index)
+    index = _multi_picture(first, len(second), first - start)
+    return _with_segments(base, about_base, index) + second
+
+
+def _multi_picture(first: int, second: int, offset: int) -> bytes:
+    """Returns an MPF segment of two pictures: their lengths, and where the second one is."""
+    entries = struct.pack(">IIIHH", 0x030000, first, 0, 0, 0)
+    entries += struct.pack(">IIIHH", 0, second, offset, 0, 0)
+    head = b"MM\0*" + struct.pack(">IH", 8, 3)
+    head += struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
+    head += struct.pack(">HHII", 0xB001, 4, 1, 2)
+    head += struct.pack(">HHII", 0xB002, 7, len(entries), 8 + 2 + 3 * 12 + 4)
+    return b"MPF\0" + head + bytes(4) + entries
+
+
+_CONTAINER = (
+    b'<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource">'
+    b'<Container:Item Item:Semantic="Primary" Item:Mime="image/jpeg"/></rdf:li>'
+    b'<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" '
+    b'Item:Mime="image/jpeg" Item:Length="%d"/></rdf:li></rdf:Seq></Container:Directory>'
+)
+
+
+def _gain_xmp(said: bytes = b"", inside: bytes = b"") -> bytes:
+    return (
+        b"http://ns.adobe.com/xap/1.0/\0"
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" '
+        b'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
+        b'xmlns:Item="http://ns.google.com/photos/1.0/container/item/" '
+        b'hdrgm:Version="1.0" ' + said + b">" + inside + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+
+
+def _with_segments(jpeg: bytes, *bodies: bytes) -> bytes:
+    segments = (
+        bytes((0xFF, 0xE2 if body.startswith(b"MPF") else 0xE1))
+        + struct.pack(">H", 2 + len(body))
+        + body
+        for body in bodies
+    )
+    return jpeg[:2] + b"".join(segments) + jpeg[2:]
+
+
 # --- Profiles -----------------------------------------------------------------------------
 
 

@@ -158,6 +158,10 @@ def profiles() -> Iterator[Case]:
     icc = PROFILES["ProPhoto"]
     assert icc is not None
     yield Case("BMP", "profile", "ProPhoto", made.bmp(RGB, icc))
+    brighter = encoded(GREY.resize((80, 60)), "JPEG")
+    for name in ("untagged", "Display P3"):
+        data = made.with_gain_map(tagged(MAKERS["JPEG"], name), brighter, 2.0)
+        yield Case("JPEG", "profile", f"gain map, {name}", data)
     for transfer in (16, 18):
         name = {16: "PQ", 18: "HLG"}[transfer]
         png, avif = made.png(PIXELS, made.cicp(9, transfer)), made.avif(RGB, 9, transfer)
