@@ -14,21 +14,24 @@ from dataclasses import dataclass, field
 from antifake.core.isobmff import box_ranges
 from antifake.core.png_chunks import chunks, is_sound
 
-from .exif import read_exif
+from .exif import Exif
 
 MAX_CHUNKS = 5_000
+MAX_FIELDS = 200
+"""Of IPTC's in one segment. Newsrooms write a few dozens."""
 MAX_TEXT = 262_144
 """Bytes of one text, also after inflating. Longer ones are passed over."""
-MAX_INFLATED = 2_000_000
-"""Bytes that all compressed texts of a file together may inflate to."""
+MAX_TEXTS = 2_000_000
+"""Bytes that all texts of a file together may have, also after inflating."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_CREDIT = 110
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_START_OF_SCAN, _END_OF_IMAGE, _FILL = 0xDA, 0xD9, 0xFF
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,31 @@ class Container:
     """Whether XMP names an address where a manifest store is kept."""
     is_complete: bool = True
     """False if something was passed over as it was too long, too many or damaged."""
+    _n_left: int = field(default=MAX_TEXTS, repr=False)
+
+    def takes(self, n_bytes: int) -> bool:
+        """Returns whether so many bytes more may be looked at. Those that may are counted."""
+        if n_bytes > min(MAX_TEXT, self._n_left):
+            self.is_complete = False
+            return False
+        self._n_left -= n_bytes
+        return True
+
+    def inflated(self, packed: bytes) -> bytes | None:
+        """Returns what a compressed text inflates to; None if that is too much.
+
+        Raises zlib.error.
+        """
+        most = min(MAX_TEXT, self._n_left)
+        if most <= 0:
+            self.is_complete = False
+            return None
+        text = zlib.decompressobj().decompress(packed, most + 1)
+        self._n_left -= len(text)
+        if len(text) > most:
+            self.is_complete = False
+            return None
+        return text
 
     def get(self, place: str) -> str | None:
         """Returns the first text at a place."""
@@ -79,21 +107,11 @@ def walk(data: bytes) -> Container:
 
 
 def _read_png(data: bytes, found: Container) -> None:
-    budget = MAX_INFLATED
     for kind, body in _png_chunks(data, found):
-        if kind == b"caBX":
-            found.n_c2pa_bytes += len(body)
-        elif kind in _TEXTS:
-            key, text, n_inflated = _png_text(kind, body, budget)
-            budget -= n_inflated
-            if text is None:
-                found.is_complete = False
-            elif key == "XML:com.adobe.xmp":
-                found.xmp += text
-            else:
-                found.fields.append(Field(f"PNG {key[:79]}", text))
-        elif kind == b"eXIf":
+        if kind == b"eXIf":
             _add_exif(body, found)
+        else:
+            _add_png_text(kind, body, found)
 
 
 def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes]]:
@@ -104,7 +122,7 @@ def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes]]:
         if one.name == b"IEND":
             return
         if one.name == b"caBX":
-            yield one.name, one.body(data)
+            found.n_c2pa_bytes += one.end - one.begin - 12
         elif one.name in _TEXTS or one.name == b"eXIf":
             if one.end - one.begin > 2 * MAX_TEXT + 12:
                 found.is_complete = False
@@ -113,23 +131,23 @@ def _png_chunks(data: bytes, found: Container) -> Iterator[tuple[bytes, bytes]]:
     found.is_complete = False
 
 
-def _png_text(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None, int]:
-    """Returns key, text and how many bytes were inflated; no text if it is too long or damaged."""
+def _add_png_text(kind: bytes, body: bytes, found: Container) -> None:
     key, _, rest = body.partition(b"\0")
-    name = key.decode("latin-1")
-    if kind == b"tEXt":
-        return name, rest.decode("latin-1") if len(rest) <= MAX_TEXT else None, 0
-    is_packed = kind == b"zTXt" or rest[:1] == b"\1"
-    content = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
-    encoding = "latin-1" if kind == b"zTXt" else "utf-8"
-    if not is_packed:
-        return name, content.decode(encoding, "replace") if len(content) <= MAX_TEXT else None, 0
-    limit = min(MAX_TEXT, budget)
-    if limit <= 0:
-        return name, None, 0
-    unpacked = zlib.decompressobj().decompress(content, limit + 1)
-    text = unpacked.decode(encoding, "replace") if len(unpacked) <= limit else None
-    return name, text, len(unpacked)
+    encoding, packed = "latin-1", rest[1:] if kind == b"zTXt" else None
+    if kind == b"iTXt":
+        encoding, content = "utf-8", rest[2:].split(b"\0", 2)[-1]
+        rest, packed = content, content if rest[:1] == b"\1" else None
+    if packed is not None:
+        text = found.inflated(packed)
+    else:
+        text = rest if found.takes(len(rest)) else None
+    if text is None:
+        return
+    if key == b"XML:com.adobe.xmp":
+        found.xmp += text.decode(encoding, "replace")
+    else:
+        name = key[:79].decode("latin-1")
+        found.fields.append(Field(f"PNG {name}", text.decode(encoding, "replace")))
 
 
 # --- JPEG ---------------------------------------------------------------------------------
@@ -140,12 +158,12 @@ def _read_jpeg(data: bytes, found: Container) -> None:
         if marker == 0xE1 and body.startswith(_EXIF):
             _add_exif(body[len(_EXIF) :], found)
         elif marker == 0xE1 and body.startswith(_XMP):
-            found.xmp += body[len(_XMP) :].decode("utf-8", "replace")
+            _add_xmp(body[len(_XMP) :], found)
         elif marker == 0xEB and body.startswith(b"JP"):
             found.n_c2pa_bytes += _c2pa_part(body, is_first=not found.n_c2pa_bytes)
         elif marker == 0xED and body.startswith(_PHOTOSHOP):
             _add_iptc(body[len(_PHOTOSHOP) :], found)
-        elif marker == 0xFE:
+        elif marker == 0xFE and found.takes(len(body)):
             found.fields.append(Field("JPEG comment", body.decode("utf-8", "replace")))
 
 
@@ -153,14 +171,15 @@ def _jpeg_segments(data: bytes, found: Container) -> Iterator[tuple[int, bytes]]
     """Yields marker and content of the segments before the first scan."""
     at = 2
     for _ in range(MAX_CHUNKS):
-        while data[at : at + 2] == b"\xff\xff":  # fill bytes
-            at += 1
         if at + 4 > len(data) or data[at] != 0xFF:
             found.is_complete = False
             return
         marker = data[at + 1]
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
             return
+        if marker == _FILL:
+            at += 1
+            continue
         if marker in _STANDALONE:
             at += 2
             continue
@@ -177,13 +196,18 @@ def _c2pa_part(body: bytes, *, is_first: bool) -> int:
 
 def _add_iptc(blocks: bytes, found: Container) -> None:
     """Reads the credit line of IPTC-IIM, which is in a resource of Photoshop's."""
+    if not found.takes(len(blocks)):
+        return
     at = blocks.find(b"8BIM\x04\x04")
-    while at >= 0 and (at := blocks.find(b"\x1c\x02", at)) >= 0:
+    for _ in range(MAX_FIELDS):
+        if at < 0 or (at := blocks.find(b"\x1c\x02", at)) < 0:
+            return
         number, length = blocks[at + 2], struct.unpack_from(">H", blocks, at + 3)[0]
-        text = blocks[at + 5 : at + 5 + length].decode("utf-8", "replace")
-        if number == 110:
+        if number == _CREDIT:
+            text = blocks[at + 5 : at + 5 + length].decode("utf-8", "replace")
             found.fields.append(Field("IPTC Credit", text))
         at += 5 + length
+    found.is_complete = False
 
 
 # --- WebP ---------------------------------------------------------------------------------
@@ -238,10 +262,11 @@ def _read_meta(data: bytes, start: int, end: int, found: Container) -> None:
             continue
         method, offset, length = places[number]
         first = offset + (in_meta if method == 1 else 0)
-        body = data[first : first + length]
-        if length > MAX_TEXT or len(body) < length or method > 1:
+        if length > MAX_TEXT or first + length > len(data) or method > 1:
             found.is_complete = False
-        elif kind == b"Exif":
+            continue
+        body = data[first : first + length]
+        if kind == b"Exif":
             (skipped,) = struct.unpack_from(">I", body)
             _add_exif(body[4 + skipped :].removeprefix(_EXIF), found)
         else:
@@ -287,42 +312,41 @@ def _item_places(data: bytes, start: int, end: int) -> Iterator[tuple[int, tuple
         item = number(wide)
         method = number(2) & 15 if version in (1, 2) else 0
         number(2)
-        base, extents = number(n_base), []
-        for _ in range(min(MAX_CHUNKS, number(2))):
-            number(n_index)
-            extents.append((base + number(n_offset), number(n_length)))
-        if len(extents) == 1:
-            yield item, (method, *extents[0])
+        base, n_extents = number(n_base), number(2)
+        if n_extents != 1:
+            at += n_extents * (n_index + n_offset + n_length)
+            continue
+        number(n_index)
+        yield item, (method, base + number(n_offset), number(n_length))
 
 
 # --- TIFF ---------------------------------------------------------------------------------
 
 
 def _read_tiff(data: bytes, found: Container) -> None:
-    texts = read_exif(data)
-    found.xmp = texts.pop("XMLPacket", "")[:MAX_TEXT]
-    _add_fields(texts, found)
+    exif = Exif(data)
+    found.n_c2pa_bytes = exif.n_c2pa_bytes()
+    _add_fields(exif, found)
 
 
 # --- What several have --------------------------------------------------------------------
 
 
 def _add_exif(block: bytes, found: Container) -> None:
-    if len(block) > MAX_TEXT:
-        found.is_complete = False
-        return
-    _add_fields(read_exif(block), found)
+    if found.takes(len(block)):
+        _add_fields(Exif(block), found)
 
 
-def _add_fields(texts: dict[str, str], found: Container) -> None:
-    found.fields += [Field(f"EXIF {name}", text[:MAX_TEXT]) for name, text in texts.items()]
+def _add_fields(exif: Exif, found: Container) -> None:
+    texts = exif.texts()
+    found.xmp += texts.pop("XMLPacket", "")
+    found.fields += [Field(f"EXIF {name}", text) for name, text in texts.items()]
+    found.is_complete &= exif.is_complete
 
 
 def _add_xmp(body: bytes, found: Container) -> None:
-    if len(body) > MAX_TEXT:
-        found.is_complete = False
-        return
-    found.xmp += body.decode("utf-8", "replace")
+    if found.takes(len(body)):
+        found.xmp += body.decode("utf-8", "replace")
 
 
 _READERS: list[tuple[Callable[[bytes], bool], Callable[[bytes, Container], None]]] = [

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import unescape
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from . import recipes
@@ -133,6 +134,8 @@ _AIGC_KINDS: dict[str, Kind] = {"1": "declared", "2": "suspected", "3": "suspect
 """Labels of China's GB 45438: it is, it possibly is, it is suspected to be."""
 _GROK_SIGNATURE = re.compile(r"Signature: [A-Za-z0-9+/=]{40,}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MOST_OF_A_PLACE = 8
+"""Texts of one place that are asked. Programs write one."""
 _EXPOSURE = ("ExposureTime", "FNumber", "ISOSpeedRatings", "MakerNote")
 
 
@@ -168,9 +171,10 @@ def _all(container: "Container") -> Iterator[Mark]:
 
 
 def _texts(container: "Container", places: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    wanted = set(places)
+    n_left = dict.fromkeys(places, _MOST_OF_A_PLACE)
     for one in container.fields:
-        if one.place in wanted:
+        if n_left.get(one.place):
+            n_left[one.place] -= 1
             yield one.place, one.text
     for place in places:
         if place.startswith("XMP "):
@@ -210,7 +214,7 @@ def _declarations(container: "Container") -> Iterator[Mark]:
 
 def _label_number(label: dict[str, object]) -> str:
     value = label.get("Label", "")
-    return str(int(value)) if isinstance(value, float) and value < 10 else str(value)[:4]
+    return str(int(value)) if isinstance(value, float) and 0 <= value < 10 else str(value)[:4]
 
 
 def _names(container: "Container") -> Iterator[Mark]:
@@ -235,14 +239,22 @@ def xmp_values(xmp: str, name: str) -> Iterator[str]:
 
     An XML parser would follow entities, and packets are often not well-formed.
     """
-    if name not in xmp:
-        return
+    for at in islice(re.finditer(rf":{name}(?=[\s=>])", xmp), _MOST_VALUES):
+        rest = xmp[at.end() : at.end() + _LONGEST_VALUE]
+        if value := next(filter(None, (one.match(rest) for one in _VALUES)), None):
+            yield unescape(value[1]).strip()
+
+
+_MOST_VALUES = 32
+_LONGEST_VALUE = 4_400
+# Each takes all it can and gives nothing back, so none is tried twice.
+_VALUES = [
+    re.compile(pattern)
     for pattern in (
-        rf':{name}\s{{0,9}}=\s{{0,9}}"([^"<]{{1,4000}})"',
-        rf":{name}\s{{0,9}}=\s{{0,9}}'([^'<]{{1,4000}})'",
-        rf':{name}\s{{1,9}}rdf:resource\s{{0,9}}=\s{{0,9}}"([^"<]{{1,4000}})"',
-        rf":{name}>\s{{0,99}}([^<]{{1,4000}})<",
-        rf":{name}>\s{{0,99}}<rdf:(?:Alt|Bag|Seq)>\s{{0,99}}<rdf:li[^>]{{0,99}}>([^<]{{1,4000}})<",
-    ):
-        for found in re.finditer(pattern, xmp):
-            yield unescape(found[1]).strip()
+        r'\s{0,9}+=\s{0,9}+"([^"<]{1,4000}+)"',
+        r"\s{0,9}+=\s{0,9}+'([^'<]{1,4000}+)'",
+        r'\s{1,9}+rdf:resource\s{0,9}+=\s{0,9}+"([^"<]{1,4000}+)"',
+        r">\s{0,99}+([^<]{1,4000}+)<",
+        r">\s{0,99}+<rdf:(?:Alt|Bag|Seq)>\s{0,99}+<rdf:li[^>]{0,99}+>([^<]{1,4000}+)<",
+    )
+]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from antifake.core.i18n import _
 
 from .card import Card, Conflict
+from .file_evidence import FileEvidence
 from .file_marks import FileMarks
 from .marks import MAKERS, Mark
 from .provenance import Provenance
@@ -20,7 +21,7 @@ Track = str
 def sentences(card: Card) -> Iterator[tuple[Track, str]]:
     """Yields track and sentence, in the order of the card."""
     if card.file:
-        yield "provenance", said_of_provenance(card.file.provenance)
+        yield "provenance", _said_of_credentials(card.file)
         if old := _old_list(card.file.provenance):
             yield "provenance", old
         for text in _said_of_marks(card.file.marks):
@@ -62,6 +63,12 @@ def _said_of_marks(marks: FileMarks) -> Iterator[str]:
         yield _("No generator left a note in the file. Most sites remove such notes.")
     if not marks.is_complete:
         yield _("Not all of what is written in the file could be looked at.")
+
+
+def _said_of_credentials(file: FileEvidence) -> str:
+    if file.provenance.content == "none" and not file.marks.is_complete:
+        return _("No Content Credentials were found in what could be looked at.")
+    return said_of_provenance(file.provenance)
 
 
 def said_of_provenance(found: Provenance) -> str:
