@@ -6,10 +6,12 @@ that the tray sends; test_tray_mini has a real one.
 
 import io
 import json
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from kit.dbus_desktop import NOTIFICATIONS, NotificationServer, Panel, Peer, ScreenSaver
-from kit.display import private_bus
+from kit.display import Display, private_bus
 from kit.standin import StandIn
 from kit.tray import Tray, places_in, session_with
 from kit.waiting import eventually
@@ -230,12 +232,37 @@ def daemon(tmp_path):
         yield one
 
 
-@pytest.fixture
-def tray(address, daemon):
-    """The tray with its icon in a panel, following the daemon."""
-    with Panel(address) as panel, Tray(session_with(address), daemon.places.home.root).running():
+@contextmanager
+def beside_a_host(address, home):
+    """A panel of today, which asks over D-Bus (StatusNotifierItem)."""
+    with Panel(address) as panel, Tray(session_with(address), home).running() as tray:
         eventually(lambda: panel.labels()[:1] == ["Ready"])
-        yield panel
+        yield tray
+
+
+@contextmanager
+def in_a_panel_of_x(address, home, backend):
+    """A panel of X11, which embeds the window of the icon (XEmbed)."""
+    with Display() as display, display.panel():
+        session = {"DBUS_SESSION_BUS_ADDRESS": address, "PYSTRAY_BACKEND": backend}
+        with Tray(display.env | session, home).running() as tray:
+            eventually(display.icon_box, 60)
+            yield tray
+
+
+PANELS = {
+    "StatusNotifier": beside_a_host,
+    "XEmbed, GTK": partial(in_a_panel_of_x, backend="gtk"),
+    "XEmbed, Xlib": partial(in_a_panel_of_x, backend="xorg"),
+}
+
+
+@pytest.fixture(params=PANELS)
+def tray(request, address, daemon):
+    """The tray with its icon in a panel, following the daemon."""
+    with PANELS[request.param](address, daemon.places.home.root) as one:
+        eventually(lambda: daemon.asked_for("GET", "/checks"))
+        yield one
 
 
 def found(daemon, **about):
@@ -262,6 +289,21 @@ def test_a_button_says_what_that_very_picture_is_and_can_be_undone(service, daem
     assert json.loads(body) == {"ids": ["c1"], "source": "tray"}
     service.press(again, "show")
     (body,) = eventually(lambda: daemon.asked_for("POST", "/logins"))
+    assert json.loads(body) == {"next": "/picture/c1"}
+
+
+def test_it_is_ai_made_is_said_and_a_click_shows_the_picture(service, daemon, tray):
+    found(daemon)
+    note = service.titled("Likely AI-made (84 %)")
+    word = "You said: AI-made"
+    daemon.checks = [{**MADE, "word": word, "summary": word}]
+    service.press(note, "fake")
+    said = service.titled(word)
+    (body,) = daemon.asked_for("POST", "/labels:batch")
+    assert json.loads(body) == {"ids": ["c1"], "label": "fake", "note": "", "source": "tray"}
+    service.press(said, "default")
+    assert eventually(tray.addresses) == [daemon.link]
+    (body,) = daemon.asked_for("POST", "/logins")
     assert json.loads(body) == {"next": "/picture/c1"}
 
 
