@@ -23,12 +23,12 @@ from antifake.daemon.worker.judge import lossless
 from .pages import NOW, World, ago, scene
 
 BETTER = (
-    "On your own pictures it is right more often: 88% instead of 71%. That is hardly chance: its "
-    "percentages are closer to your answers, too. On other pictures it is not worse: real 97% "
-    "(before: 97%), AI-made 95% (96%)."
+    "On your own pictures it is right more often: 88 % instead of 71 %. That is hardly chance: its "
+    "percentages are closer to your answers, too. On other pictures it is not worse: real 97 % "
+    "(before: 97 %), AI-made 95 % (96 %)."
 )
 TOO_FEW_TO_TELL = (
-    "On your own pictures it would be right more often (78% instead of 71%), but that may be "
+    "On your own pictures it would be right more often (78 % instead of 71 %), but that may be "
     "chance: 14 real and 12 AI-made pictures are too few to tell."
 )
 MODEL = "tiny@bb19fdc3"
