@@ -4,7 +4,7 @@ Service is the facade that every interface (API, pages, command line) calls. The
 files to Intake, and the schedule calls Upkeep.
 """
 
-from .answers import Answer, Ticket
+from .answers import Answer, AnswerGroup, Ticket
 from .at_rest import learning_of, service_at_rest
 from .checks import CheckRequest, Checks
 from .events import Event, Events
@@ -18,6 +18,7 @@ from .upkeep import Upkeep
 
 __all__ = [
     "Answer",
+    "AnswerGroup",
     "CheckRequest",
     "Checks",
     "Event",

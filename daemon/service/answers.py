@@ -6,7 +6,7 @@ show its sentences. Programs read `label`, `is_sure`, `percent` and `correction`
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from antifake.core import Label
 from antifake.core.evidence.card import Basis, Card, ModelTrack, Word
@@ -15,6 +15,7 @@ from antifake.core.i18n import _, ngettext
 from antifake.core.parts import WIDE, standing_out, where
 from antifake.core.verdict import is_sure, percent, word
 from antifake.daemon.store.corrections import Correction
+from antifake.daemon.store.grouped import Group
 from antifake.daemon.store.history import Entry
 
 TicketState = Literal["queued", "running", "done"]
@@ -202,6 +203,20 @@ class Answer:
 
 def _word(said: Correction, *, is_near_copy: bool = False) -> Word:
     return Word(said.label, said.at.isoformat(timespec="milliseconds"), is_near_copy)
+
+
+@dataclass(frozen=True)
+class AnswerGroup:
+    """A picture and its near-copies, as the history shows them together."""
+
+    first: Answer
+    copies: tuple[Answer, ...]
+    """The first of them. `n_copies` says how many there are."""
+    n_copies: int
+
+    @classmethod
+    def of(cls, group: Group) -> Self:
+        return cls(Answer(group.first), tuple(map(Answer, group.copies)), group.n_copies)
 
 
 def verdict_of(answer: Answer) -> dict[str, Any]:

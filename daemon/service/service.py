@@ -16,6 +16,7 @@ from antifake.daemon.store import (
     corrections,
     exchange,
     forgetting,
+    grouped,
     history,
     saved_filters,
 )
@@ -31,7 +32,7 @@ from antifake.daemon.watcher.roots import objection_to
 from antifake.daemon.worker.model_process import ModelState
 
 from . import file_manager, originals
-from .answers import Answer, Ticket, verdict_of
+from .answers import Answer, AnswerGroup, Ticket, verdict_of
 from .checks import CheckRequest, Checks
 from .events import Events
 from .existing import Action, ExistingFiles, Wish
@@ -118,6 +119,14 @@ class Service:
         with self.store.reading() as session:
             found = history.page(session, wanted, after, limit, sort)
             return [Answer(entry) for entry in found.entries], found.next
+
+    def grouped_page(
+        self, wanted: Filter, after: str | None, limit: int, sort: Sort = "newest"
+    ) -> tuple[list[AnswerGroup], str | None]:
+        """Returns at most `limit` groups of near-copies, and the `after` of the next page."""
+        with self.store.reading() as session:
+            found = grouped.page(session, wanted, after, limit, sort)
+        return [AnswerGroup.of(group) for group in found.groups], found.next
 
     def neighbours(
         self, name: str, wanted: Filter, sort: Sort = "newest"

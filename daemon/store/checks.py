@@ -13,6 +13,7 @@ from antifake.core import Label
 from antifake.core.i18n import _
 from antifake.core.parts import JudgedPart
 
+from . import groups
 from .database import NotThereError, in_parts
 from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
 from .tables import CheckRow, Source, ThumbnailRow, table_of
@@ -87,7 +88,11 @@ def add(
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Adds a check under a free number."""
     values = {name: getattr(finding, name) for name in _COLUMNS}
-    derived = {"name_key": name_key(finding.shown_name), "certainty": certainty(finding.p_fake)}
+    derived = {
+        "name_key": name_key(finding.shown_name),
+        "certainty": certainty(finding.p_fake),
+        "group_phash": groups.join(session, finding.phash),
+    }
     session.execute(_INSERT, {"id": number, **derived, **values})
     return Check(id=to_text(number), **values)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from . import jobs, occurrences, trainings
+from . import groups, jobs, occurrences, trainings
 from .checks import count_thumbnails
 from .corrections import corrected
 from .crops import CropFiles
@@ -72,7 +72,11 @@ def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
         EvidenceRow,
     ):
         session.execute(delete(table_).where(table_.sha256.in_(pictures)))
-    return changed(session, delete(CheckRow).where(same)), pictures
+    of_groups = session.scalars(select(CheckRow.group_phash).where(same).distinct())
+    near = [group for group in of_groups if group is not None]
+    gone = changed(session, delete(CheckRow).where(same))
+    groups.forget_first(session, near)
+    return gone, pictures
 
 
 def retire(store: Store, before: datetime) -> int:
@@ -96,6 +100,7 @@ def retire(store: Store, before: datetime) -> int:
         shown = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
         for table in (ThumbnailRow, EvidenceRow):
             session.execute(delete(table).where(table.sha256.not_in(shown)))
+        groups.drop_empty(session)
         occurrences.drop_of_unchecked(session)
     return len(numbers)
 

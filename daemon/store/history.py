@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
@@ -14,7 +15,7 @@ from antifake.core.evidence.file_evidence import FileEvidence
 from . import evidence, occurrences, ordering, webp
 from .checks import Check, of_row
 from .corrections import Correction, corrected, latest, of_near_copies
-from .ids import EPOCH, RANDOM_BITS, first_number, to_text
+from .ids import EPOCH, RANDOM_BITS, first_number, to_number, to_text
 from .occurrences import Occurrence
 from .ordering import Sort
 from .tables import CheckRow, OccurrenceRow, Source, ThumbnailRow
@@ -42,6 +43,8 @@ class Filter:
     model: str = ""
     declared: bool | None = None
     """Whether the file itself says that AI made it, by a signature or a mark."""
+    near: str = ""
+    """A check: only its group of near-copies."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def page(
     Raises NotThereError or UsageError for a wrong `after`.
     """
     limit = min(max(1, limit), MAX_PAGE)
-    rows = ordering.rows(session, _conditions(wanted or Filter()), sort, after, limit + 1)
+    rows = ordering.rows(session, partial(conditions, wanted or Filter()), sort, after, limit + 1)
     found = [of_row(row) for row in rows[:limit]]
     following = ordering.cursor_of(found[-1], sort) if len(rows) > limit else None
     return Page(entries(session, found), following)
@@ -107,9 +110,9 @@ def neighbours(
     session: Session, check: Check, wanted: Filter, sort: Sort
 ) -> tuple[str | None, str | None]:
     """Returns the ids of the checks before and after this one in a list."""
-    conditions, cursor = _conditions(wanted), ordering.cursor_of(check, sort)
-    before = ordering.rows(session, conditions, sort, cursor, 1, backwards=True)
-    after = ordering.rows(session, conditions, sort, cursor, 1)
+    of_list, cursor = partial(conditions, wanted), ordering.cursor_of(check, sort)
+    before = ordering.rows(session, of_list, sort, cursor, 1, backwards=True)
+    after = ordering.rows(session, of_list, sort, cursor, 1)
     return _first_id(before), _first_id(after)
 
 
@@ -121,12 +124,12 @@ def select_page(
     wanted: Filter, after: str | None, limit: int, sort: Sort = "newest"
 ) -> Select[CheckRow]:
     """Returns the query that a page begins with."""
-    return next(ordering.statements(_conditions(wanted), sort, after)).limit(limit)
+    return next(ordering.statements(partial(conditions, wanted), sort, after)).limit(limit)
 
 
 def count_by_label(session: Session, wanted: Filter) -> dict[Label | None, int]:
     """Counts the rows of each label of the model that meet the other conditions."""
-    found = select(CheckRow.label).where(*_conditions(replace(wanted, label=None)))
+    found = select(CheckRow.label).where(*conditions(replace(wanted, label=None)))
     # Found first, then grouped: otherwise SQLite reads all rows in the order of the labels.
     labels = (
         found.cte("found").prefix_with("MATERIALIZED")
@@ -155,7 +158,7 @@ def folders(session: Session, latest: int = 1_000) -> list[str]:
 
 def count(session: Session, wanted: Filter | None = None) -> int:
     """Returns the number of matching rows."""
-    found = select(func.count(CheckRow.id)).where(*_conditions(wanted or Filter()))
+    found = select(func.count(CheckRow.id)).where(*conditions(wanted or Filter()))
     return session.scalar(found) or 0
 
 
@@ -173,7 +176,7 @@ def count_by_day(
     day = (CheckRow.id // 2**RANDOM_BITS + offset_ms) // _DAY_MS
     found = (
         select(day.label("day"), CheckRow.label, func.count())
-        .where(*_conditions(Filter(since=since, until=until)))
+        .where(*conditions(Filter(since=since, until=until)))
         .group_by("day", CheckRow.label)
         .order_by("day", CheckRow.label)
     )
@@ -223,36 +226,47 @@ _THUMBNAILS = select(ThumbnailRow.sha256, func.substr(ThumbnailRow.webp, 1, webp
 )
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+def conditions(wanted: Filter, row: Any = CheckRow) -> list[ColumnElement[bool]]:
+    """Returns what must hold of a row of the checks, or of an alias of it."""
+    found = _between(row, wanted.since, wanted.until)
     if wanted.label is not None:
-        has_none = wanted.label == "failed"
-        found.append(CheckRow.label.is_(None) if has_none else CheckRow.label == wanted.label)
+        found.append(_has_label(row, wanted.label))
     if wanted.source is not None:
-        found.append(CheckRow.source == wanted.source)
-    if wanted.since is not None:
-        found.append(CheckRow.id >= first_number(wanted.since))
-    if wanted.until is not None:
-        found.append(CheckRow.id < first_number(wanted.until))
-    if wanted.corrected is not None:
-        found.append(_is_among(corrected(), wanted=wanted.corrected))
-    if wanted.declared is not None:
-        found.append(_is_among(evidence.says_ai(), wanted=wanted.declared))
+        found.append(row.source == wanted.source)
+    for pictures, is_among in ((corrected, wanted.corrected), (evidence.says_ai, wanted.declared)):
+        if is_among is not None:
+            found.append(_is_among(row, pictures(), wanted=is_among))
     if wanted.model:
-        found.append(CheckRow.model == wanted.model)
+        found.append(row.model == wanted.model)
     if wanted.text:
-        found.append(CheckRow.name_key.contains(wanted.text.casefold(), autoescape=True))
+        found.append(row.name_key.contains(wanted.text.casefold(), autoescape=True))
     if wanted.folder:
         there = select(OccurrenceRow.sha256).where(in_folder(OccurrenceRow.path, wanted.folder))
-        found.append(or_(in_folder(CheckRow.path, wanted.folder), CheckRow.sha256.in_(there)))
+        found.append(or_(in_folder(row.path, wanted.folder), row.sha256.in_(there)))
+    if wanted.near:
+        that = select(CheckRow.group_phash).where(CheckRow.id == to_number(wanted.near))
+        found.append(row.group_phash == that.scalar_subquery())
     return found
 
 
-def _is_among(pictures: Select[str], *, wanted: bool) -> ColumnElement[bool]:
+def _between(row: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if since is not None:
+        found.append(row.id >= first_number(since))
+    if until is not None:
+        found.append(row.id < first_number(until))
+    return found
+
+
+def _has_label(row: Any, label: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = row.label.is_(None) if label == "failed" else row.label == label
+    return found
+
+
+def _is_among(row: Any, pictures: Select[str], *, wanted: bool) -> ColumnElement[bool]:
     """Whether a picture is one of these, or is not. One that was never read is none of them."""
-    if wanted:
-        return CheckRow.sha256.in_(pictures)
-    return or_(CheckRow.sha256.is_(None), CheckRow.sha256.not_in(pictures))
+    found: ColumnElement[bool] = row.sha256.in_(pictures)
+    return found if wanted else or_(row.sha256.is_(None), row.sha256.not_in(pictures))
 
 
 def folder_of(path: str | None) -> str | None:

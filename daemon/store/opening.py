@@ -23,7 +23,7 @@ from .files import Backups, Condition, examine, put_aside, sync
 from .store import Store
 from .tables import Base
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest version in daemon/migrations. It is here so that opening does not import Alembic."""
 KEEP_BACKUPS = 7
 _STARTED_ANEW = _("There was no backup of it, so a new one was started.")
@@ -222,13 +222,25 @@ def _refuse_newer(version: str | None, migrations: Migrations, name: str) -> Non
 
 
 def _migrate(database: Database, version: str | None, migrations: Migrations) -> None:
-    if version != migrations.head:
-        _refuse_newer(version, migrations, database.name)
-        try:
-            migrations.run(database)
-        except BaseException:
-            database.close()
+    try:
+        while version != migrations.head:
+            _refuse_newer(version, migrations, database.name)
+            version = _run(database, version, migrations)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _run(database: Database, version: str | None, migrations: Migrations) -> str | None:
+    """Returns the version afterwards, which is older if another process has migrated in between."""
+    try:
+        migrations.run(database)
+    except StoreError:
+        there = _version(database)
+        if there == version:
             raise
+        return there
+    return migrations.head
 
 
 def _version(database: Database) -> str | None:

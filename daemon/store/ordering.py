@@ -5,12 +5,12 @@ page 1 does, and nothing shifts while new rows arrive. A cursor is the id of tha
 order is not by time, its certainty, too, so that it stays good when the row is deleted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
@@ -20,6 +20,8 @@ from .ids import to_number
 from .tables import CheckRow, table_of
 
 Sort = Literal["newest", "oldest", "surest", "unsure"]
+Conditions = Callable[[Any], list[ColumnElement[bool]]]
+"""CheckRow, or an alias of it -> which of its rows are wanted."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,34 @@ class _Run:
     def holds(self, cursor: "_Cursor") -> bool:
         return self.is_judged in (None, cursor.certainty is not None)
 
-    def select(self, conditions: Sequence[ColumnElement[bool]]) -> Select[CheckRow]:
-        found = select(CheckRow).where(*conditions)
+    def select(self, conditions: Conditions, *, is_grouped: bool) -> Select[CheckRow]:
+        found = select(CheckRow).where(*conditions(CheckRow))
+        if is_grouped:
+            other = aliased(CheckRow)
+            of_group = other.group_phash == CheckRow.group_phash
+            before = select(other.id).where(of_group, self._is_before(other), *conditions(other))
+            found = found.where(~before.exists())
         if self.is_judged is not None:
             is_none = _CERTAINTY.is_(None)
             found = found.where(~is_none if self.is_judged else is_none)
-        keys = [key.desc() if self.is_descending else key.asc() for key in self.keys]
-        return found.order_by(*keys)
+        return found.order_by(*self.order())
+
+    def order(self) -> list[ColumnElement[Any]]:
+        return [key.desc() if self.is_descending else key.asc() for key in self.keys]
 
     def after(self, cursor: "_Cursor") -> ColumnElement[bool]:
-        values = (cursor.certainty, cursor.number)[-len(self.keys) :]
-        here: Any = tuple_(*self.keys) if len(self.keys) > 1 else self.keys[0]
-        there: Any = tuple_(*values) if len(self.keys) > 1 else values[0]
-        result: ColumnElement[bool] = here < there if self.is_descending else here > there
+        return self._follows(self.keys, (cursor.certainty, cursor.number)[-len(self.keys) :])
+
+    def _is_before(self, other: Any) -> ColumnElement[bool]:
+        """Whether another row of the table is before a row of this run in the order of all."""
+        here = self._follows(self.keys, [getattr(other, key.name) for key in self.keys])
+        # What has no verdict is after all that has one.
+        return or_(other.certainty.is_not(None), here) if self.is_judged is False else here
+
+    def _follows(self, here: Sequence[Any], there: Sequence[Any]) -> ColumnElement[bool]:
+        left: Any = tuple_(*here) if len(here) > 1 else here[0]
+        right: Any = tuple_(*there) if len(here) > 1 else there[0]
+        result: ColumnElement[bool] = left < right if self.is_descending else left > right
         return result
 
 
@@ -77,28 +94,62 @@ def cursor_of(check: Check, sort: Sort) -> str:
 
 def rows(  # noqa: PLR0913 - which rows, from where, how many
     session: Session,
-    conditions: Sequence[ColumnElement[bool]],
+    conditions: Conditions,
     sort: Sort,
     after: str | None,
     limit: int,
     *,
     backwards: bool = False,
+    is_grouped: bool = False,
 ) -> list[CheckRow]:
-    """Returns at most `limit` rows after (backwards: before, the nearest first) a cursor."""
+    """Returns at most `limit` rows after (backwards: before, the nearest first) a cursor.
+
+    `is_grouped`: of each group of near-copies only the first of all in this order that are wanted.
+    """
     found: list[CheckRow] = []
-    for statement in statements(conditions, sort, after, backwards=backwards):
+    for statement in statements(
+        conditions, sort, after, backwards=backwards, is_grouped=is_grouped
+    ):
         found += session.scalars(statement.limit(limit - len(found)))
         if len(found) >= limit:
             break
     return found
 
 
+def members(
+    session: Session, conditions: Conditions, sort: Sort, groups: Collection[int], most: int
+) -> list[tuple[CheckRow, int]]:
+    """Returns the first `most` wanted rows of each of these groups of near-copies, in this order.
+
+    With each is how many its group has.
+    """
+    in_group: Any = {"partition_by": CheckRow.group_phash}
+    first, *rest = _RUNS[sort]
+    order = [
+        *([_CERTAINTY.is_(None), case((_CERTAINTY.is_(None), -_ID))] if rest else []),
+        *first.order(),
+    ]
+    numbered = (
+        select(
+            CheckRow.id,
+            func.row_number().over(**in_group, order_by=order).label("place"),
+            func.count().over(**in_group).label("n"),
+        )
+        .where(CheckRow.group_phash.in_(groups), *conditions(CheckRow))
+        .subquery()
+    )
+    wanted = select(CheckRow, numbered.c.n).join(numbered, numbered.c.id == CheckRow.id)
+    wanted = wanted.where(numbered.c.place <= most).order_by(numbered.c.place)
+    return [(row, n) for row, n in session.execute(wanted)]
+
+
 def statements(
-    conditions: Sequence[ColumnElement[bool]],
+    conditions: Conditions,
     sort: Sort,
     after: str | None,
     *,
     backwards: bool = False,
+    is_grouped: bool = False,
 ) -> Iterator[Select[CheckRow]]:
     """Yields queries whose rows, one after another, are those after a cursor."""
     runs = _RUNS[sort]
@@ -107,10 +158,10 @@ def statements(
     cursor = None if after is None else _parsed(after)
     if cursor is not None:
         first = next(n for n, run in enumerate(runs) if run.holds(cursor))
-        yield runs[first].select(conditions).where(runs[first].after(cursor))
+        yield runs[first].select(conditions, is_grouped=is_grouped).where(runs[first].after(cursor))
         runs = runs[first + 1 :]
     for run in runs:
-        yield run.select(conditions)
+        yield run.select(conditions, is_grouped=is_grouped)
 
 
 def _parsed(text: str) -> _Cursor:

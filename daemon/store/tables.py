@@ -50,6 +50,7 @@ class CheckRow(Base):
         Index("checks_by_source", "source", "id"),
         Index("checks_by_certainty", "certainty", "id"),
         Index("checks_by_model", "model", "id"),
+        Index("checks_by_group", "group_phash", "id"),
     )
 
     id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
@@ -60,6 +61,8 @@ class CheckRow(Base):
     prompt: Mapped[str]
     sha256: Mapped[str | None] = mapped_column(Sha256)
     phash: Mapped[int | None] = mapped_column(Unsigned64)
+    group_phash: Mapped[int | None] = mapped_column(Unsigned64)
+    """Of the picture that its group of near-copies began with. None if it can have none."""
     width: Mapped[int | None]
     height: Mapped[int | None]
     format: Mapped[str | None]
@@ -78,6 +81,16 @@ class CheckRow(Base):
     parts: Mapped[tuple[JudgedPart, ...] | None] = mapped_column(JudgedParts)
     """None for a row of before version 0.2, when only the middle of a picture was judged."""
     note: Mapped[str | None]
+
+
+class GroupBandRow(Base):
+    """The bands of the hashes that groups of near-copies began with."""
+
+    __tablename__ = "group_bands"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    band: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    phash: Mapped[int] = mapped_column(Unsigned64, primary_key=True, index=True)
 
 
 class OccurrenceRow(Base):

@@ -172,6 +172,67 @@ def test_near_copies_of_other_days_are_with_the_first_in_the_list_and_dated(here
     assert times(page) == ["12:00", "2026-11-22 12:00", "12:00"]
 
 
+def following(page):
+    return re.search(r'rel="next" href="([^"]+)"', page)[1].replace("&amp;", "&")
+
+
+def test_near_copies_of_later_pages_are_with_the_first_and_nowhere_else(here, me):
+    here.add("beach.jpg", phash=NEAR)
+    for number in range(70):
+        here.add(f"{number:02}.jpg", at=ago(minutes=number + 1))
+    here.add("beach-before.jpg", phash=NEAR ^ 1, at=ago(days=9))
+    first = me.get("/").text
+    assert names(first) == ["beach.jpg", "beach-before.jpg", *(f"{n:02}.jpg" for n in range(49))]
+    assert "1 near-copy" in first
+    assert "72 pictures" in first
+    assert names(me.get(following(first)).text) == [f"{n:02}.jpg" for n in range(49, 70)]
+    assert names(me.get("/?q=before").text) == ["beach-before.jpg"]
+
+
+def test_of_many_near_copies_all_are_a_click_away(here, me):
+    made = [here.add(f"{n:02}.jpg", phash=NEAR, at=ago(minutes=n)) for n in range(60)]
+    here.add("cat.jpg", phash=~NEAR & (2**64 - 1), at=ago(days=1))
+    page = me.get("/").text
+    assert "59 near-copies" in page
+    assert names(page) == [*(f"{n:02}.jpg" for n in range(13)), "cat.jpg"]
+    link = re.search(r'<a href="([^"]+)">Show all near-copies</a>', page)[1]
+    assert link == f"/?near={made[0].id}"
+    every = me.get(link).text
+    assert names(every) == [f"{n:02}.jpg" for n in range(50)]
+    assert "Near-copies of one picture" in every
+    assert "near-copies<" not in every
+    assert names(me.get(following(every)).text) == [f"{n:02}.jpg" for n in range(50, 60)]
+    assert me.get("/?near=nonsense").status_code == 404
+
+
+def test_when_one_of_many_near_copies_goes_their_number_is_right(here, desk):
+    for number in range(20):
+        here.add(f"{number:02}.jpg", phash=NEAR, at=ago(minutes=number))
+    page = desk.open()
+    page.get_by_text("19 near-copies").click()
+    desk.row("05.jpg").locator(".pick input").check()
+    page.locator("#forget-picked").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget").click()
+    expect(page.get_by_text("18 near-copies")).to_be_visible()
+    expect(desk.row("05.jpg")).to_have_count(0)
+    shoot(page, "near-many")
+
+
+def test_when_the_first_of_many_near_copies_goes_the_others_are_still_found(here, desk):
+    for number in range(20):
+        here.add(f"{number:02}.jpg", phash=NEAR, at=ago(minutes=number))
+    page = desk.open()
+    desk.row("00.jpg").locator(".pick input").check()
+    page.locator("#forget-picked").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget").click()
+    page.get_by_text("18 near-copies").click()
+    page.get_by_role("link", name="Show all near-copies").click()
+    expect(page.locator("#how-many")).to_have_text("19 pictures")
+    assert names(page.content()) == [f"{number:02}.jpg" for number in range(1, 20)]
+    desk.page.emulate_media(color_scheme="dark")
+    shoot(page, "near-all-dark")
+
+
 @pytest.mark.parametrize("width", [1180, 640, 390])
 def test_in_the_grid_the_sign_of_near_copies_lies_on_their_picture(here, desk, width):
     for number in range(3):
@@ -180,10 +241,12 @@ def test_in_the_grid_the_sign_of_near_copies_lies_on_their_picture(here, desk, w
     here.add("cat.jpg", at=ago(hours=1), thumb=scene(2, 60, 300))
     desk.page.set_viewport_size({"width": width, "height": 860})
     sign = desk.open().get_by_text("2 near-copies").bounding_box()
-    of_it = desk.row("beach-0.jpg").bounding_box()
+    of_it = desk.row("beach-0.jpg").locator(".thumb").bounding_box()
+    box = desk.row("beach-0.jpg").locator(".pick").bounding_box()
     assert of_it["x"] <= sign["x"]
     assert sign["x"] + sign["width"] <= of_it["x"] + of_it["width"]
-    assert of_it["y"] <= sign["y"] < of_it["y"] + of_it["height"] / 2
+    assert box["y"] + box["height"] < sign["y"]
+    assert sign["y"] + sign["height"] <= of_it["y"] + of_it["height"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from antifake.daemon.store import checks, history, jobs, open_store
+from antifake.daemon.store import StoreError, checks, history, jobs, open_store
 from antifake.daemon.store.opening import OURS, Migrations
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -179,6 +180,22 @@ def test_several_starts_at_once_create_one_store(tmp_path):
     assert [process.wait(60) for process in started] == [0] * 4
     with open_store(path, NOW) as store, store.reading() as session:
         assert store.notices == ()
+        assert history.count(session) == 0
+
+
+class Overtaken(Migrations):
+    """Another process finishes the same migrations in between."""
+
+    def run(self, database):
+        with open_store(Path(database.engine.url.database), NOW):
+            pass
+        raise StoreError("duplicate column name: parts")
+
+
+def test_a_start_that_another_one_overtakes_goes_on(tmp_path):
+    path = tmp_path / "app.db"
+    overtaken = Overtaken(OURS.folder, OURS.head)
+    with open_store(path, NOW, migrations=overtaken) as store, store.reading() as session:
         assert history.count(session) == 0
 
 

@@ -12,7 +12,7 @@ from antifake.daemon.web.errors import Problem
 
 from .wording import SOURCES, VERDICTS, inert, short
 
-FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until")
+FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until", "near")
 SORTS: dict[Sort, str] = {
     "newest": _("Newest first"),
     "oldest": _("Oldest first"),
@@ -62,6 +62,7 @@ class HistoryQuery:
             text=self.values.get("q", ""),
             folder=self.values.get("folder", ""),
             model=self.values.get("model", ""),
+            near=self.values.get("near", ""),
         )
 
     @property
@@ -92,7 +93,7 @@ class HistoryQuery:
     @property
     def is_special(self) -> bool:
         """Returns whether a condition is set that the first line of the form does not show."""
-        return bool(self.values.keys() - {"q", "verdict"})
+        return bool(self.values.keys() - {"q", "verdict", "near"})
 
     def _words(self, name: str) -> str:
         value = short(inert(self.values[name]))
@@ -105,6 +106,7 @@ class HistoryQuery:
             "model": _("Judged by {model}", model=value),
             "since": _("From {date}", date=value),
             "until": _("Until {date}", date=value),
+            "near": _("Near-copies of one picture"),
         }[name]
 
     def _one_of(self, name: str, known: Mapping[str, str]) -> str | None:

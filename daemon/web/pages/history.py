@@ -12,8 +12,9 @@ from flask.typing import ResponseReturnValue
 
 from antifake.core import Label
 from antifake.core.i18n import _, ngettext
-from antifake.daemon.service import Answer
-from antifake.daemon.store import NotThereError, similarity
+from antifake.daemon.service import Answer, AnswerGroup
+from antifake.daemon.store import NotThereError
+from antifake.daemon.store.history import Filter
 from antifake.daemon.store.tables import Source
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
@@ -37,22 +38,10 @@ SOURCE: Source = "page"
 
 
 @dataclass(frozen=True)
-class Group:
-    """A picture, and its near-copies that are on the same page, too.
-
-    Those of other pages stay there: finding them would need an index of all perceptual hashes, and
-    an old day would lose its pictures to a new one that nobody sees beside it.
-    """
-
-    first: Answer
-    copies: list[Answer]
-
-
-@dataclass(frozen=True)
 class Day:
     name: str
     date: date
-    groups: list[Group]
+    groups: list[AnswerGroup]
 
 
 @routes.get("/")
@@ -61,14 +50,13 @@ def history() -> ResponseReturnValue:
     if "view" in request.args:
         return _remembered(request.args["view"], query)
     wanted = query.filter()
-    answers, older = service().page(wanted, query.after, PAGE, query.sort)
-    is_newest = query.sort == "newest" and not query.after
-    newest = answers[:1] if is_newest else service().page(wanted, None, 1)[0]
+    groups, older = _groups(query, wanted)
+    newest = service().page(wanted, None, 1)[0]
     counts = _counts(service().count_by_label(wanted))
     return show(
         "history.html",
         query=query,
-        days=_sections(answers, query, wording.local(service().clock()).date()),
+        days=_sections(groups, query, wording.local(service().clock()).date()),
         older=older,
         n=counts.get(wanted.label or "", 0),
         counts=counts,
@@ -162,18 +150,20 @@ def _choices(known: list[str], chosen: str | None) -> dict[str, str]:
     return {one: wording.short(wording.inert(one), 64) for one in found if wording.can_be_sent(one)}
 
 
-def _groups(answers: list[Answer]) -> list[Group]:
-    groups = similarity.groups([one.entry.check.phash for one in answers])
-    return [Group(answers[first], [answers[n] for n in rest]) for first, *rest in groups]
+def _groups(query: HistoryQuery, wanted: Filter) -> tuple[list[AnswerGroup], str | None]:
+    """Returns what a page shows, and where the next begins. A group by itself is not grouped."""
+    if not wanted.near:
+        return service().grouped_page(wanted, query.after, PAGE, query.sort)
+    answers, older = service().page(wanted, query.after, PAGE, query.sort)
+    return [AnswerGroup(one, (), 0) for one in answers], older
 
 
-def _sections(answers: list[Answer], query: HistoryQuery, today: date) -> list[Day]:
+def _sections(groups: list[AnswerGroup], query: HistoryQuery, today: date) -> list[Day]:
     """Returns the pictures by day; where they are not in the order of time, all together.
 
-    A picture with near-copies is where the first of them in the list is: with the newest first, on
+    A picture with near-copies is where the first of all in this order is: with the newest first, on
     the day of the newest.
     """
-    groups = _groups(answers)
     if not query.is_by_time and groups:
         return [Day(SORTS[query.sort], today, groups)]
     return [

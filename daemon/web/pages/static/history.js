@@ -120,8 +120,15 @@ function drop(ids) {
 
 /** Says how many near-copies a group has; without any it goes. */
 function recount(group) {
-  const n = group.querySelectorAll(".row").length;
-  if (!n) return group.remove();
+  const n = Number(group.dataset.n) - 1; // of many only the first are here
+  if (!group.querySelector(".row")) return group.remove();
+  group.dataset.n = String(n);
+  const link = group.querySelector(".all-near a");
+  if (link) {
+    const every = new URL(link.href);
+    every.searchParams.set("near", group.previousElementSibling.dataset.id); // its first may be gone
+    link.href = every.href;
+  }
   group.querySelector("summary").textContent = ngettext("{n} near-copy", "{n} near-copies", n);
 }
 
