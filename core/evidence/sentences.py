@@ -7,6 +7,7 @@ called forged, as any edit changes it; and that nothing was found says nothing.
 from collections.abc import Callable, Iterator
 
 from antifake.core.i18n import _
+from antifake.core.verdict import Label
 
 from .card import Card, Conflict
 from .file_evidence import FileEvidence
@@ -26,10 +27,7 @@ def sentences(card: Card) -> Iterator[tuple[Track, str]]:
             yield "provenance", old
         for text in _said_of_marks(card.file.marks):
             yield "marks", text
-    if card.model and card.model.label == "real":
-        yield "model", _("The model found no traces. That proves nothing.")
-    if not card.model:
-        yield "model", _("The model has not judged this picture.")
+    yield "model", _MODEL[card.model.label if card.model else None]
     for conflict in card.conflicts:
         yield "conflict", _CONFLICTS[conflict]
 
@@ -132,6 +130,12 @@ def said_of_mark(mark: Mark) -> str:
     return _("The file names {maker} as its software.", maker=maker)
 
 
+_MODEL: dict[Label | None, str] = {
+    "fake": _("The model can be wrong: paintings, memes and heavy editing can look AI-made to it."),
+    "real": _("The model found no traces. That proves nothing."),
+    "unsure": _("The model cannot tell. Take it as no answer, and look for where it comes from."),
+    None: _("The model has not judged this picture."),
+}
 _NOTHING = _("Its Content Credentials do not say that AI made it, nor that a camera took it.")
 _SIGNED: dict[str, Callable[[str], str]] = {
     "ai": lambda name: _("{name} signed that AI made it.", name=name),
@@ -152,8 +156,8 @@ _WHY_NOT = {
     "crashed": _("It has Content Credentials that could not be read safely."),
 }
 _CONFLICTS: dict[Conflict, str] = {
-    "signed_but_unnoticed": _("The model did not notice; its maker's word counts more."),
-    "marked_but_unnoticed": _("The model did not notice."),
+    "signed_but_unnoticed": _("The model found no trace of AI; the signer's word counts more."),
+    "marked_but_unnoticed": _("The model found no trace of AI."),
     "camera_signed_but_alarm": _(
         "A known signer says that a camera took it, and the model that AI made it. One of the two "
         "is wrong: look for yourself."

@@ -9,6 +9,8 @@ from typing import Literal
 from PIL import Image
 
 from antifake.core import Label, dates
+from antifake.core.evidence.card import Card
+from antifake.core.evidence.sentences import sentences
 from antifake.core.i18n import _, ngettext
 from antifake.core.preview import jpeg, preview
 from antifake.daemon.service import Answer, Service
@@ -39,12 +41,17 @@ _LIMITS = (
         " and look for its first publication."
     ),
     _(
-        "The detector looks at the pixels only. It does not know who made the picture, whether a"
+        "The model looks at the pixels only. It does not know who made the picture, whether a"
         " caption is true, or whether a real photograph shows what it is said to show."
     ),
     _(
-        "It sees squares of the picture, each at 224 x 224 pixels, so fine grain and small edited"
-        " places may escape it."
+        "What a file says of itself can be written and removed by anybody; only a known signer's"
+        " signature tells who wrote it. That nothing was found says nothing: most websites remove"
+        " such notes."
+    ),
+    _(
+        "The model sees squares of the picture, each at 224 x 224 pixels, so fine grain and small"
+        " edited places may escape it."
     ),
     _(
         "It is weak on generators that it has never seen. “Likely real” means that nothing was"
@@ -94,15 +101,15 @@ def of(service: Service, name: str, now: datetime, *, with_name: bool) -> Report
     return Report(
         name=plain_name(entry.check.shown_name or "") if with_name else "",
         verdict=found.headline,
-        percent=found.percent,
-        shape=_SHAPES.get(found.label, "unchecked"),
+        percent=None if found.is_declared else found.percent,
+        shape=_SHAPES.get(found.shown_as, "unchecked"),
         picture=jpeg(picture, _QUALITY) if picture else None,
         size=picture.size if picture else (0, 0),
         picture_words=words,
         sections=tuple(
             one
             for one in (
-                _verdict(found),
+                *_judged(found),
                 _person(answer),
                 _facts(answer, with_name=with_name),
                 _how(answer),
@@ -116,9 +123,24 @@ def of(service: Service, name: str, now: datetime, *, with_name: bool) -> Report
     )
 
 
-def _verdict(found: Answer) -> Section:
+def _judged(found: Answer) -> tuple[Section, Section]:
+    """Returns what the file and the model say; the one that the verdict follows comes first."""
+    file, model = _file(found.card), _model(found)
+    return (file, model) if found.is_declared else (model, file)
+
+
+def _file(card: Card) -> Section:
+    told = [text for track, text in sentences(card) if track in ("provenance", "marks", "conflict")]
+    return Section(
+        _("What the file says"),
+        tuple(told) or (_("What the file says of itself has not been read."),),
+    )
+
+
+def _model(found: Answer) -> Section:
     number = () if found.percent is None else (_NUMBER,)
-    return Section(_("What the verdict means"), (*found.explanation, *number))
+    title = _("What the model says") if found.is_declared else _("What the verdict means")
+    return Section(title, (*found.about_model(), *found.about_picture(), *number))
 
 
 def _person(answer: Answer) -> Section | None:

@@ -90,8 +90,12 @@ class Answer:
     @property
     def headline(self) -> str:
         """What people read first, with a capital letter: of the file, or else `word`."""
-        words = self.card.headline if self.is_declared else self.word
-        return words[0].upper() + words[1:]
+        return self.shown_word[0].upper() + self.shown_word[1:]
+
+    @property
+    def shown_word(self) -> str:
+        """The headline for the middle of a sentence."""
+        return self.card.headline if self.is_declared else self.word
 
     @property
     def summary(self) -> str:
@@ -131,17 +135,16 @@ class Answer:
     @property
     def can_be_confirmed(self) -> bool:
         """Whether "Yes, that's right" says something that the user has not said of this picture."""
-        return self.entry.correction is None and self.label in ("real", "fake")
+        return self.entry.correction is None and self.shown_as in ("real", "fake")
 
     @property
     def explanation(self) -> list[str]:
         """The verdict in sentences: who gave it, what it means and what it does not mean."""
-        about_picture = [*self._about_parts(), *filter(None, [self.entry.check.note])]
         about_file = [*filter(None, [summary(self.card)])]
-        first, then = about_file, self._about_model()
+        first, then = about_file, self.about_model()
         if not self.is_declared:
             first, then = then, first
-        return [*self._about_correction(), *first, *then, *about_picture]
+        return [*self._about_correction(), *first, *then, *self.about_picture()]
 
     def _about_correction(self) -> list[str]:
         own, near = self.entry.correction, self.entry.near_copy_correction
@@ -151,7 +154,12 @@ class Answer:
             return [_("You said so about a near-copy of it on {date:%Y-%m-%d}.", date=near.at)]
         return []
 
-    def _about_model(self) -> list[str]:
+    def about_picture(self) -> list[str]:
+        """What of the picture was judged, and what is to be known of it."""
+        return [*self._about_parts(), *filter(None, [self.entry.check.note])]
+
+    def about_model(self) -> list[str]:
+        """The verdict of the model, or why there is none."""
         check = self.entry.check
         if check.label is None or check.p_fake is None:
             return [check.error or _("It could not be checked.")]

@@ -370,7 +370,7 @@ def _verdicts(entries: Iterable[Entry]) -> dict[Label, list[str]]:
         raise AntifakeError(NOTHING_TO_CONFIRM)
     verdicts: dict[Label, list[str]] = {}
     for answer in shown:
-        sha256, label = answer.entry.check.sha256, answer.label
+        sha256, label = answer.entry.check.sha256, answer.shown_as
         if sha256 and label and sha256 not in verdicts.setdefault(label, []):
             verdicts[label].append(sha256)
     return verdicts

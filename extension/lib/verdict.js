@@ -15,6 +15,7 @@ import { words } from "./words.js";
  * @property {{label: "real"|"fake"|"unsure"}|null} said
  * @property {boolean} alike
  * @property {string[]} explanation
+ * @property {"you"|"seen"|"signed"|"marked"|"model"|"none"} basis Whose word the headline is.
  * @property {string} model
  * @property {string} prompt
  * @property {number|null} width
@@ -39,7 +40,7 @@ export function viewOf(check, { seen, scopes, isPrivate }) {
     id: check.id,
     tone: toneOf(check),
     word: wordOf(check),
-    sure: check.percent === null ? "" : words("verdict_sure", check.percent),
+    sure: sureOf(check),
     lines: check.explanation.map((text) => ({ text, lang: "en" })),
     seen: seen === null ? "" : seenText(seen, check),
     said: check.said ? { label: check.said.label, isNearCopy: check.alike } : null,
@@ -51,7 +52,8 @@ export function viewOf(check, { seen, scopes, isPrivate }) {
 
 /** @param {Check} check @returns {Done["tone"]} */
 export function toneOf(check) {
-  return /** @type {Done["tone"]} */ (check.label === null ? "failed" : TONES[check.label]);
+  const label = labelOf(check);
+  return /** @type {Done["tone"]} */ (label === null ? "failed" : TONES[label]);
 }
 
 /** The verdict in a few words. @param {Check} check @returns {string} */
@@ -59,10 +61,29 @@ export function wordOf(check) {
   if (check.said) {
     return words(`verdict_said_${check.said.label}`);
   }
+  if (isOfFile(check)) {
+    return words(`verdict_${check.basis}`);
+  }
   if (check.label === null) {
     return words("verdict_failed");
   }
   return words(`verdict_${check.label}${check.is_sure ? "_sure" : ""}`);
+}
+
+/** How sure the model is, where the word is the model's. @param {Check} check @returns {string} */
+export function sureOf(check) {
+  const { percent, said } = check;
+  return percent === null || said || isOfFile(check) ? "" : words("verdict_sure", percent);
+}
+
+/** Whether the word is the file's own: it says that AI made it. @param {Check} check */
+function isOfFile({ basis }) {
+  return basis === "signed" || basis === "marked";
+}
+
+/** The label of the headline. @param {Check} check @returns {Check["label"]} */
+function labelOf(check) {
+  return isOfFile(check) ? "fake" : check.label;
 }
 
 /**
@@ -72,7 +93,9 @@ export function wordOf(check) {
  * @param {Check} check
  * @returns {"real"|"fake"|null}
  */
-export function confirmable({ label, said, alike, is_stored: isStored }) {
+export function confirmable(check) {
+  const { said, alike, is_stored: isStored } = check;
+  const label = labelOf(check);
   const isOpen = isStored && (said === null || alike);
   return isOpen && (label === "real" || label === "fake") ? label : null;
 }

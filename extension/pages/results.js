@@ -1,6 +1,6 @@
 // Lists of verdicts: a sign, its word and its colour, the picture's name, and when it was.
 
-import { confirmable, toneOf, wordOf } from "../lib/verdict.js";
+import { confirmable, sureOf as surenessOf, toneOf, wordOf } from "../lib/verdict.js";
 import { words } from "../lib/words.js";
 import { element, shape, sign } from "./elements.js";
 import { ago, exactly } from "./times.js";
@@ -24,7 +24,7 @@ export function rowOfCheck(check) {
     id: check.id,
     tone: toneOf(check),
     word: wordOf(check),
-    sure: check.percent === null || check.said ? "" : words("verdict_sure", check.percent),
+    sure: surenessOf(check),
     name: check.name || fileName(check.path) || check.page || "",
     at: new Date(check.at),
     confirms: confirmable(check),

@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from antifake.core.catalog import Home
+from antifake.core.evidence.file_evidence import FileEvidence
 from antifake.core.parts import WHOLE, JudgedPart
 from antifake.daemon.config import load
 from antifake.daemon.places import Places
@@ -24,7 +25,7 @@ from antifake.daemon.service import Intake, Service, Settings, service_at_rest
 from antifake.daemon.service.access import Access
 from antifake.daemon.service.at_rest import FoldersAtRest
 from antifake.daemon.service.service import Folders
-from antifake.daemon.store import Store, checks, open_store
+from antifake.daemon.store import Store, checks, evidence, open_store
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.watcher import FolderState, Watcher
 from antifake.daemon.web import About, Server, create_app
@@ -92,6 +93,12 @@ class World:
                 assert check.sha256 is not None
                 checks.keep_thumbnail(session, check.sha256, webp(thumb), at)
         return check
+
+    def note_file(self, check: Check, file: FileEvidence) -> None:
+        """Notes what the file of a picture says of itself."""
+        assert check.sha256 is not None
+        with self.store.writing() as session:
+            evidence.keep(session, check.sha256, file, NOW)
 
     def add_failed(self, name: str, sentence: str) -> Check:
         return self.add(

@@ -12,7 +12,18 @@ from antifake.daemon.web.errors import Problem
 
 from .wording import SOURCES, VERDICTS, inert, short
 
-FIELDS = ("q", "verdict", "source", "corrected", "folder", "model", "since", "until", "near")
+FIELDS = (
+    "q",
+    "verdict",
+    "source",
+    "corrected",
+    "declared",
+    "folder",
+    "model",
+    "since",
+    "until",
+    "near",
+)
 SORTS: dict[Sort, str] = {
     "newest": _("Newest first"),
     "oldest": _("Oldest first"),
@@ -20,6 +31,10 @@ SORTS: dict[Sort, str] = {
     "unsure": _("Least sure first"),
 }
 CORRECTED = {"yes": _("You said what it is"), "no": _("You said nothing yet")}
+DECLARED = {
+    "yes": _("The file says that AI made it"),
+    "no": _("The file does not say that AI made it"),
+}
 _LONGEST = 4_096
 
 
@@ -52,13 +67,13 @@ class HistoryQuery:
     def filter(self) -> Filter:
         """Returns the parsed filter. Raises Problem."""
         since, until = self._day("since"), self._day("until")
-        said = self._one_of("corrected", CORRECTED)
         return Filter(
             label=self._one_of("verdict", VERDICTS),  # type: ignore[arg-type]
             source=self._one_of("source", SOURCES),  # type: ignore[arg-type]
             since=_midnight(since) if since else None,
             until=_midnight(until + timedelta(days=1)) if until else None,
-            corrected=None if said is None else said == "yes",
+            corrected=self._yes_or_no("corrected", CORRECTED),
+            declared=self._yes_or_no("declared", DECLARED),
             text=self.values.get("q", ""),
             folder=self.values.get("folder", ""),
             model=self.values.get("model", ""),
@@ -93,7 +108,7 @@ class HistoryQuery:
     @property
     def is_special(self) -> bool:
         """Returns whether a condition is set that the first line of the form does not show."""
-        return bool(self.values.keys() - {"q", "verdict", "near"})
+        return bool(self.values.keys() - {"q", "verdict", "declared", "near"})
 
     def _words(self, name: str) -> str:
         value = short(inert(self.values[name]))
@@ -102,12 +117,17 @@ class HistoryQuery:
             "verdict": _("The model says: {verdict}", verdict=VERDICTS.get(value, value)),
             "source": _("From: {source}", source=SOURCES.get(value, value)),
             "corrected": CORRECTED.get(value, value),
+            "declared": DECLARED.get(value, value),
             "folder": _("In {folder}", folder=value),
             "model": _("Judged by {model}", model=value),
             "since": _("From {date}", date=value),
             "until": _("Until {date}", date=value),
             "near": _("Near-copies of one picture"),
         }[name]
+
+    def _yes_or_no(self, name: str, known: Mapping[str, str]) -> bool | None:
+        found = self._one_of(name, known)
+        return None if found is None else found == "yes"
 
     def _one_of(self, name: str, known: Mapping[str, str]) -> str | None:
         value = self.values.get(name)

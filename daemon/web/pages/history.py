@@ -1,7 +1,7 @@
 """The page of the history, newest first, and the user's labels for its pictures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import Any, cast
@@ -53,6 +53,7 @@ def history() -> ResponseReturnValue:
     groups, older = _groups(query, wanted)
     newest = service().page(wanted, None, 1)[0]
     counts = _counts(service().count_by_label(wanted))
+    declared = _counts(service().count_by_label(replace(wanted, declared=True)))
     return show(
         "history.html",
         query=query,
@@ -60,6 +61,7 @@ def history() -> ResponseReturnValue:
         older=older,
         n=counts.get(wanted.label or "", 0),
         counts=counts,
+        declared=declared.get(wanted.label or "", 0),
         sorts=SORTS,
         saved=service().saved_filters(),
         corrected_words=CORRECTED,
@@ -205,7 +207,7 @@ def _said(answers: list[Answer], chosen: str) -> str:
 
 def _undone(answers: list[Answer]) -> str:
     if len(answers) == 1:
-        return _("Undone. It is “{words}” again.", words=answers[0].word)
+        return _("Undone. It is “{words}” again.", words=answers[0].shown_word)
     return ngettext(
         "Undone: {n:,} picture is as before.", "Undone: {n:,} pictures are as before.", len(answers)
     )

@@ -4,6 +4,7 @@ from typing import cast
 
 from flask import Response, jsonify, request, url_for
 
+from antifake.core.evidence.sentences import summary
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.learning.review import SKIPPED_FOR, Order
 from antifake.daemon.report import Format
@@ -12,7 +13,7 @@ from antifake.daemon.web.api.reports import as_file
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
 
-from . import body, wording
+from . import body, card, wording
 from .filters import HistoryQuery, not_one_of
 from .render import piece, routes, show
 from .viewer import marks_of, report, view_of
@@ -31,6 +32,7 @@ def picture(name: str) -> Response:
     return show(
         "picture.html",
         one=answer,
+        card=card.shown(answer),
         folder=_folder(answer),
         view=view_of(answer),
         parts=marks_of(answer),
@@ -52,7 +54,8 @@ def picture_report(name: str) -> Response:
 
 @routes.get("/pieces/picture/<name>")
 def picture_piece(name: str) -> Response:
-    return piece("_said.html", one=service().get(name))
+    answer = service().get(name)
+    return piece("_said.html", one=answer, card=card.shown(answer))
 
 
 @routes.get("/review")
@@ -69,6 +72,7 @@ def review() -> Response:
         "review.html",
         one=one,
         why=why,
+        about=_about(one) if one else "",
         view=view_of(one) if one else None,
         done=queue.done_today,
         left=len(items.keys() | ({one.id} if one else set())),
@@ -87,6 +91,11 @@ def skip() -> Response:
         SKIPPED_FOR.days,
     )
     return jsonify(said=said)
+
+
+def _about(answer: Answer) -> str:
+    """Returns the sentence below the headline: what the file says, or what the verdict means."""
+    return summary(answer.card) or answer.explanation[-1]
 
 
 def _folder(answer: Answer) -> tuple[str, str | None] | None:

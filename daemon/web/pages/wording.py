@@ -119,7 +119,17 @@ def can_be_sent(text: str | None) -> bool:
 
 
 def shape(answer: Answer) -> str:
-    return SHAPES[answer.label]
+    return SHAPES[answer.shown_as]
+
+
+def is_solid(answer: Answer) -> bool:
+    """Returns whether the shape is filled: whoever gives the headline does not say "likely"."""
+    return answer.basis == "signed" if answer.is_declared else answer.is_sure
+
+
+def file_says_ai(answer: Answer) -> bool:
+    """Returns whether the file itself says that AI made it, also where the user said otherwise."""
+    return answer.entry.file is not None and answer.entry.file.basis != "none"
 
 
 def local(moment: datetime) -> datetime:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { viewOf } from "../../../extension/lib/verdict.js";
+import { confirmable, toneOf, viewOf, wordOf } from "../../../extension/lib/verdict.js";
 import { count, words } from "../../../extension/lib/words.js";
 import { contract } from "./antifake.mjs";
 import { browser } from "./browser.mjs";
@@ -33,6 +33,44 @@ for (const [name, [tone, word, , seen]] of Object.entries(SHOWN)) {
     assert.equal(view.id, check.id);
   });
 }
+
+const SUMMARY = "Maker Ltd signed that AI made it. The model found no trace of AI.";
+const ofFile = (basis, about = {}) => ({
+  ...contract("check_real"),
+  basis,
+  explanation: [SUMMARY, ...contract("check_real").explanation],
+  ...about,
+});
+
+test("what the file says of itself is the headline, with its own lines below", () => {
+  for (const [basis, word] of [
+    ["signed", "Declared AI-made"],
+    ["marked", "Marked as AI-made"],
+  ]) {
+    const check = ofFile(basis);
+    const view = viewOf(check, ABOUT);
+    assert.deepEqual([view.tone, view.word, view.sure], ["made", word, ""]);
+    assert.equal(view.lines[0].text, SUMMARY);
+    assert.equal(confirmable(check), "fake");
+  }
+});
+
+test("without a headline of its own, the file changes nothing of the model's", () => {
+  const view = viewOf(ofFile("model"), ABOUT);
+  assert.deepEqual([view.tone, view.word, view.sure], ["real", "Likely real", "96 %"]);
+  assert.equal(view.lines[0].text, SUMMARY);
+});
+
+test("a file answers where the model could not", () => {
+  const check = ofFile("marked", { label: null, percent: null });
+  assert.deepEqual([toneOf(check), wordOf(check)], ["made", "Marked as AI-made"]);
+});
+
+test("what the person said counts more than the file", () => {
+  const { said } = contract("check_corrected");
+  const view = viewOf(ofFile("you", { said, percent: null }), ABOUT);
+  assert.deepEqual([view.tone, view.word, view.sure], ["real", "You said: real", ""]);
+});
 
 test("what the person said can be taken back, but not what was said of a near-copy", () => {
   const corrected = viewOf(contract("check_corrected"), ABOUT);
