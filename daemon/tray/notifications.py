@@ -67,13 +67,18 @@ def picture_event(event: dict[str, Any]) -> PictureEvent | None:
     """Reads the event of a check. Returns None if the user asked and sees the answer elsewhere."""
     if event.get("source") != "watch":
         return None
-    kind = _KINDS.get(event.get("label"), "failed")
+    kind = _KINDS.get(shown_label(event), "failed")
     name = shortened(str(event.get("name") or _("A picture")))
     if kind == "failed":
         title, why = _("Could not be checked"), str(event.get("error") or _("It is not known why."))
         note = Note(title, f"{name}: {why}", str(event.get("id", "")), ("show",))
         return PictureEvent(kind, note)
     return PictureEvent(kind, about_a_picture(event, name))
+
+
+def shown_label(check: dict[str, Any]) -> str | None:
+    """Returns the label of the headline: AI-made, too, if the file itself says so."""
+    return "fake" if check.get("basis") in ("signed", "marked") else check.get("label")
 
 
 def about_a_picture(check: dict[str, Any], text: str) -> Note:

@@ -12,7 +12,7 @@ from antifake.daemon.config.quiet_hours import QuietHours
 from antifake.daemon.instance import OFFLINE
 
 from .drawing import Mode
-from .notifications import Note, NotificationBundle, PictureEvent, shortened
+from .notifications import Note, NotificationBundle, PictureEvent, shortened, shown_label
 from .wishes import Wishes
 
 RECENT = 5
@@ -82,7 +82,7 @@ def _clock_time(moment: str | None) -> str:
 
 
 def _recent(check: dict[str, Any]) -> Recent:
-    label = check.get("label")
+    label = shown_label(check)
     is_said = bool(check.get("said")) and not check.get("alike")
     is_open = label in ("real", "fake") and not is_said
     return Recent(str(check["id"]), _in_one_line(check), label, is_open)

@@ -142,6 +142,78 @@ def test_no_part_is_said_to_have_led_to_the_verdict(here, me):
     )
 
 
+# --- The history, the answer, the report ------------------------------------------------------
+
+
+def pill(page):
+    found = re.search(r"<li><a (?:(?!</li>).)*Declared or marked.*?</li>", page)
+    return found and (text_of(found[0]), 'aria-current="true"' in found[0])
+
+
+def test_the_history_shows_only_those_that_are_declared_or_marked(here, me):
+    assert pill(me.get("/").text) is None
+    add(here, "signed.jpg", STATES["signed-known"])
+    add(here, "recipe.jpg", STATES["recipe"], label="fake")
+    add(here, "named.jpg", STATES["named"])
+    add(here, "plain.jpg")
+    assert pill(me.get("/").text) == ("Declared or marked AI-made 2", False)
+    page = me.get("/?declared=yes").text
+    assert {name for name in ("signed", "recipe", "named", "plain") if f"{name}.jpg" in page} == {
+        "signed",
+        "recipe",
+    }
+    assert pill(me.get("/?declared=yes").text) == ("Declared or marked AI-made 2", True)
+    assert pill(me.get("/?verdict=fake").text) == ("Declared or marked AI-made 1", False)
+    assert "signed.jpg" not in me.get("/?declared=no").text
+    assert me.get("/?declared=perhaps").status_code == 400
+
+
+def test_the_filter_can_be_saved(here, me):
+    add(here, "recipe.jpg", STATES["recipe"])
+    body = {"name": "by AI", "query": "declared=yes"}
+    me.post("/changes/filters/save", json=body, headers={"X-Requested-By": "antifake"})
+    assert '<a href="/?declared=yes"' in me.get("/").text
+
+
+@pytest.mark.parametrize(("state", "label"), [("recipe", "fake"), ("named", "real")])
+def test_to_confirm_is_to_agree_with_the_headline(here, me, state, label):
+    check = add(here, file=STATES[state])
+    body = {"ids": [check.id], "label": "right", "note": ""}
+    me.post("/changes/label", json=body, headers={"X-Requested-By": "antifake"})
+    assert here.service.get(check.id).correction.label == label
+
+
+def test_a_row_says_where_the_file_contradicts_you(here, me):
+    check = add(here, file=STATES["recipe"])
+    assert "The file itself says" not in me.get("/").text  # its headline says it
+    here.service.correct([check.id], "real", "page", "")
+    assert "The file itself says that AI made it" in me.get("/").text
+
+
+def test_the_review_says_who_says_it(here, me):
+    check = add(here, file=STATES["signed-known"])
+    page = text_of(me.get(f"/review?at={check.id}").text)
+    assert "The file says Declared AI-made Google LLC signed that AI made it." in page
+
+
+def test_a_report_has_what_the_file_says(here, me):
+    check = add(here, file=STATES["recipe"])
+    page = text_of(me.get(f"/picture/{check.id}/report?format=html").text)
+    file, model = page.index("What the file says"), page.index("What the model says")
+    assert page.index("Marked as AI-made") < file < model
+    assert "The file holds ComfyUI's recipe for making it." in page[file:model]
+    assert "The model found no trace of AI." in page[file:model]
+    assert "finds no sign of a generator; it is 88 % sure" in page[model:]
+    assert "only a known signer's signature tells who wrote it" in page
+    assert me.get(f"/picture/{check.id}/report?format=pdf").data.startswith(b"%PDF")
+
+
+def test_a_report_of_a_file_without_evidence_begins_with_the_model(here, me):
+    page = text_of(me.get(f"/picture/{add(here).id}/report?format=html").text)
+    assert page.index("What the verdict means") < page.index("What the file says")
+    assert "What the file says of itself has not been read." in page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_card(here, served, chromium, scheme):
     states = ["signed-known", "many", "camera-and-recipe", "changed", "not-looked-at", "nothing"]

@@ -16,6 +16,7 @@ from antifake.daemon.tray.notifications import (
     picture_event,
     shortened,
 )
+from antifake.daemon.tray.view_model import judgements, view_of
 
 VERDICTS = {
     "fake": "likely AI-made",
@@ -124,6 +125,16 @@ def test_the_user_chooses_what_is_notified(level, wanted):
         bundle = NotificationBundle(level)
         bundle.add(picture_event(event(label)))
         assert (bundle.take(0) is not None) == (label in wanted)
+
+
+@pytest.mark.parametrize("basis", ["signed", "marked"])
+def test_a_picture_whose_file_says_that_ai_made_it_is_notified_as_such(basis):
+    declared = event("real") | {"basis": basis, "summary": "Marked as AI-made"}
+    heard = picture_event(declared)
+    assert (heard.kind, heard.note.title) == ("ai", "Marked as AI-made")
+    view = view_of({"mode": "ready"}, [declared])
+    assert judgements(view.recent[0])[0] == ("Yes, that's right", "fake")
+    assert picture_event(event("real") | {"basis": "model"}).kind == "real"
 
 
 def test_choosing_fewer_notifications_drops_waiting_ones():
