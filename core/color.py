@@ -11,7 +11,6 @@ from . import bmp_color, hdr, png_color
 from .cicp import CicpSpace, in_heif
 from .icc import Conversion, IccProfile, ProfileError
 from .isobmff import properties
-from .pixels import Grey, Pixels
 
 ColorSpace = CicpSpace | IccProfile
 _SIMILAR = 12
@@ -97,8 +96,6 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     """Returns an image of mode L, LA, RGB, RGBA or CMYK."""
     if image.mode.startswith("I;16"):
         return _from_16_bits(image)
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_to_8_bits(np.array(image, np.float32)))
     _shorten_transparency(image)
     if image.has_transparency_data:
         mode = "LA" if image.mode in ("L", "LA") else "RGBA"
@@ -141,13 +138,3 @@ def _on_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
     white.paste(image, mask=image)
     return white
-
-
-def _to_8_bits(values: Grey) -> Pixels:
-    """Maps values [H, W] of any range to 0 .. 255; values within that range are kept."""
-    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
-        values -= low
-        values *= 255 / (high - low) if high > low else 0
-    return values.astype(np.uint8)

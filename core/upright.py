@@ -15,6 +15,7 @@ from .icc import Conversion
 from .orientation import SIDEWAYS, TURNED_TO_END, turn_of
 from .parts import WHOLE, Box
 from .png_chunks import appearance
+from .tiff_reader import TiffFile
 from .truncation import note_of, rest_of
 
 MAX_PIXELS = 64_000_000
@@ -131,7 +132,8 @@ def _first_frame(data: bytes, kind: str, size: int) -> Upright:
             raise
         image = rest.image
     turn, size_in_file = turn_of(image, data), full if kind == "JPEG" else image.size
-    note = None if rest is None else note_of(rest)
+    notes = None if rest is None else note_of(rest), _note_of_reader(image)
+    note = " ".join(filter(None, notes)) or None
     rgb, to_srgb = to_rgb(image, data)
     del image  # frees up to 256 MB
     if rest is None or rest.share == 1:
@@ -141,6 +143,11 @@ def _first_frame(data: bytes, kind: str, size: int) -> Upright:
     rows = rgb.crop((0, top, rgb.width, bottom))
     found = _turned(rows, turn, size_in_file)
     return replace(found, there=there, note=note, to_srgb=to_srgb)
+
+
+def _note_of_reader(image: ImageFile.ImageFile) -> str | None:
+    """Returns what the reader of a loaded picture had to guess, in a sentence."""
+    return image.note if isinstance(image, TiffFile) else None
 
 
 def _is_within(begin: float, length: float, first: float, extent: float, size: int) -> bool:

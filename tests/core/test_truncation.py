@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.shared import shared_data
+from kit.tiff_files import as_samples, tiff
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngInfo
@@ -110,6 +111,7 @@ def files(image: Image.Image) -> dict[str, bytes]:
         "bmp": saved(image, "BMP"),
         "bmp palette": saved(image.quantize(64), "BMP"),
         "tiff": saved(image, "TIFF"),
+        "tiff of floats": tiff(as_samples(np.asarray(image), "f4"), rows=20),
     }
 
 
