@@ -97,7 +97,7 @@ class Checks:
     def check(self, data: bytes, request: CheckRequest) -> Ticket:
         """Answer from the history, where it is then noted as seen again, or have it judged.
 
-        A known picture whose file was not looked at yet goes to the worker, which does only that.
+        A known picture whose file was not looked at yet goes to the worker once more.
         Raises ModelError if there is no model, QueueFullError and StoreError.
         """
         version = self._active_model.now()

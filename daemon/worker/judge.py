@@ -143,8 +143,8 @@ class Judge:
 
 
 def _may_be_known(job: QueuedJob, decoded: Decoded) -> bool:
-    """Whether to look for an earlier check."""
-    return decoded.picture is not None and not job.is_private
+    """Whether to look for an earlier check. Bytes with a known hash were looked up on arrival."""
+    return decoded.picture is not None and not job.is_private and job.job.sha256 is None
 
 
 def _describe(job: QueuedJob, decoded: Decoded, version: ModelVersion, config: Config) -> JobResult:

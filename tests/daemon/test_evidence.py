@@ -12,10 +12,10 @@ from kit.pictures import picture, saved
 from PIL.PngImagePlugin import PngInfo
 
 from antifake.core.evidence.file_evidence import VERSION, FileEvidence
-from antifake.core.evidence.file_marks import FileMarks, read_marks
+from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.marks import Mark
 from antifake.core.evidence.provenance import Provenance
-from antifake.core.evidence.reading import EvidenceReader
+from antifake.core.evidence.reading import EvidenceReader, read_marks
 from antifake.daemon.service import Answer
 from antifake.daemon.store import checks, evidence, forgetting, history, open_store
 from antifake.daemon.store.checks import Finding
@@ -175,7 +175,8 @@ def test_the_headline_is_of_the_file_and_the_words_stay_the_models(
 def test_the_explanation_says_what_the_file_says_and_what_contradicts_it():
     said = answer(SIGNED).explanation
     assert said[0] == (
-        "Maker Ltd signed that AI made it. The model did not notice; its maker's word counts more."
+        "Maker Ltd signed that AI made it. "
+        "The model found no trace of AI; the signer's word counts more."
     )
     assert said[1].startswith("The model (mini@1")
     said = answer(SIGNED, said=SAID).explanation

@@ -11,7 +11,7 @@ MESSAGE_CALLS = {"_", "ngettext"}
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 FOR_PROGRAMMERS = {
     "AssertionError", "AttributeError", "KeyError", "LookupError", "NotImplementedError", "OSError",
-    "RuntimeError", "TypeError", "ValueError", "ValidationError",
+    "RuntimeError", "ShortScanError", "TypeError", "ValueError", "ValidationError",
 }  # fmt: skip
 """Exceptions whose text nobody but a programmer reads; people get an AntifakeError."""
 WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? (\{\}|[A-Za-z(“])[^=]*$")
