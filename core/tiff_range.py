@@ -1,9 +1,9 @@
 """Which samples of a TIFF are black and white, and what they are in 8 bits.
 
 The range that the file tells counts (SMinSampleValue, SMaxSampleValue), otherwise that of integers
-of up to 16 bits. Other numbers seldom fill their type. They have a usual range: 0 to 1, for which
-nearly every program takes floating point, then 0 to 255, 0 to 65535, or that of the type, if the
-samples are as large as that. Otherwise the least and the greatest are black and white.
+of up to 16 bits. Other numbers seldom fill their type. They have a usual range: 0 to 1 for floating
+point, then 0 to 255, 0 to 65535, or that of the type, if the samples are as large as that.
+Otherwise the least and the greatest are black and white.
 """
 
 import math
