@@ -21,12 +21,8 @@ _PROBES = 64
 _DONE = -1
 
 
-class ShortScanError(OSError):
-    """There is an end marker, but not all of the picture is before it."""
-
-
 class JpegFile(JpegImageFile):
-    """A JPEG. Loading it raises ShortScanError if some of the picture is missing."""
+    """A JPEG. Loading it raises OSError if some of the picture is missing."""
 
     is_filled_up = False
     """Whether what is missing is filled up instead."""
@@ -59,12 +55,12 @@ Image.register_decoder(_DECODER, _Decoder)
 
 
 def _checked(feed: "_Feed", data: bytes) -> int:
-    """Gives a file up to its end marker. Returns how far. Raises ShortScanError."""
+    """Gives a file up to its end marker. Returns how far. Raises OSError."""
     scans = scans_of(data)
     if scans is None or not scans.has_end:
         return 0
     if not scans.are_all:
-        raise ShortScanError("scans are missing")
+        raise OSError("scans are missing")
     if not scans.can_wait:
         return 0
     feed.give(memoryview(data)[: scans.end])
@@ -72,7 +68,7 @@ def _checked(feed: "_Feed", data: bytes) -> int:
         return scans.end
     # Before a restart it passes over bytes, too.
     if feed.waits_for_codes(_READ_AHEAD) or feed.waits_for_codes(scans.next_restart(data)):
-        raise ShortScanError("a scan is short")
+        raise OSError("a scan is short")
     return scans.end
 
 

@@ -346,6 +346,13 @@ def damages() -> Iterator[Case]:
     adler[end : end + 4] = struct.pack(">I", zlib.crc32(adler[begin:end]))
     yield Case("PNG", "damage", "Adler checksum", bytes(adler))
     yield Case("PNG", "damage", "no last chunk", png[:-12])
+    pixels = bytearray(png)
+    pixels[end] ^= 0xFF
+    yield Case("PNG", "damage", "checksum of the pixels", bytes(pixels))
+    for case in animations():
+        if case.name == "first frame" and case.format in ("GIF", "PNG"):
+            cut = case.data[: len(case.data) // 2]
+            yield Case(case.format, "damage", "half of an animation", cut)
 
 
 PROPERTIES: dict[str, Callable[[], Iterator[Case]]] = {
