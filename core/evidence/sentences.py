@@ -57,7 +57,7 @@ def _said_of_marks(marks: FileMarks) -> Iterator[str]:
             make=marks.camera.make,
             model=marks.camera.model,
         )
-    if not marks.found:
+    if not marks.found and marks.is_complete:
         yield _("No generator left a note in the file. Most sites remove such notes.")
     if not marks.is_complete:
         yield _("Not all of what is written in the file could be looked at.")
@@ -78,8 +78,8 @@ def said_of_provenance(found: Provenance) -> str:
     return {
         "none": _("No Content Credentials. Most pictures have none; that says nothing."),
         "changed": _(
-            "The picture was changed after it was signed, so what its Content Credentials say "
-            "does not count."
+            "The picture is not as it was signed, so what its Content Credentials say does not "
+            "count."
         ),
         "elsewhere": _(
             "Its Content Credentials are kept on a server, which antifake does not ask."
@@ -89,6 +89,10 @@ def said_of_provenance(found: Provenance) -> str:
 
 
 def _made(found: Provenance) -> str:
+    if found.by == "agent" and found.says == "ai":
+        if found.is_known and found.name:
+            return _("{name} signed that a program for AI pictures made it.", name=found.name)
+        return _("It names a program for AI pictures as its maker.")
     if found.is_known and found.name and found.says in _SIGNED:
         return _SIGNED[found.says](found.name)
     return _SAID.get(found.says or "", _NOTHING)
@@ -140,7 +144,10 @@ _NOTHING = _("Its Content Credentials do not say that AI made it, nor that a cam
 _SIGNED: dict[str, Callable[[str], str]] = {
     "ai": lambda name: _("{name} signed that AI made it.", name=name),
     "ai_part": lambda name: _("{name} signed that parts of it were made with AI.", name=name),
-    "camera": lambda name: _("{name} signed that a camera took it.", name=name),
+    "camera": lambda name: _(
+        "{name} signed that a camera took it. Screens and prints can be photographed, too.",
+        name=name,
+    ),
 }
 _SAID = {
     "ai": _("It says that AI made it, and it is unchanged since it was signed."),
@@ -163,6 +170,6 @@ _CONFLICTS: dict[Conflict, str] = {
         "is wrong: look for yourself."
     ),
     "camera_and_generator": _("The file names a camera as well as a generator."),
-    "signed_then_changed": _("It was signed and has been changed since."),
+    "signed_then_changed": _("It was signed in another form."),
     "you_against_signed": _("The file itself says that AI made it; you said that it is real."),
 }

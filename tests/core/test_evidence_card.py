@@ -128,7 +128,7 @@ def test_a_file_that_was_not_looked_at_says_nothing():
     [
         (made(marks=(RECIPE, NAME)), "The file holds ComfyUI's recipe"),
         (made(provenance=signed(), marks=(RECIPE,)), "Maker Ltd signed that AI made it."),
-        (made(provenance=signed(content="changed")), "The picture was changed after"),
+        (made(provenance=signed(content="changed")), "The picture is not as it was signed"),
         (made(provenance=signed(says="camera"), marks=(NAME,)), "The file names NovelAI"),
         (made(marks=(RECIPE,), model=REAL), "The file holds ComfyUI's recipe"),
     ],
@@ -175,3 +175,22 @@ def test_every_card_has_sentences_that_claim_nothing_wrong():
         assert all(text.strip() and "{" not in text and "None" not in text for text in texts)
         said = " ".join(texts).lower()
         assert not any(word in said for word in ("authentic", "genuine", "forged", "proves that"))
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        # A name of a program is not a declaration of AI.
+        (FileEvidence(provenance=replace(signed(), by="agent")), "signed that a program for AI"),
+        (FileEvidence(provenance=replace(signed("unknown"), by="agent")), "It names a program"),
+        # A manifest may have been copied from another picture.
+        (FileEvidence(provenance=signed(content="changed", says=None)), "not as it was signed"),
+        (FileEvidence(provenance=signed(says="camera")), "Screens and prints"),
+        (FileEvidence(FileMarks(is_complete=False)), "Not all of what is written"),
+    ],
+)
+def test_sentences_say_no_more_than_is_known(file, words):
+    texts = [one["text"] for one in to_dict(Card(file))["sentences"]]
+    assert any(words in one for one in texts), texts
+    if not file.marks.is_complete:
+        assert not any("No generator" in one or "Most pictures have none" in one for one in texts)

@@ -46,7 +46,7 @@ SIGNED = {
     "signed-revoked": ("Likely real", "so this does not count"),
     "signed-part": ("Likely real", "signed that parts of it were made with AI"),
     "signed-camera": ("Likely real", "signed that a camera took it"),
-    "changed": ("Likely real", "was changed after it was signed"),
+    "changed": ("Likely real", "is not as it was signed"),
     "elsewhere": ("Likely real", "kept on a server, which antifake does not ask"),
     "unreadable": ("Likely real", "cannot be read"),
     "not-read": ("Likely real", "takes the package c2pa-python"),
