@@ -30,7 +30,7 @@ from antifake.trainer.training import TrainingRequest, Workspace, train
 from tests.kit.pictures import saved
 from tests.kit.toy import toy_pictures
 
-from . import daemon, decoding, extension
+from . import daemon, decoding, evidence, extension
 from .measure import by_turns, process, row
 
 SHAPES = {
@@ -173,6 +173,7 @@ def main() -> None:
     decoding.measure(photograph((4000, 3000)), runs=3)
     whole_pictures(detector)
     cold_start(path)
+    evidence.measure(path)
     scanning(detector, path)
     loading(home)
     ranking(detector, data)
