@@ -74,7 +74,7 @@ def _results(
         if isinstance(found, Verdict):
             parts, note = (picture.parts, picture.note) if picture else ((), None)
             judged = Result.judged(_path(source), decoded.sha256, found, ms, parts)
-            track = ModelTrack(found.label, found.p_fake, found.model, found.prompt)
+            track = ModelTrack(found.label, round(found.p_fake, 6), found.model, found.prompt)
             yield replace(judged, note=note).with_evidence(Card(file, track))
         else:
             failed = Result.failed(_path(source), decoded.sha256, found, ms)

@@ -53,4 +53,6 @@ class FileEvidence:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Returns what `to_dict` made. Raises ValueError, TypeError or LookupError for others."""
+        if not all(isinstance(values[name], dict) for name in ("marks", "provenance")):
+            raise TypeError("marks and provenance are objects")
         return cls(FileMarks.from_dict(values["marks"]), checked(values["provenance"]))

@@ -95,6 +95,7 @@ def _judged(name: str, found: Check) -> Result:
         code=found["code"],
         parts=found["parts"],
         note=found["note"] if label else None,
+        **_of_evidence(found),
     )
 
 
@@ -110,4 +111,16 @@ def _failed(name: str, sha256: str | None, error: str, code: str, found: dict[st
         ms=found.get("ms") or 0.0,
         error=error,
         code=code,
+        **(_of_evidence(found) if _was_looked_at(found) else {}),
     )
+
+
+def _of_evidence(found: Check) -> dict[str, Any]:
+    """Returns the fields of a Result that come of everything known of a picture."""
+    evidence = found["evidence"]
+    return {"headline": evidence["headline"], "basis": evidence["basis"], "evidence": evidence}
+
+
+def _was_looked_at(found: dict[str, Any]) -> bool:
+    """Whether what the file says of itself is known. It is not if there was no file to read."""
+    return bool(found) and bool(found["evidence"]["tracks"]["marks"]["ran"])

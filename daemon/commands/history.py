@@ -52,6 +52,11 @@ _FILTERS = (
     click.option(
         "--corrected/--uncorrected", default=None, help=_("With or without your own label.")
     ),
+    click.option(
+        "--declared/--not-declared",
+        default=None,
+        help=_("The file itself says that AI made it, or does not."),
+    ),
     click.option("--search", metavar="TEXT", help=_("Part of a file's name.")),
     click.option("--folder", metavar="DIR", help=_("In this folder or below it.")),
     click.option("--model", metavar="VERSION", help=_("Judged by this model, like mini@1f3a90c2.")),
@@ -69,13 +74,14 @@ def query_of(wanted: dict[str, Any]) -> "Query":
     """Returns the query for the options of the filter. Raises UsageError."""
     from antifake.daemon.config import whole_path
 
-    corrected, folder = wanted["corrected"], wanted["folder"]
+    corrected, declared, folder = (wanted[name] for name in ("corrected", "declared", "folder"))
     found = {
         "label": wanted["label"],
         "source": wanted["source"],
         "since": moment(wanted["since"]).isoformat() if wanted["since"] else None,
         "until": moment(wanted["until"]).isoformat() if wanted["until"] else None,
         "corrected": None if corrected is None else str(corrected).lower(),
+        "declared": None if declared is None else str(declared).lower(),
         "q": wanted["search"],
         "folder": None if folder is None else str(whole_path(folder, Path.cwd())),
         "model": wanted["model"],
@@ -126,7 +132,9 @@ def history(ctx: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> 
 
 
 def echo_checks(found: "list[Check]") -> None:
-    rows = [[one["id"], local(one["at"]), one["word"], one["source"], _where(one)] for one in found]
+    rows = [
+        [one["id"], local(one["at"]), one["headline"], one["source"], _where(one)] for one in found
+    ]
     echo_table([_("ID"), _("WHEN"), _("VERDICT"), _("BY"), _("PICTURE")], rows)
 
 
@@ -149,7 +157,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    click.echo(f"{found['word']}\n" + "\n".join(map(printable, found["explanation"])) + "\n")
+    click.echo(f"{found['headline']}\n" + "\n".join(map(printable, found["explanation"])) + "\n")
     size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
     said = found["said"] or {}
     pairs = (

@@ -5,11 +5,10 @@ show its sentences. Programs read `label`, `is_sure`, `percent` and `correction`
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, Self
 
 from antifake.core import Label
-from antifake.core.evidence.card import Basis, Card, ModelTrack, Word
+from antifake.core.evidence.card import Basis, Card
 from antifake.core.evidence.sentences import summary
 from antifake.core.i18n import _, ngettext
 from antifake.core.parts import WIDE, standing_out, where
@@ -59,18 +58,10 @@ class Answer:
             return NOT_CHECKED
         return word(check.label, check.p_fake)
 
-    @cached_property
+    @property
     def card(self) -> Card:
         """All that is known of the picture, each beside the other."""
-        check, own, near = self.entry.check, self.entry.correction, self.entry.near_copy_correction
-        return Card(
-            file=self.entry.file,
-            model=None
-            if check.label is None or check.p_fake is None
-            else ModelTrack(check.label, check.p_fake, check.model, check.prompt),
-            you=_word(own) if own else None,
-            seen=_word(near, is_near_copy=True) if near and not own else None,
-        )
+        return self.entry.card
 
     @property
     def basis(self) -> Basis:
@@ -207,10 +198,6 @@ class Answer:
         if n < 2:
             return []
         return [ngettext("{n} part of it was judged.", "{n} parts of it were judged.", n)]
-
-
-def _word(said: Correction, *, is_near_copy: bool = False) -> Word:
-    return Word(said.label, said.at.isoformat(timespec="milliseconds"), is_near_copy)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from antifake.core import AntifakeError
+from antifake.core.errors import ModelError
 from antifake.daemon.store import Store, StoreError, checks, evidence, history, jobs, occurrences
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tables import Source
-from antifake.daemon.worker.active_model import ActiveModel
+from antifake.daemon.worker.active_model import ActiveModel, ModelVersion
 
 from .answers import Answer, Ticket, verdict_of
 from .events import Events
@@ -97,10 +98,11 @@ class Checks:
     def check(self, data: bytes, request: CheckRequest) -> Ticket:
         """Answer from the history, where it is then noted as seen again, or have it judged.
 
-        A known picture whose file was not looked at yet goes to the worker once more.
-        Raises ModelError if there is no model, QueueFullError and StoreError.
+        A known picture whose file was not looked at yet goes to the worker once more. Without a
+        model the worker answers a person with what the file says; for others, ModelError is
+        raised. Raises QueueFullError and StoreError.
         """
-        version = self._active_model.now()
+        version = self._version_for(request)
         sha256 = hashlib.sha256(data).hexdigest()
         keep = self._settings.config.history
         new_job = NewJob(
@@ -111,7 +113,7 @@ class Checks:
             page=kept_page(request.page, keep.pages),
             name=None if request.path else kept_name(request.name, keep=keep.paths),
         )
-        if not request.is_private:
+        if version and not request.is_private:
             with suppress(StoreError):  # without the history the picture is judged again
                 with self._store.reading() as session:
                     known = checks.earlier(session, sha256, version.model, version.prompt)
@@ -125,6 +127,14 @@ class Checks:
                     self._note(sha256, new_job)
                     return self.ticket(same.id)
         return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
+
+    def _version_for(self, request: CheckRequest) -> ModelVersion | None:
+        try:
+            return self._active_model.now()
+        except ModelError:
+            if request.priority != Priority.PERSON:
+                raise
+            return None
 
     def _seen_again(self, known: Check, sha256: str, seen: NewJob) -> Ticket:
         entry = self._note(sha256, seen, known)

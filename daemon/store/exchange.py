@@ -18,7 +18,7 @@ from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 
-from . import checks, history, occurrences
+from . import checks, evidence, history, occurrences
 from .checks import Finding
 from .corrections import correct, last_change
 from .database import in_parts
@@ -62,7 +62,7 @@ def _csv_writer(out: IO[str]) -> Callable[[dict[str, Any]], object]:
     # Keep its line terminator, \r\n: it also decides which cells are quoted.
     writer = csv.DictWriter(out, FIELDS)
     writer.writeheader()
-    return lambda row: writer.writerow({name: to_cell(value) for name, value in row.items()})
+    return lambda row: writer.writerow({name: to_cell(row[name]) for name in FIELDS})
 
 
 def import_rows(store: Store, lines: Iterable[str], form: Form, now: datetime) -> Imported:
@@ -112,6 +112,8 @@ def _take(session: Session, row: Row, done: Imported) -> None:
     done.added += is_new
     done.known += not is_new
     _import_occurrences(session, row)
+    if row.file is not None and row.finding.sha256 is not None:
+        evidence.keep(session, row.finding.sha256, row.file, row.at)
     _import_correction(session, row)
 
 

@@ -3,13 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from antifake.core import Label
+from antifake.core.evidence.card import Card, ModelTrack, Word
 from antifake.core.evidence.file_evidence import FileEvidence
 
 from . import evidence, occurrences, ordering, webp
@@ -72,6 +73,24 @@ class Entry:
     @property
     def times_seen(self) -> int:
         return sum(one.times for one in self.occurrences)
+
+    @cached_property
+    def card(self) -> Card:
+        """All that is known of the picture, each beside the other."""
+        check, own, near = self.check, self.correction, self.near_copy_correction
+        model = None
+        if check.label is not None and check.p_fake is not None:
+            model = ModelTrack(check.label, check.p_fake, check.model, check.prompt)
+        return Card(
+            file=self.file,
+            model=model,
+            you=_word(own) if own else None,
+            seen=_word(near, is_near_copy=True) if near and not own else None,
+        )
+
+
+def _word(said: Correction, *, is_near_copy: bool = False) -> Word:
+    return Word(said.label, said.at.isoformat(timespec="milliseconds"), is_near_copy)
 
 
 @dataclass(frozen=True)

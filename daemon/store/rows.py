@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from antifake.core import AntifakeError, Label
+from antifake.core.evidence.file_evidence import VERSION, FileEvidence
 from antifake.core.i18n import _
 from antifake.core.parts import MAX_PARTS, JudgedPart
 from antifake.core.results import escape_formula, unescape_formula
@@ -30,9 +31,14 @@ FIELDS = [
     "note",
     "occurrences",
     "picture_note",
+    "headline",
+    "basis",
 ]
 """`parts` and `occurrences` are lists of objects, as JSON in a cell of CSV. `note` is the user's,
-`picture_note` that of the finding."""
+`picture_note` that of the finding. `headline` and `basis` are for people: they follow from the
+others."""
+ONLY_IN_JSON = ["evidence"]
+"""What the file says of itself, as FileEvidence.to_dict."""
 
 
 class RefusedRowError(AntifakeError):
@@ -50,6 +56,8 @@ class Row:
     correction: NewCorrection | None
     said_at: datetime | None
     occurrences: tuple[Occurrence, ...] = ()
+    file: FileEvidence | None = None
+    """What the file says of itself, if as much was looked for as it is now."""
 
 
 def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, Any]:
@@ -64,8 +72,11 @@ def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, 
         "note": correction and correction.note,
         "occurrences": [_occurrence(seen) for seen in seen_again] or None,
         "picture_note": check.note,
+        "headline": entry.card.headline,
+        "basis": entry.card.basis,
+        "evidence": entry.file and entry.file.to_dict(),
     }
-    return {name: values[name] for name in FIELDS}
+    return {name: values[name] for name in [*FIELDS, *ONLY_IN_JSON]}
 
 
 def _occurrence(seen: Occurrence) -> dict[str, Any]:
@@ -119,7 +130,19 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
     number = None if name is None else to_number(name)
     at = time_of(number) if number is not None else _time(values, "at") or now
     seen_again = () if finding.sha256 is None else _occurrences(values)
-    return Row(number, at, finding, _correction(values), _time(values, "said_at"), seen_again)
+    said_at, file = _time(values, "said_at"), _file_evidence(values)
+    return Row(number, at, finding, _correction(values), said_at, seen_again, file)
+
+
+def _file_evidence(values: dict[str, Any]) -> FileEvidence | None:
+    found = values.get("evidence")
+    if found is None:
+        return None
+    try:
+        file = FileEvidence.from_dict(found)
+        return file if found["version"] >= VERSION else None
+    except (ValueError, TypeError, LookupError, OverflowError):
+        raise RefusedRowError(_("evidence must be as an export writes it.")) from None
 
 
 def _parts(values: dict[str, Any]) -> tuple[JudgedPart, ...] | None:

@@ -85,6 +85,10 @@ class Judge:
             results.append(JobResult(job) if _is_gone(job, stamps[number], one) else result)
         return results
 
+    def file_evidence(self, batch: Sequence[QueuedJob]) -> list[FileEvidence | None]:
+        """Returns what files say of themselves, in the order of `batch`. It takes no model."""
+        return [self._file_evidence(*pair) for pair in zip(batch, self._decode(batch), strict=True)]
+
     def is_starting(self) -> bool:
         """Whether the model is being loaded."""
         return self._model.state().phase == "loading"

@@ -279,13 +279,13 @@ class Worker:
         self._finish([_given_up(job) for job in lost])
 
     def _without_model(self, batch: list[QueuedJob], error: AntifakeError) -> None:
-        """Answer people at once; folders wait until there is a model.
+        """Answer people at once with what their files say; folders wait until there is a model.
 
-        Nothing is recorded, since it says nothing about the pictures.
+        Nothing is recorded: the pictures are still to be judged.
         """
         people = [job for job in batch if job.is_person]
-        for job in people:
-            self._answer(_failed(job, str(error), "no_model"))
+        for job, file in zip(people, self._judge.file_evidence(people), strict=True):
+            self._answer(replace(_failed(job, str(error), "no_model"), file=file))
         with suppress(StoreError), self._store.writing() as session:
             for job in people:
                 if not job.is_private:

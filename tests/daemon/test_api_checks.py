@@ -12,10 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 from kit.daemon import running_daemon
+from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pictures import png
 from kit.waiting import eventually
 from PIL import Image
 
+from antifake.core.evidence.file_evidence import FileEvidence
 from antifake.core.parts import JudgedPart
 from antifake.daemon.service import Answer
 from antifake.daemon.store.checks import Check
@@ -63,8 +65,10 @@ def check_of(example):
 
 def test_a_check_looks_like_the_example_in_the_contract():
     example = json.loads(CONTRACT.read_text())
-    answer = Answer(Entry(check_of(example), None, has_thumbnail=True))
-    assert serialize.check(answer, Caller(frozenset(["read"]))) == example
+    read = FileEvidence()
+    answer = Answer(Entry(check_of(example), None, has_thumbnail=True, file=read))
+    shown = serialize.check(answer, Caller(frozenset(["read"])))
+    assert json.loads(json.dumps(shown)) == example
 
 
 def test_the_documentation_of_a_check_names_all_its_fields(daemon):
@@ -479,3 +483,19 @@ def test_without_a_model_the_answer_says_so_at_once(tiny_source, tmp_path):
         reply = daemon.check(png(1))
         assert (reply.status, reply.code) == (503, "no_model")
         assert daemon.get("/state").json["model"]["phase"] == "broken"
+        reply = daemon.check(png(1), priority="batch")
+        assert (reply.status, reply.code) == (503, "no_model")
+        assert "check" not in reply.json
+
+
+def test_without_a_model_what_the_file_says_is_told(tiny_source, tmp_path, fixtures):
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        (daemon.places.home.models / "active").write_text("gone")
+        for name, headline in (("webui.png", "Marked as AI-made"), ("camera.jpg", "Not checked")):
+            reply = daemon.check((fixtures[0] / name).read_bytes())
+            assert (reply.status, reply.code) == (503, "no_model")
+            found = reply.json["check"]
+            assert (found["label"], found["headline"]) == (None, headline)
+            assert found["evidence"]["tracks"]["marks"]["ran"]
+            assert not found["evidence"]["tracks"]["model"]["ran"]
+        assert daemon.get("/checks").json["checks"] == []

@@ -21,6 +21,9 @@ from kit.standin import HELLO, proof
 from kit.waiting import eventually
 
 from antifake.core.errors import UsageError
+from antifake.core.evidence.card import Card, ModelTrack
+from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.core.evidence.serialize import to_dict
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
 from antifake.daemon.commands.history import moment
@@ -773,6 +776,9 @@ def scripted(where):
         yield scripted
 
 
+EVIDENCE = to_dict(Card(FileEvidence(), ModelTrack("fake", 0.84, "mini@1", "shipped@1")))
+
+
 def check(**more):
     return {
         "id": "3" * 13,
@@ -790,6 +796,7 @@ def check(**more):
         "ms": 12.5,
         "parts": PARTS,
         "note": None,
+        "evidence": EVIDENCE,
     } | more
 
 
@@ -824,6 +831,9 @@ def test_a_picture_is_sent_to_the_daemon_with_its_path_and_source(scripted, pict
         "code": None,
         "parts": PARTS,
         "note": None,
+        "headline": "likely AI-made",
+        "basis": "model",
+        "evidence": json.loads(json.dumps(EVIDENCE)),
     }
     headers, body = scripted.posted[0]
     assert headers["Authorization"] == "Bearer secret"

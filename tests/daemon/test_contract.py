@@ -20,13 +20,16 @@ from kit.pages import PORT, places_in
 from kit.pictures import png
 
 from antifake.core.catalog import Home
+from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.core.evidence.file_marks import FileMarks
+from antifake.core.evidence.marks import Camera, Mark
 from antifake.core.parts import WHOLE, JudgedPart
 from antifake.daemon.config import load
 from antifake.daemon.service import Events, Service, Settings, Status, learning_of
 from antifake.daemon.service.access import Access
 from antifake.daemon.service.at_rest import FoldersAtRest, existing_at_rest
 from antifake.daemon.service.checks import Checks
-from antifake.daemon.store import Store, checks, open_store, tokens
+from antifake.daemon.store import Store, checks, evidence, open_store, tokens
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.ids import to_number
@@ -81,8 +84,8 @@ class Door:
         sent = {"method": method, "base_url": ADDRESS, "headers": headers} | about
         return self.app.test_client().open(f"/api/v1{path}", **sent)
 
-    def check(self, data: bytes, **about: Any) -> Any:
-        body, kind = form({"file": data})
+    def check(self, data: bytes, priority: str = "person", **about: Any) -> Any:
+        body, kind = form({"file": data, "priority": priority})
         headers = {"Prefer": "wait=0"}
         return self.ask("POST /checks", data=body, content_type=kind, headers=headers, **about)
 
@@ -93,7 +96,7 @@ class Door:
         with self.store.writing() as session:
             _, self.secret = tokens.issue(session, grant, NOW, random)
 
-    def add(self, name: str, **other: Any) -> None:
+    def add(self, name: str, file: FileEvidence = FileEvidence(), **other: Any) -> None:  # noqa: B008 - frozen
         known = example("check")
         values = {one.name: known[one.name] for one in fields(Finding) if one.name in known}
         with self.store.writing() as session:
@@ -103,6 +106,7 @@ class Door:
             checks.insert(session, finding, to_number(name))
             if finding.sha256 is not None:
                 checks.keep_thumbnail(session, finding.sha256, b"webp", NOW)
+                evidence.keep(session, finding.sha256, file, NOW)
 
     def pair(self) -> Any:
         return self.ask("POST /pairings", token=False, json=WISH)
@@ -192,6 +196,14 @@ def _check(door: Door) -> Any:
 @answer("check_without_read")
 def _check_without_read(door: Door) -> Any:
     door.add(PICTURE)
+    return door.ask(f"GET /checks/{PICTURE}")
+
+
+@answer("check_marked")
+def _marked(door: Door) -> Any:
+    recipe = Mark("comfyui", "recipe", "PNG prompt")
+    file = FileEvidence(FileMarks((recipe,), Camera("Make", "Model")))
+    door.add(PICTURE, file, label="real", p_fake=0.04)
     return door.ask(f"GET /checks/{PICTURE}")
 
 
@@ -380,8 +392,9 @@ def _no_model(door: Door) -> Any:
     home = Home(folder / "home")
     home.models.mkdir(parents=True)
     (home.models / "active").write_text("gone")
+    # A batch: a person is answered later, with what the file says.
     with opened(home, folder / "without") as without:
-        reply = without.check(png(1))
+        reply = without.check(png(1), priority="batch")
         door.last = without.last
         return reply
 

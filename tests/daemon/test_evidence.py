@@ -1,9 +1,14 @@
 """What files say of themselves is kept beside the verdicts, and makes the headline of an answer."""
 
+import csv
+import io
+import json
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from kit.daemon import running_daemon
 from kit.evidence import AUTHORITY
@@ -11,18 +16,24 @@ from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of py
 from kit.pictures import picture, saved
 from PIL.PngImagePlugin import PngInfo
 
+from antifake.core.decoder import Decoder
+from antifake.core.detector import load_detector
 from antifake.core.evidence.file_evidence import VERSION, FileEvidence
 from antifake.core.evidence.file_marks import FileMarks
 from antifake.core.evidence.marks import Mark
 from antifake.core.evidence.provenance import Provenance
 from antifake.core.evidence.reading import EvidenceReader, read_marks
+from antifake.core.pipeline import judge_all
+from antifake.daemon.client import Client, Socket
+from antifake.daemon.commands.check_by_daemon import judged_there
 from antifake.daemon.service import Answer
-from antifake.daemon.store import checks, evidence, forgetting, history, open_store
+from antifake.daemon.store import checks, evidence, exchange, forgetting, history, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.history import Entry, Filter
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CONTRACT = Path(__file__).parents[1] / "contract"
 SHA = "5a" * 32
 PROMPT = "a heron in the rain by a lake that nobody else has written"
 RECIPE = FileEvidence(FileMarks((Mark("webui", "recipe", "PNG parameters"),)))
@@ -258,3 +269,74 @@ def test_no_word_of_a_prompt_is_on_the_disk(daemon):
     for path in daemon.places.data.parent.rglob("*"):
         if path.is_file():
             assert PROMPT.encode() not in path.read_bytes(), path
+
+
+# --- API, command line, export ----------------------------------------------------------------
+
+
+def test_the_api_says_what_the_file_says_and_finds_it_again(daemon):
+    check = daemon.check(with_recipe(60)).json
+    assert (check["headline"], check["basis"]) == ("Marked as AI-made", "marked")
+    schema = json.loads((CONTRACT / "evidence.schema.json").read_text("utf-8"))
+    jsonschema_rs.validate(schema, check["evidence"])
+    assert check["evidence"]["tracks"]["marks"]["found"][0]["maker"] == "webui"
+    plain = daemon.check(saved(picture(61), "PNG")).json
+    for wanted, there, absent in (("true", check, plain), ("false", plain, check)):
+        found = daemon.get(f"/checks?limit=500&declared={wanted}").json["checks"]
+        assert there in found, wanted
+        assert absent["id"] not in [one["id"] for one in found], wanted
+
+
+@pytest.mark.parametrize(
+    "name", ["c2pa_ai.jpg", "comfy.png", "camera.jpg", "small", "plain", "no picture"]
+)
+def test_check_prints_the_same_with_the_daemon_as_without_it(daemon, fixtures, tmp_path, name):
+    path = tmp_path / "one.png"
+    made = {"small": with_recipe(62, 8), "plain": saved(picture(63), "PNG"), "no picture": b"text"}
+    path.write_bytes(made.get(name) or (fixtures[0] / name).read_bytes())
+    (there,) = judged_there(Client(Socket(daemon.port, daemon.secret)), [path])
+    detector, _note = load_detector(daemon.places.home)
+    with Decoder(size=28, view="whole") as decoder:
+        (here,) = judge_all(detector, decoder, [path])
+    assert there.evidence == json.loads(json.dumps(here.evidence))
+    assert (there.headline, there.basis) == (here.headline, here.basis)
+    for percent in (False, True):
+        assert there.to_text(percent=percent) == here.to_text(percent=percent)
+
+
+def test_an_export_has_what_files_say_and_an_import_takes_it_back(store, tmp_path):
+    with store.writing() as session:
+        checks.add(session, finding(), NOW)
+        evidence.keep(session, SHA, RECIPE, NOW)
+    texts = {"csv": io.StringIO(newline=""), "jsonl": io.StringIO(newline="")}
+    with store.reading() as session:
+        for form, text in texts.items():
+            exchange.export(session, text, form)
+    (row,) = csv.DictReader(io.StringIO(texts["csv"].getvalue()))
+    assert (row["headline"], row["basis"]) == ("marked as AI-made", "marked")
+    assert "evidence" not in row
+    with open_store(tmp_path / "other" / "history.db", NOW) as other:
+        lines = texts["jsonl"].getvalue().splitlines()
+        assert exchange.import_rows(other, lines, "jsonl", NOW).refused == []
+        with other.reading() as session:
+            assert evidence.of_pictures(session, [SHA]) == {SHA: RECIPE}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        7,
+        [],
+        {},
+        {"version": VERSION, "marks": [], "provenance": []},
+        RECIPE.to_dict() | {"version": "new"},
+        RECIPE.to_dict() | {"provenance": {"content": "true"}},
+        RECIPE.to_dict() | {"marks": RECIPE.marks.to_dict() | {"n_c2pa_bytes": float("inf")}},
+    ],
+)
+def test_evidence_that_no_export_wrote_refuses_its_row(store, bad):
+    row = {"sha256": SHA, "label": "real", "p_fake": 0.1, "evidence": bad}
+    done = exchange.import_rows(store, [json.dumps(row)], "jsonl", NOW)
+    assert done.refused == ["Row 1: evidence must be as an export writes it."]
+    with store.reading() as session:
+        assert history.count(session) == 0

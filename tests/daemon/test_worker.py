@@ -530,6 +530,8 @@ def test_without_a_model_users_are_told_and_folders_wait(home, heavy, tmp_path):
             idle.step()
             answer = idle.ticket(ticket.id).answer
             assert answer.entry.check.code == "no_model"
+            assert answer.card.file is not None
+            assert everything(idle) == []
             assert "missing" in idle.state().notices[0]
         finally:
             active.write_bytes(named)

@@ -23,7 +23,7 @@ routes = APIBlueprint("history", __name__, url_prefix="/api/v1", tag="History")
 
 _TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 _AS_JSONL: Any = {200: {"content": {_TYPES["jsonl"]: {"schema": {"type": "string"}}}}}
-_NAMES = ("label", "source", "since", "until", "corrected", "folder", "model")
+_NAMES = ("label", "source", "since", "until", "corrected", "declared", "folder", "model")
 
 
 @routes.get("/checks")

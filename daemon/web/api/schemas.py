@@ -24,6 +24,7 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import INCLUDE, ValidationError
 from marshmallow.fields import Field
 
+from antifake.core.evidence.card import Basis
 from antifake.daemon.config import names
 from antifake.daemon.service.access import SCOPES
 from antifake.daemon.store.tables import Source
@@ -32,6 +33,7 @@ LABELS = ["real", "fake", "unsure"]
 RIGHT = "right"
 """Confirms the verdict that is shown, whichever it is."""
 SOURCES = list(get_args(Source))
+BASES = list(get_args(Basis))
 AT_ONCE = 500
 WAIT_S = 20
 
@@ -111,6 +113,11 @@ class Wanted(Schema):
     since = AwareDateTime(format="iso", default_timezone=UTC)
     until = AwareDateTime(format="iso", default_timezone=UTC)
     corrected = Boolean()
+    declared = Boolean(
+        metadata={
+            "description": "Whether the file itself says that AI made it, by a signature or a mark"
+        }
+    )
     q = _words(200)
     folder = _words(4096)
     model = _words(200)
@@ -245,6 +252,24 @@ class Part(Schema):
     p_fake = Float(metadata={"description": "As if it were all of the picture"})
 
 
+class Evidence(Schema):
+    """All that is known of a picture, each beside the other. Nothing of a prompt is in it."""
+
+    version = Integer()
+    headline = String(metadata={"description": "The same, without the capital letter"})
+    basis = String(metadata={"enum": BASES})
+    tracks = Dict(
+        metadata={
+            "description": "`you`, `seen` (a near-copy that you labelled), `provenance` (Content"
+            " Credentials), `marks` (of generators, and the camera) and `model`. In each, `ran` is"
+            " whether it was looked at"
+        }
+    )
+    summary = _maybe(String)
+    conflicts = List(String(), metadata={"description": "Where they contradict each other"})
+    sentences = List(Dict(), metadata={"description": "`track` and `text`, for people"})
+
+
 class Check(Schema):
     """The result for one picture, in words and numbers."""
 
@@ -252,7 +277,20 @@ class Check(Schema):
     at = String()
     state = String()
     label = _maybe(String)
-    word = String()
+    word = String(metadata={"description": "The model's verdict, or what the user said"})
+    headline = String(
+        metadata={
+            "description": "What people read first: `word`, or that the file itself says that AI"
+            " made it"
+        }
+    )
+    basis = String(
+        metadata={
+            "description": "What the headline rests on. Show `signed` and `marked` as AI-made,"
+            " whatever `label` is",
+            "enum": BASES,
+        }
+    )
     summary = String(metadata={"description": "One line for people"})
     is_sure = Boolean(metadata={"description": "Whether the words leave out “likely”"})
     percent = _maybe(Integer)
@@ -288,6 +326,7 @@ class Check(Schema):
         allow_none=True,
         metadata={"description": "What to know of what was judged, such as that rows are missing"},
     )
+    evidence = Nested(Evidence)
 
 
 class CheckAmong(Check):

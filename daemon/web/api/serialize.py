@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from antifake.core.evidence.serialize import to_dict as evidence_of
 from antifake.daemon.config import Config, Folder, names
 from antifake.daemon.learning import Flip, LearningState, Version
 from antifake.daemon.service import Answer, Progress, State, Ticket, WatchedFolder
@@ -54,6 +55,8 @@ def check(answer: Answer, reader: Reader) -> Json:
         "state": "done",
         "label": answer.label,
         "word": answer.word,
+        "headline": answer.headline,
+        "basis": answer.basis,
         "summary": answer.summary,
         "is_sure": answer.is_sure,
         "percent": answer.percent,
@@ -69,6 +72,7 @@ def check(answer: Answer, reader: Reader) -> Json:
         "is_stored": answer.is_stored,
         "parts": [part.to_dict() for part in found.parts or ()],
         **{name: getattr(found, name) for name in _OF_CHECK},
+        "evidence": evidence_of(answer.card),
     }
 
 
