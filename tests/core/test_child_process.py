@@ -16,7 +16,7 @@ from kit.pace import within
 from kit.waiting import eventually
 from PIL import Image
 
-from antifake.core import child_process
+from antifake.core import child_process, preview
 from antifake.core.child_process import PATIENCE, Deadline, TimeLimit
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and groups of POSIX")
@@ -120,6 +120,17 @@ def test_the_process_that_is_watched_is_the_one_that_computes() -> None:
     assert said.decode().strip() == f"{process.pid} {sys.prefix}"
 
 
+def test_a_preview_that_takes_too_much_computing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = slow_picture(2)
+    before = psutil.Process().children()
+    assert preview.preview(data) is not None
+    monkeypatch.setattr(preview, "TIME_LIMIT", TimeLimit(clock_s=within(60), cpu_s=0.3))
+    assert preview.preview(slow_picture(100)) is None
+    assert psutil.Process().children() == before
+
+
 # --- Signals ------------------------------------------------------------------------------
 
 PARENT = """
@@ -184,13 +195,13 @@ def test_signals_to_all_processes_do_nothing_to_children_not_even_to_one_that_st
     assert done.stdout.strip() == "True", done.stderr
 
 
-def slow_picture() -> bytes:
-    """A JPEG of a few seconds of work."""
+def slow_picture(scans: int = 100) -> bytes:
+    """A JPEG that repeats its last refinement: 100 scans are a few seconds of work."""
     file = BytesIO()
     Image.new("L", (4000, 4000), 77).save(file, "JPEG", progressive=True)
     data = file.getvalue()
     last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * 100 + data[-2:]
+    return data[:-2] + data[last:-2] * scans + data[-2:]
 
 
 @posix

@@ -516,11 +516,12 @@ def test_children_do_not_outlive_a_killed_parent() -> None:
 
 
 @posix
-def test_ctrl_c_is_for_the_parent(one: Decoder) -> None:
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_signals_to_all_processes_are_for_the_parent(one: Decoder, number: str) -> None:
     one.decode(photo())
     before = pids(one)
     for pid in before:
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, getattr(signal, number))
     assert one.decode(photo()).picture
     assert pids(one) == before
 

@@ -238,10 +238,11 @@ def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(home: Home) 
 
 
 @posix
-def test_ctrl_c_does_not_end_the_child(model: ModelProcess) -> None:
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_to_all_processes_does_not_end_the_child(model: ModelProcess, number: str) -> None:
     expected = model.judge(pictures(1))
     before = pid(model)
-    os.kill(before, signal.SIGINT)
+    os.kill(before, getattr(signal, number))
     assert model.judge(pictures(1)) == expected
     assert pid(model) == before
 
