@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -136,6 +136,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         service = Service(
             store, settings, events, clock, checks, status, watcher, existing, learning, crop_files
         )
+        parts.callback(service.backfill.close)
         parts.enter_context(existing)
         access = Access(store, events, clock)
         access.local_secret(where.local_token)
@@ -201,7 +202,8 @@ def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
     with open_history(where, config) as store:
         service = service_at_rest(store, Settings(where.config, config, where.home), where, _now)
         about = web.About(version("antifake"), lambda: None, where.home.requests)
-        yield web.create_app(service, Access(store, service.events, _now), about), store.notices
+        with closing(service.backfill):
+            yield web.create_app(service, Access(store, service.events, _now), about), store.notices
 
 
 @contextmanager

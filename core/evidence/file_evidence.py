@@ -7,11 +7,14 @@ kept by the hash of the bytes.
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from . import trust_lists
 from .file_marks import FileMarks
 from .provenance import Provenance, checked
 
-VERSION = 1
-"""Of what is looked for: a higher one finds more in the same file."""
+_LOOKED_FOR = 1
+VERSION = _LOOKED_FOR * 100_000_000 + int(trust_lists.dates()[-1].replace("-", ""))
+"""Of what is looked for, and the day of the lists of known signers: a higher one may say more of
+the same file."""
 
 FileBasis = Literal["signed", "marked", "none"]
 """How a file says that AI made it: a known signer does, or anybody does, or it does not."""

@@ -161,6 +161,14 @@ class Client:
             while piece := answer.read(PIECE):
                 out.write(piece)
 
+    def backfill(self) -> Json:
+        """How many pictures were judged before files were read, and how far that is made up for."""
+        return dict(self.get("/history/evidence"))
+
+    def act_on_backfill(self, action: str) -> Json:
+        """Begins to read the files of these pictures ("read"), or ends that ("stop")."""
+        return dict(self.post("/history/evidence", {"action": action}))
+
     def import_(self, file: Path, form: str) -> Json:
         """Import what `export` wrote. Returns how many rows are new, known and refused."""
         path = f"/history/import?{urlencode({'form': form})}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _, ngettext
-from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, say
+from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, progress_bar, say
 
 from .connection import connected
 from .printing import echo_json, echo_pairs, echo_table, local
@@ -27,6 +28,7 @@ OLD_LABELS = {"ai": "fake"}
 """Words of former versions."""
 SOURCES = ("watch", "extension", "tray", "cli", "api", "page", "import")
 
+_POLL_S = 0.5
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -246,6 +248,31 @@ def import_(file: Path, form: str | None, as_json: bool) -> None:
             say(sentence, err="yellow")
     if done["refused"]:
         sys.exit(EXIT_SOME_FAILED)
+
+
+@history.command("read-evidence")
+@json_option
+def read_evidence(as_json: bool) -> None:
+    """Read what files say of themselves, for pictures that were judged before that was read.
+
+    From the files that still are where they were, with the same bytes. Ctrl-C stops it; what was
+    read is kept.
+    """
+    with connected() as client:
+        found = client.act_on_backfill("read")
+        try:
+            with progress_bar(_("reading")) as show:
+                while found["is_running"]:
+                    show(found["read"] + found["missing"], found["total"])
+                    time.sleep(_POLL_S)
+                    found = client.backfill()
+        except KeyboardInterrupt:
+            client.act_on_backfill("stop")
+            raise
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(found["summary"] or _("The files of all pictures have been read."))
 
 
 def _form_of(name: str) -> str:

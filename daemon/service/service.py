@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -35,6 +36,7 @@ from . import file_manager, originals
 from .answers import Answer, AnswerGroup, Ticket, verdict_of
 from .checks import CheckRequest, Checks
 from .events import Events
+from .evidence_backfill import EvidenceBackfill
 from .existing import Action, ExistingFiles, Wish
 from .file_hashes import FileHashes
 from .originals import NoOriginalError, Original
@@ -86,6 +88,12 @@ class Service:
     @property
     def config(self) -> Config:
         return self.settings.config
+
+    @cached_property
+    def backfill(self) -> EvidenceBackfill:
+        """Reads what files say for pictures that were judged before that was read."""
+        tell = partial(self.events.tell, "state")
+        return EvidenceBackfill(self.store, self.original, self.clock, tell)
 
     # --- Checks -----------------------------------------------------------------------------
 

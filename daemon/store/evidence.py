@@ -7,14 +7,15 @@ for. Rows live as long as a check of their picture.
 import json
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from antifake.core.evidence.file_evidence import VERSION, FileEvidence
 
-from .ids import to_ms
-from .tables import EvidenceRow, table_of
+from .ids import to_ms, to_text
+from .tables import CheckRow, EvidenceRow, table_of
 
 INCOMPLETE = -1
 """The version of evidence that may be complete next time."""
@@ -43,6 +44,42 @@ def is_wanting(session: Session, sha256: str) -> bool:
     """Whether a file was not looked at yet, or for less than is looked for now."""
     known = session.scalar(_VERSION, {"picture": sha256})
     return known is None or INCOMPLETE < known < VERSION
+
+
+class Wanting(NamedTuple):
+    """A picture of the history whose file is to be looked at."""
+
+    sha256: str
+    check: str
+    """The id of its last check."""
+
+
+def count_wanting(session: Session) -> int:
+    """Returns how many pictures of the history have a file that `is_wanting`."""
+    found = select(func.count(CheckRow.sha256.distinct())).where(_is_unread(INCOMPLETE))
+    return session.scalar(found) or 0
+
+
+def wanting(session: Session, after: str, limit: int) -> list[Wanting]:
+    """Returns pictures whose hash comes after another, in the order of their hashes.
+
+    Those whose evidence may be complete this time are among them.
+    """
+    last = func.max(CheckRow.id)
+    found = select(CheckRow.sha256, last).where(_is_unread()).group_by(CheckRow.sha256)
+    if after:
+        found = found.where(CheckRow.sha256 > after)
+    rows = session.execute(found.order_by(CheckRow.sha256).limit(limit))
+    return [Wanting(sha256, to_text(number)) for sha256, number in rows if sha256]
+
+
+def _is_unread(*but: int) -> ColumnElement[bool]:
+    """Whether the file of a CheckRow is not known as `VERSION` has it, nor as one of the others."""
+    read = select(EvidenceRow.sha256).where(
+        EvidenceRow.sha256 == CheckRow.sha256,
+        or_(EvidenceRow.version >= VERSION, EvidenceRow.version.in_(but)),
+    )
+    return and_(CheckRow.sha256.is_not(None), ~read.exists())
 
 
 def of_pictures(session: Session, sha256s: Collection[str]) -> dict[str, FileEvidence]:

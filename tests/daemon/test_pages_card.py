@@ -214,17 +214,30 @@ def test_a_report_of_a_file_without_evidence_begins_with_the_model(here, me):
     assert "What the file says of itself has not been read." in page
 
 
+def test_files_that_were_not_looked_at_are_read_on_demand(here, served, chromium):
+    add(here)
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{served}/enter?code={here.access.mint_login()}")
+        look(page, f"{served}/?corrected=no")
+        line = page.locator("#unread")
+        assert "1 picture was judged before antifake read what files say." in line.inner_text()
+        line.get_by_role("button", name="Read it now").click()
+        gone = "That of 1 is not there any more, or has changed."
+        line.get_by_text(gone).wait_for()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_card(here, served, chromium, scheme):
     states = ["signed-known", "many", "camera-and-recipe", "changed", "not-looked-at", "nothing"]
     checks = [add(here, f"{name}.jpg", STATES[name]) for name in states]
     here.service.correct([checks[0].id], "real", "page", "")
-    paths = ["/", *(f"/picture/{check.id}" for check in checks)]
+    paths = ["/", "/?corrected=no", *(f"/picture/{check.id}" for check in checks)]
     with chromium.new_context(bypass_csp=True, color_scheme=scheme) as context:
         page = context.new_page()
         context.add_init_script(AXE)
         page.goto(f"{served}/enter?code={here.access.mint_login()}")
-        for path, name in zip(paths, ["history", *states], strict=True):
+        for path, name in zip(paths, ["history", "filters", *states], strict=True):
             look(page, served + path)
             for width in (1180, 590, 390):  # 590 is 1180 at 200 % zoom
                 page.set_viewport_size({"width": width, "height": 860})

@@ -92,6 +92,31 @@ def import_history(query: dict[str, Any]) -> Response:
     return jsonify(serialize.imported(done))
 
 
+@routes.get("/history/evidence")
+@requires("admin")
+@routes.output(schemas.Backfill)
+def get_backfill() -> Response:
+    """Get how many pictures were judged before antifake read what files say"""
+    return jsonify(serialize.backfill(service().backfill.state()))
+
+
+@routes.post("/history/evidence")
+@requires("admin")
+@routes.input(schemas.BackfillAction, arg_name="body")
+@routes.output(schemas.Backfill, 202)
+def act_on_backfill(body: dict[str, Any]) -> Response:
+    """Read what the files of these pictures say, or stop that
+
+    From the files that still are where they were, with the bytes that were judged. What was read
+    before it was stopped is kept.
+    """
+    backfill = service().backfill
+    backfill.start() if body["action"] == "read" else backfill.stop()
+    response = jsonify(serialize.backfill(backfill.state()))
+    response.status_code = 202
+    return response
+
+
 def _lines() -> io.TextIOBase:
     """Returns the body as text. It raises UnicodeDecodeError, at once or while it is read."""
     if (request.content_length or 0) > MAX_FILE_BYTES:  # only in-process requests may be longer

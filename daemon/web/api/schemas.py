@@ -192,6 +192,21 @@ class ExistingAction(Schema):
     )
 
 
+class BackfillAction(Schema):
+    action = String(required=True, validate=OneOf(["read", "stop"]))
+
+
+class Backfill(Schema):
+    """How far the files of pictures are read that were judged before files were read."""
+
+    is_running = Boolean()
+    left = Integer(metadata={"description": "Pictures whose file was not read yet"})
+    total = Integer(metadata={"description": "Pictures of the last run"})
+    read = Integer()
+    missing = Integer(metadata={"description": "Their file is gone, or is another one now"})
+    summary = String(metadata={"description": "One or two sentences, or none"})
+
+
 class FolderPath(Schema):
     path = _words(4096, 1, required=True)
 

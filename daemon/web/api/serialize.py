@@ -11,6 +11,7 @@ from antifake.daemon.config import Config, Folder, names
 from antifake.daemon.learning import Flip, LearningState, Version
 from antifake.daemon.service import Answer, Progress, State, Ticket, WatchedFolder
 from antifake.daemon.service.access import Pairing
+from antifake.daemon.service.evidence_backfill import BackfillState
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.crops import Crop
 from antifake.daemon.store.exchange import Imported
@@ -197,6 +198,13 @@ def token(one: Token) -> Json:
         "expires": moment(one.expires),
         "revoked": moment(one.revoked),
     }
+
+
+def backfill(state: BackfillState) -> Json:
+    return {name: getattr(state, name) for name in _OF_BACKFILL}
+
+
+_OF_BACKFILL = ("is_running", "left", "total", "read", "missing", "summary")
 
 
 def imported(done: Imported) -> Json:

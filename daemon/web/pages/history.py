@@ -22,7 +22,7 @@ from antifake.daemon.web.guards import MAX_FILE_BYTES
 
 from . import body, wording
 from .filters import CORRECTED, SORTS, HistoryQuery, not_one_of
-from .render import routes, show
+from .render import piece, routes, show
 
 PAGE = 50
 LONGEST_NOTE = 2_000
@@ -70,7 +70,24 @@ def history() -> ResponseReturnValue:
         is_grid=request.cookies.get(VIEW) != "list",
         folders=_choices(service().known_folders(), query.values.get("folder")),
         models=_choices(service().models(), query.values.get("model")),
+        backfill=service().backfill.state(),
     )
+
+
+@routes.get("/pieces/unread")
+def unread() -> Response:
+    return piece("_unread.html", backfill=service().backfill.state())
+
+
+@routes.post("/changes/unread")
+def act_on_unread() -> Response:
+    """Reads what the files of older pictures say, or stops that."""
+    action = body.value("action", str)
+    if action not in ("read", "stop"):
+        raise Problem(400, "bad_request", not_one_of("action", ("read", "stop"), action))
+    backfill = service().backfill
+    backfill.start() if action == "read" else backfill.stop()
+    return jsonify(said="")
 
 
 @routes.post("/changes/filters/save")
