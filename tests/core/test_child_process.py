@@ -196,7 +196,7 @@ def test_signals_to_all_processes_do_nothing_to_children_not_even_to_one_that_st
 
 
 def slow_picture(scans: int = 100) -> bytes:
-    """A JPEG that repeats its last refinement: 100 scans are a few seconds of work."""
+    """A JPEG that repeats its last refinement: 100 scans are about a second of work."""
     file = BytesIO()
     Image.new("L", (4000, 4000), 77).save(file, "JPEG", progressive=True)
     data = file.getvalue()
@@ -210,7 +210,7 @@ def slow_picture(scans: int = 100) -> bytes:
 def test_children_at_work_end_with_a_parent_that_is_ended(
     tmp_path: Path, what: str, number: str
 ) -> None:
-    (tmp_path / "slow.jpg").write_bytes(slow_picture())
+    (tmp_path / "slow.jpg").write_bytes(slow_picture(400))
     command = "signal.signal(signal.SIGINT, signal.default_int_handler); work()"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT + command, what, tmp_path / "slow.jpg"],
@@ -218,7 +218,7 @@ def test_children_at_work_end_with_a_parent_that_is_ended(
         start_new_session=True,
     )
     (child,) = eventually(lambda: psutil.Process(parent.pid).children())
-    eventually(lambda: computed_s(child) > within(0.8))  # it has started, and decodes
+    eventually(lambda: computed_s(child) > 0.8)  # it has started, and decodes
     os.kill(parent.pid, getattr(signal, number))
     assert parent.wait(within(20)) != 0
     eventually(lambda: has_ended(child), 30)

@@ -89,7 +89,8 @@ def test_a_missing_model_without_a_network_is_said_and_leaves_nothing_behind(tmp
     told = done.stderr.strip().splitlines()
     assert "78 MB" in told[0]
     assert "Is this computer online?" in told[-1]
-    assert len(told) == 2
+    assert told[1] == "Without a model, only what the files say of themselves is read."
+    assert len(told) == 3
     assert home.requests() == []
     assert not list(home.models.iterdir())
 
