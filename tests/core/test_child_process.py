@@ -6,15 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from io import BytesIO
 from pathlib import Path
 
 import psutil
 import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pace import within
+from kit.pictures import scan_bomb
 from kit.waiting import eventually
-from PIL import Image
 
 from antifake.core import child_process, preview
 from antifake.core.child_process import PATIENCE, Deadline, TimeLimit
@@ -123,11 +122,11 @@ def test_the_process_that_is_watched_is_the_one_that_computes() -> None:
 def test_a_preview_that_takes_too_much_computing_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data = slow_picture(2)
+    data = scan_bomb(2)
     before = psutil.Process().children()
     assert preview.preview(data) is not None
     monkeypatch.setattr(preview, "TIME_LIMIT", TimeLimit(clock_s=within(60), cpu_s=0.3))
-    assert preview.preview(slow_picture(100)) is None
+    assert preview.preview(scan_bomb(100)) is None
     assert psutil.Process().children() == before
 
 
@@ -195,22 +194,13 @@ def test_signals_to_all_processes_do_nothing_to_children_not_even_to_one_that_st
     assert done.stdout.strip() == "True", done.stderr
 
 
-def slow_picture(scans: int = 100) -> bytes:
-    """A JPEG that repeats its last refinement: 100 scans are about a second of work."""
-    file = BytesIO()
-    Image.new("L", (4000, 4000), 77).save(file, "JPEG", progressive=True)
-    data = file.getvalue()
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + data[-2:]
-
-
 @posix
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 @pytest.mark.parametrize("what", ["decode", "preview"])
 def test_children_at_work_end_with_a_parent_that_is_ended(
     tmp_path: Path, what: str, number: str
 ) -> None:
-    (tmp_path / "slow.jpg").write_bytes(slow_picture(400))
+    (tmp_path / "slow.jpg").write_bytes(scan_bomb(400))
     command = "signal.signal(signal.SIGINT, signal.default_int_handler); work()"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT + command, what, tmp_path / "slow.jpg"],

@@ -21,6 +21,7 @@ import pytest
 import torch
 from kit.busy import busy
 from kit.pace import within
+from kit.pictures import scan_bomb
 from kit.shared import shared_data
 from PIL import Image
 
@@ -50,15 +51,6 @@ def photo(seed: int = 0, width: int = 320, height: int = 240, **options: object)
     file = BytesIO()
     Image.fromarray(coarse).resize((width, height), Image.BICUBIC).save(file, "PNG", **options)
     return file.getvalue()
-
-
-def scan_bomb(scans: int = 150) -> bytes:
-    """A JPEG of 100 KB that repeats its last refinement for seconds of work."""
-    file = BytesIO()
-    Image.new("L", (4000, 4000), 77).save(file, "JPEG", progressive=True)
-    data = file.getvalue()
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + data[-2:]
 
 
 def computed_s(data: bytes) -> float:

@@ -22,3 +22,10 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def scan_bomb(scans: int = 150) -> bytes:
+    """Returns a JPEG of 100 KB that repeats its last refinement: 150 are seconds of work."""
+    data = saved(Image.new("L", (4000, 4000), 77), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
