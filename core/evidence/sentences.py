@@ -170,6 +170,6 @@ _CONFLICTS: dict[Conflict, str] = {
         "is wrong: look for yourself."
     ),
     "camera_and_generator": _("The file names a camera as well as a generator."),
-    "signed_then_changed": _("It was signed in another form."),
+    "signed_then_changed": _("Its signature does not fit the picture."),
     "you_against_signed": _("The file itself says that AI made it; you said that it is real."),
 }
