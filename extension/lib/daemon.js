@@ -4,6 +4,7 @@
 // issued the token. Another program that took the port learns nothing.
 
 import { loadSettings } from "./storage.js";
+import { isOfFile } from "./verdict.js";
 
 /**
  * @typedef {import("./storage.js").Connection} Connection
@@ -218,7 +219,9 @@ export async function request(port, what, token, ms = CALL_MS) {
  */
 export function checked(answer, port) {
   const { status, body } = answer;
-  if (status < 400 || body?.check) {
+  // Without a model a check answers only if the file itself says that AI made it.
+  const isAnswered = body?.check && (status < 500 || isOfFile(body.check));
+  if (status < 400 || isAnswered) {
     return { status, body, port };
   }
   throw new DaemonError(causeOfStatus(status, body?.code), textOf(body?.detail));

@@ -77,7 +77,7 @@ export function sureOf(check) {
 }
 
 /** Whether the word is the file's own: it says that AI made it. @param {Check} check */
-function isOfFile({ basis }) {
+export function isOfFile({ basis }) {
   return basis === "signed" || basis === "marked";
 }
 

@@ -144,6 +144,20 @@ for (const [name, cause] of Object.entries(PROBLEMS)) {
   });
 }
 
+test("without a model a picture has an answer only if its file says that AI made it", async () => {
+  const of = (basis) => [
+    503,
+    { ...contract("problem_no_model"), check: { ...contract("check_failed"), basis } },
+  ];
+  const server = await running({ "GET /state": of("none") });
+  const connection = await connected(server);
+  await assert.rejects(call(connection, STATE), { problem: "no-model" });
+  for (const basis of ["signed", "marked"]) {
+    server.answers["GET /state"] = of(basis);
+    assert.equal((await call(connection, STATE)).body.check.basis, basis);
+  }
+});
+
 test("an answer that is a redirection is not followed", async () => {
   const other = await running();
   const server = await running();
