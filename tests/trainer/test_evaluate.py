@@ -17,8 +17,7 @@ def judged(p_fake, is_fake):
 
 
 def failed(is_fake):
-    signed = Verdict(0.5, "unsure", "m@1", "p@1")
-    row = Result.failed("x", None, UnreadableImageError("Broken."), signed, 1)
+    row = Result.failed("x", None, UnreadableImageError("Broken."), 1)
     return Judged(row, Example(Path("x"), is_fake))
 
 

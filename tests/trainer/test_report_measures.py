@@ -171,8 +171,7 @@ def test_one_class_has_no_blind_classifier_but_everything_else(tmp_path):
 
 def test_nothing_judged_is_no_failure(tmp_path):
     example = from_manifest(plain_pictures(tmp_path, n=2))[0]
-    signed = Verdict(0.5, "unsure", "m@1", "p@1")
-    row = Result.failed("x", None, UnreadableImageError("Broken."), signed, 1)
+    row = Result.failed("x", None, UnreadableImageError("Broken."), 1)
     compared = compare([Judged(row, example)], Bands())
     json.dumps(compared.to_dict(), allow_nan=False)
     assert confusion(compared.ours)[0][:2] == ("real", 0)
