@@ -11,6 +11,7 @@ from typing import Any, Self
 from . import verdict
 from .errors import UnreadableImageError
 from .evidence.card import Card
+from .evidence.file_evidence import SAYS_AI
 from .evidence.serialize import to_dict as evidence_of
 from .i18n import _
 from .parts import JudgedPart, Part, judged_parts, standing_out, where
@@ -107,7 +108,7 @@ class Result:
     @property
     def is_declared_or_marked(self) -> bool:
         """Whether the file itself says that AI made it."""
-        return self.basis in ("signed", "marked")
+        return self.basis in SAYS_AI
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -121,14 +122,14 @@ class Result:
         values = asdict(self)
         return csv_line([_csv_cell(values[name]) for name in CSV_FIELDS])
 
-    def to_text(self, *, percent: bool) -> str:
+    def to_text(self, *, percent: bool, whole_card: bool = False) -> str:
         """Returns a line for people, in which control characters of a name are escaped.
 
-        Where the file says something, a second line says what; with `percent` there are more, with
-        all that is known.
+        Where the file says something, a second line says what; with `whole_card` there are more,
+        with all that is known.
         """
         lines = [f"{self._words(percent=percent):<22} {self._about()}"]
-        lines += [f"{'':<22} {text}" for text in self._said(all_of_it=percent)]
+        lines += [f"{'':<22} {text}" for text in self._said(whole_card=whole_card)]
         return "\n".join(lines)
 
     def _words(self, *, percent: bool) -> str:
@@ -136,9 +137,13 @@ class Result:
             return self.headline or ""
         if self.error is not None:
             return _NOT_CHECKED
-        if percent and self.p_fake is not None and self.label in ("fake", "real"):
-            return f"{self.word} ({verdict.percent(self.label, self.p_fake)} %)"
-        return self.word or self.headline or ""
+        return (self._sure_word() if percent else self.word) or self.headline or ""
+
+    def _sure_word(self) -> str | None:
+        """Returns the words of the model, with how sure it is."""
+        if self.p_fake is None or self.label not in ("fake", "real"):
+            return self.word
+        return f"{self.word} ({verdict.percent(self.label, self.p_fake)} %)"
 
     def _about(self) -> str:
         """Returns the name, and what a person should know of what was judged."""
@@ -149,17 +154,15 @@ class Result:
         about = ". ".join(filter(None, (where(part) if part else "", self.note)))
         return f"{name}{': ' if about else ''}{about}"
 
-    def _said(self, *, all_of_it: bool) -> list[str]:
+    def _said(self, *, whole_card: bool) -> list[str]:
         """Returns what the file says of itself, and of the model what the first line leaves out."""
         if self.evidence is None:
             return []
-        if not all_of_it:
+        if not whole_card:
             return [self.evidence["summary"]] if self.evidence["summary"] else []
         said = [one["text"] for one in self.evidence["sentences"]]
-        if self.is_declared_or_marked and self.p_fake is not None and self.label is not None:
-            sure = verdict.percent(self.label, self.p_fake)
-            judged = self.word if self.label == "unsure" else f"{self.word} ({sure} %)"
-            said.insert(0, _("The model: {word}.", word=judged))
+        if self.is_declared_or_marked and self.word:
+            said.insert(0, _("The model: {word}.", word=self._sure_word()))
         return said
 
 

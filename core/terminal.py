@@ -143,11 +143,12 @@ def echo_results(
     given: Sequence[str],
     *,
     as_json: bool,
-    percent: bool,
+    verbose: bool,
     before: Callable[[int], None] | None = None,
 ) -> None:
     """Prints results as they come, or as one JSON array. Exits with 1 if any has an error.
 
+    `verbose` adds how sure a verdict is, and all that is known of a picture.
     `given` are the arguments that the results belong to: each is named as the user named it.
     `before` is called with the place of each result in the list before its line is printed.
     On Ctrl-C and SIGTERM, what is done is printed, and how many that are.
@@ -161,7 +162,7 @@ def echo_results(
                     if before is not None:
                         before(len(results) - 1)
                     if not as_json:
-                        _echo_line(results, percent=percent)
+                        _echo_line(results, verbose=verbose)
         except Stopped as stopped:
             _echo_array(results, as_json=as_json)
             said = ngettext(
@@ -185,16 +186,16 @@ def _echo_array(results: list["Result"], *, as_json: bool) -> None:
         click.echo(json.dumps([result.to_dict() for result in results], indent=1))
 
 
-def _echo_line(results: list["Result"], *, percent: bool) -> None:
+def _echo_line(results: list["Result"], *, verbose: bool) -> None:
     if len(results) == 1:
         from .results import TEXT_HEADER
 
         click.echo(TEXT_HEADER)
-    echo_result(results[-1], percent=percent)
+    echo_result(results[-1], percent=verbose, whole_card=verbose)
 
 
-def echo_result(result: "Result", *, percent: bool) -> None:
-    """Prints one result, with the words in colour."""
+def echo_result(result: "Result", *, percent: bool, whole_card: bool = False) -> None:
+    """Prints one result, with the words in colour. See Result.to_text."""
     colour = _COLOURS.get("fake" if result.is_declared_or_marked else result.label or "", "magenta")
-    text = result.to_text(percent=percent)
+    text = result.to_text(percent=percent, whole_card=whole_card)
     click.echo(click.style(text[:22], fg=colour) + text[22:])

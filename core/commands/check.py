@@ -43,7 +43,7 @@ def check(
     sources = sources_of(paths)
     before = shower(sources, as_json=as_json) if show else None
     found = judged_here(sources, model, prompt)
-    echo_results(found, paths, as_json=as_json, percent=verbose, before=before)
+    echo_results(found, paths, as_json=as_json, verbose=verbose, before=before)
 
 
 def shower(sources: list[Path | bytes], *, as_json: bool) -> Callable[[int], None] | None:

@@ -18,6 +18,8 @@ the same file."""
 
 FileBasis = Literal["signed", "marked", "none"]
 """How a file says that AI made it: a known signer does, or anybody does, or it does not."""
+SAYS_AI: tuple[FileBasis, ...] = ("signed", "marked")
+"""The bases of a file that says so."""
 
 
 @dataclass(frozen=True)

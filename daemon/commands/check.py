@@ -44,4 +44,4 @@ def check(
         from .check_by_daemon import judged_there
 
         found = judged_there(asked, sources)
-    echo_results(found, paths, as_json=as_json, percent=verbose, before=before)
+    echo_results(found, paths, as_json=as_json, verbose=verbose, before=before)

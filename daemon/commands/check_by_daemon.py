@@ -50,8 +50,8 @@ def _results(client: Client, sources: list[Source]) -> Generator[Result]:
 class CorrectedResult(Result):
     """A picture that the user has labelled. What the model found, and where, says nothing of it."""
 
-    def to_text(self, *, percent: bool) -> str:  # noqa: ARG002
-        return Result.to_text(replace(self, parts=[]), percent=False)
+    def to_text(self, *, percent: bool, whole_card: bool = False) -> str:  # noqa: ARG002
+        return Result.to_text(replace(self, parts=[]), percent=False, whole_card=whole_card)
 
 
 @dataclass(frozen=True)

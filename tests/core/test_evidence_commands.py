@@ -40,6 +40,12 @@ def test_check_v_shows_all_that_is_known_and_what_the_model_said(some):
     assert "recipe" in shown
 
 
+def test_percentages_alone_bring_no_card(some):
+    lines = run("scan", "-v", some, code=1).stdout.splitlines()
+    assert "No Content Credentials" not in "".join(lines)
+    assert sum("recipe" in line for line in lines) == 1
+
+
 def test_the_json_of_check_has_the_card_and_the_words_of_the_model_stay(some):
     validator = jsonschema_rs.validator_for(json.loads(SCHEMA.read_text("utf-8")))
     paths = [some / "webui.png", some / "c2pa_ai.jpg", some / "caption_names_it.jpg"]

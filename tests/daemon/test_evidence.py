@@ -300,8 +300,8 @@ def test_check_prints_the_same_with_the_daemon_as_without_it(daemon, fixtures, t
         (here,) = judge_all(detector, decoder, [path])
     assert there.evidence == json.loads(json.dumps(here.evidence))
     assert (there.headline, there.basis) == (here.headline, here.basis)
-    for percent in (False, True):
-        assert there.to_text(percent=percent) == here.to_text(percent=percent)
+    for how in ({"percent": False}, {"percent": True}, {"percent": True, "whole_card": True}):
+        assert there.to_text(**how) == here.to_text(**how)
 
 
 def test_an_export_has_what_files_say_and_an_import_takes_it_back(store, tmp_path):
