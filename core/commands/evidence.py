@@ -47,16 +47,15 @@ def _echo(name: str, result: "Result") -> None:
     if result.error or result.evidence is None:
         click.echo(f"{printable(name)}: {result.error}")
         return
-    click.echo(f"{printable(name)}: {_short(result.evidence)}")
+    click.echo(f"{printable(name)}: {_short(result, result.evidence['tracks'])}")
     for one in result.evidence["sentences"]:
         if one["track"] != "model":
             click.echo(f"  {one['text']}")
 
 
-def _short(card: dict[str, Any]) -> str:
+def _short(result: "Result", tracks: dict[str, Any]) -> str:
     """Returns in a few words what the file says of AI."""
-    if card["basis"] in ("signed", "marked"):
-        return str(card["headline"])
-    tracks = card["tracks"]
+    if result.is_declared_or_marked:
+        return str(result.headline)
     is_mentioned = tracks["marks"]["found"] or tracks["provenance"]["says"] == "ai_part"
     return _("mentions AI") if is_mentioned else _("nothing that says AI")

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from antifake.core import Label
 from antifake.core.evidence.card import Basis, Card
+from antifake.core.evidence.file_evidence import SAYS_AI
 from antifake.core.evidence.sentences import summary
 from antifake.core.i18n import _, ngettext
 from antifake.core.parts import WIDE, standing_out, where
@@ -71,7 +72,7 @@ class Answer:
     @property
     def is_declared(self) -> bool:
         """Whether the headline is that the file itself says that AI made it."""
-        return self.basis in ("signed", "marked")
+        return self.basis in SAYS_AI
 
     @property
     def shown_as(self) -> Label | None:

@@ -39,7 +39,7 @@ class BackfillState:
     read: int = 0
     """Of these, those that were read."""
     missing: int = 0
-    """Of these, those whose file is not there any more, or is another one now."""
+    """Of these, those whose file is not there any more, is another one now, or cannot be read."""
 
     @property
     def done(self) -> int:
@@ -60,8 +60,8 @@ class BackfillState:
             self.read,
         )
         gone = ngettext(
-            "That of {n:,} is not there any more, or has changed.",
-            "Those of {n:,} are not there any more, or have changed.",
+            "That of {n:,} is not there any more, has changed, or cannot be read.",
+            "Those of {n:,} are not there any more, have changed, or cannot be read.",
             self.missing,
         )
         return f"{read} {gone}" if self.missing else read
@@ -93,12 +93,12 @@ class EvidenceBackfill:
 
     def start(self) -> None:
         """Starts, unless it runs already. Raises StoreError."""
-        self.state()
         with self._lock:
             if self._state and self._state.is_running:
                 return
             self._stop.clear()
-            self._state = BackfillState(is_running=True, left=self._count(), total=self._count())
+            total = self._count(again=True)
+            self._state = BackfillState(is_running=True, left=self._count(), total=total)
             self._thread = threading.Thread(target=self._run, name="evidence-backfill", daemon=True)
             self._thread.start()
         self._tell()
@@ -113,9 +113,9 @@ class EvidenceBackfill:
 
     close = stop
 
-    def _count(self) -> int:
+    def _count(self, *, again: bool = False) -> int:
         with self._store.reading() as session:
-            return evidence.count_wanting(session)
+            return evidence.count_wanting(session, again=again)
 
     def _run(self) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from antifake.core.evidence.file_evidence import VERSION, FileEvidence
+from antifake.core.evidence.file_evidence import SAYS_AI, VERSION, FileEvidence
 
 from .ids import to_ms, to_text
 from .tables import CheckRow, EvidenceRow, table_of
@@ -54,16 +54,19 @@ class Wanting(NamedTuple):
     """The id of its last check."""
 
 
-def count_wanting(session: Session) -> int:
-    """Returns how many pictures of the history have a file that `is_wanting`."""
-    found = select(func.count(CheckRow.sha256.distinct())).where(_is_unread(INCOMPLETE))
-    return session.scalar(found) or 0
+def count_wanting(session: Session, *, again: bool = False) -> int:
+    """Returns how many pictures of the history have a file that `is_wanting`.
+
+    `again`: with those whose evidence may be complete this time, as `wanting` lists them.
+    """
+    unread = _is_unread() if again else _is_unread(INCOMPLETE)
+    return session.scalar(select(func.count(CheckRow.sha256.distinct())).where(unread)) or 0
 
 
 def wanting(session: Session, after: str, limit: int) -> list[Wanting]:
-    """Returns pictures whose hash comes after another, in the order of their hashes.
+    """Returns pictures whose file is unread, and whose hash comes after another, in their order.
 
-    Those whose evidence may be complete this time are among them.
+    Those whose evidence may be complete this time are among them; what is no picture is not.
     """
     last = func.max(CheckRow.id)
     found = select(CheckRow.sha256, last).where(_is_unread()).group_by(CheckRow.sha256)
@@ -79,7 +82,8 @@ def _is_unread(*but: int) -> ColumnElement[bool]:
         EvidenceRow.sha256 == CheckRow.sha256,
         or_(EvidenceRow.version >= VERSION, EvidenceRow.version.in_(but)),
     )
-    return and_(CheckRow.sha256.is_not(None), ~read.exists())
+    is_picture = or_(CheckRow.code.is_(None), CheckRow.code.not_in(_NO_PICTURE))
+    return and_(CheckRow.sha256.is_not(None), is_picture, ~read.exists())
 
 
 def of_pictures(session: Session, sha256s: Collection[str]) -> dict[str, FileEvidence]:
@@ -91,7 +95,7 @@ def of_pictures(session: Session, sha256s: Collection[str]) -> dict[str, FileEvi
 
 def says_ai() -> Select[str]:
     """Selects the hashes of files that say of themselves that AI made them."""
-    return select(EvidenceRow.sha256).where(EvidenceRow.basis.in_(("signed", "marked")))
+    return select(EvidenceRow.sha256).where(EvidenceRow.basis.in_(SAYS_AI))
 
 
 def _read(text: str) -> FileEvidence | None:
@@ -102,6 +106,8 @@ def _read(text: str) -> FileEvidence | None:
         return None
 
 
+_NO_PICTURE = ("unknown_format", "empty", "too_large_bytes")
+"""Codes of checks of what has no marks that could be read."""
 _INSERT = table_of(EvidenceRow).insert()
 _DROP = delete(table_of(EvidenceRow)).where(EvidenceRow.sha256 == bindparam("picture"))
 _VERSION = select(EvidenceRow.version).where(EvidenceRow.sha256 == bindparam("picture"))

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from antifake.core.evidence.file_evidence import SAYS_AI
 from antifake.core.i18n import _, ngettext
 
 Level = Literal["none", "errors", "ai", "all"]
@@ -78,7 +79,7 @@ def picture_event(event: dict[str, Any]) -> PictureEvent | None:
 
 def shown_label(check: dict[str, Any]) -> str | None:
     """Returns the label of the headline: AI-made, too, if the file itself says so."""
-    return "fake" if check.get("basis") in ("signed", "marked") else check.get("label")
+    return "fake" if check.get("basis") in SAYS_AI else check.get("label")
 
 
 def about_a_picture(check: dict[str, Any], text: str) -> Note:

@@ -68,11 +68,20 @@ def test_older_pictures_are_read_from_files_that_are_still_the_same(daemon, fixt
     now = at_its_end(daemon)
     assert (now["read"], now["missing"], now["left"]) == (2, 2, 2)
     assert now["summary"] == (
-        "The files of 2 pictures were read. Those of 2 are not there any more, or have changed."
+        "The files of 2 pictures were read. "
+        "Those of 2 are not there any more, have changed, or cannot be read."
     )
     found = {name: basis(daemon, one) for name, one in names.items()}
     assert found["recipe.png"] == found["signed.jpg"] == "marked"
     assert found["gone.png"] == found["changed.jpg"] == "model"
+
+
+def test_what_is_no_picture_is_not_waited_for(daemon, tmp_path):
+    judged(daemon, tmp_path, {"one.png": png(31)})
+    before = daemon.get("/history/evidence").json["left"]
+    assert daemon.check(b"%PDF-1.4 no picture").json["check"]["code"] == "unknown_format"
+    vars(daemon.service).pop("backfill")
+    assert daemon.get("/history/evidence").json["left"] == before
 
 
 def test_a_run_that_is_stopped_goes_on_where_it_was(daemon, tmp_path):
@@ -114,7 +123,7 @@ def test_the_command_reads_without_a_daemon_too(fixtures, tmp_path):
     (tmp_path / "old.jsonl").write_text(json.dumps(row))
     run("history", "import", tmp_path / "old.jsonl")
     done = run("history", "read-evidence")
-    assert "That of 1 is not there any more, or has changed." in done.stdout
+    assert "That of 1 is not there any more, has changed, or cannot be read." in done.stdout
     assert json.loads(run("history", "read-evidence", "--json").stdout)["left"] == 1
 
 

@@ -223,7 +223,7 @@ def test_files_that_were_not_looked_at_are_read_on_demand(here, served, chromium
         line = page.locator("#unread")
         assert "1 picture was judged before antifake read what files say." in line.inner_text()
         line.get_by_role("button", name="Read it now").click()
-        gone = "That of 1 is not there any more, or has changed."
+        gone = "That of 1 is not there any more, has changed, or cannot be read."
         line.get_by_text(gone).wait_for()
 
 

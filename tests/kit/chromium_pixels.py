@@ -12,34 +12,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Route, sync_playwright
 
-_DRAW = """async address => {
-  const picture = new Image()
-  picture.src = address
-  try { await picture.decode() } catch { if (!picture.naturalWidth) return null }
+_ON_WHITE = """
   const canvas = document.createElement('canvas')
-  canvas.width = picture.naturalWidth
-  canvas.height = picture.naturalHeight
+  canvas.width = width
+  canvas.height = height
   const brush = canvas.getContext('2d')
   brush.fillStyle = 'white'
-  brush.fillRect(0, 0, canvas.width, canvas.height)
-  brush.drawImage(picture, 0, 0)
-  return canvas.toDataURL('image/png')
-}"""
-
-
-_DRAW_FRAME = """async ([address, type, number]) => {
-  const data = await (await fetch(address)).arrayBuffer()
-  const decoder = new ImageDecoder({data, type, preferAnimation: true})
-  const {image} = await decoder.decode({frameIndex: number})
-  const canvas = document.createElement('canvas')
-  canvas.width = image.displayWidth
-  canvas.height = image.displayHeight
-  const brush = canvas.getContext('2d')
-  brush.fillStyle = 'white'
-  brush.fillRect(0, 0, canvas.width, canvas.height)
+  brush.fillRect(0, 0, width, height)
   brush.drawImage(image, 0, 0)
   return canvas.toDataURL('image/png')
 }"""
+_DRAW = f"""async address => {{
+  const image = new Image()
+  image.src = address
+  try {{ await image.decode() }} catch {{ if (!image.naturalWidth) return null }}
+  const {{naturalWidth: width, naturalHeight: height}} = image{_ON_WHITE}"""
+_DRAW_FRAME = f"""async ([address, type, number]) => {{
+  const data = await (await fetch(address)).arrayBuffer()
+  const decoder = new ImageDecoder({{data, type, preferAnimation: true}})
+  const {{image}} = await decoder.decode({{frameIndex: number}})
+  const {{displayWidth: width, displayHeight: height}} = image{_ON_WHITE}"""
 
 Frame = tuple[str, int]
 """The declared type of an animation, and the number of one of its frames, from 0."""

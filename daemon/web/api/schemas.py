@@ -203,7 +203,9 @@ class Backfill(Schema):
     left = Integer(metadata={"description": "Pictures whose file was not read yet"})
     total = Integer(metadata={"description": "Pictures of the last run"})
     read = Integer()
-    missing = Integer(metadata={"description": "Their file is gone, or is another one now"})
+    missing = Integer(
+        metadata={"description": "Their file is gone, is another one now, or unreadable"}
+    )
     summary = String(metadata={"description": "One or two sentences, or none"})
 
 

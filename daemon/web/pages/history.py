@@ -53,7 +53,6 @@ def history() -> ResponseReturnValue:
     groups, older = _groups(query, wanted)
     newest = service().page(wanted, None, 1)[0]
     counts = _counts(service().count_by_label(wanted))
-    declared = _counts(service().count_by_label(replace(wanted, declared=True)))
     return show(
         "history.html",
         query=query,
@@ -61,7 +60,7 @@ def history() -> ResponseReturnValue:
         older=older,
         n=counts.get(wanted.label or "", 0),
         counts=counts,
-        declared=declared.get(wanted.label or "", 0),
+        declared=service().count(replace(wanted, declared=True)),
         sorts=SORTS,
         saved=service().saved_filters(),
         corrected_words=CORRECTED,
