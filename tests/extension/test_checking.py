@@ -6,8 +6,11 @@ from kit.daemon import Asked
 from kit.desk import IT_IS_MADE, THAT_IS_RIGHT, Desk, has_verdict, image
 from kit.extension import OPTIONS, ORIGIN
 from kit.overlays import card
+from kit.page_desk import SCREENS
+from kit.pictures import picture, saved
 from kit.sites import CDN
 from kit.waiting import eventually
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
 
 from antifake.core.samples import photographs
@@ -62,6 +65,20 @@ def test_from_pairing_to_a_corrected_picture_in_the_history(desk: Desk, with_min
     line = history.locator(".row").first
     expect(line).to_contain_text("holiday.jpg")
     expect(line).to_contain_text("real")
+
+
+def test_a_picture_whose_file_says_ai_is_shown_so_with_what_it_says(desk: Desk) -> None:
+    note = PngInfo()
+    note.add_text("parameters", "a hill\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1")
+    desk.browser.connect(desk.daemon)
+    desk.sites.picture("/made.png", saved(picture(77, 300), "PNG", pnginfo=note))
+    desk.show('<img id=it src="/made.png" width=300>')
+    desk.ask()
+    found = desk.card("Marked as AI-made")
+    assert "The file holds Stable Diffusion's recipe for making it." in found.text
+    desk.page.wait_for_timeout(300)  # until it has faded in
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    desk.page.screenshot(path=SCREENS / "extension-card-marked.png")
 
 
 def test_details_open_the_picture_in_the_history_after_one_more_permission(desk: Desk) -> None:
