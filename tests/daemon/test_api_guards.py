@@ -364,6 +364,8 @@ NEEDS = [
     ("POST", "/pairings/x/reject", set()),
     ("GET", "/history/export", set()),
     ("POST", "/history/import", set()),
+    ("GET", "/history/evidence", set()),
+    ("POST", "/history/evidence", set()),
     ("POST", "/daemon:stop", set()),
     ("GET", "/learning", {"read"}),
     ("GET", "/learning/trainings", {"read"}),
