@@ -25,7 +25,7 @@ _CSP = (
 _TITLES = {
     400: _("That could not be understood"),
     403: _("That is not allowed"),
-    404: _("There is nothing here"),
+    404: _("Not found"),
     405: _("That is not possible"),
     503: _("Not right now"),
     507: _("The disk is full"),
