@@ -33,7 +33,7 @@ check: .venv/test .venv/npm types ## format, lint, types, layers and imports: th
 	$(NPM)/eslint --config tests/extension/eslint.config.mjs extension tests/extension
 	$(NPM)/tsc --project tests/extension/tsconfig.json
 	$(NPM)/tsc --project tests/extension/tsconfig.content.json
-	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py
+	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py tests/house/test_security.py
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
 build/wheels: .venv/run

@@ -8,6 +8,8 @@ import pytest
 from antifake.core.bundle import MANIFEST, Bundle
 from antifake.core.errors import DamagedModelError, ModelError
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.fixture
 def folder(tiny_bundle, tmp_path):

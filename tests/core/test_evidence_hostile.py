@@ -19,6 +19,8 @@ from antifake.core.evidence.provenance import ProvenanceReader
 from antifake.core.evidence.reading import read_marks
 from antifake.core.evidence.sentences import sentences
 
+pytestmark = pytest.mark.attack
+
 LIMIT_S = 0.3 * 10  # ten times, as machines are busy
 TEXT = 262_000
 JUMBF_OF_C2PA = bytes.fromhex("6332706100110010800000aa00389b71")

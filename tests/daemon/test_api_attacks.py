@@ -25,6 +25,8 @@ from playwright.sync_api import sync_playwright
 from antifake.daemon.web import About, create_app
 from antifake.daemon.web.guards import requirement_of
 
+pytestmark = pytest.mark.attack
+
 COOKIE = "antifake_session"
 
 

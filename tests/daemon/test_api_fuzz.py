@@ -9,6 +9,8 @@ from kit.daemon import running_daemon
 from kit.pace import within
 from kit.pictures import png
 
+pytestmark = pytest.mark.attack
+
 COMMAND = Path(sys.executable).with_name("schemathesis")
 
 

@@ -19,6 +19,8 @@ from antifake.daemon.web.guards import IN_PROCESS, requires
 from antifake.daemon.worker.model_process import ModelDiedError
 from antifake.daemon.worker.queue import QueueFullError
 
+pytestmark = pytest.mark.attack
+
 OURS = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
 OTHER = "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba"
 FIREFOX = "moz-extension://6a1c9f3e-0000-4000-8000-1234567890ab"

@@ -19,6 +19,8 @@ from antifake.daemon.store import open_store
 from antifake.daemon.store.tokens import PAGES
 from antifake.daemon.web.guards import BROWSER_COOKIE, COOKIE
 
+pytestmark = pytest.mark.attack
+
 ADDRESS = "http://antifake.localhost:8765"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
 EDGE = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156 Safari/537 Edg/156"

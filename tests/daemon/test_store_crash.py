@@ -15,6 +15,8 @@ import pytest
 from antifake.daemon.store import StoreError, checks, history, jobs, open_store
 from antifake.daemon.store.opening import OURS, Migrations
 
+pytestmark = pytest.mark.attack
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 WRITER = """

@@ -8,6 +8,8 @@ from kit.extension import ID
 from kit.gallery import FILE
 from kit.overlays import cards, overlays, picker
 
+pytestmark = pytest.mark.attack
+
 STRICT = (
     "default-src 'none'; img-src 'self'; script-src 'none'; style-src 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"

@@ -11,6 +11,8 @@ from kit.overlays import card
 from kit.sites import Answer
 from playwright.sync_api import Page
 
+pytestmark = pytest.mark.attack
+
 FOREIGN = {
     "manifest_version": 3,
     "name": "another extension",
