@@ -35,6 +35,11 @@ def read_capped(path: Path, cap: int, what: str) -> bytes:
         ) from error
 
 
+def open_no_link(path: str, flags: int) -> int:
+    """An opener for open(). It fails for a link, and does not block, as a FIFO would."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces the content of `path`, or leaves it as it was. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -260,7 +260,8 @@ class ExistingFiles:
         (tree,) = trees_of([of])
         for stamp in stamps:
             # A pattern may have been added since it was entered.
-            if not tree.accepts(stamp.path) or _look(stamp.path) != stamp:
+            now = _look(stamp.path)
+            if not tree.accepts(stamp.path) or now is None or not now.is_alike(stamp):
                 changed.append(stamp.path)
             elif not self._put_file(stamp, Priority.BATCH):
                 break

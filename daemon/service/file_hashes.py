@@ -1,11 +1,17 @@
-"""Which bytes a file had a moment ago, so that a page and its picture hash it once."""
+"""Which bytes files have, and which they had a moment ago, so that none is hashed needlessly."""
 
+import hashlib
 import os
+import stat
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+
+from antifake.core.files import CHUNK, open_no_link
+from antifake.core.images import MAX_BYTES
+from antifake.daemon.store.ledger import Stamp
 
 QUIET_NS = 3_000_000_000
 """A file that changed later than this before it was read may change again with the same time: the
@@ -39,6 +45,28 @@ class FileHashes:
             self._known[path, _stamp(info)] = sha256, now
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
+
+
+def hash_of(stamp: Stamp) -> str | None:
+    """Returns the SHA-256, in hex, of the file of a stamp.
+
+    None if it cannot be read, is too large for a picture, or is not that file any more.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(stamp.path, "rb", opener=open_no_link) as file:
+            if stamp.size > MAX_BYTES or not _is_that(stamp, os.fstat(file.fileno())):
+                return None
+            for _ in range(0, stamp.size, CHUNK):  # never longer than it was
+                digest.update(file.read(CHUNK))
+            is_still = _is_that(stamp, os.fstat(file.fileno()))
+            return digest.hexdigest() if is_still else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_that(stamp: Stamp, info: os.stat_result) -> bool:
+    return stat.S_ISREG(info.st_mode) and Stamp.of(stamp.path, info) == stamp
 
 
 def is_same(before: os.stat_result, after: os.stat_result) -> bool:

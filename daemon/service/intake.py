@@ -2,15 +2,19 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from antifake.daemon.store import Store, checks, ledger, occurrences
+from antifake.core.images import MAX_BYTES
+from antifake.daemon.store import Store, StoreError, checks, ledger, occurrences
 from antifake.daemon.store.ledger import Known, Stamp
 from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.watcher.tree import names_below
+
+from .file_hashes import hash_of
 
 
 @dataclass(frozen=True)
@@ -26,27 +30,38 @@ class Intake:
 
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
         """Yields the stamps of files that are new or changed since they were last dealt with."""
+        some = list(stamps)
         with self.store.reading() as session:
-            yield from ledger.unknown(session, stamps)
+            unknown = list(ledger.unknown(session, some))
+            incomplete = ledger.without_ctime(session, some)
+        if incomplete:
+            with suppress(StoreError), self.store.writing() as session:  # the next walk comes
+                ledger.note_ctimes(session, incomplete)
+        yield from unknown
 
     def found(self, stamp: Stamp) -> bool:
         """Takes a file that is complete. Returns False if it must be offered again later."""
         with self.store.reading() as session:
             noted = ledger.known(session, stamp.path)
             moved = ledger.known_elsewhere(session, stamp)
-        if noted is not None and noted.stamp == stamp:
+        if noted is not None and stamp.is_as(noted.stamp):
             return True
-        if moved is None or _has_left(moved, stamp):
+        if noted is not None and stamp.is_alike(noted.stamp):
+            same: Known | None = noted
+        else:
+            same = None if moved is None or _has_left(moved, stamp) else moved
+        if same is None or not _has_its_bytes(same, stamp):
             return self.put_file(stamp)
         with self.store.writing() as session:
             ledger.note(
                 session,
                 stamp,
-                sha256=moved.sha256,
-                check_id=moved.check_id,
-                waits_in=moved.waits_in,
+                sha256=same.sha256,
+                check_id=same.check_id,
+                waits_in=same.waits_in,
             )
-            self._note_place(session, moved, stamp.path)
+            if same is not noted:
+                self._note_place(session, same, stamp.path)
         return True
 
     def _note_place(self, session: Session, old: Known, path: str) -> None:
@@ -72,6 +87,15 @@ class Intake:
         """These files do not exist any more. Their history stays."""
         with self.store.writing() as session:
             ledger.drop(session, paths)
+
+
+def _has_its_bytes(known: Known, stamp: Stamp) -> bool:
+    """Whether a file that looks like a known one is that one, so that its verdict is for it."""
+    if known.waits_in is not None:
+        return True  # there is no verdict that it could take over
+    if known.sha256 is None:
+        return stamp.size > MAX_BYTES  # it was not read, and is as large now
+    return hash_of(stamp) == known.sha256
 
 
 def _has_left(moved: Known, stamp: Stamp) -> bool:

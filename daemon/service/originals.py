@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from antifake.core import AntifakeError
+from antifake.core.files import open_no_link
 from antifake.core.first_bytes import SUFFIXES
 from antifake.core.images import MAX_BYTES
 from antifake.daemon.store.history import Entry
@@ -91,7 +92,7 @@ def _read(path: Path, roots: list[Path], hashes: FileHashes, *, with_data: bool)
     try:
         if not _is_in_place(path, roots):
             return "gone"
-        with open(path, "rb", opener=_open_no_link) as file:
+        with open(path, "rb", opener=open_no_link) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 return "gone"
@@ -129,8 +130,3 @@ def _is_in_place(path: Path, roots: list[Path]) -> bool:
         return False
     base = root or path.parent
     return path.resolve() == base.resolve() / path.relative_to(base)
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    """Opens without blocking, as a FIFO would, and fails for a link put there meanwhile."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))

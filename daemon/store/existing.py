@@ -137,6 +137,7 @@ def _row(stamp: Stamp, folder: str) -> dict[str, object]:
         "path": stamp.path,
         "size": stamp.size,
         "mtime_ns": stamp.mtime_ns,
+        "ctime_ns": stamp.ctime_ns,
         "identity": stamp.identity,
         "waits_in": folder,
     }

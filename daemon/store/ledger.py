@@ -5,16 +5,17 @@ walk over the folder finds what they have missed.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from .database import changed, in_parts
 from .history import in_folder
 from .ids import to_number, to_text
-from .tables import FileRow
+from .tables import FileRow, table_of
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,30 @@ class Stamp:
     mtime_ns: int
     identity: str
     """Device and inode, which stay the same when a file is moved."""
+    ctime_ns: int | None = None
+    """When its bytes, its name or its permissions were last changed. Unlike mtime_ns, no program
+    can set it. None: not noted, as in rows of before it was kept, and on Windows, where the system
+    calls the time of creation so."""
 
     @classmethod
     def of(cls, path: str, info: os.stat_result) -> "Stamp":
         # As text, because an inode may have more bits than an integer of the database.
-        return cls(path, info.st_size, info.st_mtime_ns, f"{info.st_dev:x}-{info.st_ino:x}")
+        identity = f"{info.st_dev:x}-{info.st_ino:x}"
+        ctime_ns = None if sys.platform == "win32" else info.st_ctime_ns
+        return cls(path, info.st_size, info.st_mtime_ns, identity, ctime_ns)
+
+    def is_as(self, noted: "Stamp") -> bool:
+        """Whether the file is as it was noted. A time that was not noted is believed.
+
+        So a new version judges no file again. `note_ctimes` notes it for the next time.
+        """
+        return self.is_alike(noted) and (
+            self.ctime_ns == noted.ctime_ns or None in (self.ctime_ns, noted.ctime_ns)
+        )
+
+    def is_alike(self, noted: "Stamp") -> bool:
+        """Whether all but ctime is as noted: only its bytes tell whether it is the same picture."""
+        return replace(self, ctime_ns=None) == replace(noted, ctime_ns=None)
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,7 @@ def note(
             path=stamp.path,
             size=stamp.size,
             mtime_ns=stamp.mtime_ns,
+            ctime_ns=stamp.ctime_ns,
             identity=stamp.identity,
             sha256=sha256,
             check_id=None if check_id is None else to_number(check_id),
@@ -69,10 +90,32 @@ def note(
 def unknown(session: Session, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
     """Yields the stamps that are new or changed. Queries some hundred at a time."""
     for some in in_parts(stamps):
-        columns = FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.identity
-        wanted = select(*columns).where(FileRow.path.in_([stamp.path for stamp in some]))
-        noted = {row.path: Stamp(*row) for row in session.execute(wanted)}
-        yield from (stamp for stamp in some if noted.get(stamp.path) != stamp)
+        noted = _noted(session, some)
+        for stamp in some:
+            if stamp.path not in noted or not stamp.is_as(noted[stamp.path]):
+                yield stamp
+
+
+def without_ctime(session: Session, stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Returns the stamps of files that are as noted, but for a ctime that was not noted."""
+    found: list[Stamp] = []
+    for some in in_parts(stamps):
+        noted = _noted(session, some)
+        found += [
+            stamp
+            for stamp in some
+            if stamp.ctime_ns is not None
+            and stamp.path in noted
+            and noted[stamp.path].ctime_ns is None
+            and stamp.is_as(noted[stamp.path])
+        ]
+    return found
+
+
+def note_ctimes(session: Session, stamps: Iterable[Stamp]) -> None:
+    """Notes the ctime of files that are otherwise as noted."""
+    for some in in_parts(stamps):
+        session.execute(_NOTE_CTIME, [{"of": one.path, "ctime_ns": one.ctime_ns} for one in some])
 
 
 def known(session: Session, path: str) -> Known | None:
@@ -81,7 +124,10 @@ def known(session: Session, path: str) -> Known | None:
 
 
 def known_elsewhere(session: Session, stamp: Stamp) -> Known | None:
-    """Returns the same unchanged file under its path before it was moved, or None."""
+    """Returns what may be the same file under its path before it was moved, or None.
+
+    Only the bytes tell: inodes are used again, and moving a file changes its ctime.
+    """
     wanted = select(FileRow).where(
         FileRow.identity == stamp.identity,
         FileRow.size == stamp.size,
@@ -105,8 +151,21 @@ def drop(session: Session, paths: Iterable[str]) -> int:
     return dropped
 
 
+_COLUMNS = FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.identity, FileRow.ctime_ns
+_NOTE_CTIME = (
+    update(table_of(FileRow))
+    .where(FileRow.path == bindparam("of"))
+    .values(ctime_ns=bindparam("ctime_ns"))
+)
+
+
+def _noted(session: Session, stamps: list[Stamp]) -> dict[str, Stamp]:
+    wanted = select(*_COLUMNS).where(FileRow.path.in_([stamp.path for stamp in stamps]))
+    return {row.path: Stamp(*row) for row in session.execute(wanted)}
+
+
 def _stamp(row: FileRow) -> Stamp:
-    return Stamp(row.path, row.size, row.mtime_ns, row.identity)
+    return Stamp(row.path, row.size, row.mtime_ns, row.identity, row.ctime_ns)
 
 
 def _known(row: FileRow) -> Known:

@@ -23,7 +23,7 @@ from .files import Backups, Condition, examine, put_aside, sync
 from .store import Store
 from .tables import Base
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest version in daemon/migrations. It is here so that opening does not import Alembic."""
 KEEP_BACKUPS = 7
 _STARTED_ANEW = _("There was no backup of it, so a new one was started.")

@@ -201,6 +201,8 @@ class FileRow(Base):
     path: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[int] = mapped_column(NUMBER)
     mtime_ns: Mapped[int] = mapped_column(NUMBER)
+    ctime_ns: Mapped[int | None] = mapped_column(NUMBER)
+    """None: it was noted before this was kept, or on Windows."""
     identity: Mapped[str]
     sha256: Mapped[str | None] = mapped_column(Sha256)
     check_id: Mapped[int | None] = mapped_column(

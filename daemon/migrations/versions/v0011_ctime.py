@@ -1,0 +1,11 @@
+"""When the record of a file in the ledger was last changed. NULL: noted before this was kept."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    op.add_column("files", sa.Column("ctime_ns", sa.BigInteger))
