@@ -10,6 +10,7 @@ from .bundle import MANIFEST, Bundle
 from .errors import ModelError, UsageError
 from .files import write_atomically
 from .i18n import _
+from .private_files import make_private, secure
 
 MINI = "mini"
 
@@ -59,6 +60,10 @@ class Home:
         return self.root / "downloads"
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        return self.root, self.models, self.prompts, self.downloads
+
+    @property
     def _active(self) -> Path:
         return self.models / "active"
 
@@ -97,7 +102,7 @@ class Home:
 
     def note_request(self, what: str, n_bytes: int) -> None:
         """Records that something was fetched; `antifake privacy` shows these lines."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_private(self.root)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with (self.root / "requests.log").open("a", encoding="utf-8") as log:
             log.write(f"{now}  {n_bytes:>14,} bytes  {what}\n")
@@ -124,12 +129,18 @@ def _not_here(name: str) -> ModelError:
 
 
 def user_home() -> Home:
-    """The folder of this user; the environment variable ANTIFAKE_HOME names another one."""
-    if chosen := os.environ.get("ANTIFAKE_HOME"):
-        return Home(Path(chosen))
-    import platformdirs  # noqa: PLC0415 - only where no folder is named
+    """The folder of this user; the environment variable ANTIFAKE_HOME names another one.
 
-    return Home(platformdirs.user_data_path("antifake", appauthor=False))
+    Raises NotPrivateError if others could change what is in it.
+    """
+    if chosen := os.environ.get("ANTIFAKE_HOME"):
+        home = Home(Path(chosen))
+    else:
+        import platformdirs  # noqa: PLC0415 - only where no folder is named
+
+        home = Home(platformdirs.user_data_path("antifake", appauthor=False))
+    secure(home.folders)
+    return home
 
 
 def checked_name(name: str) -> str:

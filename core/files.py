@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .errors import ModelError
 from .i18n import _
+from .private_files import make_private
 
 CHUNK = 2**20
 
@@ -42,7 +43,7 @@ def open_no_link(path: str, flags: int) -> int:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces the content of `path`, or leaves it as it was. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -57,7 +58,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def need_space(folder: Path, needed_bytes: int) -> None:
     """Raises ModelError if the disk has less free space."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     if (free := shutil.disk_usage(folder).free) < needed_bytes:
         raise ModelError(
             _(

@@ -16,6 +16,7 @@ from .catalog import checked_name
 from .errors import ModelError, UsageError
 from .files import write_atomically
 from .i18n import _
+from .private_files import objection_to_file
 from .prompt_file import PromptFile, check_fits, open_prompt
 
 SHIPPED = "shipped"
@@ -65,11 +66,13 @@ class Promptbook:
             return open_prompt(bundle.folder / PROMPT)
         if name.endswith(SUFFIX):
             return open_prompt(Path(name))
-        if not self.path(name).is_file():
+        path = self.path(name)
+        if not path.is_file():
             raise ModelError(
                 _("There is no prompt named {name}: see `antifake prompt list`.", name=name)
             )
-        return open_prompt(self.path(name))
+        _require_private(path)
+        return open_prompt(path)
 
     def use(self, name: str, bundle: Bundle) -> None:
         """Makes a prompt active for a model. Raises ModelError if it does not fit."""
@@ -94,7 +97,7 @@ class Promptbook:
 
     def active(self, bundle: Bundle) -> ActivePrompt:
         """Returns the newest active prompt that is unchanged and fits. Raises ModelError."""
-        warning = None
+        warning = cause = None
         for name, sha256 in reversed(self._history(bundle.manifest.name)):
             try:
                 file = self.open(name, bundle)
@@ -103,12 +106,21 @@ class Promptbook:
                     return ActivePrompt(name, file, warning)
                 found = _("The prompt {name} is damaged, so an older one answers.", name=name)
             except ModelError as error:
+                cause = cause or error
                 found = _(
                     "The prompt {name} cannot be used ({error}), so an older one answers.",
                     name=name,
                     error=error,
                 )
             warning = warning or found
+        if PROMPT not in bundle.manifest.files and cause is not None:
+            raise ModelError(
+                _(
+                    "{model} has no prompt that can be used. {error}",
+                    model=bundle.manifest.name,
+                    error=cause,
+                )
+            )
         if PROMPT not in bundle.manifest.files:
             raise ModelError(
                 _(
@@ -120,8 +132,10 @@ class Promptbook:
         return ActivePrompt(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
 
     def _history(self, model: str) -> list[list[str]]:
+        path = self.folder / "active.json"
+        _require_private(path)
         try:
-            raw = json.loads((self.folder / "active.json").read_bytes())
+            raw = json.loads(path.read_bytes())
             return [[str(name), str(sha256)] for name, sha256 in raw.get(model, [])]
         except (OSError, ValueError, AttributeError, TypeError):
             return []
@@ -133,3 +147,9 @@ class Promptbook:
         except (OSError, ValueError):
             every = {}
         write_atomically(path, json.dumps(every | {model: history[-20:]}, indent=1).encode())
+
+
+def _require_private(path: Path) -> None:
+    """Raises ModelError if others on this computer could have changed it."""
+    if objection := objection_to_file(path):
+        raise ModelError(str(objection))

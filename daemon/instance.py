@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from antifake.core.errors import AntifakeError
 from antifake.core.files import write_atomically
 from antifake.core.i18n import _
+from antifake.core.private_files import objection_to_file
 
 from .places import Places
 
@@ -107,7 +108,9 @@ def find(where: Places) -> Running | None:
 
 
 def _written(where: Places) -> Running | None:
-    """What the file says, if the process that wrote it is alive."""
+    """What the file says, if nobody else can write it and the process that wrote it is alive."""
+    if objection_to_file(where.running):
+        return None
     try:
         said = json.loads(where.running.read_bytes())
         found = Running(

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from antifake.core.errors import AntifakeError
+from antifake.core.private_files import make_private
 
 from .places import Places
 from .redaction import message_without_files, traceback_without_files, without_secrets
@@ -43,7 +44,7 @@ def set_up(
 
     `level` is one of LEVELS; None takes the level of the settings. Raises OSError.
     """
-    where.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(where.logs)
     handler = _PrivateFile(where.log, maxBytes=max_bytes, backupCount=FILES - 1, encoding="utf-8")
     handler.setFormatter(_Lines())
     # If the disk is full, do not print a traceback for every record to standard error.

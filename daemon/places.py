@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antifake.core.catalog import Home
+from antifake.core.private_files import make_private, secure
 
 from .config import config_path
 
@@ -61,16 +62,36 @@ class Places:
     def log(self) -> Path:
         return self.logs / "antifake.log"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of antifake's own, parents before what is in them."""
+        home = self.home
+        tops = (home.root, self.config.parent, self.data, self.state, self.logs)
+        return (*dict.fromkeys((*tops, *home.folders)), self.spool, self.crops, self.training)
+
     def make(self) -> None:
-        """Creates the folders, readable by this user only. Raises OSError."""
+        """Makes the folders, and takes the rights of others to them away.
+
+        Raises OSError, and NotPrivateError if others could change what is in them.
+        """
         for folder in (self.home.root, self.data, self.state, self.spool, self.logs):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.state, self.spool):
-            folder.chmod(0o700)
+            make_private(folder)
+        self.secure()
+
+    def secure(self) -> None:
+        """Does what `make` does with the folders that exist. Raises NotPrivateError."""
+        secure(self.folders, [self.config])
 
 
 def places() -> Places:
-    """Returns the places of this user."""
+    """Returns the places of this user, which nobody else can change. Raises NotPrivateError."""
+    where = unjudged_places()
+    where.secure()
+    return where
+
+
+def unjudged_places() -> Places:
+    """Returns the places of this user as they are: for the doctor, which changes nothing."""
     if chosen := os.environ.get("ANTIFAKE_HOME"):
         root = Path(chosen).absolute()
         return Places(Home(root), config_path(), root, root / "run", root / "logs")

@@ -16,6 +16,8 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import PromptMetadata
 
 torch.set_num_threads(2)
+if os.name == "posix":
+    os.umask(0o022)  # settings that a test writes must count, whoever runs it
 
 TIMEOUT_S = 300
 """For a test with its fixtures; those that need more say so by a marker of their own."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from antifake.core.i18n import _
+from antifake.core.private_files import objection_to_file
 from antifake.daemon import instance
 from antifake.daemon.places import Places
 
@@ -17,8 +18,13 @@ _LOOK_EVERY_S = 0.1
 
 
 def find(where: Places) -> Client | None:
-    """Returns a client of the daemon if one is running and answers."""
+    """Returns a client of the daemon if one is running and answers.
+
+    Raises DaemonError if others on this computer can write the file with the token.
+    """
     found = instance.find(where)
+    if found and (objection := objection_to_file(where.local_token)):
+        raise DaemonError(str(objection), code="not_private")
     try:
         token = where.local_token.read_text("ascii").strip() if found else ""
     except (OSError, ValueError):

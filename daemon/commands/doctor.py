@@ -21,10 +21,10 @@ def doctor(as_json: bool) -> None:
     from dataclasses import asdict
 
     from antifake.daemon.doctor import System, examine, first_trouble
-    from antifake.daemon.places import places
+    from antifake.daemon.places import unjudged_places
 
     found = []
-    for finding in examine(System(places())):
+    for finding in examine(System(unjudged_places())):
         found.append(finding)
         if not as_json:
             _show(finding)

@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from antifake.core.i18n import _
+from antifake.core.private_files import objection_to_file
 
 from .paths import PathError, whole_path
 from .settings import Config, ConfigError, Folder, unknown
@@ -35,6 +36,8 @@ def load(path: Path) -> Config:
 
 
 def read_text(path: Path) -> str:
+    if objection := objection_to_file(path):
+        raise ConfigError(str(objection))
     try:
         # Path.read_text() would change line endings.
         return path.read_bytes().decode("utf-8-sig")

@@ -1,8 +1,8 @@
 """Diagnoses this installation and names the one thing to do first.
 
-    from antifake.daemon.places import places
+    from antifake.daemon.places import unjudged_places
 
-    findings = list(examine(System(places())))
+    findings = list(examine(System(unjudged_places())))
     first = first_trouble(findings)
 
 Checks run in causal order: an earlier failure may explain a later one. A check is left out if an

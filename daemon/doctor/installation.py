@@ -1,8 +1,6 @@
 """Checks that need no daemon: folders, settings, disk space, model, prompt and history."""
 
-import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -15,10 +13,11 @@ from antifake.core.catalog import CATALOG
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.files import megabytes
 from antifake.core.i18n import _
+from antifake.core.private_files import is_open_to_others, keeps_no_rights, objection_to
 from antifake.daemon.config import Config, ConfigError, load
 from antifake.daemon.places import Places
 from antifake.daemon.store import StoreError
-from antifake.daemon.store.files import Backups, Condition
+from antifake.daemon.store.files import Backups, Condition, files_of
 from antifake.daemon.store.files import examine as examine_database
 from antifake.daemon.store.opening import OURS
 from antifake.daemon.worker.active_model import ActiveModel
@@ -27,7 +26,6 @@ from .finding import RESTART, Finding, ours, typed
 
 LITTLE_BYTES = 500_000_000
 IMPORT_S = 120
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Free(NamedTuple):
@@ -89,8 +87,12 @@ class InstallationChecks:
     try_imports: TryImports = try_imports
 
     def folders(self) -> Finding:
-        """Checks that folders can be written and that only this user can read what is secret."""
+        """Checks that this user can write the folders, and others neither change nor read them."""
         where = self.where
+        mine = (where.config, where.running, where.local_token, *files_of(where.database))
+        for path in (*where.folders, *mine):
+            if objection := objection_to(path):
+                return Finding("folders", False, objection.sentence, objection.fix)
         folders = dict.fromkeys([where.home.root, where.data, where.state, where.logs])
         for folder in folders:
             if trouble := _unwritable(folder):
@@ -98,16 +100,19 @@ class InstallationChecks:
                     "folders", False, trouble, _("Make {folder} a folder of yours.", folder=folder)
                 )
         secret = (where.state, where.local_token, where.database)
+        has_rights = not any(map(is_open_to_others, secret)) or not keeps_no_rights(where.data)
         for path in secret:
-            if _is_open_to_others(path):
+            if has_rights and is_open_to_others(path):
                 mode = "700" if path.is_dir() else "600"
                 sentence = _("Others on this computer can look into {path}.", path=path)
                 return Finding("folders", False, sentence, typed("chmod", mode, str(path)))
-        return Finding(
-            "folders",
-            True,
-            _("Your data is in {folder}, and you can write there.", folder=where.data),
-        )
+        there = _("Your data is in {folder}, and you can write there.", folder=where.data)
+        if not has_rights:
+            open_drive = _(
+                "That drive keeps no rights: everybody at this computer can read and change it."
+            )
+            there = f"{there} {open_drive}"
+        return Finding("folders", True, there)
 
     def settings(self) -> tuple[Finding, Config]:
         path = self.where.config
@@ -256,12 +261,3 @@ def _nearest(folder: Path) -> Path:
 def _upwards(folder: Path) -> Iterator[Path]:
     yield folder
     yield from folder.parents
-
-
-def _is_open_to_others(path: Path) -> bool:
-    if os.name != "posix":
-        return False  # elsewhere, folders of an account are private by default
-    try:
-        return bool(path.stat().st_mode & _OTHERS)
-    except OSError:
-        return False

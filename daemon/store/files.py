@@ -177,11 +177,15 @@ def put_aside(path: Path, now: datetime) -> Path:
     """Moves a damaged database out of the way, with its write-ahead log. Returns its new path."""
     aside = path.with_name(f"{path.stem}.damaged-{now.astimezone(UTC):{_STAMP}}{path.suffix}")
     # The database goes last: a write-ahead log must never lie beside another database.
-    for side in (*_SIDES, ""):
-        source = path.with_name(path.name + side)
+    for source in reversed(files_of(path)):
         if source.exists():
-            source.replace(aside.with_name(aside.name + side))
+            source.replace(aside.with_name(aside.name + source.name.removeprefix(path.name)))
     return aside
+
+
+def files_of(path: Path) -> list[Path]:
+    """Returns the paths of a database: its file, and those that SQLite may keep beside it."""
+    return [path.with_name(path.name + side) for side in ("", *_SIDES)]
 
 
 def put_aside_before(path: Path) -> list[Path]:

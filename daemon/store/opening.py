@@ -17,9 +17,10 @@ from sqlalchemy.exc import ArgumentError
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
+from antifake.core.private_files import make_private, objection_to_file
 
 from .database import Database, StoreError, StoreNewerError, sqlite_url
-from .files import Backups, Condition, examine, put_aside, sync
+from .files import Backups, Condition, examine, files_of, put_aside, sync
 from .store import Store
 from .tables import Base
 
@@ -159,8 +160,11 @@ def _url(text_: str) -> URL:
 
 def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrations) -> Store:
     backups = Backups(path, keep_backups)
+    for file in files_of(path):
+        if objection := objection_to_file(file):
+            raise StoreError(str(objection))
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         condition, notices = _put_right(backups, now, migrations)
         _accept(condition, migrations, path)
         version = condition.version
