@@ -19,6 +19,8 @@ from typing import Any, Self
 from .errors import DamagedModelError, ModelError
 from .files import read_capped, sha256_of, write_atomically
 from .i18n import _
+from .manifest_check import check_manifest
+from .strict_json import strict_json
 
 MANIFEST = "bundle.json"
 PROMPT = "prompt.safetensors"
@@ -96,14 +98,14 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Raises ValueError, TypeError or KeyError if it is not a valid manifest."""
-        raw = json.loads(data)
-        if raw.pop("format") != FORMAT:
+        """Raises ValueError with a reason for people if it is not a valid manifest."""
+        raw = strict_json(data)
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise ValueError(_("it was made by another version of antifake"))
+        check_manifest(raw)
+        del raw["format"]
         raw["tokens"] = Tokens(**raw["tokens"])
         raw["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
-        if any(Path(name).name != name for name in raw["files"]):
-            raise ValueError(_("it names files outside its folder"))
         return cls(**raw)
 
 
@@ -128,7 +130,7 @@ class Bundle:
             )
         try:
             manifest = Manifest.from_json(read_capped(path, 4 * 2**20, _("model description")))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except ValueError as error:
             raise ModelError(
                 _("{path} is not a description of a model: {error}.", path=path, error=error)
             ) from None

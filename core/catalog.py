@@ -8,11 +8,12 @@ from pathlib import Path
 
 from .bundle import MANIFEST, Bundle
 from .errors import ModelError, UsageError
-from .files import write_atomically
+from .files import read_capped, write_atomically
 from .i18n import _
 from .private_files import make_private, secure
 
 MINI = "mini"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Home:
         """Returns all bundles that can be opened, by name. Damaged ones are left out."""
         found = {}
         for manifest in sorted(self.models.glob(f"*/{MANIFEST}")):
-            if not manifest.parent.name.startswith("."):
+            if is_name(manifest.parent.name):
                 try:
                     found[manifest.parent.name] = Bundle.open(manifest.parent)
                 except ModelError:
@@ -81,8 +82,8 @@ class Home:
     def active(self) -> str:
         """Returns the name of the model that is used when none is named."""
         try:
-            return self._active.read_text().strip() or MINI
-        except OSError:
+            return read_capped(self._active, 4096, "name").decode().strip() or MINI
+        except (ModelError, UnicodeDecodeError):
             return MINI
 
     def use(self, name: str) -> None:
@@ -109,8 +110,9 @@ class Home:
 
     def requests(self) -> list[str]:
         """Returns all lines that `note_request` wrote."""
+        log = self.root / "requests.log"
         try:
-            return (self.root / "requests.log").read_text("utf-8").splitlines()
+            return log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
         except OSError:
             return []
 
@@ -143,8 +145,13 @@ def user_home() -> Home:
     return home
 
 
+def is_name(name: str) -> bool:
+    """Returns whether a model or prompt can have it: a valid file name on every system."""
+    return _NAME.fullmatch(name) is not None and name != "active"
+
+
 def checked_name(name: str) -> str:
-    """Returns the name if it is a valid file name on every system. Raises UsageError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name == "active":
+    """Returns the name if `is_name`. Raises UsageError."""
+    if not is_name(name):
         raise UsageError(_("{name!r} cannot be a name: use letters, digits, dot, dash.", name=name))
     return name

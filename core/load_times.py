@@ -8,11 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from .files import write_atomically
+from .errors import ModelError
+from .files import read_capped, write_atomically
 from .i18n import _
+from .strict_json import strict_json
 
 FILE = "load_times.json"
 _KEPT = 8
+_MAX_BYTES = 2**16
 
 
 class LoadTimes:
@@ -38,9 +41,9 @@ class LoadTimes:
 
     def _read(self) -> dict[str, float]:
         try:
-            found = json.loads(self._file.read_bytes())
+            found = strict_json(read_capped(self._file, _MAX_BYTES, "list"))
             return {str(name): float(s) for name, s in found.items() if float(s) >= 0}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        except (ModelError, ValueError, TypeError, AttributeError):
             return {}
 
 

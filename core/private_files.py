@@ -9,6 +9,7 @@ chose such a drive is not refused; the doctor says it. On Windows nothing is jud
 an account are private by default.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -174,7 +175,7 @@ def _way_to(path: Path) -> Iterator[Path]:
         if at.is_symlink():
             n_links += 1
             if n_links > _MOST_LINKS:
-                raise OSError(f"{path} has too many links")
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             rest += reversed(at.readlink().parts)
             at = at.parent
 

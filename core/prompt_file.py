@@ -16,10 +16,16 @@ from .bundle import Manifest
 from .errors import ModelError
 from .files import read_capped
 from .i18n import _
+from .strict_json import is_printable, is_whole, strict_json
 from .verdict import Bands
 
 MAX_PROMPT_BYTES = 16 * 2**20
 """A prompt is about 20 KB, an official .pth with its optimizer state 100 KB."""
+
+MAX_ROWS = 256
+"""The most learned tokens of a side: the model reads them with each question."""
+_MAX_WIDTH = 2**16
+_LONGEST = 500
 
 QUESTION = ("Is this photo real", "?")
 """The question that the model is asked, in two parts; the soft prompt stands between them."""
@@ -57,8 +63,11 @@ class PromptMetadata:
         numbers = (*self.mean, *self.std, self.threshold, self.temperature)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, numbers)):
             raise ValueError("mean and std must be three finite numbers each")
-        if not all(isinstance(text, str) for text in (self.before, self.after, self.base)):
-            raise ValueError("the question must be text")
+        texts = (self.before, self.after, self.base, self.base_name)
+        if not all(is_printable(text, _LONGEST) for text in texts):
+            raise ValueError("the question must be a short, printable text")
+        if not isinstance(self.made, dict):
+            raise TypeError("how it was made must be an object")
         if self.temperature <= 0 or min(self.std) <= 0:
             raise ValueError("temperature and std must be positive")
 
@@ -68,7 +77,7 @@ class PromptMetadata:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises ValueError, TypeError or KeyError if the text is not valid metadata."""
-        raw = json.loads(text)
+        raw = strict_json(text)
         raw["bands"] = Bands(**raw["bands"])
         raw["mean"], raw["std"] = tuple(raw["mean"]), tuple(raw["std"])
         return cls(**raw)
@@ -111,18 +120,24 @@ def read_header(data: bytes, name: str) -> tuple[PromptMetadata, dict[str, list[
             _("{name} is not a readable prompt: it is cut short or not safetensors.", name=name)
         )
     try:
-        header = json.loads(data[8 : 8 + length])
-        shapes = {side: [int(n) for n in header[side]["shape"]] for side in ("qformer", "llm")}
+        header = strict_json(data[8 : 8 + length])
+        shapes = {side: _shape(header[side]["shape"]) for side in ("qformer", "llm")}
         return PromptMetadata.from_json(header["__metadata__"]["antifake_prompt"]), shapes
     except KeyError:
         raise ModelError(
             _("{name} is a safetensors file, but not an antifake prompt.", name=name)
         ) from None
-    # RecursionError: a header nested ten thousand deep.
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         raise ModelError(
             _("{name} is not a readable prompt: its header is damaged.", name=name)
         ) from None
+
+
+def _shape(raw: Any) -> list[int]:
+    rows, width = raw
+    if not (is_whole(rows, MAX_ROWS) and is_whole(width, _MAX_WIDTH)):
+        raise ValueError("a prompt has few rows of whole numbers")
+    return [rows, width]
 
 
 def check_fits(about: PromptMetadata, shapes: dict[str, list[int]], manifest: Manifest) -> None:

@@ -10,18 +10,21 @@ Imports no torch.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .bundle import PROMPT, Bundle
-from .catalog import checked_name
+from .catalog import checked_name, is_name
 from .errors import ModelError, UsageError
-from .files import write_atomically
+from .files import read_capped, write_atomically
 from .i18n import _
 from .private_files import objection_to_file
 from .prompt_file import PromptFile, check_fits, open_prompt
+from .strict_json import strict_json
 
 SHIPPED = "shipped"
 """The name of the prompt in a model's own bundle."""
 SUFFIX = ".safetensors"
+_MAX_ACTIVE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Promptbook:
     folder: Path
 
     def names(self) -> list[str]:
-        return sorted(path.stem for path in self.folder.glob(f"*{SUFFIX}"))
+        stems = (path.stem for path in self.folder.glob(f"*{SUFFIX}"))
+        return sorted(filter(is_name, stems))
 
     def path(self, name: str) -> Path:
         return self.folder / f"{checked_name(name)}{SUFFIX}"
@@ -105,7 +109,7 @@ class Promptbook:
                 if file.sha256 == sha256:
                     return ActivePrompt(name, file, warning)
                 found = _("The prompt {name} is damaged, so an older one answers.", name=name)
-            except ModelError as error:
+            except (ModelError, UsageError) as error:
                 cause = cause or error
                 found = _(
                     "The prompt {name} cannot be used ({error}), so an older one answers.",
@@ -132,21 +136,24 @@ class Promptbook:
         return ActivePrompt(SHIPPED, open_prompt(bundle.folder / PROMPT), warning)
 
     def _history(self, model: str) -> list[list[str]]:
+        try:
+            return [[str(name), str(sha256)] for name, sha256 in self._read().get(model, [])]
+        except (ValueError, TypeError):
+            return []
+
+    def _read(self) -> dict[str, Any]:
+        """Returns what `_write` wrote; nothing if that is missing or damaged. Raises ModelError."""
         path = self.folder / "active.json"
         _require_private(path)
         try:
-            raw = json.loads(path.read_bytes())
-            return [[str(name), str(sha256)] for name, sha256 in raw.get(model, [])]
-        except (OSError, ValueError, AttributeError, TypeError):
-            return []
+            found = strict_json(read_capped(path, _MAX_ACTIVE_BYTES, "list"))
+        except (ModelError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _write(self, model: str, history: list[list[str]]) -> None:
-        path = self.folder / "active.json"
-        try:
-            every = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            every = {}
-        write_atomically(path, json.dumps(every | {model: history[-20:]}, indent=1).encode())
+        every = self._read() | {model: history[-20:]}
+        write_atomically(self.folder / "active.json", json.dumps(every, indent=1).encode())
 
 
 def _require_private(path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from antifake.core.decoder import Decoder
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.evidence.reading import EvidenceReader
 from antifake.core.i18n import _
+from antifake.core.private_files import NotPrivateError
 from antifake.daemon.service.access import Access
 from antifake.daemon.worker.active_model import ActiveModel
 from antifake.daemon.worker.judge import Judge
@@ -27,6 +29,7 @@ from antifake.daemon.worker.worker import Callbacks, Worker
 
 from . import autostart, logs, web
 from .config import Config, load
+from .home_guard import LOOK_EVERY_S, HomeGuard, HomeLostError, guarding
 from .instance import Running, announce, single_instance
 from .places import Places
 from .schedule import scheduled
@@ -43,7 +46,7 @@ from .service import (
     service_at_rest,
 )
 from .service.model_fetch import ModelFetch
-from .store import Store, open_store
+from .store import Store, StoreError, open_store
 from .store.crops import CropFiles
 from .store.history import Entry
 from .watcher import Watcher
@@ -55,6 +58,8 @@ CROP = 224
 """Side of a picture in pixels, until a model says otherwise."""
 
 
+TELL_S = 1.0
+"""How long a daemon that must end lives on, so that the icon can say why."""
 SWITCH_S = 0.001
 """How long a thread runs before others do. Python's 5 ms are half of what a check may cost."""
 
@@ -76,17 +81,42 @@ def run(where: Places, say: Callable[[str], None]) -> None:
     sys.setswitchinterval(SWITCH_S)
     where.make()
     stop = threading.Event()
-    with _handling_signals(stop), single_instance(where):
+    with _handling_signals(stop), single_instance(where), guarding(where) as guard:
         logs.set_up(where)
         with started(where, stop.set) as daemon:
             for notice in daemon.service.state().notices:
                 say(notice)
             say(_("antifake is ready on {address}", address=daemon.running.address))
             log.info("ready on port %d", daemon.running.port)
-            # On Windows Ctrl-C does not interrupt a wait without a timeout.
-            while not stop.wait(3600):
-                pass
+            while not stop.wait(LOOK_EVERY_S):
+                _look_after_home(guard, daemon)
         log.info("stopped")
+
+
+def _look_after_home(guard: HomeGuard, daemon: Daemon) -> None:
+    """Raises AntifakeError if this daemon must end."""
+    where, running = guard.where, daemon.running
+    try:
+        has_lost_lock = guard.look()
+        logs.reopen_lost()
+        if has_lost_lock or not (where.running.exists() and where.local_token.exists()):
+            daemon.access.local_secret(where.local_token)
+            announce(where, running.port, running.version, datetime.fromisoformat(running.started))
+        if has_lost_lock:
+            daemon.service.notice(
+                _(
+                    "The folder {folder} was removed while antifake ran; it was made again.",
+                    folder=where.state,
+                )
+            )
+            log.warning("the folder of the lock was lost and made again")
+    except (HomeLostError, NotPrivateError) as error:
+        log.error("ended: the home was lost")  # noqa: TRY400  # the traceback tells no more
+        daemon.service.notice(str(error))
+        time.sleep(TELL_S)
+        raise
+    except (StoreError, OSError) as error:
+        log.warning("the home could not be looked after: %s", error)
 
 
 @contextmanager

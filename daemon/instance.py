@@ -67,7 +67,10 @@ def single_instance(where: Places) -> Iterator[None]:
         where.running.unlink(missing_ok=True)
         yield
     finally:
-        where.running.unlink(missing_ok=True)
+        found = _written(where)
+        # Where the home was lost, another daemon may be the one that is announced there by now.
+        if found is None or found.pid == os.getpid():
+            where.running.unlink(missing_ok=True)
         lock.release()
 
 

@@ -81,6 +81,13 @@ def level_of_settings(where: Places) -> str:
         return DEFAULT  # the error is reported where the settings are used
 
 
+def reopen_lost() -> None:
+    """Begins a new log file where the present one was removed or moved. Raises OSError."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _PrivateFile):
+            handler.reopen_if_lost()
+
+
 class _PrivateFile(RotatingFileHandler):
     """Readable by this user only. Keeps growing if the system cannot rename an open file."""
 
@@ -89,6 +96,21 @@ class _PrivateFile(RotatingFileHandler):
         if hasattr(os, "fchmod"):
             os.fchmod(handle, 0o600)  # an older version may have created it
         return os.fdopen(handle, "a", encoding="utf-8")
+
+    def reopen_if_lost(self) -> None:
+        self.acquire()
+        try:
+            if self.stream is not None and not self._is_at_its_place(self.stream):
+                self.stream.close()
+                self.stream = self._open()
+        finally:
+            self.release()
+
+    def _is_at_its_place(self, stream: TextIOWrapper) -> bool:
+        try:
+            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(stream.fileno()))
+        except FileNotFoundError:
+            return False
 
     def rotate(self, source: str, dest: str) -> None:
         try:

@@ -4,6 +4,7 @@ import click
 
 from antifake.core.catalog import user_home
 from antifake.core.i18n import _
+from antifake.core.results import printable
 from antifake.core.terminal import say
 
 
@@ -12,7 +13,7 @@ def privacy() -> None:
     """List every request this program ever made to another computer."""
     lines = user_home().requests()
     for line in lines or [_("None: this program has never asked another computer for anything.")]:
-        click.echo(line)
+        click.echo(printable(line))
     say(
         _(
             "No picture ever leaves this computer; only model weights are fetched, when you "

@@ -27,6 +27,7 @@ def prompt_list(model: str | None, as_json: bool) -> None:
     """Prompts on this computer; * answers."""
     from antifake.core.bundle import PROMPT
     from antifake.core.promptbook import SHIPPED, Promptbook
+    from antifake.core.results import printable
 
     where = user_home()
     book = Promptbook(where.prompts)
@@ -47,7 +48,7 @@ def prompt_list(model: str | None, as_json: bool) -> None:
         return
     for row in rows:
         mark = "*" if row["active"] else " "
-        click.echo(f"{mark} {row['name']:<24} {row['error'] or _about(row)}")
+        click.echo(printable(f"{mark} {row['name']:<24} {row['error'] or _about(row)}"))
     if not rows:
         say(_("There are no prompts yet: `antifake prompt import FILE.pth` reads an official one."))
 
@@ -136,6 +137,7 @@ def show(name: str | None, model: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from antifake.core.promptbook import Promptbook
+    from antifake.core.results import printable
 
     where = user_home()
     book = Promptbook(where.prompts)
@@ -155,7 +157,7 @@ def show(name: str | None, model: str | None, as_json: bool) -> None:
     for key in ("base_name", "base", "mean", "std", "threshold", "temperature", "bands"):
         click.echo(f"{key:<14}{about[key]}")
     for key, value in about["made"].items():
-        click.echo(f"{key:<14}{value}")
+        click.echo(printable(f"{key:<14}{value}"))
 
 
 @prompt.command()

@@ -19,6 +19,7 @@ from .settings import Config, ConfigError, Folder, unknown
 
 T = TypeVar("T")
 _WRONG_TYPE = object()
+_MAX_BYTES = 2**20
 
 
 def config_path() -> Path:
@@ -38,6 +39,8 @@ def load(path: Path) -> Config:
 def read_text(path: Path) -> str:
     if objection := objection_to_file(path):
         raise ConfigError(str(objection))
+    if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
+        raise ConfigError(_("{path} is not a file of settings.", path=path))
     try:
         # Path.read_text() would change line endings.
         return path.read_bytes().decode("utf-8-sig")
