@@ -102,7 +102,7 @@ def objection_to_file(path: Path) -> Objection | None:
         return None
     return Objection(
         _("Others on this computer can change {path}, so it is not used.", path=path),
-        _("Look at what is in it, then run: {command}", command=f"chmod go-w {_quoted(path)}"),
+        _("Look at what is in it, then run: {command}", command=_closing(path)),
     )
 
 
@@ -140,7 +140,7 @@ def _to_parent(path: Path) -> Objection | None:
     if info.st_uid == _me():
         if keeps_no_rights(path):
             return None
-        fix = _("Run: {command}", command=f"chmod go-w {_quoted(path)}")
+        fix = _("Run: {command}", command=_closing(path))
     return Objection(
         _(
             "Others on this computer can change the folder {path} and replace what is in it.",
@@ -236,7 +236,7 @@ def _name_of(uid: int) -> str:
         return str(uid)
 
 
-def _quoted(path: Path) -> str:
+def _closing(path: Path) -> str:
     import shlex  # noqa: PLC0415  # only to say it
 
-    return shlex.quote(str(path))
+    return shlex.join(("chmod", "go-w", str(path)))

@@ -378,7 +378,7 @@ HOSTILE = {
             files,
             with_tensors(files[PROMPT], lambda header: about_of(header, made={"n": 10**300})),
         ),
-        "numbers that cannot be",
+        "its header is damaged",
     ),
     "a prompt that is cut short": (
         lambda files: with_prompt(files, files[PROMPT][:-8]),
