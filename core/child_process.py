@@ -1,6 +1,7 @@
 """Child processes that do what a parent must survive: how they start, and what ends them.
 
-A child ends when its parent closes the pipes or is gone, and when a Deadline passes.
+A child ends when its parent closes the pipes or is gone, and when a Deadline passes. One that is
+stopped, as by SIGSTOP, notices no closed pipe: Linux kills it when its parent is gone.
 """
 
 import math
@@ -10,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from queue import SimpleQueue
+from typing import Any, Literal, Self
 
 PATIENCE = 6.0
 """How many seconds of the clock a child has for each second of computing.
@@ -39,6 +42,7 @@ class TimeLimit:
         return cls(PATIENCE * cpu_s, cpu_s)
 
 
+_END_WITH_PARENT = f"from {__package__}.resource_limits import end_with; end_with"
 _LOOK_S = 0.02
 _END_WITHIN_S = 5.0
 
@@ -48,6 +52,7 @@ def start(
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    stdin: int = subprocess.PIPE,
     stderr: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Starts Python on some code, with pipes to its stdin and stdout. Raises OSError.
@@ -58,18 +63,62 @@ def start(
     program, more = _interpreter()
     # Where nobody reads its stderr, warnings are not even made.
     quiet = ["-W", "ignore"] if stderr == subprocess.DEVNULL else []
-    with _blocked_signals():
-        return subprocess.Popen(  # noqa: S603
-            # -c, as -m would import a module twice. Not -I, which hides packages installed for
-            # one user. -P: files in the current folder must not shadow modules.
-            [program, "-P", *quiet, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            cwd=folder,
-            env={**(os.environ if environment is None else environment), **more},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+    # -c, as -m would import a module twice. Not -I, which hides packages installed for one user.
+    # -P: files in the current folder must not shadow modules.
+    command = [program, "-P", *quiet, "-c", f"{_END_WITH_PARENT}({os.getpid()})\n{code}"]
+
+    def popen() -> subprocess.Popen[bytes]:
+        with _blocked_signals():
+            return subprocess.Popen(  # noqa: S603
+                command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=folder,
+                env={**(os.environ if environment is None else environment), **more},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+
+    return _starter.run(popen)
+
+
+class _Starter:
+    """A thread that starts all children, and lasts as long as this process.
+
+    Linux kills a child when the *thread* that started it ends (see resource_limits.end_with).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._wanted: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+
+    def run(self, popen: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """Returns what `popen` returns, and raises what it raises."""
+        if sys.platform != "linux":
+            return popen()
+        with self._lock:
+            if self._pid != os.getpid():  # at first, and in a process that was forked off
+                self._pid, self._wanted = os.getpid(), SimpleQueue()
+                threading.Thread(
+                    target=_serve, args=(self._wanted,), name="child-starter", daemon=True
+                ).start()
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._wanted.put((popen, started))
+        return started.result()
+
+
+def _serve(wanted: SimpleQueue[tuple[Callable[[], Any], Future[Any]]]) -> None:
+    while True:
+        popen, started = wanted.get()
+        try:
+            started.set_result(popen())
+        except BaseException as error:  # noqa: BLE001 - for the thread that waits
+            started.set_exception(error)
+        del popen, started  # a child that nobody holds any more must lose its pipes
+
+
+_starter = _Starter()
 
 
 @contextmanager
@@ -121,6 +170,8 @@ class Deadline:
     def __init__(self, limit: TimeLimit, process: subprocess.Popen[bytes]) -> None:
         self.passed: Literal["clock", "cpu"] | None = None
         """The limit that it was killed for."""
+        self.was_stopped = False
+        """Whether it had been stopped, as by SIGSTOP, when it was killed: it was not to blame."""
         self._limit, self._process = limit, process
         self._has_ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="deadline", daemon=True)
@@ -160,8 +211,18 @@ class Deadline:
         return self._limit.cpu_s - (_computed_s(self._process.pid) - self._computed_before_s)
 
     def _kill(self, passed: Literal["clock", "cpu"]) -> None:
+        self.was_stopped = _is_stopped(self._process.pid)
         self.passed = passed
         self._process.kill()
+
+
+def _is_stopped(pid: int) -> bool:
+    import psutil  # noqa: PLC0415 - as below
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def _computed_s(pid: int) -> float:

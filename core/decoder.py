@@ -5,7 +5,7 @@ only this picture: the child has limits of memory and time, and a new child repl
 
 Parent and child exchange frames (see core.framing). The child is not trusted.
 
-    parent   P path | B bytes
+    parent   P path | N path that no link may be part of | B bytes
     child    R once when ready; then, for each picture,
              H {"sha256", "n_bytes"},
              M with the marks in the file, as FileMarks.to_dict, followed by
@@ -23,7 +23,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -38,6 +38,7 @@ from .child_process import Deadline, TimeLimit
 from .errors import AntifakeError, UnreadableImageError
 from .evidence.file_marks import FileMarks
 from .evidence.reading import read_marks
+from .files import PlainFile
 from .framing import receive, send
 from .i18n import _
 from .images import Picture
@@ -45,7 +46,7 @@ from .parts import MAX_PARTS, Part
 from .pixels import Pixels
 from .resource_limits import limit_memory, limit_time
 
-Source = TypeVar("Source", Path, bytes, Path | bytes)
+Source = TypeVar("Source", Path, bytes, Path | bytes, Path | PlainFile | bytes)
 
 View = Literal["middle", "whole", "shown", "kept", "marks"]
 """What is cut out of a picture: its middle square, squares from all over it, those with a preview
@@ -57,6 +58,10 @@ TIME_LIMIT = TimeLimit.of_computing(10.0)
 START_S = 60.0
 _MAX_JSON = 65_536
 _MOST_JOBS = 16
+_FILES: dict[bytes, Callable[[bytes], Path | PlainFile]] = {
+    b"P": lambda path: Path(os.fsdecode(path)),
+    b"N": lambda path: PlainFile(Path(os.fsdecode(path))),
+}
 _READERS = {
     "middle": images.decode,
     "whole": images.decode_whole,
@@ -156,7 +161,7 @@ class Decoder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def decode(self, source: Path | bytes) -> Decoded:
+    def decode(self, source: Path | PlainFile | bytes) -> Decoded:
         """Decodes one file or its bytes. Errors of the picture are returned, not raised."""
         self.start()
         with self._child() as child:
@@ -255,7 +260,7 @@ class _Child:
     def close(self) -> None:
         child_process.end(self._process)
 
-    def decode(self, source: Path | bytes) -> Decoded:
+    def decode(self, source: Path | PlainFile | bytes) -> Decoded:
         self._wait_until_ready()
         self._is_busy = True  # until all is answered: otherwise frames would be out of step
         read = _Read()
@@ -281,9 +286,11 @@ class _Child:
         if not self._is_ready:
             raise AntifakeError(_("The process that decodes pictures does not start."))
 
-    def _send_request(self, source: Path | bytes) -> None:
+    def _send_request(self, source: Path | PlainFile | bytes) -> None:
         if isinstance(source, bytes):
             send(self._requests, b"B", source)
+        elif isinstance(source, PlainFile):
+            send(self._requests, b"N", os.fsencode(source.path))
         else:  # absolute: the child may have been started in another folder
             send(self._requests, b"P", os.fsencode(source.absolute()))
 
@@ -323,7 +330,7 @@ class _Child:
 
 
 def _given_up(deadline: Deadline, limit: TimeLimit) -> UnreadableImageError:
-    match deadline.passed:
+    match None if deadline.was_stopped else deadline.passed:
         case "cpu":
             said = _(
                 "This picture takes more than {seconds:g} seconds of computing to decode, so it "
@@ -360,7 +367,7 @@ def serve(limits: _Limits) -> None:
 
 def _answer(answers: IO[bytes], kind: bytes, payload: bytes, limits: _Limits) -> None:
     try:
-        data = payload if kind == b"B" else images.read_file(Path(os.fsdecode(payload)))
+        data = payload if kind == b"B" else images.read_file(_FILES[kind](payload))
         # Sent before decoding, so that a file that kills this process is known by its hash.
         _send_json(answers, b"H", sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
         if limits.view != "kept":

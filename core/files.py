@@ -1,10 +1,13 @@
 """Reads files up to a limit, writes files atomically, hashes files."""
 
+import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ModelError
@@ -39,6 +42,36 @@ def read_capped(path: Path, cap: int, what: str) -> bytes:
 def open_no_link(path: str, flags: int) -> int:
     """An opener for open(). It fails for a link, and does not block, as a FIFO would."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+@dataclass(frozen=True)
+class PlainFile:
+    """A file that is read only if no link leads to it, wherever links are put meanwhile."""
+
+    path: Path
+    """Absolute, without links."""
+
+
+def open_without_links(path: str, flags: int) -> int:
+    """An opener for open(). It fails if any part of an absolute path is a link.
+
+    It goes from folder to folder, so that none of them can be swapped between look and open.
+    Windows has no such way; making links takes an administrator there.
+    """
+    if sys.platform == "win32":
+        if os.path.realpath(path) != path:
+            raise NotADirectoryError(errno.ENOTDIR, path)
+        return open_no_link(path, flags)
+    *folders, name = path.split(os.sep)  # noqa: PTH206 - a Path is slow
+    look = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+    here = os.open(os.sep, look)
+    try:
+        for folder in filter(None, folders):
+            above, here = here, os.open(folder, look, dir_fd=here)
+            os.close(above)
+        return os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@ This module does not protect against a codec that hangs or crashes. core.decoder
 it in a child process.
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -20,6 +21,7 @@ from PIL import Image
 from .content import Square, is_blank, with_content
 from .errors import UnreadableImageError
 from .file_formats import kind_of, opened, shown_in
+from .files import PlainFile, open_without_links
 from .frames import ANIMATED, later_frames, middle_and_last
 from .i18n import _
 from .parts import MAX_PARTS_OF_FIRST_FRAME, MAX_PARTS_OF_LATER_FRAME, WHOLE, Part
@@ -209,15 +211,17 @@ def whole(data: bytes, longest: int = MAX_PIXELS) -> Image.Image:
     return first.in_srgb(first.image.convert("RGB"))
 
 
-def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+def read_file(file: Path | PlainFile, max_bytes: int = MAX_BYTES) -> bytes:
     """Returns the bytes of a regular file of at most max_bytes. Raises UnreadableImageError."""
+    is_plain = isinstance(file, PlainFile)
+    path = file.path if isinstance(file, PlainFile) else file
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            info = os.fstat(file.fileno())
+        with open(path, "rb", opener=open_without_links if is_plain else _open_at_once) as found:
+            info = os.fstat(found.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise UnreadableImageError(_("This is a device, not a file."), "not_a_file")
             _check_bytes(info.st_size, max_bytes)
-            return file.read(info.st_size)
+            return found.read(info.st_size)
     except FileNotFoundError:
         raise UnreadableImageError(_("There is no such file (any more)."), "no_file") from None
     except IsADirectoryError:
@@ -225,6 +229,8 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
             _("This is a folder. `antifake scan` judges the pictures in one."), "not_a_file"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        if is_plain and getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR):
+            raise UnreadableImageError(_("There is no such file (any more)."), "no_file") from None
         raise UnreadableImageError(
             _("This file cannot be read: it may be locked, or you may not read it."), "no_access"
         ) from error

@@ -1,6 +1,11 @@
-"""Limits of memory and time that a child process sets itself. Imports nothing of the core."""
+"""What a child process sets itself: limits of memory and time, and its end with its parent.
+
+Imports nothing of the core.
+"""
 
 import math
+import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -26,6 +31,21 @@ def limit_time(cpu_s: float | None) -> None:
         import resource  # noqa: PLC0415
 
         _lower(resource.RLIMIT_CPU, math.ceil(time.process_time() + 2 * cpu_s))
+
+
+def end_with(parent: int) -> None:
+    """Lets Linux kill this process when the thread that started it ends, also while it is stopped.
+
+    Elsewhere a child sees that its parent is gone once it runs and reads from the pipe.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415 - only where it is used
+
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before that
+        os._exit(1)
 
 
 def _lower(limit: int, value: int) -> None:

@@ -85,7 +85,9 @@ class ProvenanceReader:
         self.close()
 
     def close(self) -> None:
-        """Ends the child; the next picture starts another."""
+        """Ends the child, even a busy one; the next picture starts another."""
+        if process := self._process:
+            process.kill()  # who waits for its answer has the lock
         with self._lock:
             self._end()
 

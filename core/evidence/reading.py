@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from antifake.core.errors import UnreadableImageError
+from antifake.core.files import PlainFile
 from antifake.core.images import read_file
 
 from .containers import Field, walk
@@ -34,7 +35,9 @@ class EvidenceReader:
         """Ends the child that reads credentials; the next picture with some starts another."""
         self._provenance.close()
 
-    def read(self, source: Path | bytes, marks: FileMarks, sha256: str | None) -> FileEvidence:
+    def read(
+        self, source: Path | PlainFile | bytes, marks: FileMarks, sha256: str | None
+    ) -> FileEvidence:
         """Returns what a file says of itself: its marks, and its Content Credentials if any.
 
         `marks` and `sha256` are those that a decoder has found.
@@ -58,7 +61,7 @@ def read_marks(data: bytes) -> FileMarks:
     )
 
 
-def _same(source: Path | bytes, sha256: str | None) -> bytes | None:
+def _same(source: Path | PlainFile | bytes, sha256: str | None) -> bytes | None:
     """Returns the bytes of this hash; None if the file was changed since."""
     try:
         data = source if isinstance(source, bytes) else read_file(source)

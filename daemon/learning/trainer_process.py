@@ -1,4 +1,4 @@
-"""The process that learns: python -m antifake.trainer.personal, at a low priority.
+"""The process that learns: main() of antifake.trainer.personal, at a low priority.
 
 It writes lines of JSON, {"stage", "done", "total"}, and at last maybe {"error"}.
 """
@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 import psutil
 
+from antifake.core import child_process
 from antifake.core.errors import AntifakeError
 from antifake.core.files import write_atomically
 from antifake.core.i18n import _
@@ -22,7 +23,7 @@ from antifake.daemon.redaction import without_paths
 
 log = logging.getLogger(__name__)
 
-MODULE = "antifake.trainer.personal"
+MODULE = "antifake.trainer.personal.__main__"
 LONGEST_LINE = 65_536
 NICE = 10
 """A tenth of a processor that others want, so that it comes to an end on a busy computer, too."""
@@ -38,13 +39,13 @@ class TrainerProcess:
         self._note = note
         self.is_suspended = False
         try:
-            self._process = subprocess.Popen(  # noqa: S603
-                # -P: the current folder shadows nothing.
-                [sys.executable, "-P", "-m", MODULE, str(request)],
+            self._process = child_process.start(
+                "import sys\n"
+                "from pathlib import Path\n"
+                f"from {MODULE} import main\n"
+                f"sys.exit(main(Path({str(request)!a})))",
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
             raise AntifakeError(

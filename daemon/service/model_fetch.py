@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, cast
 
+from antifake.core import child_process
 from antifake.core.catalog import MINI, Home
 from antifake.core.embedded import TOWER
 from antifake.core.errors import AntifakeError
@@ -48,7 +50,7 @@ class ModelFetch:
         self._home, self._on_change, self._on_done = home, on_change, on_done
         self._lock = threading.Lock()
         self._state = FetchState()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
 
     def state(self) -> FetchState | None:
@@ -92,19 +94,12 @@ class ModelFetch:
         """Returns why it failed, or None."""
         code = f"from {__name__} import serve; serve({str(self._home.root.absolute())!a})"
         try:
-            process = subprocess.Popen(  # noqa: S603  # our own program
-                [sys.executable, "-P", "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+            process = child_process.start(code, stdin=subprocess.DEVNULL)
         except OSError as error:
             return _("The model cannot be fetched: {reason}.", reason=error.strerror or error)
         with self._lock:
             self._process = process
-        failure = self._follow(cast(IO[str], process.stdout))
+        failure = self._follow(TextIOWrapper(cast(IO[bytes], process.stdout), "ascii"))
         if process.wait() and failure is None:
             return _("Fetching the model ended too early. Try again.")
         return failure

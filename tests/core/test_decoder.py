@@ -318,13 +318,24 @@ def test_a_child_killed_while_idle_loses_nothing() -> None:
 
 @posix
 def test_a_child_that_does_not_answer_is_given_up() -> None:
+    with Decoder(time_limit=TimeLimit(clock_s=0.3, cpu_s=60)) as decoder:
+        assert decoder.decode(photo()).picture
+        decoded = decoder.decode(scan_bomb(int(150 * max(1.0, 2 / computed_s(scan_bomb())))))
+        assert code(decoded) == "timeout"
+        assert "the disk with the file does not answer" in str(decoded.error)
+
+
+@posix
+@pytest.mark.attack
+@pytest.mark.parametrize("side", [100, 2000])  # which fits into the pipe, and which does not
+def test_a_child_that_was_stopped_is_killed_and_the_picture_is_not_to_blame(side: int) -> None:
     with Decoder(time_limit=TimeLimit(clock_s=within(0.3), cpu_s=10)) as decoder:
         assert decoder.decode(photo()).picture
         (pid,) = pids(decoder)
         os.kill(pid, signal.SIGSTOP)
-        decoded = decoder.decode(photo(width=2000, height=2000))
-        assert code(decoded) == "timeout"
-        assert "the disk with the file does not answer" in str(decoded.error)
+        # What decodes for the daemon tries a picture again after this (see Judge).
+        assert code(decoder.decode(photo(width=side, height=side))) == "crashed"
+        assert not psutil.pid_exists(pid)
         assert decoder.decode(photo()).picture
 
 

@@ -67,7 +67,7 @@ def trainers(pid: int) -> list[psutil.Process]:
     found = []
     for one in children(pid):
         with suppress(psutil.Error):
-            if TRAINER in one.cmdline():
+            if TRAINER in " ".join(one.cmdline()):
                 found.append(one)
     return found
 

@@ -35,6 +35,7 @@ ENGLISH_ONLY = (
 """Names of fields and products; documentation of the API; the tools that build `mini`."""
 NOT_FOR_PEOPLE: dict[str, set[str]] = {
     "core/file_formats.py": {"JPEG XL", "JPEG XR"},
+    "core/child_process.py": {"from {}.resource_limits import end_with; end_with"},
     "core/decoder.py": {"from {} import TimeLimit, _Limits, serve; serve({})"},
     "core/evidence/provenance.py": {"from {} import serve; serve(*{})"},
     "core/batching.py": {"out of memory", "allocate memory", "not enough memory"},
@@ -93,6 +94,9 @@ NOT_FOR_PEOPLE: dict[str, set[str]] = {
     "daemon/web/pages/render.py": {"{}; connect-src {}"},
     "daemon/web/pages/viewer.py": {"sandbox; default-src 'none'; frame-ancestors 'none'"},
     "daemon/web/server.py": {"this cannot be read", "Content-Length beside Transfer-Encoding"},
+    "daemon/learning/trainer_process.py": {
+        "import sys\nfrom pathlib import Path\nfrom {} import main\nsys.exit(main(Path({})))"
+    },
     "daemon/worker/model_child.py": {"from {} import serve; serve({}, {}, {})"},
     "daemon/tray/dbus_menu.py": {"There is no entry {}.", "There is no property {}."},
     "trainer/degradations.py": {"JPEG {}", "WebP {}"},
