@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from antifake.core.files import CHUNK, open_no_link
+from antifake.core.files import CHUNK, open_without_links
 from antifake.core.images import MAX_BYTES
 from antifake.daemon.store.ledger import Stamp
 
@@ -54,7 +54,7 @@ def hash_of(stamp: Stamp) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        with open(stamp.path, "rb", opener=open_no_link) as file:
+        with open(stamp.path, "rb", opener=open_without_links) as file:
             if stamp.size > MAX_BYTES or not _is_that(stamp, os.fstat(file.fileno())):
                 return None
             for _ in range(0, stamp.size, CHUNK):  # never longer than it was

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antifake.core.evidence.file_evidence import FileEvidence
+from antifake.core.files import PlainFile
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.jobs import Job, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -16,16 +17,19 @@ class QueuedJob:
     """A job that was taken from the queue."""
 
     job: Job
-    """For a private picture it is in memory only, not in the database."""
+    """In the database, unless the picture is in memory only."""
     data: bytes | None = None
-    """The bytes of a private picture, which are stored nowhere else."""
+    """The bytes of a picture that is in memory only: of a private one, or one that could not be
+    written down when it came."""
+    is_private: bool = False
+    """Nothing about it may be stored."""
 
     @property
     def id(self) -> str:
         return self.job.id
 
     @property
-    def is_private(self) -> bool:
+    def is_in_memory(self) -> bool:
         return self.data is not None
 
     @property
@@ -33,9 +37,12 @@ class QueuedJob:
         return self.job.priority == Priority.PERSON
 
     @property
-    def source(self) -> Path | bytes:
-        """What the decoder reads."""
-        return Path(self.job.copy or self.job.path or "") if self.data is None else self.data
+    def source(self) -> Path | PlainFile | bytes:
+        """What the decoder reads. A file of a watched folder must not be replaced by a link."""
+        if self.data is not None:
+            return self.data
+        path = Path(self.job.copy or self.job.path or "")
+        return path if self.watched is None else PlainFile(path)
 
     @property
     def watched(self) -> str | None:

@@ -215,11 +215,11 @@ def _is_gone(job: QueuedJob, stamp: Stamp | None, decoded: Decoded) -> bool:
 
     The watcher hands a changed file over again.
     """
+    is_missing = decoded.error is not None and decoded.error.code == "no_file"
     if job.watched is None:
         # A sent picture was answered in the last run, which had no space to record that.
-        is_missing = decoded.error is not None and decoded.error.code == "no_file"
         return job.job.copy is not None and is_missing
-    return stamp is None or job.stamp() != stamp
+    return is_missing or stamp is None or job.stamp() != stamp
 
 
 def _shown(picture: Picture) -> Pixels:
