@@ -21,7 +21,7 @@ from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
 from antifake.core.i18n import _
-from antifake.daemon.store import NotThereError, Store, tokens
+from antifake.daemon.store import ANSWER_S, NotThereError, Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
 from .events import Events
@@ -141,8 +141,8 @@ class Access:
         now = self._clock()
         if tokens.is_use_worth_noting(token, now):
             # If this cannot be stored, for example because the token was just revoked or the disk
-            # is full, the request is still answered.
-            with suppress(AntifakeError), self._store.writing() as session:
+            # is full, the request is still answered. It waits for nobody who writes, either.
+            with suppress(AntifakeError), self._store.writing(within_s=ANSWER_S) as session:
                 tokens.note_use(session, token.id, now)
             token = replace(token, last_used=now)
         if self._is_only_daemon:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from sqlalchemy.orm import Session
+
 from antifake.core import AntifakeError
 from antifake.daemon.instance import START_IT
 from antifake.daemon.learning import Learning, LearningCallbacks, Place, Versions
 from antifake.daemon.places import Places
-from antifake.daemon.store import Store
+from antifake.daemon.store import Store, StoreError
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -31,6 +33,9 @@ class NoQueue:
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
         raise AntifakeError(START_IT)
+
+    def put_off(self, write: Callable[[Session], object], error: StoreError) -> None:
+        """Leaves it out: this process ends before anything could be written."""
 
     def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
         return False

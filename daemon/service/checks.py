@@ -10,13 +10,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
+from sqlalchemy.orm import Session
+
 from antifake.core import AntifakeError
 from antifake.core.errors import ModelError
-from antifake.daemon.store import Store, StoreError, checks, evidence, history, jobs, occurrences
+from antifake.daemon.store import (
+    ANSWER_S,
+    Store,
+    StoreError,
+    checks,
+    evidence,
+    history,
+    jobs,
+    occurrences,
+)
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import NewJob, Priority
@@ -63,6 +75,7 @@ class Queue(Protocol):
     """What takes new jobs. See JobQueue."""
 
     def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str: ...
+    def put_off(self, write: Callable[[Session], object], error: StoreError) -> None: ...
     def is_unfinished(self, name: str) -> bool: ...
     def ahead(self, name: str) -> int | None: ...
     def wait(self, name: str, seconds: float) -> None: ...
@@ -146,7 +159,8 @@ class Checks:
     def _note(self, sha256: str, seen: NewJob, known: Check | None = None) -> Entry | None:
         """Notes where a picture was seen again, and returns how the history then shows its check.
 
-        A disk that is full does not delay the answer: None.
+        A disk that is full, or another program that writes, does not delay the answer: None. It
+        is noted later.
         """
         place = Occurrence(
             at=self._clock(),
@@ -156,11 +170,11 @@ class Checks:
             name=seen.name,
         )
         try:
-            with self._store.writing() as session:
+            with self._store.writing(within_s=ANSWER_S) as session:
                 occurrences.add(session, sha256, place)
                 return history.entry(session, known) if known else None
         except StoreError as error:
-            log.warning("it cannot be noted that a picture was seen again: %s", error)
+            self._queue.put_off(partial(occurrences.add, sha256=sha256, seen=place), error)
             return None
 
     def ticket(self, name: str) -> Ticket:
@@ -215,8 +229,9 @@ class Checks:
         with self._lock:
             if handover := self._handovers.get(name):
                 handover.answer = answer
-            if answer.is_stored:
-                self._unstored.pop(name, None)
+            is_late = self._unstored.pop(name, None) is not None
+            # A copy of a known picture that was written late has no job that leads to its check.
+            if answer.is_stored and not (is_late and answer.id != name):
                 return
             self._unstored[name] = answer
             while len(self._unstored) > KEPT_UNSTORED:

@@ -5,6 +5,7 @@ take one of its sessions; those of forgetting and exchange take the Store itself
 """
 
 from .database import (
+    ANSWER_S,
     NotThereError,
     StorageFullError,
     StoreBusyError,
@@ -16,6 +17,7 @@ from .opening import mend, open_store
 from .store import Store
 
 __all__ = [
+    "ANSWER_S",
     "NotThereError",
     "StorageFullError",
     "Store",

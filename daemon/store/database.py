@@ -8,7 +8,7 @@ secure_delete, so that deleted data is overwritten. Other databases keep their o
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -33,8 +33,11 @@ from antifake.core.i18n import _
 _T = TypeVar("_T")
 
 BUSY_S = 10.0
+ANSWER_S = 0.5
+"""So long an answer waits until something can be written. Then it comes first."""
+_BUSY_TIMEOUT = f"busy_timeout={BUSY_S * 1000:.0f}"
 _PRAGMAS = (
-    f"busy_timeout={BUSY_S * 1000:.0f}",
+    _BUSY_TIMEOUT,
     "journal_mode=WAL",
     "foreign_keys=ON",
     "secure_delete=ON",
@@ -85,6 +88,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
         self._turn = threading.Lock()
+        self._was_busy = False
         self.was_damaged = False
         """Whether it has looked damaged since this was last set to False."""
 
@@ -100,20 +104,34 @@ class Database:
             yield session
 
     @contextmanager
-    def writing(self, *, durable: bool = False) -> Iterator[Session]:
+    def writing(self, *, durable: bool = False, within_s: float = BUSY_S) -> Iterator[Session]:
         """A transaction: all of it is written or nothing. Raises StoreError.
 
         It survives a killed process. It survives a power cut only with `durable`, which syncs the
-        disk.
+        disk. StoreBusyError is raised if others write for longer than `within_s`; a short wait is
+        left out where the last writer waited in vain.
         """
-        writer = self._writer(durable=durable)
-        with self.alone(), self.translating_errors(), Session(writer) as session, session.begin():
-            yield session
+        if within_s < BUSY_S and self._was_busy:
+            within_s = 0.0
+        writer = self._writer(durable=durable, within_s=within_s)
+        try:
+            with (
+                self.alone(within_s),
+                self.translating_errors(),
+                Session(writer) as session,
+                session.begin(),
+            ):
+                session.connection()  # begins, which waits for other programs
+                self._was_busy = False
+                yield session
+        except StoreBusyError:
+            self._was_busy = True
+            raise
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, within_s: float = BUSY_S) -> Iterator[None]:
         """Queues writers here: SQLite waits by sleeping, and a sleeper can miss its turn."""
-        if not self._turn.acquire(timeout=BUSY_S):
+        if not self._turn.acquire(timeout=within_s):
             raise StoreBusyError(
                 _("Another part of antifake has been writing to the history for too long.")
             )
@@ -175,8 +193,11 @@ class Database:
         """Closes all idle connections. A later session opens a new one."""
         self.engine.dispose()
 
-    def _writer(self, *, durable: bool) -> Engine:
-        return self.engine.execution_options(writes="FULL" if durable else "NORMAL")
+    def _writer(self, *, durable: bool, within_s: float = BUSY_S) -> Engine:
+        within_ms = round(1000 * within_s) if within_s < BUSY_S else None
+        return self.engine.execution_options(
+            writes="FULL" if durable else "NORMAL", within_ms=within_ms
+        )
 
 
 def changed(session: Session, statement: Update | Delete) -> int:
@@ -194,6 +215,7 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     engine = create_engine(url, pool_size=8, max_overflow=32)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "reset", _be_patient_again)
     return engine
 
 
@@ -204,10 +226,18 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _be_patient_again(connection: sqlite3.Connection, *_: object) -> None:
+    with suppress(sqlite3.Error):  # it is being closed
+        connection.execute(f"PRAGMA {_BUSY_TIMEOUT}")
+
+
 def _begin(connection: Connection) -> None:
-    sync = connection.get_execution_options().get("writes")
+    options = connection.get_execution_options()
+    sync = options.get("writes")
     if sync:
         connection.exec_driver_sql(f"PRAGMA synchronous={sync}")
+    if (within_ms := options.get("within_ms")) is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={within_ms}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if sync else "BEGIN")
 
 

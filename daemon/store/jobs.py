@@ -99,6 +99,20 @@ def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None
     return _job(row)
 
 
+def queued(session: Session, priority: Priority, limit: int) -> list[Job]:
+    """Returns the next jobs of a priority without starting them, oldest first."""
+    wanted = select(JobRow).where(JobRow.state == "queued", JobRow.priority == priority)
+    return [_job(row) for row in session.scalars(wanted.order_by(JobRow.id).limit(limit))]
+
+
+def begin(session: Session, name: str) -> None:
+    """Starts a job that was begun while that could not be written. Does nothing if it is over."""
+    is_that = (JobRow.id == to_number(name)) & (JobRow.state == "queued")
+    session.execute(
+        update(JobRow).where(is_that).values(state="running", attempts=JobRow.attempts + 1)
+    )
+
+
 def finish(session: Session, name: str, check_id: str) -> None:
     session.execute(_FINISH, {"job": to_number(name), "check": to_number(check_id)})
 

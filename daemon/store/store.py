@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from antifake.core.i18n import _
 
-from .database import Database, StoreBusyError, StoreError
+from .database import BUSY_S, Database, StoreBusyError, StoreError
 from .files import Backups, put_aside_before
 
 
@@ -74,12 +74,13 @@ class Store:
             yield session
 
     @contextmanager
-    def writing(self, *, durable: bool = False) -> Iterator[Session]:
+    def writing(self, *, durable: bool = False, within_s: float = BUSY_S) -> Iterator[Session]:
         """A transaction: all of it is written or nothing. `durable`: it survives a power cut.
 
-        Keep it short, and never open a second one inside it. Raises StoreError.
+        Keep it short, and never open a second one inside it. Raises StoreError; StoreBusyError if
+        others write for longer than `within_s`, which is ANSWER_S where somebody waits for more.
         """
-        with self.database.writing(durable=durable) as session:
+        with self.database.writing(durable=durable, within_s=within_s) as session:
             yield session
 
     def back_up(self, now: datetime, *, even_if_not_due: bool = False) -> Path | None:

@@ -1,7 +1,7 @@
 """The queue of pictures that wait for a verdict: people before folders before batches.
 
 It is in the database, and so outlives this process. Only private pictures, and those that cannot
-be written down because the disk is full, wait in memory.
+be written down because the disk is full or another program has locked the database, wait in memory.
 """
 
 import logging
@@ -10,14 +10,17 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 
+from sqlalchemy.orm import Session
+
 from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _, ngettext
-from antifake.daemon.store import Store, StoreError, jobs
+from antifake.daemon.store import ANSWER_S, Store, StoreBusyError, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
 from antifake.daemon.store.jobs import Job, NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
@@ -36,6 +39,8 @@ PERSON_BATCH = 8
 The worker does not wait for more to come: 20 ms of that gained nothing (docs/speed.md).
 """
 _PROBE_BYTES = 2**18
+MOST_PUT_OFF = 1_000
+"""So many notes are kept until they can be written; then the oldest are dropped."""
 
 
 class QueueFullError(AntifakeError):
@@ -66,9 +71,12 @@ class JobQueue:
         self._changed = threading.Condition()
         # Counting and adding are one step: two clients must not both get the last place.
         self._adding = threading.Lock()
-        self._private: deque[QueuedJob] = deque()
+        self._in_memory: deque[QueuedJob] = deque()
+        self._put_off: deque[Callable[[Session], object]] = deque(maxlen=MOST_PUT_OFF)
         # Begun in the database, but not judged yet.
         self._begun: deque[QueuedJob] = deque()
+        # Begun here only, while the database is locked: there they are still queued.
+        self._unmarked: set[str] = set()
         self._unfinished: set[str] = set()
         self._paths: set[str] = set()
         self._changes = 0
@@ -83,8 +91,8 @@ class JobQueue:
             with self._store.reading() as session:
                 waiting = jobs.pending(session)
             with self._changed:
-                private = {job.id for job in self._private}
-                self._unfinished = {job.id for job in waiting} | private
+                in_memory = {job.id for job in self._in_memory}
+                self._unfinished = {job.id for job in waiting} | in_memory
                 self._paths = {job.path for job in waiting if job.path and job.copy is None}
             kept = {job.copy for job in waiting}
             for copy in self._spool.iterdir():
@@ -104,10 +112,10 @@ class JobQueue:
             try:
                 self._check_limit(new_job.priority)
             except StoreError as error:
-                return self._put_unstored(new_job, data, error)
-            return (
-                self._put_private(new_job, data) if is_private else self._put_stored(new_job, data)
-            )
+                return self._put_unstored(new_job, data, error, is_private=is_private)
+            if is_private:
+                return self._put_in_memory(new_job, data, is_private=True)
+            return self._put_stored(new_job, data)
 
     def _put_stored(self, new_job: NewJob, data: bytes) -> str:
         copy = self._spool / token_hex(16)
@@ -123,12 +131,29 @@ class JobQueue:
             copy.unlink(missing_ok=True)
             raise
 
-    def _put_unstored(self, new_job: NewJob, data: bytes, error: StoreError | OSError) -> str:
+    def _put_unstored(
+        self,
+        new_job: NewJob,
+        data: bytes,
+        error: StoreError | OSError,
+        *,
+        is_private: bool = False,
+    ) -> str:
         """Keep it in memory: a client that waits for a verdict need not wait for the disk."""
+        self._fail(error)
+        return self._put_in_memory(new_job, data, is_private=is_private)
+
+    def put_off(self, write: Callable[[Session], object], error: StoreError) -> None:
+        """Write something as soon as that is possible again; until then it is in memory."""
+        with self._changed:
+            self._put_off.append(write)
+        self._fail(error)
+        self.notify(has_queued=False)
+
+    def _fail(self, error: StoreError | OSError) -> None:
         if self._failure is None:
-            log.warning("pictures are judged without being written down: %s", error)
+            log.warning("not everything can be written down now: %s", error)
         self._failure = _store_error(error)
-        return self._put_private(new_job, data)
 
     @property
     def is_failing(self) -> bool:
@@ -136,18 +161,26 @@ class JobQueue:
         return self._failure is not None
 
     def probe(self) -> None:
-        """Try to write again. Raises StoreError if that still fails."""
+        """Try to write again, with what was put off. Raises StoreError if that still fails."""
         probe = self._spool / token_hex(16)
+        with self._changed:
+            late = list(self._put_off)
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
-            with self._store.writing() as session:
+            with self._store.writing(within_s=ANSWER_S) as session:
                 new_job = NewJob(source="api", priority=Priority.BATCH)
                 jobs.drop(session, jobs.add(session, new_job, self._clock()).id)
+                for write in late:
+                    write(session)
         except OSError as error:
             raise _store_error(error) from error
         finally:
             probe.unlink(missing_ok=True)
-        self._failure = None
+        with self._changed:
+            for write in late:
+                with suppress(ValueError):  # too many came meanwhile
+                    self._put_off.remove(write)
+            self._failure = None if not self._put_off else self._failure
 
     def put_file(self, stamp: Stamp, priority: Priority = Priority.FOLDER) -> bool:
         """Queue a file of a watched folder. Returns False if it cannot be queued now."""
@@ -169,7 +202,7 @@ class JobQueue:
         job = None
         is_begun = new_job.priority == Priority.PERSON and self._claim_idle_worker()
         try:
-            with self._store.writing() as session:
+            with self._store.writing(within_s=ANSWER_S) as session:
                 job = jobs.add(session, new_job, self._clock(), is_begun=is_begun)
                 # Before the commit, after which the worker could take it and finish it.
                 self._add_unfinished(job.id)
@@ -188,13 +221,13 @@ class JobQueue:
             was_idle, self._is_worker_idle = self._is_worker_idle, False
             return was_idle
 
-    def _put_private(self, new_job: NewJob, data: bytes) -> str:
+    def _put_in_memory(self, new_job: NewJob, data: bytes, *, is_private: bool) -> str:
         name = to_text(new_number(self._clock()))
         about = asdict(new_job)
         job = Job(**about, id=name, state="running", attempts=1, check_id=None, error=None)
         self._add_unfinished(name)
         with self._changed:
-            self._private.append(QueuedJob(job, data))
+            self._in_memory.append(QueuedJob(job, data, is_private))
         self.notify(has_queued=False)
         return name
 
@@ -202,9 +235,8 @@ class JobQueue:
         """Raises QueueFullError. Each priority has a limit of its own."""
         with self._store.reading() as session:
             waiting = jobs.waiting(session)[priority]
-        if priority == Priority.PERSON:
-            with self._changed:
-                waiting += len(self._private)
+        with self._changed:
+            waiting += sum(job.job.priority == priority for job in self._in_memory)
         if waiting >= self._limit():
             raise QueueFullError(waiting)
 
@@ -227,7 +259,7 @@ class JobQueue:
     def ahead(self, name: str) -> int | None:
         """Returns how many pictures are judged before this one. None if that cannot be told."""
         with self._changed:
-            in_memory = [job.id for job in self._private]
+            in_memory = [job.id for job in self._in_memory]
         try:
             with self._store.reading() as session:
                 if name in in_memory:
@@ -272,7 +304,7 @@ class JobQueue:
             self._is_worker_idle = True
             try:
                 has_changed = self._changed.wait_for(
-                    lambda: bool(self._private) or self._changes != seen, seconds
+                    lambda: bool(self._in_memory) or self._changes != seen, seconds
                 )
             finally:
                 self._is_worker_idle = False
@@ -297,6 +329,9 @@ class JobQueue:
         if not _is_full(batch) and self._may_find(_lowest(batch, lowest)):
             try:
                 self._take_from_database(batch, lowest)
+            except StoreBusyError:
+                if not batch and not self._take_unmarked(batch):
+                    raise
             except StoreError:
                 if not batch:
                     raise
@@ -306,7 +341,7 @@ class JobQueue:
         if self._begun and self._begun[0].job.priority <= lowest:
             return self._begun.popleft()
         with self._changed:
-            return self._private.popleft() if self._private else None
+            return self._in_memory.popleft() if self._in_memory else None
 
     def _may_find(self, lowest: Priority) -> bool:
         """Whether it is worth a transaction that writes, which keeps all others from writing."""
@@ -328,7 +363,9 @@ class JobQueue:
         taken: list[QueuedJob] = []
         alone: QueuedJob | None = None
         job: Job | None = None
-        with self._store.writing() as session:
+        with self._store.writing(within_s=ANSWER_S) as session:
+            for name in self._unmarked:
+                jobs.begin(session, name)
             while not _is_full([*batch, *taken]):
                 wanted = _lowest([*batch, *taken], lowest)
                 job = jobs.take_next(session, wanted)
@@ -338,6 +375,7 @@ class JobQueue:
                     alone = QueuedJob(job)
                     break
                 taken.append(QueuedJob(job))
+        self._unmarked.clear()
         batch += taken
         if alone is not None:
             self._begun.append(alone)
@@ -346,24 +384,37 @@ class JobQueue:
                 # A job that was queued meanwhile has changed the counter.
                 self._may_have_queued = self._changes != seen
 
+    def _take_unmarked(self, batch: list[QueuedJob]) -> bool:
+        """Begin what a person waits for, though the database cannot be told. Returns if there was.
+
+        If this process is killed meanwhile the next one begins it again.
+        """
+        with self._store.reading() as session:
+            for job in jobs.queued(session, Priority.PERSON, PERSON_BATCH + len(self._unmarked)):
+                if job.id not in self._unmarked and job.attempts == 0 and not _is_full(batch):
+                    self._unmarked.add(job.id)
+                    batch.append(QueuedJob(job))
+        return bool(batch)
+
     def put_back(self, batch: list[QueuedJob]) -> None:
         """Queue jobs again that were begun and could not be finished, through no fault of theirs.
 
         Raises StoreError. They are kept in memory then.
         """
         with self._changed:
-            self._private.extendleft(job for job in reversed(batch) if job.is_private)
-        stored = [job for job in batch if not job.is_private]
+            self._in_memory.extendleft(job for job in reversed(batch) if job.is_in_memory)
+        stored = [job for job in batch if not job.is_in_memory]
         if not stored:
             return
         try:
-            with self._store.writing() as session:
+            with self._store.writing(within_s=ANSWER_S) as session:
                 for job in stored:
                     if jobs.is_there(session, job.id):
                         jobs.put_back(session, job.id)
         except StoreError:
             self._begun.extend(stored)
             raise
+        self._unmarked.difference_update(job.id for job in stored)
         self.notify()
 
     def try_again(self, batch: list[QueuedJob]) -> list[QueuedJob]:
@@ -374,20 +425,30 @@ class JobQueue:
         if not batch:
             return []
         try:
-            with self._store.writing() as session:
+            with self._store.writing(within_s=ANSWER_S) as session:
                 there = [job for job in batch if jobs.is_there(session, job.id)]
                 lost = [job for job in there if not jobs.try_again(session, job.id)]
         except StoreError:
             self._begun.extend(batch)
             raise
+        self._unmarked.difference_update(job.id for job in batch)
         self.notify()
         return lost
 
-    def put_back_begun(self) -> None:
-        """Queue those again that were taken and not judged, because the daemon stops."""
+    def close_down(self) -> None:
+        """Queue those again that were taken and not judged, and write what was put off.
+
+        Raises StoreError.
+        """
+        if self._put_off:
+            self.probe()
         begun = list(self._begun)
         self._begun.clear()
         self.put_back(begun)
+
+    def answered(self, job: QueuedJob) -> None:
+        """Wake whoever waits for the job. It is not finished until its result is written."""
+        self._remove_unfinished(job.id)
 
     def finish(self, job: QueuedJob) -> None:
         """Delete the copy of its bytes and wake whoever waits for the job."""

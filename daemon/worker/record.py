@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 def record(session: Session, result: JobResult, now: datetime) -> Check | None:
     """Returns the check that the job led to, or None if there was nothing left to judge."""
     job, finding = result.job, result.finding
-    if not jobs.is_there(session, job.id):
+    if not job.is_in_memory and not jobs.is_there(session, job.id):
         return None  # the person had the picture forgotten while it was judged
     known = result.known
     if known is None and finding is None:
-        jobs.drop(session, job.id)
+        if not job.is_in_memory:
+            jobs.drop(session, job.id)
         return None
     if known is None:
         known = _existing(session, result)

@@ -16,7 +16,7 @@ from typing import Self
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.i18n import _
 from antifake.daemon.config import Config
-from antifake.daemon.store import Store, StoreError, history, jobs
+from antifake.daemon.store import ANSWER_S, Store, StoreBusyError, StoreError, history, jobs
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Entry
@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 
 HOLD_S = 15.0
 """How long folders wait before the next attempt if no model loads or the disk is full."""
+BUSY_HOLD_S = 1.0
+"""How long if another program writes to the history."""
+MOST_UNWRITTEN = 1_000
+"""Results in memory. Beyond that the oldest that came from memory are dropped."""
 _IDLE_S = 30.0
 _LOADING_S = 0.2
 
@@ -89,8 +93,11 @@ class Worker:
         self._queue.close()
         self._thread.join(8)
         if not self._thread.is_alive():
-            with suppress(StoreError):  # the next start finds jobs that were begun
-                self._queue.put_back_begun()
+            # The next start finds jobs that were begun. What is in memory only has its last chance.
+            with suppress(StoreError):
+                self._write(self._unwritten)
+            with suppress(StoreError):
+                self._queue.close_down()
 
     def _recover(self) -> None:
         """Queue the jobs again that were begun when the last run was killed."""
@@ -205,9 +212,18 @@ class Worker:
         except StoreError as error:
             self._unwritten += stored
             for result in stored:
-                if result.job.is_person:  # who need not wait for the disk as well
-                    self._answer(result)
+                # Who waits need not wait for the disk as well.
+                if result.job.is_person or result.job.is_in_memory:
+                    self._answer(result, is_finished=not isinstance(error, StoreBusyError))
+            self._drop_oldest()
             self._trouble(error)
+
+    def _drop_oldest(self) -> None:
+        """Results of jobs in the database are kept: they are found again by nothing else."""
+        n_left = len(self._unwritten) - MOST_UNWRITTEN
+        from_memory = [one for one in self._unwritten if one.job.is_in_memory]
+        for result in from_memory[: max(0, n_left)]:
+            self._unwritten.remove(result)
 
     def _write_late(self) -> None:
         """Write the results that could not be written when they were found."""
@@ -227,7 +243,7 @@ class Worker:
         if not results:
             return
         results = write_crops(self._crop_files, results)
-        with self._store.writing() as session:
+        with self._store.writing(within_s=ANSWER_S) as session:
             made = [record(session, result, self._callbacks.clock()) for result in results]
             entries = iter(history.entries(session, [check for check in made if check]))
         self._drop_crops_of_forgotten(results, made)
@@ -245,13 +261,16 @@ class Worker:
         }
         self._crop_files.remove(gone)
 
-    def _answer(self, result: JobResult) -> None:
-        """Answer a result that is not in the history."""
+    def _answer(self, result: JobResult, *, is_finished: bool = True) -> None:
+        """Answer a result that is not in the history. If it `is_finished` its bytes are deleted."""
         if result.finding is not None:
             check = Check(id=result.job.id, **vars(result.finding))
             entry = replace(self._entry(check), file=result.file)
             self._callbacks.on_done(check.id, entry, False)
-        self._queue.finish(result.job)
+        if is_finished:
+            self._queue.finish(result.job)
+        else:
+            self._queue.answered(result.job)
 
     def _entry(self, check: Check) -> Entry:
         try:
@@ -263,7 +282,8 @@ class Worker:
     # --- Errors -----------------------------------------------------------------------------
 
     def _trouble(self, error: AntifakeError) -> None:
-        self._held_until = self._now + HOLD_S
+        is_busy = isinstance(error, StoreBusyError)
+        self._held_until = self._now + (BUSY_HOLD_S if is_busy else HOLD_S)
         self._callbacks.on_trouble(str(error))
 
     def _end_trouble(self) -> None:
@@ -273,9 +293,9 @@ class Worker:
 
     def _after_death(self, batch: list[QueuedJob], error: AntifakeError) -> None:
         for job in batch:
-            if job.is_private:
+            if job.is_in_memory:
                 self._answer(_failed(job, str(error), "crashed"))
-        lost = self._queue.try_again([job for job in batch if not job.is_private])
+        lost = self._queue.try_again([job for job in batch if not job.is_in_memory])
         self._finish([_given_up(job) for job in lost])
 
     def _without_model(self, batch: list[QueuedJob], error: AntifakeError) -> None:
@@ -286,9 +306,9 @@ class Worker:
         people = [job for job in batch if job.is_person]
         for job, file in zip(people, self._judge.file_evidence(people), strict=True):
             self._answer(replace(_failed(job, str(error), "no_model"), file=file))
-        with suppress(StoreError), self._store.writing() as session:
+        with suppress(StoreError), self._store.writing(within_s=ANSWER_S) as session:
             for job in people:
-                if not job.is_private:
+                if not job.is_in_memory:
                     jobs.drop(session, job.id)
         self._queue.put_back([job for job in batch if not job.is_person])
 
