@@ -130,7 +130,7 @@ class Result:
         """
         lines = [f"{self._words(percent=percent):<22} {self._about()}"]
         lines += [f"{'':<22} {text}" for text in self._said(whole_card=whole_card)]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def _words(self, *, percent: bool) -> str:
         if self.is_declared_or_marked:
@@ -147,7 +147,7 @@ class Result:
 
     def _about(self) -> str:
         """Returns the name, and what a person should know of what was judged."""
-        name = printable(self.path)
+        name = self.path
         if self.error is not None:
             return f"{name}: {self.error}"
         part = standing_out([JudgedPart.from_dict(part) for part in self.parts], self.label)

@@ -48,7 +48,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AntifakeError as error:
-            _show_traceback(ctx)
+            show_traceback(ctx)
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             fail(_("Stopped."), EXIT_INTERRUPTED)
@@ -57,7 +57,7 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except OSError as error:
-            _show_traceback(ctx)
+            show_traceback(ctx)
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
 
@@ -67,7 +67,7 @@ def _message_of(docstring: str | None) -> str | None:
     return _(inspect.cleandoc(docstring)) if docstring else None
 
 
-def _show_traceback(ctx: click.Context) -> None:
+def show_traceback(ctx: click.Context) -> None:
     """Prints the traceback of the error being handled, under `antifake --debug` only."""
     if ctx.find_root().params.get("debug"):
         click.echo(traceback.format_exc(), err=True)

@@ -6,15 +6,17 @@ Importing this imports click and nothing heavy.
 import io
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import click
 
 from antifake.core import commands as core
 from antifake.core.i18n import _
-from antifake.core.terminal import Commands, log_to_stderr
+from antifake.core.terminal import Commands, fail, log_to_stderr, show_traceback
 from antifake.trainer import commands as trainer
 
 from .commands import COMMANDS
+from .commands.connection import READS_ANSWERS
 
 SECTIONS = {
     _("Every day"): (
@@ -55,6 +57,16 @@ SECTIONS = {
 class Main(Commands):
     """Lists its commands by what they are for."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _other_form(ctx):
+            from .client import DaemonError
+            from .instance import OTHER_VERSION
+
+            show_traceback(ctx)
+            fail(OTHER_VERSION, DaemonError.exit_code)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
         named = {name for names in SECTIONS.values() for name in names}
@@ -69,6 +81,15 @@ class Main(Commands):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def _other_form(ctx: click.Context) -> tuple[type[Exception], ...]:
+    """Returns what is raised where a daemon's answer has another form than a command expects."""
+    if READS_ANSWERS not in ctx.meta:
+        return ()
+    from .client import OTHER_FORM
+
+    return OTHER_FORM
 
 
 @click.group(

@@ -2,11 +2,12 @@
 
 from .client import Check, Client, Query
 from .connect import connect, find, need
-from .errors import DaemonError
+from .errors import OTHER_FORM, DaemonError, understood
 from .learning import LearningClient
 from .transport import InProcess, Socket
 
 __all__ = [
+    "OTHER_FORM",
     "Check",
     "Client",
     "DaemonError",
@@ -17,4 +18,5 @@ __all__ = [
     "connect",
     "find",
     "need",
+    "understood",
 ]

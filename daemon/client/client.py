@@ -15,8 +15,8 @@ from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 from antifake.daemon.instance import OTHER_VERSION
 
-from .errors import DaemonError, read_answer
-from .transport import Body, Socket, Transport
+from .errors import DaemonError, read_answer, understood
+from .transport import Body, Socket, Transport, save, whole
 
 Json = dict[str, Any]
 Check = dict[str, Any]
@@ -26,7 +26,6 @@ Query = Mapping[str, str]
 
 MOST = 500
 """Checks on one page of the history."""
-PIECE = 2**16
 PATIENCE_S = 120.0
 """How long one picture may take, including the queue before it."""
 WAIT_S = 5
@@ -79,17 +78,20 @@ class Client:
         end = time.monotonic() + within_s
         asked = self.patient(WAIT_S + 10.0)
         found = asked.post_until_taken(*multipart(fields, picture), end)
-        while found["state"] != "done":
-            if time.monotonic() > end:
-                raise DaemonError(_("The daemon takes too long."), code="too_slow")
-            found = asked.get(f"/checks/{quote(found['id'], safe='')}", wait=str(WAIT_S))
-        return dict(found)
+        with understood():
+            while found["state"] != "done":
+                if time.monotonic() > end:
+                    raise DaemonError(_("The daemon takes too long."), code="too_slow")
+                found = asked.get(f"/checks/{quote(found['id'], safe='')}", wait=str(WAIT_S))
+            return dict(found)
 
     def post_until_taken(self, kind: str, body: bytes, end: float) -> Json:
         """Send a picture. Send it again while the queue is full."""
         while True:
             try:
-                return dict(self.ask("POST", "/checks", body, kind, {"Prefer": f"wait={WAIT_S}"}))
+                return _object(
+                    self.ask("POST", "/checks", body, kind, {"Prefer": f"wait={WAIT_S}"})
+                )
             except DaemonError as error:
                 if error.code != "queue_full" or time.monotonic() > end:
                     raise
@@ -102,9 +104,10 @@ class Client:
         cursor: Json = {}
         while limit > 0:
             found = self.get("/checks", **query, **cursor, limit=str(min(limit, MOST)))
-            yield from found["checks"]
-            limit -= len(found["checks"])
-            if found["next"] is None:
+            page = found["checks"][:limit]
+            yield from page
+            limit -= len(page)
+            if found["next"] is None or not page:
                 return
             cursor = {"cursor": found["next"]}
 
@@ -129,8 +132,8 @@ class Client:
     def _bytes(self, path: str, timeout_s: float | None = None) -> bytes:
         timeout_s = self.timeout_s if timeout_s is None else timeout_s
         with self.transport.send("GET", path, None, {}, timeout_s) as answer:
-            data = answer.read()
-            if answer.status >= 400:
+            data = whole(answer)
+            if answer.status >= 300:
                 read_answer(answer.status, data)
             return data
 
@@ -156,10 +159,7 @@ class Client:
     def export(self, out: IO[bytes], form: str, query: Query) -> None:
         path = f"/history/export?{urlencode({'form': form, **query})}"
         with self.transport.send("GET", path, None, {}, _LONG_S) as answer:
-            if answer.status >= 400:
-                read_answer(answer.status, answer.read())
-            while piece := answer.read(PIECE):
-                out.write(piece)
+            save(answer, out)
 
     def backfill(self) -> Json:
         """How many pictures were judged before files were read, and how far that is made up for."""
@@ -231,7 +231,8 @@ class Client:
     def login(self, page: str | None = None) -> str:
         """Returns a link that opens one of our pages once; without `page` the history."""
         url = str(self.post("/logins", {"next": page} if page else {})["url"])
-        if not url.startswith(self.address or "http://127.0.0.1:"):
+        is_address = url.isascii() and url.isprintable() and " " not in url
+        if not (is_address and url.startswith(self.address or "http://127.0.0.1:")):
             raise DaemonError(
                 _("The daemon named an address that is not its own; it is not opened.")
             )
@@ -284,7 +285,7 @@ class Client:
         """Returns the JSON of an answer, None if it has none. `path` is relative to /api/v1."""
         sent = {**(headers or {}), **({"Content-Type": kind} if kind else {})}
         with self.transport.send(method, path, body, sent, self.timeout_s) as answer:
-            return read_answer(answer.status, answer.read())
+            return read_answer(answer.status, whole(answer))
 
 
 _BORDER = secrets.token_hex(16)

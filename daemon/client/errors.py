@@ -1,11 +1,13 @@
 """Turns each failed request to the daemon into one sentence."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _
+from antifake.daemon.instance import OTHER_VERSION
 
 _EXIT_CODES = {
     "bad_setting": 2,
@@ -16,6 +18,17 @@ _EXIT_CODES = {
     "store": 1,
 }
 """Exit codes of errors that end a command in the same way with and without a daemon."""
+
+OTHER_FORM = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What happens to code that reads an answer of another form than it expects."""
+_LONGEST_SENTENCE = 1000
 
 
 class DaemonError(AntifakeError):
@@ -43,11 +56,12 @@ def read_answer(status: int, body: bytes) -> Any:
     """Returns the JSON of an answer, None if it has none. Raises DaemonError."""
     try:
         found = json.loads(body) if body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DaemonError(
             _("What answers on the daemon's port is not antifake."), status, "not_antifake"
         ) from None
-    if status < 400:
+    # Nothing of ours redirects a program, and no redirect is followed.
+    if status < 300:
         return found
     about = found if isinstance(found, dict) else {}
     sentence = str(
@@ -55,4 +69,14 @@ def read_answer(status: int, body: bytes) -> Any:
         or about.get("title")
         or _("The daemon refused ({status}).", status=status)
     )
-    raise DaemonError(sentence, status, str(about.get("code", "refused")), about)
+    code = str(about.get("code", "refused"))
+    raise DaemonError(sentence[:_LONGEST_SENTENCE], status, code, about)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raises DaemonError if an answer has another form than the code inside expects."""
+    try:
+        yield
+    except OTHER_FORM as error:
+        raise DaemonError(OTHER_VERSION, 200, "not_antifake") from error

@@ -7,7 +7,7 @@ from typing import IO, Any
 from urllib.parse import urlencode
 
 from .client import Client
-from .errors import read_answer
+from .transport import save
 
 Json = dict[str, Any]
 
@@ -15,6 +15,8 @@ PACK = "application/zip"
 _AT_ONCE = 500
 _LONG_S = 600.0
 _WAIT_S = 5
+_GATHER_S = 0.1
+_MOST_PAGES = 2000
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class LearningClient:
                 data = event["data"]
                 if event["kind"] == "training" and data.get("id") == number and "stage" in data:
                     progress(str(data["stage"]), int(data["done"]), int(data["total"]))
-            if news["reset"]:
-                time.sleep(1)  # events were lost: ask for the training itself
+            # Events that were lost: ask for the training itself.
+            time.sleep(1 if news["reset"] else _GATHER_S)
         return found
 
     # --- Versions -------------------------------------------------------------------------------
@@ -91,10 +93,10 @@ class LearningClient:
 
     def crops(self) -> Iterator[Json]:
         cursor: Json = {}
-        while True:
+        for _page in range(_MOST_PAGES):
             page = self.client.get("/learning/crops", limit=str(_AT_ONCE), **cursor)
             yield from page["crops"]
-            if page["next"] is None:
+            if page["next"] is None or not page["crops"]:
                 return
             cursor = {"cursor": page["next"]}
 
@@ -113,10 +115,7 @@ class LearningClient:
     def export(self, out: IO[bytes], *, with_crops: bool) -> None:
         path = f"/learning/pack?{urlencode({'crops': str(with_crops).lower()})}"
         with self.client.transport.send("GET", path, None, {}, _LONG_S) as answer:
-            data = answer.read()
-            if answer.status >= 400:
-                read_answer(answer.status, data)
-            out.write(data)
+            save(answer, out)
 
     def preview(self, pack: bytes) -> Json:
         patient = self.client.patient(_LONG_S)

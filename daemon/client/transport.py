@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import math
 import secrets
 import selectors
 import socket
@@ -17,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from antifake.core.i18n import _
 
-from .errors import DaemonError
+from .errors import OTHER_FORM, DaemonError, read_answer
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -26,11 +27,16 @@ API = "/api/v1"
 LOCAL_TOKEN_ID = 0
 """In /hello it means the token of the programs on this computer."""
 _LARGEST_PROOF = 4096
+_PIECE = 2**16
 _IDLE_S = 10.0
 """How long an idle connection may be used again. The daemon closes it after 20 s."""
 
 Body = bytes | IO[bytes] | None
 """A file needs the header Content-Length."""
+
+
+LARGEST = 32 * 2**20
+"""Bytes of an answer that is held in memory. The largest of ours are a few MB."""
 
 
 class Answer(Protocol):
@@ -56,10 +62,27 @@ class Transport(Protocol):
         """Send a request. `path` is relative to /api/v1. Raises DaemonError without an answer."""
 
 
+def whole(answer: Answer) -> bytes:
+    """Returns the body of an answer. Raises DaemonError if it is too large to be one of ours."""
+    data = answer.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise DaemonError(_("What the daemon answers is far too large; it was not read."))
+    return data
+
+
+def save(answer: Answer, out: IO[bytes]) -> None:
+    """Writes the body of an answer of any size. Raises DaemonError for a refusal."""
+    if answer.status >= 300:
+        read_answer(answer.status, whole(answer))
+    while piece := answer.read(_PIECE):
+        out.write(piece)
+
+
 @dataclass(frozen=True)
 class Socket:
     """A transport to a daemon on 127.0.0.1.
 
+    An answer has to be complete `timeout_s` after its request was sent, however slowly it comes.
     Each connection begins with `POST /hello`. The program that listens there must prove that it
     knows this computer's token before the token is sent to it.
     """
@@ -67,7 +90,7 @@ class Socket:
     port: int
     token: str = field(repr=False)
     """If empty, requests are sent without a token."""
-    _idle: "deque[tuple[float, http.client.HTTPConnection]]" = field(
+    _idle: "deque[tuple[float, _Connection]]" = field(
         default_factory=deque, init=False, repr=False, compare=False
     )
     """Proven connections that can be used again, and since when each is idle."""
@@ -80,10 +103,11 @@ class Socket:
         self, method: str, path: str, body: Body, headers: Mapping[str, str], timeout_s: float
     ) -> Iterator[Answer]:
         sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
-        connection: http.client.HTTPConnection | None = None
+        connection: _Connection | None = None
         try:
             connection = self._taken(timeout_s) or self._opened(timeout_s)
             connection.request(method, API + path, body, sent)
+            connection.wait_at_most(timeout_s)
             answer = connection.getresponse()
             yield answer
             if answer.isclosed() and connection.sock is not None:
@@ -101,7 +125,7 @@ class Socket:
             if connection is not None:
                 connection.close()
 
-    def _taken(self, timeout_s: float) -> http.client.HTTPConnection | None:
+    def _taken(self, timeout_s: float) -> "_Connection | None":
         """Returns an idle connection, if there is one that the daemon has not closed."""
         while True:
             try:
@@ -113,25 +137,26 @@ class Socket:
                 return connection
             connection.close()
 
-    def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
+    def _opened(self, timeout_s: float) -> "_Connection":
         """Returns a new connection to a proven daemon. Raises DaemonError, OSError."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        connection = _Connection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.connect()
             # Never reconnect: the new connection might lead to another program.
             connection.auto_open = 0
             if self.token:
-                self._prove(connection)
+                self._prove(connection, timeout_s)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _prove(self, connection: http.client.HTTPConnection) -> None:
+    def _prove(self, connection: "_Connection", timeout_s: float) -> None:
         """Raises DaemonError if the other side is not the daemon that wrote our token."""
         nonce = secrets.token_hex(16)
         body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
         connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
+        connection.wait_at_most(timeout_s)
         answer = connection.getresponse().read(_LARGEST_PROOF)
         # The proof contains the port, so a program that forwards the request to the daemon fails.
         key = hashlib.sha256(self.token.encode()).hexdigest().encode()
@@ -147,6 +172,33 @@ class Socket:
             )
 
 
+class _TimedSocket(socket.socket):
+    """A socket whose timeout is for all that is received, not for each piece of it."""
+
+    end = math.inf
+    """When the last byte has to be there, in the time of time.monotonic()."""
+
+    def recv_into(self, *arguments: Any) -> int:
+        left_s = self.end - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left_s)
+        return super().recv_into(*arguments)
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        plain, timeout_s = self.sock, self.sock.gettimeout()
+        kind = (plain.family, plain.type, plain.proto)
+        self.sock = self._timed = _TimedSocket(*kind, fileno=plain.detach())
+        self.sock.settimeout(timeout_s)
+
+    def wait_at_most(self, timeout_s: float) -> None:
+        """Set how long from now the answer may take."""
+        self._timed.end = time.monotonic() + timeout_s
+
+
 def _is_readable(sock: socket.socket) -> bool:
     """Returns whether the other side has closed, or sent something unasked."""
     with selectors.DefaultSelector() as selector:
@@ -154,7 +206,7 @@ def _is_readable(sock: socket.socket) -> bool:
         return bool(selector.select(0))
 
 
-def _close_all(idle: "deque[tuple[float, http.client.HTTPConnection]]") -> None:
+def _close_all(idle: "deque[tuple[float, _Connection]]") -> None:
     while idle:
         idle.pop()[1].close()
 
@@ -162,7 +214,7 @@ def _close_all(idle: "deque[tuple[float, http.client.HTTPConnection]]") -> None:
 def _proof_in(answer: bytes) -> bytes:
     try:
         return str(json.loads(answer)["proof"]).encode()
-    except (ValueError, KeyError, TypeError):
+    except OTHER_FORM:
         return b""
 
 

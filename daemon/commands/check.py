@@ -10,6 +10,8 @@ from antifake.core.commands.check import judged_here, shower, sources_of
 from antifake.core.i18n import _
 from antifake.core.terminal import echo_results
 
+from .connection import will_read_answers_of
+
 
 @click.command(
     "check",
@@ -43,5 +45,5 @@ def check(
     else:
         from .check_by_daemon import judged_there
 
-        found = judged_there(asked, sources)
+        found = judged_there(will_read_answers_of(asked), sources)
     echo_results(found, paths, as_json=as_json, verbose=verbose, before=before)

@@ -14,7 +14,7 @@ from antifake.core.i18n import _
 from antifake.core.images import read_file
 from antifake.core.results import Result
 from antifake.core.terminal import say
-from antifake.daemon.client import Check, Client, DaemonError
+from antifake.daemon.client import Check, Client, DaemonError, understood
 
 AT_ONCE = 4
 """Requests at the same time: one picture is judged while the next ones are decoded."""
@@ -74,9 +74,11 @@ class _RemoteJudge:
             about = error.about.get("check")
             # The picture is the cause, so judging it here would fail in the same way.
             if error.status == 413 or (error.status == 422 and about):
-                return _failed(name, sha256, str(error), error.code, about or {})
+                with understood():
+                    return _failed(name, sha256, str(error), error.code, about or {})
             raise
-        return _judged(name, found)
+        with understood():
+            return _judged(name, found)
 
 
 def _judged(name: str, found: Check) -> Result:

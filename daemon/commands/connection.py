@@ -1,7 +1,10 @@
 """Connects a command to the daemon, or to the same API in this process."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import click
 
 from antifake.core.i18n import _
 from antifake.core.terminal import say
@@ -10,12 +13,18 @@ if TYPE_CHECKING:
     from antifake.daemon.client import Client
 
 
-def connected() -> "AbstractContextManager[Client]":
+READS_ANSWERS = "antifake.reads_answers"
+"""In the `meta` of a command's context if a daemon answers it."""
+
+
+@contextmanager
+def connected() -> "Iterator[Client]":
     """Connects, and prints what was done to repair the history. Raises AntifakeError."""
     from antifake.daemon.client import connect
     from antifake.daemon.places import places
 
-    return connect(places(), lambda notice: say(notice, err="yellow"))
+    with connect(places(), lambda notice: say(notice, err="yellow")) as client:
+        yield will_read_answers_of(client)
 
 
 def started_daemon() -> "Client":
@@ -36,4 +45,12 @@ def daemon() -> "Client":
     from antifake.daemon.client import need
     from antifake.daemon.places import places
 
-    return need(places())
+    return will_read_answers_of(need(places()))
+
+
+def will_read_answers_of(client: "Client") -> "Client":
+    """Note that the answers which this command reads may have another form than it expects."""
+    command = click.get_current_context(silent=True)
+    if client.is_daemon and command is not None:
+        command.meta[READS_ANSWERS] = True
+    return client

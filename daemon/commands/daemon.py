@@ -71,6 +71,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
                 else instance.NOT_RUNNING
             )
         ctx.exit(client.DaemonError.exit_code)
+    connection.will_read_answers_of(asked)
     state, folders = asked.state(), asked.watches()["folders"]
     uptime_s = (datetime.now(UTC) - datetime.fromisoformat(found.started)).total_seconds()
     about = {
@@ -90,8 +91,6 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 def _show(about: dict[str, Any]) -> None:
-    from antifake.core.results import printable
-
     lines = [
         (_("state"), shown(about["mode"])),
         (_("paused until"), local(about["paused_until"])),
@@ -113,7 +112,7 @@ def _show(about: dict[str, Any]) -> None:
             ),
         ),
     ]
-    echo_pairs([(name, printable(text)) for name, text in lines], 14)
+    echo_pairs(lines, 14)
 
 
 def _model(model: dict[str, Any]) -> str:

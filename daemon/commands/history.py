@@ -159,7 +159,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    click.echo(f"{found['headline']}\n" + "\n".join(map(printable, found["explanation"])) + "\n")
+    click.echo("\n".join(map(printable, [found["headline"], *found["explanation"], ""])))
     size = f"{found['width']} x {found['height']} {found['format']}" if found["width"] else ""
     said = found["said"] or {}
     pairs = (
@@ -172,7 +172,7 @@ def show(name: str, as_json: bool) -> None:
         (_("model"), f"{found['model']} {found['prompt']}"),
         (_("note"), said.get("note") or ""),
     )
-    echo_pairs([(name, printable(value)) for name, value in pairs], 10)
+    echo_pairs(pairs, 10)
     if found["seen"] > 1:
         _echo_occurrences(found)
 
@@ -258,6 +258,8 @@ def read_evidence(as_json: bool) -> None:
     From the files that still are where they were, with the same bytes. Ctrl-C stops it; what was
     read is kept.
     """
+    from antifake.core.results import printable
+
     with connected() as client:
         found = client.act_on_backfill("read")
         try:
@@ -272,7 +274,7 @@ def read_evidence(as_json: bool) -> None:
     if as_json:
         echo_json(found)
     else:
-        click.echo(found["summary"] or _("The files of all pictures have been read."))
+        click.echo(printable(found["summary"]) or _("The files of all pictures have been read."))
 
 
 def _form_of(name: str) -> str:

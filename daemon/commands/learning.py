@@ -126,8 +126,6 @@ def learning(ctx: click.Context, as_json: bool) -> None:
 
 
 def _status(found: dict[str, Any]) -> list[tuple[str, str]]:
-    from antifake.core.results import printable
-
     running, last = found["running"], found["last"]
     return [
         (
@@ -144,13 +142,13 @@ def _status(found: dict[str, Any]) -> list[tuple[str, str]]:
         (_("running"), _progress(running) if running else ""),
         (
             _("last"),
-            printable(f"{local(last['at'])} {shown(last['state'])}: {last['reason'] or ''}")
+            f"{local(last['at'])} {shown(last['state'])}: {last['reason'] or ''}"
             if last
             else _("never"),
         ),
         (_("next"), local(found["next_run"]) or _("only by hand: `antifake retrain`")),
-        (_("not now"), printable(found["why_not"] or "")),
-        (_("skipped"), printable(found["skipped"] or "")),
+        (_("not now"), found["why_not"] or ""),
+        (_("skipped"), found["skipped"] or ""),
         (
             _("crops"),
             _(
@@ -159,7 +157,7 @@ def _status(found: dict[str, Any]) -> list[tuple[str, str]]:
                 held=_crops(found["held"]),
             ),
         ),
-        (_("budget"), printable(_budget(found["budget"]))),
+        (_("budget"), _budget(found["budget"])),
     ]
 
 

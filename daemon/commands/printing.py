@@ -31,7 +31,9 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def echo_pairs(pairs: Iterable[tuple[str, str]], column: int) -> None:
     """Print a line for each name with a value. The values begin in `column`, or further right."""
-    shown = [(name, value) for name, value in pairs if value]
+    from antifake.core.results import printable
+
+    shown = [(name, printable(value)) for name, value in pairs if value]
     column = max([column, *(len(name) + 2 for name, _value in shown)])
     for name, value in shown:
         click.echo(f"{name:<{column}}{value}")

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from antifake.core.i18n import _
 from antifake.daemon import client
-from antifake.daemon.client import DaemonError
+from antifake.daemon.client import DaemonError, understood
 from antifake.daemon.instance import AlreadyRunningError
 from antifake.daemon.places import Places
 
@@ -24,7 +24,7 @@ from .backend import NoHostError, Toolkit, TrayError, toolkit
 from .drawing import Mode, icon_image
 from .follower import Follower
 from .icon import TrayIcon
-from .notifications import Note, Press
+from .notifications import LONGEST_TITLE, Note, Press, one_line
 from .notifier import Notifier
 from .session_bus import BusError, SessionBus, session_bus
 from .view_model import ViewModel
@@ -92,14 +92,14 @@ class _Pictures:
 
     def thumbnail(self, name: str) -> bytes | None:
         if self._view_model.shows_pictures:
-            with suppress(DaemonError):
+            with suppress(DaemonError), understood():
                 return client.need(self._where).thumbnail(name)
         return None
 
     def verdict(self, name: str) -> str:
         """Returns "" for a check that is gone."""
-        with suppress(DaemonError):
-            return str(client.need(self._where).show(name)["summary"])
+        with suppress(DaemonError), understood():
+            return one_line(client.need(self._where).show(name)["summary"], LONGEST_TITLE)
         return ""
 
 

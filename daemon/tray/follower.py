@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from antifake.core.i18n import _
-from antifake.daemon.client import Client, DaemonError, LearningClient
+from antifake.daemon.client import OTHER_FORM, Client, DaemonError, LearningClient
 from antifake.daemon.instance import OFFLINE, OTHER_VERSION
 
 from .notifications import Note, picture_event, shortened
@@ -21,6 +21,8 @@ TRAINING = _("Learning from your answers")
 COUNT_EVERY_S = 60.0
 LONGEST_PAUSE_S = 15.0
 WAIT_S = 20
+_MOST_PAIRINGS = 3
+"""The daemon lets one program ask at a time."""
 _GATHER_S = 0.3
 """Pause between two requests, so that events of many pictures come together."""
 
@@ -79,7 +81,7 @@ class Follower:
         except DaemonError as error:
             log.debug("the daemon is away: %s", error)
             return self._away(OFFLINE if error.code == "unreachable" else shortened(str(error), 80))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except OTHER_FORM as error:
             log.warning("The daemon's answer has another form than expected: %r", error)
             return self._away(OTHER_VERSION)
         if not is_there:
@@ -151,7 +153,7 @@ class Follower:
 
     def _ask_about_pairings(self, client: Client) -> None:
         """Notify once of each program that asks to be connected."""
-        pending = client.pairings()
+        pending = client.pairings()[:_MOST_PAIRINGS]
         for one in pending:
             if one["id"] not in self._pairings:
                 self._view_model.tell(

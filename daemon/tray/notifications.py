@@ -28,6 +28,8 @@ APART_S = 10.0
 LATER_S = 60.0
 """After so long without a notification, pictures are no longer called "more pictures"."""
 LONGEST_NAME = 40
+LONGEST_TITLE = 100
+LONGEST_TEXT = 500
 
 _KINDS: dict[str | None, Kind] = {"fake": "ai", "real": "real", "unsure": "unsure"}
 _WANTED: dict[Level, frozenset[Kind]] = {
@@ -41,7 +43,7 @@ _ORDER: tuple[Kind, ...] = ("ai", "real", "unsure", "failed")
 
 @dataclass(frozen=True)
 class Note:
-    """One notification."""
+    """One notification. Title and text are one line each, and not long."""
 
     title: str
     text: str
@@ -53,6 +55,10 @@ class Note:
     """How many pictures of each kind it is about, if it is about several."""
     is_more: bool = False
     """Whether these come on top of one that was notified just before."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", one_line(self.title, LONGEST_TITLE))
+        object.__setattr__(self, "text", one_line(self.text, LONGEST_TEXT))
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ class NotificationBundle:
 
     def __init__(self, level: Level = "ai") -> None:
         self._level: Level = level
-        self._untold: list[PictureEvent] = []
+        # Counts, not events: a folder may get many pictures while no one wants to be told.
+        self._untold: Counter[Kind] = Counter()
+        self._latest: dict[Kind, Note] = {}
         self._free_from = -math.inf
         self._last = -math.inf
         """When the last notification was taken."""
@@ -101,7 +109,8 @@ class NotificationBundle:
     def set_level(self, level: Level) -> None:
         """Set which events are notified from now on."""
         self._level = level
-        self._untold = [one for one in self._untold if one.kind in _WANTED[level]]
+        wanted = _WANTED[level]
+        self._untold = Counter({kind: n for kind, n in self._untold.items() if kind in wanted})
 
     def snooze(self, until: float) -> None:
         """Hold notifications back until then."""
@@ -113,7 +122,8 @@ class NotificationBundle:
 
     def add(self, one: PictureEvent) -> None:
         if one.kind in _WANTED[self._level]:
-            self._untold.append(one)
+            self._untold[one.kind] += 1
+            self._latest[one.kind] = one.note
 
     @property
     def due(self) -> float:
@@ -124,12 +134,12 @@ class NotificationBundle:
         """Returns the notification that is due now, if any."""
         if now < self.due:
             return None
-        told, self._untold = self._untold, []
+        told, self._untold = self._untold, Counter()
         is_more = now - self._last < LATER_S
         self._free_from, self._last = now + APART_S, now
-        if len(told) == 1:
-            return told[0].note
-        return note_of_many(Counter(one.kind for one in told), is_more=is_more)
+        if told.total() == 1:
+            return self._latest[next(iter(told))]
+        return note_of_many(told, is_more=is_more)
 
 
 def note_of_many(counted: Counter[Kind], *, is_more: bool) -> Note:
@@ -165,8 +175,13 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     A long name keeps both ends. Characters that change the direction of the line, and markup,
     which many desktops would interpret, are replaced.
     """
-    shown = "".join(char if char.isprintable() else " " for char in name)
-    shown = " ".join(shown.translate(_HARMLESS).split())
+    return one_line(name.translate(_HARMLESS), longest)
+
+
+def one_line(text: str, longest: int) -> str:
+    """Returns a text without line ends and other characters that are not shown as themselves."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    shown = " ".join(shown.split())
     if len(shown) <= longest:
         return shown
     return f"{shown[: longest // 2]}…{shown[-(longest - longest // 2 - 1) :]}"

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SIDE = 192
 """The longer side in pixels of the picture in a notification."""
+_LARGEST_SIDE = 1024
+"""No picture that the daemon keeps is larger; one that is would take much memory here."""
 KEPT = 100
 """So many open notifications are remembered, to be replaced and to answer their buttons."""
 _SCREEN_SAVERS = (
@@ -174,8 +176,10 @@ class Notifier:
             return None
         try:
             with Image.open(io.BytesIO(data), formats=["WEBP"]) as found:
+                if max(found.size) > _LARGEST_SIDE:
+                    return None
                 image = found.convert("RGB")
-        except (UnidentifiedImageError, OSError, ValueError):
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
             return None
         image.thumbnail((SIDE, SIDE))
         return image

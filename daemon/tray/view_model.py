@@ -2,10 +2,11 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.config.quiet_hours import QuietHours
@@ -16,6 +17,10 @@ from .notifications import Note, NotificationBundle, PictureEvent, shortened, sh
 from .wishes import Wishes
 
 RECENT = 5
+LONGEST_LINE = 80
+KEPT_NOTES = 50
+"""Notifications that wait to be shown. Older ones are left out."""
+_MODES = frozenset(get_args(Mode))
 _SAID = {"real": _("It's real"), "fake": _("It's AI-made"), "unsure": _("Cannot tell")}
 
 
@@ -49,8 +54,13 @@ class View:
 
 
 def view_of(state: dict[str, Any], checks: list[dict[str, Any]]) -> View:
-    """Returns the view for the answers to GET /state and GET /checks."""
+    """Returns the view for the answers to GET /state and GET /checks.
+
+    Raises one of OTHER_FORM of the client if they have another form than expected.
+    """
     mode: Mode = state["mode"]
+    if mode not in _MODES:
+        raise ValueError(mode)
     recent = tuple(_recent(one) for one in checks[:RECENT])
     return View(mode, _line(mode, state), recent, state.get("paused_until") is not None)
 
@@ -58,7 +68,7 @@ def view_of(state: dict[str, Any], checks: list[dict[str, Any]]) -> View:
 def _line(mode: Mode, state: dict[str, Any]) -> str:
     if mode == "attention":
         notices = state.get("notices") or [_("antifake needs you: open the history.")]
-        return shortened(str(notices[0]), 80)
+        return str(notices[0])
     if mode == "working":
         if (state.get("model") or {}).get("phase") == "loading":
             return _("Loading the model")
@@ -75,7 +85,7 @@ def _clock_time(moment: str | None) -> str:
     """Returns "" if it is not known."""
     try:
         until = datetime.fromisoformat(moment or "").astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
     is_today = until.date() == datetime.now(until.tzinfo).date()
     return until.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
@@ -90,7 +100,7 @@ def _recent(check: dict[str, Any]) -> Recent:
 
 def _in_one_line(check: dict[str, Any]) -> str:
     name = str(check.get("name") or check.get("page") or _("a picture"))
-    return f"{check['summary']}: {shortened(name)}"
+    return shortened(f"{check['summary']}: {shortened(name)}", LONGEST_LINE)
 
 
 def judgements(one: Recent) -> list[tuple[str, str]]:
@@ -121,7 +131,7 @@ class ViewModel:
         self._to_review = 0
         self._training = ""
         self._bundle = NotificationBundle()
-        self._notes: list[Note] = []
+        self._notes: deque[Note] = deque(maxlen=KEPT_NOTES)
         self._snoozed_until = -math.inf
         self._quiet = QuietHours()
         self._is_inhibited = False
@@ -138,7 +148,7 @@ class ViewModel:
     def show(self, view: View) -> None:
         with self._changed:
             is_idle = view.mode == "ready" and bool(self._training)
-            line = self._training if is_idle else view.line
+            line = shortened(self._training if is_idle else view.line, LONGEST_LINE)
             n = self._to_review if view.is_online else 0
             self._view = replace(view, line=line, to_review=n)
             self._changed.notify_all()
@@ -204,7 +214,8 @@ class ViewModel:
             end = self._clock() + within_s
             while not self._notes and self._clock() < self._next(end):
                 self._changed.wait(max(0.001, self._next(end) - self._clock()))
-            notes, self._notes = self._notes, []
+            notes = list(self._notes)
+            self._notes.clear()
             if not self._is_quiet() and (bundled := self._bundle.take(self._clock())):
                 notes.append(bundled)
             return notes

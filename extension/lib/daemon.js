@@ -27,6 +27,8 @@ export const FIRST_PORT = 8765;
 const LAST_PORT = 8785;
 const LOOK_MS = 1500;
 const CALL_MS = 8000;
+const LONGEST_ANSWER = 4 * 2 ** 20;
+const LONGEST_SENTENCE = 500;
 
 /** A call that did not get its answer. */
 export class DaemonError extends Error {
@@ -224,7 +226,10 @@ export function checked(answer, port) {
   if (status < 400 || isAnswered) {
     return { status, body, port };
   }
-  throw new DaemonError(causeOfStatus(status, body?.code), textOf(body?.detail));
+  throw new DaemonError(
+    causeOfStatus(status, body?.code),
+    textOf(body?.detail).slice(0, LONGEST_SENTENCE),
+  );
 }
 
 /** @param {number} status @param {unknown} code @returns {Cause} */
@@ -279,9 +284,28 @@ function causeOf(looks) {
   return looks[0].kind === "stranger" ? "stranger" : "not-running";
 }
 
-/** @param {Response} response */
+/**
+ * The JSON of an answer; null if it is none, or longer than any of antifake's. Whatever listens on
+ * the port may send without end, also before it has proved anything.
+ *
+ * @param {Response} response
+ */
 async function bodyOf(response) {
-  const text = await response.text();
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let length = 0; reader;) {
+    const { done, value } = await reader.read();
+    if (done) {
+      break;
+    }
+    length += value.length;
+    if (length > LONGEST_ANSWER) {
+      await reader.cancel();
+      return null;
+    }
+    text += decoder.decode(value, { stream: true });
+  }
   try {
     return JSON.parse(text);
   } catch {

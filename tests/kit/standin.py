@@ -200,7 +200,7 @@ def _handler_of(standin: StandIn) -> type[BaseHTTPRequestHandler]:
             path = parts.path.removeprefix("/api/v1")
             self._send(*standin.answer(self.command, path, query, body))
 
-        do_GET = do_POST = _serve  # noqa: N815  # the standard library's names
+        do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815  # the library's names
 
         def _send(self, status: int, said: object) -> None:
             data = said if isinstance(said, bytes) else b""

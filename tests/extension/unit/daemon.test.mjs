@@ -171,6 +171,57 @@ test("an answer that is a redirection is not followed", async () => {
   assert.deepEqual(other.requests, []);
 });
 
+/** Has a server send bytes to every request, for ever. @param {Antifake} server @returns {{sent: number}} */
+function endless(server) {
+  const counted = { sent: 0 };
+  const piece = Buffer.alloc(2 ** 16, " ");
+  server.server.removeAllListeners("request");
+  server.server.on("request", (_, response) => {
+    response.on("error", () => {});
+    response.writeHead(200, { "Content-Type": "application/json" });
+    const more = () => {
+      while (!response.destroyed && response.write(piece)) {
+        counted.sent += piece.length;
+      }
+    };
+    response.on("drain", more);
+    more();
+  });
+  return counted;
+}
+
+test("a program on the port that sends without end is left, and gets no token", async () => {
+  const server = await running();
+  const connection = await connected(server);
+  const counted = endless(server);
+  await assert.rejects(call(connection, STATE), { problem: "stranger" });
+  assert.ok(counted.sent < 64 * 2 ** 20, `${counted.sent}`);
+  assert.equal(JSON.stringify(server.requests).includes(TOKEN), false);
+});
+
+test("an answer that never ends is no answer", async () => {
+  const server = await running();
+  const connection = await connected(server);
+  const [honest] = server.server.listeners("request");
+  endless(server);
+  const [lying] = server.server.listeners("request");
+  server.server.removeAllListeners("request");
+  server.server.on("request", (request, response) =>
+    (request.url.endsWith("/hello") ? honest : lying)(request, response),
+  );
+  assert.equal((await call(connection, STATE)).body, null);
+});
+
+test("a refusal is shown as a sentence, however long it is", async () => {
+  const detail = "<b>x</b>".repeat(10_000);
+  const server = await running({ "GET /state": [409, { detail, code: {} }] });
+  const connection = await connected(server);
+  await assert.rejects(call(connection, STATE), ({ problem, detail: shown }) => {
+    assert.equal(problem, "refused");
+    return shown.length === 500;
+  });
+});
+
 test("a model that loads and a model that is broken are said", async () => {
   const state = contract("state");
   const of = (model) => [200, { ...state, model: { ...state.model, ...model } }];
