@@ -1,10 +1,12 @@
 """Sends requests to the API: over a socket to the daemon, or to its app in this process."""
 
+import errno
 import hashlib
 import hmac
 import http.client
 import json
 import math
+import os
 import secrets
 import selectors
 import socket
@@ -181,7 +183,7 @@ class _TimedSocket(socket.socket):
     def recv_into(self, *arguments: Any) -> int:
         left_s = self.end - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("timed out")
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         self.settimeout(left_s)
         return super().recv_into(*arguments)
 

@@ -210,6 +210,7 @@ def test_all_children_work_at_once() -> None:
 # --- Hostile files ------------------------------------------------------------------------
 
 
+@pytest.mark.attack
 def test_a_scan_bomb_costs_its_time_and_one_child() -> None:
     limit_s = 0.4
     # A bomb to this machine, too: alone it takes longer than a child may.
@@ -241,6 +242,7 @@ def test_a_picture_is_not_given_up_because_the_computer_is_busy() -> None:
         assert pids(decoder) == {pid}
 
 
+@pytest.mark.attack
 @posix
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit address space")
 def test_a_picture_that_needs_too_much_memory_does_not_get_it() -> None:
@@ -266,6 +268,7 @@ def core_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
+@pytest.mark.attack
 @linux
 @pytest.mark.usefixtures("core_files")
 def test_a_child_leaves_no_core_file_of_a_picture() -> None:
@@ -339,6 +342,7 @@ def test_a_child_that_was_stopped_is_killed_and_the_picture_is_not_to_blame(side
         assert decoder.decode(photo()).picture
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "answer",
     [
@@ -497,6 +501,7 @@ def test_nothing_stays_behind() -> None:
     assert not [pid for pid in seen if Path(f"/proc/{pid}").exists()]
 
 
+@pytest.mark.attack
 @linux
 def test_children_do_not_outlive_a_killed_parent() -> None:
     program = (

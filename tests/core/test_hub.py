@@ -109,6 +109,7 @@ def home(tmp_path):
     return Home(tmp_path / "home")
 
 
+@pytest.mark.attack
 def test_weights_and_descriptions_are_fetched_no_pickles_and_no_code(home, tmp_path):
     sent = []
     with hub(sent) as endpoint:

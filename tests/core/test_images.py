@@ -254,6 +254,7 @@ def jpeg_claiming(width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+@pytest.mark.attack
 def test_a_header_that_promises_too_much_is_refused_unread() -> None:
     started = time.perf_counter()
     assert code(png(60_000, 60_000, 8, 2, b"")) == "too_many_pixels"
@@ -305,6 +306,7 @@ def test_an_empty_file_is_called_empty() -> None:
     assert code(b"") == "empty"
 
 
+@pytest.mark.attack
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP"]), st.data())
 def test_any_changed_byte_gives_a_picture_or_a_sentence(format_: str, data: st.DataObject) -> None:
@@ -388,6 +390,7 @@ def test_folders_and_missing_files_are_told_apart(tmp_path: Path) -> None:
     assert reason(tmp_path / "nul\0") == "no_access"
 
 
+@pytest.mark.attack
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 def test_pipes_devices_and_loops_neither_hang_nor_flood(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")

@@ -68,6 +68,7 @@ def test_an_ablation_with_one_side_reads_the_question_without_the_word(tmp_path,
     assert question.llm_rows.shape[0] == (side == "llm")
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", ["zip", "legacy", "raw"])
 def test_an_evil_checkpoint_is_refused_and_nothing_of_it_runs(tmp_path, kind):
     canary = tmp_path / "canary"
@@ -77,6 +78,7 @@ def test_an_evil_checkpoint_is_refused_and_nothing_of_it_runs(tmp_path, kind):
     assert not canary.exists()
 
 
+@pytest.mark.attack
 def test_torchs_environment_switch_cannot_make_it_run(tmp_path):
     canary = tmp_path / "canary"
     path = write_evil_pth(tmp_path / "evil.pth", canary, kind="zip")
@@ -97,6 +99,7 @@ def test_torchs_environment_switch_cannot_make_it_run(tmp_path):
     assert not canary.exists()
 
 
+@pytest.mark.attack
 def test_a_checkpoint_that_would_unpack_to_gigabytes_is_not_unpacked(tmp_path):
     import zipfile
 
@@ -118,6 +121,7 @@ def test_something_else_is_not_a_checkpoint(tmp_path):
             import_official(tmp_path / name)
 
 
+@pytest.mark.attack
 def test_every_broken_safetensors_file_is_refused_with_a_sentence(tmp_path):
     good = tiny_prompt(1)
     rows = {"qformer": good.qformer, "llm": good.llm}

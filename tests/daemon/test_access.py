@@ -80,6 +80,7 @@ def test_looking_up_a_known_browser_again_does_not_query_the_database(access):
     assert asked == []
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("secret", ["", "ü" * 40, "\ud800", "a\0b", "x" * 100_000])
 def test_nonsense_is_no_valid_secret(access, secret):
     assert access.authenticate(secret) is None
@@ -117,6 +118,7 @@ def test_programs_on_this_computer_keep_their_token_from_run_to_run(access, stor
     assert Access(store, Events(), clock).local_secret(path) == secret
 
 
+@pytest.mark.attack
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 def test_a_token_that_others_could_read_is_replaced_and_no_longer_valid(access, tmp_path):
     path = tmp_path / "local.token"
@@ -203,6 +205,7 @@ def test_no_other_program_learns_the_state_of_a_pairing(access):
             access.poll(name, secret)
 
 
+@pytest.mark.attack
 def test_only_the_program_that_asked_gets_the_secret_of_a_pairing(access):
     asked = access.ask("Firefox", ORIGIN, ["check"])
     (shown,) = access.pending()

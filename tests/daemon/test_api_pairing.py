@@ -149,6 +149,7 @@ def test_pairings_are_limited_to_one_at_a_time_and_five_a_minute(daemon):
     assert ask(daemon).status == 429
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "origin", ["https://example.org", "null", "http://127.0.0.1:3000", "file://", "ftp://x"]
 )
@@ -179,6 +180,7 @@ def test_an_invalid_pairing_request_is_refused(daemon, wish):
     assert daemon.get("/pairings").json == {"pairings": []}
 
 
+@pytest.mark.attack
 def test_no_other_program_can_fetch_the_token(daemon):
     asked = ask(daemon).json
     daemon.post(f"/pairings/{asked['id']}/accept")

@@ -70,6 +70,7 @@ def ask_all_at_once(where) -> None:
 # --- Other programs -----------------------------------------------------------------------------
 
 
+@pytest.mark.attack
 def test_a_program_on_the_port_of_a_killed_daemon_gets_no_token(where):
     with running(where.home.root) as killed:
         killed.ready()
@@ -90,6 +91,7 @@ def test_a_program_that_listens_instead_of_the_daemon_gets_no_token(where):
     assert error.value.exit_code == 4
 
 
+@pytest.mark.attack
 @pytest.mark.usefixtures("daemon")
 def test_a_program_that_forwards_the_challenge_to_the_daemon_gets_no_token(where):
     with Stranger(relay_to=instance.find(where).port) as stranger:
@@ -112,6 +114,7 @@ def test_no_other_answer_is_accepted_as_a_proof(where, answer):
     assert stranger.tokens == []
 
 
+@pytest.mark.attack
 def test_requests_are_sent_only_over_the_proved_connection(where):
     """A program that proves itself and hangs up may not get the next connection."""
     with StandIn(where) as daemon:
@@ -161,6 +164,7 @@ def bystander():
     process.stdout.close()
 
 
+@pytest.mark.attack
 def test_a_process_with_the_number_of_a_dead_daemon_is_not_stopped(where, bystander):
     with instance.single_instance(where):
         running = instance.announce(where, 1, "0", NOW)

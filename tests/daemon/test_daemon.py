@@ -173,6 +173,7 @@ def by_file(home, folder) -> int:
     return len(paths)
 
 
+@pytest.mark.attack
 def test_repeated_kills_lose_no_picture_and_judge_none_twice(home, folder):
     with running(home) as daemon:
         daemon.ready()  # from now on, files in the folder are new
@@ -195,6 +196,7 @@ def test_repeated_kills_lose_no_picture_and_judge_none_twice(home, folder):
     assert not list((home / "run" / "spool").iterdir())
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("damage", ["zero", "garbage"])
 def test_a_damaged_history_is_replaced_by_its_backup_and_the_user_is_told(home, damage):
     with running(home) as daemon:
@@ -233,6 +235,7 @@ def test_a_history_of_a_newer_version_is_left_alone(home):
     assert (home / "history.db").read_bytes() == before
 
 
+@pytest.mark.attack
 def test_every_bad_picture_gets_an_answer_and_the_next_good_one_a_verdict(home):
     bad = shared_data("badimages")
     good = photographs()[0].read_bytes()

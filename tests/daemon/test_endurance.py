@@ -69,6 +69,7 @@ def jobs_of(root: Path) -> int:
         connection.close()
 
 
+@pytest.mark.attack
 @linux
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.soak)])
 def test_repeated_kills_of_the_model_cost_time_but_no_picture(tiny_home, folder, kills):
@@ -81,6 +82,7 @@ def test_repeated_kills_of_the_model_cost_time_but_no_picture(tiny_home, folder,
         eventually(lambda: all_judged(tiny_home.root, 6), 40)
 
 
+@pytest.mark.attack
 @linux
 def test_a_history_deleted_while_open_is_written_again_in_full(tmp_path):
     place = tmp_path / "history.db"
@@ -122,6 +124,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@pytest.mark.attack
 @linux
 def test_on_a_disk_that_refuses_writes_a_verdict_is_given_and_the_user_is_told(tiny_home):
     spool = tiny_home.root / "run" / "spool"

@@ -399,6 +399,7 @@ def clean(tiny_source, tmp_path_factory):
         yield theirs, files_of(ours.learning.packs.save(with_crops=True))
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_pack_is_refused_in_a_sentence_and_changes_nothing(clean, kind):
     theirs, files = clean
@@ -422,6 +423,7 @@ def test_the_honest_pack_is_taken(clean):
     assert (found.words_new, found.crops, found.versions_new) == (1, 1, ("personal-0001",))
 
 
+@pytest.mark.attack
 def test_a_pack_that_is_too_large_is_not_looked_into(clean):
     theirs, _ = clean
     with pytest.raises(PackError, match="at most"):

@@ -44,6 +44,7 @@ def test_a_line_has_time_level_logger_and_message(written):
     )
 
 
+@pytest.mark.attack
 def test_a_message_of_several_lines_is_one_line_and_cannot_command_a_terminal(written):
     log.warning("first\n2026-01-01T00:00:00.000Z ERROR forged: second\x1b[31m")
     assert len(written().splitlines()) == 1
@@ -51,6 +52,7 @@ def test_a_message_of_several_lines_is_one_line_and_cannot_command_a_terminal(wr
     assert r"first\n2026" in written()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "told",
     [
@@ -280,6 +282,7 @@ def test_following_in_another_process_shows_new_lines(where, tmp_path):
         process.wait()
 
 
+@pytest.mark.attack
 @pytest.mark.usefixtures("tiny_home")
 def test_a_daemon_at_work_names_no_file_in_its_log(tmp_path):
     where = places()

@@ -98,6 +98,7 @@ def test_a_page_of_the_web_cannot_show_it(me, album):
     assert me.get(f"/original/{check.id}", headers=headers).status_code == 403
 
 
+@pytest.mark.attack
 def test_a_changed_file_is_not_shown_and_the_page_says_so(me, album):
     check = album.add("a.jpg")
     (album.folder / "a.jpg").write_bytes(b"the secret that lies there now")
@@ -135,6 +136,7 @@ def test_a_copy_elsewhere_is_found_once_the_first_place_is_empty(here, me, album
     assert me.get(f"/original/{check.id}").status_code == 200
 
 
+@pytest.mark.attack
 def test_no_link_leads_out_of_a_watched_folder(me, album, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -299,6 +301,7 @@ def test_without_a_file_manager_on_the_bus_the_folder_is_opened(me, album, progr
     assert programs() == ["xdg-open", str(album.folder)]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("name", ["run.sh", "a.desktop", "a.jpg.exe", "picture"])
 def test_nothing_that_could_be_run_is_opened(me, album, programs, name):
     check = album.add(name)

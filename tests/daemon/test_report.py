@@ -223,6 +223,7 @@ def test_the_same_check_gives_the_same_bytes(here, tmp_path, kind):
     assert made(here.service, check.id, kind) == made(here.service, check.id, kind)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize(
     "name",
@@ -261,6 +262,7 @@ def test_a_pdf_embeds_its_letters_and_says_which_it_cannot_set(here):
     assert "写真.jpg" in text_of(made(here.service, unknown.id), "html")
 
 
+@pytest.mark.attack
 def test_html_loads_nothing_and_runs_nothing(here, desk_page):
     check = here.add("a <script>alert(1)</script>.jpg", thumb=scene(1))
     data = made(here.service, check.id)

@@ -68,6 +68,7 @@ def test_if_all_ports_are_taken_the_error_says_so():
             listen(port)
 
 
+@pytest.mark.attack
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
 def test_the_server_does_not_listen_at_other_addresses_of_this_computer(daemon):
     with pytest.raises(ConnectionRefusedError):
@@ -159,6 +160,7 @@ def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, t
 # --- Slow and many clients ------------------------------------------------------------------
 
 
+@pytest.mark.attack
 def test_half_open_connections_block_no_other_client(daemon):
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -173,6 +175,7 @@ def test_half_open_connections_block_no_other_client(daemon):
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.attack
 def test_slow_bodies_block_no_other_client(daemon):
     head = (
         f"POST /api/v1/checks HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n"

@@ -65,6 +65,7 @@ def everything_on_disk(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.attack
 def test_a_forgotten_picture_is_in_no_file(store, tmp_path):
     rng = Random(5)  # noqa: S311
     victims = [rng.randbytes(32).hex() for _ in range(20)]

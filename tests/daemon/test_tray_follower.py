@@ -323,6 +323,7 @@ def test_stop_asks_the_daemon_to_stop(where, view_model):
     assert notes_of(view_model)[0].text.startswith("antifake is not running: start it")
 
 
+@pytest.mark.attack
 def test_a_one_time_link_of_another_program_is_not_opened(where, view_model):
     with StandIn(where) as daemon:
         daemon.answer = lambda *_: (201, {"url": "http://example.org/open?code=1"})

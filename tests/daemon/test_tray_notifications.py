@@ -176,6 +176,7 @@ def test_a_picture_that_could_not_be_checked_is_notified_with_the_reason():
     assert note.text == "holiday.png: This is not an image that can be read: it is cut off."
 
 
+@pytest.mark.attack
 @given(st.text(max_size=300))
 def test_names_fit_one_line_and_carry_no_markup(name):
     shown = shortened(name)
@@ -188,5 +189,6 @@ def test_a_long_name_keeps_its_end():
     assert shortened("a" * 100 + ".png").endswith("a.png")
 
 
+@pytest.mark.attack
 def test_a_name_cannot_change_the_direction_of_the_line():
     assert "\u202e" not in shortened("photo\u202egnp.exe")

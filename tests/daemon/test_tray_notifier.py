@@ -6,6 +6,7 @@ that the tray sends; test_tray_mini has a real one.
 
 import io
 import json
+import struct
 from contextlib import contextmanager
 from functools import partial
 
@@ -113,6 +114,22 @@ def test_without_a_thumbnail_a_notification_has_words_and_buttons(notifier, serv
     assert (note.picture, note.buttons) == (None, BUTTONS)
 
 
+def promising(side):
+    """Returns a WebP of a few bytes whose header promises a square of that side."""
+    small = webp("teal")
+    assert small[12:16] == b"VP8L"
+    return small[:21] + struct.pack("<I", (side - 1) | (side - 1) << 14) + small[25:]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("data", [promising(16_000), webp("teal", (2000, 4))], ids=["bomb", "wide"])
+def test_a_thumbnail_that_is_too_large_is_not_decoded(notifier, service, heard, data):
+    heard.thumbnails["c1"] = data
+    note = shown(notifier, service)
+    assert (note.picture, note.buttons) == (None, BUTTONS)
+
+
+@pytest.mark.attack
 @pytest.mark.parametrize("is_locked", [True, False])
 def test_a_locked_screen_shows_no_picture(address, notifier, service, is_locked):
     with ScreenSaver(address, is_locked):
@@ -146,6 +163,7 @@ def test_buttons_and_clicks_are_told_once_with_the_picture(notifier, service, he
     assert heard.pressed == [(title, press) for press in ("real", "fake", "show", "show")]
 
 
+@pytest.mark.attack
 def test_only_the_service_itself_can_say_that_a_button_was_pressed(
     address, notifier, service, heard
 ):

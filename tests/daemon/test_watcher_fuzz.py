@@ -227,6 +227,7 @@ def marked(seed):
     return pytest.param(seed, marks=[] if seed in ALWAYS else pytest.mark.soak)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("seed", [*map(marked, PLAIN + LOSSY)])
 def test_no_picture_is_missed_or_judged_twice_whatever_happens(outcomes, seed):
     outcome = outcomes[seed].result(timeout=within(120))

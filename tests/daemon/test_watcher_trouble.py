@@ -34,6 +34,7 @@ def reading_nothing(observer):
         go_on.set()
 
 
+@pytest.mark.attack
 def test_a_full_queue_in_the_kernel_loses_no_file(sink, root):
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     file = root / "a.txt"
@@ -53,6 +54,7 @@ def test_a_full_queue_in_the_kernel_loses_no_file(sink, root):
         assert renewed.is_alive()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("which", ["observer", "emitter", "reader"])
 def test_watchdogs_threads_are_replaced_when_they_end(sink, root, which):
     with stepped(sink, root) as watched:
@@ -172,6 +174,7 @@ def test_a_file_that_was_taken_is_not_asked_about_until_it_changes_or_a_walk_com
         watched.until(lambda: sink.paths().count(str(root / "a.png")) == 2)
 
 
+@pytest.mark.attack
 def test_only_a_few_files_are_kept_waiting_however_many_there_are(sink, root):
     for n in range(3 * BACKLOG):
         (root / f"{n}.png").write_bytes(PICTURE)
