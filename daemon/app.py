@@ -135,7 +135,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         )
         model.wake()
         status = Status(store, settings, model, events, clock)
-        queue = JobQueue(store, where.spool, lambda: settings.config.worker.queue, clock)
+        queue = JobQueue(store.machine, where.spool, lambda: settings.config.worker.queue, clock)
         checks = Checks(store, settings, active_model, queue, events, clock=clock)
         learning = parts.enter_context(
             learning_of(store, settings, where, status, events, clock=clock)
@@ -155,7 +155,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         status.fetch = parts.enter_context(_fetch_of_model(where, events, model, worker))
         intake = Intake(store, queue.put_file, clock, lambda: settings.config.history.paths)
         existing = ExistingFiles(
-            store,
+            store.machine,
             clock,
             queue.put_file,
             lambda: watcher.apply(existing.ready(settings.config.watch)),
@@ -168,7 +168,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         )
         parts.callback(service.backfill.close)
         parts.enter_context(existing)
-        access = Access(store, events, clock)
+        access = Access(store.machine, events, clock)
         access.local_secret(where.local_token)
 
         def on_mended() -> None:
@@ -233,7 +233,8 @@ def at_rest(where: Places) -> Iterator[tuple[APIFlask, tuple[str, ...]]]:
         service = service_at_rest(store, Settings(where.config, config, where.home), where, _now)
         about = web.About(version("antifake"), lambda: None, where.home.requests)
         with closing(service.backfill):
-            yield web.create_app(service, Access(store, service.events, _now), about), store.notices
+            access = Access(store.machine, service.events, _now)
+            yield web.create_app(service, access, about), store.notices
 
 
 @contextmanager

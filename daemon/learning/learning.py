@@ -81,6 +81,7 @@ class Learning:
         now = self._readiness()
         with self.store.reading() as session:
             held, kept = crops.stats(session)
+        with self.store.machine.reading() as session:
             last = next(iter(trainings.newest(session, 1)), None)
         counted, grouped = words.counted(now.words), words.grouped(now.words)
         return LearningState(
@@ -153,7 +154,7 @@ class Learning:
             now = self._readiness()
             if objection := now.objection:
                 raise TooFewWordsError(objection)
-            with self.store.writing(durable=True) as session:
+            with self.store.machine.writing(durable=True) as session:
                 training = trainings.begin(
                     session,
                     trigger,
@@ -178,23 +179,25 @@ class Learning:
 
     def trainings(self, limit: int = 20) -> list[Training]:
         """Returns the last ones, newest first."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             return trainings.newest(session, limit)
 
     def training(self, number: int) -> Training:
         """Raises NotThereError."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             return trainings.get(session, number)
 
     def flips(self, number: int) -> list[Flip]:
         """Returns the pictures on which the prompt of a training and the one before it differ."""
+        training = self.training(number)
         with self.store.reading() as session:
-            return flips.of(session, trainings.get(session, number))
+            return flips.of(session, training)
 
     def contradictions(self, number: int) -> list[list[Entry]]:
         """Returns groups that look alike and that the user said different things of."""
+        training = self.training(number)
         with self.store.reading() as session:
-            return flips.contradictions(session, trainings.get(session, number))
+            return flips.contradictions(session, training)
 
     def promote(self, number: int) -> Training:
         """Puts the prompt of a training into use, whatever was advised. Raises AntifakeError."""
@@ -202,13 +205,13 @@ class Learning:
         if training.candidate is None:
             raise AntifakeError(_("This training made no version that could be used."))
         self.versions.use(training.candidate)
-        with self.store.writing(durable=True) as session:
+        with self.store.machine.writing(durable=True) as session:
             return trainings.promoted(session, number)
 
     def _recover(self) -> None:
         """Tell of a training that was killed; complete one whose prompt answers already."""
         end_left_over(self._place.note)
-        with self.store.writing(durable=True) as session:
+        with self.store.machine.writing(durable=True) as session:
             for one in trainings.unfinished(session):
                 self._callbacks.notice(self._recovered(session, one))
         shutil.rmtree(self._place.work, ignore_errors=True)

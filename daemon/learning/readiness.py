@@ -64,6 +64,7 @@ def readiness(place: Place, one_in: int) -> Readiness:
     bundle = place.versions.bundle_if_any()
     with place.store.reading() as session:
         all_words = corrections.words(session)
+    with place.store.machine.reading() as session:
         last = trainings.last_done(session, bundle.manifest.version) if bundle else None
     return Readiness(
         bundle,

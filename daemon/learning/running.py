@@ -112,7 +112,7 @@ class Run:
     def _finish(self, state: TrainingState, reason: str, *, promoted: bool) -> None:
         number = self._training.id
         try:
-            with self._place.store.writing(durable=True) as session:
+            with self._place.store.machine.writing(durable=True) as session:
                 trainings.finish(
                     session, number, state, reason, self._callbacks.clock(), promoted=promoted
                 )
@@ -233,13 +233,13 @@ class Run:
         candidate = out / "candidate.safetensors"
         reason = str(report["reason"])
         if not candidate.is_file():
-            with place.store.writing(durable=True) as session:
+            with place.store.machine.writing(durable=True) as session:
                 trainings.reported(session, self.id, report, None)
             return "done", reason, False
         file = open_prompt(candidate)
         check_fits(file.about, file.shapes, bundle.manifest)
         name, is_known = place.versions.name_for(bundle, file.sha256)
-        with place.store.writing(durable=True) as session:
+        with place.store.machine.writing(durable=True) as session:
             trainings.reported(session, self.id, report, name)
         if not is_known:
             place.versions.book.add(name, candidate.read_bytes())

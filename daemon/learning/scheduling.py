@@ -62,7 +62,7 @@ class Schedule:
             return
         missed = self._at_hour(now, learning.hour)
         missed = missed if missed <= now else self._at_hour(now - timedelta(days=1), learning.hour)
-        with self._learner.store.reading() as session:
+        with self._learner.store.machine.reading() as session:
             last = next(iter(trainings.newest(session, 1)), None)
         if last is None or last.at < missed:
             self._due, self._not_before = "nightly", now + CATCH_UP_AFTER
@@ -101,8 +101,9 @@ class Schedule:
     def _has_enough(self, wanted: int) -> bool:
         """Whether so many words are new since the last attempt, also one that failed."""
         store = self._learner.store
-        with store.reading() as session:
+        with store.machine.reading() as session:
             last = next(iter(trainings.newest(session, 1)), None)
+        with store.reading() as session:
             if trainings.changed_since(session, last.at if last else None) < wanted:
                 return False
         return self._learner.state().why_not is None

@@ -68,7 +68,7 @@ class VersionChoice:
         return self.place.versions.compare(self.get(a), self.get(b))
 
     def _all(self, bundle: Bundle) -> list[Version]:
-        with self.place.store.reading() as session:
+        with self.place.store.machine.reading() as session:
             makers = trainings.makers(session)
         try:
             return self.place.versions.all(bundle, self.callbacks.config().learning.pinned, makers)

@@ -122,8 +122,6 @@ class Access:
         self._token_cache: dict[str, Token] = {}
         self._origins: frozenset[str] | None = None
         self._origins_lock = threading.Lock()
-        # Only one daemon uses an SQLite file. On a database server, others may revoke tokens.
-        self._is_only_daemon = store.database.is_sqlite
         self._random_key = secrets.token_bytes()
         self._local_key: bytes | None = None
 
@@ -145,8 +143,7 @@ class Access:
             with suppress(AntifakeError), self._store.writing(within_s=ANSWER_S) as session:
                 tokens.note_use(session, token.id, now)
             token = replace(token, last_used=now)
-        if self._is_only_daemon:
-            self._token_cache[key] = token
+        self._token_cache[key] = token
         return token
 
     def _find(self, secret: str) -> Token | None:
@@ -192,7 +189,7 @@ class Access:
                     for t in all_
                     if t.origin and t.revoked is None and PAGES not in t.scopes
                 )
-                self._origins = found if self._is_only_daemon else None
+                self._origins = found
         return found
 
     def _clear_origins(self) -> None:

@@ -94,7 +94,7 @@ def existing_at_rest(
 ) -> ExistingFiles:
     """Counts what is in a new folder while that is added. The daemon checks it, if at all."""
     tell = partial(events.tell, "watch")
-    existing = ExistingFiles(store, clock, _take_nothing, _do_nothing, tell)
+    existing = ExistingFiles(store.machine, clock, _take_nothing, _do_nothing, tell)
     existing.follow(settings.config)
     settings.listen(existing.apply)
     return existing

@@ -165,16 +165,16 @@ class Service:
 
     def saved_filters(self) -> dict[str, str]:
         """See saved_filters.every."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             return saved_filters.every(session)
 
     def save_filter(self, name: str, query: str) -> None:
         """See saved_filters.save."""
-        with self.store.writing() as session:
+        with self.store.machine.writing() as session:
             saved_filters.save(session, name, query, self.clock())
 
     def drop_filter(self, name: str) -> None:
-        with self.store.writing() as session:
+        with self.store.machine.writing() as session:
             saved_filters.drop(session, name)
 
     def count_by_day(

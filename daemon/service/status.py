@@ -67,7 +67,7 @@ class Status:
     def state(self) -> State:
         counted, trouble = dict.fromkeys(Priority, 0), None
         try:
-            with self._store.reading() as session:
+            with self._store.machine.reading() as session:
                 counted = jobs.waiting(session)
         except StoreError as error:
             trouble = str(error)

@@ -48,6 +48,6 @@ class Upkeep:
                 before = forgetting.older_than_newest(session, kept.keep_checks)
             if before is not None:
                 forgetting.retire(self.store, before)
-        with self.store.writing() as session:
+        with self.store.writing_both() as (session, work):
             forgetting.trim_thumbnails(session, kept.thumbnails)
-            jobs.drop_over(session, now - timedelta(days=1))
+            jobs.drop_over(work, now - timedelta(days=1))

@@ -1,9 +1,10 @@
 """Deletes from the history: a picture without a trace, or everything that is old."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import groups, jobs, occurrences, trainings
@@ -38,30 +39,51 @@ def forget(
     found again.
     """
     gone, pictures = 0, set[str]()
-    with store.writing(durable=True) as session:
+    with store.writing_both(durable=True) as (session, work):
         for some in in_parts(map(to_number, names)):
-            n, of_some = _forget(session, some)
-            gone, pictures = gone + n, pictures | of_some
+            found = _found(session, some)
+            _forget_work(work, found)
+            gone, pictures = gone + _forget(session, found), pictures | found.pictures
     if crop_files is not None:
         crop_files.remove(pictures)
     store.scrub(now)
     return gone
 
 
-def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
-    """Returns how many checks were deleted, and the sha256 of their pictures."""
+@dataclass(frozen=True)
+class _Found:
+    """Checks that are to be forgotten, with others of the same bytes."""
+
+    numbers: list[int]
+    pictures: set[str]
+    paths: set[str]
+
+
+def _found(session: Session, numbers: list[int]) -> _Found:
     named = CheckRow.id.in_(numbers)
-    found = session.scalars(select(CheckRow.sha256).where(named))
-    pictures = {sha256 for sha256 in found if sha256 is not None}
-    same = or_(named, CheckRow.sha256.in_(pictures))
-    names = [to_text(number) for number in session.scalars(select(CheckRow.id).where(same))]
-    trainings.forget(session, pictures, names)
-    checks, paths = select(CheckRow.id).where(same), select(CheckRow.path).where(same)
+    pictures = set(filter(None, session.scalars(select(CheckRow.sha256).where(named))))
+    wanted = select(CheckRow.id, CheckRow.path).where(or_(named, CheckRow.sha256.in_(pictures)))
+    rows = session.execute(wanted).all()
+    return _Found([row.id for row in rows], pictures, {row.path for row in rows if row.path})
+
+
+def _forget_work(session: Session, found: _Found) -> None:
+    """Deletes jobs and rows of the ledger, and what reports of trainings say of the pictures."""
+    trainings.forget(session, found.pictures, [to_text(number) for number in found.numbers])
     for table in (JobRow, FileRow):
-        # A picture that was never read has no hash, only its path.
-        at_its_path = table.path.in_(paths) & table.sha256.is_(None)
-        of_it = or_(table.check_id.in_(checks), table.sha256.in_(pictures), at_its_path)
-        session.execute(delete(table).where(of_it))
+        session.execute(delete(table).where(table.sha256.in_(found.pictures)))
+        for some in in_parts(found.numbers):
+            session.execute(delete(table).where(table.check_id.in_(some)))
+        for paths in in_parts(found.paths):
+            # A picture that was never read has no hash, only its path.
+            at_them = table.path.in_(paths) & table.sha256.is_(None)
+            session.execute(delete(table).where(at_them))
+
+
+def _forget(session: Session, found: _Found) -> int:
+    """Returns how many checks were deleted."""
+    pictures = found.pictures
+    same = or_(CheckRow.id.in_(found.numbers), CheckRow.sha256.in_(pictures))
     for table_ in (
         OccurrenceRow,
         ThumbnailRow,
@@ -76,7 +98,7 @@ def _forget(session: Session, numbers: list[int]) -> tuple[int, set[str]]:
     near = [group for group in of_groups if group is not None]
     gone = changed(session, delete(CheckRow).where(same))
     groups.forget_first(session, near)
-    return gone, pictures
+    return gone
 
 
 def retire(store: Store, before: datetime) -> int:
@@ -93,13 +115,16 @@ def retire(store: Store, before: datetime) -> int:
         numbers = list(session.scalars(wanted))
     # In batches, so that other writers need not wait for all of it.
     for some in in_parts(numbers):
-        with store.writing() as session:
+        with store.writing_both() as (session, work):
             session.execute(delete(CheckRow).where(CheckRow.id.in_(some)))
-    with store.writing() as session:
-        jobs.drop_over(session, before)
+            for table in (JobRow, FileRow):
+                of_it = update(table).where(table.check_id.in_(some))
+                work.execute(of_it.values(check_id=None))
+    with store.writing_both() as (session, work):
+        jobs.drop_over(work, before)
         shown = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
-        for table in (ThumbnailRow, EvidenceRow):
-            session.execute(delete(table).where(table.sha256.not_in(shown)))
+        for table_ in (ThumbnailRow, EvidenceRow):
+            session.execute(delete(table_).where(table_.sha256.not_in(shown)))
         groups.drop_empty(session)
         occurrences.drop_of_unchecked(session)
     return len(numbers)

@@ -67,6 +67,23 @@ class Store:
         path = self.backups.database
         return not path.with_name(f"{path.name}-wal").exists()
 
+    @property
+    def machine(self) -> "Store":
+        """Where that is which belongs to this computer alone: jobs, ledger, tokens, trainings.
+
+        It is this store itself, unless several computers share the history.
+        """
+        return self
+
+    @contextmanager
+    def writing_both(self, *, durable: bool = False) -> Iterator[tuple[Session, Session]]:
+        """A transaction of the history and one of `machine`, which are one if the stores are.
+
+        If they are two, that of `machine` is committed first. Raises StoreError.
+        """
+        with self.writing(durable=durable) as session:
+            yield session, session
+
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A consistent view of the store as it is now. Raises StoreError."""

@@ -6,7 +6,7 @@ dataclasses.
 
 from typing import Literal, cast
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Table, Text
+from sqlalchemy import Index, LargeBinary, String, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antifake.core import Label
@@ -182,9 +182,8 @@ class JobRow(Base):
     page: Mapped[str | None]
     name: Mapped[str | None]
     sha256: Mapped[str | None] = mapped_column(Sha256)
-    check_id: Mapped[int | None] = mapped_column(
-        NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True
-    )
+    check_id: Mapped[int | None] = mapped_column(NUMBER, index=True)
+    """The check may be gone, or be in the history of another database."""
     error: Mapped[str | None]
 
 
@@ -205,9 +204,8 @@ class FileRow(Base):
     """None: it was noted before this was kept, or on Windows."""
     identity: Mapped[str]
     sha256: Mapped[str | None] = mapped_column(Sha256)
-    check_id: Mapped[int | None] = mapped_column(
-        NUMBER, ForeignKey("checks.id", ondelete="SET NULL"), index=True
-    )
+    check_id: Mapped[int | None] = mapped_column(NUMBER, index=True)
+    """The check may be gone, or be in the history of another database."""
     waits_in: Mapped[str | None]
     """The watched folder that held this file before it was watched. None once it was handled."""
 
