@@ -45,6 +45,7 @@ from .service import (
     learning_of,
     service_at_rest,
 )
+from .service.forwarder import Forwarder
 from .service.model_fetch import ModelFetch
 from .store import Store, StoreError, open_store
 from .store.crops import CropFiles
@@ -125,7 +126,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
     config = load(where.config)
     with ExitStack() as parts:
         clock, events = _now, Events()
-        store = parts.enter_context(open_history(where, config))
+        store = parts.enter_context(_history(where, config, events))
         settings = Settings(where.config, config, where.home)
         names = config.worker.model, config.worker.prompt
         active_model = ActiveModel(where.home, *names)
@@ -216,10 +217,18 @@ def _fetch_of_model(
         fetch.close()
 
 
+@contextmanager
+def _history(where: Places, config: Config, events: Events) -> Iterator[Store]:
+    """The open store, from which a shared history gets what comes to it."""
+    on_change = partial(events.tell, "state")
+    with open_history(where, config) as store, Forwarder(store, on_change):
+        yield store
+
+
 def open_history(where: Places, config: Config) -> Store:
     """Returns the open database that the settings name. Raises AntifakeError."""
     place = config.history.database or where.database
-    return open_store(place, _now(), keep_backups=config.history.backups)
+    return open_store(place, _now(), keep_backups=config.history.backups, machine=where.machine)
 
 
 @contextmanager

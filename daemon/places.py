@@ -31,6 +31,11 @@ class Places:
         return self.data / "history.db"
 
     @property
+    def machine(self) -> Path:
+        """With a history on a database server: what belongs to this computer alone."""
+        return self.data / "machine.db"
+
+    @property
     def crops(self) -> Path:
         """Crops of pictures, as the model saw them, for learning from corrections."""
         return self.data / "crops"

@@ -9,9 +9,19 @@ _SECRETS = re.compile(
 )
 
 
+_PASSWORD = re.compile(r":[^:@/].*@")
+_PASSWORD_OPTION = re.compile(r"(?i)(password=)[^&]*")
+
+
 def without_secrets(text: str) -> str:
     """Returns the text without secrets as they occur in headers and URLs."""
     return _SECRETS.sub(r"\1***", text)
+
+
+def without_password(address: str) -> str:
+    """Returns the address of a database without the password, wherever that is in it."""
+    shown = _PASSWORD.sub(":***@", address)
+    return _PASSWORD_OPTION.sub(r"\1***", shown)
 
 
 def message_without_files(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from .config import Config
 from .learning import Learning
 from .redaction import message_without_files
 from .service import Upkeep
+from .store import StoreAwayError
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ def _report_to(upkeep: Upkeep) -> Callable[[JobExecutionEvent], None]:
 
     def report(event: JobExecutionEvent) -> None:
         log.error("%s failed: %s", event.job_id, message_without_files(event.exception))
-        upkeep.status.notice(str(event.exception))
+        if not isinstance(event.exception, StoreAwayError):  # that is said for as long as it is so
+            upkeep.status.notice(str(event.exception))
 
     return report

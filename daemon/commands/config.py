@@ -1,11 +1,16 @@
 """The settings in config.toml."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from antifake.core.i18n import _
 from antifake.core.terminal import Commands, json_option, say
 
 from .printing import echo_json, echo_pairs
+
+if TYPE_CHECKING:
+    from antifake.daemon.config import Config
 
 _TITLES = {
     "config": _("config"),
@@ -33,7 +38,7 @@ def show(as_json: bool) -> None:
     from antifake.daemon.config import load, names, to_toml
     from antifake.daemon.places import places
 
-    found = load(places().config)
+    found = _without_password(load(places().config))
     if as_json:
         echo_json({name: _plain(found.get(name)) for name in names()})
     else:
@@ -48,7 +53,7 @@ def get(name: str, as_json: bool) -> None:
     from antifake.daemon.config import load
     from antifake.daemon.places import places
 
-    value = _plain(load(places().config).get(name))
+    value = _plain(_without_password(load(places().config)).get(name))
     if as_json:
         echo_json(value)
     elif isinstance(value, dict):
@@ -77,7 +82,7 @@ def set_(name: str, value: str) -> None:
             keep_in_step(is_on=changed.login.start)
         else:
             keep_menu_in_step(is_on=changed.login.menu)
-    value = _shown(_plain(changed.get(name)))
+    value = _shown(_plain(_without_password(changed).get(name)))
     follow(_("{name} is {value}.", name=name, value=value), at_once=name not in AT_START)
 
 
@@ -126,6 +131,16 @@ def path(as_json: bool) -> None:
         echo_json({name: str(one) for name, one in found.items()})
         return
     echo_pairs(((_TITLES[name], str(one)) for name, one in found.items()), 10)
+
+
+def _without_password(config: "Config") -> "Config":
+    """The password of a database server is for no screen, and for no log of a script."""
+    from dataclasses import replace
+
+    from antifake.daemon.redaction import without_password
+
+    address = without_password(config.history.database)
+    return replace(config, history=replace(config.history, database=address))
 
 
 def _plain(value: object) -> object:

@@ -19,7 +19,7 @@ from antifake.daemon.places import Places
 from antifake.daemon.store import StoreError
 from antifake.daemon.store.files import Backups, Condition, files_of
 from antifake.daemon.store.files import examine as examine_database
-from antifake.daemon.store.opening import OURS
+from antifake.daemon.store.opening import OURS, try_server
 from antifake.daemon.worker.active_model import ActiveModel
 
 from .finding import RESTART, Finding, ours, typed
@@ -193,10 +193,10 @@ class InstallationChecks:
         )
 
     def history(self, config: Config) -> Finding:
-        """Checks the history file. One on a database server is its administrator's concern."""
+        """Checks the history file, or whether a database server lets us in."""
         path = self.where.database
         if config.history.database:
-            return Finding("history", True, _("It is kept by a database server of yours."))
+            return _of_server(config.history.database)
         if not path.exists():
             return Finding("history", True, _("There is none yet; the first check makes it."))
         try:
@@ -236,6 +236,15 @@ class InstallationChecks:
         return Finding(
             "history", True, _("The history is sound, {size}.", size=megabytes(path.stat().st_size))
         )
+
+
+def _of_server(address: str) -> Finding:
+    try:
+        name = try_server(address)
+    except AntifakeError as error:
+        fix = _("Correct history.database, or ask who looks after that server.")
+        return Finding("history", False, str(error), fix)
+    return Finding("history", True, _("The database server of {name} lets us in.", name=name))
 
 
 def _unwritable(folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _
 from antifake.daemon.instance import START_IT
-from antifake.daemon.store import Store, crops, trainings
+from antifake.daemon.store import Store, trainings
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.tables import Trigger
 from antifake.daemon.store.trainings import AlreadyTrainingError, Training
@@ -79,8 +79,7 @@ class Learning:
 
     def state(self) -> LearningState:
         now = self._readiness()
-        with self.store.reading() as session:
-            held, kept = crops.stats(session)
+        held, kept = self.crops.stats()
         with self.store.machine.reading() as session:
             last = next(iter(trainings.newest(session, 1)), None)
         counted, grouped = words.counted(now.words), words.grouped(now.words)

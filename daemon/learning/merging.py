@@ -63,7 +63,7 @@ def export(place: Place, bundle: Bundle, one_in: int, *, with_crops: bool) -> Pa
         and file.about.base == bundle.manifest.fingerprint
     }
     kept = dict(_crops(place, [word.sha256 for word in said])) if with_crops else {}
-    with place.store.reading() as session:
+    with place.store.machine.reading() as session:
         there = crops.sizes(session, [word.sha256 for word in said]) if with_crops else {}
     return Pack(
         model=bundle.manifest.version,
@@ -159,6 +159,7 @@ def plan(place: Place, bundle: Bundle, found: Pack, one_in: int, *, use: bool | 
     with place.store.reading() as session:
         ours = {one.sha256: one for one in corrections.said(session)}
         last = corrections.last_changes(session, [word.sha256 for word in found.words])
+    with place.store.machine.reading() as session:
         there = crops.every(session)
     fates = {
         word.sha256: _fate(word, ours.get(word.sha256), last.get(word.sha256))
@@ -217,10 +218,10 @@ def carry_out(wanted: Plan, clock: Callable[[], datetime]) -> Merge:
         for word in found.words
         if wanted.fates[word.sha256] in ("new", "changed")
     ]
-    with place.store.writing(durable=True) as session:
+    with place.store.writing_both(durable=True) as (session, work):
         corrections.put(session, words, now)
         for sha256, webp in written.items():
-            crops.note(session, sha256, len(webp), size, now)
+            crops.note(work, sha256, len(webp), size, now)
     if wanted.uses is not None:
         place.versions.use(wanted.uses)
     return wanted.merge(len(wanted.new_crops) - len(written))

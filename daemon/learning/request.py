@@ -33,7 +33,7 @@ class Material:
 
     def has(self, words: Sequence[Word]) -> set[str]:
         """Returns the sha256 of those words whose crop is there."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             sizes = crops.sizes(session, [word.sha256 for word in words])
         return {
             sha256
@@ -58,7 +58,7 @@ class Material:
                     continue
                 webp = lossless(decoded.picture.crop)
                 self.files.write(sha256, webp)
-                with self.store.writing() as session:
+                with self.store.machine.writing() as session:
                     crops.note(session, sha256, len(webp), self.size, clock())
 
     def _file_of(self, sha256: str) -> Path | None:
@@ -68,8 +68,8 @@ class Material:
 
     def judged(self) -> list[tuple[str, str]]:
         """Returns id and sha256 of the last verdicts whose crop is there."""
-        with self.store.reading() as session:
-            found = crops.last_judged(session, self.size, JUDGED_AGAIN)
+        with self.store.reading() as of_history, self.store.machine.reading() as session:
+            found = crops.last_judged(session, of_history, self.size, JUDGED_AGAIN)
         return [one for one in found if self.files.path(one[1]).is_file()]
 
 

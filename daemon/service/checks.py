@@ -17,10 +17,10 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.orm import Session
 
-from antifake.core import AntifakeError
 from antifake.core.errors import ModelError
 from antifake.daemon.store import (
     ANSWER_S,
+    NotThereError,
     Store,
     StoreError,
     checks,
@@ -28,10 +28,11 @@ from antifake.daemon.store import (
     history,
     jobs,
     occurrences,
+    outbox,
 )
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.history import Entry
-from antifake.daemon.store.jobs import NewJob, Priority
+from antifake.daemon.store.jobs import Job, NewJob, Priority
 from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tables import Source
 from antifake.daemon.worker.active_model import ActiveModel, ModelVersion
@@ -128,11 +129,8 @@ class Checks:
         )
         if version and not request.is_private:
             with suppress(StoreError):  # without the history the picture is judged again
-                with self._store.reading() as session:
-                    known = checks.earlier(session, sha256, version.model, version.prompt)
-                    is_wanting = known is not None and evidence.is_wanting(session, sha256)
-                    same = None if known else jobs.in_flight(session, sha256)
-                if known is not None and not is_wanting:
+                known, same = self._look_up(sha256, version)
+                if known is not None:
                     door = request.source
                     log.info("%s by %s: known already", known.id, door)
                     return self._seen_again(known, sha256, new_job)
@@ -140,6 +138,17 @@ class Checks:
                     self._note(sha256, new_job)
                     return self.ticket(same.id)
         return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
+
+    def _look_up(self, sha256: str, version: ModelVersion) -> tuple[Check | None, Job | None]:
+        """Returns the check of a picture that need not be judged, or else an unfinished job."""
+        with self._store.machine.reading() as session:
+            known = checks.earlier(session, sha256, version.model, version.prompt)
+            if known is not None:
+                return (None if evidence.is_wanting(session, sha256) else known), None
+            same = jobs.in_flight(session, sha256)
+        if same is None and self._store.machine is not self._store:
+            known = outbox.earlier(self._store, [sha256], version.model, version.prompt).get(sha256)
+        return known, same
 
     def _version_for(self, request: CheckRequest) -> ModelVersion | None:
         try:
@@ -152,8 +161,9 @@ class Checks:
     def _seen_again(self, known: Check, sha256: str, seen: NewJob) -> Ticket:
         entry = self._note(sha256, seen, known)
         if entry is None:
-            with self._store.reading() as session:
+            with self._store.machine.reading() as session:
                 entry = history.entry(session, known)
+        (entry,) = outbox.with_shared(self._store, [entry])
         return Ticket(known.id, "done", Answer(entry))
 
     def _note(self, sha256: str, seen: NewJob, known: Check | None = None) -> Entry | None:
@@ -170,12 +180,14 @@ class Checks:
             name=seen.name,
         )
         try:
-            with self._store.writing(within_s=ANSWER_S) as session:
+            with self._store.machine.writing(within_s=ANSWER_S) as session:
                 occurrences.add(session, sha256, place)
-                return history.entry(session, known) if known else None
+                entry = history.entry(session, known) if known else None
         except StoreError as error:
             self._queue.put_off(partial(occurrences.add, sha256=sha256, seen=place), error)
             return None
+        self._store.post()
+        return entry
 
     def ticket(self, name: str) -> Ticket:
         """Returns how far a check has come. Raises NotThereError."""
@@ -184,16 +196,14 @@ class Checks:
                 return Ticket(name, "done", self._unstored[name])
         if self._queue.is_unfinished(name):
             return Ticket(name, "running")
-        with self._store.reading() as session:
-            try:
-                job = jobs.get(session, name)
-                found = job.check_id
-                if job.state in ("queued", "running"):
-                    return Ticket(name, "queued")
-            except AntifakeError:
-                found = None
-            check = checks.get(session, found or name)
-            return Ticket(check.id, "done", Answer(history.entry(session, check)))
+        found = None
+        with self._store.machine.reading() as session, suppress(NotThereError):
+            job = jobs.get(session, name)
+            found = job.check_id
+            if job.state in ("queued", "running"):
+                return Ticket(name, "queued")
+        entry = outbox.entry(self._store, found or name)
+        return Ticket(entry.check.id, "done", Answer(entry))
 
     def wait(self, name: str, seconds: float) -> Ticket:
         """Returns the ticket as soon as the check is done, or after so many seconds."""

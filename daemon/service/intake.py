@@ -31,17 +31,20 @@ class Intake:
     def unknown(self, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
         """Yields the stamps of files that are new or changed since they were last dealt with."""
         some = list(stamps)
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             unknown = list(ledger.unknown(session, some))
             incomplete = ledger.without_ctime(session, some)
         if incomplete:
-            with suppress(StoreError), self.store.writing() as session:  # the next walk comes
+            with (
+                suppress(StoreError),
+                self.store.machine.writing() as session,
+            ):  # the next walk comes
                 ledger.note_ctimes(session, incomplete)
         yield from unknown
 
     def found(self, stamp: Stamp) -> bool:
         """Takes a file that is complete. Returns False if it must be offered again later."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             noted = ledger.known(session, stamp.path)
             moved = ledger.known_elsewhere(session, stamp)
         if noted is not None and stamp.is_as(noted.stamp):
@@ -52,7 +55,8 @@ class Intake:
             same = None if moved is None or _has_left(moved, stamp) else moved
         if same is None or not _has_its_bytes(same, stamp):
             return self.put_file(stamp)
-        with self.store.writing() as session:
+        is_told = same is noted or self._tell_of_move(same, stamp.path)
+        with self.store.machine.writing() as session:
             ledger.note(
                 session,
                 stamp,
@@ -60,9 +64,24 @@ class Intake:
                 check_id=same.check_id,
                 waits_in=same.waits_in,
             )
-            if same is not noted:
+            if not is_told:
                 self._note_place(session, same, stamp.path)
+        self.store.post()
         return True
+
+    def _tell_of_move(self, old: Known, path: str) -> bool:
+        """Changes the path in a shared history. Returns False if it is to be noted here.
+
+        That is so, too, if the server is away: the file was then seen in both places.
+        """
+        if self.store.machine is self.store or os.path.lexists(old.stamp.path):
+            return False
+        with suppress(StoreError), self.store.writing() as session:
+            if old.sha256 is not None:
+                return occurrences.moved(session, old.sha256, old.stamp.path, path)
+            if old.check_id is not None:
+                checks.moved(session, old.check_id, path)
+        return False
 
     def _note_place(self, session: Session, old: Known, path: str) -> None:
         """Notes where a known file is now, or is too if it has a second name on the disk."""
@@ -80,12 +99,12 @@ class Intake:
 
     def noted(self, folder: str) -> Iterator[str]:
         """Yields the path of every file below a folder that the ledger knows."""
-        with self.store.reading() as session:
+        with self.store.machine.reading() as session:
             yield from ledger.paths_in(session, folder)
 
     def gone(self, paths: Collection[str]) -> None:
         """These files do not exist any more. Their history stays."""
-        with self.store.writing() as session:
+        with self.store.machine.writing() as session:
             ledger.drop(session, paths)
 
 

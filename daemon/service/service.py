@@ -1,11 +1,14 @@
 """The facade for the API and the pages: everything that a client can do."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Protocol
+
+from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
 from antifake.core.i18n import _
@@ -19,6 +22,7 @@ from antifake.daemon.store import (
     forgetting,
     grouped,
     history,
+    outbox,
     saved_filters,
 )
 from antifake.daemon.store.checks import Check
@@ -117,8 +121,7 @@ class Service:
 
     def get(self, name: str) -> Answer:
         """Raises NotThereError."""
-        with self.store.reading() as session:
-            return Answer(history.entry(session, checks.get(session, name)))
+        return Answer(outbox.entry(self.store, name))
 
     def page(
         self, wanted: Filter, after: str | None = None, limit: int = 50, sort: Sort = "newest"
@@ -185,9 +188,7 @@ class Service:
 
     def thumbnail(self, name: str) -> bytes | None:
         """Returns WebP, or None if none is kept. Raises NotThereError if there is no such check."""
-        with self.store.reading() as session:
-            sha256 = checks.get(session, name).sha256
-            return checks.thumbnail(session, sha256) if sha256 else None
+        return outbox.thumbnail(self.store, name)
 
     def original(self, name: str, *, with_data: bool = True) -> Original:
         """Returns the file of a picture, if it is still there. Raises NotThereError."""
@@ -240,6 +241,7 @@ class Service:
 
     def export(self, out: IO[str], form: Form, wanted: Filter | None = None) -> int:
         """Writes the history to a file. Returns the number of rows."""
+        outbox.deliver(self.store)
         with self.store.reading() as session:
             return exchange.export(session, out, form, wanted)
 
@@ -251,6 +253,7 @@ class Service:
 
     def forget(self, names: Collection[str]) -> int:
         """Deletes every trace of these pictures. Returns the number of deleted checks."""
+        outbox.deliver(self.store)
         gone = forgetting.forget(self.store, names, self.clock(), self.crop_files)
         self.renditions.forget()
         self.events.tell("forgotten", ids=sorted(names))
@@ -265,7 +268,7 @@ class Service:
 
         Raises NotThereError, and then nothing has changed.
         """
-        with self.store.writing(durable=True) as session:
+        with self._correcting() as session:
             found = [checks.get(session, name) for name in names]
             correction = NewCorrection(label, source, note)
             corrections.correct(session, _pictures(found), correction, self.clock())
@@ -278,7 +281,7 @@ class Service:
         What the user has said of a picture before stays as it is. Raises AntifakeError if a verdict
         is neither real nor AI-made, and NotThereError; then nothing has changed.
         """
-        with self.store.writing(durable=True) as session:
+        with self._correcting() as session:
             found = [checks.get(session, name) for name in names]
             for label, sha256s in _verdicts(history.entries(session, found)).items():
                 correction = NewCorrection(label, source, note)
@@ -288,12 +291,16 @@ class Service:
 
     def undo(self, names: Collection[str], source: Source) -> list[Answer]:
         """Undoes the last correction of each picture; the one before it counts again."""
-        with self.store.writing(durable=True) as session:
+        with self._correcting() as session:
             found = [checks.get(session, name) for name in names]
             for sha256 in _pictures(found):
                 corrections.undo(session, sha256, source, self.clock())
             answers = [Answer(entry) for entry in history.entries(session, found)]
         return self._tell(answers)
+
+    def _correcting(self) -> AbstractContextManager[Session]:
+        outbox.deliver(self.store)
+        return self.store.writing(durable=True)
 
     def _tell(self, answers: list[Answer]) -> list[Answer]:
         for answer in answers:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from antifake.core.errors import AntifakeError
 from antifake.daemon.instance import START_IT
-from antifake.daemon.store import Store, StoreError, jobs
+from antifake.daemon.store import Store, StoreError, jobs, outbox
 from antifake.daemon.store.jobs import Priority
 from antifake.daemon.worker.model_process import ModelProcess, ModelState
 
@@ -65,10 +65,11 @@ class Status:
         return self._is_busy
 
     def state(self) -> State:
-        counted, trouble = dict.fromkeys(Priority, 0), None
+        counted, trouble, unsent = dict.fromkeys(Priority, 0), None, None
         try:
             with self._store.machine.reading() as session:
                 counted = jobs.waiting(session)
+            unsent = outbox.trouble(self._store)
         except StoreError as error:
             trouble = str(error)
         waiting = {priority.name.lower(): n for priority, n in counted.items()}
@@ -77,7 +78,7 @@ class Status:
         model = self._model.state()
         with self._lock:
             broken = model.why if model.phase == "broken" else None
-            current = [self._trouble, trouble, broken, model.warning]
+            current = [self._trouble, trouble, broken, model.warning, unsent]
             notices = list(dict.fromkeys([*self._notices, *filter(None, current)]))
             n = sum(waiting.values())
             left_s = None if until else self._pace.left_s(n, time.monotonic())

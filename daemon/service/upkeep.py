@@ -31,7 +31,7 @@ class Upkeep:
             self.model.sleep_if_idle(60 * self.settings.config.worker.idle_minutes)
 
     def _mend(self) -> None:
-        told = mend(self.store, self.clock())
+        told = mend(self.store.machine, self.clock())
         for sentence in told:
             self.status.notice(sentence)
         if told:
@@ -40,7 +40,7 @@ class Upkeep:
     def tidy(self) -> None:
         """Make the daily backup, and drop what the settings do not allow to be kept longer."""
         now, kept = self.clock(), self.settings.config.history
-        self.store.back_up(now)
+        self.store.machine.back_up(now)
         if kept.keep_days:
             forgetting.retire(self.store, now - timedelta(days=kept.keep_days))
         if kept.keep_checks:

@@ -217,6 +217,11 @@ def words(session: Session) -> list[Word]:
     return [Word(row.sha256, row.label, row.phash) for row in rows if row.label]
 
 
+def labelled(session: Session) -> set[str]:
+    """Returns the sha256 of every picture that the user has corrected."""
+    return set(session.scalars(corrected()))
+
+
 def corrected() -> Select[str]:
     """Selects the sha256 of every picture that the user has corrected."""
     return select(CorrectionRow.sha256).where(

@@ -3,21 +3,24 @@
 They are files beside the database, SHA256.webp, lossless. A row in the table says that a file
 counts; files without one are left over from a killed process. A crop is held for a while, and kept
 for as long as the user's label of its picture exists.
+
+The files are on this computer, and so are the rows: in `Store.machine`. What is said of a picture
+is in the history, which may be shared. So some functions take a session of each.
 """
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from .checks import last_verdicts
-from .corrections import corrected
+from .checks import last_of
+from .corrections import latest
 from .database import in_parts
 from .ids import from_ms, to_ms, to_text
 from .tables import CheckRow, CropRow
@@ -117,38 +120,36 @@ def sizes(session: Session, sha256s: Collection[str]) -> dict[str, int]:
     return found
 
 
-def stats(session: Session) -> tuple[CropStats, CropStats]:
-    """Returns those that are held for a while, and those that are kept for good."""
-    wanted = select(func.count(), func.coalesce(func.sum(CropRow.bytes), 0)).select_from(CropRow)
-    counts = [
-        CropStats(int(n), int(n_bytes))
-        for condition in (CropRow.sha256.not_in(corrected()), CropRow.sha256.in_(corrected()))
-        for n, n_bytes in session.execute(wanted.where(condition))
-    ]
-    return counts[0], counts[1]
+def stats(session: Session, labelled: Collection[str]) -> tuple[CropStats, CropStats]:
+    """Returns those that are held for a while, and those of labelled pictures, kept for good."""
+    held: list[int] = []
+    kept: list[int] = []
+    for sha256, n_bytes in session.execute(select(CropRow.sha256, CropRow.bytes)):
+        (kept if sha256 in labelled else held).append(n_bytes)
+    return CropStats(len(held), sum(held)), CropStats(len(kept), sum(kept))
 
 
-def page(session: Session, after: str | None = None, limit: int = 100) -> Sequence[Crop]:
+def page(
+    session: Session, of_history: Session, after: str | None = None, limit: int = 100
+) -> list[Crop]:
     """Returns at most `limit` crops in the order of their sha256, those after `after`."""
-    last = (
-        select(func.max(CheckRow.id))
-        .where(CheckRow.sha256 == CropRow.sha256)
-        .correlate(CropRow)
-        .scalar_subquery()
-    )
-    wanted = select(CropRow, CropRow.sha256.in_(corrected()), last).order_by(CropRow.sha256)
+    wanted = select(CropRow).order_by(CropRow.sha256)
     if after is not None:
         wanted = wanted.where(CropRow.sha256 > after)
+    rows = session.scalars(wanted.limit(limit)).all()
+    pictures = [row.sha256 for row in rows]
+    said = latest(of_history, pictures)
+    last = {check.sha256: check.id for check in last_of(of_history, pictures)}
     return [
         Crop(
             row.sha256,
             row.bytes,
             row.size,
             from_ms(row.at),
-            bool(is_kept),
-            None if number is None else to_text(number),
+            row.sha256 in said,
+            last.get(row.sha256),
         )
-        for row, is_kept, number in session.execute(wanted.limit(limit))
+        for row in rows
     ]
 
 
@@ -156,17 +157,27 @@ def every(session: Session) -> set[str]:
     return set(session.scalars(select(CropRow.sha256)))
 
 
-def surplus(session: Session, before: datetime, most: int) -> list[str]:
+def surplus(
+    session: Session,
+    of_history: Session,
+    labelled: Collection[str],
+    before: datetime,
+    most: int,
+) -> list[str]:
     """Returns which crops need not be held: too old, too many, or without check and label."""
-    held = CropRow.sha256.not_in(corrected())
-    checked = select(CheckRow.sha256).where(CheckRow.sha256.is_not(None))
-    newest = (
-        select(CropRow.sha256).where(held).order_by(CropRow.at.desc(), CropRow.sha256).limit(most)
-    )
-    kept = set(session.scalars(newest))
-    too_old = or_(CropRow.at < to_ms(before), CropRow.sha256.not_in(checked))
-    found = set(session.scalars(select(CropRow.sha256).where(and_(held, too_old))))
-    return sorted(found | (set(session.scalars(select(CropRow.sha256).where(held))) - kept))
+    wanted = select(CropRow.sha256, CropRow.at).order_by(CropRow.at.desc(), CropRow.sha256)
+    held = [(sha256, at) for sha256, at in session.execute(wanted) if sha256 not in labelled]
+    pictures = [sha256 for sha256, _ in held]
+    # What waits to be sent is checked, too.
+    checked = {*_checked(of_history, pictures), *_checked(session, pictures)}
+    unwanted = {sha256 for sha256, at in held if at < to_ms(before) or sha256 not in checked}
+    return sorted({*unwanted, *pictures[most:]})
+
+
+def _checked(session: Session, sha256s: Collection[str]) -> Iterator[str]:
+    for some in in_parts(sha256s):
+        found = select(CheckRow.sha256).where(CheckRow.sha256.in_(some)).distinct()
+        yield from filter(None, session.scalars(found))
 
 
 def drop(session: Session, sha256s: Collection[str]) -> None:
@@ -174,18 +185,17 @@ def drop(session: Session, sha256s: Collection[str]) -> None:
         session.execute(delete(CropRow).where(CropRow.sha256.in_(some)))
 
 
-def last_judged(session: Session, size: int, limit: int) -> list[tuple[str, str]]:
+def last_judged(
+    session: Session, of_history: Session, size: int, limit: int
+) -> list[tuple[str, str]]:
     """Returns id and sha256 of the last verdicts whose crop of that size is there, newest first."""
-    last = last_verdicts()
-    wanted = (
-        select(CheckRow.id, CheckRow.sha256)
-        .join(last, CheckRow.id == last.c.number)
-        .join(CropRow, CropRow.sha256 == CheckRow.sha256)
-        .where(CropRow.size == size)
-        .order_by(CheckRow.id.desc())
-        .limit(limit)
-    )
-    return [(to_text(number), sha256) for number, sha256 in session.execute(wanted) if sha256]
+    last = func.max(CheckRow.id)
+    judged = select(last, CheckRow.sha256).where(CheckRow.label.is_not(None))
+    found: list[tuple[int, str]] = []
+    for some in in_parts(session.scalars(select(CropRow.sha256).where(CropRow.size == size))):
+        of_them = judged.where(CheckRow.sha256.in_(some)).group_by(CheckRow.sha256)
+        found += [(number, sha256) for number, sha256 in of_history.execute(of_them) if sha256]
+    return [(to_text(number), sha256) for number, sha256 in sorted(found, reverse=True)[:limit]]
 
 
 def paths(session: Session, sha256: str) -> list[str]:

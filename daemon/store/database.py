@@ -2,7 +2,8 @@
 
 The settings for SQLite were chosen by measurement: WAL, so that readers never wait; BEGIN
 IMMEDIATE for writers, because SQLite refuses a reader that becomes a writer without waiting;
-secure_delete, so that deleted data is overwritten. Other databases keep their own settings.
+secure_delete, so that deleted data is overwritten. PostgreSQL keeps its own settings. There, too,
+one of all computers writes at a time, so that no two begin the same group or migration.
 """
 
 import sqlite3
@@ -24,11 +25,14 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from antifake.core import AntifakeError
 from antifake.core.i18n import _
+
+from . import postgresql
 
 _T = TypeVar("_T")
 
@@ -44,7 +48,8 @@ _PRAGMAS = (
     "temp_store=MEMORY",  # sorted data may be private: keep it out of temporary files
     "trusted_schema=OFF",
 )
-_DISK_FULL = "53100"  # the SQLSTATE of PostgreSQL
+_DISK_FULL, _LOCKED = "53100", "55P03"  # SQLSTATEs of PostgreSQL
+_AWAY = ("08", "28", "3D", "53", "57")  # and classes of them
 
 
 class StoreError(AntifakeError):
@@ -69,6 +74,10 @@ class StoreBusyError(StoreError):
     """Another program has been writing for too long. Trying again helps."""
 
 
+class StoreAwayError(StoreError):
+    """The database server does not answer, or does not let us in. It is asked again later."""
+
+
 class StoreNewerError(StoreError):
     """The database was written by a newer version. Nothing was touched."""
 
@@ -83,8 +92,9 @@ class NotThereError(AntifakeError):
 class Database:
     """Engine and sessions of one URL. Thread-safe."""
 
-    def __init__(self, url: URL) -> None:
-        self.url = url
+    def __init__(self, url: URL, *, is_outbox: bool = False) -> None:
+        """`is_outbox`: what it is told of pictures may be known to another database only."""
+        self.url, self._about = url, {"is_outbox": is_outbox}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
         self._turn = threading.Lock()
@@ -95,12 +105,16 @@ class Database:
     @property
     def name(self) -> str:
         """For messages, without a password."""
-        return str(self.url.database) if self.is_sqlite else self.url.render_as_string()
+        if self.is_sqlite:
+            return str(self.url.database)
+        url, name = self.url, self.url.get_backend_name()
+        plain = URL.create(name, url.username, None, url.host, url.port, url.database)
+        return plain.render_as_string()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A consistent view of the store as it is now. Raises StoreError."""
-        with self.translating_errors(), Session(self.engine) as session:
+        with self.translating_errors(), Session(self.engine, info=self._about) as session:
             yield session
 
     @contextmanager
@@ -118,7 +132,7 @@ class Database:
             with (
                 self.alone(within_s),
                 self.translating_errors(),
-                Session(writer) as session,
+                Session(writer, info=self._about) as session,
                 session.begin(),
             ):
                 session.connection()  # begins, which waits for other programs
@@ -145,13 +159,27 @@ class Database:
         """Turns errors of the database into StoreError."""
         try:
             yield
+        except NoConnectionError as error:
+            raise StoreBusyError(_("The database server has too much to do.")) from error
         except (DBAPIError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            said = sentence_for(cause, self.name)
+            is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            said = (
+                self._away(cause) if is_lost or _is_away(cause) else sentence_for(cause, self.name)
+            )
             # A truncated file causes read errors, as a failing disk does.
             code = getattr(cause, "sqlite_errorname", "") or ""
             self.was_damaged |= isinstance(said, StoreDamagedError) or "IOERR" in code
             raise said from error
+
+    def _away(self, cause: BaseException | None) -> StoreAwayError:
+        return StoreAwayError(
+            _(
+                "The database server of {database} cannot be used now: {reason}.",
+                database=self.name,
+                reason=_first_line(cause),
+            )
+        )
 
     def run(self, *statements: str) -> list[Any]:
         """Runs statements outside a transaction. Returns the first row of the last. SQLite only."""
@@ -175,15 +203,9 @@ class Database:
             self.alone(),
             self.translating_errors(),
             self._writer(durable=True).connect() as connection,
+            _foreign_keys_off(connection) if self.is_sqlite else postgresql.alone(connection),
         ):
-            raw = connection.connection
-            if self.is_sqlite:
-                raw.cursor().execute("PRAGMA foreign_keys=OFF")
-            try:
-                yield connection
-            finally:
-                if self.is_sqlite:
-                    raw.cursor().execute("PRAGMA foreign_keys=ON")
+            yield connection
 
     def n_open(self) -> int:
         """Returns the number of idle connections in the pool."""
@@ -209,7 +231,19 @@ def sqlite_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
+@contextmanager
+def _foreign_keys_off(connection: Connection) -> Iterator[None]:
+    raw = connection.connection
+    raw.cursor().execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.cursor().execute("PRAGMA foreign_keys=ON")
+
+
 def _engine(url: URL, *, is_sqlite: bool) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return postgresql.engine_of(url, BUSY_S)
     if not is_sqlite:
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, pool_size=8, max_overflow=32)
@@ -217,6 +251,20 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     event.listen(engine, "begin", _begin)
     event.listen(engine, "reset", _be_patient_again)
     return engine
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether a server did not answer or did not let us in. What it says of a statement is not."""
+    state = getattr(error, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_AWAY) and state != _DISK_FULL
+    names = {one.__name__ for one in type(error).__mro__}
+    return "OperationalError" in names and not isinstance(error, sqlite3.Error)
+
+
+def _first_line(error: BaseException | None) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].removeprefix("connection failed: ").strip(" .")
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -244,13 +292,14 @@ def _begin(connection: Connection) -> None:
 def sentence_for(error: BaseException | None, name: str) -> StoreError:
     """Returns the error of a database as a StoreError with a sentence for people."""
     code = getattr(error, "sqlite_errorname", "") or ""
-    if code.startswith("SQLITE_FULL") or getattr(error, "sqlstate", "") == _DISK_FULL:
+    state = getattr(error, "sqlstate", "")
+    if code.startswith("SQLITE_FULL") or state == _DISK_FULL:
         return StorageFullError(
             _("The disk with {file} is full: this was not saved. Nothing older is lost.", file=name)
         )
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StoreDamagedError(_("The history {file} is damaged.", file=name))
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state == _LOCKED:
         return StoreBusyError(_("The history {file} is in use by another program.", file=name))
     return StoreError(
         _("The history {file} cannot be used: {reason}.", file=name, reason=str(error).strip())

@@ -43,10 +43,12 @@ def forget(
         for some in in_parts(map(to_number, names)):
             found = _found(session, some)
             _forget_work(work, found)
+            if work is not session:
+                _forget(work, found)
             gone, pictures = gone + _forget(session, found), pictures | found.pictures
     if crop_files is not None:
         crop_files.remove(pictures)
-    store.scrub(now)
+    store.machine.scrub(now)
     return gone
 
 
@@ -68,8 +70,9 @@ def _found(session: Session, numbers: list[int]) -> _Found:
 
 
 def _forget_work(session: Session, found: _Found) -> None:
-    """Deletes jobs and rows of the ledger, and what reports of trainings say of the pictures."""
+    """Deletes crops, jobs and rows of the ledger, and takes the pictures out of reports."""
     trainings.forget(session, found.pictures, [to_text(number) for number in found.numbers])
+    session.execute(delete(CropRow).where(CropRow.sha256.in_(found.pictures)))
     for table in (JobRow, FileRow):
         session.execute(delete(table).where(table.sha256.in_(found.pictures)))
         for some in in_parts(found.numbers):
@@ -89,7 +92,6 @@ def _forget(session: Session, found: _Found) -> int:
         ThumbnailRow,
         CorrectionRow,
         LikenessRow,
-        CropRow,
         ReviewRow,
         EvidenceRow,
     ):

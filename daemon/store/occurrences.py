@@ -68,6 +68,15 @@ def add_file(session: Session, sha256: str, seen: Occurrence) -> None:
         add(session, sha256, seen)
 
 
+def deliver(session: Session, row: OccurrenceRow) -> None:
+    """Adds a row of another database. One that came before with the same time is the same."""
+    seen = _of(row, from_ms(row.at), row.times)
+    there = _row(session, row.sha256, seen)
+    if there is None or there.at != row.at:
+        is_file = seen.source == "watch"
+        (add_file if is_file else add)(session, row.sha256, seen)
+
+
 def restore(session: Session, sha256: str, found: Iterable[Occurrence]) -> None:
     """Adds what an export wrote. Adding it twice changes nothing."""
     for seen in found:
@@ -153,7 +162,12 @@ def _place(seen: Occurrence) -> dict[str, str | None]:
 
 
 def _is_there(session: Session, sha256: str) -> bool:
-    """Whether the picture has a check, or a job that will lead to one."""
+    """Whether the picture has a check, or a job that will lead to one.
+
+    In an outbox it counts as there: that is found out where it is delivered.
+    """
+    if session.info.get("is_outbox"):
+        return True
     wanted = {"sha256": sha256}
     return any(session.scalar(query, wanted) is not None for query in _THERE)
 

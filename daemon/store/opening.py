@@ -6,9 +6,10 @@
 import re
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +20,13 @@ from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 from antifake.core.private_files import make_private, objection_to_file
 
-from .database import Database, StoreError, StoreNewerError, sqlite_url
+from .database import Database, StoreAwayError, StoreError, StoreNewerError, sqlite_url
 from .files import Backups, Condition, examine, files_of, put_aside, sync
+from .server import SharedStore
 from .store import Store
 from .tables import Base
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest version in daemon/migrations. It is here so that opening does not import Alembic."""
 KEEP_BACKUPS = 7
 _STARTED_ANEW = _("There was no backup of it, so a new one was started.")
@@ -67,8 +69,12 @@ def open_store(
     *,
     keep_backups: int = KEEP_BACKUPS,
     migrations: Migrations = OURS,
+    machine: Path | None = None,
 ) -> Store:
     """Opens the store at the path of an SQLite file or at any URL that SQLAlchemy accepts.
+
+    With `machine`, a database server may be away: that file has what belongs to this computer, and
+    what the server does not have yet.
 
     Raises StoreNewerError, and StoreError if it cannot be opened. Neither loses anything.
     """
@@ -77,20 +83,60 @@ def open_store(
         if url.database in (None, "", ":memory:"):
             raise UsageError(_("A history in memory would be lost with the program: name a file."))
         return _open_file(Path(str(url.database)), now, keep_backups, migrations)
+    database = _database(url)
+    if machine is None:
+        _prepare(database, migrations)
+        return Store(database)
+    of_it = _open_file(machine, now, keep_backups, migrations, is_outbox=True)
+    store = SharedStore(database, of_it, partial(_prepare, migrations=migrations))
     try:
-        database = Database(url)
-    except (ArgumentError, ImportError) as error:
-        raise UsageError(
-            _(
-                "The driver for {address} is missing: {reason}.",
-                address=url.render_as_string(),
-                reason=error,
+        with suppress(StoreAwayError):
+            store.connect()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def try_server(address: str) -> str:
+    """Connects to a database and reads its version, and changes nothing. Returns its name.
+
+    Raises UsageError, and StoreError if it cannot be used.
+    """
+    url = _url(address)
+    database = _database(url)
+    try:
+        with database.translating_errors():
+            _refuse_newer(_version(database), OURS, database.name)
+    finally:
+        database.close()
+    return database.name
+
+
+def _database(url: URL) -> Database:
+    try:
+        return Database(url)
+    except ImportError as error:
+        if url.get_backend_name() == "postgresql":
+            told = _(
+                "The driver for PostgreSQL is missing. This installs it: {command}",
+                command="pip install 'antifake[postgres]'",
             )
-        ) from error
+            raise UsageError(told) from error
+        raise UsageError(_no_driver(url, error)) from error
+    except ArgumentError as error:
+        raise UsageError(_no_driver(url, error)) from error
+
+
+def _no_driver(url: URL, error: Exception) -> str:
+    name = url.get_backend_name()
+    return _("The driver for {name} is missing: {reason}.", name=name, reason=error)
+
+
+def _prepare(database: Database, migrations: Migrations) -> None:
     with database.translating_errors():
         version = _version(database)
     _migrate(database, version, migrations)
-    return Store(database)
 
 
 def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[str, ...]:
@@ -153,12 +199,28 @@ def _copy_what_is_open(database: Database, target: Path) -> bool:
 
 def _url(text_: str) -> URL:
     try:
-        return make_url(text_)
-    except ArgumentError as error:
-        raise UsageError(_("{text!r} is not the address of a database.", text=text_)) from error
+        url = make_url(text_)
+    except (ArgumentError, ValueError):
+        # The text is not repeated, and neither is the error: there may be a password in them.
+        raise UsageError(
+            _(
+                "history.database is not the address of a database, such as {example}.",
+                example="postgresql://anna@server/antifake",
+            )
+        ) from None
+    # As others write it, and psql understands it.
+    is_plain = url.drivername in ("postgres", "postgresql")
+    return url.set(drivername="postgresql+psycopg") if is_plain else url
 
 
-def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrations) -> Store:
+def _open_file(
+    path: Path,
+    now: datetime,
+    keep_backups: int,
+    migrations: Migrations,
+    *,
+    is_outbox: bool = False,
+) -> Store:
     backups = Backups(path, keep_backups)
     for file in files_of(path):
         if objection := objection_to_file(file):
@@ -175,7 +237,7 @@ def _open_file(path: Path, now: datetime, keep_backups: int, migrations: Migrati
         raise StoreError(
             _("{file} cannot be used: {reason}.", file=path, reason=error.strerror or error)
         ) from error
-    database = Database(sqlite_url(path))
+    database = Database(sqlite_url(path), is_outbox=is_outbox)
     _migrate(database, version, migrations)
     return Store(database, backups, notices)
 

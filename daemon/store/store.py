@@ -75,6 +75,14 @@ class Store:
         """
         return self
 
+    @property
+    def places(self) -> "tuple[Store, ...]":
+        """Where a check can be, in the order in which it moves from one to the next."""
+        return (self,) if self.machine is self else (self.machine, self)
+
+    def post(self) -> None:
+        """Has what waits in `machine` delivered soon. Nothing waits if the stores are one."""
+
     @contextmanager
     def writing_both(self, *, durable: bool = False) -> Iterator[tuple[Session, Session]]:
         """A transaction of the history and one of `machine`, which are one if the stores are.

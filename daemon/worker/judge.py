@@ -17,7 +17,7 @@ from antifake.core.parts import judged_parts
 from antifake.core.perceptual_hash import dhash
 from antifake.core.pixels import Pixels
 from antifake.daemon.config import Config
-from antifake.daemon.store import Store, StoreError, checks
+from antifake.daemon.store import Store, checks, outbox
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.ledger import Stamp
 
@@ -132,18 +132,9 @@ class Judge:
             one.sha256 if _may_be_known(job, one) else None
             for job, one in zip(batch, decoded, strict=True)
         ]
-        if not any(wanted):
-            return [None] * len(wanted)
-        try:
-            with self._store.reading() as session:
-                return [
-                    checks.earlier(session, sha256, version.model, version.prompt)
-                    if sha256
-                    else None
-                    for sha256 in wanted
-                ]
-        except StoreError:
-            return [None] * len(wanted)  # a verdict need not wait for the database
+        pictures = [sha256 for sha256 in wanted if sha256]
+        known = outbox.earlier(self._store, pictures, version.model, version.prompt)
+        return [known.get(sha256 or "") for sha256 in wanted]
 
 
 def _may_be_known(job: QueuedJob, decoded: Decoded) -> bool:

@@ -16,7 +16,15 @@ from typing import Self
 from antifake.core.errors import AntifakeError, ModelError
 from antifake.core.i18n import _
 from antifake.daemon.config import Config
-from antifake.daemon.store import ANSWER_S, Store, StoreBusyError, StoreError, history, jobs
+from antifake.daemon.store import (
+    ANSWER_S,
+    Store,
+    StoreBusyError,
+    StoreError,
+    history,
+    jobs,
+    outbox,
+)
 from antifake.daemon.store.checks import Check, Finding
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Entry
@@ -101,7 +109,7 @@ class Worker:
 
     def _recover(self) -> None:
         """Queue the jobs again that were begun when the last run was killed."""
-        with self._store.writing() as session:
+        with self._store.machine.writing() as session:
             queued, failed = jobs.recover(session)
             for job in failed:
                 record(session, _given_up(QueuedJob(job)), self._callbacks.clock())
@@ -243,14 +251,16 @@ class Worker:
         if not results:
             return
         results = write_crops(self._crop_files, results)
-        with self._store.writing(within_s=ANSWER_S) as session:
+        with self._store.machine.writing(within_s=ANSWER_S) as session:
             made = [record(session, result, self._callbacks.clock()) for result in results]
-            entries = iter(history.entries(session, [check for check in made if check]))
+            found = history.entries(session, [check for check in made if check])
+        entries = iter(outbox.with_shared(self._store, found))
         self._drop_crops_of_forgotten(results, made)
         for result, check in zip(results, made, strict=True):
             if check is not None:  # before finish(), which wakes those who wait for the answer
                 self._callbacks.on_done(result.job.id, next(entries), True)
             self._queue.finish(result.job)
+        self._store.post()
 
     def _drop_crops_of_forgotten(self, results: list[JobResult], made: list[Check | None]) -> None:
         """Remove the files of pictures that were forgotten while they were judged."""
@@ -274,8 +284,9 @@ class Worker:
 
     def _entry(self, check: Check) -> Entry:
         try:
-            with self._store.reading() as session:
-                return history.entry(session, check)
+            with self._store.machine.reading() as session:
+                found = history.entry(session, check)
+            return outbox.with_shared(self._store, [found])[0]
         except StoreError:
             return Entry(check, None, has_thumbnail=False)
 
@@ -306,7 +317,7 @@ class Worker:
         people = [job for job in batch if job.is_person]
         for job, file in zip(people, self._judge.file_evidence(people), strict=True):
             self._answer(replace(_failed(job, str(error), "no_model"), file=file))
-        with suppress(StoreError), self._store.writing(within_s=ANSWER_S) as session:
+        with suppress(StoreError), self._store.machine.writing(within_s=ANSWER_S) as session:
             for job in people:
                 if not job.is_in_memory:
                     jobs.drop(session, job.id)

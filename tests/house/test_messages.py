@@ -74,6 +74,8 @@ NOT_FOR_PEOPLE: dict[str, set[str]] = {
         "lazy.transformers_classes(); print(lazy.fallback_reason() or '')"
     },
     "daemon/service/access.py": {"this computer"},
+    "daemon/store/database.py": {"connection failed: "},
+    "daemon/store/opening.py": {"pip install 'antifake[postgres]'"},
     "daemon/service/model_fetch.py": {"from {} import serve; serve({})"},
     "daemon/web/api/checks.py": {
         "Not done yet; ask again.",

@@ -22,6 +22,7 @@ PROGRAMS = {
     "xclip": "xclip",
     "gio": "libglib2.0-bin",
     "systemd-analyze": "systemd",
+    "postgres": "postgresql",
     "/usr/lib/notification-daemon/notification-daemon": "notification-daemon",
 }
 """Programs by name, or by path if they are not on PATH."""

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0011"
 down_revision = "0010"
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
-    op.add_column("files", sa.Column("ctime_ns", sa.BigInteger))
+    op.add_column("files", sa.Column("ctime_ns", NUMBER))

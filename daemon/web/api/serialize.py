@@ -4,11 +4,11 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from antifake.core.evidence.serialize import to_dict as evidence_of
 from antifake.daemon.config import Config, Folder, names
 from antifake.daemon.learning import Flip, LearningState, Version
+from antifake.daemon.redaction import without_password
 from antifake.daemon.service import Answer, Progress, State, Ticket, WatchedFolder
 from antifake.daemon.service.access import Pairing
 from antifake.daemon.service.evidence_backfill import BackfillState
@@ -154,7 +154,7 @@ def settings(config: Config, reader: Reader) -> Json:
     """Returns the settings by dotted name. Only callers who may change them get passwords."""
     found = {name: _plain(config.get(name)) for name in names()}
     if "admin" not in reader.scopes:
-        found["history.database"] = _without_password(found["history.database"])
+        found["history.database"] = without_password(found["history.database"])
     return found
 
 
@@ -166,14 +166,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return moment(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def _without_password(url: str) -> str:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return ""
-    return url.replace(f":{password}@", ":***@") if password else url
 
 
 def pairing(one: Pairing) -> Json:
