@@ -3,6 +3,7 @@
 import { _ } from "./i18n.js";
 
 const UNANSWERED = _("antifake does not answer. This page reconnects by itself; try again then.");
+const LONGEST = 1000;
 const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
@@ -34,10 +35,10 @@ async function ask(address, options) {
   }
   if (!answer.ok) {
     // The pages answer with `error`, the guards with `detail`.
-    const about = await answer.json().catch(() => ({}));
+    const about = (await answer.json().catch(() => null)) ?? {};
     const unknown = _("antifake could not do that ({status}).", { status: answer.status });
     const sentence = about.error || about.detail || unknown;
-    throw Object.assign(new Error(sentence), { about });
+    throw Object.assign(new Error(String(sentence).slice(0, LONGEST)), { about });
   }
   return answer;
 }

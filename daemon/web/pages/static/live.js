@@ -74,6 +74,8 @@ async function stateAfter(error) {
 
 function hear(news) {
   if (connection === "here" && stream?.readyState === EventSource.OPEN) return;
+  // Nonsense is no news: with a place that is none, the page would hear of nothing any more.
+  if (!Number.isSafeInteger(news?.last) || !Array.isArray(news.events)) return;
   last = news.last;
   if (news.reset) tell("reset", {});
   for (const { kind, data } of news.events) tell(kind, data);
