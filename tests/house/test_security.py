@@ -53,7 +53,9 @@ def test_the_page_has_every_area_and_no_other():
 
 @pytest.mark.parametrize("area", AREAS)
 def test_every_threat_names_who_does_it_what_defends_and_a_marked_test(area):
-    for row in rows(area):
+    found = rows(area)
+    assert found
+    for row in found:
         assert len(row) == 4, row
         assert all(row), row
         tests = NAMED.findall(row[3])
