@@ -337,16 +337,17 @@ def _given_up(deadline: Deadline, limit: TimeLimit) -> UnreadableImageError:
                 "was given up.",
                 seconds=limit.cpu_s,
             )
+            return UnreadableImageError(said, "too_much_work")
         case "clock":
             said = _(
                 "This picture was not decoded within {seconds:g} seconds, so it was given up. "
                 "Either this computer is very busy, or the disk with the file does not answer.",
                 seconds=limit.clock_s,
             )
+            return UnreadableImageError(said, "timeout")
         case None:
             said = _("This picture could not be decoded safely.")
             return UnreadableImageError(said, "crashed")
-    return UnreadableImageError(said, "timeout")
 
 
 # --- In the child -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The scans of a JPEG: how much of the picture they hold, if its file is cut."""
+"""The scans of a JPEG: what work they are, and what they hold of the picture if its file is cut."""
 
 import re
 from collections.abc import Iterable
@@ -8,11 +8,16 @@ END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """Within the data of a scan. A zero is stuffing, D0 to D7 are restarts."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_NEXT_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
+"""Decoders pass over anything before it."""
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 """Frames whose decoder can wait for more data, unlike that of arithmetic codes."""
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _SCAN, _END, _COEFFICIENTS = 0xDA, 0xD9, range(64)
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a length."""
+_MOST_IN_SCAN = 4
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,23 @@ def scans_of(data: bytes) -> Scans | None:
     if not scans or not components:
         return None
     return Scans(frame, components, tuple(scans), last, end, has_end)
+
+
+def passes_of(data: bytes, most: int) -> int:
+    """Returns how often a decoder goes over a component of a JPEG; its scans may be next to empty.
+
+    Counts no further than beyond `most`. A damaged file is read as patiently as decoders do.
+    """
+    found, at = 0, 2
+    while found <= most and (marker := _NEXT_MARKER.search(data, at)) is not None:
+        code, at = marker[1][0], marker.end()
+        if code == _END:
+            break
+        if code == _SCAN:
+            found += min(_MOST_IN_SCAN, int.from_bytes(data[at + 2 : at + 3], "big"))
+        if code not in _ALONE:
+            at += int.from_bytes(data[at : at + 2], "big")
+    return found
 
 
 def _segment(data: bytes, at: int) -> int | None:

@@ -12,6 +12,7 @@ from .errors import UnreadableImageError
 from .file_formats import opened
 from .i18n import _
 from .icc import Conversion
+from .jpeg_scans import passes_of
 from .orientation import SIDEWAYS, TURNED_TO_END, turn_of
 from .parts import WHOLE, Box
 from .png_chunks import appearance
@@ -21,6 +22,11 @@ from .truncation import note_of, rest_of
 MAX_PIXELS = 64_000_000
 MAX_JPEG_PIXELS = 256_000_000  # 200-megapixel phones exist; see _draft
 FULL_JPEG_PIXELS = 24_000_000
+MAX_PASSES = 1000
+"""Of a decoder over the components of a JPEG. Progressive ones of the world have 10 to 30."""
+ALWAYS_PASSES = 32
+MAX_PASSED_PIXELS = 2_500_000_000
+"""Pixels times passes, beyond ALWAYS_PASSES: up to two seconds of computing."""
 MIN_SIDE = 64
 _FILTER = 3
 """Pixels of the result that a bicubic filter reaches beyond a part."""
@@ -115,6 +121,7 @@ def _first_frame(data: bytes, kind: str, size: int) -> Upright:
         check_sides(image, kind)
         full = image.size
         if kind == "JPEG":
+            _check_passes(image, data)
             _draft(image, size)
         _check_pixels(image, MAX_PIXELS)
         return image
@@ -202,6 +209,21 @@ def _check_pixels(image: Image.Image, limit: int) -> None:
                 limit=limit / 1e6,
             ),
             "too_many_pixels",
+        )
+
+
+def _check_passes(image: Image.Image, data: bytes) -> None:
+    """Refuses a JPEG whose scans are far more work than its bytes and pixels show."""
+    most = MAX_PASSED_PIXELS // (image.width * image.height)
+    most = min(MAX_PASSES, max(ALWAYS_PASSES, most))
+    if passes_of(data, most) > most:
+        raise UnreadableImageError(
+            _(
+                "This picture is stored in more than {n:,} passes, which would take too long to "
+                "decode. Save it again as JPEG or PNG and check that.",
+                n=most,
+            ),
+            "too_much_work",
         )
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pace import within
-from kit.pictures import scan_bomb
+from kit.pictures import scan_bomb, slow_jpeg
 from kit.waiting import eventually
 
 from antifake.core import child_process, preview
@@ -200,7 +200,7 @@ def test_signals_to_all_processes_do_nothing_to_children_not_even_to_one_that_st
 def test_children_at_work_end_with_a_parent_that_is_ended(
     tmp_path: Path, what: str, number: str
 ) -> None:
-    (tmp_path / "slow.jpg").write_bytes(scan_bomb(400))
+    (tmp_path / "slow.jpg").write_bytes(slow_jpeg())
     # The program that runs the tests may ignore both.
     command = (
         "signal.signal(signal.SIGINT, signal.default_int_handler);"

@@ -21,7 +21,7 @@ import pytest
 import torch
 from kit.busy import busy
 from kit.pace import within
-from kit.pictures import scan_bomb
+from kit.pictures import scan_bomb, slow_jpeg
 from kit.shared import shared_data
 from PIL import Image
 
@@ -212,14 +212,13 @@ def test_all_children_work_at_once() -> None:
 
 @pytest.mark.attack
 def test_a_scan_bomb_costs_its_time_and_one_child() -> None:
-    limit_s = 0.4
-    # A bomb to this machine, too: alone it takes longer than a child may.
-    bomb = scan_bomb(int(150 * max(1.0, 4 * limit_s / computed_s(scan_bomb()))))
+    bomb = slow_jpeg()
+    limit_s = round(computed_s(scan_bomb(140)) / 4, 2)
     with Decoder(time_limit=TimeLimit.of_computing(limit_s)) as decoder:
         before = pids(decoder)
         decoded = decoder.decode(bomb)
-        assert code(decoded) == "timeout"
-        assert "takes more than 0.4 seconds of computing" in str(decoded.error)
+        assert code(decoded) == "too_much_work"
+        assert f"takes more than {limit_s:g} seconds of computing" in str(decoded.error)
         assert decoded.sha256 == hashlib.sha256(bomb).hexdigest()
         assert decoder.decode(photo()).picture
         assert pids(decoder).isdisjoint(before)

@@ -25,7 +25,12 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def scan_bomb(scans: int = 150) -> bytes:
-    """Returns a JPEG of 100 KB that repeats its last refinement: 150 are seconds of work."""
+    """Returns a JPEG of 100 KB that repeats its last refinement. It has 10 passes besides."""
     data = saved(Image.new("L", (4000, 4000), 77), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
+def slow_jpeg() -> bytes:
+    """Returns a JPEG that is as much work as may be: it is cut, so it is decoded three times."""
+    return scan_bomb(140)[:-3]
