@@ -132,9 +132,8 @@ class Access:
 
         The token of a remembered browser is not one for programs, so it is unknown here.
         """
-        key = _hash(secret)
-        token = self._token_cache.get(key) or self._find(secret)
-        if token is None or token.id in self._revoked or PAGES in token.scopes:
+        token = self.known(secret)
+        if token is None:
             return None
         now = self._clock()
         if tokens.is_use_worth_noting(token, now):
@@ -143,7 +142,14 @@ class Access:
             with suppress(AntifakeError), self._store.writing(within_s=ANSWER_S) as session:
                 tokens.note_use(session, token.id, now)
             token = replace(token, last_used=now)
-        self._token_cache[key] = token
+        self._token_cache[_hash(secret)] = token
+        return token
+
+    def known(self, secret: str) -> Token | None:
+        """Does the same and does not note the use, so it only reads. Raises StoreError."""
+        token = self._token_cache.get(_hash(secret)) or self._find(secret)
+        if token is None or token.id in self._revoked or PAGES in token.scopes:
+            return None
         return token
 
     def _find(self, secret: str) -> Token | None:

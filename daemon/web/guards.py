@@ -28,6 +28,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 
 from antifake.core.i18n import _, ngettext
 from antifake.core.images import MAX_BYTES
+from antifake.daemon.store.tokens import Token
 
 from .context import OWN_NAME, access, context, own_address
 from .errors import API, SCRIPT_HEADER, Problem
@@ -37,6 +38,8 @@ MULTIPART = "multipart/form-data"
 EXTENSION = re.compile(r"(?:chrome|moz)-extension://[a-z0-9-]{1,64}")
 """What a browser sends as the origin of an extension. It is shown to the user when pairing."""
 MAX_JSON_BYTES = 2**20
+LARGE_BYTES = 65_536
+"""For a larger body its headers must say who sends it, before it is received."""
 MAX_FILE_BYTES = min(MAX_BYTES, 50_000_000)
 LARGEST_INT = 2**63 - 1
 MAX_WRONG_TOKENS = 20
@@ -71,6 +74,10 @@ SECURITY_HEADERS = {
 }
 """Set on every answer, errors too. A view may set its own value, as pages do for their CSP."""
 
+WRONG_TOKENS = "antifake.wrong_tokens"
+"""The key of the app's extensions that is its WrongTokens."""
+
+FindToken = Callable[[str], Token | None]
 View = TypeVar("View", bound=Callable[..., Any])
 _HAS_BODY = {"POST", "PUT", "PATCH"}
 _READS = {"GET", "HEAD", "OPTIONS"}
@@ -119,7 +126,8 @@ def requires(
     """
     identity: Literal["token", "none"] = "token" if scopes else "none"
     who = identity, frozenset(scopes)
-    return _mark(Requirement(*who, types, max_bytes, allows_unpaired, other_name))
+    most = max_bytes if scopes else min(max_bytes, LARGE_BYTES)
+    return _mark(Requirement(*who, types, most, allows_unpaired, other_name))
 
 
 def requires_session(*, types: tuple[str, ...], max_bytes: int) -> Callable[[View], View]:
@@ -225,27 +233,18 @@ class WrongTokens:
 
 def guard(app: Flask) -> None:
     """Check every request before its view, and put the security headers on every answer."""
-    wrong_tokens = WrongTokens()
+    wrong_tokens = app.extensions[WRONG_TOKENS] = WrongTokens()
 
     @app.before_request
     def check() -> Response | None:
         if request.environ.get(IN_PROCESS) is True:
             admit_ourselves()
             return None
-        is_api = request.path.startswith(API)
-        check_host(is_api=is_api)
-        check_origin(is_api=is_api)
-        if is_api and request.method == "OPTIONS":
+        check_host(is_api=is_api())
+        check_origin(is_api=is_api())
+        if is_api() and request.method == "OPTIONS":
             return preflight()
-        if request.routing_exception is not None:
-            raise request.routing_exception
-        required = requirement_of(request.endpoint)
-        check_length(required)
-        if required.is_cookie:
-            check_cookie(required)
-        check_type(required)
-        if required.identity == "token":
-            check_token(required, wrong_tokens)
+        check_sender(wrong_tokens, access().authenticate)
         check_json()
         return None
 
@@ -253,9 +252,47 @@ def guard(app: Flask) -> None:
     def secure(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
-        if request.path.startswith(API):
+        if is_api():
             _answer_origin(response)
         return response
+
+
+def is_api() -> bool:
+    return request.path.startswith(API)
+
+
+def check_sender(wrong_tokens: WrongTokens, find_token: FindToken) -> None:
+    """Check who sends a request, and what its headers say of the body. Raises HTTPException, too.
+
+    `find_token` returns the token of a secret, as Access.authenticate() does.
+    """
+    if request.routing_exception is not None:
+        raise request.routing_exception
+    required = requirement_of(request.endpoint)
+    check_length(required)
+    if required.is_cookie:
+        check_cookie(required)
+    check_type(required)
+    if required.identity == "token":
+        check_token(required, wrong_tokens, find_token)
+
+
+def check_before_body() -> str:
+    """Check a request of which only the headers are there. Returns who sends it.
+
+    Nothing is written to the database, as the thread that calls this one serves all connections.
+    Raises Problem, HTTPException, AntifakeError.
+    """
+    check_host(is_api=is_api())
+    check_origin(is_api=is_api())
+    check_sender(current_app.extensions[WRONG_TOKENS], access().known)
+    return client_name()
+
+
+def client_name() -> str:
+    """Returns a name for the client of this request, the same for all of its requests."""
+    token_id = g.caller.token_id if "caller" in g else None
+    return "" if token_id is None else str(token_id)
 
 
 def admit_ourselves() -> None:
@@ -450,14 +487,14 @@ def _small_int(digits: str) -> int:
 # --- Identity -----------------------------------------------------------------------------
 
 
-def check_token(required: Requirement, wrong_tokens: WrongTokens) -> None:
+def check_token(required: Requirement, wrong_tokens: WrongTokens, find_token: FindToken) -> None:
     """Check the token in the header. Tokens in addresses would end up in logs, and cookies reach
     other ports.
     """
     kind, _space, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         raise _unauthorized(_("This needs a token."), 'Bearer realm="antifake"')
-    token = access().authenticate(secret)
+    token = find_token(secret)
     if token is None:
         if wrong_tokens.add():
             raise Problem(

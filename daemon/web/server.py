@@ -3,8 +3,9 @@
 Clients use 127.0.0.1. Browsers take the name antifake.localhost for ::1, too, so ::1 has the same
 port; if another program has it there, the name is not used (see Context.has_name).
 
-It reads a whole request before a thread handles it, so slow clients hold no thread. Requests that
-it refuses itself get the same JSON and security headers as all errors of the app.
+It reads a whole request before a thread handles it, so slow clients hold no thread. A large body is
+received only from a client that may send it (see bodies). Requests that are refused here get the
+same JSON and security headers as all errors of the app.
 """
 
 import errno
@@ -14,21 +15,26 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from flask import Flask
+from flask import Flask, Response
+from waitress.buffers import OverflowableBuffer  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.receiver import FixedStreamReceiver  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer, create_server  # type: ignore[import-untyped]
-from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
+from waitress.utilities import BadRequest  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
 from antifake.core import AntifakeError
 from antifake.core.i18n import _
 
+from .bodies import BodyBudget, is_large, refusal
 from .context import NAME
-from .errors import MEDIA_TYPE, Problem, body_of
+from .errors import Problem, problem_json
 from .guards import MAX_FILE_BYTES, SECURITY_HEADERS
 
 log = logging.getLogger(__name__)
@@ -40,6 +46,8 @@ THREADS = 24
 """Streams hold up to 16 of them, and requests that wait for a verdict 6 (see context). Two are left
 for all others."""
 DRAIN_S = 8.0
+RECEIVE_S = 60.0
+"""In this time a request must have come. 50 MB take less than a second on this computer."""
 _SETTINGS: dict[str, Any] = {
     "threads": THREADS,
     "connection_limit": 512,
@@ -60,35 +68,120 @@ class NoPortError(AntifakeError):
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads one request. What could be read in two ways is refused."""
+
+    refusal: Response | None = None
+    """The answer of the app, if it refuses the request by its headers."""
+    error: Any
+    expect_continue: bool
+
+    def __init__(self, adjustments: Any, admit: "Callable[[_Parser], Response | None]") -> None:
+        super().__init__(adjustments)
+        self._admit = admit
+        self.give_back: Callable[[], object] = lambda: None
+        """Returns what the body has taken of the budget."""
+
     def parse_header(self, header_plus: bytes) -> None:
-        """Also refuse two headers for the length of the body: a proxy might use the other one."""
+        """Also refuse a body whose length is not known, or that is not wanted."""
         try:
             super().parse_header(header_plus)
         except ValueError:
             # Python cannot parse an address or a number. Waitress would close the connection
             # without an answer, and log the whole request.
             raise ParsingError("this cannot be read") from None
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("another protocol")
+        if self.proxy_netloc and self.proxy_netloc != self.headers.get("HOST"):
+            raise ParsingError("two hosts")
         says_length = "CONTENT_LENGTH" in self.headers
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and says_length):
             raise ParsingError("Content-Length beside Transfer-Encoding")
+        if self.chunked:  # by which programs disagree about where a request ends
+            self.body_rcv, self.error = None, _LengthRequired("")
+        if is_large(self.content_length):
+            self.refusal = self._admit(self)
+        if self.refusal is not None:
+            self._refuse_body()
+
+    def _refuse_body(self) -> None:
+        """Receive a body without keeping it: most clients read no answer before they sent all."""
+        if self.expect_continue:
+            self.body_rcv, self.content_length, self.expect_continue = None, 0, False
+        else:
+            self.body_rcv = _Discarded(self.content_length)
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.completed and self.refusal is not None:
+            self.error = self.error or BadRequest("refused by the app")
+        return consumed
+
+    def close(self) -> None:
+        super().close()
+        self.give_back()
+
+
+class _LengthRequired(BadRequest):  # type: ignore[misc]
+    code, reason = 411, "Length Required"
+
+
+class _Discarded(FixedStreamReceiver):  # type: ignore[misc]
+    """Counts the bytes of a body and keeps none."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length, OverflowableBuffer(0))
+
+    def received(self, data: bytes) -> int:
+        consumed: int = min(self.remain, len(data))
+        self.remain -= consumed
+        self.completed = self.remain == 0
+        return consumed
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
-        code = self.request.error.code
-        words = {400: "bad_request", 413: "too_large", 431: "too_large", 500: "internal_error"}
-        # The answer repeats nothing of the request.
-        body = body_of(Problem(code, words.get(code, "refused"), _("This request is refused.")))
-        self.status = f"{code} {self.request.error.reason}"
-        self.response_headers += [("Content-Type", MEDIA_TYPE), *SECURITY_HEADERS.items()]
+        answer = self.request.refusal or self._of_parser()
+        body = answer.get_data()
+        self.status = answer.status
+        self.response_headers += answer.headers.to_wsgi_list()
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
 
+    def _of_parser(self) -> Response:
+        """The answer repeats nothing of the request."""
+        code = self.request.error.code
+        words = {
+            400: "bad_request",
+            411: "length_required",
+            413: "too_large",
+            431: "too_large",
+            500: "internal_error",
+        }
+        problem = Problem(code, words.get(code, "refused"), _("This request is refused."))
+        answer = problem_json(problem)
+        answer.status = f"{code} {self.request.error.reason}"
+        answer.headers.update(SECURITY_HEADERS)
+        return answer
+
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = _Parser
     error_task_class = _Refusal
+    began = 0.0
+    """When the first bytes of the request came that is being received."""
+
+    def parser_class(self, adjustments: Any) -> _Parser:
+        self.began = time.monotonic()
+        return _Parser(adjustments, self._refusal_of)
+
+    def _refusal_of(self, parser: _Parser) -> Response | None:
+        """Returns why a large body is refused. If it is not, it takes its part of the budget."""
+        environ = WSGITask(self, parser).get_environment()
+
+        def admit(client: str) -> None:
+            parser.give_back = self.server.budget.take(parser, client, parser.content_length)
+
+        return refusal(self.server.app, environ, admit)
 
     def handle_close(self) -> None:
         """Also close an incomplete body, whose temporary file would stay for a while."""
@@ -105,8 +198,10 @@ class Server:
         self._app, self._wanted, self._temporary = app, port, temporary
         self._map: dict[int, Any] = {}
         self._is_stopping = threading.Event()
+        self._look_again = 0.0
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self.port = 0
+        self.budget = BodyBudget()
 
     def __enter__(self) -> Self:
         """Start serving. Raises NoPortError."""
@@ -124,7 +219,7 @@ class Server:
         create_server(self._app, map=self._map, sockets=listening, **_SETTINGS)
         self._servers = [one for one in self._map.values() if isinstance(one, TcpWSGIServer)]
         for server in self._servers:
-            server.channel_class = _Channel
+            server.channel_class, server.app, server.budget = _Channel, self._app, self.budget
         self._thread.start()
         return self
 
@@ -140,7 +235,20 @@ class Server:
     def _run(self) -> None:
         while not self._is_stopping.is_set():
             self._turn(1.0)
+            self._end_slow(time.monotonic())
         self._drain()
+
+    def _end_slow(self, now: float) -> None:
+        """Close connections whose request, sent byte by byte, does not come to its end."""
+        if now < self._look_again:
+            return
+        self._look_again = now + 1.0
+        for channel in self._channels():
+            if channel.request is not None and now - channel.began > RECEIVE_S:
+                channel.will_close = True
+
+    def _channels(self) -> list[_Channel]:
+        return [one for server in self._servers for one in server.active_channels.values()]
 
     def _turn(self, timeout_s: float) -> None:
         # Not select(), which cannot handle file numbers from 1,024 on.
@@ -158,7 +266,7 @@ class Server:
 
     def _busy(self) -> bool:
         """Close idle connections. Returns whether a request is still being answered."""
-        channels = [one for server in self._servers for one in server.active_channels.values()]
+        channels = self._channels()
         for channel in channels:
             if not channel.requests and not channel.total_outbufs_len:
                 channel.will_close = True
