@@ -33,14 +33,13 @@ class Intake:
         some = list(stamps)
         with self.store.machine.reading() as session:
             unknown = list(ledger.unknown(session, some))
-            incomplete = ledger.without_ctime(session, some)
-        if incomplete:
-            with (
-                suppress(StoreError),
-                self.store.machine.writing() as session,
-            ):  # the next walk comes
-                ledger.note_ctimes(session, incomplete)
-        yield from unknown
+            renewed = ledger.with_new_ctime(session, some)
+        if renewed:
+            # If it cannot be written, the next walk comes.
+            with suppress(StoreError), self.store.machine.writing() as session:
+                ledger.note_ctimes(session, renewed)
+        are_as_before = set(renewed)
+        yield from (stamp for stamp in unknown if stamp not in are_as_before)
 
     def found(self, stamp: Stamp) -> bool:
         """Takes a file that is complete. Returns False if it must be offered again later."""

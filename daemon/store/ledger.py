@@ -96,19 +96,20 @@ def unknown(session: Session, stamps: Iterable[Stamp]) -> Iterator[Stamp]:
                 yield stamp
 
 
-def without_ctime(session: Session, stamps: Iterable[Stamp]) -> list[Stamp]:
-    """Returns the stamps of files that are as noted, but for a ctime that was not noted."""
+def with_new_ctime(session: Session, stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Returns the stamps whose ctime can be noted without a look at the bytes of the file.
+
+    All else is as noted, and there was no ctime, or there is no verdict that could be a wrong one.
+    """
     found: list[Stamp] = []
     for some in in_parts(stamps):
-        noted = _noted(session, some)
-        found += [
-            stamp
-            for stamp in some
-            if stamp.ctime_ns is not None
-            and stamp.path in noted
-            and noted[stamp.path].ctime_ns is None
-            and stamp.is_as(noted[stamp.path])
-        ]
+        noted, waiting = _noted(session, some), _waiting(session, some)
+        for stamp in some:
+            old = noted.get(stamp.path)
+            if old is None or stamp.ctime_ns in (None, old.ctime_ns) or not stamp.is_alike(old):
+                continue
+            if old.ctime_ns is None or stamp.path in waiting:
+                found.append(stamp)
     return found
 
 
@@ -162,6 +163,12 @@ _NOTE_CTIME = (
 def _noted(session: Session, stamps: list[Stamp]) -> dict[str, Stamp]:
     wanted = select(*_COLUMNS).where(FileRow.path.in_([stamp.path for stamp in stamps]))
     return {row.path: Stamp(*row) for row in session.execute(wanted)}
+
+
+def _waiting(session: Session, stamps: list[Stamp]) -> set[str]:
+    paths = [stamp.path for stamp in stamps]
+    wanted = select(FileRow.path).where(FileRow.path.in_(paths), FileRow.waits_in.is_not(None))
+    return set(session.scalars(wanted))
 
 
 def _stamp(row: FileRow) -> Stamp:

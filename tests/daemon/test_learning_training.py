@@ -92,7 +92,7 @@ def test_a_training_is_followed_to_its_version_used_and_taken_back(root):
         after = asked.state()["last_event"]
         learning, training = started(asked)
         (trainer,) = eventually(lambda: trainers(daemon.process.pid))
-        assert eventually(trainer.nice) == NICE
+        eventually(lambda: trainer.nice() == NICE)
         with pytest.raises(DaemonError) as again:
             learning.start("cli")
         assert again.value.code == "training_already"

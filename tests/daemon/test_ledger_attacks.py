@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from itertools import count
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 from kit.daemon import running_daemon
 from kit.pictures import png
 from kit.waiting import eventually
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from antifake.daemon.store import history, ledger
+from antifake.daemon.config import Folder
+from antifake.daemon.store import existing, history, ledger
 from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.watcher.tree import trees_of
+from antifake.daemon.watcher.walk import BATCH, reconcile
 
 pytestmark = pytest.mark.attack
 has_ctime = pytest.mark.skipif(
@@ -177,6 +181,39 @@ def test_files_noted_by_an_older_version_are_believed_once_and_watched_from_then
     assert known(daemon, picture).stamp.ctime_ns == picture.stat().st_ctime_ns
     written_and_dated_back(picture, other_bytes(picture))
     assert is_unknown(daemon, picture)
+
+
+@has_ctime
+def test_new_permissions_of_many_waiting_files_cost_one_transaction_for_each_part(daemon, tmp_path):
+    """They are as many as there are parts of a walk, not as there are files."""
+    n_files, writes = 1_500, []
+    paths = [tmp_path / f"{n}.png" for n in range(n_files)]
+    for path in paths:
+        path.write_bytes(b"waits")
+    with daemon.service.store.writing() as session:
+        existing.enter(session, str(tmp_path), map(stamp, paths))
+    for path in paths:
+        path.chmod(0o600)
+    (tree,) = trees_of([Folder(tmp_path)])
+    engine = daemon.service.store.database.engine
+    eventually(lambda: not daemon.service.status.is_busy)
+
+    def begin(connection):
+        if connection.get_execution_options().get("writes"):
+            writes.append(threading.current_thread())
+
+    event.listen(engine, "begin", begin)
+    try:
+        found = [
+            path
+            for some in reconcile(tree, str(tmp_path), daemon.intake, lambda: False)
+            for path in some
+        ]
+    finally:
+        event.remove(engine, "begin", begin)
+    assert found == []
+    assert writes.count(threading.current_thread()) == -(-n_files // BATCH)
+    assert all(known(daemon, path).stamp == stamp(path) for path in paths[:: n_files // 10])
 
 
 @has_ctime
