@@ -30,7 +30,7 @@ pytestmark = [
 
 SWAPS = 1_000
 PAUSE_S = 0.0005
-"""Between two swaps, so that others in this process get their turn."""
+"""Between two swaps, so that a daemon in this process gets its turn."""
 INSIDE, OUTSIDE = png(1), png(2)
 SEEDS = count(2_000)
 
@@ -55,8 +55,9 @@ def outside(tmp_path) -> Path:
 class Swapper:
     """Swaps the folder for a link to another one and back."""
 
-    def __init__(self, folder: Path, outside: Path) -> None:
+    def __init__(self, folder: Path, outside: Path, pause_s: float) -> None:
         self.n_swaps = 0
+        self._pause_s = pause_s
         self._folder, self._outside = folder, outside
         self._stop = threading.Event()
 
@@ -65,10 +66,10 @@ class Swapper:
         while not self._stop.is_set():
             self._folder.rename(away)
             self._folder.symlink_to(self._outside)
-            time.sleep(PAUSE_S)
+            time.sleep(self._pause_s)
             self._folder.unlink()
             away.rename(self._folder)
-            time.sleep(PAUSE_S)
+            time.sleep(self._pause_s)
             self.n_swaps += 1
 
     def stop(self) -> None:
@@ -76,8 +77,8 @@ class Swapper:
 
 
 @contextmanager
-def swapping(folder: Path, outside: Path) -> Iterator[Swapper]:
-    swapper = Swapper(folder, outside)
+def swapping(folder: Path, outside: Path, pause_s: float = 0.0) -> Iterator[Swapper]:
+    swapper = Swapper(folder, outside, pause_s)
     thread = threading.Thread(target=swapper.run)
     thread.start()
     try:
@@ -130,7 +131,7 @@ def test_a_watched_folder_that_is_swapped_has_no_picture_of_elsewhere_judged(
     secret = {hashlib.sha256(write(outside / f"{n}.png")).hexdigest() for n in range(n_files)}
     own = {hashlib.sha256(write(place / "sub" / f"{n}.png")).hexdigest() for n in range(n_files)}
     daemon.post("/watches", {"path": str(place), "existing": "check"})
-    with swapping(place / "sub", outside) as swapper:
+    with swapping(place / "sub", outside, PAUSE_S) as swapper:
         n = 0
         while swapper.n_swaps < SWAPS or hashes_of_history(daemon).isdisjoint(own):
             path = place / "sub" / f"{n % n_files}.png"
