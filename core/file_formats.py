@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import ImageFile
 
-from . import icon, ipma, raw_preview
+from . import icon, ipma, isobmff, raw_preview
 from .errors import UnreadableImageError
 from .i18n import _
 
@@ -85,6 +85,15 @@ def shown_in(data: bytes) -> Shown:
         return _preview(data)
     if kind == "ICO":
         return _largest_of_icon(data)
+    if kind == "AVIF" and isobmff.has_too_many_items(data):
+        raise UnreadableImageError(
+            _(
+                "This picture is put together from more than {n:,} parts, which would take too "
+                "long to decode. Save it again as JPEG or PNG and check that.",
+                n=isobmff.MAX_ITEMS,
+            ),
+            "too_much_work",
+        )
     return Shown(ipma.with_one_ipma(data) if kind == "AVIF" else data, kind, kind)
 
 

@@ -19,6 +19,10 @@ MAX_BYTES = 16_000_000
 _SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}
 _WIDER = {"L": "RGB", "LA": "RGBA"}
 """Grey pixels may have a profile of colors."""
+_TAGS = 132
+"""Where the table of tags begins, behind their number."""
+_MAX_TAGS = 100
+"""LittleCMS reads no profile with more."""
 _D50 = 0.9642, 1.0, 0.8249
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -86,7 +90,7 @@ def _transform(data: bytes, mode: str) -> Conversion | None:
 
     try:
         transform = ImageCms.ImageCmsTransform(
-            ImageCms.ImageCmsProfile(BytesIO(data)),
+            ImageCms.ImageCmsProfile(BytesIO(_without_float_tables(data))),
             ImageCms.ImageCmsProfile(BytesIO(matrix_profile(SRGB_PRIMARIES, SRGB_CURVE))),
             mode,
             "RGBA" if mode == "RGBA" else "RGB",
@@ -96,6 +100,19 @@ def _transform(data: bytes, mode: str) -> Conversion | None:
     except (OSError, ValueError, ImageCms.PyCMSError) as error:
         raise ProfileError("broken") from error
     return None if _changes_nothing(transform.apply, mode) else transform.apply
+
+
+def _without_float_tables(data: bytes) -> bytes:
+    """Returns a profile without the tables of floating numbers that ICC 4.3 has added.
+
+    Browsers pass over them. In a few bytes they may ask for 65,535 steps for each pixel.
+    """
+    found = bytearray(data)
+    count = int.from_bytes(data[_TAGS - 4 : _TAGS], "big")
+    for at in range(_TAGS, _TAGS + 12 * min(count, _MAX_TAGS), 12):
+        if data[at : at + 3] in (b"D2B", b"B2D"):
+            found[at : at + 4] = b"none"
+    return bytes(found)
 
 
 def _changes_nothing(conversion: Conversion, mode: str) -> bool:

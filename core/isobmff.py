@@ -1,10 +1,17 @@
 """Reads the properties of the main picture of AVIF and HEIC files (ISO 14496-12, 23008-12)."""
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
 _MAX_BOXES = 10_000
+MAX_ITEMS = 10_000
+"""Of which a picture is made. A decoder looks for each of them among all."""
+_CONTAINERS = {b"meta": 4, b"moov": 0, b"trak": 0, b"iprp": 0}
+"""Boxes with other boxes in them, and how many bytes come before those."""
+_LISTS = (b"iinf", b"iloc", b"ipma", b"iref")
+_MAX_DEPTH = 4
 
 
 def properties(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -13,6 +20,38 @@ def properties(data: bytes) -> list[tuple[bytes, bytes]]:
         return _properties(memoryview(data))  # slices of a view are no copies
     except (struct.error, LookupError):
         return []
+
+
+def has_too_many_items(data: bytes) -> bool:
+    """Returns whether the lists of items, in pictures and sequences together, exceed MAX_ITEMS."""
+    n_boxes, counts = 0, Counter[bytes]()
+    try:
+        for name, start, stop in islice(_inside(data, 0, len(data), 0), _MAX_BOXES):
+            n_boxes += 1
+            counts[name] += _n_items(data, name, start, stop)
+    except struct.error:  # it ends early, and so it does for a decoder
+        return False
+    return n_boxes == _MAX_BOXES or max(counts.values(), default=0) > MAX_ITEMS
+
+
+def _n_items(data: bytes, name: bytes, start: int, stop: int) -> int:
+    """Returns how many items a box lists; of `iref`, how many it may refer to at most."""
+    version = data[start] if name in _LISTS and start < stop else 0
+    if name == b"iref":
+        return (stop - start) // (4 if version else 2) // 2
+    form = {b"iinf": ">I" if version else ">H", b"iloc": ">I" if version == 2 else ">H"}
+    at = start + (6 if name == b"iloc" else 4)
+    return int(struct.unpack_from(form.get(name, ">I"), data, at)[0]) if name in _LISTS else 0
+
+
+def _inside(data: bytes, at: int, end: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yields the boxes of a file and of its containers, up to what is broken."""
+    for name, start, stop in box_ranges(data, at, end):
+        if not start <= stop <= end:
+            return
+        yield name, start, stop
+        if name in _CONTAINERS and depth < _MAX_DEPTH:
+            yield from _inside(data, start + _CONTAINERS[name], stop, depth + 1)
 
 
 def _properties(data: memoryview) -> list[tuple[bytes, bytes]]:
