@@ -141,7 +141,7 @@ def user_home() -> Home:
         import platformdirs  # noqa: PLC0415 - only where no folder is named
 
         home = Home(platformdirs.user_data_path("antifake", appauthor=False))
-    secure(home.folders)
+    secure(home.root, home.folders)
     return home
 
 

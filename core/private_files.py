@@ -52,14 +52,16 @@ def make_private(folder: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def secure(folders: Iterable[Path], files: Iterable[Path] = ()) -> None:
+def secure(root: Path, folders: Iterable[Path], files: Iterable[Path] = ()) -> None:
     """Takes the rights of others to our own folders away, and judges what is left.
 
-    What does not exist is passed over. Raises NotPrivateError.
+    A person may have chosen a `root` that holds other things, too, as /usr does: its rights are
+    changed only where others can write it. What does not exist is passed over. Raises
+    NotPrivateError.
     """
-    folders = list(folders)
+    folders = [root, *folders]
     for folder in folders:
-        _tighten(folder)
+        _tighten(folder, 0o022 if folder == root else 0o077)
     for path in (*folders, *files):
         if objection := objection_to(path):
             raise NotPrivateError(str(objection))
@@ -150,11 +152,13 @@ def _to_parent(path: Path) -> Objection | None:
     )
 
 
-def _tighten(folder: Path) -> None:
+def _tighten(folder: Path, if_others_have: int) -> None:
     try:
         info = folder.stat()
         is_ours = stat.S_ISDIR(info.st_mode) and info.st_uid == _me()
-        if sys.platform != "win32" and is_ours and info.st_mode & 0o077:
+        if info.st_mode & stat.S_ISVTX:
+            return  # made for everybody, as /tmp is
+        if sys.platform != "win32" and is_ours and info.st_mode & if_others_have:
             folder.chmod(stat.S_IMODE(info.st_mode) & ~0o077)
     except OSError:
         return  # missing, or on a drive that is read-only; what counts is judged afterwards

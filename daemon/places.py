@@ -85,7 +85,7 @@ class Places:
 
     def secure(self) -> None:
         """Does what `make` does with the folders that exist. Raises NotPrivateError."""
-        secure(self.folders, [self.config])
+        secure(self.home.root, self.folders, [self.config])
 
 
 def places() -> Places:

@@ -114,7 +114,7 @@ def test_our_own_folders_are_closed_in_silence(tmp_path):
     for before, after in ((0o777, 0o700), (0o775, 0o700), (0o755, 0o700), (0o500, 0o500)):
         make_private(folder)
         folder.chmod(before)
-        secure([folder, tmp_path / "none"])
+        secure(tmp_path, [folder, tmp_path / "none"])
         assert mode(folder) == after
 
 
@@ -124,7 +124,7 @@ def test_a_folder_of_another_user_stays_as_it_is_and_is_refused(tmp_path, monkey
     folder.chmod(0o777)
     give_away(folder, monkeypatch)
     with pytest.raises(NotPrivateError, match="belongs to another user"):
-        secure([folder])
+        secure(folder, [])
     assert mode(folder) == 0o777
 
 
@@ -180,6 +180,6 @@ def test_another_user_cannot_swap_a_file_in_a_folder_that_was_open():
         (folder / "evil").chmod(0o666)
         assert swap(folder) == 0, "as long as it is open, the attack works"
         (folder / "evil").write_text("again")
-        secure([folder])
+        secure(folder, [])
         assert swap(folder) != 0
         assert (folder / "config.toml").read_text() == "evil"

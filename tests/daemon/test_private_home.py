@@ -183,5 +183,23 @@ def test_settings_that_are_a_link_to_a_folder_for_all_are_refused(tiny_home, tmp
 
 def test_an_installation_of_root_is_no_foreign_home(monkeypatch):
     """It belongs to root, who may do everything anyway. That it cannot be written is said."""
+    before = modes(Path("/usr"))
     monkeypatch.setenv("ANTIFAKE_HOME", "/usr")
     assert places().home.root.as_posix() == "/usr"
+    assert modes(Path("/usr")) == before, "it holds other things, too"
+
+
+def test_a_chosen_folder_that_others_only_read_stays_as_it_is(tiny_home):
+    (tiny_home.root / "photos").mkdir()
+    (tiny_home.root / "photos").chmod(0o755)
+    tiny_home.root.chmod(0o755)
+    places().make()
+    assert modes(tiny_home.root, tiny_home.root / "photos") == {0o755}
+    assert modes(tiny_home.root / "run", tiny_home.root / "logs") == {0o700}
+
+
+def test_a_folder_for_everybody_is_no_home_and_stays_as_it_is(tiny_home):
+    tiny_home.root.chmod(0o1777)
+    with pytest.raises(NotPrivateError, match="Others on this computer can change"):
+        places()
+    assert modes(tiny_home.root) == {0o1777}
