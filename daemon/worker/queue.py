@@ -422,18 +422,29 @@ class JobQueue:
 
         Raises StoreError. They are kept in memory then.
         """
-        if not batch:
-            return []
+        stored = [job for job in batch if not job.is_in_memory]
+        lost = self._try_in_memory_again([job for job in batch if job.is_in_memory])
         try:
-            with self._store.writing(within_s=ANSWER_S) as session:
-                there = [job for job in batch if jobs.is_there(session, job.id)]
-                lost = [job for job in there if not jobs.try_again(session, job.id)]
+            if stored:
+                with self._store.writing(within_s=ANSWER_S) as session:
+                    there = [job for job in stored if jobs.is_there(session, job.id)]
+                    lost += [job for job in there if not jobs.try_again(session, job.id)]
         except StoreError:
-            self._begun.extend(batch)
+            self._begun.extend([*stored, *(job for job in lost if job.is_in_memory)])
             raise
         self._unmarked.difference_update(job.id for job in batch)
         self.notify()
         return lost
+
+    def _try_in_memory_again(self, batch: list[QueuedJob]) -> list[QueuedJob]:
+        """Does the same for jobs that are in memory only."""
+        again = [job for job in batch if job.job.attempts < jobs.MAX_ATTEMPTS]
+        with self._changed:
+            self._in_memory.extendleft(
+                replace(job, job=replace(job.job, attempts=job.job.attempts + 1))
+                for job in reversed(again)
+            )
+        return [job for job in batch if job not in again]
 
     def close_down(self) -> None:
         """Queue those again that were taken and not judged, and write what was put off.

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Self
 
 from antifake.core.errors import AntifakeError, ModelError
-from antifake.core.i18n import _
 from antifake.daemon.config import Config
 from antifake.daemon.store import (
     ANSWER_S,
@@ -169,9 +168,7 @@ class Worker:
         except Exception:
             # A bug. Clients must not wait for ever because of it, nor the jobs after this one.
             log.exception("a batch failed")
-            self._after_death(
-                batch, AntifakeError(_("Something went wrong inside antifake with this picture."))
-            )
+            self._after_death(batch)
         return True
 
     def _is_held(self) -> bool:
@@ -197,7 +194,7 @@ class Worker:
             self._without_model(batch, error)
         except ModelDiedError as error:
             log.warning("%s", error)
-            self._after_death(batch, error)
+            self._after_death(batch)
         except ModelError as error:
             self._trouble(error)
             self._without_model(batch, error)
@@ -302,12 +299,8 @@ class Worker:
         if not self._unwritten and not self._queue.is_failing:
             self._callbacks.on_trouble(None)
 
-    def _after_death(self, batch: list[QueuedJob], error: AntifakeError) -> None:
-        for job in batch:
-            if job.is_in_memory:
-                self._answer(_failed(job, str(error), "crashed"))
-        lost = self._queue.try_again([job for job in batch if not job.is_in_memory])
-        self._finish([_given_up(job) for job in lost])
+    def _after_death(self, batch: list[QueuedJob]) -> None:
+        self._finish([_given_up(job) for job in self._queue.try_again(batch)])
 
     def _without_model(self, batch: list[QueuedJob], error: AntifakeError) -> None:
         """Answer people at once with what their files say; folders wait until there is a model.

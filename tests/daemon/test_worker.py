@@ -424,6 +424,20 @@ def test_a_picture_that_kills_the_model_three_times_is_given_up_but_no_other(hom
         assert judged_by_hand(idle, png(70)).label is not None
 
 
+@pytest.mark.attack
+def test_a_private_picture_beside_one_that_kills_the_model_is_judged_too(home, heavy, tmp_path):
+    with at_work(home, heavy, tmp_path, starts=False) as idle:
+        sent = [
+            idle.check(data, person(is_private=True))
+            for data in (png(64), saved(picture(666), "PNG"), png(65))
+        ]
+        with idle.worker:
+            first, poison, last = (idle.wait(ticket.id, 60).answer for ticket in sent)
+        assert all(one.label for one in (first, last))
+        assert poison.entry.check.code == "crashed"
+        assert everything(idle) == []
+
+
 def judged_by_hand(idle, data):
     ticket = idle.check(data, person())
     eventually(lambda: not idle.step() and not idle.queue.is_unfinished(ticket.id), 30)
