@@ -11,7 +11,8 @@ This module knows the files, not the tensors, and imports no torch.
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -169,6 +170,17 @@ class Bundle:
 
 def file_entry(path: Path) -> FileEntry:
     return FileEntry(path.stat().st_size, sha256_of(path))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what safetensors raises where a file cannot be written into ModelError."""
+    from safetensors import SafetensorError  # noqa: PLC0415  # slow to import
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise ModelError(_("{path} cannot be written: {why}.", path=path, why=error)) from error
 
 
 def seal(folder: Path, manifest: Manifest) -> Bundle:

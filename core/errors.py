@@ -5,6 +5,8 @@ Command line, API and page show `str(error)` as it is. Each class says once how 
 the status of HTTP, and `code` is a word that programs can rely on.
 """
 
+import errno
+
 from .i18n import _
 
 
@@ -70,3 +72,8 @@ class CudaBrokenError(AntifakeError):
 
 class DamagedModelError(ModelError):
     """Files of a model have changed; fetching the model again repairs it."""
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Returns whether there is no room: on the disk, or of what the user may use of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -27,9 +27,10 @@ from .bundle import (
     file_entry,
     put_in_place,
     seal,
+    writing,
 )
 from .errors import ModelError, UsageError
-from .files import need_space
+from .files import need_space, write_atomically
 from .i18n import _, ngettext
 from .instructblip import DTYPES, InstructBlip, run_dtype
 from .lazy_imports import transformers_classes
@@ -186,7 +187,7 @@ def prepare(
     config = read_config(source)
     part = dest.with_name(f".{dest.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    need_space(part, source.bytes if dtype == "fp32" else source.bytes // 2)
+    need_space(dest.parent, source.bytes if dtype == "fp32" else source.bytes // 2)
     try:
         tokens, rows = _save_tokenizers(source, part)
         rows = {} if full_tables else rows
@@ -243,8 +244,8 @@ def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list
     """Saves both tokenizers. Returns the ids around the question and the rows it needs."""
     language = _tokenizer(source.llm or source.folder)
     qformer = _tokenizer(source.folder / "qformer_tokenizer")
-    language.save(str(part / TOKENIZER))
-    qformer.save(str(part / QFORMER_TOKENIZER))
+    for tokenizer, name in ((language, TOKENIZER), (qformer, QFORMER_TOKENIZER)):
+        write_atomically(part / name, tokenizer.to_str(pretty=True).encode())
 
     def ids(tokenizer: Tokenizer, text: str) -> list[int]:
         found: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
@@ -347,7 +348,8 @@ class ShardWriter:
     def flush(self) -> None:
         if self._waiting:
             path = self.folder / f"model-{len(self.files) + 1:05d}.safetensors"
-            save_file(self._waiting, path)
+            with writing(path):
+                save_file(self._waiting, path)
             self.files[path.name] = file_entry(path)
             self._waiting, self._bytes = {}, 0
 

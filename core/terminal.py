@@ -10,13 +10,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from .errors import AntifakeError
+from .errors import AntifakeError, is_disk_full
 from .i18n import _, ngettext
 from .stopping import Stopped, stoppable
 
@@ -53,13 +53,21 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             fail(_("Stopped."), EXIT_INTERRUPTED)
         except BrokenPipeError:
-            # The reader has seen enough. Python must not try to flush the rest.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # the reader has seen enough
             sys.exit(0)
         except OSError as error:
             show_traceback(ctx)
+            if is_disk_full(error):
+                _drop_output()
+                fail(_("The disk is full. Free some room, then try again."), EXIT_SOME_FAILED)
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}.", EXIT_SOME_FAILED)
+
+
+def _drop_output() -> None:
+    """Keeps Python from trying to write the rest of the output at its end."""
+    with suppress(OSError, ValueError):  # a test has no file there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _message_of(docstring: str | None) -> str | None:

@@ -27,7 +27,7 @@ from torch import Tensor
 from antifake.core import images
 from antifake.core.bundle import Bundle
 from antifake.core.decoder import Decoder
-from antifake.core.errors import AntifakeError
+from antifake.core.errors import AntifakeError, is_disk_full
 from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
 from antifake.core.pixels import Pixels
@@ -59,9 +59,17 @@ class FeatureCache:
             return None
 
     def put(self, key: str, features: Tensor) -> None:
-        """Stores features [N, Hv]. Removes the least recently used files to make room."""
+        """Stores features [N, Hv]. Removes the least recently used files to make room.
+
+        Stores nothing if the disk is full, as they can be computed again.
+        """
         data = save_safetensors({"features": features.cpu().contiguous()})
-        _replace(self._path(key), hashlib.sha256(data).digest() + data)
+        try:
+            _replace(self._path(key), hashlib.sha256(data).digest() + data)
+        except OSError as error:
+            if is_disk_full(error):
+                return
+            raise
         self._bytes += _DIGEST + len(data)
         if self._bytes > self.max_bytes:
             self._make_room()
@@ -93,8 +101,12 @@ def _replace(path: Path, data: bytes) -> None:
     """Writes atomically, but unlike core.files without fsync: the data can be computed again."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def vision_fingerprint(bundle: Bundle) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from antifake.core.bundle import writing
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 from antifake.core.instructblip import InstructBlip
@@ -56,7 +57,9 @@ def save_lora(folder: Path, trainable: Trainable, rank: int) -> None:
         f"base_model.model.{name.replace('.default', '')}": value.contiguous()
         for name, value in trainable.copy().items()
     }
-    save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    path = folder / "adapter_model.safetensors"
+    with writing(path):
+        save_file(state, path, metadata={"format": "pt"})
     config = _config(rank)
     config.inference_mode = True
     config.save_pretrained(folder)

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from antifake.core.errors import is_disk_full
 from antifake.core.i18n import _
 
 from .errors import OTHER_FORM, DaemonError, read_answer
@@ -116,6 +117,8 @@ class Socket:
                 self._idle.append((time.monotonic(), connection))
                 connection = None
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and is_disk_full(error):
+                raise  # of the file that the answer goes into
             raise DaemonError(
                 _(
                     "The antifake daemon on port {port} does not answer ({error}).",

@@ -310,7 +310,7 @@ def _run(database: Database, version: str | None, migrations: Migrations) -> str
 
 
 def _version(database: Database) -> str | None:
-    with database.engine.connect() as connection:
+    with database.translating_errors(), database.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

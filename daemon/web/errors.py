@@ -14,6 +14,7 @@ from apiflask import APIFlask, HTTPError
 from flask import Response, request
 
 from antifake.core import AntifakeError
+from antifake.core.errors import is_disk_full
 from antifake.core.i18n import _
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,9 @@ def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
         response.headers.extend(problem.headers)
         return response
 
+    def unwritten(error: OSError) -> Response:
+        return answer(no_room()) if is_disk_full(error) else unexpected(error)
+
     def unexpected(error: Exception) -> Response:
         log.error("a request failed", exc_info=error)
         sentence = _("Something went wrong inside antifake; its log says more.")
@@ -73,6 +77,7 @@ def handle(app: APIFlask, page: Callable[[Problem], Response]) -> None:
     app.error_processor(lambda error: answer(of_http(error)))
     app.register_error_handler(Problem, answer)
     app.register_error_handler(AntifakeError, lambda error: answer(of_error(error)))
+    app.register_error_handler(OSError, unwritten)
     app.register_error_handler(Exception, unexpected)
 
 
@@ -81,6 +86,14 @@ def of_error(error: AntifakeError) -> Problem:
     if error.status in (429, 503):
         headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S)
     return Problem(error.status, error.code, str(error), headers)
+
+
+def no_room() -> Problem:
+    return Problem(
+        507,
+        "storage_full",
+        _("The disk is full, so this cannot be done. Free some room, then try again."),
+    )
 
 
 def of_http(error: HTTPError) -> Problem:

@@ -16,11 +16,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from flask import Flask, Response
-from waitress.buffers import OverflowableBuffer  # type: ignore[import-untyped]
+from waitress.buffers import (  # type: ignore[import-untyped]
+    OverflowableBuffer,
+    TempfileBasedBuffer,
+)
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.receiver import FixedStreamReceiver  # type: ignore[import-untyped]
@@ -34,7 +38,7 @@ from antifake.core.i18n import _
 
 from .bodies import BodyBudget, is_large, refusal
 from .context import NAME
-from .errors import Problem, problem_json
+from .errors import Problem, no_room, problem_json
 from .guards import MAX_FILE_BYTES, SECURITY_HEADERS
 
 log = logging.getLogger(__name__)
@@ -60,6 +64,10 @@ _SETTINGS: dict[str, Any] = {
     "clear_untrusted_proxy_headers": True,
     # So that it notices when a waiting client has gone.
     "channel_request_lookahead": 1,
+    # An answer waits in memory, never on the disk, and a long one is not made faster than it is
+    # read.
+    "outbuf_overflow": 2 * MAX_FILE_BYTES,
+    "outbuf_high_watermark": 2**20,
 }
 
 
@@ -102,6 +110,8 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.refusal = self._admit(self)
         if self.refusal is not None:
             self._refuse_body()
+        elif self.body_rcv is not None:
+            self.body_rcv.buf = _Body(self.adj.inbuf_overflow)
 
     def _refuse_body(self) -> None:
         """Receive a body without keeping it: most clients read no answer before they sent all."""
@@ -111,14 +121,43 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.body_rcv = _Discarded(self.content_length)
 
     def received(self, data: bytes) -> int:
-        consumed: int = super().received(data)
+        try:
+            consumed: int = super().received(data)
+        except OSError as error:
+            log.warning("a body was refused: %s", error.strerror)
+            self._lose_body()
+            consumed = super().received(data)
         if self.completed and self.refusal is not None:
             self.error = self.error or BadRequest("refused by the app")
         return consumed
 
+    def _lose_body(self) -> None:
+        """Refuse a body for which the disk has no room, and give back what it has taken of it."""
+        self.refusal = _refused(no_room())
+        receiver = self.body_rcv
+        self.body_rcv = _Discarded(receiver.remain)
+        with suppress(OSError):
+            receiver.buf.close()
+
     def close(self) -> None:
         super().close()
         self.give_back()
+
+
+def _refused(problem: Problem) -> Response:
+    answer = problem_json(problem)
+    answer.headers.update(SECURITY_HEADERS)
+    return answer
+
+
+class _Body(OverflowableBuffer):  # type: ignore[misc]
+    """A body: in memory while it is small, in a temporary file otherwise."""
+
+    def _set_large_buffer(self) -> None:
+        """Know the file before anything is written to it, so that it can be closed."""
+        small, self.buf, self.overflowed = self.buf, TempfileBasedBuffer(), True
+        if small is not None:
+            self.buf.append(small.get(skip=True))
 
 
 class _LengthRequired(BadRequest):  # type: ignore[misc]
@@ -159,9 +198,8 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
             500: "internal_error",
         }
         problem = Problem(code, words.get(code, "refused"), _("This request is refused."))
-        answer = problem_json(problem)
+        answer = _refused(problem)
         answer.status = f"{code} {self.request.error.reason}"
-        answer.headers.update(SECURITY_HEADERS)
         return answer
 
 

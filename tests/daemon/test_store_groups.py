@@ -219,8 +219,8 @@ def test_groups_that_meet_after_one_was_forgotten_are_one(store):
     add(store, led, 1)
     with store.writing() as session:
         session.execute(text("UPDATE checks SET group_phash = 1"))
-        groups._begin(session, 1)
-        groups._begin(session, led)
+        groups._begin(session, [1])
+        groups._begin(session, [led])
         groups.forget_first(session, [1])
     (group,) = pages(store)
     assert group.n_copies == 0

@@ -195,7 +195,7 @@ def _page(
 
 def _write_log(path: Path, judged: "list[Judged]") -> None:
     lines = (json.dumps({**one.row.to_dict(), "is_fake": one.is_fake}) for one in judged)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _print_table(found: dict[str, Any]) -> None:
