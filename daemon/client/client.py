@@ -4,18 +4,18 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
-from antifake.core.errors import UsageError
 from antifake.core.i18n import _
 from antifake.daemon.instance import OTHER_VERSION
 
 from .errors import DaemonError, read_answer, understood
+from .pieces import pieces
 from .transport import Body, Socket, Transport, save, whole
 
 Json = dict[str, Any]
@@ -32,6 +32,8 @@ WAIT_S = 5
 """How long one request waits for a picture. Ctrl-C may take as long."""
 _RETRY_S = 1.0
 _LONG_S = 3600.0
+MOST_SENTENCES = 100
+"""About rows that were not imported."""
 _TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
@@ -169,22 +171,27 @@ class Client:
         """Begins to read the files of these pictures ("read"), or ends that ("stop")."""
         return dict(self.post("/history/evidence", {"action": action}))
 
-    def import_(self, file: Path, form: str) -> Json:
-        """Import what `export` wrote. Returns how many rows are new, known and refused."""
-        path = f"/history/import?{urlencode({'form': form})}"
-        with file.open("rb") as lines:
-            length = {"Content-Length": str(os.fstat(lines.fileno()).st_size)}
-            try:
-                return dict(self.patient(_LONG_S).ask("POST", path, lines, _TYPES[form], length))
-            except DaemonError as error:
-                if error.status != 413:
-                    raise
-                raise UsageError(
-                    _(
-                        "This file is too large for the running daemon: stop it with `antifake "
-                        "daemon stop`, then import again."
-                    )
-                ) from error
+    def import_(
+        self, file: Path, form: str, progress: Callable[[int, int], None], done: Json
+    ) -> None:
+        """Import what `export` wrote, in pieces.
+
+        `done` gets how many rows are new, known and refused, after each piece; `progress` how many
+        bytes are done, and of how many.
+        """
+        done |= {"added": 0, "known": 0, "n_refused": 0, "refused": []}
+        patient = self.patient(_LONG_S)
+        with file.open("rb") as rows:
+            total = os.fstat(rows.fileno()).st_size
+            progress(0, total)
+            for piece in pieces(rows, form):
+                before = done["added"] + done["known"] + done["n_refused"]
+                path = f"/history/import?{urlencode({'form': form, 'before': before})}"
+                part = patient.ask("POST", path, piece, _TYPES[form])
+                for name in ("added", "known", "n_refused"):
+                    done[name] += part[name]
+                done["refused"] += part["refused"][: MOST_SENTENCES - len(done["refused"])]
+                progress(min(rows.tell(), total), total)
 
     # --- Watched folders ------------------------------------------------------------------------
 

@@ -234,20 +234,39 @@ def new_file(name: str) -> Iterator[IO[bytes]]:
 )
 @json_option
 def import_(file: Path, form: str | None, as_json: bool) -> None:
-    """Import what `history export` wrote, or a file of another program with the same columns."""
+    """Import what `history export` wrote, or a file of another program with the same columns.
+
+    Ctrl-C stops it. What was imported stays, and importing the file again goes on from there.
+    """
     if not file.is_file():
         raise UsageError(_("There is no file {file}.", file=file))
-    with connected() as client:
-        done = client.import_(file, form or _form_of(str(file)))
+    done: dict[str, Any] = {}
+    try:
+        with connected() as client, progress_bar(_("importing"), in_bytes=True) as show:
+            client.import_(file, form or _form_of(str(file)), show, done)
+    except BaseException:
+        if done.get("added") and not as_json:
+            _say_imported(done)
+            say(_("What was imported stays. Import the file again to go on."))
+        raise
     if as_json:
         echo_json(done)
     else:
-        added, known = done["added"], done["known"]
-        say(_("{added:,} are new, {known:,} were known.", added=added, known=known))
-        for sentence in done["refused"]:
-            say(sentence, err="yellow")
-    if done["refused"]:
+        _say_imported(done)
+    if done["n_refused"]:
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _say_imported(done: dict[str, Any]) -> None:
+    added, known = done["added"], done["known"]
+    say(_("{added:,} are new, {known:,} were known.", added=added, known=known))
+    for sentence in done["refused"]:
+        say(sentence, err="yellow")
+    if more := done["n_refused"] - len(done["refused"]):
+        say(
+            ngettext("{n:,} more row was left out.", "{n:,} more rows were left out.", more),
+            err="yellow",
+        )
 
 
 @history.command("read-evidence")

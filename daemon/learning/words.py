@@ -32,22 +32,24 @@ def grouped(words: Sequence[Word]) -> Counter[Label]:
 
 def _groups(hashes: Sequence[int]) -> int:
     """Returns how many groups of near-copies these perceptual hashes make."""
-    by_key: dict[int, list[int]] = {}
+    by_band: dict[int, set[int]] = {}
     for one in hashes:
-        for key in similarity.keys(one):
-            by_key.setdefault(key, []).append(one)
+        for band in similarity.bands(one):
+            by_band.setdefault(band, set()).add(one)
     left, n = set(hashes), 0
     while left:
         n += 1
         near = [left.pop()]
         while near:
             one = near.pop()
-            alike = {
-                other
-                for key in similarity.keys_nearby(one)
-                for other in by_key.get(key, ())
-                if other in left and similarity.distance(one, other) <= similarity.ALIKE
-            }
+            alike: set[int] = set()
+            for band in similarity.bands(one):
+                by_band[band].discard(one)
+                alike.update(
+                    other
+                    for other in by_band[band]
+                    if (other ^ one).bit_count() <= similarity.ALIKE and other in left
+                )
             left -= alike
             near += alike
     return n

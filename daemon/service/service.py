@@ -1,12 +1,12 @@
 """The facade for the API and the pages: everything that a client can do."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -28,8 +28,9 @@ from antifake.daemon.store import (
 from antifake.daemon.store.checks import Check
 from antifake.daemon.store.corrections import NewCorrection
 from antifake.daemon.store.crops import CropFiles
-from antifake.daemon.store.exchange import Form, Imported
+from antifake.daemon.store.exchange import Form
 from antifake.daemon.store.history import Count, Entry, Filter
+from antifake.daemon.store.importing import Imported
 from antifake.daemon.store.ordering import Sort
 from antifake.daemon.store.tables import Source
 from antifake.daemon.watcher import FolderState
@@ -239,17 +240,25 @@ class Service:
     def _watched_paths(self) -> list[Path]:
         return [folder.path for folder in self.config.watch.folders]
 
-    def export(self, out: IO[str], form: Form, wanted: Filter | None = None) -> int:
-        """Writes the history to a file. Returns the number of rows."""
+    def export(self, form: Form, wanted: Filter | None = None) -> Iterator[str]:
+        """See exchange.export."""
         outbox.deliver(self.store)
-        with self.store.reading() as session:
-            return exchange.export(session, out, form, wanted)
+        return exchange.export(self.store, form, wanted)
 
-    def import_rows(self, lines: Iterable[str], form: Form) -> Imported:
-        """Adds the rows of an exported file to the history."""
-        done = exchange.import_rows(self.store, lines, form, self.clock())
-        self.events.tell("state")
-        return done
+    def import_rows(
+        self, lines: Iterable[str], form: Form, before: int, is_unwanted: Callable[[], bool]
+    ) -> Imported:
+        """Adds the rows of an exported file to the history. See exchange.import_rows."""
+
+        def is_over() -> bool:
+            return self.events.is_closed or is_unwanted()
+
+        try:
+            return exchange.import_rows(
+                self.store, lines, form, self.clock(), before=before, is_unwanted=is_over
+            )
+        finally:
+            self.events.tell("state")
 
     def forget(self, names: Collection[str]) -> int:
         """Deletes every trace of these pictures. Returns the number of deleted checks."""

@@ -1,10 +1,11 @@
 """The table of checks: one row for each judgement of a picture."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from secrets import token_bytes
+from typing import Any
 
 from sqlalchemy import Subquery, bindparam, delete, func, select
 from sqlalchemy.orm import Session
@@ -87,14 +88,26 @@ def add(
 
 def insert(session: Session, finding: Finding, number: int) -> Check:
     """Adds a check under a free number."""
-    values = {name: getattr(finding, name) for name in _COLUMNS}
-    derived = {
+    insert_many(session, [(number, finding)])
+    return Check(id=to_text(number), **{name: getattr(finding, name) for name in _COLUMNS})
+
+
+def insert_many(session: Session, found: Sequence[tuple[int, Finding]]) -> None:
+    """Adds checks under free numbers."""
+    if not found:
+        return
+    of_group = groups.join(session, [finding.phash for _number, finding in found])
+    rows = [_values(*one, group) for one, group in zip(found, of_group, strict=True)]
+    session.execute(_INSERT, rows)
+
+
+def _values(number: int, finding: Finding, group: int | None) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in _COLUMNS} | {
+        "id": number,
         "name_key": name_key(finding.shown_name),
         "certainty": certainty(finding.p_fake),
-        "group_phash": groups.join(session, finding.phash),
+        "group_phash": group,
     }
-    session.execute(_INSERT, {"id": number, **derived, **values})
-    return Check(id=to_text(number), **values)
 
 
 def certainty(p_fake: float | None) -> float | None:
@@ -104,9 +117,40 @@ def certainty(p_fake: float | None) -> float | None:
 
 def free_number(session: Session, number: int) -> int:
     """Returns the next free number: two checks of one millisecond may have drawn the same."""
-    while session.scalar(_THAT, {"id": number}) is not None:
+    while is_taken(session, number):
         number += 1
     return number
+
+
+def is_taken(session: Session, number: int) -> bool:
+    return session.scalar(_THAT, {"id": number}) is not None
+
+
+def findings(session: Session, numbers: Collection[int]) -> dict[int, Finding]:
+    """Returns what was found, by the numbers of checks that are there."""
+    rows = session.execute(_FINDINGS.where(CheckRow.id.in_(numbers)))
+    return {row.id: _finding(row) for row in rows}
+
+
+def with_endings(
+    session: Session, sha256s: Collection[str], endings: Collection[int], mask: int
+) -> set[Finding]:
+    """Returns what was found of these pictures by checks whose numbers end like this.
+
+    It reads only those rows, but looks through the numbers of all checks of these pictures.
+    """
+    ending = CheckRow.id.bitwise_and(mask).in_(endings)
+    rows = session.execute(_FINDINGS.where(CheckRow.sha256.in_(sha256s), ending))
+    return {_finding(row) for row in rows}
+
+
+def latest_findings(session: Session, sha256s: Collection[str], most: int) -> set[Finding]:
+    """Returns what the last `most` checks of each of these pictures found."""
+    found: set[Finding] = set()
+    for sha256 in sha256s:
+        of_it = {"picture": sha256, "most": most}
+        found.update(_finding(row) for row in session.execute(_LATEST_FINDINGS, of_it))
+    return found
 
 
 def get(session: Session, name: str) -> Check:
@@ -131,9 +175,9 @@ def last_of(session: Session, sha256s: Collection[str]) -> list[Check]:
     """Returns the last check of each of these pictures, in the same order."""
     found: dict[str, Check] = {}
     for some in in_parts(sorted(set(sha256s))):
-        wanted = select(CheckRow).where(CheckRow.sha256.in_(some)).order_by(CheckRow.id)
-        for row in session.scalars(wanted):
-            found[row.sha256 or ""] = of_row(row)
+        last = select(func.max(CheckRow.id)).where(CheckRow.sha256.in_(some))
+        wanted = select(CheckRow).where(CheckRow.id.in_(last.group_by(CheckRow.sha256)))
+        found |= {row.sha256 or "": of_row(row) for row in session.scalars(wanted)}
     return [found[sha256] for sha256 in dict.fromkeys(sha256s) if sha256 in found]
 
 
@@ -150,6 +194,12 @@ def last_verdicts() -> Subquery:
 # Built once, because building a statement takes as long as running it. Statements that run for
 # every picture bypass the ORM's mapper, which takes as long again.
 _INSERT = table_of(CheckRow).insert()
+_FINDINGS = select(CheckRow.id, *(getattr(CheckRow, name) for name in _COLUMNS))
+_LATEST_FINDINGS = (
+    _FINDINGS.where(CheckRow.sha256 == bindparam("picture"))
+    .order_by(CheckRow.id.desc())
+    .limit(bindparam("most"))
+)
 _THAT = select(CheckRow.id).where(CheckRow.id == bindparam("id"))
 _KEEP_THUMBNAIL = table_of(ThumbnailRow).insert()
 _DROP_THUMBNAIL = delete(table_of(ThumbnailRow)).where(ThumbnailRow.sha256 == bindparam("picture"))
@@ -167,6 +217,10 @@ def moved(session: Session, name: str, path: str) -> None:
     row = session.get(CheckRow, to_number(name))
     if row is not None and row.path is not None:
         row.path, row.name_key = path, name_key(file_name(path))
+
+
+def _finding(row: Any) -> Finding:
+    return Finding(**{name: getattr(row, name) for name in _COLUMNS})
 
 
 def of_row(row: CheckRow) -> Check:

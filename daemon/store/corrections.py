@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
@@ -17,7 +17,7 @@ from antifake.core.i18n import _
 from . import similarity
 from .database import NotThereError, in_parts
 from .ids import from_ms, to_ms
-from .tables import CheckRow, CorrectionRow, LikenessRow, Source
+from .tables import CheckRow, CorrectionRow, LikenessRow, Source, table_of
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,18 @@ def correct(
 
 
 def _note_likeness(session: Session, sha256: str, phash: int | None) -> None:
-    if phash is not None and similarity.is_telling(phash):
-        for key in similarity.keys(phash):
-            session.merge(LikenessRow(key=key, sha256=sha256))
+    if phash is None or not similarity.is_telling(phash):
+        return
+    new = set(similarity.keys(phash)).difference(session.scalars(_KEYS, {"picture": sha256}))
+    if new:
+        session.execute(_INSERT_KEYS, [{"key": key, "sha256": sha256} for key in sorted(new)])
 
 
 def _phash(session: Session, sha256: str) -> int | None:
-    checks = select(CheckRow.phash).where(CheckRow.sha256 == sha256)
-    found = session.execute(checks.order_by(CheckRow.phash.is_(None), CheckRow.id)).first()
-    if found is None:
+    wanted = {"picture": sha256}
+    phash: int | None = session.scalar(_FIRST_PHASH, wanted)
+    if phash is None and session.scalar(_IS_CHECKED, wanted) is None:
         raise NotThereError(_("There is no check of this picture."))
-    phash: int | None = found[0]
     return phash
 
 
@@ -133,22 +134,19 @@ def last_changes(session: Session, sha256s: Collection[str]) -> dict[str, dateti
 
 def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correction | None:
     """Undoes the last correction. Returns the one before it, with its note and time, or None."""
-    wanted = select(CorrectionRow).where(CorrectionRow.sha256 == sha256)
-    rows = session.scalars(wanted.order_by(CorrectionRow.seq)).all()
-    undone = {row.undoes for row in rows}
-    active = [row for row in rows if row.undoes is None and row.seq not in undone]
+    active = session.scalars(_LAST_ACTIVE, {"picture": sha256}).all()
     if not active:
         raise AntifakeError(_("There is nothing to undo for this picture."))
-    former = active[-2] if len(active) > 1 else None
+    former = active[1] if len(active) > 1 else None
     restored = CorrectionRow(
         sha256=sha256,
-        phash=active[-1].phash,
+        phash=active[0].phash,
         label=former.label if former else None,
         note=former.note if former else "",
         source=former.source if former else source,
         at=to_ms(now),
         said_at=former.said_at if former else to_ms(now),
-        undoes=active[-1].seq,
+        undoes=active[0].seq,
     )
     session.add(restored)
     session.flush()
@@ -156,8 +154,8 @@ def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correc
 
 
 def last_change(session: Session, sha256: str) -> datetime | None:
-    """Returns when the user last corrected a picture or undid a correction."""
-    at = session.scalar(select(func.max(CorrectionRow.at)).where(CorrectionRow.sha256 == sha256))
+    """Returns when the user last changed the word on a picture, however often that was."""
+    at = session.scalar(_LAST_AT, {"picture": sha256})
     return None if at is None else from_ms(at)
 
 
@@ -212,9 +210,13 @@ def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]
 
 def words(session: Session) -> list[Word]:
     """Returns what the user says of each picture that is real or AI-made, in order of sha256."""
-    wanted = _current().where(CorrectionRow.label.in_(("real", "fake")))
-    rows = session.scalars(wanted.order_by(CorrectionRow.sha256))
-    return [Word(row.sha256, row.label, row.phash) for row in rows if row.label]
+    # Columns, not rows: there may be very many.
+    columns = CorrectionRow.sha256, CorrectionRow.label, CorrectionRow.phash
+    wanted = select(*columns).where(
+        CorrectionRow.seq.in_(_last_seqs()), CorrectionRow.label.in_(("real", "fake"))
+    )
+    rows = session.execute(wanted.order_by(CorrectionRow.sha256))
+    return [Word(sha256, label, phash) for sha256, label, phash in rows if label]
 
 
 def labelled(session: Session) -> set[str]:
@@ -229,23 +231,42 @@ def corrected() -> Select[str]:
     )
 
 
-def _current() -> Select[CorrectionRow]:
-    """Selects the last row of each picture."""
-    newer = CorrectionRow.__table__.alias("newer")
-    return select(CorrectionRow).where(
-        ~select(newer.c.seq)
-        .where(newer.c.sha256 == CorrectionRow.sha256, newer.c.seq > CorrectionRow.seq)
-        .exists()
-    )
+def _current(*among: ColumnElement[bool]) -> Select[CorrectionRow]:
+    """Selects the last row of each picture that meets these conditions."""
+    return select(CorrectionRow).where(CorrectionRow.seq.in_(_last_seqs(*among)))
 
 
-def _last_seqs() -> Select[int]:
-    return select(func.max(CorrectionRow.seq)).group_by(CorrectionRow.sha256)
+def _last_seqs(*among: ColumnElement[bool]) -> Select[int]:
+    return select(func.max(CorrectionRow.seq)).where(*among).group_by(CorrectionRow.sha256)
 
 
 # Built once, because building a statement takes as long as running it.
-_LATEST = _current().where(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
-_SHARING = _current().where(
+_OF_PICTURE = CorrectionRow.sha256 == bindparam("picture")
+_LAST_AT = select(CorrectionRow.at).where(_OF_PICTURE).order_by(CorrectionRow.seq.desc()).limit(1)
+_LAST_ACTIVE = (
+    select(CorrectionRow)
+    .where(_OF_PICTURE, CorrectionRow.undoes.is_(None))
+    .where(
+        CorrectionRow.seq.not_in(
+            select(CorrectionRow.undoes).where(_OF_PICTURE, CorrectionRow.undoes.is_not(None))
+        )
+    )
+    .order_by(CorrectionRow.seq.desc())
+    .limit(2)
+)
+"""The corrections that are neither undone nor undo another: the one that counts, and the one before
+it."""
+_IS_CHECKED = select(CheckRow.id).where(CheckRow.sha256 == bindparam("picture")).limit(1)
+_FIRST_PHASH = (
+    select(CheckRow.phash)
+    .where(CheckRow.sha256 == bindparam("picture"), CheckRow.phash.is_not(None))
+    .order_by(CheckRow.id)
+    .limit(1)
+)
+_KEYS = select(LikenessRow.key).where(LikenessRow.sha256 == bindparam("picture"))
+_INSERT_KEYS = table_of(LikenessRow).insert()
+_LATEST = _current(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
+_SHARING = _current(
     CorrectionRow.sha256.in_(
         select(LikenessRow.sha256).where(LikenessRow.key.in_(bindparam("keys", expanding=True)))
     )

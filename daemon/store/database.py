@@ -7,7 +7,6 @@ one of all computers writes at a time, so that no two begin the same group or mi
 """
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -33,6 +32,7 @@ from antifake.core import AntifakeError
 from antifake.core.i18n import _
 
 from . import postgresql
+from .turns import Turns
 
 _T = TypeVar("_T")
 
@@ -97,7 +97,7 @@ class Database:
         self.url, self._about = url, {"is_outbox": is_outbox}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
-        self._turn = threading.Lock()
+        self._turns = Turns()
         self._was_busy = False
         self.was_damaged = False
         """Whether it has looked damaged since this was last set to False."""
@@ -144,15 +144,18 @@ class Database:
 
     @contextmanager
     def alone(self, within_s: float = BUSY_S) -> Iterator[None]:
-        """Queues writers here: SQLite waits by sleeping, and a sleeper can miss its turn."""
-        if not self._turn.acquire(timeout=within_s):
+        """Queues writers here: SQLite waits by sleeping, and a sleeper can miss its turn.
+
+        They come in the order in which they asked, so that a long import holds nobody up.
+        """
+        if not self._turns.take(within_s):
             raise StoreBusyError(
                 _("Another part of antifake has been writing to the history for too long.")
             )
         try:
             yield
         finally:
-            self._turn.release()
+            self._turns.give_back()
 
     @contextmanager
     def translating_errors(self) -> Iterator[None]:

@@ -46,6 +46,12 @@ def is_wanting(session: Session, sha256: str) -> bool:
     return known is None or INCOMPLETE < known < VERSION
 
 
+def read_of(session: Session, sha256s: Collection[str]) -> set[str]:
+    """Returns those of these pictures of which as much is known as is looked for now."""
+    wanted = EvidenceRow.sha256.in_(sha256s), EvidenceRow.version >= VERSION
+    return set(session.scalars(select(EvidenceRow.sha256).where(*wanted)))
+
+
 class Wanting(NamedTuple):
     """A picture of the history whose file is to be looked at."""
 

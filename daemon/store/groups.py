@@ -4,32 +4,45 @@ A group is named by the perceptual hash that it began with. A picture joins the 
 its check is added, so that a page of the history only looks for equal numbers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from . import similarity
+from .database import in_parts
 from .tables import CheckRow, GroupBandRow, table_of
 
 
-def join(session: Session, phash: int | None) -> int | None:
-    """Returns the group of a hash, which begins one if it is near none.
+def join(session: Session, phashes: Sequence[int | None]) -> list[int | None]:
+    """Returns the group of each hash, which begins one if it is near none.
 
-    None if a picture with this hash can have no near-copies.
+    None for those that can have no near-copies.
     """
-    if phash is None or not similarity.is_telling(phash):
-        return None
-    some = similarity.bands(phash)
-    near = [
-        (similarity.distance(phash, other), other)
-        for other in session.scalars(_SHARING, {"bands": some})
-    ]
-    distance, group = min(near, default=(similarity.BITS, phash))
-    if distance <= similarity.ALIKE:
-        return group
-    _begin(session, phash)
-    return phash
+    telling = {one for one in phashes if one is not None and similarity.is_telling(one)}
+    bands = {phash: similarity.bands(phash) for phash in telling}
+    sharing: dict[int, list[int]] = {}
+    for some in in_parts(sorted(set(chain.from_iterable(bands.values())))):
+        for band, other in session.execute(_SHARING, {"bands": some}):
+            sharing.setdefault(band, []).append(other & _ALL_BITS)
+    groups: dict[int, int] = {}
+    new: list[int] = []
+    for phash in dict.fromkeys(phashes):
+        if phash is not None and phash in telling:
+            near = {other for band in bands[phash] for other in sharing.get(band, ())}
+            distance, group = min(
+                ((similarity.distance(phash, other), other) for other in near),
+                default=(similarity.BITS, phash),
+            )
+            if distance > similarity.ALIKE:
+                group = phash
+                new.append(phash)
+                for band in bands[phash]:
+                    sharing.setdefault(band, []).append(phash)
+            groups[phash] = group
+    _begin(session, new)
+    return [None if phash is None else groups.get(phash) for phash in phashes]
 
 
 def forget_first(session: Session, groups: Collection[int]) -> None:
@@ -47,7 +60,7 @@ def forget_first(session: Session, groups: Collection[int]) -> None:
         if members:
             heir = min(members, key=lambda one: (similarity.distance(one, group), one))
             if session.scalar(select(GroupBandRow.phash).where(GroupBandRow.phash == heir)) is None:
-                _begin(session, heir)
+                _begin(session, [heir])
             session.execute(update(CheckRow).where(in_it).values(group_phash=heir))
 
 
@@ -57,12 +70,16 @@ def drop_empty(session: Session) -> None:
     session.execute(delete(GroupBandRow).where(GroupBandRow.phash.not_in(used)))
 
 
-def _begin(session: Session, phash: int) -> None:
-    session.execute(_INSERT, [{"band": band, "phash": phash} for band in similarity.bands(phash)])
+def _begin(session: Session, phashes: Iterable[int]) -> None:
+    rows = [{"band": band, "phash": phash} for phash in phashes for band in similarity.bands(phash)]
+    if rows:
+        session.execute(_INSERT, rows)
 
 
 # Built once, because building a statement takes as long as running it.
-_SHARING = select(GroupBandRow.phash).where(
+# Without the type of the column, since very many rows may be compared.
+_SHARING = select(GroupBandRow.band, type_coerce(GroupBandRow.phash, BigInteger)).where(
     GroupBandRow.band.in_(bindparam("bands", expanding=True))
 )
+_ALL_BITS = 2**similarity.BITS - 1
 _INSERT = table_of(GroupBandRow).insert()

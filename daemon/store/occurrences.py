@@ -4,15 +4,18 @@ A check is the first sight of a picture. When the same bytes come again, they ar
 a row here says where that was. There is one row a place, with its last time and how often; a place
 is a name, a path and a page together with what the picture came by. Rows live as long as a check of
 their picture. Searches by name read `CheckRow.name_key` only, so that they cost what they did
-without these rows: each new name is added there.
+without these rows: each new name is added there, to the latest `MOST` checks of the picture.
+
+What is done for one more sight or check of a picture must not cost more with each: a broken picture
+is checked as often as it is met.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from .checks import file_name, name_key
@@ -21,7 +24,7 @@ from .ids import from_ms, time_of, to_ms
 from .tables import CheckRow, JobRow, OccurrenceRow, Source, table_of
 
 MOST = 100
-"""So many places of one picture are kept, the latest."""
+"""So many places of one picture are kept, the latest, and so many of its checks count as places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,39 +80,80 @@ def deliver(session: Session, row: OccurrenceRow) -> None:
         (add_file if is_file else add)(session, row.sha256, seen)
 
 
-def restore(session: Session, sha256: str, found: Iterable[Occurrence]) -> None:
-    """Adds what an export wrote. Adding it twice changes nothing."""
+def restore(session: Session, found: Mapping[str, Iterable[Occurrence]]) -> set[str]:
+    """Adds what an export wrote, by picture. Adding it twice changes nothing.
+
+    Returns the pictures that have other names than before: call `renew_names` for them.
+    """
+    there: dict[str, list[OccurrenceRow]] = {}
+    for row in session.scalars(_WHOLE_ROWS, {"some": sorted(found)}):
+        there.setdefault(row.sha256, []).append(row)
+    return {
+        sha256
+        for sha256, seen in found.items()
+        if _restore(session, sha256, seen, there.get(sha256, []))
+    }
+
+
+def _restore(
+    session: Session, sha256: str, found: Iterable[Occurrence], there: list[OccurrenceRow]
+) -> bool:
+    """Returns whether there are other places than before."""
+    rows = {(row.source, row.path, row.page, row.name): row for row in there}
+    new: dict[Any, Occurrence] = {}
     for seen in found:
-        row = _row(session, sha256, seen)
-        if row is None:
-            _insert(session, sha256, seen)
-        else:
+        if (row := rows.get(seen.place)) is not None:
             row.at, row.times = max(row.at, to_ms(seen.at)), max(row.times, seen.times)
+        else:
+            known = new.setdefault(seen.place, seen)
+            at, times = max(known.at, seen.at), max(known.times, seen.times)
+            new[seen.place] = replace(known, at=at, times=times)
+    # At the same time, what is there stays. The latest of an export is its first.
+    every: list[OccurrenceRow | Occurrence] = [*reversed(new.values()), *there]
+    every.sort(key=lambda one: one.at if isinstance(one, OccurrenceRow) else to_ms(one.at))
+    surplus, kept = every[: max(0, len(every) - MOST)], every[-MOST:]
+    for one in surplus:
+        if isinstance(one, OccurrenceRow):
+            session.delete(one)
+    values = [_values(sha256, one) for one in kept if isinstance(one, Occurrence)]
+    if values:
+        session.execute(_INSERT, values)
+    session.flush()
+    return bool(values)
 
 
 def moved(session: Session, sha256: str, old: str, new: str) -> bool:
     """Updates the path of a file that was moved. Returns False if the old one is not noted."""
     n = 0
-    for table in (CheckRow, OccurrenceRow):
+    named = {"name_key": name_key(file_name(new))}
+    for table, more in ((CheckRow, named), (OccurrenceRow, {})):
         at_old = (table.sha256 == sha256) & (table.path == old)
-        n += changed(session, update(table).where(at_old).values(path=new))
+        n += changed(session, update(table).where(at_old).values(path=new, **more))
     if n:
-        _renew_keys(session, sha256)
+        renew_names(session, sha256)
     return n > 0
 
 
 def of_pictures(session: Session, sha256s: Collection[str]) -> dict[str, list[Occurrence]]:
-    """Returns all places of these pictures, those of their checks included, latest first."""
+    """Returns the places of these pictures, those of their checks included, latest first."""
     found: dict[str, dict[Any, Occurrence]] = {}
-    wanted = {"some": sorted(sha256s)}
-    for check in session.execute(_CHECKS, wanted):
+    for check in _latest_checks(session, sha256s):
         _merge(found, check.sha256, _of(check, time_of(check.id)))
-    for row in session.execute(_ROWS, wanted):
+    for row in session.execute(_ROWS, {"some": sorted(sha256s)}):
         _merge(found, row.sha256, _of(row, from_ms(row.at), row.times))
     return {
         sha256: sorted(places.values(), key=lambda one: one.at, reverse=True)
         for sha256, places in found.items()
     }
+
+
+def _latest_checks(session: Session, sha256s: Collection[str]) -> Iterator[Any]:
+    """Yields at most MOST checks of each picture."""
+    counted = session.execute(_COUNTED, {"some": sorted(sha256s)})
+    many = [sha256 for sha256, n in counted if n > MOST]
+    yield from session.execute(_CHECKS, {"some": sorted(set(sha256s).difference(many))})
+    for sha256 in many:
+        yield from session.execute(_LATEST_CHECKS, {"some": [sha256]})
 
 
 def noted(session: Session, sha256s: Collection[str]) -> dict[str, list[Occurrence]]:
@@ -118,6 +162,12 @@ def noted(session: Session, sha256s: Collection[str]) -> dict[str, list[Occurren
     for row in session.execute(_ROWS, {"some": sorted(sha256s)}):
         found.setdefault(row.sha256, []).append(_of(row, from_ms(row.at), row.times))
     return found
+
+
+def are_noted(session: Session, sha256s: Collection[str]) -> set[str]:
+    """Returns those of these pictures that were seen again."""
+    here = OccurrenceRow.sha256
+    return set(session.scalars(select(here).where(here.in_(sha256s)).distinct()))
 
 
 def drop_of_unchecked(session: Session) -> None:
@@ -129,27 +179,27 @@ def drop_of_unchecked(session: Session) -> None:
 
 
 def _insert(session: Session, sha256: str, seen: Occurrence) -> None:
-    values = {"sha256": sha256, "at": to_ms(seen.at), "times": seen.times}
-    session.execute(_INSERT, values | _place(seen))
+    session.execute(_INSERT, _values(sha256, seen))
     latest = (OccurrenceRow.at.desc(), OccurrenceRow.id.desc())
     of_it = select(OccurrenceRow.id).where(OccurrenceRow.sha256 == sha256)
     surplus = list(session.scalars(of_it.order_by(*latest).offset(MOST)))
     if surplus:
         session.execute(delete(OccurrenceRow).where(OccurrenceRow.id.in_(surplus)))
-    _renew_keys(session, sha256)
+    renew_names(session, sha256)
 
 
 def include_names(session: Session, sha256: str) -> None:
     """Makes a new check of a picture that was seen before findable by its other names, too."""
     if noted(session, [sha256]):
-        _renew_keys(session, sha256)
+        renew_names(session, sha256)
 
 
-def _renew_keys(session: Session, sha256: str) -> None:
-    """Makes the checks of a picture findable by each of its names."""
+def renew_names(session: Session, sha256: str) -> None:
+    """Makes the latest checks of a picture findable by each of its names."""
     again = noted(session, [sha256]).get(sha256, [])
     names = [seen.shown_name for seen in again]
-    for row in session.scalars(select(CheckRow).where(CheckRow.sha256 == sha256)):
+    of_it = select(CheckRow).where(CheckRow.sha256 == sha256)
+    for row in session.scalars(of_it.order_by(CheckRow.id.desc()).limit(MOST)):
         row.name_key = name_key(file_name(row.path) if row.path else row.name, *names)
 
 
@@ -159,6 +209,10 @@ def _row(session: Session, sha256: str, seen: Occurrence) -> OccurrenceRow | Non
 
 def _place(seen: Occurrence) -> dict[str, str | None]:
     return dict(zip(_PLACE, seen.place, strict=True))
+
+
+def _values(sha256: str, seen: Occurrence) -> dict[str, Any]:
+    return {"sha256": sha256, "at": to_ms(seen.at), "times": seen.times, **_place(seen)}
 
 
 def _is_there(session: Session, sha256: str) -> bool:
@@ -203,10 +257,21 @@ def _selected(table: type[CheckRow] | type[OccurrenceRow]) -> Select[Any]:
 
 _INSERT = table_of(OccurrenceRow).insert()
 _CHECKS = _selected(CheckRow)
+_LATEST_CHECKS = _CHECKS.order_by(CheckRow.id.desc()).limit(MOST)
+_COUNTED = (
+    select(CheckRow.sha256, func.count())
+    .where(CheckRow.sha256.in_(bindparam("some", expanding=True)))
+    .group_by(CheckRow.sha256)
+)
 _ROWS = (
     _selected(OccurrenceRow)
     .add_columns(OccurrenceRow.at, OccurrenceRow.times)
     .order_by(OccurrenceRow.at.desc(), OccurrenceRow.id.desc())
+)
+_WHOLE_ROWS = (
+    select(OccurrenceRow)
+    .where(OccurrenceRow.sha256.in_(bindparam("some", expanding=True)))
+    .order_by(OccurrenceRow.at, OccurrenceRow.id)
 )
 _AT_PLACE = select(OccurrenceRow).where(
     OccurrenceRow.sha256 == bindparam("sha256"),

@@ -41,6 +41,10 @@ ONLY_IN_JSON = ["evidence"]
 """What the file says of itself, as FileEvidence.to_dict."""
 
 
+_LAST_YEAR = 2100
+"""Numbers of checks have no room for later times."""
+
+
 class RefusedRowError(AntifakeError):
     """Why a row cannot be imported, as the end of a sentence."""
 
@@ -58,6 +62,8 @@ class Row:
     occurrences: tuple[Occurrence, ...] = ()
     file: FileEvidence | None = None
     """What the file says of itself, if as much was looked for as it is now."""
+    is_dated: bool = True
+    """Whether it says when it was made."""
 
 
 def to_values(entry: Entry, seen_again: Iterable[Occurrence] = ()) -> dict[str, Any]:
@@ -128,10 +134,16 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
     if name is None and finding.sha256 is None:
         raise RefusedRowError(_("it has neither an id nor a sha256."))
     number = None if name is None else to_number(name)
-    at = time_of(number) if number is not None else _time(values, "at") or now
+    dated = time_of(number) if number is not None else _time(values, "at")
+    if number is None and dated is not None and dated.year >= _LAST_YEAR:
+        raise RefusedRowError(_("at must be before the year {year}.", year=_LAST_YEAR))
     seen_again = () if finding.sha256 is None else _occurrences(values)
     said_at, file = _time(values, "said_at"), _file_evidence(values)
-    return Row(number, at, finding, _correction(values), said_at, seen_again, file)
+    correction = _correction(values)
+    is_dated = dated is not None
+    return Row(
+        number, dated or now, finding, correction, said_at, seen_again, file, is_dated=is_dated
+    )
 
 
 def _file_evidence(values: dict[str, Any]) -> FileEvidence | None:

@@ -81,6 +81,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     refusal: Response | None = None
     """The answer of the app, if it refuses the request by its headers."""
     error: Any
+    body_rcv: Any
     expect_continue: bool
 
     def __init__(self, adjustments: Any, admit: "Callable[[_Parser], Response | None]") -> None:
@@ -152,6 +153,8 @@ def _refused(problem: Problem) -> Response:
 
 class _Body(OverflowableBuffer):  # type: ignore[misc]
     """A body: in memory while it is small, in a temporary file otherwise."""
+
+    buf: Any
 
     def _set_large_buffer(self) -> None:
         """Know the file before anything is written to it, so that it can be closed."""

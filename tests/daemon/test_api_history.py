@@ -120,7 +120,7 @@ def test_importing_an_export_again_adds_nothing(daemon, form, kind):
     assert reply.headers["Content-Type"] == f"{kind}; charset=utf-8"
     assert f"antifake-history.{form}" in reply.headers["Content-Disposition"]
     back = daemon.ask("POST", f"/history/import?form={form}", reply.body, Content_Type=kind)
-    assert back.json == {"added": 0, "known": len(checks(daemon)), "refused": []}
+    assert back.json == {"added": 0, "known": len(checks(daemon)), "n_refused": 0, "refused": []}
     some = daemon.get(f"/history/export?form={form}&label=failed").body
     assert len(some) < len(reply.body)
 

@@ -308,15 +308,12 @@ def test_an_export_has_what_files_say_and_an_import_takes_it_back(store, tmp_pat
     with store.writing() as session:
         checks.add(session, finding(), NOW)
         evidence.keep(session, SHA, RECIPE, NOW)
-    texts = {"csv": io.StringIO(newline=""), "jsonl": io.StringIO(newline="")}
-    with store.reading() as session:
-        for form, text in texts.items():
-            exchange.export(session, text, form)
-    (row,) = csv.DictReader(io.StringIO(texts["csv"].getvalue()))
+    texts = {form: "".join(exchange.export(store, form)) for form in ("csv", "jsonl")}
+    (row,) = csv.DictReader(io.StringIO(texts["csv"]))
     assert (row["headline"], row["basis"]) == ("marked as AI-made", "marked")
     assert "evidence" not in row
     with open_store(tmp_path / "other" / "history.db", NOW) as other:
-        lines = texts["jsonl"].getvalue().splitlines()
+        lines = texts["jsonl"].splitlines()
         assert exchange.import_rows(other, lines, "jsonl", NOW).refused == []
         with other.reading() as session:
             assert evidence.of_pictures(session, [SHA]) == {SHA: RECIPE}

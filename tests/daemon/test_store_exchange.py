@@ -81,10 +81,7 @@ def empty(tmp_path):
 
 
 def export(store, form, wanted=None):
-    out = io.StringIO(newline="")
-    with store.reading() as session:
-        exchange.export(session, out, form, wanted)
-    return out.getvalue()
+    return "".join(exchange.export(store, form, wanted))
 
 
 def import_(store, text, form):

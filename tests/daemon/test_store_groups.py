@@ -214,8 +214,8 @@ def test_groups_that_meet_after_one_was_forgotten_are_one(store):
     """What is left of a group may be led by a hash that leads another one already."""
     led = flipped(A, range(4))
     with store.writing() as session:
-        groups.join(session, A)
-        groups.join(session, flipped(A, range(9)))
+        groups.join(session, [A])
+        groups.join(session, [flipped(A, range(9))])
     add(store, led, 1)
     with store.writing() as session:
         session.execute(text("UPDATE checks SET group_phash = 1"))

@@ -1,10 +1,10 @@
 """The history: its pages, its statistics, export to a file and import from one."""
 
 import io
-import tempfile
 from collections import Counter
 from datetime import date, datetime, time, timedelta
-from typing import Any, cast
+from itertools import chain
+from typing import Any
 
 from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
@@ -15,6 +15,7 @@ from antifake.daemon.service import Service
 from antifake.daemon.store.history import Filter
 from antifake.daemon.web.context import service
 from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.events import hung_up_check
 from antifake.daemon.web.guards import MAX_FILE_BYTES, caller, requires
 
 from . import schemas, serialize
@@ -57,23 +58,16 @@ def get_stats(query: dict[str, Any]) -> Response:
 @routes.output(FileSchema(type="string", format="binary"), content_type="text/csv")
 @routes.doc(responses=_AS_JSONL)
 def export(query: dict[str, Any]) -> Response:
-    """Export the history as a file"""
-    form = query["form"]
-    # An unnamed file on disk, because a history may be too large for memory.
-    file = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
-    try:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        service().export(text, form, _filter(query))
-        text.detach()
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+    """Export the history as a file
+
+    It comes as it is read. If an error ends it, its last piece is missing, which HTTP shows.
+    """
+    form, wanted = query["form"], _filter(query)
+    pieces = (piece.encode() for piece in service().export(form, wanted))
+    first = next(pieces)  # so that an error still has its status
     headers = {"Content-Disposition": f'attachment; filename="antifake-history.{form}"'}
     kind = f"{_TYPES[form]}; charset=utf-8"
-    response = Response(iter(lambda: file.read(2**16), b""), headers=headers, content_type=kind)
-    response.call_on_close(file.close)
-    return response
+    return Response(chain([first], pieces), headers=headers, content_type=kind)
 
 
 @routes.post("/history/import")
@@ -83,10 +77,13 @@ def export(query: dict[str, Any]) -> Response:
 def import_history(query: dict[str, Any]) -> Response:
     """Import what an export wrote
 
-    Rows that exist already are counted and left as they are.
+    Rows that exist already are counted and left as they are, so a large file can be sent in pieces,
+    and one that was interrupted can be sent again. It ends soon after its sender is gone; what was
+    imported stays.
     """
+    hung_up = hung_up_check()
     try:
-        done = service().import_rows(_lines(), query["form"])
+        done = service().import_rows(_lines(), query["form"], query["before"], hung_up)
     except UnicodeDecodeError:
         raise Problem(400, "bad_request", _("This is not UTF-8, so it is no history.")) from None
     return jsonify(serialize.imported(done))
@@ -117,11 +114,8 @@ def act_on_backfill(body: dict[str, Any]) -> Response:
     return response
 
 
-def _lines() -> io.TextIOBase:
-    """Returns the body as text. It raises UnicodeDecodeError, at once or while it is read."""
-    if (request.content_length or 0) > MAX_FILE_BYTES:  # only in-process requests may be longer
-        body = io.BufferedReader(cast(io.RawIOBase, request.stream))
-        return io.TextIOWrapper(body, "utf-8-sig", newline="")
+def _lines() -> io.StringIO:
+    """Returns the body as text. Raises UnicodeDecodeError."""
     return io.StringIO(request.get_data(cache=False).decode("utf-8-sig"), newline="")
 
 

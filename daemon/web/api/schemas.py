@@ -134,6 +134,11 @@ class WantedExport(Wanted):
 
 class ImportForm(Schema):
     form = String(validate=OneOf(["csv", "jsonl"]), load_default="csv")
+    before = Integer(
+        validate=Range(0, 10**12),
+        load_default=0,
+        metadata={"description": "Rows of the same file that were sent earlier, to count on."},
+    )
 
 
 def _client() -> String:
@@ -527,7 +532,8 @@ class Forgotten(Schema):
 class Imported(Schema):
     added = Integer()
     known = Integer()
-    refused = List(String())
+    n_refused = Integer(metadata={"description": "Rows that were left out."})
+    refused = List(String(), metadata={"description": "Why, for the first hundred of them."})
 
 
 class Problem(Schema):

@@ -14,7 +14,7 @@ from antifake.daemon.service.access import Pairing
 from antifake.daemon.service.evidence_backfill import BackfillState
 from antifake.daemon.store.corrections import Correction
 from antifake.daemon.store.crops import Crop
-from antifake.daemon.store.exchange import Imported
+from antifake.daemon.store.importing import Imported
 from antifake.daemon.store.occurrences import Occurrence
 from antifake.daemon.store.tokens import Token
 from antifake.daemon.store.trainings import Training
