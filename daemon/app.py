@@ -169,12 +169,11 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         )
         parts.callback(service.backfill.close)
         parts.enter_context(existing)
-        access = Access(store.machine, events, clock)
-        access.local_secret(where.local_token)
+        access = _access_of(where, store, events)
 
         def on_mended() -> None:
             """Reload tokens and jobs. The replacement file may lack those of the damaged one."""
-            access.local_secret(where.local_token)
+            access.reload()
             queue.open()
             worker.wake()
             existing.open(settings.config)
@@ -190,6 +189,13 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
         parts.callback(events.close)
         running = announce(where, server.port, version("antifake"), clock())
         yield Daemon(running, service, access, upkeep, intake)
+
+
+def _access_of(where: Places, store: Store, events: Events) -> Access:
+    access = Access(store.machine, events, _now)
+    access.local_secret(where.local_token)
+    access.browsers.load_key(where.browsers_key)
+    return access
 
 
 def _done(checks: Checks, status: Status) -> Callable[[str, Entry, bool], None]:

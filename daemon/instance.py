@@ -7,9 +7,10 @@ process that wrote it is alive.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -152,14 +153,32 @@ def _is_locked(path: Path) -> bool | None:
     return False
 
 
+def ask_to_end(found: Running) -> None:
+    """Sends SIGTERM to the process of a daemon, and never to a later one with its number."""
+    with suppress(ProcessLookupError), ExitStack() as held:
+        handle = None
+        if sys.platform == "linux":
+            with suppress(OSError):  # an old system
+                # It names the process, whatever becomes of the number after the next line.
+                handle = os.pidfd_open(found.pid)
+                held.callback(os.close, handle)
+        if _start_of_process(found.pid) != found.process_started:
+            return
+        if sys.platform == "linux" and handle is not None:
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+        else:
+            os.kill(found.pid, signal.SIGTERM)
+
+
 def _start_of_process(pid: int) -> str | None:
     """Returns when a process was started, in words that never change; None if it has ended."""
     with suppress(OSError, IndexError):
-        # In ticks since boot: the time of day would change with the clock. The name, which is
-        # in brackets, may have spaces.
-        return (
-            Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
-        )
+        # In ticks since boot: the time of day would change with the clock. Boots have names,
+        # because another boot may start another process at the same tick. The name of the process,
+        # which is in brackets, may have spaces.
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        return f"{boot}:{stat.rpartition(')')[2].split()[19]}"
     import psutil  # noqa: PLC0415  # slow to import, and not needed on Linux
 
     try:

@@ -4,8 +4,6 @@ The daemon's lock tells whether one is running. A process number does not, becau
 gives the numbers of ended processes to new ones.
 """
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -99,8 +97,7 @@ def _ask_to_stop(where: Places, found: Running | None) -> None:
             return
     if found is None:
         raise LaunchError(_("antifake is just starting: try again in a moment."))
-    with suppress(ProcessLookupError):
-        os.kill(found.pid, signal.SIGTERM)
+    instance.ask_to_end(found)
 
 
 def _answers(where: Places) -> bool:

@@ -60,8 +60,13 @@ class Places:
 
     @property
     def local_token(self) -> Path:
-        """The token that the command line and the tray authenticate with."""
+        """The token of the command line and the tray. It is another one after each start."""
         return self.state / "local.token"
+
+    @property
+    def browsers_key(self) -> Path:
+        """The secret that the keys of remembered browsers are derived from."""
+        return self.state / "browsers.key"
 
     @property
     def log(self) -> Path:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from antifake.core.i18n import _
 from antifake.core.private_files import objection_to_file
@@ -22,6 +23,15 @@ def find(where: Places) -> Client | None:
 
     Raises DaemonError if others on this computer can write the file with the token.
     """
+    there = _port_and_token(where)
+    return Client(Socket(*there, partial(_port_and_token, where))) if there else None
+
+
+def _port_and_token(where: Places) -> tuple[int, str] | None:
+    """Returns where the daemon is, and the token that it wrote when it started.
+
+    Raises DaemonError if others on this computer can write that file.
+    """
     found = instance.find(where)
     if found and (objection := objection_to_file(where.local_token)):
         raise DaemonError(str(objection), code="not_private")
@@ -29,7 +39,7 @@ def find(where: Places) -> Client | None:
         token = where.local_token.read_text("ascii").strip() if found else ""
     except (OSError, ValueError):
         return None
-    return Client(Socket(found.port, token)) if found and token else None
+    return (found.port, token) if found and token else None
 
 
 def need(where: Places) -> Client:

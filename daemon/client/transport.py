@@ -13,7 +13,7 @@ import socket
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -81,9 +81,9 @@ def save(answer: Answer, out: IO[bytes]) -> None:
         out.write(piece)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Socket:
-    """A transport to a daemon on 127.0.0.1.
+    """A transport to a daemon on 127.0.0.1, also after that was started again.
 
     An answer has to be complete `timeout_s` after its request was sent, however slowly it comes.
     Each connection begins with `POST /hello`. The program that listens there must prove that it
@@ -93,6 +93,10 @@ class Socket:
     port: int
     token: str = field(repr=False)
     """If empty, requests are sent without a token."""
+    look: Callable[[], tuple[int, str] | None] = field(
+        default=lambda: None, repr=False, compare=False
+    )
+    """Returns the port and the token of the daemon that runs now: both change when it starts."""
     _idle: "deque[tuple[float, _Connection]]" = field(
         default_factory=deque, init=False, repr=False, compare=False
     )
@@ -105,10 +109,11 @@ class Socket:
     def send(
         self, method: str, path: str, body: Body, headers: Mapping[str, str], timeout_s: float
     ) -> Iterator[Answer]:
-        sent = {"Authorization": f"Bearer {self.token}", **headers} if self.token else headers
         connection: _Connection | None = None
         try:
             connection = self._taken(timeout_s) or self._opened(timeout_s)
+            token = connection.token
+            sent = {"Authorization": f"Bearer {token}", **headers} if token else headers
             connection.request(method, API + path, body, sent)
             connection.wait_at_most(timeout_s)
             answer = connection.getresponse()
@@ -144,37 +149,52 @@ class Socket:
 
     def _opened(self, timeout_s: float) -> "_Connection":
         """Returns a new connection to a proven daemon. Raises DaemonError, OSError."""
-        connection = _Connection("127.0.0.1", self.port, timeout=timeout_s)
+        asked = self.port, self.token
         try:
-            connection.connect()
-            # Never reconnect: the new connection might lead to another program.
-            connection.auto_open = 0
-            if self.token:
-                self._prove(connection, timeout_s)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _proved(*asked, timeout_s)
+        except (DaemonError, OSError, http.client.HTTPException):
+            now = self.look()
+            if now is None or now == asked:
+                raise
+        self.port, self.token = now
+        return _proved(*now, timeout_s)
 
-    def _prove(self, connection: "_Connection", timeout_s: float) -> None:
-        """Raises DaemonError if the other side is not the daemon that wrote our token."""
-        nonce = secrets.token_hex(16)
-        body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
-        connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
-        connection.wait_at_most(timeout_s)
-        answer = connection.getresponse().read(_LARGEST_PROOF)
-        # The proof contains the port, so a program that forwards the request to the daemon fails.
-        key = hashlib.sha256(self.token.encode()).hexdigest().encode()
-        proof = hmac.digest(key, f"{nonce}:{self.port}".encode(), "sha256").hex()
-        if not hmac.compare_digest(_proof_in(answer), proof.encode()):
-            raise DaemonError(
-                _(
-                    "What answers on port {port} cannot prove that it is your antifake daemon, "
-                    "so it was not asked.",
-                    port=self.port,
-                ),
-                code="unproved",
-            )
+
+def _proved(port: int, token: str, timeout_s: float) -> "_Connection":
+    """Returns a new connection to the daemon that wrote our token. Raises DaemonError, OSError."""
+    connection = _Connection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.connect()
+        # Never reconnect: the new connection might lead to another program.
+        connection.auto_open = 0
+        if token:
+            _prove(connection, port, token, timeout_s)
+        connection.token = token
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prove(connection: "_Connection", port: int, token: str, timeout_s: float) -> None:
+    """Raises DaemonError if the other side is not the daemon that wrote our token."""
+    nonce = secrets.token_hex(16)
+    body = json.dumps({"token_id": LOCAL_TOKEN_ID, "nonce": nonce})
+    connection.request("POST", f"{API}/hello", body, {"Content-Type": "application/json"})
+    connection.wait_at_most(timeout_s)
+    answer = connection.getresponse().read(_LARGEST_PROOF)
+    # The proof contains the port, so a program that forwards the request to the daemon fails.
+    key = hashlib.sha256(token.encode()).hexdigest().encode()
+    proof = hmac.digest(key, f"{nonce}:{port}".encode(), "sha256").hex()
+    if not hmac.compare_digest(_proof_in(answer), proof.encode()):
+        raise DaemonError(
+            _(
+                "What answers on port {port} cannot prove that it is your antifake daemon, "
+                "so it was not asked.",
+                port=port,
+            ),
+            code="unproved",
+        )
 
 
 class _TimedSocket(socket.socket):
@@ -192,6 +212,9 @@ class _TimedSocket(socket.socket):
 
 
 class _Connection(http.client.HTTPConnection):
+    token = ""
+    """What the program at the other end has proved that it knows."""
+
     def connect(self) -> None:
         super().connect()
         plain, timeout_s = self.sock, self.sock.gettimeout()

@@ -99,7 +99,7 @@ class InstallationChecks:
                 return Finding(
                     "folders", False, trouble, _("Make {folder} a folder of yours.", folder=folder)
                 )
-        secret = (where.state, where.local_token, where.database)
+        secret = (where.state, where.local_token, where.browsers_key, where.database)
         has_rights = not any(map(is_open_to_others, secret)) or not keeps_no_rights(where.data)
         for path in secret:
             if has_rights and is_open_to_others(path):

@@ -6,7 +6,6 @@ short-lived and kept in memory.
 
 import hashlib
 import hmac
-import os
 import secrets
 import threading
 from collections import OrderedDict, deque
@@ -21,6 +20,7 @@ from antifake.core import AntifakeError
 from antifake.core.errors import UsageError
 from antifake.core.files import write_atomically
 from antifake.core.i18n import _
+from antifake.daemon.elapsed import elapsed_s
 from antifake.daemon.store import ANSWER_S, NotThereError, Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
@@ -41,10 +41,10 @@ THIS_COMPUTER = "this computer"
 LOCAL_TOKEN_ID = 0
 """Used instead of the id of that token, which those programs do not know. No token has this id."""
 
-PAIRING_FOR = timedelta(seconds=60)
+PAIRING_FOR_S = 60.0
 PAIRINGS_A_MINUTE = 5
-LOGIN_FOR = timedelta(seconds=60)
-SESSION_FOR = timedelta(hours=12)
+LOGIN_FOR_S = 60.0
+SESSION_FOR_S = 12 * 3600.0
 MOST_LOGINS = 16
 MOST_SESSIONS = 64
 
@@ -76,6 +76,7 @@ class Pairing:
     code: str
     """Six digits that both sides show, so that the user accepts the right program."""
     expires: datetime
+    """For people. What counts is the time that has elapsed."""
     secret: str = field(default="", repr=False)
     """Known only to the requesting program, which polls with it."""
 
@@ -95,6 +96,7 @@ class _PendingPairing:
     pairing: Pairing
     hash: str
     """The hash of the secret."""
+    until_s: float
     decision: Decision = "waiting"
     issued: tuple[Token, str] | None = None
     """The token and its secret, until the program has fetched them."""
@@ -102,28 +104,35 @@ class _PendingPairing:
 
 @dataclass
 class _Session:
-    until: datetime
+    until_s: float
     browser: int | None = None
     """The id of the token of a remembered browser. The session ends when that is revoked."""
 
 
 class Access:
-    """Thread-safe."""
+    """Thread-safe. `clock` is the time of day, which people see; what ends does so by `elapsed`."""
 
-    def __init__(self, store: Store, events: Events, clock: Callable[[], datetime]) -> None:
-        self._store, self._events, self._clock = store, events, clock
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Callable[[], datetime],
+        elapsed: Callable[[], float] = elapsed_s,
+    ) -> None:
+        self._store, self._events, self._clock, self._elapsed = store, events, clock, elapsed
         self._lock = threading.Lock()
         self._pairings: OrderedDict[str, _PendingPairing] = OrderedDict()
-        self._recent_requests: deque[datetime] = deque(maxlen=PAIRINGS_A_MINUTE)
-        self._logins: OrderedDict[str, datetime] = OrderedDict()
+        self._recent_requests: deque[float] = deque(maxlen=PAIRINGS_A_MINUTE)
+        self._logins: OrderedDict[str, float] = OrderedDict()
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self.browsers = RememberedBrowsers(store, clock)
+        self.browsers = RememberedBrowsers(store, clock, elapsed)
         self._revoked: set[int] = set()
         self._token_cache: dict[str, Token] = {}
         self._origins: frozenset[str] | None = None
         self._origins_lock = threading.Lock()
         self._random_key = secrets.token_bytes()
-        self._local_key: bytes | None = None
+        self._local: Token | None = None
+        self._local_hash = ""
 
     # --- Tokens -----------------------------------------------------------------------------
 
@@ -136,6 +145,9 @@ class Access:
         if token is None:
             return None
         now = self._clock()
+        if token is self._local:
+            self._local = replace(token, last_used=now)
+            return self._local
         if tokens.is_use_worth_noting(token, now):
             # If this cannot be stored, for example because the token was just revoked or the disk
             # is full, the request is still answered. It waits for nobody who writes, either.
@@ -147,7 +159,11 @@ class Access:
 
     def known(self, secret: str) -> Token | None:
         """Does the same and does not note the use, so it only reads. Raises StoreError."""
-        token = self._token_cache.get(_hash(secret)) or self._find(secret)
+        key = _hash(secret)
+        if hmac.compare_digest(key, self._local_hash):
+            token = self._local
+        else:
+            token = self._token_cache.get(key) or self._find(secret)
         if token is None or token.id in self._revoked or PAGES in token.scopes:
             return None
         return token
@@ -166,13 +182,15 @@ class Access:
         grant = Grant(name=_valid_name(name), scopes=_valid_scopes(scopes), origin=origin)
         with self._store.writing(durable=True) as session:
             issued = tokens.issue(session, grant, self._clock())
+        self._revoked.discard(issued[0].id)  # of a database that was lost
         self._clear_origins()
         return issued
 
     def tokens(self) -> list[Token]:
         """Returns all tokens, also revoked ones, oldest first."""
         with self._store.reading() as session:
-            return list(tokens.all_tokens(session))
+            stored = list(tokens.all_tokens(session))
+        return [self._local, *stored] if self._local else stored
 
     def token(self, token_id: int | None) -> Token:
         """Returns a token by its id. Raises NotThereError."""
@@ -205,8 +223,11 @@ class Access:
 
     def revoke(self, token_id: int) -> None:
         """Makes a token invalid from now on. Raises NotThereError."""
-        with self._store.writing(durable=True) as session:
-            tokens.revoke(session, token_id, self._clock())
+        if token_id == LOCAL_TOKEN_ID and self._local is not None:
+            self._local = replace(self._local, revoked=self._clock())
+        else:
+            with self._store.writing(durable=True) as session:
+                tokens.revoke(session, token_id, self._clock())
         self._revoked.add(token_id)
         self._clear_origins()
 
@@ -227,24 +248,38 @@ class Access:
         return token_id in self._revoked
 
     def local_secret(self, path: Path) -> str:
-        """Returns the secret of this computer's programs, from a file that only the user can read.
+        """Returns a new secret of this computer's programs, and writes it to a file of the user's.
 
-        It stays the same from run to run. If it is no longer valid, for example with a new
-        database, a new one is written to the file. Raises OSError, StoreError.
+        It is valid until the daemon ends. It is in no database, so it is valid also while that
+        cannot be read. Raises OSError, StoreError.
+        """
+        secret = secrets.token_urlsafe(32)
+        write_atomically(path, secret.encode("ascii"))
+        self._local = Token(
+            id=LOCAL_TOKEN_ID,
+            name=THIS_COMPUTER,
+            scopes=frozenset({"admin"}),
+            created=self._clock(),
+            last_used=None,
+            revoked=None,
+        )
+        self._local_hash = _hash(secret)
+        # Earlier versions stored this token, and it was valid from run to run.
+        if any(one.id != LOCAL_TOKEN_ID and one.name == THIS_COMPUTER for one in self.tokens()):
+            with self._store.writing(durable=True) as session:
+                tokens.drop_named(session, THIS_COMPUTER)
+        return secret
+
+    def reload(self) -> None:
+        """Use the tokens of a database that has just replaced the former. Raises StoreError.
+
+        What was revoked stays so: the database may be older than that.
         """
         self._token_cache.clear()
         self._clear_origins()
-        secret = _private_text(path)
-        known = self.authenticate(secret) if secret else None
-        if secret is None or known is None or not _is_local(known):
-            for token in self.tokens():
-                if token.name == THIS_COMPUTER and token.revoked is None:
-                    self.revoke(token.id)
-            _token, secret = self.issue(THIS_COMPUTER, ["admin"])
-            write_atomically(path, secret.encode("ascii"))
-        self._local_key = _hash(secret).encode("ascii")
-        self.browsers.derive_keys_from(secret)
-        return secret
+        for token in self.tokens():
+            if token.id in self._revoked and token.revoked is None:
+                self.revoke(token.id)
 
     def proof(self, token_id: int, nonce: str, port: int) -> str:
         """Returns an HMAC-SHA256 in hex, which proves that we know a token without revealing it.
@@ -262,7 +297,7 @@ class Access:
         if token_id == LOCAL_TOKEN_ID:
             # Not read from the database: if that fails, our own programs must still be able to
             # reach the daemon, which tells them so. A revoked token is refused when it is used.
-            return self._local_key
+            return self._local_hash.encode("ascii") or None
         with self._store.reading() as session:
             known = tokens.hash_of(session, token_id)
         return known.encode("ascii") if known else None
@@ -271,7 +306,7 @@ class Access:
 
     def ask(self, name: str, origin: str | None, scopes: Collection[str]) -> Pairing:
         """Asks the user to let a program in. Raises TooManyError, UsageError."""
-        name, wanted, now = _valid_name(name), _valid_scopes(scopes), self._clock()
+        name, wanted, now = _valid_name(name), _valid_scopes(scopes), self._elapsed()
         if name.casefold() == THIS_COMPUTER:
             raise UsageError(_("Only antifake itself is called “{name}”.", name=THIS_COMPUTER))
         if origin is not None and "admin" in wanted:
@@ -283,37 +318,39 @@ class Access:
             origin=origin,
             scopes=wanted,
             code=f"{secrets.randbelow(10**6):06}",
-            expires=now + PAIRING_FOR,
+            expires=self._clock() + timedelta(seconds=PAIRING_FOR_S),
         )
         with self._lock:
             self._check_rate(now)
-            self._pairings[pairing.id] = _PendingPairing(pairing, _hash(secret))
+            self._pairings[pairing.id] = _PendingPairing(
+                pairing, _hash(secret), now + PAIRING_FOR_S
+            )
             self._recent_requests.append(now)
         self._events.tell("pairing")
         return replace(pairing, secret=secret)
 
-    def _check_rate(self, now: datetime) -> None:
+    def _check_rate(self, now: float) -> None:
         """Raises TooManyError if a program is waiting or too many have asked."""
         self._expire(now)
         waiting = [one for one in self._pairings.values() if one.decision == "waiting"]
         if waiting:
             raise TooManyError(
                 _("Another program is waiting to be let in; one at a time."),
-                _seconds_until(waiting[0].pairing.expires, now),
+                _seconds_until(waiting[0].until_s, now),
             )
         if (
             len(self._recent_requests) == PAIRINGS_A_MINUTE
-            and now - self._recent_requests[0] < PAIRING_FOR
+            and now - self._recent_requests[0] < PAIRING_FOR_S
         ):
             raise TooManyError(
                 _("Too many programs have asked to be let in; try again in a minute."),
-                _seconds_until(self._recent_requests[0] + PAIRING_FOR, now),
+                _seconds_until(self._recent_requests[0] + PAIRING_FOR_S, now),
             )
 
     def pending(self) -> list[Pairing]:
         """Returns those that wait for the person to decide: none or one."""
         with self._lock:
-            self._expire(self._clock())
+            self._expire(self._elapsed())
             return [one.pairing for one in self._pairings.values() if one.decision == "waiting"]
 
     def accept(self, name: str) -> None:
@@ -348,25 +385,25 @@ class Access:
         self._events.tell("pairing")
 
     def _pairing_of(self, name: str, secret: str) -> _PendingPairing:
-        self._expire(self._clock())
+        self._expire(self._elapsed())
         pending = self._pairings.get(name)
         if pending is None or not hmac.compare_digest(pending.hash, _hash(secret)):
             raise NotThereError(_("There is no such pairing."))
         return pending
 
     def _waiting_pairing(self, name: str) -> _PendingPairing:
-        self._expire(self._clock())
+        self._expire(self._elapsed())
         pending = self._pairings.get(name)
         if pending is None or pending.decision != "waiting":
             raise NotThereError(_("This program is not waiting to be let in."))
         return pending
 
-    def _expire(self, now: datetime) -> None:
+    def _expire(self, now: float) -> None:
         """Marks old pairings as expired. A minute later it deletes them."""
         for pending in list(self._pairings.values()):
-            if pending.decision == "waiting" and now >= pending.pairing.expires:
+            if pending.decision == "waiting" and now >= pending.until_s:
                 pending.decision = "expired"
-            if now >= pending.pairing.expires + PAIRING_FOR:
+            if now >= pending.until_s + PAIRING_FOR_S:
                 self._drop(pending)
 
     def _drop(self, pending: _PendingPairing) -> None:
@@ -381,21 +418,21 @@ class Access:
     def mint_login(self) -> str:
         """Returns a code that opens the pages once, within a minute."""
         code = secrets.token_urlsafe(32)
-        self._add_temporary(self._logins, code, self._clock() + LOGIN_FOR, MOST_LOGINS)
+        self._add_temporary(self._logins, code, self._elapsed() + LOGIN_FOR_S, MOST_LOGINS)
         return code
 
     def login(self, code: str) -> str | None:
         """Returns the secret of a new session. None if the code is used, expired or unknown."""
         with self._lock:
             until = self._logins.pop(_hash(code), None)
-        if until is None or self._clock() >= until:
+        if until is None or self._elapsed() >= until:
             return None
         return self.begin_session()
 
     def begin_session(self, browser: int | None = None) -> str:
         """Returns the secret of a new session. `browser` is the id of the token of a browser."""
         secret = secrets.token_urlsafe(32)
-        session = _Session(self._clock() + SESSION_FOR, browser)
+        session = _Session(self._elapsed() + SESSION_FOR_S, browser)
         self._add_temporary(self._sessions, secret, session, MOST_SESSIONS)
         return secret
 
@@ -421,7 +458,9 @@ class Access:
         """Returns the session if it has not ended."""
         with self._lock:
             session = self._sessions.get(_hash(secret))
-        if session is None or self._clock() >= session.until or session.browser in self._revoked:
+        if session is None or session.browser in self._revoked:
+            return None
+        if self._elapsed() >= session.until_s:
             return None
         return session
 
@@ -439,8 +478,8 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _seconds_until(moment: datetime, now: datetime) -> int:
-    return max(1, round((moment - now).total_seconds()))
+def _seconds_until(moment: float, now: float) -> int:
+    return max(1, round(moment - now))
 
 
 def _valid_name(name: str) -> str:
@@ -454,18 +493,3 @@ def _valid_scopes(scopes: Collection[str]) -> frozenset[str]:
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise UsageError(_("A token is for some of: {scopes}.", scopes=", ".join(SCOPES)))
     return frozenset(scopes)
-
-
-def _is_local(token: Token) -> bool:
-    return "admin" in token.scopes and token.origin is None
-
-
-def _private_text(path: Path) -> str | None:
-    """Returns the text of a file. None if it is missing or other users could have read it."""
-    try:
-        # On Windows st_mode does not show the permissions; there the folder protects the file.
-        if os.name != "nt" and path.stat().st_mode & 0o077:
-            return None
-        return path.read_text("ascii").strip() or None
-    except (OSError, UnicodeError):
-        return None

@@ -7,17 +7,20 @@ The key belongs to host name and port, so no page of another port can use it.
 """
 
 import hmac
+import os
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 
+from antifake.core.files import write_atomically
 from antifake.daemon.store import Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
-CHALLENGE_FOR = timedelta(seconds=60)
+CHALLENGE_FOR_S = 60.0
 MOST_CHALLENGES = 64
 
 
@@ -34,18 +37,26 @@ class Remembered:
 
 class RememberedBrowsers:
     """Thread-safe. `address` is that of the pages under their own name, with its port: a browser is
-    known at the address where it was remembered, and at no other.
+    known at the address where it was remembered, and at no other. `clock` is the time of day.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], elapsed: Callable[[], float]
+    ) -> None:
+        self._store, self._clock, self._elapsed = store, clock, elapsed
         self._lock = threading.Lock()
-        self._challenges: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
+        self._challenges: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
-    def derive_keys_from(self, local_secret: str) -> None:
-        """Keys then last as long as the secret of this computer's programs."""
-        self._key = hmac.digest(local_secret.encode(), b"keys of remembered browsers", "sha256")
+    def load_key(self, path: Path) -> None:
+        """Derive keys from the secret in a file, which is made if it is missing or was open to
+        others: browsers are remembered for as long as it lasts. Raises OSError.
+        """
+        secret = _private_text(path)
+        if secret is None:
+            secret = secrets.token_urlsafe(32)
+            write_atomically(path, secret.encode("ascii"))
+        self._key = hmac.digest(secret.encode(), b"keys of remembered browsers", "sha256")
 
     def remember(self, name: str, address: str) -> Remembered:
         """Raises StoreError."""
@@ -71,7 +82,7 @@ class RememberedBrowsers:
             return None
         challenge = secrets.token_urlsafe(32)
         with self._lock:
-            self._challenges[challenge] = token.id, self._clock() + CHALLENGE_FOR
+            self._challenges[challenge] = token.id, self._elapsed() + CHALLENGE_FOR_S
             while len(self._challenges) > MOST_CHALLENGES:
                 self._challenges.popitem(last=False)
         return challenge
@@ -84,8 +95,8 @@ class RememberedBrowsers:
         """
         token = self.find(secret, address)
         with self._lock:
-            whose, until = self._challenges.pop(challenge, (None, self._clock()))
-        if token is None or token.id != whose or self._clock() >= until:
+            whose, until = self._challenges.pop(challenge, (None, 0.0))
+        if token is None or token.id != whose or self._elapsed() >= until:
             return None
         message = f"{challenge}:{address}".encode()
         right = hmac.digest(self._key_of(secret), message, "sha256").hex()
@@ -97,3 +108,14 @@ class RememberedBrowsers:
 
     def _key_of(self, secret: str) -> bytes:
         return hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _private_text(path: Path) -> str | None:
+    """Returns the text of a file. None if it is missing or other users could have read it."""
+    try:
+        # On Windows st_mode does not show the permissions; there the folder protects the file.
+        if os.name != "nt" and path.stat().st_mode & 0o077:
+            return None
+        return path.read_text("ascii").strip() or None
+    except (OSError, UnicodeError):
+        return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_bytes
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from antifake.core.i18n import _
@@ -96,6 +96,11 @@ def note_use(session: Session, token_id: int, now: datetime) -> None:
 def revoke(session: Session, token_id: int, now: datetime) -> None:
     row = _row(session, token_id)
     row.revoked = row.revoked or to_ms(now)
+
+
+def drop_named(session: Session, name: str) -> None:
+    """Deletes all tokens of that name."""
+    session.execute(delete(TokenRow).where(TokenRow.name == name))
 
 
 def all_tokens(session: Session) -> Sequence[Token]:

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import os
+import sys
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from kit.clock import Clock
 from sqlalchemy import Engine, event
 
 from antifake.core.errors import UsageError
+from antifake.daemon.elapsed import elapsed_s
 from antifake.daemon.service import Events
 from antifake.daemon.service.access import (
     LOCAL_TOKEN_ID,
@@ -19,6 +22,7 @@ from antifake.daemon.service.access import (
     TooManyError,
 )
 from antifake.daemon.store import NotThereError, open_store
+from antifake.daemon.store.tables import TokenRow
 
 ORIGIN = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
 
@@ -41,7 +45,7 @@ def events():
 
 @pytest.fixture
 def access(store, events, clock):
-    return Access(store, events, clock)
+    return Access(store, events, clock, clock.elapsed)
 
 
 # --- Tokens ---------------------------------------------------------------------------------
@@ -109,32 +113,53 @@ def test_every_scope_has_words_for_people():
     assert all(SCOPES.values())
 
 
-def test_programs_on_this_computer_keep_their_token_from_run_to_run(access, store, clock, tmp_path):
-    path = tmp_path / "local.token"
-    secret = access.local_secret(path)
-    assert access.authenticate(secret).scopes == {"admin"}
-    assert path.read_text() == secret
-    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
-    assert Access(store, Events(), clock).local_secret(path) == secret
+@pytest.mark.attack
+def test_each_start_has_another_local_token_and_the_former_is_worth_nothing(store, clock, tmp_path):
+    path, former = tmp_path / "local.token", None
+    for _ in range(5):
+        access = Access(store, Events(), clock)
+        secret = access.local_secret(path)
+        assert path.read_text() == secret
+        assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+        assert access.authenticate(secret).scopes == {"admin"}
+        assert former is None or access.authenticate(former) is None
+        former = secret
+    assert [one.name for one in access.tokens()] == [THIS_COMPUTER]
+    assert Access(store, Events(), clock).tokens() == []
 
 
 @pytest.mark.attack
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_a_token_that_others_could_read_is_replaced_and_no_longer_valid(access, tmp_path):
-    path = tmp_path / "local.token"
-    former = access.local_secret(path)
-    path.chmod(0o644)
-    assert access.local_secret(path) != former
-    assert access.authenticate(former) is None
-    assert path.stat().st_mode & 0o777 == 0o600
+def test_the_local_tokens_that_earlier_versions_stored_are_worth_nothing(access, tmp_path):
+    former = [access.issue(THIS_COMPUTER, ["admin"])[1] for _ in range(3)]
+    kept = access.issue("Firefox", ["check"])[1]
+    access.local_secret(tmp_path / "local.token")
+    assert [access.authenticate(one) for one in former] == [None] * 3
+    assert access.authenticate(kept).name == "Firefox"
+    assert [one.name for one in access.tokens()] == [THIS_COMPUTER, "Firefox"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"not a token"])
-def test_a_file_without_a_valid_token_gets_a_new_one(access, tmp_path, content):
-    path = tmp_path / "local.token"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    assert access.authenticate(access.local_secret(path)).name == THIS_COMPUTER
+def test_the_local_token_can_be_revoked_until_the_next_start(access, store, clock, tmp_path):
+    secret = access.local_secret(tmp_path / "local.token")
+    access.revoke(LOCAL_TOKEN_ID)
+    assert access.authenticate(secret) is None
+    assert access.is_revoked(LOCAL_TOKEN_ID)
+    assert access.tokens()[0].revoked is not None
+    fresh = Access(store, Events(), clock)
+    assert fresh.authenticate(fresh.local_secret(tmp_path / "local.token"))
+
+
+@pytest.mark.attack
+def test_what_was_revoked_stays_so_in_an_older_database(access, store, tmp_path):
+    """A damaged history is replaced by yesterday's backup."""
+    local = access.local_secret(tmp_path / "local.token")
+    token, secret = access.issue("Firefox", ["check"])
+    access.revoke(token.id)
+    with store.writing() as session:
+        session.get(TokenRow, token.id).revoked = None
+    access.reload()
+    assert access.authenticate(secret) is None
+    assert access.tokens()[1].revoked is not None
+    assert access.authenticate(local).name == THIS_COMPUTER
 
 
 def test_only_a_program_that_has_the_token_can_make_the_proof(access):
@@ -162,6 +187,13 @@ def test_programs_on_this_computer_get_a_proof_without_knowing_an_id(access, tmp
     assert access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765) == expected
     token = access.authenticate(secret)
     assert access.proof(token.id, "a nonce!", 8765) == expected
+
+
+@pytest.mark.attack
+def test_without_a_local_token_nobody_can_guess_its_proof(access):
+    guess = hmac.new(b"", b"a nonce!:8765", "sha256").hexdigest()
+    assert access.proof(LOCAL_TOKEN_ID, "a nonce!", 8765) != guess
+    assert access.authenticate("") is None
 
 
 def test_the_proof_for_an_unknown_token_looks_the_same(access):
@@ -299,3 +331,61 @@ def test_unused_links_do_not_pile_up(access):
     codes = [access.mint_login() for _ in range(17)]
     assert access.login(codes[0]) is None
     assert access.login(codes[1]) is not None
+
+
+# --- The clock is set -----------------------------------------------------------------------
+
+SET_BY = [timedelta(days=-1), timedelta(days=365), timedelta(hours=-2), timedelta(minutes=2)]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("by", SET_BY, ids=str)
+def test_pairing_works_after_the_clock_was_set(access, clock, by):
+    for _ in range(5):
+        access.reject(access.ask("again", None, ["check"]).id)
+    clock.set(by)
+    with pytest.raises(TooManyError) as refused:
+        access.ask("sixth", None, ["check"])
+    assert 0 < refused.value.retry_after_s <= 60
+    clock.go(seconds=61)
+    asked = access.ask("sixth", None, ["check"])
+    clock.set(by)
+    access.accept(asked.id)
+    given = access.poll(asked.id, asked.secret)
+    assert access.authenticate(given.token).name == "sixth"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("by", SET_BY, ids=str)
+def test_what_lasts_a_minute_or_half_a_day_does_so_after_the_clock_was_set(access, clock, by):
+    asked = access.ask("Firefox", ORIGIN, ["check"])
+    late, code = access.mint_login(), access.mint_login()
+    clock.set(by)
+    clock.go(seconds=59)
+    assert access.poll(asked.id, asked.secret).state == "waiting"
+    session = access.login(code)
+    clock.go(seconds=1)
+    assert access.poll(asked.id, asked.secret).state == "expired"
+    assert access.login(late) is None
+    clock.set(by)
+    clock.go(hours=11, minutes=59, seconds=58)
+    assert access.is_session(session)
+    clock.go(seconds=1)
+    assert not access.is_session(session)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("by", SET_BY, ids=str)
+def test_a_token_is_valid_until_it_is_revoked_whatever_its_dates_say(access, clock, by):
+    token, secret = access.issue("a script", ["read"])
+    clock.set(by)
+    assert access.authenticate(secret).id == token.id
+    access.revoke(token.id)
+    clock.set(-2 * by)
+    assert access.authenticate(secret) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name of this clock is Linux's")
+def test_the_clock_of_sessions_runs_while_the_computer_sleeps():
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= elapsed_s() <= time.clock_gettime(time.CLOCK_BOOTTIME)

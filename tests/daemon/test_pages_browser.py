@@ -598,7 +598,7 @@ def prepared(here: World, tmp_path: Path) -> dict[str, str]:
         about = {}
     (tmp_path / folder).rmdir()  # the drive is pulled out
     here.access.issue("Firefox", ["check", "read", "correct", "open"], "moz-extension://2b1f")
-    here.access.issue("this computer", ["admin"])
+    here.access.local_secret(tmp_path / "local.token")
     here.access.ask("Chrome on this laptop", "chrome-extension://jkfe", ["check", "open"])
     here.service.notice("The history was damaged and was restored from the backup of yesterday.")
     here.requests.append("2026-11-20T10:02:11+00:00     344,019,876 bytes  mini, from example.org")

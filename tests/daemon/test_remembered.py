@@ -2,6 +2,7 @@
 
 import hmac
 import http.client
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -39,7 +40,7 @@ def store(tmp_path, clock):
 
 @pytest.fixture
 def access(store, clock):
-    return Access(store, Events(), clock)
+    return Access(store, Events(), clock, clock.elapsed)
 
 
 def signed(key: str, challenge: str, address: str = ADDRESS) -> str:
@@ -86,7 +87,8 @@ def test_an_answer_counts_once_for_a_minute_and_for_its_browser_only(access, clo
     answer = signed(made.key, theirs)
     assert access.browsers.answered(made.secret, ADDRESS, theirs, answer) is None
     late = access.browsers.challenge(made.secret, ADDRESS)
-    clock.now += timedelta(seconds=60)
+    clock.set(timedelta(days=-1))
+    clock.go(seconds=60)
     assert access.browsers.answered(made.secret, ADDRESS, late, signed(made.key, late)) is None
 
 
@@ -111,16 +113,25 @@ def test_it_is_forgotten_90_days_after_its_last_use(access, clock):
     assert access.tokens()[0].expires == clock.now
 
 
-def test_keys_last_from_run_to_run_and_not_longer_than_the_local_token(store, clock, tmp_path):
-    first = Access(store, Events(), clock)
-    first.local_secret(tmp_path / "local.token")
-    made = first.browsers.remember("mine", ADDRESS)
-    second = Access(store, Events(), clock)
-    second.local_secret(tmp_path / "local.token")
-    assert comes_back(second, made)
-    third = Access(store, Events(), clock)
-    third.local_secret(tmp_path / "another.token")
-    assert not comes_back(third, made)
+def test_keys_last_from_run_to_run_as_long_as_their_secret(store, clock, tmp_path):
+    def started(name: str = "browsers.key") -> Access:
+        access = Access(store, Events(), clock)
+        access.local_secret(tmp_path / "local.token")
+        access.browsers.load_key(tmp_path / name)
+        return access
+
+    made = started().browsers.remember("mine", ADDRESS)
+    assert comes_back(started(), made)
+    assert not comes_back(started("another.key"), made)
+    path = tmp_path / "browsers.key"
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+    if os.name != "nt":
+        path.chmod(0o644)  # others could have read it
+        assert not comes_back(started(), made)
+        assert path.stat().st_mode & 0o777 == 0o600
+    for content in (b"", b"\xff\xfe"):
+        path.write_bytes(content)
+        assert not comes_back(started(), made)
 
 
 def test_the_database_does_not_hold_what_a_browser_has(access, tmp_path):
