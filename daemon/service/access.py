@@ -25,6 +25,7 @@ from antifake.daemon.store import ANSWER_S, NotThereError, Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
 from .events import Events
+from .names import is_reserved, program_name
 from .remembered import RememberedBrowsers
 
 SCOPES = {
@@ -179,7 +180,7 @@ class Access:
 
         Raises UsageError, StoreError.
         """
-        grant = Grant(name=_valid_name(name), scopes=_valid_scopes(scopes), origin=origin)
+        grant = Grant(name=program_name(name), scopes=_valid_scopes(scopes), origin=origin)
         with self._store.writing(durable=True) as session:
             issued = tokens.issue(session, grant, self._clock())
         self._revoked.discard(issued[0].id)  # of a database that was lost
@@ -306,9 +307,9 @@ class Access:
 
     def ask(self, name: str, origin: str | None, scopes: Collection[str]) -> Pairing:
         """Asks the user to let a program in. Raises TooManyError, UsageError."""
-        name, wanted, now = _valid_name(name), _valid_scopes(scopes), self._elapsed()
-        if name.casefold() == THIS_COMPUTER:
-            raise UsageError(_("Only antifake itself is called “{name}”.", name=THIS_COMPUTER))
+        name, wanted, now = program_name(name), _valid_scopes(scopes), self._elapsed()
+        if is_reserved(name):
+            raise UsageError(_("By this name, a program could be taken for antifake itself."))
         if origin is not None and "admin" in wanted:
             raise UsageError(_("A browser cannot be given everything: leave out admin."))
         secret = secrets.token_urlsafe(32)
@@ -480,13 +481,6 @@ def _hash(secret: str) -> str:
 
 def _seconds_until(moment: float, now: float) -> int:
     return max(1, round(moment - now))
-
-
-def _valid_name(name: str) -> str:
-    name = name.strip()
-    if not 0 < len(name) <= 80 or not name.isprintable():
-        raise UsageError(_("A program needs a name of 1 to 80 printable characters."))
-    return name
 
 
 def _valid_scopes(scopes: Collection[str]) -> frozenset[str]:
