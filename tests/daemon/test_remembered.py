@@ -113,6 +113,7 @@ def test_it_is_forgotten_90_days_after_its_last_use(access, clock):
     assert access.tokens()[0].expires == clock.now
 
 
+@pytest.mark.attack
 def test_keys_last_from_run_to_run_as_long_as_their_secret(store, clock, tmp_path):
     def started(name: str = "browsers.key") -> Access:
         access = Access(store, Events(), clock)
