@@ -146,7 +146,7 @@ class Access:
         if token is None:
             return None
         now = self._clock()
-        if token is self._local:
+        if token.id == LOCAL_TOKEN_ID:
             self._local = replace(token, last_used=now)
             return self._local
         if tokens.is_use_worth_noting(token, now):
