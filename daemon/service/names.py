@@ -10,8 +10,8 @@ from antifake.core.i18n import _
 LONGEST = 80
 MOST_MARKS = 2
 """Marks on one letter. Some scripts need two; more of them cover what stands above and below."""
-_ANYWHERE, _ALONE = ("thiscomputer", "antifake"), ("admin", "administrator")
-"""What is antifake's own, anywhere in a name; and names of somebody who may do everything."""
+_ANYWHERE, _ALONE = ("thiscomputer",), ("antifake", "admin", "administrator")
+"""Anywhere in a name, and as the whole of it. "antifake in Chromium" is an honest name."""
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
