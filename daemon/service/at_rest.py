@@ -31,7 +31,14 @@ from .status import Status
 class NoQueue:
     """Replaces the queue: there is no worker that could take a job."""
 
-    def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:  # noqa: ARG002
+    def put(
+        self,
+        new_job: NewJob,  # noqa: ARG002
+        data: bytes,  # noqa: ARG002
+        *,
+        is_private: bool = False,  # noqa: ARG002
+        client: str = "",  # noqa: ARG002
+    ) -> str:
         raise AntifakeError(START_IT)
 
     def put_off(self, write: Callable[[Session], object], error: StoreError) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -43,6 +43,9 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+NOT_TRIED_FOR = timedelta(days=1)
+"""How long the same bytes are not decoded again that were too much. A later version may do better.
+"""
 KEPT_UNSTORED = 200
 """How many answers that are not in the history are kept for clients that come back."""
 
@@ -61,6 +64,8 @@ class CheckRequest:
     """What it is called, if it has no path. A setting decides whether it is kept."""
     is_private: bool = False
     """Store nothing about it, as for a private window."""
+    client: str = ""
+    """The same for all requests of a client. Within a priority clients take turns."""
 
 
 LONGEST_NAME = 255
@@ -75,7 +80,9 @@ _SHAPELESS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 class Queue(Protocol):
     """What takes new jobs. See JobQueue."""
 
-    def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str: ...
+    def put(
+        self, new_job: NewJob, data: bytes, *, is_private: bool = False, client: str = ""
+    ) -> str: ...
     def put_off(self, write: Callable[[Session], object], error: StoreError) -> None: ...
     def is_unfinished(self, name: str) -> bool: ...
     def ahead(self, name: str) -> int | None: ...
@@ -127,6 +134,8 @@ class Checks:
             page=kept_page(request.page, keep.pages),
             name=None if request.path else kept_name(request.name, keep=keep.paths),
         )
+        if request.is_private and (given_up := self._given_up_in_private(sha256)) is not None:
+            return given_up
         if version and not request.is_private:
             with suppress(StoreError):  # without the history the picture is judged again
                 known, same = self._look_up(sha256, version)
@@ -137,7 +146,18 @@ class Checks:
                 if same is not None:
                     self._note(sha256, new_job)
                     return self.ticket(same.id)
-        return Ticket(self._queue.put(new_job, data, is_private=request.is_private), "queued")
+        name = self._queue.put(new_job, data, is_private=request.is_private, client=request.client)
+        return Ticket(name, "queued")
+
+    def _given_up_in_private(self, sha256: str) -> Ticket | None:
+        """Returns the answer to a private picture that was lately too much to decode."""
+        with self._lock:
+            answers = list(self._unstored.values())
+        for answer in answers:
+            check = answer.entry.check
+            if check.sha256 == sha256 and check.code in checks.NOT_TRIED_AGAIN:
+                return Ticket(answer.id, "done", answer)
+        return None
 
     def _look_up(self, sha256: str, version: ModelVersion) -> tuple[Check | None, Job | None]:
         """Returns the check of a picture that need not be judged, or else an unfinished job."""
@@ -145,6 +165,9 @@ class Checks:
             known = checks.earlier(session, sha256, version.model, version.prompt)
             if known is not None:
                 return (None if evidence.is_wanting(session, sha256) else known), None
+            given_up = checks.given_up(session, sha256, self._clock() - NOT_TRIED_FOR)
+            if given_up is not None:
+                return given_up, None
             same = jobs.in_flight(session, sha256)
         if same is None and self._store.machine is not self._store:
             known = outbox.earlier(self._store, [sha256], version.model, version.prompt).get(sha256)

@@ -20,6 +20,10 @@ from .ids import Randomness, new_number, time_of, to_ms, to_number, to_text
 from .tables import CheckRow, Source, ThumbnailRow, table_of
 
 MAX_THUMBNAIL_BYTES = 20_000
+GIVEN_UP = ("too_much_work", "timeout", "crashed")
+"""Codes of pictures that took too long, or ended the process that worked on them."""
+NOT_TRIED_AGAIN = ("too_much_work", "crashed")
+"""Those that it was the picture's fault: "timeout" may be that of a busy computer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +175,13 @@ def earlier(session: Session, sha256: str, model: str, prompt: str) -> Check | N
     return of_row(row) if row else None
 
 
+def given_up(session: Session, sha256: str, since: datetime) -> Check | None:
+    """Returns the last check of the same bytes if they were too much for it since then, or None."""
+    row = session.scalars(_LAST, {"sha256": sha256}).first()
+    found = of_row(row) if row else None
+    return found if found and found.code in NOT_TRIED_AGAIN and found.at >= since else None
+
+
 def last_of(session: Session, sha256s: Collection[str]) -> list[Check]:
     """Returns the last check of each of these pictures, in the same order."""
     found: dict[str, Check] = {}
@@ -203,6 +214,12 @@ _LATEST_FINDINGS = (
 _THAT = select(CheckRow.id).where(CheckRow.id == bindparam("id"))
 _KEEP_THUMBNAIL = table_of(ThumbnailRow).insert()
 _DROP_THUMBNAIL = delete(table_of(ThumbnailRow)).where(ThumbnailRow.sha256 == bindparam("picture"))
+_LAST = (
+    select(CheckRow)
+    .where(CheckRow.sha256 == bindparam("sha256"))
+    .order_by(CheckRow.id.desc())
+    .limit(1)
+)
 _EARLIER = (
     select(CheckRow)
     .where(*(getattr(CheckRow, name) == bindparam(name) for name in ("sha256", "model", "prompt")))

@@ -1,5 +1,6 @@
 """Pictures that wait to be judged. They are in the database, so that they survive a crash."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -28,6 +29,19 @@ class Priority(IntEnum):
     PERSON = 0
     FOLDER = 1
     BATCH = 2
+
+
+Queued = tuple[str, Priority, Source]
+"""The id of a job that waits, its priority, and where it is from."""
+Choice = Callable[[Sequence[Queued]], str | None]
+"""Returns the id of one of them, which are in order, or None to take none."""
+_LOOKED_AT = 512
+"""Of those that wait. Without folders there are seldom more than 64."""
+
+
+def next_of(queued: Sequence[Queued]) -> str | None:
+    """Returns the id of the oldest one with the highest priority."""
+    return queued[0][0] if queued else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +100,16 @@ def is_there(session: Session, name: str) -> bool:
     return session.scalar(_THAT, {"id": to_number(name)}) is not None
 
 
-def take_next(session: Session, lowest: Priority = Priority.BATCH) -> Job | None:
-    """Starts the next job: people before folders before batches, oldest first.
+def take_next(
+    session: Session, lowest: Priority = Priority.BATCH, choose: Choice = next_of
+) -> Job | None:
+    """Starts the next job: people before folders before batches, and of them as `choose` says.
 
     Jobs with a priority below `lowest` are not taken.
     """
-    row = session.scalars(_NEXT, {"lowest": lowest}).first()
+    found = session.execute(_QUEUED, {"lowest": lowest}).all()
+    name = choose([(to_text(number), Priority(at), source) for number, at, source in found])
+    row = session.scalars(_CHOSEN, {"id": to_number(name)}).first() if name else None
     if row is None:
         return None
     row.state, row.attempts = "running", row.attempts + 1
@@ -220,11 +238,15 @@ _IN_FLIGHT = (
     .order_by(JobRow.id)
     .limit(1)
 )
-_NEXT = (
-    select(JobRow)
+_QUEUED = (
+    select(JobRow.id, JobRow.priority, JobRow.source)
     .where(JobRow.state == "queued", JobRow.priority <= bindparam("lowest"))
     .order_by(JobRow.priority, JobRow.id)
-    .limit(1)
+    .limit(_LOOKED_AT)
+)
+_CHOSEN = (
+    select(JobRow)
+    .where(JobRow.id == bindparam("id"), JobRow.state == "queued")
     .with_for_update(skip_locked=True)
 )
 

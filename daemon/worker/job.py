@@ -23,6 +23,8 @@ class QueuedJob:
     written down when it came."""
     is_private: bool = False
     """Nothing about it may be stored."""
+    client: str = ""
+    """Who sent it, see Turns."""
 
     @property
     def id(self) -> str:

@@ -1,4 +1,5 @@
-"""The queue of pictures that wait for a verdict: people before folders before batches.
+"""The queue of pictures that wait for a verdict: people before folders before batches, and within
+each of them clients in turns.
 
 It is in the database, and so outlives this process. Only private pictures, and those that cannot
 be written down because the disk is full or another program has locked the database, wait in memory.
@@ -9,7 +10,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -22,10 +23,12 @@ from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.store import ANSWER_S, Store, StoreBusyError, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
-from antifake.daemon.store.jobs import Job, NewJob, Priority
+from antifake.daemon.store.jobs import Job, NewJob, Priority, Queued
 from antifake.daemon.store.ledger import Stamp
+from antifake.daemon.store.tables import Source
 
 from .job import QueuedJob
+from .turns import Turns, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ The worker does not wait for more to come: 20 ms of that gained nothing (docs/sp
 _PROBE_BYTES = 2**18
 MOST_PUT_OFF = 1_000
 """So many notes are kept until they can be written; then the oldest are dropped."""
+LEAST_FOR_CLIENT = 4
+"""So many pictures of a client may wait however short the queue is."""
 
 
 class QueueFullError(AntifakeError):
@@ -57,6 +62,22 @@ class QueueFullError(AntifakeError):
                 "{n} pictures are waiting already; try again in a moment.",
                 waiting,
             )
+        )
+
+
+class ClientQueueFullError(QueueFullError):
+    """Too many pictures of this client wait already."""
+
+    status = 429
+
+    def __init__(self, waiting: int) -> None:
+        AntifakeError.__init__(
+            self,
+            ngettext(
+                "{n} picture from here is waiting already; try again in a moment.",
+                "{n} pictures from here are waiting already; try again in a moment.",
+                waiting,
+            ),
         )
 
 
@@ -78,6 +99,9 @@ class JobQueue:
         # Begun here only, while the database is locked: there they are still queued.
         self._unmarked: set[str] = set()
         self._unfinished: set[str] = set()
+        self._clients: dict[str, str] = {}
+        """Of unfinished jobs. Not stored: after a restart the source of a job stands for it."""
+        self._turns = Turns()
         self._paths: set[str] = set()
         self._changes = 0
         self._may_have_queued = True
@@ -103,30 +127,40 @@ class JobQueue:
 
     # --- Adding -----------------------------------------------------------------------------
 
-    def put(self, new_job: NewJob, data: bytes, *, is_private: bool = False) -> str:
-        """Queue the bytes of a picture. Returns the id that its check will have.
+    def put(
+        self, new_job: NewJob, data: bytes, *, is_private: bool = False, client: str = ""
+    ) -> str:
+        """Queue the bytes of a picture from a client. Returns the id that its check will have.
 
         If it cannot be written down it is judged all the same. Raises QueueFullError.
         """
         with self._adding:
+            self._check_limit_of(client)
             try:
                 self._check_limit(new_job.priority)
             except StoreError as error:
-                return self._put_unstored(new_job, data, error, is_private=is_private)
+                return self._put_unstored(new_job, data, error, client, is_private=is_private)
             if is_private:
-                return self._put_in_memory(new_job, data, is_private=True)
-            return self._put_stored(new_job, data)
+                return self._put_in_memory(new_job, data, client, is_private=True)
+            return self._put_stored(new_job, data, client)
 
-    def _put_stored(self, new_job: NewJob, data: bytes) -> str:
+    def _check_limit_of(self, client: str) -> None:
+        """Raises ClientQueueFullError: half of the queue is left to others."""
+        with self._changed:
+            waiting = sum(one == client for one in self._clients.values())
+        if waiting >= max(LEAST_FOR_CLIENT, self._limit() // 2):
+            raise ClientQueueFullError(waiting)
+
+    def _put_stored(self, new_job: NewJob, data: bytes, client: str) -> str:
         copy = self._spool / token_hex(16)
         try:
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            return self._put(replace(new_job, copy=str(copy)))
+            return self._put(replace(new_job, copy=str(copy)), client)
         except (StoreError, OSError) as error:
             copy.unlink(missing_ok=True)
-            return self._put_unstored(new_job, data, error)
+            return self._put_unstored(new_job, data, error, client)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
@@ -136,12 +170,13 @@ class JobQueue:
         new_job: NewJob,
         data: bytes,
         error: StoreError | OSError,
+        client: str,
         *,
         is_private: bool = False,
     ) -> str:
         """Keep it in memory: a client that waits for a verdict need not wait for the disk."""
         self._fail(error)
-        return self._put_in_memory(new_job, data, is_private=is_private)
+        return self._put_in_memory(new_job, data, client, is_private=is_private)
 
     def put_off(self, write: Callable[[Session], object], error: StoreError) -> None:
         """Write something as soon as that is possible again; until then it is in memory."""
@@ -191,27 +226,27 @@ class JobQueue:
         try:
             with self._adding:
                 self._check_limit(priority)
-                self._put(NewJob(source="watch", priority=priority, path=stamp.path))
+                self._put(NewJob(source="watch", priority=priority, path=stamp.path), "watch")
         except (QueueFullError, StoreError):
             with self._changed:
                 self._paths.discard(stamp.path)
             return False
         return True
 
-    def _put(self, new_job: NewJob) -> str:
+    def _put(self, new_job: NewJob, client: str) -> str:
         job = None
         is_begun = new_job.priority == Priority.PERSON and self._claim_idle_worker()
         try:
             with self._store.writing(within_s=ANSWER_S) as session:
                 job = jobs.add(session, new_job, self._clock(), is_begun=is_begun)
                 # Before the commit, after which the worker could take it and finish it.
-                self._add_unfinished(job.id)
+                self._add_unfinished(job.id, client)
         except BaseException:
             if job is not None:
                 self._remove_unfinished(job.id)
             raise
         if is_begun:
-            self._begun.append(QueuedJob(job))
+            self._begun.append(QueuedJob(job, client=client))
         self.notify(has_queued=not is_begun)
         return job.id
 
@@ -221,13 +256,13 @@ class JobQueue:
             was_idle, self._is_worker_idle = self._is_worker_idle, False
             return was_idle
 
-    def _put_in_memory(self, new_job: NewJob, data: bytes, *, is_private: bool) -> str:
+    def _put_in_memory(self, new_job: NewJob, data: bytes, client: str, *, is_private: bool) -> str:
         name = to_text(new_number(self._clock()))
         about = asdict(new_job)
         job = Job(**about, id=name, state="running", attempts=1, check_id=None, error=None)
-        self._add_unfinished(name)
+        self._add_unfinished(name, client)
         with self._changed:
-            self._in_memory.append(QueuedJob(job, data, is_private))
+            self._in_memory.append(QueuedJob(job, data, is_private, client))
         self.notify(has_queued=False)
         return name
 
@@ -240,13 +275,15 @@ class JobQueue:
         if waiting >= self._limit():
             raise QueueFullError(waiting)
 
-    def _add_unfinished(self, name: str) -> None:
+    def _add_unfinished(self, name: str, client: str) -> None:
         with self._changed:
             self._unfinished.add(name)
+            self._clients[name] = client
 
     def _remove_unfinished(self, name: str) -> None:
         with self._changed:
             self._unfinished.discard(name)
+            self._clients.pop(name, None)
             self._changed.notify_all()
 
     # --- Waiting for a result -----------------------------------------------------------------
@@ -318,30 +355,54 @@ class JobQueue:
         A job that was begun before, and crashed the model or was beside one that did, comes alone.
         """
         batch: list[QueuedJob] = []
-        while not _is_full(batch):
-            job = self._next_in_memory(_lowest(batch, lowest))
-            if job is None:
-                break
-            if batch and job.job.attempts > 1:
-                self._begun.append(job)
+        while self._begun and self._begun[0].job.priority <= _lowest(batch, lowest):
+            if batch and (self._is_full(batch) or self._comes_alone(self._begun[0])):
                 return batch
-            batch.append(job)
-        if not _is_full(batch) and self._may_find(_lowest(batch, lowest)):
+            batch.append(self._begun.popleft())
+        # Half of the places: those in the database have waited, too.
+        self._take_from_memory(batch, PERSON_BATCH // 2, with_slow=False)
+        if not self._is_full(batch) and self._may_find(_lowest(batch, lowest)):
             try:
                 self._take_from_database(batch, lowest)
             except StoreBusyError:
-                if not batch and not self._take_unmarked(batch):
+                if not (batch or self._take_unmarked(batch) or self._in_memory):
                     raise
             except StoreError:
-                if not batch:
+                if not batch and not self._in_memory:
                     raise
+        if all(job.is_person for job in batch):
+            self._take_from_memory(batch, PERSON_BATCH, with_slow=True)
         return batch
 
-    def _next_in_memory(self, lowest: Priority) -> QueuedJob | None:
-        if self._begun and self._begun[0].job.priority <= lowest:
-            return self._begun.popleft()
-        with self._changed:
-            return self._in_memory.popleft() if self._in_memory else None
+    def _is_full(self, batch: list[QueuedJob]) -> bool:
+        if not batch:
+            return False
+        first = batch[0]
+        return self._comes_alone(first) or len(batch) >= (
+            PERSON_BATCH if first.is_person else FOLDER_BATCH
+        )
+
+    def _comes_alone(self, job: QueuedJob) -> bool:
+        return job.job.attempts > 1 or self._turns.is_slow(job.client)
+
+    def _take_from_memory(self, batch: list[QueuedJob], most: int, *, with_slow: bool) -> None:
+        """Fills a batch up to `most` with pictures from memory."""
+        while len(batch) < most and not self._is_full(batch):
+            with self._changed:
+                waiting = [
+                    Waiting(one, one.job.priority, one.client)
+                    for one in self._in_memory
+                    if with_slow or not self._turns.is_slow(one.client)
+                ]
+                found = self._turns.next(waiting, [one.client for one in batch])
+                if found is None:
+                    return
+                self._in_memory.remove(found.job)
+            batch.append(found.job)
+
+    def gave_up(self, job: QueuedJob) -> None:
+        """A picture took too long or ended its decoder: others of its client come last."""
+        self._turns.gave_up(job.client)
 
     def _may_find(self, lowest: Priority) -> bool:
         """Whether it is worth a transaction that writes, which keeps all others from writing."""
@@ -362,27 +423,39 @@ class JobQueue:
         seen = self.changes
         taken: list[QueuedJob] = []
         alone: QueuedJob | None = None
-        job: Job | None = None
+        n_queued = -1
+
+        def choose(queued: Sequence[Queued]) -> str | None:
+            nonlocal n_queued
+            n_queued = len(queued)
+            waiting = [Waiting(one[0], one[1], self._client_of(one[0], one[2])) for one in queued]
+            found = self._turns.next(waiting, [one.client for one in [*batch, *taken]])
+            return found.job if found else None
+
         with self._store.writing(within_s=ANSWER_S) as session:
             for name in self._unmarked:
                 jobs.begin(session, name)
-            while not _is_full([*batch, *taken]):
-                wanted = _lowest([*batch, *taken], lowest)
-                job = jobs.take_next(session, wanted)
+            while not self._is_full([*batch, *taken]):
+                job = jobs.take_next(session, _lowest([*batch, *taken], lowest), choose)
                 if job is None:
                     break
+                found = QueuedJob(job, client=self._client_of(job.id, job.source))
                 if job.attempts > 1 and (batch or taken):
-                    alone = QueuedJob(job)
+                    alone = found
                     break
-                taken.append(QueuedJob(job))
+                taken.append(found)
         self._unmarked.clear()
         batch += taken
         if alone is not None:
             self._begun.append(alone)
-        if job is None and _lowest(batch, lowest) == Priority.BATCH:
+        if n_queued == 0 and _lowest(batch, lowest) == Priority.BATCH:
             with self._changed:
                 # A job that was queued meanwhile has changed the counter.
                 self._may_have_queued = self._changes != seen
+
+    def _client_of(self, name: str, source: Source) -> str:
+        with self._changed:
+            return self._clients.get(name, source)
 
     def _take_unmarked(self, batch: list[QueuedJob]) -> bool:
         """Begin what a person waits for, though the database cannot be told. Returns if there was.
@@ -391,9 +464,10 @@ class JobQueue:
         """
         with self._store.reading() as session:
             for job in jobs.queued(session, Priority.PERSON, PERSON_BATCH + len(self._unmarked)):
-                if job.id not in self._unmarked and job.attempts == 0 and not _is_full(batch):
+                is_new = job.id not in self._unmarked and job.attempts == 0
+                if is_new and not self._is_full(batch):
                     self._unmarked.add(job.id)
-                    batch.append(QueuedJob(job))
+                    batch.append(QueuedJob(job, client=self._client_of(job.id, job.source)))
         return bool(batch)
 
     def put_back(self, batch: list[QueuedJob]) -> None:
@@ -468,15 +542,6 @@ class JobQueue:
         with self._changed:
             self._paths.discard(job.watched or "")
         self._remove_unfinished(job.id)
-
-
-def _is_full(batch: list[QueuedJob]) -> bool:
-    if not batch:
-        return False
-    first = batch[0]
-    return first.job.attempts > 1 or len(batch) >= (
-        PERSON_BATCH if first.is_person else FOLDER_BATCH
-    )
 
 
 def _lowest(batch: list[QueuedJob], lowest: Priority) -> Priority:

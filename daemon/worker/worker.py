@@ -24,7 +24,7 @@ from antifake.daemon.store import (
     jobs,
     outbox,
 )
-from antifake.daemon.store.checks import Check, Finding
+from antifake.daemon.store.checks import GIVEN_UP, Check, Finding
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.history import Entry
 from antifake.daemon.store.jobs import Priority
@@ -201,6 +201,9 @@ class Worker:
         else:
             if any(result.finding or result.known for result in results):
                 self._end_trouble()
+            for result in results:
+                if result.finding and result.finding.code in GIVEN_UP:
+                    self._queue.gave_up(result.job)
             self._finish(results)
 
     def _wait_for_model(self) -> None:

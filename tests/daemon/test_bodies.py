@@ -1,8 +1,10 @@
 """Large bodies: who may send one, what is kept of it, and how many at once."""
 
 import json
+import random
 import socket
 import sys
+import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -179,3 +181,42 @@ def refused_now(daemon, request: bytes) -> bytes:
     with sent(daemon, waits) as connection:
         answer = connection.recv(65_536)
         return b"" if answer.startswith(b"HTTP/1.1 100 ") else answer
+
+
+# --- Clients that go away -------------------------------------------------------------------
+
+
+def left_over(daemon) -> tuple[int, int, int]:
+    """Bodies on the disk, files in the spool, and threads."""
+    n_files = len(list(daemon.places.spool.iterdir()))
+    return len(bodies_on_disk(daemon)), n_files, threading.active_count()
+
+
+@linux
+def test_500_clients_that_go_away_leave_nothing_behind(daemon):
+    dice = random.Random(17)  # noqa: S311
+    before, answered = left_over(daemon), []
+    for n in range(500):
+        body, kind = form({"file": png(1000 + n % 40, 96 if n % 5 else 700)})
+        request = head(
+            daemon, with_token(daemon), "Prefer: wait=2", "Connection: close", length=len(body)
+        )
+        request = request.replace(b"multipart/form-data; boundary=x", kind.encode()) + body
+        most = {0: 60, 1: len(request) - 1}.get(n % 4, len(request))
+        part = request[: dice.randint(1, most)] if n % 4 < 2 else request
+        with sent(daemon, part) as connection:
+            if n % 4 == 3 and n % 20 == 3:
+                connection.settimeout(within(30))
+                answer = read_all(connection, b"")
+                if answer.startswith((b"HTTP/1.1 201", b"HTTP/1.1 202")):
+                    answered.append(json.loads(answer.partition(b"\r\n\r\n")[2])["id"])
+    assert answered
+    eventually(
+        lambda: all(now <= then for now, then in zip(left_over(daemon), before, strict=True)), 60
+    )
+    for name in answered:
+        assert daemon.get(f"/checks/{name}?wait=20").json["label"]
+    assert daemon.check(png(7)).status == 201
+    for _ in range(2 * bodies.CLIENT_BYTES // 50_000_000):  # so nothing of the budget is lost
+        body, kind = form({"file": bytes(45_000_000)})
+        assert daemon.ask("POST", "/checks", body, Content_Type=kind).status == 422

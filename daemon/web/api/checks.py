@@ -16,7 +16,7 @@ from antifake.daemon.store.tables import Source
 from antifake.daemon.web.context import context, service
 from antifake.daemon.web.errors import RETRY_AFTER_S, Problem, problem_json
 from antifake.daemon.web.events import hung_up_check
-from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, may, requires
+from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, client_name, may, requires
 
 from . import schemas, serialize
 
@@ -39,7 +39,9 @@ _OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": _TIC
 @requires("check", types=(MULTIPART,), max_bytes=MAX_FILE_BYTES + 4096)
 @routes.input(schemas.CheckForm, location="form_and_files", arg_name="form")
 @routes.output(schemas.Check, 201)
-@routes.doc(responses=_OTHERS | {413: "Too large", 415: "Not a form", 503: "Come again"})
+@routes.doc(
+    responses=_OTHERS | {413: "Too large", 415: "Not a form", 429: "Come again", 503: "Come again"}
+)
 def post_check(form: dict[str, Any]) -> Response:
     """Check a picture
 
@@ -152,6 +154,7 @@ def _asked(form: dict[str, Any]) -> CheckRequest:
         page=form.get("page") or None,
         name=form.get("name") or _sent_name(form["file"].filename),
         is_private=form["private"],
+        client=client_name(),
     )
 
 

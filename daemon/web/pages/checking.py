@@ -30,7 +30,7 @@ SOON_S = 1.0
 def check() -> Response:
     data = request.get_data(cache=False)
     name = request.args.get("name", "")[:LONGEST_NAME]
-    asked = CheckRequest(source=SOURCE, name=name or None)
+    asked = CheckRequest(source=SOURCE, name=name or None, client=SOURCE)
     return answered(wait_for(service().check(data, asked), patience_s()))
 
 

@@ -95,7 +95,7 @@ def welcome_icon() -> Response:
 @routes.post("/changes/welcome/sample")
 def try_sample() -> Response:
     sample = _sample(body.value("name", str))
-    asked = CheckRequest(source=SOURCE, name=sample.name)
+    asked = CheckRequest(source=SOURCE, name=sample.name, client=SOURCE)
     return answered(wait_for(service().check(sample.path.read_bytes(), asked), patience_s()))
 
 

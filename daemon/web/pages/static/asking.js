@@ -25,6 +25,9 @@ export const json = async (address, signal) => (await ask(address, { headers: HE
 /** Returns whether a request failed because antifake is away, or no longer knows this browser. */
 export const isLost = ({ isUnanswered, about }) => Boolean(isUnanswered) || about?.code === "no_session";
 
+/** Returns whether a picture was not taken because too many wait already. */
+export const isFull = ({ about }) => about?.code === "queue_full";
+
 async function ask(address, options) {
   let answer;
   try {

@@ -1,7 +1,7 @@
 // Pictures that the user drops, pastes or chooses. They are sent to antifake on this computer one
 // after the other: the bytes and the file's name, as a browser does not tell where the file lies.
 
-import { isLost, json, send } from "./asking.js";
+import { isFull, isLost, json, send } from "./asking.js";
 import { whenHere } from "./connection.js";
 import { _, ngettext } from "./i18n.js";
 import { inert, short } from "./names.js";
@@ -110,12 +110,16 @@ async function judged(file, tell) {
   return finished(answer, tell, (address) => answered(() => json(address)));
 }
 
-/** Ask until antifake answers. What was given to the page waits here meanwhile. */
+/** Ask until antifake answers and has room. What was given to the page waits here meanwhile. */
 async function answered(asked) {
   for (;;) {
     try {
       return await asked();
     } catch (error) {
+      if (isFull(error)) {
+        await pause();
+        continue;
+      }
       if (!isLost(error)) throw error;
       const n = waiting.length + 1;
       status.textContent = ngettext(
