@@ -526,8 +526,12 @@ def test_an_interrupted_body_is_removed_from_disk_at_once(daemon):
     gc.disable()  # garbage collection would close it too, but later
     try:
         with socket.create_connection(("127.0.0.1", daemon.port)) as connection:
-            head = b"POST / HTTP/1.1\r\nContent-Length: 40000000\r\n\r\n"
-            connection.sendall(head + bytes(2_000_000))
+            head = (
+                f"POST /api/v1/checks HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n"
+                f"Authorization: Bearer {daemon.secret}\r\n"
+                "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 40000000\r\n\r\n"
+            )
+            connection.sendall(head.encode() + bytes(2_000_000))
             eventually(on_disk)
         eventually(lambda: not on_disk())
     finally:

@@ -112,10 +112,13 @@ def test_headers_that_a_proxy_would_add_are_ignored(daemon, header):
     assert status(daemon, request) == 200
 
 
-def test_with_a_full_address_in_the_request_line_the_host_header_decides(daemon):
-    line = "GET http://evil/api/v1/health HTTP/1.1\nHost: "
-    assert status(daemon, f"{line}127.0.0.1:PORT") == 200
-    assert status(daemon, f"{line}evil") == 421
+def test_a_full_address_in_the_request_line_names_the_same_host_as_the_header(daemon):
+    line = "GET http://{}/api/v1/health HTTP/1.1\nHost: "
+    ours, evil = line.format("127.0.0.1:PORT"), line.format("evil")
+    assert status(daemon, f"{ours}127.0.0.1:PORT") == 200
+    assert status(daemon, f"{evil}127.0.0.1:PORT") == 400
+    assert status(daemon, f"{ours}evil") == 400
+    assert status(daemon, f"{evil}evil") == 421
 
 
 # --- Origin ---------------------------------------------------------------------------------

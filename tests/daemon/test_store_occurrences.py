@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from antifake.daemon.store import checks, exchange, forgetting, history, ids, ledger, occurrences
+from antifake.daemon.store import checks, exchange, forgetting, history, ids, occurrences
 from antifake.daemon.store import open_store as open_
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.history import Filter
 from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.store.jobs import add as add_job
-from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.occurrences import MOST, Occurrence
 from antifake.daemon.store.opening import OURS, Migrations
 
@@ -214,6 +213,16 @@ def insert_old(session, number, sha256, path, name):
     session.execute(insert, about)
 
 
+def insert_old_file(session, path, identity, sha256, check_id):
+    """Notes a file in the ledger as version 0004 did."""
+    insert = text(
+        "INSERT INTO files (path, size, mtime_ns, identity, sha256, check_id)"
+        " VALUES (:path, 1, 1700000000000000000, :identity, :sha256, :check_id)"
+    )
+    about = {"path": path, "identity": identity, "check_id": check_id}
+    session.execute(insert, about | {"sha256": bytes.fromhex(sha256)})
+
+
 def test_copies_in_the_ledger_of_an_older_store_become_places(tmp_path):
     path = tmp_path / "old.db"
     with open_(path, NOW, migrations=Migrations(OURS.folder, "0004")) as old:
@@ -228,8 +237,7 @@ def test_copies_in_the_ledger_of_an_older_store_become_places(tmp_path):
                     (other, "6" * 64, "/home/anna/unkept.png"),
                 ]
             ):
-                stamp = Stamp(where, 1, 1_700_000_000 * 10**9, f"1-{n}")
-                ledger.note(session, stamp, sha256=sha256, check_id=ids.to_text(of))
+                insert_old_file(session, where, f"1-{n}", sha256, of)
     with open_(path, NOW + DAY) as store:
         (entry,) = entries(store, text="GRÖSSE")
         assert [one.path for one in entry.occurrences] == [PATH, "/home/anna/Größe.PNG"]

@@ -95,7 +95,14 @@ NOT_FOR_PEOPLE: dict[str, set[str]] = {
     "daemon/web/pages/remembered.py": {"Mac OS X"},
     "daemon/web/pages/render.py": {"{}; connect-src {}"},
     "daemon/web/pages/viewer.py": {"sandbox; default-src 'none'; frame-ancestors 'none'"},
-    "daemon/web/server.py": {"this cannot be read", "Content-Length beside Transfer-Encoding"},
+    "daemon/web/server.py": {
+        "Content-Length beside Transfer-Encoding",
+        "Length Required",
+        "another protocol",
+        "refused by the app",
+        "this cannot be read",
+        "two hosts",
+    },
     "daemon/learning/trainer_process.py": {
         "import sys\nfrom pathlib import Path\nfrom {} import main\nsys.exit(main(Path({})))"
     },
