@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAMS = {
     "chromium": "chromium",
@@ -22,10 +23,10 @@ PROGRAMS = {
     "xclip": "xclip",
     "gio": "libglib2.0-bin",
     "systemd-analyze": "systemd",
-    "postgres": "postgresql",
+    "/usr/lib/postgresql/*/bin/postgres": "postgresql",
     "/usr/lib/notification-daemon/notification-daemon": "notification-daemon",
 }
-"""Programs by name, or by path if they are not on PATH."""
+"""Programs by name, or by path if they are not on PATH: there * stands for any version."""
 MODULES = {
     "gi": "python3-gi",
     "gi.repository.Gtk": "gir1.2-gtk-3.0",
@@ -36,7 +37,11 @@ FONTS = {"DejaVu Sans": "fonts-dejavu-core", "Noto Sans CJK": "fonts-noto-cjk"}
 
 def missing() -> list[str]:
     """Returns the Debian packages that are missing."""
-    packages = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    packages = [
+        package
+        for program, package in PROGRAMS.items()
+        if not shutil.which(program) and not any(Path("/").glob(program.lstrip("/")))
+    ]
     for module, package in MODULES.items():
         code = f"import {module.split('.')[0]}"
         if "." in module:
