@@ -132,6 +132,7 @@ class Access:
         self._origins: frozenset[str] | None = None
         self._origins_lock = threading.Lock()
         self._random_key = secrets.token_bytes()
+        self._page_secret = secrets.token_bytes(32)
         self._local: Token | None = None
         self._local_hash = ""
 
@@ -436,6 +437,16 @@ class Access:
         session = _Session(self._elapsed() + SESSION_FOR_S, browser)
         self._add_temporary(self._sessions, secret, session, MOST_SESSIONS)
         return secret
+
+    def page_key(self, secret: str) -> str:
+        """Returns what a page of this session sends with each change, in hex.
+
+        Unlike the cookie, browsers keep it for one host name and port: a program on another port,
+        which is sent the cookie too, does not get it.
+        """
+        return hmac.digest(
+            self._page_secret, secret.encode("utf-8", "surrogatepass"), "sha256"
+        ).hex()
 
     def tie(self, secret: str, browser: int) -> None:
         """Make a session end when the token of its browser, which is remembered, is revoked."""

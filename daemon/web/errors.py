@@ -25,6 +25,7 @@ RETRY_AFTER_S = 10
 _FOREIGN = {"misdirected", "wrong_origin"}
 """Errors of requests that a page of the web caused. They are not answered with our page."""
 SCRIPT_HEADER = "X-Requested-By"
+PAGE_KEY_HEADER = "X-Page-Key"
 """A header that the scripts of our page send and that no form can send."""
 
 _OF_HTTP = {

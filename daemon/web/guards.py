@@ -12,6 +12,7 @@ Answers to pages of the web have no CORS headers, so these pages cannot read the
 Code of this process may call the app as WSGI, without a socket: see IN_PROCESS.
 """
 
+import hmac
 import json
 import re
 import sys
@@ -31,7 +32,7 @@ from antifake.core.images import MAX_BYTES
 from antifake.daemon.store.tokens import Token
 
 from .context import OWN_NAME, access, context, own_address
-from .errors import API, SCRIPT_HEADER, Problem
+from .errors import API, PAGE_KEY_HEADER, SCRIPT_HEADER, Problem
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
@@ -531,8 +532,9 @@ def check_cookie(required: Requirement) -> None:
     """Check the session of the page, or the cookie of a remembered browser.
 
     Whether such a browser has its key, too, is for the view to check. Browsers send cookies to
-    every port of a host, where other programs listen. So a change also needs a header that no form
-    of another page can send.
+    every port of a host, where other programs listen. So the cookie alone only lets see: a change
+    also needs an origin, a header that no form of another page can send, and the key of the
+    session, which only its pages have.
     """
     if required.identity == "session" and not has_session():
         raise Problem(
@@ -545,6 +547,18 @@ def check_cookie(required: Requirement) -> None:
             403,
             "no_script",
             _("A change needs the header {name}: {value}.", name=SCRIPT_HEADER, value=SCRIPT),
+        )
+    if required.identity == "session" and request.method not in _READS:
+        check_page_key()
+
+
+def check_page_key() -> None:
+    if request.headers.get("Origin") is None:  # check_origin has compared it
+        raise Problem(403, "wrong_origin", _("A change needs the header {name}.", name="Origin"))
+    right, sent = access().page_key(session_secret()), request.headers.get(PAGE_KEY_HEADER, "")
+    if not hmac.compare_digest(right.encode(), sent.encode("utf-8", "surrogatepass")):
+        raise Problem(
+            403, "no_page_key", _("This page may only show things. Open it from antifake again.")
         )
 
 

@@ -699,14 +699,13 @@ def test_only_the_value_true_marks_a_call_from_this_process(daemon, value):
 
 
 def test_a_page_accepts_no_more_than_its_scripts_send(daemon):
-    own = {"Origin": f"http://127.0.0.1:{daemon.port}", "X_Requested_By": "antifake"}
-    kind = {"Content_Type": "application/json"}
+    own = daemon.page("guess", Content_Type="application/json")
     place = "///changes/notices"
     deep = b"[" * 200_000
-    assert daemon.ask("POST", place, deep, token=None, **own, **kind).status == 401
-    opened = daemon.get(f"//enter?code={daemon.access.mint_login()}", token=None)
-    cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
-    assert daemon.ask("POST", place, deep, token=None, **own, **kind, **cookie).status == 400
+    assert daemon.ask("POST", place, deep, **own).status == 401
+    session = daemon.access.login(daemon.access.mint_login())
+    inside = daemon.page(session, Content_Type="application/json")
+    assert daemon.ask("POST", place, deep, **inside).status == 400
     large = bytes(2_000_000)
-    assert daemon.ask("POST", place, large, token=None, **own, **kind).status == 413
-    assert daemon.ask("POST", place, b"{}", token=None, **own, **kind).status == 401
+    assert daemon.ask("POST", place, large, **own).status == 413
+    assert daemon.ask("POST", place, b"{}", **own).status == 401

@@ -38,13 +38,15 @@ class Person:
     """A client with a session."""
 
     daemon: Asked
-    cookie: str
+    session: str
+
+    @property
+    def cookie(self) -> str:
+        return f"{COOKIE}={self.session}"
 
     def give(self, data: bytes, kind: str = BYTES, name: str = "", **headers: str):
-        sent = {"X_Requested_By": "antifake", "Cookie": self.cookie, "Content_Type": kind} | headers
-        return self.daemon.ask(
-            "POST", f"//changes/check?{urlencode({'name': name})}", data, token=None, **sent
-        )
+        sent = self.daemon.page(self.session, Content_Type=kind) | headers
+        return self.daemon.ask("POST", f"//changes/check?{urlencode({'name': name})}", data, **sent)
 
     def get(self, path: str):
         return self.daemon.ask("GET", f"/{path}", token=None, Cookie=self.cookie)
@@ -52,7 +54,7 @@ class Person:
 
 @pytest.fixture
 def me(daemon) -> Person:
-    return Person(daemon, f"{COOKIE}={daemon.access.login(daemon.access.mint_login())}")
+    return Person(daemon, daemon.access.login(daemon.access.mint_login()))
 
 
 # --- Requests -----------------------------------------------------------------------------
@@ -132,13 +134,15 @@ def test_without_a_session_nothing_is_judged(daemon, me):
     answer = me.give(png(5), Cookie="x=y")
     assert answer.status == 401
     assert daemon.service.count(Filter()) == n
-    assert Person(daemon, f"{COOKIE}=guess").get("/given/0000000000000").status == 401
+    assert Person(daemon, "guess").get("/given/0000000000000").status == 401
 
 
 @pytest.mark.parametrize(
     "headers",
     [
         {"X_Requested_By": "else"},
+        {"X_Page_Key": "00" * 32},
+        {"X_Page_Key": ""},
         {"Origin": "null"},
         {"Origin": "http://localhost:3000"},
         {"Origin": "https://evil.example"},
@@ -159,10 +163,10 @@ def test_only_plain_bytes_are_taken(me, kind):
 
 
 def test_no_other_address_of_the_page_accepts_plain_bytes(daemon, me):
-    about = {"Cookie": me.cookie, "X_Requested_By": "antifake", "Content_Type": BYTES}
-    assert daemon.ask("POST", "//changes/notices", b"x", token=None, **about).status == 415
+    about = daemon.page(me.session, Content_Type=BYTES)
+    assert daemon.ask("POST", "//changes/notices", b"x", **about).status == 415
     large = bytes(2_000_000)
-    assert daemon.ask("POST", "//changes/notices", large, token=None, **about).status == 413
+    assert daemon.ask("POST", "//changes/notices", large, **about).status == 413
 
 
 def head(daemon: Asked, me: Person, *lines: str) -> int:
@@ -171,6 +175,8 @@ def head(daemon: Asked, me: Person, *lines: str) -> int:
         f"Host: 127.0.0.1:{daemon.port}",
         f"Cookie: {me.cookie}",
         "X-Requested-By: antifake",
+        f"Origin: http://127.0.0.1:{daemon.port}",
+        f"X-Page-Key: {daemon.access.page_key(me.session)}",
         f"Content-Type: {BYTES}",
         *lines,
         "Connection: close",

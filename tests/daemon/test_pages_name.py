@@ -66,7 +66,7 @@ def test_the_link_asks_for_the_other_name_and_leaves_the_code_unused(daemon, lin
         assert 'href="/enter?code=' in found.body.decode()
     entered = under(daemon, f"{NAME}:PORT", f"/enter?{query(link)}")
     assert entered.status == 200
-    assert 'http-equiv="refresh" content="0; url=/review"' in entered.body.decode()
+    assert 'http-equiv="refresh" content="0; url=/review#key=' in entered.body.decode()
     cookie = entered.headers["Set-Cookie"]
     assert "Domain" not in cookie
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
@@ -144,8 +144,8 @@ def test_from_another_site_a_browser_can_only_bring_a_code(daemon, path, mode, d
 
 def test_a_change_under_the_pages_name_comes_from_there(daemon, link):
     entered = under(daemon, f"{NAME}:PORT", f"/enter?{query(link)}")
-    cookie = entered.headers["Set-Cookie"].partition(";")[0]
-    here = {"Host": f"{NAME}:{daemon.port}", "Cookie": cookie, "X_Requested_By": "antifake"}
+    session = entered.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    here = daemon.page(session, Host=f"{NAME}:{daemon.port}")
     own = f"http://{NAME}:{daemon.port}"
     for origin, status in (
         (own, 200),
@@ -153,7 +153,7 @@ def test_a_change_under_the_pages_name_comes_from_there(daemon, link):
         ("http://evil.example", 403),
         (f"http://{NAME}:1", 403),
     ):
-        sent = daemon.post("//changes/notices", {}, token=None, Origin=origin, **here)
+        sent = daemon.post("//changes/notices", {}, **here | {"Origin": origin})
         assert sent.status == status, origin
 
 
@@ -178,7 +178,8 @@ def test_the_name_is_not_used_if_another_program_could_be_reached_by_it(
         assert daemon.port == taken
         link = daemon.post("/logins", {"next": "/review"}).json["url"]
         opened = daemon.get(f"//open?{query(link)}", token=None)
-        assert (opened.status, opened.headers["Location"]) == (303, "/review")
+        assert opened.status == 303
+        assert opened.headers["Location"].startswith("/review#key=")
         assert COOKIE in opened.headers["Set-Cookie"]
         for path in ("/", "/here", "/enter?code=x"):
             assert under(daemon, f"{NAME}:PORT", path).status == 421
@@ -266,6 +267,37 @@ def test_no_other_program_on_this_computer_gets_the_cookie(daemon, link, context
     assert other.cookies[-1].startswith(f"{COOKIE}=")
 
 
+@pytest.mark.attack
+def test_a_program_that_is_sent_the_cookie_can_only_look(daemon, context, other):
+    """It can send any header. The key of the session stays in the pages of our port."""
+    link = daemon.post("/logins", {"next": "/settings"}).json["url"].replace("/open?", "/enter?")
+    page = context.new_page()
+    page.goto(link)
+    expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/settings")
+    page.goto(f"http://127.0.0.1:{other.port}/")
+    assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+    (cookie,) = {one for one in other.cookies if one}
+    asked = [path for path in other.asked if "key" in path]
+    assert asked == []
+    sent = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{daemon.port}"}
+    sent |= {"X_Requested_By": "antifake", "X_Page_Key": "0" * 64}
+    assert daemon.get("//settings", token=None, **sent).status == 200
+    for what in ("setting", "forget", "leave", "notices", "accept"):
+        refused = daemon.post(f"//changes/{what}", {}, token=None, **sent)
+        assert refused.status in (403, 404), what
+    refused = daemon.post("//changes/notices", {}, token=None, **sent)
+    assert (refused.status, refused.json["code"]) == (403, "no_page_key")
+    bare = {name: value for name, value in sent.items() if name != "Origin"}
+    bare["X_Page_Key"] = daemon.access.page_key(cookie.partition("=")[2])
+    refused = daemon.post("//changes/notices", {}, token=None, **bare)
+    assert (refused.status, refused.json["code"]) == (403, "wrong_origin")
+    page.goto(f"http://127.0.0.1:{daemon.port}/settings")
+    field = page.get_by_label("Keep checks for", exact=True)
+    field.fill("41")
+    field.blur()
+    expect(page.locator("#toast")).to_contain_text("Keep checks for: 41")
+
+
 def test_the_code_cannot_be_used_again(link, context):
     opened(context, link)
     with context.browser.new_context() as stranger:
@@ -292,7 +324,7 @@ def test_without_javascript_a_link_goes_on(daemon, link):
         page = context.new_page()
         page.goto(link)
         page.get_by_role("link", name="Go on").click()
-        expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/review")
+        expect(page).to_have_url(re.compile(rf"^http://127.0.0.1:{daemon.port}/review#key="))
         expect(page.locator("h1")).to_have_text("Review")
 
 

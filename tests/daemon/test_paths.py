@@ -169,9 +169,8 @@ def test_the_page_accepts_any_text(daemon, typed):
 
 
 def change(daemon, what, **body):
-    opened = daemon.ask("GET", f"//enter?code={daemon.access.mint_login()}", token=None)
-    sent = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0], "X_Requested_By": "antifake"}
-    return daemon.post(f"//changes/{what}", {"polling": False} | body, **sent)
+    session = daemon.access.login(daemon.access.mint_login())
+    return daemon.post(f"//changes/{what}", {"polling": False} | body, **daemon.page(session))
 
 
 @named(ALL)

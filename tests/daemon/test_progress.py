@@ -89,15 +89,13 @@ def slow_daemon(tiny_source, tmp_path, monkeypatch) -> Iterator[Asked]:
 
 @posix
 def test_page_api_and_status_say_that_the_model_is_loading(slow_daemon):
-    cookie = f"{COOKIE}={slow_daemon.access.login(slow_daemon.access.mint_login())}"
-    page = slow_daemon.ask("GET", "//pieces/state", token=None, Cookie=cookie)
+    session = slow_daemon.access.login(slow_daemon.access.mint_login())
+    about = slow_daemon.page(session, Content_Type="application/octet-stream")
+    page = slow_daemon.ask("GET", "//pieces/state", token=None, Cookie=about["Cookie"])
     assert b"Loading the model, about 30 s" in page.body
     state = slow_daemon.get("/state").json
     assert (state["model"]["phase"], round(state["model"]["ready_in_s"])) == ("loading", 30)
-    sent = {"X_Requested_By": "antifake", "Content_Type": "application/octet-stream"}
-    given = slow_daemon.ask(
-        "POST", "//changes/check?name=a.png", png(1), token=None, Cookie=cookie, **sent
-    )
+    given = slow_daemon.ask("POST", "//changes/check?name=a.png", png(1), **about)
     assert given.json["waits_for"].startswith("Loading the model, about ")
 
 

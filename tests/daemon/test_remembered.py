@@ -204,7 +204,11 @@ class Visitor:
         return self.daemon.get(f"/{path}", token=None, **self.headers(**more))
 
     def post(self, path: str, body=None, **more: str):
-        sent = {"Origin": f"http://{self.own}", "X_Requested_By": "antifake"} | more
+        sent = {
+            "Origin": f"http://{self.own}",
+            "X_Requested_By": "antifake",
+            "X_Page_Key": self.daemon.access.page_key(self.cookies.get(COOKIE, "")),
+        } | more
         reply = self.daemon.post(f"/{path}", body or {}, token=None, **self.headers(**sent))
         for line in reply.headers.get_all("Set-Cookie") or []:
             name, _, value = line.partition(";")[0].partition("=")
@@ -248,7 +252,7 @@ def test_a_browser_is_remembered_listed_and_let_in_again(daemon):
     assert away.status == 401
     assert b"back.js" in away.body
     again = visitor.come_back()
-    assert again.status == 204
+    assert again.status == 200
     assert any(BROWSER_COOKIE in line for line in again.headers.get_all("Set-Cookie"))
     assert visitor.get("/review").status == 200
 
@@ -276,7 +280,7 @@ def test_a_stolen_cookie_alone_opens_no_page_and_no_api(daemon):
     assert thief.get("/").status == 401
     assert daemon.get("/tokens", token=stolen).status == 401
     assert daemon.get("/tokens/self", token=stolen).status == 401
-    assert owner.come_back().status == 204
+    assert owner.come_back().status == 200
 
 
 @pytest.mark.parametrize(
@@ -300,7 +304,7 @@ def test_cookie_and_key_count_under_our_name_and_from_our_page_only(daemon, head
     visitor = Visitor(daemon).remembered()
     sent = {name: value.replace("PORT", str(daemon.port)) for name, value in headers.items()}
     assert visitor.come_back(**sent).status == status
-    assert visitor.come_back().status == 204
+    assert visitor.come_back().status == 200
 
 
 def test_under_127_0_0_1_nobody_is_remembered(daemon):
@@ -322,7 +326,7 @@ def test_remembering_again_replaces_the_former(daemon):
     key = visitor.key
     visitor.key = visitor.post("/changes/remember").json["key"]
     assert visitor.get("/").status == 200
-    assert visitor.come_back().status == 204
+    assert visitor.come_back().status == 200
     visitor.cookies[BROWSER_COOKIE], visitor.key = former, key
     assert visitor.come_back().status == 401
 
@@ -346,7 +350,7 @@ def test_a_revoked_browser_is_out_at_once_with_its_open_stream(daemon, way):
         eventually(lambda: stream.read(1 << 16) == b"", 5)
     assert visitor.get("/").status == 401
     assert visitor.come_back().status == 401
-    assert (other.come_back().status == 204) == (way != "all")
+    assert (other.come_back().status == 200) == (way != "all")
     assert daemon.get("/state").status == 200
 
 

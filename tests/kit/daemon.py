@@ -25,6 +25,7 @@ from antifake.daemon.app import started
 from antifake.daemon.places import Places
 from antifake.daemon.service import Intake, Service, Upkeep
 from antifake.daemon.service.access import Access
+from antifake.daemon.web.guards import COOKIE
 
 ADMIN = object()
 """The token of the programs on this computer."""
@@ -66,6 +67,16 @@ class Asked:
     @property
     def secret(self) -> str:
         return self.places.local_token.read_text("ascii")
+
+    def page(self, session: str, **more: str) -> dict[str, Any]:
+        """Returns what the pages of a session send with a change, for `ask`."""
+        sent = {
+            "Cookie": f"{COOKIE}={session}",
+            "Origin": f"http://127.0.0.1:{self.port}",
+            "X_Requested_By": "antifake",
+            "X_Page_Key": self.access.page_key(session),
+        }
+        return {"token": None} | sent | more
 
     def ask(
         self,

@@ -155,11 +155,22 @@ def places_in(folder: Path, home: Home) -> Places:
     return Places(home, config, folder, folder / "state", folder / "logs")
 
 
+_KEY = re.compile(r"#key=([0-9a-f]{64})")
+
+
 class _Browser(FlaskClient):
-    """A test client that sends the Host header as a browser does."""
+    """A test client that sends host, origin and the key of its session as a browser's pages do."""
+
+    page_key = ""
 
     def open(self, *args: Any, **about: Any) -> Any:
-        return super().open(*args, **{"base_url": ADDRESS} | about)
+        if about.get("method") == "POST":
+            own = {"Origin": ADDRESS, "X-Page-Key": self.page_key}
+            about["headers"] = own | dict(about.get("headers") or {})
+        answer = super().open(*args, **{"base_url": ADDRESS} | about)
+        if given := _KEY.search(answer.headers.get("Location", "")):
+            self.page_key = given[1]
+        return answer
 
 
 @contextmanager

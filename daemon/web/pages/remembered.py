@@ -56,12 +56,14 @@ def back() -> Response:
     token = access().browsers.answered(secret, own_address(), *said)
     if token is None:
         raise Problem(401, "not_remembered", _("This browser does not have the right key."))
-    response = Response(status=204)
+    has_one = has_session()
+    session = session_secret() if has_one else access().begin_session(token.id)
+    response = jsonify(page_key=access().page_key(session))
     this_browser.set_remembered(response, secret)
-    if has_session():
-        access().tie(session_secret(), token.id)
+    if has_one:
+        access().tie(session, token.id)
     else:
-        this_browser.set_session(response, access().begin_session(token.id))
+        this_browser.set_session(response, session)
     return response
 
 

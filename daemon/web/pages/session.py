@@ -54,9 +54,11 @@ def enter() -> AnyResponse:
     secret = access().login(_code())
     if secret is None:
         return piece("away.html", 403, was_link=True, is_known=False)
+    # The page's script takes the key from there. What is behind # is sent to no server.
+    link = f"{_target()}#key={access().page_key(secret)}"
     # A browser that comes from another name would not send the new cookie where a redirect leads.
     is_far = is_under_own_name()
-    response = piece("enter.html", link=_target()) if is_far else redirect(_target(), 303)
+    response = piece("enter.html", link=link) if is_far else redirect(link, 303)
     this_browser.set_session(response, secret)
     return response
 

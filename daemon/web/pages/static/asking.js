@@ -1,6 +1,7 @@
 // Requests of the page to antifake. Every failure is one sentence for the user.
 
 import { _ } from "./i18n.js";
+import { pageKey } from "./page_key.js";
 
 const UNANSWERED = _("antifake does not answer. This page reconnects by itself; try again then.");
 const LONGEST = 1000;
@@ -8,14 +9,14 @@ const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
 export async function change(address, body) {
-  const headers = { ...HEADERS, "Content-Type": "application/json" };
+  const headers = { ...HEADERS, "X-Page-Key": pageKey(), "Content-Type": "application/json" };
   const answer = await ask(address, { method: "POST", headers, body: JSON.stringify(body) });
   return answer.status === 204 ? {} : answer.json();
 }
 
 /** Send the bytes of a picture. Returns and throws as `change` does. */
 export async function send(address, bytes) {
-  const headers = { ...HEADERS, "Content-Type": "application/octet-stream" };
+  const headers = { ...HEADERS, "X-Page-Key": pageKey(), "Content-Type": "application/octet-stream" };
   return (await ask(address, { method: "POST", headers, body: bytes })).json();
 }
 

@@ -3,6 +3,7 @@
 
 import { change } from "./asking.js";
 import { _ } from "./i18n.js";
+import { keepPageKey } from "./page_key.js";
 import { say } from "./toast.js";
 
 const STORE = "keys";
@@ -25,7 +26,8 @@ export async function comeBack() {
     if (!key) return false;
     const { challenge } = await change("/back/challenge", {});
     const text = new TextEncoder().encode(`${challenge}:${location.origin}`);
-    await change("/back", { challenge, answer: hex(await crypto.subtle.sign(HMAC, key, text)) });
+    const answer = hex(await crypto.subtle.sign(HMAC, key, text));
+    keepPageKey((await change("/back", { challenge, answer })).page_key);
     return true;
   } catch (error) {
     if (error.about?.code === "not_remembered") await forget();
