@@ -538,6 +538,7 @@ def test_an_export_can_be_imported_elsewhere(where, ids, tmp_path):
             "added": 0,
             "known": 3,
             "refused": [],
+            "n_refused": 0,
         }
     assert len(run("history", "export", "-", "--label", "ai").stdout.splitlines()) == 1
     assert run("history", "export", "-", "--form", "csv").stdout.splitlines()[0].startswith("id,at")

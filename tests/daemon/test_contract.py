@@ -153,7 +153,7 @@ def opened(home: Home, folder: Path) -> Iterator[Door]:
             learning,
             CropFiles(where.crops),
         )
-        access = Access(store, events, lambda: now[0])
+        access = Access(store, events, lambda: now[0], lambda: now[0].timestamp())  # noqa: PLW0108  # it changes
         app = create_app(service, access, About("0.1.0", lambda: None))
         app.extensions[NAME].port = PORT
         door = Door(access, store, model, app, now, limit, folder / "spool")
