@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +129,7 @@ def test_a_rejection_is_said_and_one_can_ask_again(here):
 
 
 def test_a_code_that_nobody_accepts_in_time_is_gone(here, monkeypatch):
-    monkeypatch.setattr(access, "PAIRING_FOR", timedelta(seconds=2))
+    monkeypatch.setattr(access, "PAIRING_FOR_S", 2.0)
     page = begin(here)
     expect(page.locator(".note")).to_contain_text("Nobody has accepted in time")
     expect(page.locator(".code")).to_have_count(0)

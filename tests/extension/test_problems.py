@@ -144,9 +144,11 @@ def test_the_model_is_loading(desk: Desk, tiny_source: Path, tmp_path: Path) -> 
 
 @contextmanager
 def full_queue(asked: Asked) -> Iterator[None]:
+    several = [asked.token("check") for _ in range(3)]  # one alone does not fill it
     with asked.model_paused():
-        for seed in range(12):
-            asked.check(saved(picture(90_000 + seed), "PNG"), prefer="wait=0")
+        for seed in range(18):
+            data = saved(picture(90_000 + seed), "PNG")
+            asked.check(data, token=several[seed % 3], prefer="wait=0")
         yield
 
 
