@@ -86,9 +86,12 @@ class JudgingSink:
         content = content_of(stamp)
         if content is None:
             return True  # it changed, and comes again
+        sha256 = hashlib.sha256(content).hexdigest()
         with self.store.writing() as session:
-            if list(ledger.unknown(session, [stamp])):
-                sha256 = hashlib.sha256(content).hexdigest()
+            noted = ledger.known(session, stamp.path)
+            if noted and stamp.is_alike(noted.stamp) and noted.sha256 == sha256:
+                ledger.note(session, stamp, sha256=sha256)  # only its ctime is another
+            elif list(ledger.unknown(session, [stamp])):
                 row = {
                     "path": os.fsencode(stamp.path),
                     "looks": f"{stamp.size} {stamp.mtime_ns} {stamp.identity}",
