@@ -80,10 +80,13 @@ class Home:
         return found
 
     def active(self) -> str:
-        """Returns the name of the model that is used when none is named."""
+        """Returns the name of the model that is used when none is named.
+
+        A name that cannot be one is returned as well, so that who opens that model is told.
+        """
         try:
-            return read_capped(self._active, 4096, "name").decode().strip() or MINI
-        except (ModelError, UnicodeDecodeError):
+            return read_capped(self._active, 4096, "name").decode(errors="replace").strip() or MINI
+        except ModelError:
             return MINI
 
     def use(self, name: str) -> None:

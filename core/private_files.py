@@ -59,7 +59,7 @@ def secure(root: Path, folders: Iterable[Path], files: Iterable[Path] = ()) -> N
     changed only where others can write it. What does not exist is passed over. Raises
     NotPrivateError.
     """
-    folders = [root, *folders]
+    folders = dict.fromkeys((root, *folders))
     for folder in folders:
         _tighten(folder, 0o022 if folder == root else 0o077)
     for path in (*folders, *files):
