@@ -1,6 +1,5 @@
 """Pictures that wait to be judged. They are in the database, so that they survive a crash."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -33,15 +32,8 @@ class Priority(IntEnum):
 
 Queued = tuple[str, Priority, Source]
 """The id of a job that waits, its priority, and where it is from."""
-Choice = Callable[[Sequence[Queued]], str | None]
-"""Returns the id of one of them, which are in order, or None to take none."""
 _LOOKED_AT = 512
 """Of those that wait. Without folders there are seldom more than 64."""
-
-
-def next_of(queued: Sequence[Queued]) -> str | None:
-    """Returns the id of the oldest one with the highest priority."""
-    return queued[0][0] if queued else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,16 +92,18 @@ def is_there(session: Session, name: str) -> bool:
     return session.scalar(_THAT, {"id": to_number(name)}) is not None
 
 
-def take_next(
-    session: Session, lowest: Priority = Priority.BATCH, choose: Choice = next_of
-) -> Job | None:
-    """Starts the next job: people before folders before batches, and of them as `choose` says.
+def in_order(session: Session, lowest: Priority = Priority.BATCH) -> list[Queued]:
+    """Returns the next jobs that wait: people before folders before batches, oldest first.
 
-    Jobs with a priority below `lowest` are not taken.
+    Jobs with a priority below `lowest` are left out.
     """
-    found = session.execute(_QUEUED, {"lowest": lowest}).all()
-    name = choose([(to_text(number), Priority(at), source) for number, at, source in found])
-    row = session.scalars(_CHOSEN, {"id": to_number(name)}).first() if name else None
+    found = session.execute(_QUEUED, {"lowest": lowest})
+    return [(to_text(number), Priority(at), source) for number, at, source in found]
+
+
+def take(session: Session, name: str) -> Job | None:
+    """Starts a job. Returns None if it does not wait any more."""
+    row = session.scalars(_CHOSEN, {"id": to_number(name)}).first()
     if row is None:
         return None
     row.state, row.attempts = "running", row.attempts + 1

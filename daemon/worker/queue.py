@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -23,7 +23,7 @@ from antifake.core.errors import AntifakeError
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.store import ANSWER_S, Store, StoreBusyError, StoreError, jobs
 from antifake.daemon.store.ids import new_number, to_text
-from antifake.daemon.store.jobs import Job, NewJob, Priority, Queued
+from antifake.daemon.store.jobs import Job, NewJob, Priority
 from antifake.daemon.store.ledger import Stamp
 from antifake.daemon.store.tables import Source
 
@@ -423,32 +423,30 @@ class JobQueue:
         seen = self.changes
         taken: list[QueuedJob] = []
         alone: QueuedJob | None = None
-        n_queued = -1
-
-        def choose(queued: Sequence[Queued]) -> str | None:
-            nonlocal n_queued
-            n_queued = len(queued)
-            waiting = [Waiting(one[0], one[1], self._client_of(one[0], one[2])) for one in queued]
-            found = self._turns.next(waiting, [one.client for one in [*batch, *taken]])
-            return found.job if found else None
-
         with self._store.writing(within_s=ANSWER_S) as session:
             for name in self._unmarked:
                 jobs.begin(session, name)
-            while not self._is_full([*batch, *taken]):
-                job = jobs.take_next(session, _lowest([*batch, *taken], lowest), choose)
-                if job is None:
+            waiting = [
+                Waiting(name, priority, self._client_of(name, source))
+                for name, priority, source in jobs.in_order(session, _lowest(batch, lowest))
+            ]
+            while not self._is_full(together := [*batch, *taken]):
+                waiting = [one for one in waiting if one.priority <= _lowest(together, lowest)]
+                found = self._turns.next(waiting, [one.client for one in together])
+                job = jobs.take(session, found.job) if found else None
+                if found is None or job is None:
                     break
-                found = QueuedJob(job, client=self._client_of(job.id, job.source))
-                if job.attempts > 1 and (batch or taken):
-                    alone = found
+                waiting.remove(found)
+                begun = QueuedJob(job, client=found.client)
+                if job.attempts > 1 and together:
+                    alone = begun
                     break
-                taken.append(found)
+                taken.append(begun)
         self._unmarked.clear()
         batch += taken
         if alone is not None:
             self._begun.append(alone)
-        if n_queued == 0 and _lowest(batch, lowest) == Priority.BATCH:
+        if not waiting and _lowest(batch, lowest) == Priority.BATCH:
             with self._changed:
                 # A job that was queued meanwhile has changed the counter.
                 self._may_have_queued = self._changes != seen

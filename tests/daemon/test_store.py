@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from kit.queued import take_next
 from sqlalchemy import event, select, text
 
 from antifake.core.errors import UsageError
@@ -441,7 +442,7 @@ def test_no_job_is_taken_by_two_threads(path):
             taken = []
             while True:
                 with store.writing() as session:
-                    job = jobs.take_next(session)
+                    job = take_next(session)
                 if job is None:
                     return taken
                 taken.append(job.id)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kit.queued import take_next
 
 from antifake.daemon.store import StoreError, checks, history, jobs, open_store
 from antifake.daemon.store.opening import OURS, Migrations
@@ -32,7 +33,7 @@ while True:
         new_job = jobs.NewJob(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
         jobs.add(session, new_job, now)
     with store.writing() as session:
-        job = jobs.take_next(session)
+        job = jobs.take(session, jobs.in_order(session)[0][0])
     with store.writing() as session:
         check = checks.add(session, checks.Finding(source="watch", path="/a.png" * 100), now)
         stamp = ledger.Stamp(f"/{check.id}.png", 1, 1, "1-1")
@@ -70,7 +71,7 @@ def test_kill_9_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path):
                 queued, failed = jobs.recover(session)
                 assert queued <= 1
                 assert failed == []
-                while jobs.take_next(session):
+                while take_next(session):
                     pass
                 jobs.recover(session)
 
@@ -206,7 +207,7 @@ def test_a_picture_that_was_being_judged_at_the_kill_is_judged_again(tmp_path):
     with open_store(path, NOW) as store, store.writing() as session:
         new_job = jobs.NewJob(source="watch", priority=jobs.Priority.FOLDER, path="/a.png")
         job = jobs.add(session, new_job, NOW)
-        jobs.take_next(session)
+        take_next(session)
     with open_store(path, NOW) as store, store.writing() as session:
         assert jobs.recover(session) == (1, [])
-        assert jobs.take_next(session).id == job.id
+        assert take_next(session).id == job.id

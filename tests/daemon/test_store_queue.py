@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kit.queued import take_next
 
 from antifake.core import AntifakeError
 from antifake.daemon.store import checks, jobs, ledger, open_store, tokens
@@ -44,9 +45,9 @@ def test_users_come_before_folders_and_folders_before_batches_oldest_first(sessi
     queue(session, "folder 1", Priority.FOLDER, 1)
     queue(session, "person", Priority.PERSON, 3)
     assert jobs.waiting(session) == {0: 1, 1: 2, 2: 1}
-    taken = [jobs.take_next(session).path for _ in range(4)]
+    taken = [take_next(session).path for _ in range(4)]
     assert taken == ["/a/person", "/a/folder 1", "/a/folder 2", "/a/batch"]
-    assert jobs.take_next(session) is None
+    assert take_next(session) is None
     assert jobs.waiting(session) == {0: 0, 1: 0, 2: 0}
 
 
@@ -67,36 +68,36 @@ def test_a_finished_job_leads_to_its_check_and_a_failed_one_says_why(session):
 def test_a_picture_that_kills_the_model_three_times_is_not_tried_again(session):
     killer, innocent = queue(session, "killer"), queue(session, "innocent", seconds=1)
     for _ in range(2):
-        assert jobs.take_next(session).id == killer.id
+        assert take_next(session).id == killer.id
         assert jobs.recover(session) == (1, [])
-    jobs.take_next(session)
+    take_next(session)
     queued, failed = jobs.recover(session)
     assert (queued, [job.id for job in failed]) == (0, [killer.id])
     assert "three" in failed[0].error or "3" in failed[0].error
-    assert jobs.take_next(session).id == innocent.id
+    assert take_next(session).id == innocent.id
 
 
 def test_a_job_that_is_put_back_keeps_its_number_of_attempts(session):
     queue(session, "a")
     for _ in range(5):
-        jobs.put_back(session, jobs.take_next(session).id)
-    assert jobs.take_next(session).attempts == 1
+        jobs.put_back(session, take_next(session).id)
+    assert take_next(session).attempts == 1
 
 
 def test_a_job_begun_at_once_is_not_taken_by_others_and_returns_after_a_kill(session):
     new_job = NewJob(source="api", priority=Priority.PERSON)
     begun = jobs.add(session, new_job, NOW, is_begun=True)
     assert jobs.get(session, begun.id) == begun
-    assert jobs.take_next(session) is None
+    assert take_next(session) is None
     assert jobs.recover(session) == (1, [])
-    again = jobs.take_next(session)
+    again = take_next(session)
     assert (again.id, again.attempts) == (begun.id, 2)
 
 
 def test_a_queued_job_with_the_same_bytes_is_found(session):
     job = queue(session, "a", sha256=SHA)
     assert jobs.in_flight(session, SHA).id == job.id
-    jobs.take_next(session)
+    take_next(session)
     assert jobs.in_flight(session, SHA).id == job.id
     jobs.fail(session, job.id, "x")
     assert jobs.in_flight(session, SHA) is None

@@ -18,6 +18,7 @@ from conftest import tiny_prompt
 from kit.pace import within
 from kit.pages import places_in
 from kit.pictures import picture, png, saved
+from kit.queued import take_next
 from kit.waiting import eventually
 from sqlalchemy import event
 
@@ -451,7 +452,7 @@ def test_jobs_that_were_running_when_the_daemon_died_are_run_again(home, heavy, 
         dead.found(path)
         sent = dead.check(png(81), person())
         with dead.store.writing() as session:
-            jobs.take_next(session)
+            take_next(session)
         (tmp_path / "spool" / ("0" * 32)).write_bytes(b"nobody waits for this")
         (tmp_path / "spool" / "not ours").write_bytes(b"x")
     with at_work(home, heavy, tmp_path) as risen:
