@@ -32,7 +32,7 @@ from antifake.core import AntifakeError
 from antifake.core.i18n import _
 
 from . import postgresql
-from .turns import Turns
+from .fair_lock import FairLock
 
 _T = TypeVar("_T")
 
@@ -97,7 +97,7 @@ class Database:
         self.url, self._about = url, {"is_outbox": is_outbox}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
-        self._turns = Turns()
+        self._lock = FairLock()
         self._was_busy = False
         self.was_damaged = False
         """Whether it has looked damaged since this was last set to False."""
@@ -148,14 +148,14 @@ class Database:
 
         They come in the order in which they asked, so that a long import holds nobody up.
         """
-        if not self._turns.take(within_s):
+        if not self._lock.acquire(within_s):
             raise StoreBusyError(
                 _("Another part of antifake has been writing to the history for too long.")
             )
         try:
             yield
         finally:
-            self._turns.give_back()
+            self._lock.release()
 
     @contextmanager
     def translating_errors(self) -> Iterator[None]:

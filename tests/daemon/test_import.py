@@ -21,9 +21,9 @@ from antifake.daemon.store import checks, corrections, exchange, forgetting, his
 from antifake.daemon.store import occurrences as occurrences_
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.corrections import NewCorrection
+from antifake.daemon.store.fair_lock import FairLock
 from antifake.daemon.store.importing import MOST_SENTENCES, ImportStoppedError
 from antifake.daemon.store.occurrences import MOST, Occurrence
-from antifake.daemon.store.turns import Turns
 
 pytestmark = pytest.mark.attack
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -172,28 +172,28 @@ def test_only_the_first_rows_that_are_refused_have_a_sentence(store):
 
 
 def test_the_turn_goes_to_who_has_waited_longest():
-    turns, order = Turns(), []
-    assert turns.take(0)
+    lock, order = FairLock(), []
+    assert lock.acquire(0)
 
     def wait(name):
-        assert turns.take(within(10))
+        assert lock.acquire(within(10))
         order.append(name)
-        turns.give_back()
+        lock.release()
 
     threads = []
     for name in "ab":
         threads.append(threading.Thread(target=wait, args=name))
         threads[-1].start()
-        eventually(lambda: len(turns._waiting) == len(threads))
-    assert not turns.take(0)
-    turns.give_back()
+        eventually(lambda: len(lock._waiting) == len(threads))
+    assert not lock.acquire(0)
+    lock.release()
     # Who had it comes last, although it asks at once.
-    assert turns.take(within(10))
+    assert lock.acquire(within(10))
     assert order == ["a", "b"]
-    turns.give_back()
+    lock.release()
     for thread in threads:
         thread.join()
-    assert turns.take(0)
+    assert lock.acquire(0)
 
 
 def test_an_import_that_is_stopped_keeps_what_it_has_and_goes_on_the_next_time(store):

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 
 
-class Turns:
+class FairLock:
     """Keeps one thread that writes again and again from leaving the others without a turn."""
 
     def __init__(self) -> None:
@@ -12,8 +12,8 @@ class Turns:
         self._is_taken = False
         self._waiting: deque[threading.Event] = deque()
 
-    def take(self, timeout_s: float) -> bool:
-        """Waits for a turn. Returns whether there was one in time; then `give_back` it."""
+    def acquire(self, timeout_s: float) -> bool:
+        """Waits for a turn. Returns whether there was one in time; then `release` it."""
         with self._lock:
             if not self._is_taken:
                 self._is_taken = True
@@ -25,11 +25,11 @@ class Turns:
                 return True
         except BaseException:
             if not self._leave(mine):
-                self.give_back()
+                self.release()
             raise
         return not self._leave(mine)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Hands the turn to whoever has waited longest."""
         with self._lock:
             if self._waiting:
