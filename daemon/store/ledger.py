@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from .database import changed, in_parts
@@ -44,9 +44,7 @@ class Stamp:
 
         So a new version judges no file again. `note_ctimes` notes it for the next time.
         """
-        return self.is_alike(noted) and (
-            self.ctime_ns == noted.ctime_ns or None in (self.ctime_ns, noted.ctime_ns)
-        )
+        return self == noted or (None in (self.ctime_ns, noted.ctime_ns) and self.is_alike(noted))
 
     def is_alike(self, noted: "Stamp") -> bool:
         """Whether all but ctime is as noted: only its bytes tell whether it is the same picture."""
@@ -103,12 +101,10 @@ def with_new_ctime(session: Session, stamps: Iterable[Stamp]) -> list[Stamp]:
     """
     found: list[Stamp] = []
     for some in in_parts(stamps):
-        noted, waiting = _noted(session, some), _waiting(session, some)
+        noted = _noted(session, some, FileRow.ctime_ns.is_(None) | FileRow.waits_in.is_not(None))
         for stamp in some:
             old = noted.get(stamp.path)
-            if old is None or stamp.ctime_ns in (None, old.ctime_ns) or not stamp.is_alike(old):
-                continue
-            if old.ctime_ns is None or stamp.path in waiting:
+            if old and stamp.ctime_ns not in (None, old.ctime_ns) and stamp.is_alike(old):
                 found.append(stamp)
     return found
 
@@ -160,15 +156,13 @@ _NOTE_CTIME = (
 )
 
 
-def _noted(session: Session, stamps: list[Stamp]) -> dict[str, Stamp]:
-    wanted = select(*_COLUMNS).where(FileRow.path.in_([stamp.path for stamp in stamps]))
+def _noted(
+    session: Session, stamps: list[Stamp], *conditions: ColumnElement[bool]
+) -> dict[str, Stamp]:
+    """Returns how these files were noted, by path, of those whose rows meet the conditions."""
+    named = FileRow.path.in_([stamp.path for stamp in stamps])
+    wanted = select(*_COLUMNS).where(named, *conditions)
     return {row.path: Stamp(*row) for row in session.execute(wanted)}
-
-
-def _waiting(session: Session, stamps: list[Stamp]) -> set[str]:
-    paths = [stamp.path for stamp in stamps]
-    wanted = select(FileRow.path).where(FileRow.path.in_(paths), FileRow.waits_in.is_not(None))
-    return set(session.scalars(wanted))
 
 
 def _stamp(row: FileRow) -> Stamp:
