@@ -21,7 +21,7 @@ class KeptCrops:
 
     def page(self, after: str | None = None, limit: int = 100) -> list[Crop]:
         """Returns at most `limit` crops by sha256, those after `after`."""
-        with self.store.reading() as of_history, self.store.machine.reading() as session:
+        with self.store.reading_both() as (of_history, session):
             return crops.page(session, of_history, after, limit)
 
     def stats(self) -> tuple[CropStats, CropStats]:
@@ -47,9 +47,8 @@ class KeptCrops:
         """Deletes crops that need not be held any longer. Returns how many."""
         learning = self.config().learning
         before = self.clock() - timedelta(days=learning.hold_days)
-        with self.store.reading() as of_history, self.store.machine.reading() as session:
-            labelled = corrections.labelled(of_history)
-            gone = crops.surplus(session, of_history, labelled, before, learning.hold_crops)
+        with self.store.reading_both() as (of_history, session):
+            gone = crops.surplus(session, of_history, before, learning.hold_crops)
         if gone:
             with self.store.machine.writing() as session:
                 crops.drop(session, gone)

@@ -68,7 +68,7 @@ class Material:
 
     def judged(self) -> list[tuple[str, str]]:
         """Returns id and sha256 of the last verdicts whose crop is there."""
-        with self.store.reading() as of_history, self.store.machine.reading() as session:
+        with self.store.reading_both() as (of_history, session):
             found = crops.last_judged(session, of_history, self.size, JUDGED_AGAIN)
         return [one for one in found if self.files.path(one[1]).is_file()]
 

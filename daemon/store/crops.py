@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from .checks import last_of
-from .corrections import latest
+from .corrections import labelled, latest
 from .database import in_parts
 from .ids import from_ms, to_ms, to_text
 from .tables import CheckRow, CropRow
@@ -120,12 +120,12 @@ def sizes(session: Session, sha256s: Collection[str]) -> dict[str, int]:
     return found
 
 
-def stats(session: Session, labelled: Collection[str]) -> tuple[CropStats, CropStats]:
+def stats(session: Session, of_labelled: Collection[str]) -> tuple[CropStats, CropStats]:
     """Returns those that are held for a while, and those of labelled pictures, kept for good."""
     held: list[int] = []
     kept: list[int] = []
     for sha256, n_bytes in session.execute(select(CropRow.sha256, CropRow.bytes)):
-        (kept if sha256 in labelled else held).append(n_bytes)
+        (kept if sha256 in of_labelled else held).append(n_bytes)
     return CropStats(len(held), sum(held)), CropStats(len(kept), sum(kept))
 
 
@@ -157,19 +157,14 @@ def every(session: Session) -> set[str]:
     return set(session.scalars(select(CropRow.sha256)))
 
 
-def surplus(
-    session: Session,
-    of_history: Session,
-    labelled: Collection[str],
-    before: datetime,
-    most: int,
-) -> list[str]:
+def surplus(session: Session, of_history: Session, before: datetime, most: int) -> list[str]:
     """Returns which crops need not be held: too old, too many, or without check and label."""
     wanted = select(CropRow.sha256, CropRow.at).order_by(CropRow.at.desc(), CropRow.sha256)
-    held = [(sha256, at) for sha256, at in session.execute(wanted) if sha256 not in labelled]
+    kept = labelled(of_history)
+    held = [(sha256, at) for sha256, at in session.execute(wanted) if sha256 not in kept]
     pictures = [sha256 for sha256, _ in held]
     # What waits to be sent is checked, too.
-    checked = {*_checked(of_history, pictures), *_checked(session, pictures)}
+    checked = {sha256 for one in {of_history, session} for sha256 in _checked(one, pictures)}
     unwanted = {sha256 for sha256, at in held if at < to_ms(before) or sha256 not in checked}
     return sorted({*unwanted, *pictures[most:]})
 

@@ -67,6 +67,11 @@ class SharedStore(Store):
             yield session
 
     @contextmanager
+    def reading_both(self) -> Iterator[tuple[Session, Session]]:
+        with self.reading() as session, self._machine.reading() as work:
+            yield session, work
+
+    @contextmanager
     def writing_both(self, *, durable: bool = False) -> Iterator[tuple[Session, Session]]:
         with (
             self.writing(durable=durable) as session,

@@ -84,6 +84,15 @@ class Store:
         """Has what waits in `machine` delivered soon. Nothing waits if the stores are one."""
 
     @contextmanager
+    def reading_both(self) -> Iterator[tuple[Session, Session]]:
+        """A view of the history and one of `machine`, which are one if the stores are.
+
+        Raises StoreError.
+        """
+        with self.reading() as session:
+            yield session, session
+
+    @contextmanager
     def writing_both(self, *, durable: bool = False) -> Iterator[tuple[Session, Session]]:
         """A transaction of the history and one of `machine`, which are one if the stores are.
 
