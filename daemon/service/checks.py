@@ -170,7 +170,8 @@ class Checks:
                 return given_up, None
             same = jobs.in_flight(session, sha256)
         if same is None and self._store.machine is not self._store:
-            known = outbox.earlier(self._store, [sha256], version.model, version.prompt).get(sha256)
+            with self._store.reading() as session:
+                known = checks.earlier(session, sha256, version.model, version.prompt)
         return known, same
 
     def _version_for(self, request: CheckRequest) -> ModelVersion | None:

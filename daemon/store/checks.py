@@ -121,13 +121,9 @@ def certainty(p_fake: float | None) -> float | None:
 
 def free_number(session: Session, number: int) -> int:
     """Returns the next free number: two checks of one millisecond may have drawn the same."""
-    while is_taken(session, number):
+    while session.scalar(_THAT, {"id": number}) is not None:
         number += 1
     return number
-
-
-def is_taken(session: Session, number: int) -> bool:
-    return session.scalar(_THAT, {"id": number}) is not None
 
 
 def findings(session: Session, numbers: Collection[int]) -> dict[int, Finding]:

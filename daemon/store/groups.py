@@ -20,27 +20,29 @@ def join(session: Session, phashes: Sequence[int | None]) -> list[int | None]:
 
     None for those that can have no near-copies.
     """
-    telling = {one for one in phashes if one is not None and similarity.is_telling(one)}
-    bands = {phash: similarity.bands(phash) for phash in telling}
+    bands = {
+        phash: similarity.bands(phash)
+        for phash in phashes
+        if phash is not None and similarity.is_telling(phash)
+    }
     sharing: dict[int, list[int]] = {}
     for some in in_parts(sorted(set(chain.from_iterable(bands.values())))):
         for band, other in session.execute(_SHARING, {"bands": some}):
             sharing.setdefault(band, []).append(other & _ALL_BITS)
     groups: dict[int, int] = {}
     new: list[int] = []
-    for phash in dict.fromkeys(phashes):
-        if phash is not None and phash in telling:
-            near = {other for band in bands[phash] for other in sharing.get(band, ())}
-            distance, group = min(
-                ((similarity.distance(phash, other), other) for other in near),
-                default=(similarity.BITS, phash),
-            )
-            if distance > similarity.ALIKE:
-                group = phash
-                new.append(phash)
-                for band in bands[phash]:
-                    sharing.setdefault(band, []).append(phash)
-            groups[phash] = group
+    for phash, of_it in bands.items():
+        near = {other for band in of_it for other in sharing.get(band, ())}
+        distance, group = min(
+            ((similarity.distance(phash, other), other) for other in near),
+            default=(similarity.BITS, phash),
+        )
+        if distance > similarity.ALIKE:
+            group = phash
+            new.append(phash)
+            for band in of_it:
+                sharing.setdefault(band, []).append(phash)
+        groups[phash] = group
     _begin(session, new)
     return [None if phash is None else groups.get(phash) for phash in phashes]
 

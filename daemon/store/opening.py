@@ -106,8 +106,7 @@ def try_server(address: str) -> str:
     url = _url(address)
     database = _database(url)
     try:
-        with database.translating_errors():
-            _refuse_newer(_version(database), OURS, database.name)
+        _refuse_newer(_version(database), OURS, database.name)
     finally:
         database.close()
     return database.name
@@ -134,9 +133,7 @@ def _no_driver(url: URL, error: Exception) -> str:
 
 
 def _prepare(database: Database, migrations: Migrations) -> None:
-    with database.translating_errors():
-        version = _version(database)
-    _migrate(database, version, migrations)
+    _migrate(database, _version(database), migrations)
 
 
 def mend(store: Store, now: datetime, migrations: Migrations = OURS) -> tuple[str, ...]:

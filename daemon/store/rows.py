@@ -134,16 +134,13 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
     if name is None and finding.sha256 is None:
         raise RefusedRowError(_("it has neither an id nor a sha256."))
     number = None if name is None else to_number(name)
-    dated = time_of(number) if number is not None else _time(values, "at")
-    if number is None and dated is not None and dated.year >= _LAST_YEAR:
+    at = time_of(number) if number is not None else _time(values, "at")
+    if number is None and at is not None and at.year >= _LAST_YEAR:
         raise RefusedRowError(_("at must be before the year {year}.", year=_LAST_YEAR))
     seen_again = () if finding.sha256 is None else _occurrences(values)
     said_at, file = _time(values, "said_at"), _file_evidence(values)
-    correction = _correction(values)
-    is_dated = dated is not None
-    return Row(
-        number, dated or now, finding, correction, said_at, seen_again, file, is_dated=is_dated
-    )
+    correction, is_dated = _correction(values), at is not None
+    return Row(number, at or now, finding, correction, said_at, seen_again, file, is_dated=is_dated)
 
 
 def _file_evidence(values: dict[str, Any]) -> FileEvidence | None:
