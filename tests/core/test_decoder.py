@@ -320,7 +320,7 @@ def test_a_child_killed_while_idle_loses_nothing() -> None:
 
 @posix
 def test_a_child_that_does_not_answer_is_given_up() -> None:
-    with Decoder(time_limit=TimeLimit(clock_s=0.3, cpu_s=60)) as decoder:
+    with Decoder(time_limit=TimeLimit(clock_s=within(0.3), cpu_s=60)) as decoder:
         assert decoder.decode(photo()).picture
         decoded = decoder.decode(slow_jpeg())
         assert code(decoded) == "timeout"
