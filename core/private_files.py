@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,10 @@ def secure(root: Path, folders: Iterable[Path], files: Iterable[Path] = ()) -> N
             raise NotPrivateError(str(objection))
 
 
-def require_private(file: Path) -> None:
-    """Raises NotPrivateError if others can write a file of ours. One that is missing is passed."""
+def require_private(file: Path, error: Callable[[str], AntifakeError]) -> None:
+    """Raises an error if others can write a file of ours. One that is missing is passed over."""
     if objection := objection_to_file(file):
-        raise NotPrivateError(str(objection))
+        raise error(str(objection))
 
 
 def objection_to(path: Path) -> Objection | None:
@@ -129,7 +129,7 @@ def _to_parent(path: Path) -> Objection | None:
     """Judges a folder or link above what is ours."""
     info = path.lstat()
     fix = _("Set ANTIFAKE_HOME to a folder that only you can write.")
-    if info.st_uid not in _trusted():
+    if not _is_trusted(info.st_uid):
         sentence = _(
             "{path} belongs to another user of this computer ({owner}), who can replace what is "
             "in it.",
@@ -211,22 +211,20 @@ def _is_own_group(gid: int) -> bool:
     return group.gr_name in (me, "root") and {*group.gr_mem} <= {me, "root"}
 
 
-def _trusted() -> set[int]:
-    """Returns the users who may own what is above our files: root and this user.
+def _is_trusted(uid: int) -> bool:
+    """Returns whether a user may own what is above our files: root and this user may.
 
     In a container that does not know root, as of Flatpak, all its folders belong to "nobody".
     """
-    found = {0, _me()}
+    if uid in (0, _me()):
+        return True
     try:
         nobody, known = (path.read_text("ascii") for path in _NAMESPACES)
     except OSError:
-        return found
+        return False
     maps = [[int(n) for n in line.split()] for line in known.splitlines()]
-    return (
-        found
-        if any(inside == 0 == outside for inside, outside, _n in maps)
-        else {*found, int(nobody)}
-    )
+    knows_root = any(inside == 0 == outside for inside, outside, _n in maps)
+    return not knows_root and uid == int(nobody)
 
 
 def _name_of(uid: int) -> str:

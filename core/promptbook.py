@@ -17,7 +17,7 @@ from .catalog import checked_name, is_name
 from .errors import ModelError, UsageError
 from .files import read_capped, write_atomically
 from .i18n import _
-from .private_files import objection_to_file
+from .private_files import require_private
 from .prompt_file import PromptFile, check_fits, open_prompt
 from .strict_json import strict_json
 
@@ -75,7 +75,7 @@ class Promptbook:
             raise ModelError(
                 _("There is no prompt named {name}: see `antifake prompt list`.", name=name)
             )
-        _require_private(path)
+        require_private(path, ModelError)
         return open_prompt(path)
 
     def use(self, name: str, bundle: Bundle) -> None:
@@ -144,7 +144,7 @@ class Promptbook:
     def _read(self) -> dict[str, Any]:
         """Returns what `_write` wrote; nothing if that is missing or damaged. Raises ModelError."""
         path = self.folder / "active.json"
-        _require_private(path)
+        require_private(path, ModelError)
         try:
             found = strict_json(read_capped(path, _MAX_ACTIVE_BYTES, "list"))
         except (ModelError, ValueError):
@@ -154,9 +154,3 @@ class Promptbook:
     def _write(self, model: str, history: list[list[str]]) -> None:
         every = self._read() | {model: history[-20:]}
         write_atomically(self.folder / "active.json", json.dumps(every, indent=1).encode())
-
-
-def _require_private(path: Path) -> None:
-    """Raises ModelError if others on this computer could have changed it."""
-    if objection := objection_to_file(path):
-        raise ModelError(str(objection))

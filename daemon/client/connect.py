@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from antifake.core.i18n import _
-from antifake.core.private_files import objection_to_file
+from antifake.core.private_files import require_private
 from antifake.daemon import instance
 from antifake.daemon.places import Places
 
@@ -33,13 +33,14 @@ def _port_and_token(where: Places) -> tuple[int, str] | None:
     Raises DaemonError if others on this computer can write that file.
     """
     found = instance.find(where)
-    if found and (objection := objection_to_file(where.local_token)):
-        raise DaemonError(str(objection), code="not_private")
+    if found is None:
+        return None
+    require_private(where.local_token, partial(DaemonError, code="not_private"))
     try:
-        token = where.local_token.read_text("ascii").strip() if found else ""
+        token = where.local_token.read_text("ascii").strip()
     except (OSError, ValueError):
         return None
-    return (found.port, token) if found and token else None
+    return (found.port, token) if token else None
 
 
 def need(where: Places) -> Client:

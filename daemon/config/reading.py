@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from antifake.core.i18n import _
-from antifake.core.private_files import objection_to_file
+from antifake.core.private_files import require_private
 
 from .paths import PathError, whole_path
 from .settings import Config, ConfigError, Folder, unknown
@@ -37,8 +37,7 @@ def load(path: Path) -> Config:
 
 
 def read_text(path: Path) -> str:
-    if objection := objection_to_file(path):
-        raise ConfigError(str(objection))
+    require_private(path, ConfigError)
     if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
         raise ConfigError(_("{path} is not a file of settings.", path=path))
     try:

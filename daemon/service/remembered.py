@@ -7,7 +7,6 @@ The key belongs to host name and port, so no page of another port can use it.
 """
 
 import hmac
-import os
 import secrets
 import threading
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from antifake.core.files import write_atomically
+from antifake.core.private_files import is_open_to_others
 from antifake.daemon.store import Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
@@ -112,10 +112,9 @@ class RememberedBrowsers:
 
 def _private_text(path: Path) -> str | None:
     """Returns the text of a file. None if it is missing or other users could have read it."""
+    if is_open_to_others(path):
+        return None
     try:
-        # On Windows st_mode does not show the permissions; there the folder protects the file.
-        if os.name != "nt" and path.stat().st_mode & 0o077:
-            return None
         return path.read_text("ascii").strip() or None
     except (OSError, UnicodeError):
         return None

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _
-from antifake.core.private_files import make_private, objection_to_file
+from antifake.core.private_files import make_private, require_private
 
 from .database import Database, StoreAwayError, StoreError, StoreNewerError, sqlite_url
 from .files import Backups, Condition, examine, files_of, put_aside, sync
@@ -220,8 +220,7 @@ def _open_file(
 ) -> Store:
     backups = Backups(path, keep_backups)
     for file in files_of(path):
-        if objection := objection_to_file(file):
-            raise StoreError(str(objection))
+        require_private(file, StoreError)
     try:
         make_private(path.parent)
         condition, notices = _put_right(backups, now, migrations)
