@@ -59,7 +59,7 @@ def create_app(service: Service, access: Access, about: About) -> APIFlask:
     app.url_map.merge_slashes = False
     app.config.update(
         PROVIDE_AUTOMATIC_OPTIONS=False,
-        MAX_CONTENT_LENGTH=guards.MAX_FILE_BYTES + 4096,
+        MAX_CONTENT_LENGTH=guards.MAX_BODY_BYTES,
         MAX_FORM_PARTS=_MAX_PARTS,
         MAX_FORM_MEMORY_SIZE=_MAX_FIELD_BYTES,
     )

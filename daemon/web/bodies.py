@@ -17,7 +17,7 @@ from antifake.core import AntifakeError
 from antifake.core.i18n import _
 
 from .errors import Problem
-from .guards import LARGE_BYTES, MAX_FILE_BYTES, check_before_body
+from .guards import LARGE_BYTES, MAX_BODY_BYTES, check_before_body
 
 BUDGET_BYTES = 256_000_000
 """For all bodies that are received or handled at a time."""
@@ -75,4 +75,4 @@ def refusal(app: Flask, environ: dict[str, Any], admit: Callable[[str], object])
 
 
 def is_large(n_bytes: int) -> bool:
-    return LARGE_BYTES < n_bytes <= MAX_FILE_BYTES + 4096
+    return LARGE_BYTES < n_bytes <= MAX_BODY_BYTES

@@ -25,8 +25,9 @@ RETRY_AFTER_S = 10
 _FOREIGN = {"misdirected", "wrong_origin"}
 """Errors of requests that a page of the web caused. They are not answered with our page."""
 SCRIPT_HEADER = "X-Requested-By"
-PAGE_KEY_HEADER = "X-Page-Key"
 """A header that the scripts of our page send and that no form can send."""
+PAGE_KEY_HEADER = "X-Page-Key"
+"""The header with the key of the session: see Access.page_key()."""
 
 _OF_HTTP = {
     400: ("bad_request", _("This request cannot be understood.")),
@@ -117,11 +118,6 @@ def _errors(found: Any, where: str = "") -> Iterator[dict[str, str]]:
 
 
 def problem_json(problem: Problem) -> Response:
-    body = body_of(problem)
-    return Response(body, problem.status, problem.headers, content_type=MEDIA_TYPE)
-
-
-def body_of(problem: Problem) -> bytes:
     members = {
         "type": f"urn:antifake:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
@@ -130,7 +126,7 @@ def body_of(problem: Problem) -> bytes:
         "code": problem.code,
         **problem.members,
     }
-    return dumps(members).encode("ascii")
+    return Response(dumps(members), problem.status, problem.headers, content_type=MEDIA_TYPE)
 
 
 def _script_json(problem: Problem) -> Response:

@@ -4,7 +4,8 @@ Host: is the request meant for us, or for a name that points here by DNS rebindi
 Origin, Sec-Fetch-Site: does a page of the web send it without the user's knowledge?
 Type, length: could a form have sent it, or is it larger than what is accepted?
 Identity: the API takes a token in a header; the page takes the cookie of a session, or to begin
-one that of a remembered browser, and for changes also a header that no form can send.
+one that of a remembered browser. For changes it also takes a header that no form can send, and the
+key of the session.
 JSON: is the body well-formed?
 
 Answers to pages of the web have no CORS headers, so these pages cannot read them.
@@ -42,6 +43,8 @@ MAX_JSON_BYTES = 2**20
 LARGE_BYTES = 65_536
 """For a larger body its headers must say who sends it, before it is received."""
 MAX_FILE_BYTES = min(MAX_BYTES, 50_000_000)
+MAX_BODY_BYTES = MAX_FILE_BYTES + 4096
+"""A form with a file has more in it than the file."""
 LARGEST_INT = 2**63 - 1
 MAX_WRONG_TOKENS = 20
 """Limit per minute for all callers together. Beyond it no token is looked up for a while."""
@@ -234,18 +237,18 @@ class WrongTokens:
 
 def guard(app: Flask) -> None:
     """Check every request before its view, and put the security headers on every answer."""
-    wrong_tokens = app.extensions[WRONG_TOKENS] = WrongTokens()
+    app.extensions[WRONG_TOKENS] = WrongTokens()
 
     @app.before_request
     def check() -> Response | None:
         if request.environ.get(IN_PROCESS) is True:
             admit_ourselves()
             return None
-        check_host(is_api=is_api())
-        check_origin(is_api=is_api())
+        check_host()
+        check_origin()
         if is_api() and request.method == "OPTIONS":
             return preflight()
-        check_sender(wrong_tokens, access().authenticate)
+        check_sender(access().authenticate)
         check_json()
         return None
 
@@ -262,7 +265,7 @@ def is_api() -> bool:
     return request.path.startswith(API)
 
 
-def check_sender(wrong_tokens: WrongTokens, find_token: FindToken) -> None:
+def check_sender(find_token: FindToken) -> None:
     """Check who sends a request, and what its headers say of the body. Raises HTTPException, too.
 
     `find_token` returns the token of a secret, as Access.authenticate() does.
@@ -275,7 +278,7 @@ def check_sender(wrong_tokens: WrongTokens, find_token: FindToken) -> None:
         check_cookie(required)
     check_type(required)
     if required.identity == "token":
-        check_token(required, wrong_tokens, find_token)
+        check_token(required, find_token)
 
 
 def check_before_body() -> str:
@@ -284,9 +287,9 @@ def check_before_body() -> str:
     Nothing is written to the database, as the thread that calls this one serves all connections.
     Raises Problem, HTTPException, AntifakeError.
     """
-    check_host(is_api=is_api())
-    check_origin(is_api=is_api())
-    check_sender(current_app.extensions[WRONG_TOKENS], access().known)
+    check_host()
+    check_origin()
+    check_sender(access().known)
     return client_name()
 
 
@@ -308,12 +311,12 @@ def admit_ourselves() -> None:
 # --- Host ---------------------------------------------------------------------------------
 
 
-def check_host(*, is_api: bool) -> None:
+def check_host() -> None:
     """Refuse a request whose Host is not ours. Several Host headers arrive joined, so fail too.
 
     The pages' own name is for pages only: programs use 127.0.0.1.
     """
-    if not _is_our_host(_host()) or (is_under_own_name() and (is_api or not own_address())):
+    if not _is_our_host(_host()) or (is_under_own_name() and (is_api() or not own_address())):
         raise Problem(
             421, "misdirected", _("This is antifake, and it does not answer to that name.")
         )
@@ -336,11 +339,11 @@ def _is_our_host(host: str) -> bool:
 # --- Origin -------------------------------------------------------------------------------
 
 
-def check_origin(*, is_api: bool) -> None:
+def check_origin() -> None:
     origin = request.headers.get("Origin")
     is_moving = _is_from_other_name(origin, requirement_of(request.endpoint).other_name)
     is_known = origin is not None and (
-        is_moving or (_is_paired(origin) if is_api else _is_ours(origin))
+        is_moving or (_is_paired(origin) if is_api() else _is_ours(origin))
     )
     if origin is not None and not is_known:
         raise _of_the_web()
@@ -348,7 +351,7 @@ def check_origin(*, is_api: bool) -> None:
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in ("none", "same-origin") and not is_extension and not is_moving:
         raise _of_the_web()
-    if is_api and origin is not None:
+    if is_api() and origin is not None:
         g.allowed_origin = origin
 
 
@@ -488,7 +491,7 @@ def _small_int(digits: str) -> int:
 # --- Identity -----------------------------------------------------------------------------
 
 
-def check_token(required: Requirement, wrong_tokens: WrongTokens, find_token: FindToken) -> None:
+def check_token(required: Requirement, find_token: FindToken) -> None:
     """Check the token in the header. Tokens in addresses would end up in logs, and cookies reach
     other ports.
     """
@@ -497,7 +500,7 @@ def check_token(required: Requirement, wrong_tokens: WrongTokens, find_token: Fi
         raise _unauthorized(_("This needs a token."), 'Bearer realm="antifake"')
     token = find_token(secret)
     if token is None:
-        if wrong_tokens.add():
+        if current_app.extensions[WRONG_TOKENS].add():
             raise Problem(
                 429,
                 "too_many",

@@ -39,7 +39,7 @@ from antifake.core.i18n import _
 from .bodies import BodyBudget, is_large, refusal
 from .context import NAME
 from .errors import Problem, no_room, problem_json
-from .guards import MAX_FILE_BYTES, SECURITY_HEADERS
+from .guards import MAX_BODY_BYTES, MAX_FILE_BYTES, SECURITY_HEADERS
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ _SETTINGS: dict[str, Any] = {
     "channel_timeout": 20,
     "cleanup_interval": 5,
     "max_request_header_size": 16_384,
-    "max_request_body_size": MAX_FILE_BYTES + 4096,
+    "max_request_body_size": MAX_BODY_BYTES,
     "ident": None,
     "expose_tracebacks": False,
     "clear_untrusted_proxy_headers": True,

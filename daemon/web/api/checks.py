@@ -16,7 +16,7 @@ from antifake.daemon.store.tables import Source
 from antifake.daemon.web.context import context, service
 from antifake.daemon.web.errors import RETRY_AFTER_S, Problem, problem_json
 from antifake.daemon.web.events import hung_up_check
-from antifake.daemon.web.guards import MAX_FILE_BYTES, MULTIPART, caller, client_name, may, requires
+from antifake.daemon.web.guards import MAX_BODY_BYTES, MULTIPART, caller, client_name, may, requires
 
 from . import schemas, serialize
 
@@ -36,7 +36,7 @@ _OTHERS: Any = {202: {"description": "Not done yet; ask again.", "content": _TIC
 
 
 @routes.post("/checks")
-@requires("check", types=(MULTIPART,), max_bytes=MAX_FILE_BYTES + 4096)
+@requires("check", types=(MULTIPART,), max_bytes=MAX_BODY_BYTES)
 @routes.input(schemas.CheckForm, location="form_and_files", arg_name="form")
 @routes.output(schemas.Check, 201)
 @routes.doc(
