@@ -26,12 +26,13 @@ def pieces(file: IO[bytes], form: str, at_most: int = PIECE_BYTES) -> Iterator[b
 
 def _csv_rows(lines: Iterator[bytes] | IO[bytes]) -> Iterator[bytes]:
     """Yields rows: a line end between quotes ends none."""
-    row, quotes = b"", 0
+    row: list[bytes] = []
+    is_open = False
     for line in lines:
-        row += line
-        quotes += line.count(b'"')
-        if quotes % 2 == 0:
-            yield row
-            row, quotes = b"", 0
+        row.append(line)
+        is_open ^= line.count(b'"') % 2 == 1
+        if not is_open:
+            yield b"".join(row)
+            row.clear()
     if row:
-        yield row
+        yield b"".join(row)
