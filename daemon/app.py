@@ -57,8 +57,6 @@ log = logging.getLogger(__name__)
 DECODERS = 2
 CROP = 224
 """Side of a picture in pixels, until a model says otherwise."""
-
-
 TELL_S = 1.0
 """How long a daemon that must end lives on, so that the icon can say why."""
 SWITCH_S = 0.001

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 API = "/api/v1"
 LOCAL_TOKEN_ID = 0
 """In /hello it means the token of the programs on this computer."""
+LARGEST = 32 * 2**20
+"""Bytes of an answer that is held in memory. The largest of ours are a few MB."""
 _LARGEST_PROOF = 4096
 _PIECE = 2**16
 _IDLE_S = 10.0
@@ -36,10 +38,6 @@ _IDLE_S = 10.0
 
 Body = bytes | IO[bytes] | None
 """A file needs the header Content-Length."""
-
-
-LARGEST = 32 * 2**20
-"""Bytes of an answer that is held in memory. The largest of ours are a few MB."""
 
 
 class Answer(Protocol):

@@ -100,14 +100,13 @@ class InstallationChecks:
                     "folders", False, trouble, _("Make {folder} a folder of yours.", folder=folder)
                 )
         secret = (where.state, where.local_token, where.browsers_key, where.database)
-        has_rights = not any(map(is_open_to_others, secret)) or not keeps_no_rights(where.data)
-        for path in secret:
-            if has_rights and is_open_to_others(path):
-                mode = "700" if path.is_dir() else "600"
-                sentence = _("Others on this computer can look into {path}.", path=path)
-                return Finding("folders", False, sentence, typed("chmod", mode, str(path)))
+        exposed = next(filter(is_open_to_others, secret), None)
+        if exposed is not None and not keeps_no_rights(where.data):
+            mode = "700" if exposed.is_dir() else "600"
+            sentence = _("Others on this computer can look into {path}.", path=exposed)
+            return Finding("folders", False, sentence, typed("chmod", mode, str(exposed)))
         there = _("Your data is in {folder}, and you can write there.", folder=where.data)
-        if not has_rights:
+        if exposed is not None:
             open_drive = _(
                 "That drive keeps no rights: everybody at this computer can read and change it."
             )

@@ -80,7 +80,7 @@ class Follower:
             is_there = self._turn()
         except DaemonError as error:
             log.debug("the daemon is away: %s", error)
-            return self._away(OFFLINE if error.code == "unreachable" else shortened(str(error), 80))
+            return self._away(OFFLINE if error.code == "unreachable" else str(error))
         except OTHER_FORM as error:
             log.warning("The daemon's answer has another form than expected: %r", error)
             return self._away(OTHER_VERSION)
