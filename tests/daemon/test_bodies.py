@@ -180,7 +180,7 @@ def refused_now(daemon, request: bytes) -> bytes:
     waits = request[:-2] + b"Expect: 100-continue\r\n\r\n"
     with sent(daemon, waits) as connection:
         answer = connection.recv(65_536)
-        return b"" if answer.startswith(b"HTTP/1.1 100 ") else answer
+        return b"" if answer.startswith(b"HTTP/1.1 100 ") else answer + read_all(connection, b"")
 
 
 # --- Clients that go away -------------------------------------------------------------------
