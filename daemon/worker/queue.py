@@ -98,9 +98,8 @@ class JobQueue:
         self._begun: deque[QueuedJob] = deque()
         # Begun here only, while the database is locked: there they are still queued.
         self._unmarked: set[str] = set()
-        self._unfinished: set[str] = set()
-        self._clients: dict[str, str] = {}
-        """Of unfinished jobs. Not stored: after a restart the source of a job stands for it."""
+        self._unfinished: dict[str, str | None] = {}
+        """The clients of unfinished jobs. None: its source stands for it, as after a restart."""
         self._turns = Turns()
         self._paths: set[str] = set()
         self._changes = 0
@@ -115,8 +114,8 @@ class JobQueue:
             with self._store.reading() as session:
                 waiting = jobs.pending(session)
             with self._changed:
-                in_memory = {job.id for job in self._in_memory}
-                self._unfinished = {job.id for job in waiting} | in_memory
+                there = {job.id for job in waiting} | {job.id for job in self._in_memory}
+                self._unfinished = {name: self._unfinished.get(name) for name in there}
                 self._paths = {job.path for job in waiting if job.path and job.copy is None}
             kept = {job.copy for job in waiting}
             for copy in self._spool.iterdir():
@@ -147,7 +146,7 @@ class JobQueue:
     def _check_limit_of(self, client: str) -> None:
         """Raises ClientQueueFullError: half of the queue is left to others."""
         with self._changed:
-            waiting = sum(one == client for one in self._clients.values())
+            waiting = sum(one == client for one in self._unfinished.values())
         if waiting >= max(LEAST_FOR_CLIENT, self._limit() // 2):
             raise ClientQueueFullError(waiting)
 
@@ -215,7 +214,8 @@ class JobQueue:
             for write in late:
                 with suppress(ValueError):  # too many came meanwhile
                     self._put_off.remove(write)
-            self._failure = None if not self._put_off else self._failure
+            if not self._put_off:
+                self._failure = None
 
     def put_file(self, stamp: Stamp, priority: Priority = Priority.FOLDER) -> bool:
         """Queue a file of a watched folder. Returns False if it cannot be queued now."""
@@ -277,13 +277,11 @@ class JobQueue:
 
     def _add_unfinished(self, name: str, client: str) -> None:
         with self._changed:
-            self._unfinished.add(name)
-            self._clients[name] = client
+            self._unfinished[name] = client
 
     def _remove_unfinished(self, name: str) -> None:
         with self._changed:
-            self._unfinished.discard(name)
-            self._clients.pop(name, None)
+            self._unfinished.pop(name, None)
             self._changed.notify_all()
 
     # --- Waiting for a result -----------------------------------------------------------------
@@ -453,7 +451,8 @@ class JobQueue:
 
     def _client_of(self, name: str, source: Source) -> str:
         with self._changed:
-            return self._clients.get(name, source)
+            client = self._unfinished.get(name)
+        return source if client is None else client
 
     def _take_unmarked(self, batch: list[QueuedJob]) -> bool:
         """Begin what a person waits for, though the database cannot be told. Returns if there was.

@@ -7,7 +7,7 @@ import pytest
 from kit.daemon import running_daemon
 from kit.pictures import scan_bomb
 
-from antifake.daemon.store import checks, open_store
+from antifake.daemon.store import checks, jobs, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.jobs import NewJob, Priority
 from antifake.daemon.worker.queue import ClientQueueFullError, JobQueue, QueueFullError
@@ -129,6 +129,15 @@ def test_what_is_done_counts_no_longer(queue):
     for job in queue.take(Priority.BATCH):
         queue.finish(job)
     put(queue, "a", 4)
+
+
+def test_what_is_lost_with_a_damaged_history_counts_no_longer(queue, tmp_path):
+    lost = put(queue, "a", 8)
+    with open_store(tmp_path / "app.db", NOW) as store, store.writing() as session:
+        for name in lost:
+            jobs.drop(session, name)
+    queue.open()
+    assert len(put(queue, "a", 8)) == 8
 
 
 # --- What was too much once -----------------------------------------------------------------
