@@ -44,8 +44,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 NOT_TRIED_FOR = timedelta(days=1)
-"""How long the same bytes are not decoded again that were too much. A later version may do better.
-"""
+"""How long bytes that were too much are not decoded again. A later version may do better."""
 KEPT_UNSTORED = 200
 """How many answers that are not in the history are kept for clients that come back."""
 

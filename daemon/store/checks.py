@@ -23,7 +23,7 @@ MAX_THUMBNAIL_BYTES = 20_000
 GIVEN_UP = ("too_much_work", "timeout", "crashed")
 """Codes of pictures that took too long, or ended the process that worked on them."""
 NOT_TRIED_AGAIN = ("too_much_work", "crashed")
-"""Those that it was the picture's fault: "timeout" may be that of a busy computer."""
+"""Those of them that are the picture's fault: a timeout may be that of a busy computer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,7 +154,7 @@ def undo(session: Session, sha256: str, source: Source, now: datetime) -> Correc
 
 
 def last_change(session: Session, sha256: str) -> datetime | None:
-    """Returns when the user last changed the word on a picture, however often that was."""
+    """Returns when what is said of a picture last changed."""
     at = session.scalar(_LAST_AT, {"picture": sha256})
     return None if at is None else from_ms(at)
 

@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 BUSY_S = 10.0
 ANSWER_S = 0.5
-"""So long an answer waits until something can be written. Then it comes first."""
+"""How long an answer waits for something to be written. After that it is given first."""
 _BUSY_TIMEOUT = f"busy_timeout={BUSY_S * 1000:.0f}"
 _PRAGMAS = (
     _BUSY_TIMEOUT,
@@ -93,7 +93,7 @@ class Database:
     """Engine and sessions of one URL. Thread-safe."""
 
     def __init__(self, url: URL, *, is_outbox: bool = False) -> None:
-        """`is_outbox`: what it is told of pictures may be known to another database only."""
+        """`is_outbox`: pictures that it is told of may be known to another database only."""
         self.url, self._about = url, {"is_outbox": is_outbox}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite)

@@ -29,8 +29,8 @@ class Stamp:
     """Device and inode, which stay the same when a file is moved."""
     ctime_ns: int | None = None
     """When its bytes, its name or its permissions were last changed. Unlike mtime_ns, no program
-    can set it. None: not noted, as in rows of before it was kept, and on Windows, where the system
-    calls the time of creation so."""
+    can set it. None: not noted, as in rows from before it was kept, and on Windows, where the
+    system calls the time of creation so."""
 
     @classmethod
     def of(cls, path: str, info: os.stat_result) -> "Stamp":

@@ -41,8 +41,8 @@ ONLY_IN_JSON = ["evidence"]
 """What the file says of itself, as FileEvidence.to_dict."""
 
 
-_LAST_YEAR = 2100
-"""Numbers of checks have no room for later times."""
+_TOO_LATE = 2100
+"""Times from this year on are refused: the numbers of checks have room until 2109."""
 
 
 class RefusedRowError(AntifakeError):
@@ -135,8 +135,8 @@ def read(values: dict[str, Any] | None, now: datetime) -> Row:
         raise RefusedRowError(_("it has neither an id nor a sha256."))
     number = None if name is None else to_number(name)
     at = time_of(number) if number is not None else _time(values, "at")
-    if number is None and at is not None and at.year >= _LAST_YEAR:
-        raise RefusedRowError(_("at must be before the year {year}.", year=_LAST_YEAR))
+    if number is None and at is not None and at.year >= _TOO_LATE:
+        raise RefusedRowError(_("at must be before the year {year}.", year=_TOO_LATE))
     seen_again = () if finding.sha256 is None else _occurrences(values)
     said_at, file = _time(values, "said_at"), _file_evidence(values)
     correction, is_dated = _correction(values), at is not None

@@ -455,9 +455,10 @@ class JobQueue:
         return source if client is None else client
 
     def _take_unmarked(self, batch: list[QueuedJob]) -> bool:
-        """Begin what a person waits for, though the database cannot be told. Returns if there was.
+        """Begin what a person waits for, though the database cannot be told.
 
-        If this process is killed meanwhile the next one begins it again.
+        Returns whether there was any. If this process is killed meanwhile the next one begins it
+        again.
         """
         with self._store.reading() as session:
             for job in jobs.queued(session, Priority.PERSON, PERSON_BATCH + len(self._unmarked)):

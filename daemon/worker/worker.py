@@ -227,7 +227,7 @@ class Worker:
             self._trouble(error)
 
     def _drop_oldest(self) -> None:
-        """Results of jobs in the database are kept: they are found again by nothing else."""
+        """Results of jobs in the database are kept: those are not judged again before a restart."""
         n_left = len(self._unwritten) - MOST_UNWRITTEN
         from_memory = [one for one in self._unwritten if one.job.is_in_memory]
         for result in from_memory[: max(0, n_left)]:

@@ -1,4 +1,4 @@
-"""When the record of a file in the ledger was last changed. NULL: noted before this was kept."""
+"""The ctime of each file in the ledger. NULL: the file was noted before this was kept."""
 
 import sqlalchemy as sa
 from alembic import op
