@@ -13,6 +13,7 @@ import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pace import within
 from kit.pictures import scan_bomb, slow_jpeg
+from kit.processes import has_ended
 from kit.waiting import eventually
 
 from antifake.core import child_process, preview
@@ -242,7 +243,3 @@ credentials(wait)
 def computed_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
-
-
-def has_ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit.other_user import folder_for_all, give_away
+from kit.other_user import ANOTHER, folder_for_all, give_away
 
 from antifake.core.private_files import (
     NotPrivateError,
@@ -164,8 +164,8 @@ def test_another_user_cannot_swap_a_file_in_a_folder_that_was_open():
     def swap(folder):
         return subprocess.run(
             ["/bin/mv", "-f", folder / "evil", folder / "config.toml"],
-            user=65534,
-            group=65534,
+            user=ANOTHER,
+            group=ANOTHER,
             extra_groups=[],
             capture_output=True,
             check=False,

@@ -1,4 +1,4 @@
-"""Pieces that several tests of the watcher or of the pages share."""
+"""Pieces that several tests of the daemon share."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,7 +8,21 @@ from kit.daemon import tiny_home_in
 from kit.pages import World, serving, world
 from kit.watching import NotingSink
 
+from antifake.daemon.places import Places, places
 from antifake.daemon.store import open_store
+
+
+@pytest.fixture
+def where(tmp_path, monkeypatch) -> Places:
+    """A fresh user's places, without a model."""
+    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = places()
+    found.make()
+    return found
+
+
+# --- Of the watcher -------------------------------------------------------------------------
 
 
 @pytest.fixture

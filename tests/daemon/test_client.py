@@ -24,22 +24,11 @@ from antifake.core.errors import AntifakeError
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
 from antifake.daemon.client import DaemonError
-from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, open_store
 from antifake.daemon.store.checks import Finding
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT_ONCE, ROUNDS = 12, 20
-
-
-@pytest.fixture
-def where(tmp_path, monkeypatch) -> Places:
-    """A fresh user's places, without a model."""
-    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    found = places()
-    found.make()
-    return found
 
 
 @pytest.fixture

@@ -39,16 +39,12 @@ BOTH_WAYS = pytest.mark.parametrize("way", ["at_rest", "asked"], indirect=True)
 
 
 @pytest.fixture
-def where(tmp_path, monkeypatch) -> Places:
-    """A fresh user's places, without a model."""
-    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+def where(where, tmp_path, monkeypatch) -> Places:
+    """The same, with a folder of its own for autostart and no screen."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    found = places()
-    found.make()
-    return found
+    return where
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kit.daemon import mini_home_in
 from kit.pace import within
 from kit.pictures import picture, png, saved
 from kit.processes import children, resident
@@ -39,10 +40,7 @@ sys.addaudithook(look)
 @pytest.fixture
 def home(mini_home, tmp_path) -> Path:
     """A fresh user's folder with the embedded model."""
-    root = tmp_path / "home"
-    (root / "models").mkdir(parents=True)
-    (root / "models" / "mini").symlink_to((mini_home.models / "mini").absolute())
-    return root
+    return mini_home_in(tmp_path / "home", mini_home).root
 
 
 @pytest.fixture

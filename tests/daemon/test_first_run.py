@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 from kit.command_line import antifake
-from kit.daemon import tiny_home_in
+from kit.daemon import mini_home_in, tiny_home_in
 from kit.toy import toy_pictures
 from PIL import Image
 
@@ -21,9 +21,7 @@ from antifake.trainer.dreaming import SIDE, dream
 @pytest.fixture
 def mini(mini_home, tmp_path, monkeypatch) -> Home:
     """A new home with the embedded model, and nothing else in it."""
-    home = Home(tmp_path / "home")
-    home.models.mkdir(parents=True)
-    (home.models / "mini").symlink_to((mini_home.models / "mini").absolute())
+    home = mini_home_in(tmp_path / "home", mini_home)
     monkeypatch.setenv("ANTIFAKE_HOME", str(home.root))
     return home
 

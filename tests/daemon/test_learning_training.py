@@ -17,7 +17,7 @@ from kit.command_line import process
 from kit.daemon import running_daemon, tiny_home_in
 from kit.pace import within
 from kit.pictures import picture, png, saved
-from kit.processes import children
+from kit.processes import children, has_ended
 from kit.running import post, running
 from kit.waiting import eventually
 from PIL import Image
@@ -201,10 +201,6 @@ def kill_in(daemon, asked, stage: str) -> tuple[dict, list[psutil.Process]]:
             one.suspend()
     daemon.stop(signal.SIGKILL)
     return training, left
-
-
-def has_ended(one: psutil.Process) -> bool:
-    return not one.is_running() or one.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_killed_daemon_reports_the_training_and_the_old_prompt_goes_on(root):

@@ -21,7 +21,7 @@ from kit.threads import one_thread
 from antifake.core.errors import AntifakeError
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.doctor.daemon import DaemonChecks
-from antifake.daemon.places import Places, places
+from antifake.daemon.places import Places
 from antifake.daemon.service.access import THIS_COMPUTER
 from antifake.daemon.tray.follower import Follower
 from antifake.daemon.tray.view_model import ViewModel
@@ -29,16 +29,6 @@ from antifake.daemon.tray.view_model import ViewModel
 pytestmark = pytest.mark.attack
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOT_ON_WINDOWS = pytest.mark.skipif(os.name == "nt", reason="there is no fork there")
-
-
-@pytest.fixture
-def where(tmp_path, monkeypatch) -> Places:
-    """A fresh user's places, without a model."""
-    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    found = places()
-    found.make()
-    return found
 
 
 def fix_port(where: Places, port: int) -> None:

@@ -28,7 +28,6 @@ from antifake.daemon.client import (
 from antifake.daemon.commands.check_by_daemon import _results as results
 from antifake.daemon.config import Config
 from antifake.daemon.doctor.daemon import DaemonChecks
-from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.tray.actions import Actions
@@ -43,16 +42,6 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PATIENCE_S = 0.5
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHECK = json.loads((Path(__file__).parents[1] / "contract" / "check_marked.json").read_bytes())
-
-
-@pytest.fixture
-def where(tmp_path, monkeypatch) -> Places:
-    """A fresh user's places, without a model."""
-    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    found = places()
-    found.make()
-    return found
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from kit.daemon import mini_home_in
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pace import within
 from kit.pictures import png
-from kit.processes import children
+from kit.processes import children, has_ended
 from kit.running import post, running
 from kit.waiting import eventually
 
@@ -47,17 +48,7 @@ time.sleep(600)
 
 @pytest.fixture
 def home(mini_home, tmp_path) -> Path:
-    root = tmp_path / "home"
-    (root / "models").mkdir(parents=True)
-    (root / "models" / "mini").symlink_to((mini_home.models / "mini").absolute())
-    return root
-
-
-def is_gone(process: psutil.Process) -> bool:
-    """Whether it has ended, even if nobody has asked for its exit status."""
-    with suppress(psutil.NoSuchProcess):
-        return process.status() == psutil.STATUS_ZOMBIE
-    return True
+    return mini_home_in(tmp_path / "home", mini_home).root
 
 
 def stopped(process: psutil.Process) -> psutil.Process:
@@ -77,7 +68,7 @@ def test_no_stopped_child_outlives_its_daemon_or_keeps_it_from_stopping(home, fi
         assert len(found) >= 3
         assert post(asked, png(2), wait_s=0)["state"] != "done"
         daemon.stop(number, within_s=12)
-        eventually(lambda: all(map(is_gone, found)))
+        eventually(lambda: all(map(has_ended, found)))
 
 
 @pytest.mark.parametrize("what", [HAS_CHILD, HAS_TRAINER], ids=["child", "trainer"])
@@ -94,7 +85,7 @@ def test_a_stopped_child_ends_when_its_parent_is_killed(tmp_path, what):
             ends.callback(os.close, eventually(lambda: writing_end(request), 60))
         stopped(child)
         parent.kill()
-        eventually(lambda: is_gone(child))
+        eventually(lambda: has_ended(child))
 
 
 def writing_end(fifo: Path) -> int | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from kit.daemon import mini_home_in
 from kit.dbus_desktop import NotificationServer, Panel
 from kit.display import Display, process
 from kit.pace import within
@@ -23,9 +24,7 @@ TRAY = [sys.executable, "-m", "antifake.daemon", "tray"]
 @pytest.fixture
 def home(mini_home, tmp_path):
     """A fresh user's folder with the embedded model, which watches Downloads."""
-    root = tmp_path / "home"
-    (root / "models").mkdir(parents=True)
-    (root / "models" / "mini").symlink_to((mini_home.models / "mini").absolute())
+    root = mini_home_in(tmp_path / "home", mini_home).root
     (tmp_path / "Downloads").mkdir()
     add_folder(root / "config.toml", Folder(path=tmp_path / "Downloads"))
     put(root / "config.toml", "notifications.level", "all")

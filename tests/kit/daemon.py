@@ -192,6 +192,14 @@ def tiny_home_in(root: Path, source: Path) -> Home:
     return home
 
 
+def mini_home_in(root: Path, mini_home: Home) -> Home:
+    """Makes a home with the embedded model, which is that of `mini_home`, and nothing else."""
+    home = Home(root)
+    home.models.mkdir(parents=True)
+    (home.models / "mini").symlink_to((mini_home.models / "mini").absolute())
+    return home
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -212,10 +220,7 @@ def mini_daemon(
     root: Path, mini_home: Home, settings: str = "", port: int | None = None
 ) -> Iterator[Asked]:
     """Runs a daemon with the embedded model of `mini_home`, and a history of its own."""
-    home = Home(root / "home")
-    home.models.mkdir(parents=True)
-    (home.models / "mini").symlink_to((mini_home.models / "mini").absolute())
-    with daemon_of(home, root, settings, port) as asked:
+    with daemon_of(mini_home_in(root / "home", mini_home), root, settings, port) as asked:
         yield asked
 
 

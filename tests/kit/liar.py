@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from antifake.daemon.client import DaemonError, InProcess
 from antifake.daemon.places import Places
 
-from .standin import HELLO, TOKEN, Answer, Json, StandIn, proof
+from .standin import HELLO, TOKEN, Answer, StandIn, proof
 
 TEXT = "\x1b]0;owned\x07\x1b[2J\u202e<b onclick=x>&\r\n\x00\x9b31m\ud800 {n} %s"
 """Commands for a terminal, a change of direction, markup, line ends, half a letter, formats."""
@@ -146,8 +146,7 @@ class RawDaemon:
             while line := asked.readline():
                 body = self._read(asked)
                 if self.proves and HELLO in line.decode():
-                    said = json.dumps(proof(body, TOKEN, port)).encode()
-                    send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+                    send(json_of(proof(body, TOKEN, port)))
                 else:
                     self.script(send)
 
@@ -157,7 +156,7 @@ class RawDaemon:
         return asked.read(int(head["Content-Length"] or 0))
 
 
-def json_of(said: Json) -> bytes:
+def json_of(said: object) -> bytes:
     """Returns a whole answer with this JSON."""
     body = json.dumps(said).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
+from kit.daemon import free_port
 from kit.pace import within
 from kit.waiting import eventually
 from sqlalchemy import URL, create_engine, text
@@ -127,12 +127,9 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server that runs inside the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     # Not below pytest's folders, which only the user who runs the tests can enter.
     folder = Path(tempfile.mkdtemp(prefix="antifake-postgres-"))
-    server = Postgres(folder, port)
+    server = Postgres(folder, free_port())
     try:
         server.initialize()
         server.start()

@@ -11,6 +11,13 @@ def children(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children()
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it has ended, even if nobody has asked for its exit status."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
 def kill_children(pid: int) -> int:
     """Kills them, as a system without memory does. Returns how many there were."""
     victims = children(pid)
