@@ -125,6 +125,13 @@ class Client(threading.Thread):
             Prefer=f"wait={wait_s}",
         )
 
+    def _result(self, reply: Reply) -> Reply:
+        """Returns the answer to a check, asked for as long as that is not done."""
+        while reply.status == 202:
+            name = reply.json["id"]
+            reply = self.ask("GET", f"/checks/{name}?wait=10", what="questions for a result")
+        return reply
+
     def _expect(self, reply: Reply, what: str, *statuses: int) -> bool:
         if reply.status in statuses:
             return True
@@ -137,9 +144,7 @@ class Client(threading.Thread):
         sent, data = self._new()
         reply = self._post(data, sent, "checks that wait", 20)
         self._keep(data, sent, reply)
-        while reply.status == 202:
-            name = reply.json["id"]
-            reply = self.ask("GET", f"/checks/{name}?wait=10", what="questions for a result")
+        reply = self._result(reply)
         if self._expect(reply, "a check", 200, 201) and reply.json["is_stored"]:
             if reply.json["label"] is None:
                 self.done.wrong.append(f"no verdict: {reply.json['error']}")
@@ -168,23 +173,20 @@ class Client(threading.Thread):
     def check_private(self) -> None:
         sent, data = self._new()
         self.done.private.add(_sha256(data))
-        reply = self._post(data, sent, "private checks", 20, private="true")
+
+        def result() -> Reply:
+            return self._result(self._post(data, sent, "private checks", 20, private="true"))
+
+        reply = result()
         # Where the daemon was killed, nobody knows of it any more: that is what private means.
-        while reply.status in (202, 404):
-            if reply.status == 404:
-                reply = self._post(data, sent, "private checks", 20, private="true")
-            else:
-                name = reply.json["id"]
-                reply = self.ask("GET", f"/checks/{name}?wait=10", what="questions for a result")
+        while reply.status == 404:
+            reply = result()
         self._expect(reply, "a private check", 200, 201)
 
     def check_broken(self) -> None:
         number = next(self._numbers)
         data, sent = broken_of(number), Sent(number)
-        reply = self._post(data, sent, "pictures that are broken", 20)
-        while reply.status == 202:
-            name = reply.json["id"]
-            reply = self.ask("GET", f"/checks/{name}?wait=10", what="questions for a result")
+        reply = self._result(self._post(data, sent, "pictures that are broken", 20))
         if self._expect(reply, "a broken picture", 200, 422):
             self.done.broken[_sha256(data)] = sent
 
