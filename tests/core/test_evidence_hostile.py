@@ -9,6 +9,7 @@ from io import BytesIO
 
 import pytest
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
+from kit.pictures import chunk
 from kit.signing import KINDS, Authority
 from PIL import Image
 
@@ -31,10 +32,6 @@ def drawn(kind, width=160):
     image = Image.linear_gradient("L").convert("RGB").resize((width, 120))
     image.save(out, {"jpg": "JPEG", "tif": "TIFF"}.get(kind, kind.upper()))
     return out.getvalue()
-
-
-def chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png(*chunks):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.pace import within
+from kit.pictures import chunk
 from PIL import Image, ImageOps
 from PIL.Image import Exif
 
@@ -237,11 +238,6 @@ def test_a_strip_of_unusual_length_costs_little() -> None:
 
 def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
     """A PNG written by hand, for what Pillow does not write."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + body))
-        return struct.pack(">I", len(body)) + name + body + check
-
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

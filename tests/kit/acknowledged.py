@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from kit.pictures import picture, saved
+from kit.pictures import chunk, picture, saved
 
 _KINDS = ("PNG", "JPEG", "WEBP")
-_CREDENTIALS = b"\0\0\0\x04caBXjunk\x7b\xcb\x53\x28"
+_CREDENTIALS = chunk(b"caBX", b"junk")
 """A chunk with credentials that cannot be read: another process has to look at them."""
 _PNG_HEADER_END = 33
 

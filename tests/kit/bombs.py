@@ -9,21 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from kit.iso_bombs import iso_bombs
+from kit.iso_bombs import LARGE, iso_bombs
 from kit.iso_files import Item, Kind, box, coded, iso_file
-from kit.pictures import picture, saved
+from kit.pictures import chunk, picture, saved
 from kit.profile_bombs import EXIF, PROFILES, Bombs, looped_exif, piled_exif
 from PIL import Image
 
-LARGE = 8000
-"""Its square has as many pixels as a picture may have."""
-
-
 # --- PNG ------------------------------------------------------------------------------------
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png_with(*chunks: bytes) -> bytes:
@@ -174,12 +166,10 @@ TIFF: Bombs = {
 def with_profile(kind: str, icc: bytes) -> bytes:
     """Returns a small picture of some format with a color profile."""
     if kind in ("AVIF", "HEIF"):
-        item = coded("AVIF" if kind == "AVIF" else "HEIF")
-        colors = box(b"colr", b"prof", icc)
-        properties = (*item.properties, colors)
-        return iso_file(
-            "AVIF" if kind == "AVIF" else "HEIF", [replace(item, properties=properties)]
-        )
+        of: Kind = "AVIF" if kind == "AVIF" else "HEIF"
+        item = coded(of)
+        properties = (*item.properties, box(b"colr", b"prof", icc))
+        return iso_file(of, [replace(item, properties=properties)])
     return saved(picture(1), kind, icc_profile=icc)
 
 

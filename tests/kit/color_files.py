@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from kit.pictures import chunk
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -38,11 +39,7 @@ def png(pixels: Pixels, *chunks: Chunk, bits: int = 8) -> bytes:
     rows = np.ascontiguousarray(pixels.astype(f">u{bits // 8}")).view(np.uint8).reshape(height, -1)
     packed = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
     all_chunks = [(b"IHDR", header), *chunks, (b"IDAT", packed), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*one) for one in all_chunks)
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in all_chunks)
 
 
 def gama(exponent: float) -> Chunk:

@@ -8,6 +8,7 @@ from kit.iso_files import Item, Kind, box, coded, full_box, grid, iso_file, ispe
 from kit.profile_bombs import Bombs, piled_exif
 
 LARGE = 8000
+"""Its square has as many pixels as a picture may have."""
 
 
 def copies(kind: Kind, n: int) -> list[Item]:

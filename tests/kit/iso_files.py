@@ -66,8 +66,8 @@ def coded(kind: Kind) -> Item:
     return Item(_CODED[kind], pixels, (box(_CONFIG[kind], config), ispe(SIDE, SIDE)))
 
 
-def iso_file(kind: Kind, items: Sequence[Item], primary: int = 1, more: bytes = b"") -> bytes:
-    """Returns a file of these items. `more` are boxes for the end of `meta`."""
+def iso_file(kind: Kind, items: Sequence[Item], primary: int = 1) -> bytes:
+    """Returns a file of these items. `primary`: the number of the one that is shown."""
     kept: dict[bytes, int] = {}
     idat, locations, entries, references, uses = (bytearray() for _ in range(5))
     for number, item in enumerate(items, 1):
@@ -94,7 +94,6 @@ def iso_file(kind: Kind, items: Sequence[Item], primary: int = 1, more: bytes = 
         ),
         full_box(b"iloc", b"\x44\x00", struct.pack(">I", len(items)), locations, version=2),
         box(b"idat", idat),
-        more,
     ]
     brands = _BRAND[kind] + b"mif1miaf"
     return box(b"ftyp", _BRAND[kind], bytes(4), brands) + full_box(b"meta", *meta)

@@ -1,5 +1,7 @@
 """Makes small pictures, each different from all others."""
 
+import struct
+import zlib
 from io import BytesIO
 from typing import Any
 
@@ -22,6 +24,11 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Returns a chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def scan_bomb(scans: int = 150) -> bytes:
