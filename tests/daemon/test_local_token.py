@@ -42,7 +42,6 @@ LOOK = f"""
 import os
 from contextlib import suppress
 from antifake.daemon import client
-from antifake.daemon.doctor.daemon import DaemonChecks
 from antifake.daemon.places import places
 
 where = places()
@@ -166,7 +165,6 @@ HOLDER = """
 import sys, time
 from datetime import datetime, UTC
 from antifake.daemon import instance
-from antifake.daemon.doctor.daemon import DaemonChecks
 from antifake.daemon.places import places
 
 where = places()
