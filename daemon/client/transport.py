@@ -209,7 +209,18 @@ class _TimedSocket(socket.socket):
         return super().recv_into(*arguments)
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer whose end is missed: http.client does not tell of it where a size is given."""
+
+    def read(self, amt: int | None = None) -> bytes:
+        data = super().read(amt)
+        if amt is not None and len(data) < amt and self.length:
+            raise http.client.IncompleteRead(data, self.length)
+        return data
+
+
 class _Connection(http.client.HTTPConnection):
+    response_class = _Response
     token = ""
     """What the program at the other end has proved that it knows."""
 

@@ -1,5 +1,6 @@
 """Tray and command line against a daemon that lies, in what it says and in how it says it."""
 
+import io
 import json
 import random
 import time
@@ -297,6 +298,22 @@ def test_an_answer_ends_in_time_and_does_not_fill_the_memory(way):
             Client(Socket(daemon.port, TOKEN), PATIENCE_S).state()
         assert time.monotonic() - began < within(4 * PATIENCE_S)
         assert daemon.sent < 64 * 2**20
+
+
+@pytest.mark.parametrize("part", [b"", b"{}"])
+def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(part):
+    """As from a daemon that is killed while it answers."""
+
+    def script(send):
+        send(HEAD + b"Content-Length: 100\r\n\r\n" + part)
+        raise ConnectionError
+
+    with RawDaemon(script) as daemon:
+        asked = Client(Socket(daemon.port, TOKEN), 5)
+        with pytest.raises(DaemonError):
+            asked.get("/state")
+        with pytest.raises(DaemonError):
+            asked.export(io.BytesIO(), "jsonl", {})
 
 
 def test_a_proof_that_drips_is_given_up():
