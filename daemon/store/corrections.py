@@ -4,11 +4,12 @@ Rows are only ever added: the last one counts, and undo adds a row that repeats 
 Write with `durable`, because corrections are the user's own work.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from antifake.core import AntifakeError, Label
@@ -181,31 +182,23 @@ def of_near_copies(
         raise ValueError(f"the index finds what differs in {similarity.MAX_DISTANCE} bits")
     telling = [phash for phash in set(phashes) if similarity.is_telling(phash)]
     rows = _sharing(session, {key for phash in telling for key in similarity.keys_nearby(phash)})
-    corrections = [
-        (row.phash, -row.seq, correction)
-        for row in rows
-        if row.phash is not None and (correction := _correction(row)) is not None
-    ]
+    hashes = [row.phash for row in rows]
     found = {}
     for phash in telling:
-        alike = [
-            (similarity.distance(other, phash), seq, correction)
-            for other, seq, correction in corrections
-        ]
-        best = min(alike, default=None, key=lambda one: one[:2])
-        if best and best[0] <= at_most:
-            found[phash] = best[2]
+        nearest, distance = similarity.nearest(phash, hashes)
+        if distance <= at_most:
+            found[phash] = _said(rows[nearest], rows[nearest].label)
     return found
 
 
-def _sharing(session: Session, keys: Collection[int]) -> Iterator[CorrectionRow]:
-    """Yields the last row of each corrected picture that has one of these keys."""
-    seen: set[int] = set()
-    for some in in_parts(sorted(keys)):
-        for row in session.scalars(_SHARING, {"keys": some}):
-            if row.seq not in seen:
-                seen.add(row.seq)
-                yield row
+def _sharing(session: Session, keys: Collection[int]) -> list[Row[Any]]:
+    """Returns the correction of each picture that has one of these keys, the last said first."""
+    rows = {
+        row.seq: row
+        for some in in_parts(sorted(keys))
+        for row in session.execute(_SHARING, {"keys": some})
+    }
+    return [rows[seq] for seq in sorted(rows, reverse=True)]
 
 
 def words(session: Session) -> list[Word]:
@@ -266,14 +259,25 @@ _FIRST_PHASH = (
 _KEYS = select(LikenessRow.key).where(LikenessRow.sha256 == bindparam("picture"))
 _INSERT_KEYS = table_of(LikenessRow).insert()
 _LATEST = _current(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
-_SHARING = _current(
-    CorrectionRow.sha256.in_(
-        select(LikenessRow.sha256).where(LikenessRow.key.in_(bindparam("keys", expanding=True)))
-    )
+# Columns, not rows: pictures that are all alike may have thousands.
+_SHARING = select(*table_of(CorrectionRow).columns).where(
+    CorrectionRow.seq.in_(
+        _last_seqs(
+            CorrectionRow.sha256.in_(
+                select(LikenessRow.sha256).where(
+                    LikenessRow.key.in_(bindparam("keys", expanding=True))
+                )
+            )
+        )
+    ),
+    CorrectionRow.label.is_not(None),
+    CorrectionRow.phash.is_not(None),
 )
 
 
 def _correction(row: CorrectionRow) -> Correction | None:
-    if row.label is None:
-        return None
-    return Correction(row.sha256, row.label, row.note, row.source, from_ms(row.said_at))
+    return None if row.label is None else _said(row, row.label)
+
+
+def _said(row: CorrectionRow | Row[Any], label: Label) -> Correction:
+    return Correction(row.sha256, label, row.note, row.source, from_ms(row.said_at))

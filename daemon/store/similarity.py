@@ -27,6 +27,20 @@ def distance(a: int, b: int) -> int:
     return (a ^ b).bit_count()
 
 
+def nearest(phash: int, others: Sequence[int]) -> tuple[int, int]:
+    """Returns the position of the first of the most similar hashes, and its distance.
+
+    Of no hashes none is nearest: the distance is beyond what any two can differ in.
+
+    >>> nearest(0b0111, [0b1000, 0b0110, 0b0101])
+    (1, 1)
+    """
+    # Nothing is called in this loop, as it sees millions of pairs.
+    distances = [(phash ^ other).bit_count() for other in others]
+    least = min(distances, default=BITS + 1)
+    return (distances.index(least) if distances else 0), least
+
+
 def groups(phashes: Sequence[int | None]) -> list[list[int]]:
     """Returns the positions of the hashes, near-copies together, in the order of the first."""
     firsts: list[tuple[int, list[int]]] = []
