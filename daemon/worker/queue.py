@@ -41,6 +41,9 @@ PERSON_BATCH = 8
 
 The worker does not wait for more to come: 20 ms of that gained nothing (docs/speed.md).
 """
+MEMORY_SHARE = PERSON_BATCH // 2
+"""Of a batch, so many places go to pictures in memory first: those in the database have waited,
+too."""
 _PROBE_BYTES = 2**18
 MOST_PUT_OFF = 1_000
 """So many notes are kept until they can be written; then the oldest are dropped."""
@@ -292,18 +295,41 @@ class JobQueue:
             return name in self._unfinished
 
     def ahead(self, name: str) -> int | None:
-        """Returns how many pictures are judged before this one. None if that cannot be told."""
+        """Returns how many pictures are judged before this one, some of them in its own batch.
+
+        A client that comes later may still have its turn first. While some wait in memory it may
+        be wrong by a batch. None if it cannot be told.
+        """
         with self._changed:
-            in_memory = [job.id for job in self._in_memory]
+            memory = self._waiting_in_memory()
         try:
             with self._store.reading() as session:
-                if name in in_memory:
-                    return in_memory.index(name) + jobs.running(session)
-                is_written = jobs.is_there(session, name)
-                found = jobs.ahead(session, name) if is_written else 0
+                running = jobs.running(session)
+                stored = self._waiting_in_store(session, Priority.BATCH)
+                # Further back than is looked at, or begun: then nothing is before it.
+                behind = jobs.ahead(session, name) if jobs.is_there(session, name) else 0
         except AntifakeError:
             return None
-        return found + len(in_memory) if found else 0
+        coming = self._coming(memory, stored)
+        if name in coming:
+            return running + coming.index(name)
+        return behind + len(memory) if behind else 0
+
+    def _coming(self, memory: list[Waiting[QueuedJob]], stored: list[Waiting[str]]) -> list[str]:
+        """Returns the ids of all that waits, in the order in which take() will take them."""
+        quick: list[str] = []
+        slow: list[str] = []
+        for one in self._turns.in_turn(memory):
+            (slow if self._turns.is_slow(one.client) else quick).append(one.job.id)
+        in_store = self._turns.in_turn(stored)
+        n_people = sum(one.priority == Priority.PERSON for one in in_store)
+        n_quick = sum(not self._turns.is_slow(one.client) for one in in_store[:n_people])
+        names = [one.job for one in in_store]
+        coming: list[str] = []
+        for at in range(0, max(len(quick), n_quick), MEMORY_SHARE):
+            end = at + MEMORY_SHARE
+            coming += quick[at:end] + names[at : min(end, n_quick)]
+        return coming + names[n_quick:n_people] + slow + names[n_people:]
 
     def wait(self, name: str, seconds: float) -> None:
         """Wait until the job is finished, but at most `seconds`."""
@@ -357,8 +383,7 @@ class JobQueue:
             if batch and (self._is_full(batch) or self._comes_alone(self._begun[0])):
                 return batch
             batch.append(self._begun.popleft())
-        # Half of the places: those in the database have waited, too.
-        self._take_from_memory(batch, PERSON_BATCH // 2, with_slow=False)
+        self._take_from_memory(batch, MEMORY_SHARE, with_slow=False)
         if not self._is_full(batch) and self._may_find(_lowest(batch, lowest)):
             try:
                 self._take_from_database(batch, lowest)
@@ -388,8 +413,8 @@ class JobQueue:
         while len(batch) < most and not self._is_full(batch):
             with self._changed:
                 waiting = [
-                    Waiting(one, one.job.priority, one.client)
-                    for one in self._in_memory
+                    one
+                    for one in self._waiting_in_memory()
                     if with_slow or not self._turns.is_slow(one.client)
                 ]
                 found = self._turns.next(waiting, [one.client for one in batch])
@@ -397,6 +422,15 @@ class JobQueue:
                     return
                 self._in_memory.remove(found.job)
             batch.append(found.job)
+
+    def _waiting_in_memory(self) -> list[Waiting[QueuedJob]]:
+        return [Waiting(one, one.job.priority, one.client) for one in self._in_memory]
+
+    def _waiting_in_store(self, session: Session, lowest: Priority) -> list[Waiting[str]]:
+        return [
+            Waiting(name, priority, self._client_of(name, source))
+            for name, priority, source in jobs.in_order(session, lowest)
+        ]
 
     def gave_up(self, job: QueuedJob) -> None:
         """A picture took too long or ended its decoder: others of its client come last."""
@@ -424,10 +458,7 @@ class JobQueue:
         with self._store.writing(within_s=ANSWER_S) as session:
             for name in self._unmarked:
                 jobs.begin(session, name)
-            waiting = [
-                Waiting(name, priority, self._client_of(name, source))
-                for name, priority, source in jobs.in_order(session, _lowest(batch, lowest))
-            ]
+            waiting = self._waiting_in_store(session, _lowest(batch, lowest))
             while not self._is_full(together := [*batch, *taken]):
                 waiting = [one for one in waiting if one.priority <= _lowest(together, lowest)]
                 found = self._turns.next(waiting, [one.client for one in together])

@@ -31,7 +31,9 @@ class Waiting(Generic[_T]):
 
 
 class Turns:
-    """For one thread only. It is not kept over a restart, which no client can bring about."""
+    """One thread takes; any may ask for the order. Nothing is kept over a restart, which no client
+    can bring about.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -53,6 +55,17 @@ class Turns:
         self._n += 1
         self._turns[found.client] = self._n
         return found
+
+    def in_turn(self, waiting: Iterable[Waiting[_T]]) -> list[Waiting[_T]]:
+        """Returns all in the order in which they will join batches. `waiting`: oldest first."""
+        seen: Counter[tuple[Priority, str]] = Counter()
+        keyed = []
+        for one in waiting:
+            priority, is_slow, turn = self._order(one)
+            mine = seen[priority, one.client]
+            seen[priority, one.client] += 1
+            keyed.append(((priority, is_slow, mine, turn), one))
+        return [one for _key, one in sorted(keyed, key=lambda pair: pair[0])]
 
     def _order(self, one: Waiting[Any]) -> tuple[Priority, bool, int]:
         return one.priority, self.is_slow(one.client), self._turns.get(one.client, 0)

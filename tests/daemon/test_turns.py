@@ -1,5 +1,6 @@
 """One client starves no other: turns, limits, and pictures that were too much once."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -10,7 +11,12 @@ from kit.pictures import scan_bomb
 from antifake.daemon.store import checks, jobs, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.jobs import NewJob, Priority
-from antifake.daemon.worker.queue import ClientQueueFullError, JobQueue, QueueFullError
+from antifake.daemon.worker.queue import (
+    PERSON_BATCH,
+    ClientQueueFullError,
+    JobQueue,
+    QueueFullError,
+)
 from antifake.daemon.worker.turns import SHARE, SLOW_FOR_S, Turns, Waiting
 
 pytestmark = pytest.mark.attack
@@ -108,6 +114,36 @@ def test_a_client_that_was_slow_is_one_of_all_again_after_a_while():
     now[0] += SLOW_FOR_S
     assert turns.next(waiting[:1], ["b"]).client == "a"
     assert turns.next(waiting[:1], ["a"] * SHARE) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_who_waits_is_told_what_is_judged_before_in_turns(queue, seed):
+    dice, has_private = random.Random(seed), seed % 4 > 1  # noqa: S311
+    put(queue, "a")
+    put(queue, "b")
+    begun = queue.take(Priority.BATCH)
+    if seed % 2:
+        queue.gave_up(begun[0])
+    names = []
+    for client in dice.choices("abc", weights=(4, 2, 1), k=8):
+        names += put(queue, client, is_private=has_private and dice.random() < 0.4)
+    told = {name: queue.ahead(name) - len(begun) for name in names}
+    assert {queue.ahead(job.id) for job in begun} == {0}
+    n_judged = 0
+    while batch := queue.take(Priority.BATCH):
+        for place, job in enumerate(batch):
+            if not has_private:  # all are in the database: their order is known exactly
+                assert told.pop(job.id) == n_judged + place
+            else:
+                assert n_judged - PERSON_BATCH < told.pop(job.id) - place < n_judged + PERSON_BATCH
+        n_judged += len(batch)
+    assert told == {}
+
+
+def test_a_client_with_one_picture_is_not_told_of_all_that_came_before(queue):
+    put(queue, "a", 8)
+    (mine,) = put(queue, "b")
+    assert queue.ahead(mine) == 1
 
 
 # --- Limits ---------------------------------------------------------------------------------
