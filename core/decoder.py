@@ -22,6 +22,7 @@ import math
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -96,6 +97,8 @@ class Decoded:
     error: UnreadableImageError | None
     marks: FileMarks | None = None
     """What the container says, also of a picture that does not decode; None if it was not read."""
+    took_s: float = 0.0
+    """How long it took by the clock."""
 
 
 class Decoder:
@@ -263,7 +266,7 @@ class _Child:
     def decode(self, source: Path | PlainFile | bytes) -> Decoded:
         self._wait_until_ready()
         self._is_busy = True  # until all is answered: otherwise frames would be out of step
-        read = _Read()
+        read, began = _Read(), time.monotonic()
         picture, error, is_done = None, None, False
         invalid_answer = suppress(
             OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, RecursionError
@@ -276,7 +279,8 @@ class _Child:
             error = _given_up(deadline, self._limits.time)
         else:
             self._is_busy = deadline.is_past  # it was killed nevertheless
-        return Decoded(read.sha256, read.n_bytes, picture, error, read.marks)
+        took_s = time.monotonic() - began
+        return Decoded(read.sha256, read.n_bytes, picture, error, read.marks, took_s)
 
     def _wait_until_ready(self) -> None:
         if self._is_ready:

@@ -82,3 +82,5 @@ class JobResult:
     """Its width and height in pixels."""
     file: FileEvidence | None = None
     """What the file says of itself; None if it could not be looked at."""
+    decode_s: float = 0.0
+    """How long its picture took to decode."""

@@ -81,7 +81,12 @@ class Judge:
             if future is not None:
                 found = one.error or next(verdicts)
                 result = _complete(future.result(), found, one.picture, ms)
-            result = replace(result, stamp=stamps[number], file=files[number].result())
+            result = replace(
+                result,
+                stamp=stamps[number],
+                file=files[number].result(),
+                decode_s=one.took_s,
+            )
             results.append(JobResult(job) if _is_gone(job, stamps[number], one) else result)
         return results
 

@@ -432,9 +432,9 @@ class JobQueue:
             for name, priority, source in jobs.in_order(session, lowest)
         ]
 
-    def gave_up(self, job: QueuedJob) -> None:
-        """A picture took too long or ended its decoder: others of its client come last."""
-        self._turns.gave_up(job.client)
+    def was_slow(self, job: QueuedJob) -> None:
+        """A picture took long or ended its decoder: others of its client come last."""
+        self._turns.was_slow(job.client)
 
     def _may_find(self, lowest: Priority) -> bool:
         """Whether it is worth a transaction that writes, which keeps all others from writing."""

@@ -15,7 +15,7 @@ from antifake.daemon.store.jobs import Priority
 SHARE = 4
 """Pictures of one client that are judged at once: the others wait for all of them."""
 SLOW_FOR_S = 60.0
-"""How long a client comes last, and one picture at a time, after one that had to be given up."""
+"""How long a client comes last, and one picture at a time, after one that took long."""
 
 
 _T = TypeVar("_T")
@@ -70,8 +70,8 @@ class Turns:
     def _order(self, one: Waiting[Any]) -> tuple[Priority, bool, int]:
         return one.priority, self.is_slow(one.client), self._turns.get(one.client, 0)
 
-    def gave_up(self, client: str) -> None:
-        """A picture of this client took more time than it may, or ended its decoder."""
+    def was_slow(self, client: str) -> None:
+        """A picture of this client took long, or ended its decoder."""
         self._slow_until[client] = self._clock() + SLOW_FOR_S
 
     def is_slow(self, client: str) -> bool:

@@ -41,6 +41,9 @@ HOLD_S = 15.0
 """How long folders wait before the next attempt if no model loads or the disk is full."""
 BUSY_HOLD_S = 1.0
 """How long if another program writes to the history."""
+SLOW_S = 2.0
+"""A picture that takes longer to decode keeps the others in its batch waiting. Photographs of 60
+megapixels take less than one second."""
 MOST_UNWRITTEN = 1_000
 """Results in memory. Beyond that the oldest that came from memory are dropped."""
 _IDLE_S = 30.0
@@ -202,8 +205,9 @@ class Worker:
             if any(result.finding or result.known for result in results):
                 self._end_trouble()
             for result in results:
-                if result.finding and result.finding.code in GIVEN_UP:
-                    self._queue.gave_up(result.job)
+                is_given_up = result.finding and result.finding.code in GIVEN_UP
+                if is_given_up or result.decode_s > SLOW_S:
+                    self._queue.was_slow(result.job)
             self._finish(results)
 
     def _wait_for_model(self) -> None:

@@ -3,8 +3,10 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Thread
+from time import monotonic
 from urllib.parse import urlencode
 
 import axe_playwright_python
@@ -369,6 +371,77 @@ def test_a_refusal_is_shown_with_its_message(page):
     drop(page, {"one.png": png(47)})
     expect(given(page, "one.png")).to_contain_text("100 pictures are waiting already")
     expect(given(page, "one.png").get_by_role("link")).to_have_count(0)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("status", [429, 503])
+def test_while_the_queue_is_full_the_page_waits_as_long_as_it_is_told(page, status):
+    """It says so, sends one picture at a time, and loses none."""
+    full = {"code": "queue_full", "detail": "Many wait."}
+    sent: list[float] = []
+
+    def answer(route) -> None:
+        sent.append(monotonic())
+        if len(sent) in (1, 2):
+            route.fulfill(status=status, json=full, headers={"Retry-After": "2"})
+        else:
+            route.fallback()
+
+    page.route("**/changes/check?*", answer)
+    drop(page, {f"full{n}.png": png(400 + n) for n in range(3)})
+    expect(page.locator("#given-status")).to_contain_text("Checking 1 of 3 … Many pictures are")
+    expect(page.locator("#given-status")).to_have_text("All 3 done.", timeout=WAIT_MS)
+    for n in range(3):
+        expect(given(page, f"full{n}.png").locator(".word")).to_be_visible()
+    assert len(sent) == 5
+    assert all(later - sooner >= 1.9 for sooner, later in pairwise(sent[:3]))
+
+
+@pytest.mark.attack
+def test_a_full_share_of_the_queue_holds_the_page_up_and_loses_nothing(
+    tiny_source, tmp_path, chromium
+):
+    settings = "[worker]\nqueue = 4\n"
+    with running_daemon(tmp_path, tiny_source, settings) as daemon, chromium.new_context() as one:
+        daemon.wait_for_model()
+        page = opened(daemon, one)
+        page.goto(f"http://127.0.0.1:{daemon.port}/")
+        me = Person(daemon, daemon.access.login(daemon.access.mint_login()))
+        with daemon.model_paused():
+            threads = [Thread(target=me.give, args=(png(500 + n),)) for n in range(4)]
+            for thread in threads:
+                thread.start()
+            eventually(lambda: me.give(png(510)).status == 429)
+            drop(page, {"mine.png": png(520), "second.png": png(521)})
+            expect(page.locator("#given-status")).to_contain_text("as soon as there is room")
+        expect(page.locator("#given-status")).to_have_text("All 2 done.", timeout=WAIT_MS)
+        for name in ("mine.png", "second.png"):
+            expect(given(page, name).locator(".word")).to_be_visible()
+        for thread in threads:
+            thread.join(within(30))
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "no_page_key"), (413, "too_large"), (422, "unreadable"), (500, None)]
+)
+def test_any_other_refusal_ends_that_picture_and_the_next_one_is_sent(page, status, code):
+    sent: list[str] = []
+
+    def answer(route) -> None:
+        sent.append(route.request.url)
+        if "bad" not in sent[-1]:
+            route.fallback()
+            return
+        about = {"code": code, "detail": "Not this one."}
+        route.fulfill(status=status, json=about, headers={"Retry-After": "1"})
+
+    page.route("**/changes/check?*", answer)
+    drop(page, {"bad.png": png(430), "good.png": png(431)})
+    expect(page.locator("#given-status")).to_have_text("All 2 done.", timeout=WAIT_MS)
+    expect(given(page, "bad.png")).to_contain_text("Not this one.")
+    expect(given(page, "good.png").locator(".word")).to_be_visible()
+    assert len(sent) == 2
 
 
 def test_a_hostile_name_does_nothing(page):

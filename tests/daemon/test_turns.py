@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from kit.daemon import running_daemon
-from kit.pictures import scan_bomb
+from kit.daemon import form, running_daemon
+from kit.pictures import png, scan_bomb
+from kit.waiting import eventually
 
 from antifake.daemon.store import checks, jobs, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.jobs import NewJob, Priority
+from antifake.daemon.worker import worker
 from antifake.daemon.worker.queue import (
     PERSON_BATCH,
     ClientQueueFullError,
@@ -78,7 +80,7 @@ def test_private_pictures_do_not_push_others_back_either(queue, is_private):
 def test_after_a_picture_that_took_too_long_a_client_comes_last_and_alone(queue, is_private):
     put(queue, "a", 4, is_private=is_private)
     for job in queue.take(Priority.BATCH)[:1]:
-        queue.gave_up(job)
+        queue.was_slow(job)
     put(queue, "a", 3, is_private=is_private)
     put(queue, "b", 2)
     assert clients(queue.take(Priority.BATCH)) == "bb"
@@ -106,7 +108,7 @@ def test_the_queue_is_empty_in_the_end(queue):
 def test_a_client_that_was_slow_is_one_of_all_again_after_a_while():
     now = [0.0]
     turns = Turns(lambda: now[0])
-    turns.gave_up("a")
+    turns.was_slow("a")
     waiting = [Waiting(one, Priority.PERSON, one) for one in "ab"]
     assert turns.next(waiting, []).client == "b"
     assert turns.next(waiting[:1], []).client == "a"
@@ -123,7 +125,7 @@ def test_who_waits_is_told_what_is_judged_before_in_turns(queue, seed):
     put(queue, "b")
     begun = queue.take(Priority.BATCH)
     if seed % 2:
-        queue.gave_up(begun[0])
+        queue.was_slow(begun[0])
     names = []
     for client in dice.choices("abc", weights=(4, 2, 1), k=8):
         names += put(queue, client, is_private=has_private and dice.random() < 0.4)
@@ -144,6 +146,48 @@ def test_a_client_with_one_picture_is_not_told_of_all_that_came_before(queue):
     put(queue, "a", 8)
     (mine,) = put(queue, "b")
     assert queue.ahead(mine) == 1
+
+
+@pytest.mark.parametrize(("slow_s", "ahead"), [(60.0, [1, 3, 5, 2, 4]), (0.0, [3, 4, 5, 1, 2])])
+def test_a_client_whose_picture_took_long_comes_last_though_it_came_first(
+    tiny_source, tmp_path, monkeypatch, slow_s, ahead
+):
+    """Twelve JPEGs of as much work as may be had kept another client waiting for 22 s each time."""
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        daemon.wait_for_model()
+        monkeypatch.setattr(worker, "SLOW_S", slow_s)
+        many, few, other = (daemon.token("check") for _ in range(3))
+        assert daemon.check(png(1), token=many).status == 201
+        with daemon.model_paused():
+            judged = daemon.check(png(2), token=other, prefer="wait=0").json["id"]
+            eventually(lambda: daemon.get(f"/checks/{judged}?wait=0").json["state"] == "running")
+
+            def sent(token: str, *seeds: int) -> list[str]:
+                replies = [daemon.check(png(n), token=token, prefer="wait=0") for n in seeds]
+                return [f"/checks/{reply.json['id']}?wait=" for reply in replies]
+
+            all_sent = sent(many, 10, 11, 12) + sent(few, 20, 21)
+            assert [daemon.get(f"{one}0").json["ahead"] for one in all_sent] == ahead
+        for one in all_sent:
+            assert eventually(lambda one=one: daemon.get(f"{one}5").status == 200, 60)
+
+
+def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(tiny_source, tmp_path):
+    """Whether it comes from another program, from the page or from a browser."""
+    origin = f"chrome-extension://{'a' * 32}"
+    with running_daemon(tmp_path, tiny_source) as daemon:
+        daemon.wait_for_model()
+        many, few = daemon.token("check"), daemon.token("check", origin=origin)
+        session = daemon.access.login(daemon.access.mint_login())
+        slow = [
+            daemon.check(scan_bomb(n), token=many, prefer="wait=0").json["id"] for n in range(12)
+        ]
+        page = daemon.page(session, Content_Type="application/octet-stream")
+        assert daemon.ask("POST", "//changes/check", png(1), **page).status == 200
+        body, kind = form({"file": png(2)})
+        browser = {"token": few, "Origin": origin, "Content_Type": kind, "Prefer": "wait=20"}
+        assert daemon.ask("POST", "/checks", body, **browser).status == 201
+        assert daemon.get(f"/checks/{slow[-1]}?wait=0").status == 202
 
 
 # --- Limits ---------------------------------------------------------------------------------

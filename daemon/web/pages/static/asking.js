@@ -5,6 +5,7 @@ import { pageKey } from "./page_key.js";
 
 const UNANSWERED = _("antifake does not answer. This page reconnects by itself; try again then.");
 const LONGEST = 1000;
+const LONGEST_WAIT_S = 60;
 const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
@@ -26,7 +27,7 @@ export const json = async (address, signal) => (await ask(address, { headers: HE
 /** Returns whether a request failed because antifake is away, or no longer knows this browser. */
 export const isLost = ({ isUnanswered, about }) => Boolean(isUnanswered) || about?.code === "no_session";
 
-/** Returns whether a picture was not taken because too many wait already. */
+/** Returns whether a picture was not taken because too many wait already. `waitMs` says until when. */
 export const isFull = ({ about }) => about?.code === "queue_full";
 
 async function ask(address, options) {
@@ -42,7 +43,8 @@ async function ask(address, options) {
     const about = (await answer.json().catch(() => null)) ?? {};
     const unknown = _("antifake could not do that ({status}).", { status: answer.status });
     const sentence = about.error || about.detail || unknown;
-    throw Object.assign(new Error(String(sentence).slice(0, LONGEST)), { about });
+    const waitMs = 1000 * Math.min(Number(answer.headers.get("Retry-After")) || 1, LONGEST_WAIT_S);
+    throw Object.assign(new Error(String(sentence).slice(0, LONGEST)), { about, waitMs });
   }
   return answer;
 }

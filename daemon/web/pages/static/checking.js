@@ -106,18 +106,20 @@ async function judged(file, tell) {
     throw new Error(_("This is too large: at most {size} MB are taken.", { size: most / 1e6 }));
   }
   const data = await bytes(file);
-  const answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data));
-  return finished(answer, tell, (address) => answered(() => json(address)));
+  const answer = await answered(() => send(`/changes/check?${nameOf(file)}`, data), tell);
+  return finished(answer, tell, (address) => answered(() => json(address), tell));
 }
 
 /** Ask until antifake answers and has room. What was given to the page waits here meanwhile. */
-async function answered(asked) {
+async function answered(asked, tell) {
   for (;;) {
     try {
       return await asked();
     } catch (error) {
       if (isFull(error)) {
-        await pause();
+        tell(_("Many pictures are waiting already; this one is sent as soon as there is room"));
+        await pause(error.waitMs);
+        tell(null);
         continue;
       }
       if (!isLost(error)) throw error;
@@ -127,14 +129,14 @@ async function answered(asked) {
         "Not connected. {n} pictures wait here.",
         n,
       );
-      await pause();
+      await pause(AGAIN_MS);
       await whenHere();
       status.textContent = _("Checking …");
     }
   }
 }
 
-const pause = () => new Promise((after) => setTimeout(after, AGAIN_MS));
+const pause = (ms) => new Promise((after) => setTimeout(after, ms));
 
 /** Returns the name as part of an address. URLSearchParams also takes what is not valid text. */
 function nameOf({ name }) {
