@@ -5,10 +5,10 @@ import random
 import socket
 import sys
 import threading
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
+from kit.bodies import bodies_on_disk
 from kit.daemon import form, read_all, running_daemon
 from kit.pace import within
 from kit.pictures import png
@@ -17,6 +17,7 @@ from kit.waiting import eventually
 from antifake.daemon.web import bodies, server
 from antifake.daemon.web.bodies import BodyBudget
 from antifake.daemon.web.errors import Problem
+from antifake.daemon.web.guards import MAX_FILE_BYTES
 
 pytestmark = pytest.mark.attack
 LENGTH = 40_000_000
@@ -48,17 +49,6 @@ def head(
 
 def with_token(daemon) -> str:
     return f"Authorization: Bearer {daemon.secret}"
-
-
-def bodies_on_disk(daemon) -> list[int]:
-    """Returns the sizes of files of this process that are in no folder any more."""
-    found = []
-    for name in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            where = str(name.readlink())
-            if where.startswith(str(daemon.places.state)) and where.endswith("(deleted)"):
-                found.append(name.stat().st_size)
-    return found
 
 
 def sent(daemon, request: bytes) -> socket.socket:
@@ -187,6 +177,47 @@ def refused_now(daemon, request: bytes) -> bytes:
     with sent(daemon, waits) as connection:
         answer = connection.recv(65_536)
         return b"" if answer.startswith(b"HTTP/1.1 100 ") else answer + read_all(connection, b"")
+
+
+# --- From the page ---------------------------------------------------------------------------
+
+
+def from_page(daemon, *lines: str, length: int) -> bytes:
+    """Returns the head of an upload by a page with a valid session."""
+    page = daemon.page(daemon.access.login(daemon.access.mint_login()))
+    del page["token"]
+    about = [f"{name.replace('_', '-')}: {value}" for name, value in page.items()]
+    kind = "application/octet-stream"
+    return head(daemon, *about, *lines, path="/changes/check", kind=kind, length=length)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("n_bytes", "status", "sentence"),
+    [
+        (MAX_FILE_BYTES, 422, b"not a picture of a known kind"),
+        (MAX_FILE_BYTES + 1, 413, b"At most 50,000,000 bytes are accepted here."),
+    ],
+)
+def test_the_largest_upload_of_a_page_is_taken_and_a_larger_one_is_refused(
+    daemon, n_bytes, status, sentence
+):
+    request = from_page(daemon, "Connection: close", length=n_bytes) + bytes(n_bytes)
+    answer = daemon.raw(request, 30)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert sentence in answer
+    eventually(lambda: left_over(daemon)[:2] == (0, 0))
+
+
+@linux
+def test_an_upload_of_a_page_that_is_broken_off_leaves_nothing(daemon):
+    length = MAX_FILE_BYTES
+    with sent(daemon, from_page(daemon, length=length) + bytes(length // 2)):
+        eventually(lambda: bodies_on_disk(daemon))
+        assert sum(bodies_on_disk(daemon)) <= length
+    eventually(lambda: left_over(daemon)[:2] == (0, 0))
+    whole = from_page(daemon, "Connection: close", length=length) + bytes(length)
+    assert daemon.raw(whole, 30).startswith(b"HTTP/1.1 422 ")  # its part of the budget is back
 
 
 # --- Clients that go away -------------------------------------------------------------------

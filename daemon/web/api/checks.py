@@ -51,6 +51,7 @@ def post_check(form: dict[str, Any]) -> Response:
     """
     if "path" in form and not may("admin"):
         raise Problem(403, "scope", _("Only programs on this computer may say where a file is."))
+    _check_names()
     data = form["file"].read()
     ticket = service().check(data, _asked(form))
     if ticket.state != "done":
@@ -144,6 +145,14 @@ def forget_many(body: dict[str, Any]) -> Response:
     A version that has learned from them keeps hashes and labels; the next training does without.
     """
     return jsonify(forgotten=service().forget(body["ids"]))
+
+
+def _check_names() -> None:
+    """Raises Problem: of two pictures or two names it would be unclear which one is meant."""
+    for given in (request.files, request.form):
+        for name, values in given.lists():
+            if len(values) > 1:
+                raise Problem(422, "invalid", _("The form has {name} more than once.", name=name))
 
 
 def _asked(form: dict[str, Any]) -> CheckRequest:
