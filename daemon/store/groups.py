@@ -7,7 +7,7 @@ its check is added, so that a page of the history only looks for equal numbers.
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
-from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce, update
+from sqlalchemy import BigInteger, Text, bindparam, cast, delete, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from . import similarity
@@ -27,22 +27,20 @@ def join(session: Session, phashes: Sequence[int | None]) -> list[int | None]:
     }
     sharing: dict[int, list[int]] = {}
     for some in in_parts(sorted(set(chain.from_iterable(bands.values())))):
-        for band, other in session.execute(_SHARING, {"bands": some}):
-            sharing.setdefault(band, []).append(other & _ALL_BITS)
+        for band, others in session.execute(_SHARING, {"bands": some}):
+            sharing[band] = [int(other) & _ALL_BITS for other in others.split(",")]
     groups: dict[int, int] = {}
     new: list[int] = []
     for phash, of_it in bands.items():
-        near = {other for band in of_it for other in sharing.get(band, ())}
-        distance, group = min(
-            ((similarity.distance(phash, other), other) for other in near),
-            default=(similarity.BITS, phash),
-        )
-        if distance > similarity.ALIKE:
-            group = phash
+        near = list(chain.from_iterable(sharing.get(band, ()) for band in of_it))
+        _position, least = similarity.nearest(phash, near)
+        if least > similarity.ALIKE:
+            groups[phash] = phash
             new.append(phash)
             for band in of_it:
                 sharing.setdefault(band, []).append(phash)
-        groups[phash] = group
+        else:
+            groups[phash] = min(one for one in near if similarity.distance(phash, one) == least)
     _begin(session, new)
     return [None if phash is None else groups.get(phash) for phash in phashes]
 
@@ -79,9 +77,15 @@ def _begin(session: Session, phashes: Iterable[int]) -> None:
 
 
 # Built once, because building a statement takes as long as running it.
-# Without the type of the column, since very many rows may be compared.
-_SHARING = select(GroupBandRow.band, type_coerce(GroupBandRow.phash, BigInteger)).where(
-    GroupBandRow.band.in_(bindparam("bands", expanding=True))
+# A text for each band, since among a million pictures each of them is compared with hundreds: rows
+# of single numbers take several times as long.
+_SHARING = (
+    select(
+        GroupBandRow.band,
+        func.aggregate_strings(cast(type_coerce(GroupBandRow.phash, BigInteger), Text), ","),
+    )
+    .where(GroupBandRow.band.in_(bindparam("bands", expanding=True)))
+    .group_by(GroupBandRow.band)
 )
 _ALL_BITS = 2**similarity.BITS - 1
 _INSERT = table_of(GroupBandRow).insert()
