@@ -52,6 +52,8 @@ class Commands(click.Group):
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             fail(_("Stopped."), EXIT_INTERRUPTED)
+        except Stopped as stopped:
+            fail(_("Stopped."), stopped.exit_code)
         except BrokenPipeError:
             _drop_output()  # the reader has seen enough
             sys.exit(0)

@@ -12,6 +12,7 @@ import click
 
 from antifake.core.errors import UsageError
 from antifake.core.i18n import _, ngettext
+from antifake.core.stopping import stoppable
 from antifake.core.terminal import EXIT_SOME_FAILED, Commands, json_option, progress_bar, say
 
 from .connection import connected
@@ -200,7 +201,7 @@ def _echo_occurrences(check: "Check") -> None:
 def export(file: str, form: str | None, **wanted: Any) -> None:
     """Write the history into a new FILE, or to standard output."""
     query = query_of(wanted)
-    with connected() as client, new_file(file) as out:
+    with stoppable(), connected() as client, new_file(file) as out:
         client.export(out, form or _form_of(file), query)
     if file != "-":
         say(_("The history is in {file}.", file=file))
@@ -242,7 +243,11 @@ def import_(file: Path, form: str | None, as_json: bool) -> None:
         raise UsageError(_("There is no file {file}.", file=file))
     done: dict[str, Any] = {}
     try:
-        with connected() as client, progress_bar(_("importing"), in_bytes=True) as show:
+        with (
+            stoppable(),
+            connected() as client,
+            progress_bar(_("importing"), in_bytes=True) as show,
+        ):
             client.import_(file, form or _form_of(str(file)), show, done)
     except BaseException:
         if done.get("added") and not as_json:

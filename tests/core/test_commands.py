@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import tiny_prompt
 from kit.command_line import antifake as run
-from kit.command_line import process
+from kit.command_line import ended, process, start
 from kit.official import write_evil_pth, write_official_pth
 from kit.processes import children
 from kit.toy import toy_pictures
@@ -236,33 +236,6 @@ def many(pictures, folder, n=3000):
     for number in range(n):
         (folder / f"{number}.png").write_bytes(data)
     return sorted(folder.iterdir())
-
-
-def start(*arguments):
-    # Where the tests run in the background, children would inherit that SIGINT is ignored.
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from antifake.daemon.cli import main; main()"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def ended(command, number):
-    """Signals the command and all that it started, twice, as `timeout` does."""
-    for _ in range(2):
-        os.killpg(command.pid, number)
-    # Not communicate(): it would lose what a readline() before it has read ahead.
-    with command:
-        stdout, stderr = command.stdout.read(), command.stderr.read()
-    assert command.returncode == 128 + number
-    assert "Traceback" not in stderr
-    return stdout, stderr
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
