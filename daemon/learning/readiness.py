@@ -81,10 +81,10 @@ def _usable(place: Place, bundle: Bundle | None, all_words: Sequence[Word]) -> l
         return list(all_words)
     size = bundle.manifest.image_size
     there = Material(place.store, place.crop_files, size).has(all_words)
-    with place.store.reading() as session:
-        return [
-            word for word in all_words if word.sha256 in there or crops.paths(session, word.sha256)
-        ]
+    if len(there) < len(all_words):
+        with place.store.reading() as session:
+            there |= crops.labelled_with_paths(session)
+    return [word for word in all_words if word.sha256 in there]
 
 
 def _changed(place: Place, all_words: Sequence[Word], one_in: int, last: Training | None) -> int:

@@ -46,7 +46,12 @@ class Material:
     ) -> None:
         """Makes the missing crops from files that are still where they were, unchanged."""
         missing = sorted({word.sha256 for word in words} - self.has(words))
-        found = [(sha256, path) for sha256 in missing if (path := self._file_of(sha256))]
+        found: list[tuple[str, Path]] = []
+        for sha256 in missing:
+            if is_over():
+                return
+            if path := self._file_of(sha256):
+                found.append((sha256, path))
         if not found:
             return
         with Decoder(jobs=1, size=self.size) as decoder:

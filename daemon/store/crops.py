@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from .checks import last_of
-from .corrections import labelled, latest
+from .corrections import corrected, labelled, latest
 from .database import in_parts
 from .ids import from_ms, to_ms, to_text
-from .tables import CheckRow, CropRow
+from .tables import CheckRow, CorrectionRow, CropRow
 
 _OURS = re.compile(r"\.?[0-9a-f]{64}(\.webp|\.[0-9a-f]{16})")
 _LEFT_OVER_AFTER = timedelta(hours=1)
@@ -191,6 +191,12 @@ def last_judged(
         of_them = judged.where(CheckRow.sha256.in_(some)).group_by(CheckRow.sha256)
         found += [(number, sha256) for number, sha256 in of_history.execute(of_them) if sha256]
     return [(to_text(number), sha256) for number, sha256 in sorted(found, reverse=True)[:limit]]
+
+
+def labelled_with_paths(session: Session) -> set[str]:
+    """Returns the sha256 of every picture that the user has labelled and that has `paths`."""
+    is_there = (CheckRow.sha256 == CorrectionRow.sha256, CheckRow.path.is_not(None))
+    return set(session.scalars(corrected().where(exists().where(*is_there))))
 
 
 def paths(session: Session, sha256: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from conftest import tiny_prompt
 from kit.daemon import running_daemon
 from kit.pictures import png
 from PIL import Image
+from sqlalchemy import event
 
 from antifake.core.images import decode
 from antifake.core.promptbook import Promptbook
@@ -387,3 +389,32 @@ def test_a_forgotten_picture_is_in_no_report(daemon):
     assert left["words"]["contradictions"] == []
     assert left["flips"]["mended"] == [other["sha256"]]
     assert [verdict["id"] for verdict in left["flips"]["verdicts"]] == [other["id"]]
+
+
+@pytest.mark.attack
+def test_many_words_take_no_question_to_the_history_each(daemon):
+    rows = [
+        json.dumps(
+            {
+                "id": f"{n:013d}",
+                "sha256": f"{n:064x}",
+                "phash": hashlib.sha256(bytes([n % 250])).hexdigest()[:16],
+                "label": "real",
+                "p_fake": 0.1,
+                "path": f"/a/{n}.png" if n % 2 else None,
+                "said": ("real", "fake")[n % 2],
+                "said_at": daemon.service.clock().isoformat(),
+            }
+        )
+        for n in range(400)
+    ]
+    assert daemon.service.import_rows(rows, "jsonl", 0, lambda: False).added == 400
+    asked, engine = [], daemon.service.store.database.engine
+    note = lambda *about: asked.append(about[2])  # noqa: E731
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        state = daemon.service.learning.state()
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert (state.words_real, state.words_fake, state.without_picture) == (200, 200, 200)
+    assert len(asked) < 30
