@@ -152,7 +152,7 @@ def test_a_client_with_one_picture_is_not_told_of_all_that_came_before(queue):
 def test_a_client_whose_picture_took_long_comes_last_though_it_came_first(
     tiny_source, tmp_path, monkeypatch, slow_s, ahead
 ):
-    """Twelve JPEGs of as much work as may be had kept another client waiting for 22 s each time."""
+    """Otherwise others wait for four of its pictures, which are judged beside theirs."""
     with running_daemon(tmp_path, tiny_source) as daemon:
         daemon.wait_for_model()
         monkeypatch.setattr(worker, "SLOW_S", slow_s)
