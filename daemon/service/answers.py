@@ -237,3 +237,5 @@ class Ticket:
     state: TicketState
     answer: Answer | None = None
     """None until it is done."""
+    is_stored: bool = True
+    """False if it is only in memory: it is gone if antifake ends before the answer."""

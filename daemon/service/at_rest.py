@@ -47,6 +47,9 @@ class NoQueue:
     def is_unfinished(self, name: str) -> bool:  # noqa: ARG002
         return False
 
+    def is_stored(self, name: str) -> bool:  # noqa: ARG002
+        return True
+
     def ahead(self, name: str) -> int | None:  # noqa: ARG002
         return None
 

@@ -84,6 +84,8 @@ class Queue(Protocol):
     ) -> str: ...
     def put_off(self, write: Callable[[Session], object], error: StoreError) -> None: ...
     def is_unfinished(self, name: str) -> bool: ...
+
+    def is_stored(self, name: str) -> bool: ...
     def ahead(self, name: str) -> int | None: ...
     def wait(self, name: str, seconds: float) -> None: ...
 
@@ -146,7 +148,7 @@ class Checks:
                     self._note(sha256, new_job)
                     return self.ticket(same.id)
         name = self._queue.put(new_job, data, is_private=request.is_private, client=request.client)
-        return Ticket(name, "queued")
+        return Ticket(name, "queued", is_stored=self._queue.is_stored(name))
 
     def _given_up_in_private(self, sha256: str) -> Ticket | None:
         """Returns the answer to a private picture that was lately too much to decode."""
@@ -218,7 +220,7 @@ class Checks:
             if name in self._unstored:
                 return Ticket(name, "done", self._unstored[name])
         if self._queue.is_unfinished(name):
-            return Ticket(name, "running")
+            return Ticket(name, "running", is_stored=self._queue.is_stored(name))
         found = None
         with self._store.machine.reading() as session, suppress(NotThereError):
             job = jobs.get(session, name)

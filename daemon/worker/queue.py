@@ -103,6 +103,8 @@ class JobQueue:
         self._unmarked: set[str] = set()
         self._unfinished: dict[str, str | None] = {}
         """The clients of unfinished jobs. None: its source stands for it, as after a restart."""
+        self._unstored: set[str] = set()
+        """Those of them that are only in memory."""
         self._turns = Turns()
         self._paths: set[str] = set()
         self._changes = 0
@@ -261,6 +263,8 @@ class JobQueue:
 
     def _put_in_memory(self, new_job: NewJob, data: bytes, client: str, *, is_private: bool) -> str:
         name = to_text(new_number(self._clock()))
+        with self._changed:
+            self._unstored.add(name)
         about = asdict(new_job)
         job = Job(**about, id=name, state="running", attempts=1, check_id=None, error=None)
         self._add_unfinished(name, client)
@@ -285,9 +289,15 @@ class JobQueue:
     def _remove_unfinished(self, name: str) -> None:
         with self._changed:
             self._unfinished.pop(name, None)
+            self._unstored.discard(name)
             self._changed.notify_all()
 
     # --- Waiting for a result -----------------------------------------------------------------
+
+    def is_stored(self, name: str) -> bool:
+        """Whether a job that is not finished is in the database, and not only in memory."""
+        with self._changed:
+            return name not in self._unstored
 
     def is_unfinished(self, name: str) -> bool:
         """Whether the job waits or is being judged."""

@@ -183,3 +183,13 @@ def test_a_kill_while_it_is_locked_loses_nothing_that_was_acknowledged(tiny_sour
             return wanted <= {one["sha256"] for one in found if one["label"]}
 
         eventually(all_there, 60)
+
+
+def test_an_answer_that_is_not_there_yet_says_whether_its_picture_is_written_down(daemon, database):
+    assert daemon.check(png(next(SEEDS)), prefer="wait=0").json["is_stored"]
+    assert not daemon.check(png(next(SEEDS)), prefer="wait=0", private="true").json["is_stored"]
+    data = png(next(SEEDS))
+    with locked(database):
+        ticket = daemon.check(data, prefer="wait=0")
+        assert (ticket.status, ticket.json["is_stored"]) == (202, False)
+    eventually(lambda: in_history(daemon, data))

@@ -369,6 +369,9 @@ class Loading(Schema):
 class Ticket(Schema):
     id = String()
     state = String(metadata={"enum": ["queued", "running"]})
+    is_stored = Boolean(
+        metadata={"description": "If not, it is gone when antifake ends before the answer"}
+    )
     ahead = Integer(allow_none=True, metadata={"description": "Pictures that are judged before it"})
     model = Nested(Loading)
 

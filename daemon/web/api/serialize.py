@@ -93,6 +93,7 @@ def ticket(waiting: Ticket, ahead: int | None, model: ModelState) -> Json:
     return {
         "id": waiting.id,
         "state": "queued" if ahead else waiting.state,
+        "is_stored": waiting.is_stored,
         "ahead": ahead,
         "model": {"phase": model.phase, "why": model.why, "ready_in_s": model.ready_in_s},
     }
