@@ -48,7 +48,8 @@ _PRAGMAS = (
     "temp_store=MEMORY",  # sorted data may be private: keep it out of temporary files
     "trusted_schema=OFF",
 )
-_DISK_FULL, _LOCKED = "53100", "55P03"  # SQLSTATEs of PostgreSQL
+# SQLSTATEs of PostgreSQL
+_DISK_FULL, _LOCKED, _READ_ONLY, _NO_RIGHT = "53100", "55P03", "25006", "42501"
 _AWAY = ("08", "28", "3D", "53", "57")  # and classes of them
 
 
@@ -166,6 +167,8 @@ class Database:
             raise StoreBusyError(_("The database server has too much to do.")) from error
         except (DBAPIError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(cause, sqlite3.Error) is not self.is_sqlite:
+                raise  # it is of the other database, whose session is around this one
             is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
             said = (
                 self._away(cause) if is_lost or _is_away(cause) else sentence_for(cause, self.name)
@@ -304,8 +307,25 @@ def sentence_for(error: BaseException | None, name: str) -> StoreError:
         return StoreDamagedError(_("The history {file} is damaged.", file=name))
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state == _LOCKED:
         return StoreBusyError(_("The history {file} is in use by another program.", file=name))
+    if state == _READ_ONLY:
+        return StoreError(
+            _(
+                "The database server of {database} is set to read-only: nothing can be saved there"
+                " now.",
+                database=name,
+            )
+        )
+    if state == _NO_RIGHT:
+        return StoreError(
+            _(
+                "{database} does not let this role do what antifake needs: {reason}. Let the role"
+                " own the database, or log in as the role that owns it.",
+                database=name,
+                reason=_first_line(error),
+            )
+        )
     return StoreError(
-        _("The history {file} cannot be used: {reason}.", file=name, reason=str(error).strip())
+        _("The history {file} cannot be used: {reason}.", file=name, reason=_first_line(error))
     )
 
 

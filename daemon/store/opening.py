@@ -99,17 +99,29 @@ def open_store(
 
 
 def try_server(address: str) -> str:
-    """Connects to a database and reads its version, and changes nothing. Returns its name.
+    """Connects to a database and tries whether it can be written. Returns its name.
 
-    Raises UsageError, and StoreError if it cannot be used.
+    Nothing is changed. Raises UsageError, and StoreError if it cannot be used.
     """
     url = _url(address)
     database = _database(url)
     try:
-        _refuse_newer(_version(database), OURS, database.name)
+        version = _version(database)
+        _refuse_newer(version, OURS, database.name)
+        _try_to_write(database, is_new=version is None)
     finally:
         database.close()
     return database.name
+
+
+def _try_to_write(database: Database, *, is_new: bool) -> None:
+    """Raises StoreError if the server takes no changes from this role. Nothing is kept."""
+    if database.engine.name != "postgresql":
+        return
+    statement = "CREATE TABLE trial (n integer)" if is_new else "DELETE FROM checks WHERE false"
+    with database.translating_errors(), database.engine.connect() as connection:
+        connection.execute(text(statement))
+        connection.rollback()
 
 
 def _database(url: URL) -> Database:

@@ -93,6 +93,10 @@ class SharedStore(Store):
             self._why_not, self._asked_at = error, time.monotonic()
             self.post()
             raise
+        except StoreError:
+            # A newer version may have changed the tables while this one ran: look again.
+            self._is_prepared = False
+            raise
         self._why_not = None
 
     def _prepare_once(self) -> None:

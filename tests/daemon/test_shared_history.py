@@ -11,6 +11,7 @@ import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from typing import get_args
 
 import pytest
 from kit.command_line import antifake
@@ -28,15 +29,18 @@ from antifake.daemon.doctor.installation import InstallationChecks
 from antifake.daemon.places import places
 from antifake.daemon.store import (
     StoreAwayError,
+    StoreError,
     StoreNewerError,
     checks,
     corrections,
     forgetting,
     history,
+    ids,
     jobs,
     ledger,
     occurrences,
     open_store,
+    ordering,
     outbox,
 )
 from antifake.daemon.store.checks import Finding
@@ -122,6 +126,151 @@ def test_an_older_history_is_migrated_and_a_newer_one_refused(server, address, t
         opened(address, tmp_path)
 
 
+def test_tables_that_a_newer_version_changes_meanwhile_are_not_touched(server, address, tmp_path):
+    database = address.rsplit("/", 1)[1]
+    with opened(address, tmp_path) as store:
+        (check,) = judged(store, finding())
+        server.ask("ALTER TABLE checks RENAME COLUMN label TO verdict", database)
+        server.ask("UPDATE alembic_version SET version_num = '9999'", database)
+        with pytest.raises(StoreError) as first:
+            outbox.deliver(store)
+        assert "\n" not in str(first.value)
+        with pytest.raises(StoreNewerError, match="Update antifake"):
+            outbox.deliver(store)
+        assert outbox.get(store, check.id) == check
+
+
+def test_the_doctor_says_that_a_server_takes_no_changes(server, address, tiny_home):
+    assert tiny_home.root.exists()
+    database = address.rsplit("/", 1)[1]
+    server.ask("CREATE ROLE dora LOGIN PASSWORD 'hers'", "postgres")
+
+    def said(login="anna"):
+        there = f"postgres://dora:hers@127.0.0.1:{server.port}/{database}"
+        about = Config(history=History(database=address if login == "anna" else there))
+        return InstallationChecks(places()).history(about)
+
+    assert said().ok
+    assert server.ask("SELECT 1 FROM pg_tables WHERE schemaname = 'public'", database) == []
+    assert "Let the role own" in said("dora").sentence
+    open_store(address, NOW).close()
+    assert said().ok
+    read_only(server, database)
+    assert READ_ONLY in said().sentence
+    assert not said().ok
+
+
+EVERY = (
+    {},
+    {"label": "failed"},
+    {"label": "fake"},
+    {"source": "cli"},
+    {"since": NOW - timedelta(days=1)},
+    {"until": NOW},
+    {"corrected": True},
+    {"corrected": False},
+    {"text": "ü"},
+    {"text": "%_"},
+    {"text": "\\"},
+    {"text": "\0"},
+    {"folder": "/a/1"},
+    {"model": "m@1"},
+    {"declared": True},
+    {"declared": False},
+)
+
+
+def shown(store, wanted, sort):
+    """Returns the names of all pictures of a list, page by page, and the counts."""
+    names, after = [], None
+    with store.reading() as session:
+        while True:
+            page = history.page(session, wanted, after, 12, sort)
+            names += [one.check.name for one in page.entries]
+            if page.next is None:
+                return names, history.count_by_label(session, wanted)
+            after = page.next
+
+
+def test_all_filters_orders_and_counts_are_those_of_a_file(address, tmp_path):
+    labels = "real", "fake", "unsure"
+    found = [
+        finding(n, path=f"/a/{n % 3}/x%_{n}Ü.png", name=f"{n}", p_fake=n / 40, label=labels[n % 3])
+        for n in range(1, 30)
+    ]
+    found.append(finding(50, label=None, p_fake=None, code="unreadable", error="no\0"))
+    with opened(address, tmp_path) as team, open_store(tmp_path / "alone.db", NOW) as alone:
+        with team.machine.writing() as here, alone.writing() as there:
+            for n, one in enumerate(found):
+                for session in (here, there):
+                    checks.insert(session, one, ids.first_number(NOW) + n)
+        outbox.deliver(team)
+        for store in (team, alone):
+            with store.writing() as session:
+                said = NewCorrection("fake", "page")
+                corrections.correct(session, [one.sha256 for one in found[:3]], said, LATER)
+        lists = [(one, "newest") for one in EVERY]
+        lists += [
+            (one, sort) for one in ({}, {"label": "fake"}) for sort in get_args(ordering.Sort)
+        ]
+        for one, sort in lists:
+            wanted = history.Filter(**one)
+            assert shown(team, wanted, sort) == shown(alone, wanted, sort)
+        assert len(shown(team, history.Filter(text="%_"), "newest")[0]) == 29
+
+
+def with_no_connection_left(server):
+    server.ask("CREATE ROLE carl LOGIN CONNECTION LIMIT 0 PASSWORD 'hers'", "postgres")
+    return f"postgres://carl:hers@127.0.0.1:{server.port}/postgres"
+
+
+READ_ONLY = "is set to read-only: nothing can be saved there"
+
+
+def read_only(server, database):
+    server.ask(f'ALTER DATABASE "{database}" SET default_transaction_read_only = on', "postgres")
+
+
+def test_a_read_only_server_is_read_and_checks_wait(server, address, tmp_path):
+    database = address.rsplit("/", 1)[1]
+    with opened(address, tmp_path) as store:
+        (sent,) = judged(store, finding())
+        outbox.deliver(store)
+    read_only(server, database)
+    with opened(address, tmp_path) as store:
+        (check,) = judged(store, finding(2))
+        with pytest.raises(StoreError, match=READ_ONLY):
+            outbox.deliver(store)
+        # A session of this computer's file is open then, too.
+        with pytest.raises(StoreError, match=rf"{database} {READ_ONLY}"):
+            forgetting.forget(store, [sent.id], NOW)
+        assert all_checks(store) == [sent]
+        assert re.search(rf"{READ_ONLY}.*1 check waits", outbox.trouble(store))
+    server.ask(f'ALTER DATABASE "{database}" RESET default_transaction_read_only', "postgres")
+    with opened(address, tmp_path) as store:
+        assert outbox.deliver(store) == 1
+        assert {one.id for one in all_checks(store)} == {sent.id, check.id}
+
+
+def test_a_new_history_on_a_read_only_server_is_refused(server, address, tmp_path):
+    read_only(server, address.rsplit("/", 1)[1])
+    with pytest.raises(StoreError, match=READ_ONLY):
+        opened(address, tmp_path)
+
+
+def test_a_role_that_may_not_create_tables_is_told_what_it_needs(server, address, tmp_path):
+    server.ask("CREATE ROLE bob LOGIN PASSWORD 'hers'", "postgres")
+    of_bob = f"postgres://bob:hers@127.0.0.1:{server.port}/{address.rsplit('/', 1)[1]}"
+    with pytest.raises(StoreError, match="Let the role own the database") as new:
+        opened(of_bob, tmp_path)
+    opened(address, tmp_path).close()
+    with pytest.raises(StoreError, match="Let the role own the database") as there:
+        opened(of_bob, tmp_path)
+    for said in (str(new.value), str(there.value)):
+        assert "\n" not in said
+        assert "hers" not in said
+
+
 @pytest.mark.parametrize(
     ("address_of", "said"),
     [
@@ -130,6 +279,8 @@ def test_an_older_history_is_migrated_and_a_newer_one_refused(server, address, t
             lambda server: server.address("postgres", f"{PASSWORD}x"),
             "password authentication",
         ),
+        (lambda server: f"{server.address('postgres')}?sslmode=require", "not support SSL"),
+        (with_no_connection_left, "too many connections"),
         (lambda _: "postgresql://anna:hers@127.0.0.1:1/x", "refused"),
         (lambda _: "postgresql://anna:hers@no-such-host.invalid/x", "no-such-host.invalid"),
     ],
