@@ -42,8 +42,10 @@ HOLD_S = 15.0
 BUSY_HOLD_S = 1.0
 """How long if another program writes to the history."""
 SLOW_S = 2.0
-"""A picture that takes longer to decode keeps the others in its batch waiting. Photographs of 60
-megapixels take less than one second."""
+"""A picture that takes longer to decode keeps the others in its batch waiting.
+
+A drawn one of 60 megapixels took 0.4 s as JPEG, 0.8 s as progressive JPEG and 1.7 s as WebP.
+"""
 MOST_UNWRITTEN = 1_000
 """Results in memory. Beyond that the oldest that came from memory are dropped."""
 _IDLE_S = 30.0
