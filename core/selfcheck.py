@@ -6,6 +6,7 @@ precision has changed since the check last passed.
 
 import json
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,7 +85,8 @@ def check_if_changed(detector: Detector, record: Path) -> str | None:
             environment=now,
         )
     entry["passed"] = [*entry["passed"][-9:], now]
-    write_atomically(record, json.dumps(book | {key: entry}, indent=1).encode())
+    with suppress(OSError):  # without the note the samples are judged again next time
+        write_atomically(record, json.dumps(book | {key: entry}, indent=1).encode())
     return None
 
 

@@ -1,4 +1,4 @@
-"""The commands of core: check, scan, evidence, demo, model, prompt, privacy, completion.
+"""The commands of core: check, scan, evidence, demo, model, prompt, completion.
 
 Heavy imports (torch, transformers, rich, numpy) stay inside the commands, so that `--help`
 answers at once.
@@ -9,8 +9,7 @@ from .completion import completion
 from .demo import demo
 from .evidence import evidence
 from .model import model
-from .privacy import privacy
 from .prompt import prompt
 from .scan import scan
 
-COMMANDS = (check, scan, evidence, demo, model, prompt, privacy, completion)
+COMMANDS = (check, scan, evidence, demo, model, prompt, completion)

@@ -13,6 +13,7 @@ from .label import label
 from .learning import learning, retrain
 from .logs import logs
 from .pair import pair
+from .privacy import privacy
 from .report import report
 from .watch import watch
 
@@ -29,6 +30,7 @@ COMMANDS = (
     retrain,
     learning,
     pair,
+    privacy,
     logs,
     autostart,
     doctor,

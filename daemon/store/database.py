@@ -324,6 +324,14 @@ def sentence_for(error: BaseException | None, name: str) -> StoreError:
                 reason=_first_line(error),
             )
         )
+    if code.startswith("SQLITE_READONLY"):
+        return StoreError(
+            _(
+                "The history {file} cannot be written: it, its folder or its drive is read-only. "
+                "This was not saved; nothing older is lost.",
+                file=name,
+            )
+        )
     return StoreError(
         _("The history {file} cannot be used: {reason}.", file=name, reason=_first_line(error))
     )

@@ -27,7 +27,7 @@ from antifake.core.evidence.serialize import to_dict
 from antifake.daemon import app, client, instance, launcher
 from antifake.daemon.cli import main
 from antifake.daemon.commands.history import moment
-from antifake.daemon.config import load
+from antifake.daemon.config import load, put
 from antifake.daemon.places import Places, places
 from antifake.daemon.store import checks, occurrences, open_store, tokens
 from antifake.daemon.store.checks import Finding
@@ -1022,3 +1022,14 @@ def test_a_file_is_checked_by_the_daemon_and_then_reported(tmp_path):
     assert "cat.png" in shown
     assert found[0]["sha256"] in shown
     assert "checked by a command" in shown
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_privacy_tells_what_leaves_this_computer(tmp_path, monkeypatch, is_shared):
+    monkeypatch.setenv("ANTIFAKE_HOME", str(tmp_path))
+    if is_shared:
+        put(places().config, "history.database", "postgresql://anna:secret@server/antifake")
+    said = " ".join(run("privacy").output.split())
+    assert ("No picture ever leaves this computer" in said) is not is_shared
+    assert ("small copies of pictures too, goes to the database server" in said) is is_shared
+    assert "secret" not in said

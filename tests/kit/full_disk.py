@@ -29,6 +29,18 @@ class SmallDisk:
         finally:
             self._filler.unlink()
 
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Lets nobody write to it inside the block, not even root."""
+        self._remount("ro")
+        try:
+            yield
+        finally:
+            self._remount("rw")
+
+    def _remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True)
+
     def files(self) -> dict[str, bytes]:
         """Returns all files by their path, except for what fills the disk."""
         found = (path for path in self.folder.rglob("*") if path.is_file())
