@@ -20,9 +20,7 @@ from antifake.daemon.store.checks import Finding
 
 pytestmark = pytest.mark.attack
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-WITHOUT_ROOTS_RIGHTS = (
-    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-)
+WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 """Root may write any file; without these rights the modes of files count for it, too."""
 OPEN = """
 import sys
@@ -133,7 +131,13 @@ def test_a_history_with_mode_0444_is_refused_in_a_sentence(tmp_path):
     started_with(path)
     path.chmod(0o444)
     done = subprocess.run(
-        [*WITHOUT_ROOTS_RIGHTS, sys.executable, "-c", OPEN, str(path)],
+        [
+            *(WITHOUT_ROOTS_RIGHTS if os.geteuid() == 0 else ()),
+            sys.executable,
+            "-c",
+            OPEN,
+            str(path),
+        ],
         capture_output=True,
         text=True,
         check=True,
