@@ -307,33 +307,31 @@ def sentence_for(error: BaseException | None, name: str) -> StoreError:
         return StoreDamagedError(_("The history {file} is damaged.", file=name))
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state == _LOCKED:
         return StoreBusyError(_("The history {file} is in use by another program.", file=name))
-    if state == _READ_ONLY:
-        return StoreError(
-            _(
-                "The database server of {database} is set to read-only: nothing can be saved there"
-                " now.",
-                database=name,
-            )
-        )
-    if state == _NO_RIGHT:
-        return StoreError(
-            _(
-                "{database} does not let this role do what antifake needs: {reason}. Let the role"
-                " own the database, or log in as the role that owns it.",
-                database=name,
-                reason=_first_line(error),
-            )
-        )
-    if code.startswith("SQLITE_READONLY"):
-        return StoreError(
-            _(
-                "The history {file} cannot be written: it, its folder or its drive is read-only. "
-                "This was not saved; nothing older is lost.",
-                file=name,
-            )
-        )
+    if code.startswith("SQLITE_READONLY") or state in (_READ_ONLY, _NO_RIGHT):
+        return StoreError(_not_writable(state, name, error))
     return StoreError(
         _("The history {file} cannot be used: {reason}.", file=name, reason=_first_line(error))
+    )
+
+
+def _not_writable(state: str, name: str, error: BaseException | None) -> str:
+    if state == _READ_ONLY:
+        return _(
+            "The database server of {database} is set to read-only: nothing can be saved there "
+            "now.",
+            database=name,
+        )
+    if state == _NO_RIGHT:
+        return _(
+            "{database} does not let this role do what antifake needs: {reason}. Let the role own "
+            "the database, or log in as the role that owns it.",
+            database=name,
+            reason=_first_line(error),
+        )
+    return _(
+        "The history {file} cannot be written: it, its folder or its drive is read-only. "
+        "This was not saved; nothing older is lost.",
+        file=name,
     )
 
 
