@@ -55,6 +55,8 @@ FETCHED = "mini, from example.org"
 def main() -> None:
     """Renders all pages into a file of JSON, then serves a history until its input ends.
 
+    For each line that it reads it writes a link that lets somebody in.
+
     Arguments: a home with a model, an empty folder, and the file.
     """
     import test_pages_browser as usual
@@ -73,9 +75,9 @@ def main() -> None:
         out.write_text(json.dumps(pages), "utf-8")
         with serving(here.app()) as url:
             ids = {one.entry.check.shown_name: one.id for one in here.service.page(Filter())[0]}
-            links = [f"{url}/enter?code={here.access.mint_login()}" for _number in range(4)]
-            print(json.dumps({"url": url, "links": links, "ids": ids}), flush=True)
-            sys.stdin.read()
+            print(json.dumps({"url": url, "ids": ids}), flush=True)
+            for _asked in sys.stdin:  # a link is old after a minute
+                print(f"{url}/enter?code={here.access.mint_login()}", flush=True)
 
 
 def visitor(here: World) -> Any:
@@ -200,7 +202,13 @@ def process(language: str, home: Path, folder: Path, catalogues: Path) -> Iterat
         assert running.stdin
         line = running.stdout.readline()
         assert line, "the process with the pages has failed"
-        yield json.loads(line) | {"pages": json.loads((folder / "pages.json").read_text("utf-8"))}
+
+        def link() -> str:
+            print(file=running.stdin, flush=True)
+            return running.stdout.readline().strip()
+
+        pages = json.loads((folder / "pages.json").read_text("utf-8"))
+        yield json.loads(line) | {"pages": pages, "link": link}
         running.stdin.close()
 
 
@@ -254,7 +262,7 @@ def reader(told: dict[str, Any], chromium: Browser) -> Iterator[Page]:
     """Yields the page of a person whom a link has let in."""
     with chromium.new_context() as context:
         page = context.new_page()
-        page.goto(told["links"].pop())
+        page.goto(told["link"]())
         expect(page.locator("html.js")).to_be_attached()
         yield page
 

@@ -30,6 +30,9 @@ export const isLost = ({ isUnanswered, about }) => Boolean(isUnanswered) || abou
 /** Returns whether a picture was not taken because too many wait already. `waitMs` says until when. */
 export const isFull = ({ about }) => about?.code === "queue_full";
 
+/** Returns whether a change was refused as the page has not got the key of its session (yet). */
+export const isKeyless = ({ about }) => about?.code === "no_page_key";
+
 async function ask(address, options) {
   let answer;
   try {

@@ -1,7 +1,7 @@
 // Pictures that the user drops, pastes or chooses. They are sent to antifake on this computer one
 // after the other: the bytes and the file's name, as a browser does not tell where the file lies.
 
-import { isFull, isLost, json, send } from "./asking.js";
+import { isFull, isKeyless, isLost, json, send } from "./asking.js";
 import { whenHere } from "./connection.js";
 import { _, ngettext } from "./i18n.js";
 import { inert, short } from "./names.js";
@@ -10,6 +10,7 @@ import { drawn, finished } from "./verdicts.js";
 const SUFFIX = /\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|avif|hei[cf])$/i;
 const PASTED = "image.png"; // what browsers call a picture on the clipboard that has no name
 const AGAIN_MS = 1_000;
+const KEYLESS_TRIES = 10;
 const place = document.getElementById("given");
 const closing = document.getElementById("given-close");
 const results = document.getElementById("given-rows");
@@ -112,6 +113,7 @@ async function judged(file, tell) {
 
 /** Ask until antifake answers and has room. What was given to the page waits here meanwhile. */
 async function answered(asked, tell) {
+  let keyless = 0;
   for (;;) {
     try {
       return await asked();
@@ -120,6 +122,11 @@ async function answered(asked, tell) {
         tell(_("Many pictures are waiting already; this one is sent as soon as there is room"));
         await pause(error.waitMs);
         tell(null);
+        continue;
+      }
+      // A session that begins on another page has its cookie a moment before its key.
+      if (isKeyless(error) && (keyless += 1) < KEYLESS_TRIES) {
+        await pause(AGAIN_MS);
         continue;
       }
       if (!isLost(error)) throw error;
