@@ -180,7 +180,8 @@ def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(tiny_sour
         many, few = daemon.token("check"), daemon.token("check", origin=origin)
         session = daemon.access.login(daemon.access.mint_login())
         slow = [
-            daemon.check(scan_bomb(n), token=many, prefer="wait=0").json["id"] for n in range(12)
+            daemon.check(scan_bomb(120 + n), token=many, prefer="wait=0").json["id"]
+            for n in range(12)
         ]
         page = daemon.page(session, Content_Type="application/octet-stream")
         assert daemon.ask("POST", "//changes/check", png(1), **page).status == 200
