@@ -212,6 +212,25 @@ def test_a_damaged_tower_is_refused_and_the_old_model_stays(mini_home, tmp_path)
     assert not list(home.models.glob(".mini*"))
 
 
+def test_damaged_weights_in_the_package_are_refused_and_the_old_model_stays(
+    mini_home, tmp_path, monkeypatch
+):
+    from antifake.core import embedded
+
+    home = Home(tmp_path / "home")
+    shutil.copytree(mini_home.models / "mini", home.models / "mini")
+    package = shutil.copytree(MODEL_FOLDER, tmp_path / "package")
+    [weights] = package.glob("*.gz")
+    whole = weights.read_bytes()
+    monkeypatch.setattr(embedded, "MODEL_FOLDER", package)
+    for damaged in (b"", b"not packed", whole[:-9], whole[:5000] + b"x" * 9 + whole[5009:]):
+        weights.write_bytes(damaged)
+        with pytest.raises(ModelError):
+            pull_embedded(home, None)
+    home.bundle("mini").verify()
+    assert not list(home.models.glob(".mini*"))
+
+
 def test_a_model_that_scores_otherwise_does_not_replace_the_old_one(
     mini_home, tmp_path, monkeypatch
 ):

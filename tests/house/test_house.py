@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("core", "trainer", "daemon")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TRACKED_BYTES = 25 * 2**20
+TRACKED_BYTES = 25_000_000
 MINI_BYTES = 16_000_000
 
 

@@ -3,6 +3,7 @@
 Also every step of it that only makes sense on an assembled bundle.
 """
 
+import gzip
 import json
 from dataclasses import replace
 from itertools import count
@@ -25,7 +26,7 @@ from antifake.core.prompt import load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.core.selfcheck import scores
 from antifake.trainer.mini.augmentation import plain_view
-from antifake.trainer.mini.bridge import Sizes, assemble, attend_to_cls, is_trained
+from antifake.trainer.mini.bridge import BRIDGE_SHARD, Sizes, assemble, attend_to_cls, is_trained
 from antifake.trainer.mini.distillation import Bridge, Schedule, TrainingData, tune_soft_prompt
 from antifake.trainer.mini.folds import read_index
 from antifake.trainer.mini.recipe import Recipe
@@ -108,9 +109,13 @@ def test_the_package_data_is_the_bundle_without_the_tower(built):
     recipe, _ = built
     bundle = Bundle.open(recipe.work / "final")
     names = {path.name for path in recipe.out.iterdir()}
-    assert names == bundle.manifest.files.keys() - {TOWER_SHARD} | {"mini.json"}
-    for name in names - {"mini.json"}:
+    weights = f"{BRIDGE_SHARD}.gz"
+    plain = bundle.manifest.files.keys() - {TOWER_SHARD, BRIDGE_SHARD}
+    assert names == plain | {weights, "mini.json"}
+    for name in plain:
         assert (recipe.out / name).read_bytes() == (bundle.folder / name).read_bytes()
+    unpacked = gzip.decompress((recipe.out / weights).read_bytes())
+    assert unpacked == (bundle.folder / BRIDGE_SHARD).read_bytes()
     piece = json.loads((recipe.out / "mini.json").read_text())
     assert piece["manifest"] == json.loads(bundle.manifest.to_json())
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)

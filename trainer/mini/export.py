@@ -1,5 +1,6 @@
 """The trained model written as package data: weights in int8, prompt, manifest, known scores."""
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 
 from antifake.core.bundle import PROMPT, QFORMER_TOKENIZER, TOKENIZER, Bundle, file_entry, seal
 from antifake.core.detector import detector_of
-from antifake.core.embedded import TOWER_SHARD
+from antifake.core.embedded import PACKED, TOWER_SHARD
 from antifake.core.files import write_atomically
 from antifake.core.instructblip import InstructBlip, stored_tensors
 from antifake.core.precision import Precision
@@ -69,9 +70,10 @@ def export(
     manifest = replace(manifest, files={name: file_entry(final / name) for name in names})
     bundle = seal(final, manifest)
     out.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        if name != TOWER_SHARD:
-            shutil.copyfile(final / name, out / name)
+    for name in (TOKENIZER, QFORMER_TOKENIZER, PROMPT):
+        shutil.copyfile(final / name, out / name)
+    packed = gzip.compress((final / BRIDGE_SHARD).read_bytes(), mtime=0)
+    (out / f"{BRIDGE_SHARD}{PACKED}").write_bytes(packed)
     _write_piece(bundle, out)
 
 
