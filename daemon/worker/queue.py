@@ -41,9 +41,6 @@ PERSON_BATCH = 8
 
 The worker does not wait for more to come: 20 ms of that gained nothing (docs/speed.md).
 """
-MEMORY_SHARE = PERSON_BATCH // 2
-"""Of a batch, so many places go to pictures in memory first: those in the database have waited,
-too."""
 _PROBE_BYTES = 2**18
 MOST_PUT_OFF = 1_000
 """So many notes are kept until they can be written; then the oldest are dropped."""
@@ -263,12 +260,11 @@ class JobQueue:
 
     def _put_in_memory(self, new_job: NewJob, data: bytes, client: str, *, is_private: bool) -> str:
         name = to_text(new_number(self._clock()))
-        with self._changed:
-            self._unstored.add(name)
         about = asdict(new_job)
         job = Job(**about, id=name, state="running", attempts=1, check_id=None, error=None)
         self._add_unfinished(name, client)
         with self._changed:
+            self._unstored.add(name)
             self._in_memory.append(QueuedJob(job, data, is_private, client))
         self.notify(has_queued=False)
         return name
@@ -311,7 +307,7 @@ class JobQueue:
         be wrong by a batch. None if it cannot be told.
         """
         with self._changed:
-            memory = self._waiting_in_memory()
+            memory = [Waiting(job.id, job.job.priority, job.client) for job in self._in_memory]
         try:
             with self._store.reading() as session:
                 running = jobs.running(session)
@@ -320,26 +316,10 @@ class JobQueue:
                 behind = jobs.ahead(session, name) if jobs.is_there(session, name) else 0
         except AntifakeError:
             return None
-        coming = self._coming(memory, stored)
+        coming = [one.job for one in self._turns.in_turn([*memory, *stored])]
         if name in coming:
             return running + coming.index(name)
         return behind + len(memory) if behind else 0
-
-    def _coming(self, memory: list[Waiting[QueuedJob]], stored: list[Waiting[str]]) -> list[str]:
-        """Returns the ids of all that waits, in the order in which take() will take them."""
-        quick: list[str] = []
-        slow: list[str] = []
-        for one in self._turns.in_turn(memory):
-            (slow if self._turns.is_slow(one.client) else quick).append(one.job.id)
-        in_store = self._turns.in_turn(stored)
-        n_people = sum(one.priority == Priority.PERSON for one in in_store)
-        n_quick = sum(not self._turns.is_slow(one.client) for one in in_store[:n_people])
-        names = [one.job for one in in_store]
-        coming: list[str] = []
-        for at in range(0, max(len(quick), n_quick), MEMORY_SHARE):
-            end = at + MEMORY_SHARE
-            coming += quick[at:end] + names[at : min(end, n_quick)]
-        return coming + names[n_quick:n_people] + slow + names[n_people:]
 
     def wait(self, name: str, seconds: float) -> None:
         """Wait until the job is finished, but at most `seconds`."""
@@ -393,7 +373,8 @@ class JobQueue:
             if batch and (self._is_full(batch) or self._comes_alone(self._begun[0])):
                 return batch
             batch.append(self._begun.popleft())
-        self._take_from_memory(batch, MEMORY_SHARE, with_slow=False)
+        # Half of the places: those in the database have waited, too.
+        self._take_from_memory(batch, PERSON_BATCH // 2, with_slow=False)
         if not self._is_full(batch) and self._may_find(_lowest(batch, lowest)):
             try:
                 self._take_from_database(batch, lowest)
@@ -423,8 +404,8 @@ class JobQueue:
         while len(batch) < most and not self._is_full(batch):
             with self._changed:
                 waiting = [
-                    one
-                    for one in self._waiting_in_memory()
+                    Waiting(one, one.job.priority, one.client)
+                    for one in self._in_memory
                     if with_slow or not self._turns.is_slow(one.client)
                 ]
                 found = self._turns.next(waiting, [one.client for one in batch])
@@ -432,9 +413,6 @@ class JobQueue:
                     return
                 self._in_memory.remove(found.job)
             batch.append(found.job)
-
-    def _waiting_in_memory(self) -> list[Waiting[QueuedJob]]:
-        return [Waiting(one, one.job.priority, one.client) for one in self._in_memory]
 
     def _waiting_in_store(self, session: Session, lowest: Priority) -> list[Waiting[str]]:
         return [
