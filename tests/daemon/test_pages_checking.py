@@ -423,7 +423,7 @@ def test_a_full_share_of_the_queue_holds_the_page_up_and_loses_nothing(
 
 @pytest.mark.attack
 @pytest.mark.parametrize(
-    ("status", "code"), [(403, "no_page_key"), (413, "too_large"), (422, "unreadable"), (500, None)]
+    ("status", "code"), [(403, "no_scope"), (413, "too_large"), (422, "unreadable"), (500, None)]
 )
 def test_any_other_refusal_ends_that_picture_and_the_next_one_is_sent(page, status, code):
     sent: list[str] = []
@@ -442,6 +442,33 @@ def test_any_other_refusal_ends_that_picture_and_the_next_one_is_sent(page, stat
     expect(given(page, "bad.png")).to_contain_text("Not this one.")
     expect(given(page, "good.png").locator(".word")).to_be_visible()
     assert len(sent) == 2
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("has_key_in_the_end", [True, False])
+def test_a_picture_waits_for_the_key_of_the_session_but_not_for_ever(page, has_key_in_the_end):
+    sent: list[str] = []
+
+    def answer(route) -> None:
+        sent.append(route.request.url)
+        if "early" not in sent[-1] or (has_key_in_the_end and len(sent) > 2):
+            route.fallback()
+        else:
+            route.fulfill(status=403, json={"code": "no_page_key", "detail": "Only to show."})
+
+    page.route("**/changes/check?*", answer)
+    page.clock.install()
+    drop(page, {"early.png": png(432), "good.png": png(433)})
+    eventually(
+        lambda: page.clock.run_for(1000) or "All 2 done." in page.text_content("#given-status")
+    )
+    expect(given(page, "good.png").locator(".word")).to_be_visible()
+    if has_key_in_the_end:
+        expect(given(page, "early.png").locator(".word")).to_be_visible()
+        assert len(sent) == 4
+    else:
+        expect(given(page, "early.png")).to_contain_text("Only to show.")
+        assert len(sent) == 11
 
 
 def test_a_hostile_name_does_nothing(page):

@@ -1,5 +1,6 @@
 """One client starves no other: turns, limits, and pictures that were too much once."""
 
+import logging
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -12,6 +13,7 @@ from kit.waiting import eventually
 from antifake.daemon.store import checks, jobs, open_store
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.jobs import NewJob, Priority
+from antifake.daemon.web import pages
 from antifake.daemon.worker import worker
 from antifake.daemon.worker.queue import (
     PERSON_BATCH,
@@ -172,23 +174,35 @@ def test_a_client_whose_picture_took_long_comes_last_though_it_came_first(
             assert eventually(lambda one=one: daemon.get(f"{one}5").status == 200, 60)
 
 
-def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(tiny_source, tmp_path):
+def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(
+    tiny_source, tmp_path, caplog, monkeypatch
+):
     """Whether it comes from another program, from the page or from a browser."""
+    caplog.set_level(logging.INFO, "antifake.daemon.service.checks")
+    monkeypatch.setattr(pages.checking, "WAIT_S", 0.0)
     origin = f"chrome-extension://{'a' * 32}"
     with running_daemon(tmp_path, tiny_source) as daemon:
         daemon.wait_for_model()
         many, few = daemon.token("check"), daemon.token("check", origin=origin)
         session = daemon.access.login(daemon.access.mint_login())
-        slow = [
-            daemon.check(scan_bomb(120 + n), token=many, prefer="wait=0").json["id"]
-            for n in range(12)
-        ]
-        page = daemon.page(session, Content_Type="application/octet-stream")
-        assert daemon.ask("POST", "//changes/check", png(1), **page).status == 200
+        page = daemon.page(session, Content_Type="application/octet-stream", Prefer="wait=0")
         body, kind = form({"file": png(2)})
-        browser = {"token": few, "Origin": origin, "Content_Type": kind, "Prefer": "wait=20"}
-        assert daemon.ask("POST", "/checks", body, **browser).status == 201
-        assert daemon.get(f"/checks/{slow[-1]}?wait=0").status == 202
+        browser = {"token": few, "Origin": origin, "Content_Type": kind, "Prefer": "wait=0"}
+        with daemon.model_paused():
+            slow = [
+                daemon.check(scan_bomb(120 + n), token=many, prefer="wait=0") for n in range(12)
+            ]
+            quick = [
+                daemon.ask("POST", "//changes/check", png(1), **page),
+                daemon.ask("POST", "/checks", body, **browser),
+            ]
+        for reply in slow + quick:
+            assert eventually(
+                lambda name=reply.json["id"]: daemon.get(f"/checks/{name}?wait=5").status == 200, 60
+            )
+    order = [line.split()[0] for line in caplog.messages if line.endswith(" ms")]
+    last = order.index(slow[-1].json["id"])
+    assert all(order.index(reply.json["id"]) < last for reply in quick)
 
 
 # --- Limits ---------------------------------------------------------------------------------
