@@ -5,6 +5,7 @@ last hours. Every backup is verified before it counts as one.
 """
 
 import os
+import re
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from .tables import APPLICATION_ID
 BACKUP_EVERY = timedelta(days=1)
 _SIDES = ("-wal", "-shm", "-journal")
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
+_HALF = re.compile(r"\.part(\d+)")
+"""A partial backup, with the number of the process that writes it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Backups:
     def make(self, now: datetime) -> Path:
         """Makes and verifies a backup and deletes the oldest beyond `keep`. Raises StoreError."""
         target = self.folder / f"{self.database.stem}-{now.astimezone(UTC):{_STAMP}}.db"
-        part = target.with_suffix(".part")
+        part = target.with_suffix(f".part{os.getpid()}")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._copy_to(part)
@@ -149,9 +152,9 @@ class Backups:
     def drop_all_but(self, kept: list[Path]) -> None:
         """Deletes other backups, and partial ones that a killed process has left."""
         halves = self.folder.glob(f"{self.database.stem}-*.part*")
-        for path in (*self.all(), *halves):
+        for path in (*self.all(), *(half for half in halves if not _is_being_written(half))):
             if path not in kept:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another process may do the same
 
     def best(self, versions: frozenset[str]) -> Path | None:
         """Returns the newest sound backup whose schema is one of `versions`, or None."""
@@ -171,6 +174,17 @@ class Backups:
             return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
         except ValueError:
             return None
+
+
+def _is_being_written(half: Path) -> bool:
+    """Returns whether the process that began a partial backup still runs, as at two starts."""
+    import psutil  # noqa: PLC0415 - slow to import, and seldom needed
+
+    by = _HALF.search(half.name)
+    try:
+        return by is not None and (psutil.Process(int(by[1])).create_time() <= half.stat().st_mtime)
+    except (psutil.Error, OSError, OverflowError):
+        return False
 
 
 def put_aside(path: Path, now: datetime) -> Path:

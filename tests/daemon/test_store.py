@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -282,12 +284,18 @@ def test_files_of_the_user_beside_the_backups_are_left_alone(path):
         first = store.back_up(NOW)
         theirs = first.with_name("app-before the holidays.db")
         shutil.copy(first, theirs)
-        half = first.with_name("app-20260101T000000.000000Z.part")
-        half.write_bytes(b"what a killed process left")
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        number = f"part{ended.pid}"
+        left = [first.with_suffix(f".{end}") for end in ("part", number, f"{number}-journal")]
+        under_way = first.with_suffix(f".part{os.getppid()}")
+        for half in (*left, under_way):
+            half.write_bytes(b"a part of a backup")
         second = store.back_up(NOW + DAY)
         assert store.backups.all() == [second]
         assert theirs.exists()
-        assert not half.exists()
+        assert under_way.exists(), "another process writes it"
+        assert not any(half.exists() for half in left)
 
 
 # --- Migrations ---------------------------------------------------------------------------
