@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
+from kit.pace import within
 from kit.shared import shared_data
 from PIL import Image
 
@@ -58,7 +59,7 @@ def test_every_fixture_says_what_it_should_and_within_300_ms(fixtures):
         started = time.perf_counter()
         read = read_marks((folder / name).read_bytes())
         found = [[mark.maker, mark.kind] for mark in read.found]
-        assert time.perf_counter() - started < 0.3 * 10, name  # ten times, as machines are busy
+        assert time.perf_counter() - started < within(3), name  # ten times, as machines are busy
         assert found == wanted["marks"], name
         assert (read.camera is not None) == wanted.get("camera", False), name
         if content := wanted.get("provenance", {}).get("content"):

@@ -220,7 +220,7 @@ def test_a_server_without_ranges_starts_over(index, folder):
 @pytest.mark.usefixtures("index")
 def test_two_at_once_both_get_it(folder):
     both = [fetching_process(folder) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert [process.wait(within(60)) for process in both] == [0, 0]
     assert_fetched(folder)
 
 

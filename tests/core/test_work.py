@@ -4,6 +4,7 @@ import struct
 import time
 
 import pytest
+from kit.pace import within
 from kit.pictures import picture, saved, scan_bomb
 
 from antifake.core.errors import UnreadableImageError
@@ -55,13 +56,13 @@ def test_a_jpeg_of_two_thousand_scans_is_refused_by_its_header(between: bytes) -
     assert passes_of(data, 5000) == 2000
     code, took_s = refused(data)
     assert code == "too_much_work"
-    assert took_s < 1
+    assert took_s < within(1)
 
 
 def test_a_small_jpeg_of_a_hundred_thousand_scans_is_refused_as_well() -> None:
     code, took_s = refused(empty_scans(100_000, side=100))
     assert code == "too_much_work"
-    assert took_s < 1
+    assert took_s < within(1)
 
 
 def test_scans_of_several_components_count_as_several_passes() -> None:
@@ -87,7 +88,7 @@ def test_counting_takes_no_longer_the_more_there_is_to_count() -> None:
     data = empty_scans(800_000, side=100)
     began = time.process_time()
     assert passes_of(data, 1000) == 1001
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < within(1)
 
 
 def test_the_most_work_that_a_jpeg_may_be_is_still_decoded() -> None:

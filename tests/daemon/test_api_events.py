@@ -20,7 +20,14 @@ from antifake.daemon.web.events import FIRST, stream
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        daemon.wait_for_model()
         yield daemon
+
+
+@pytest.fixture(autouse=True)
+def _at_rest(daemon):
+    """The end of the work of an earlier test is an event, too."""
+    eventually(lambda: not daemon.service.status.is_busy)
 
 
 class Listener:

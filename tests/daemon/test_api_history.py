@@ -141,6 +141,7 @@ def test_a_file_that_is_no_history_is_not_imported(daemon, body, status):
 
 
 def test_the_state_tells_how_the_daemon_is(daemon):
+    eventually(lambda: not daemon.service.status.is_busy)
     state = daemon.get("/state").json
     assert state["mode"] == "ready"
     assert state["model"]["phase"] == "ready"

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from kit.daemon import form, read_all, running_daemon
+from kit.pace import within
 from kit.pictures import png
 
 from antifake.daemon.web.guards import MAX_FILE_BYTES
@@ -103,7 +104,7 @@ def test_large_headers_are_refused(daemon):
     ],
 )
 def test_input_that_is_not_http_does_no_harm(daemon, request_):
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=within(20)) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
         found = read_all(connection, b"")

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from kit.pace import within
 from kit.running import running
 from kit.standin import StandIn
 from kit.stranger import Stranger
@@ -305,7 +306,9 @@ def test_a_file_of_any_size_is_imported_without_a_daemon(where, tmp_path):
 def test_no_header_makes_a_stranger_the_owner(daemon):
     names = ("antifake.in_process", "Antifake-In-Process", "HTTP_antifake.in_process")
     for name in names:
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.running.port, timeout=10)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", daemon.running.port, timeout=within(20)
+        )
         connection.request("GET", "/api/v1/state", headers={name: "True"})
         assert connection.getresponse().status in (400, 401)
         connection.close()

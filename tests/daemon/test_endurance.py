@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kit.pace import within
 from kit.pictures import png
-from kit.processes import kill_children
+from kit.processes import children, kill_children
 from kit.running import post, running
 from kit.waiting import eventually
 
@@ -52,6 +52,8 @@ def test_kills_while_the_model_loads_are_not_blamed_on_a_picture(tiny_home, fold
     for kill in range(kills):
         with running(tiny_home.root) as daemon:
             daemon.ready()
+            for child in children(daemon.process.pid):
+                child.suspend()  # so the model is loading until the kill
             for number in range(6) if kill == 0 else ():
                 (folder / f"{number}.png").write_bytes(png(number))
             eventually(lambda: jobs_of(tiny_home.root) == 6)

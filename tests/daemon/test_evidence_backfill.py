@@ -1,12 +1,12 @@
 """What files say is read for older pictures, when a person asks and from their own files only."""
 
 import json
-import time
 
 import pytest
 from kit.command_line import antifake as run
 from kit.daemon import running_daemon
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
+from kit.pace import within
 from kit.pictures import png
 from kit.waiting import eventually
 
@@ -88,11 +88,13 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(daemon, tmp_path):
     n = 3 * AT_ONCE
     judged(daemon, tmp_path, {f"{seed}.png": png(seed) for seed in range(100, 100 + n)})
     left = daemon.get("/history/evidence").json["left"]
-    backfill, slow = daemon.service.backfill, daemon.service.original
+    backfill, found, asked = daemon.service.backfill, daemon.service.original, []
 
     def original(name):
-        time.sleep(0.05)
-        return slow(name)
+        asked.append(name)
+        if len(asked) > AT_ONCE:
+            backfill._stop.wait(within(60))
+        return found(name)
 
     backfill._original = original
     daemon.post("/history/evidence", {"action": "read"})
@@ -102,6 +104,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(daemon, tmp_path):
     assert not stopped["is_running"]
     assert 0 < stopped["read"] < n
     assert stopped["left"] == left - stopped["read"]
+    backfill._original = found
     daemon.post("/history/evidence", {"action": "read"})
     again = at_its_end(daemon)
     assert again["total"] == stopped["left"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kit.daemon import Asked, daemon_of, running_daemon, tiny_home_in
+from kit.pace import within
 from kit.page_desk import AXE, axe, desk_at, shoot
 from kit.pages import World
 from kit.pictures import png
@@ -431,7 +432,7 @@ def add(root: Path, *words: str, answer: str | None = None) -> str:
             if answer is not None:
                 os.write(near, f"{answer}\n".encode())
             said = process.stderr.read()
-            assert process.wait(120) == 0, said
+            assert process.wait(within(120)) == 0, said
     finally:
         os.close(near)
         os.close(far)

@@ -12,6 +12,7 @@ import pytest
 from kit.command_line import antifake, process
 from kit.daemon import free_port
 from kit.other_user import give_away
+from kit.pace import within
 from kit.pictures import png
 from kit.running import place_of, post, running
 from kit.waiting import eventually
@@ -24,7 +25,7 @@ from antifake.daemon.home_guard import HomeLostError, guarding
 from antifake.daemon.instance import AlreadyRunningError, single_instance
 from antifake.daemon.places import places
 
-NOTICED_S = 10
+NOTICED_S = 20
 
 pytestmark = [
     pytest.mark.attack,
@@ -142,7 +143,7 @@ def test_a_home_that_was_removed_gets_a_new_daemon_and_the_former_one_ends(where
         shutil.copytree(former / "prompts", where.data / "prompts")
         successor = later.enter_context(running(where.data))
         post(successor.ready(), png(2))
-        assert first.process.wait(NOTICED_S) == 2
+        assert first.process.wait(within(NOTICED_S)) == 2
         assert "removed, renamed or replaced" in (former / "output.txt").read_text()
         assert "the home was lost" in (former / "logs" / "antifake.log").read_text()
         assert instance.find(where).pid == successor.process.pid

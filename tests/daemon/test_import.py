@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from kit.command_line import antifake
-from kit.daemon import running_daemon
+from kit.daemon import read_all, running_daemon
 from kit.pace import within
 from kit.waiting import eventually
 from sqlalchemy import event
@@ -272,8 +272,8 @@ def test_an_import_ends_with_the_daemon(tiny_source, tmp_path):
     with running_daemon(tmp_path, tiny_source) as daemon:
         connection = sent(daemon, "POST", "/history/import?form=jsonl", body)
         eventually(lambda: count(daemon.service.store) > 0)
-    answer = connection.recv(1000)
-    connection.close()
+    with connection:
+        answer = read_all(connection, b"")
     assert answer.startswith(b"HTTP/1.1 503")
     assert b'"code": "stopped"' in answer
 

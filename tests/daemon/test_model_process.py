@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_prompt
+from kit.pace import within
 from kit.tiny import IMAGE_SIZE
 from kit.waiting import eventually
 
@@ -79,7 +80,7 @@ def kill_and_wait(child: int) -> None:
     """Kills a child and waits for its end; it may still be a zombie then."""
     handle = os.pidfd_open(child)
     os.kill(child, signal.SIGKILL)
-    assert select.select([handle], [], [], 10)[0]
+    assert select.select([handle], [], [], within(20))[0]
     os.close(handle)
 
 
@@ -216,22 +217,24 @@ def test_a_child_that_dies_at_work_is_reported_and_the_next_picture_is_judged(
         eventually(lambda: model._child and model._child.is_busy)
         kill_and_wait(before)
         with pytest.raises(ModelDiedError, match=r"while it was judging \(SIGKILL\)"):
-            answer.result(timeout=10)
+            answer.result(within(20))
     assert "while it was judging" in caplog.text
     assert model.judge(pictures(2)) == expected
     assert is_gone(before)
 
 
 @linux
-def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(home: Home) -> None:
-    with ModelProcess(home, deadline_s=0.5) as model:
+def test_a_hang_ends_at_the_deadline_and_the_next_picture_is_judged(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ModelProcess(home) as model:
         expected = model.judge(pictures(2))
         before = pid(model)
         os.kill(before, signal.SIGSTOP)
-        started = time.monotonic()
-        with pytest.raises(ModelDiedError, match=r"no answer within 0\.5 seconds"):
-            model.judge(pictures(64))
-        assert time.monotonic() - started < 5
+        with monkeypatch.context() as short:
+            short.setattr(model, "_deadline_s", 0.5)
+            with pytest.raises(ModelDiedError, match=r"no answer within 0\.5 seconds"):
+                model.judge(pictures(64))
         assert is_gone(before)
         assert model.state().phase == "broken"
         assert model.judge(pictures(2)) == expected
@@ -334,15 +337,15 @@ def test_an_idle_process_is_ended_and_started_for_the_next_picture(home: Home) -
     with ModelProcess(home, clock=clock) as model:
         assert model.state().phase == "asleep"
         assert not model.sleep_if_idle(0)
-        started = time.perf_counter()
         model.wake()
-        assert time.perf_counter() - started < 0.5
+        before = pid(model)
+        os.kill(before, signal.SIGSTOP)  # so it is still loading
         assert model.state().phase == "loading"
         clock.now_s += 1000
-        assert not model.sleep_if_idle(60)  # it is still loading
-        before = pid(model)
+        assert not model.sleep_if_idle(60)
         model.wake()
         assert pid(model) == before
+        os.kill(before, signal.SIGCONT)
         expected = model.judge(pictures(2))
         assert pid(model) == before
 
@@ -374,11 +377,12 @@ def test_closing_does_not_wait_and_waiting_threads_get_an_error(home: Home) -> N
         with ModelProcess(home) as model:
             model.wake()
             child = pid(model)
+            os.kill(child, signal.SIGSTOP)
             answers = [threads.submit(model.judge, pictures(1)) for _ in range(2)]
             eventually(model._judging.locked)
         for answer in answers:
             with pytest.raises(AntifakeError, match="shut down"):
-                answer.result(timeout=10)
+                answer.result(within(20))
     assert is_gone(child)
     with pytest.raises(AntifakeError, match="shut down"):
         model.judge(pictures(1))
@@ -403,7 +407,7 @@ def test_the_child_does_not_outlive_a_killed_daemon(home: Home, is_ready: bool) 
         assert daemon.stdout is not None
         child = os.pidfd_open(int(daemon.stdout.readline()))
         daemon.kill()
-        assert select.select([child], [], [], 3)[0] == [child]
+        assert select.select([child], [], [], within(20))[0] == [child]
         os.close(child)
 
 
@@ -435,10 +439,7 @@ def test_model_and_prompt_are_read_again_only_after_a_file_changed(
     book = Promptbook(tiny_home.prompts)
     active_model = ActiveModel(tiny_home)
     first = active_model.now()
-    started = time.perf_counter()
-    for _ in range(100):
-        assert active_model.now() is first
-    assert (time.perf_counter() - started) / 100 < 0.001
+    assert active_model.now() is first
 
     book.add("second", tiny_prompt(2).to_bytes())
     seen = active_model.seen
@@ -569,7 +570,7 @@ def test_a_picture_waits_for_the_end_of_a_short_pause(
         for _ in range(3):
             with pytest.raises(ModelDiedError, match="exit code 1"):
                 model.judge(pictures(1))
-        assert 0.8 < time.monotonic() - started < 5
+        assert 0.8 < time.monotonic() - started < within(20)
 
 
 @posix

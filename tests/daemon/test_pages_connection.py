@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from antifake.core.catalog import Home
 
 NOTICED_MS = 10_000
+LOADED_MS = 60_000
 AWAY = "#away section"
 GONE = re.compile(r"Not connected\. antifake has stopped")
 OUT = re.compile(r"Please open this page again\.")
@@ -52,7 +53,7 @@ def says_not_connected(page: Page, words: re.Pattern[str] = GONE) -> None:
 
 
 def says_ready(page: Page) -> None:
-    expect(page.locator("#state")).to_contain_text("Ready", timeout=within(NOTICED_MS))
+    expect(page.locator("#state")).to_contain_text("Ready", timeout=within(LOADED_MS))
     expect(page.locator("#connection")).to_be_hidden()
     expect(page.locator(AWAY)).to_have_count(0)
     expect(page).not_to_have_title(re.compile("Not connected"))

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from antifake.core.catalog import Home
 from antifake.daemon.web.guards import BROWSER_COOKIE, COOKIE
 
+NOTICED_MS = 30_000
 ONLY_FOR_YOU = "This page is only for you"
 LEAKY = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
@@ -43,7 +44,7 @@ def remember(page: Page) -> None:
 
 def is_in(page: Page, daemon: Running, path: str = "/review") -> None:
     page.goto(address(daemon, path))
-    expect(page.locator("#state")).to_be_visible(timeout=within(10_000))
+    expect(page.locator("#state")).to_be_visible(timeout=within(NOTICED_MS))
 
 
 def is_out(page: Page, daemon: Running) -> None:
@@ -65,7 +66,7 @@ def test_after_a_restart_a_remembered_browser_is_in_and_no_other(root, chromium:
         with running(root) as second:
             second.ready()
             # The page that is still open goes on by itself.
-            expect(page.locator("#state")).to_be_visible(timeout=within(15_000))
+            expect(page.locator("#state")).to_be_visible(timeout=within(NOTICED_MS))
             expect(page.locator("#away section")).to_have_count(0)
             is_in(page, second)
             expect(page.locator("h1")).to_have_text("Review")
@@ -89,7 +90,7 @@ def test_it_is_listed_and_once_it_is_revoked_its_open_page_and_its_bookmark_are_
         assert "Chrome on Linux" in listed.stdout
         antifake("pair", "revoke", str(token["id"]))
         expect(page.locator("#away")).to_contain_text(
-            "Please open this page again.", timeout=within(10_000)
+            "Please open this page again.", timeout=within(NOTICED_MS)
         )
         is_out(page, daemon)
         enter(page, daemon)
@@ -111,7 +112,7 @@ def test_logging_out_forgets_and_shutting_all_out_closes_every_page(root, chromi
         page.locator("#revoke").get_by_role("button", name="Shut out").click()
         expect(page.locator("h1").locator("visible=true")).to_have_text(ONLY_FOR_YOU)
         expect(other.locator("#away")).to_contain_text(
-            "Please open this page again.", timeout=within(10_000)
+            "Please open this page again.", timeout=within(NOTICED_MS)
         )
         is_out(other, daemon)
 

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from kit.clock import Clock
 from kit.command_line import antifake, process
 from kit.daemon import Asked, daemon_of, tiny_home_in
 from kit.pace import within
@@ -20,6 +21,7 @@ from kit.waiting import eventually
 
 from antifake.core.durations import span
 from antifake.core.load_times import LoadTimes, loading_words
+from antifake.daemon.service import status
 from antifake.daemon.service.progress import WINDOW_S, Pace
 from antifake.daemon.store import jobs
 from antifake.daemon.store.jobs import NewJob, Priority
@@ -84,6 +86,8 @@ def slow_daemon(tiny_source, tmp_path, monkeypatch) -> Iterator[Asked]:
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     with daemon_of(home, tmp_path) as asked:
+        model = asked.service.status._model
+        monkeypatch.setattr(model, "_clock", lambda: model._load_began)  # it has just begun
         yield asked
 
 
@@ -178,7 +182,9 @@ def test_a_time_in_words(seconds, words):
     assert span(seconds) == words
 
 
-def test_the_page_shows_how_many_wait_and_the_time_left(tmp_path, tiny_home):
+def test_the_page_shows_how_many_wait_and_the_time_left(tmp_path, tiny_home, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=clock.elapsed))
     with world(tmp_path, tiny_home) as made:
         with made.store.writing() as session:
             for n in range(50):
@@ -187,9 +193,8 @@ def test_the_page_shows_how_many_wait_and_the_time_left(tmp_path, tiny_home):
         assert made.service.state().left_s is None
         for _ in range(3):
             made.service.status.note_done()
-            time.sleep(0.1)
-        left_s = made.service.state().left_s
-        assert 5 <= left_s < 60
+            clock.go(seconds=0.1)
+        assert made.service.state().left_s == pytest.approx(7.5)
         browser = made.app().test_client()
         browser.set_cookie(COOKIE, made.access.login(made.access.mint_login()), domain="127.0.0.1")
         assert "50 waiting, less than a minute left" in browser.get("/pieces/state").text

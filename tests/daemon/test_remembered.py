@@ -347,7 +347,7 @@ def test_a_revoked_browser_is_out_at_once_with_its_open_stream(daemon, way):
             assert daemon.ask("DELETE", "/tokens").status == 204
         else:
             assert visitor.post("/changes/leave").status == 204
-        eventually(lambda: stream.read(1 << 16) == b"", 5)
+        eventually(lambda: stream.read(1 << 16) == b"")
     assert visitor.get("/").status == 401
     assert visitor.come_back().status == 401
     assert (other.come_back().status == 200) == (way != "all")

@@ -19,7 +19,7 @@ from kit.waiting import eventually
 
 from antifake.daemon.web import About
 from antifake.daemon.web.context import NAME, Context
-from antifake.daemon.web.server import MORE_PORTS, NoPortError, Server, listen
+from antifake.daemon.web.server import MORE_PORTS, THREADS, NoPortError, Server, listen
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +193,11 @@ def test_slow_bodies_block_no_other_client(daemon):
 def test_clients_that_wait_for_a_verdict_block_no_other_client(tiny_source, tmp_path):
     """More clients than threads wait while the model loads."""
     with running_daemon(tmp_path, tiny_source) as daemon, ThreadPoolExecutor(40) as many:
-        asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(40)]
-        began = time.monotonic()
-        assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < within(2)
+        with daemon.model_paused():
+            asked = [many.submit(daemon.check, png(n), prefer="wait=20") for n in range(40)]
+            eventually(lambda: daemon.get("/state").json["waiting"]["person"] > THREADS)
+            assert daemon.get("/health").status == 200
+            assert not all(one.done() for one in asked)
         assert {one.result(within(60)).status for one in asked} <= {201, 202, 429, 503}
 
 

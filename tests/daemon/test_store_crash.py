@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kit.pace import within
 from kit.queued import take_next
+from kit.waiting import eventually
 
 from antifake.daemon.store import StoreError, checks, history, jobs, open_store
 from antifake.daemon.store.opening import OURS, Migrations
@@ -129,9 +131,7 @@ def test_kill_9_during_the_first_start_leaves_a_store_that_opens(tmp_path):
     for n in range(6):
         path = tmp_path / str(n) / "app.db"
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.001)
+        eventually(path.exists, every_s=0.001)
         time.sleep(0.02 * n)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -180,7 +180,7 @@ def test_several_starts_at_once_create_one_store(tmp_path):
     started = [
         subprocess.Popen([sys.executable, "-c", MIGRATE, path, OURS.folder]) for _ in range(4)
     ]
-    assert [process.wait(60) for process in started] == [0] * 4
+    assert [process.wait(within(60)) for process in started] == [0] * 4
     with open_store(path, NOW) as store, store.reading() as session:
         assert store.notices == ()
         assert history.count(session) == 0

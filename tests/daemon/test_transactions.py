@@ -83,7 +83,8 @@ def test_a_picture_that_is_sent_takes_four_transactions_and_the_queue_is_counted
 
 def test_a_client_that_does_not_wait_costs_one_transaction_more_that_only_reads(daemon, counted):
     """It counts what comes before."""
-    reply = daemon.check(png(next(SEEDS)), prefer="wait=0")
+    with daemon.model_paused():
+        reply = daemon.check(png(next(SEEDS)), prefer="wait=0")
     assert (reply.status, reply.json["ahead"]) == (202, 0)
     eventually(lambda: counted.n_writes == 2)
     idle(daemon)

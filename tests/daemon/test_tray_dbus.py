@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from kit.dbus_desktop import Panel
 from kit.display import Display, private_bus
+from kit.pace import within
 from kit.standin import StandIn
 from kit.tray import Tray, places_in, session_with
 from kit.waiting import eventually
@@ -186,7 +187,7 @@ def test_pointing_at_an_entry_or_clicking_a_grey_one_does_nothing(panel, daemon)
 
 def test_quitting_from_the_menu_leaves_the_daemon_alone(panel, daemon, tray):
     panel.choose("Quit this icon")
-    assert tray.process.wait(20) == 0
+    assert tray.process.wait(within(20)) == 0
     assert daemon.asked_for("POST", "/daemon:stop") == []
 
 
@@ -200,7 +201,7 @@ def test_a_missing_panel_is_told_once_and_the_icon_comes_with_it(
         with Panel(address) as panel:
             eventually(lambda: "Ready" in panel.labels())
             tray.process.send_signal(signal.SIGTERM)
-            assert tray.process.wait(20) == 0
+            assert tray.process.wait(within(20)) == 0
     assert tray.said == ""
 
 

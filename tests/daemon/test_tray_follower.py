@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
 import pytest
+from kit.pace import within
 from kit.standin import StandIn
 from kit.waiting import eventually
 
@@ -45,9 +46,9 @@ def actions(where, view_model, start=None):
     return Actions(lambda: client.need(where), view_model, start, lambda: None)
 
 
-def notes_of(view_model, within_s=5.0):
+def notes_of(view_model):
     """Returns the next notifications."""
-    return eventually(lambda: view_model.notes(0.2), within_s)
+    return eventually(lambda: view_model.notes(0.2))
 
 
 def check(name="c1", **about):
@@ -213,7 +214,7 @@ def test_the_thread_ends_when_it_is_told_to(where, view_model):
     thread.start()
     stop.set()
     follower.hurry()
-    thread.join(5)
+    thread.join(within(20))
     assert not thread.is_alive()
 
 
@@ -335,7 +336,7 @@ def test_a_one_time_link_of_another_program_is_not_opened(where, view_model):
 def test_the_menu_starts_the_daemon_if_a_way_was_given(where, view_model):
     started = threading.Event()
     actions(where, view_model, started.set).start_daemon()
-    assert started.wait(5)
+    assert started.wait(within(20))
 
     def fail():
         raise DaemonError("It does not start: no port is free.")
@@ -358,7 +359,7 @@ def test_repeated_clicks_run_an_action_once(where, view_model):
 
     def start():
         calls.append(1)
-        go.wait(5)
+        go.wait(within(20))
 
     busy = actions(where, view_model, start)
     for _ in range(5):

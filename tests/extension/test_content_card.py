@@ -264,9 +264,13 @@ def test_the_card_follows_its_picture_and_says_when_it_is_gone(content: Content)
     top = found.box(found.with_role("dialog")[0])[1]
     page.mouse.wheel(0, 60)
     eventually(lambda: page.evaluate("scrollY") == 60)
-    page.wait_for_timeout(400)
-    found = card(page)
-    assert abs(found.box(found.with_role("dialog")[0])[1] - max(8, top - 60)) < 2
+
+    def has_followed() -> bool:
+        page.wait_for_timeout(50)
+        found = card(page)
+        return abs(found.box(found.with_role("dialog")[0])[1] - max(8, top - 60)) < 2
+
+    eventually(has_followed)
     page.evaluate("scrollTo(0, 2000)")
     card(page, "out of view").press("Show it")
     eventually(lambda: page.evaluate("scrollY") < 200)
@@ -400,8 +404,7 @@ def test_attributes_that_a_page_puts_on_the_card_are_taken_away(content: Content
       host.style.cssText = "display: none !important; opacity: 0 !important; left: -9999px";
       host.setAttribute("aria-hidden", "true");
     }}""")
-    page.wait_for_timeout(100)
-    assert page.evaluate(f"{HOST}.getAttributeNames()") == ["popover"]
+    page.wait_for_function(f"() => {HOST}.getAttributeNames().join() === 'popover'")
     card(page, "AI-made").press(IT_IS_REAL)
     card(page, "You said: real")
 
@@ -513,7 +516,7 @@ def test_a_press_on_the_card_is_not_one_beside_the_dialog(content: Content) -> N
 def test_a_picture_in_full_screen_has_its_card_above(content: Content) -> None:
     page = content.open(f'<div id="full">{PICTURES}</div>')
     page.evaluate("document.getElementById('full').requestFullscreen()")
-    page.wait_for_timeout(300)
+    page.wait_for_function("() => document.fullscreenElement")
     open_card(content, page).press(IT_IS_REAL)
     card(page, "You said: real")
 

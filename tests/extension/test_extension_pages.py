@@ -15,7 +15,6 @@ import axe_playwright_python
 import pytest
 from kit.daemon import Asked, free_port
 from kit.extension import OPTIONS, ORIGIN, Chromium
-from kit.pace import within
 from kit.pictures import png
 from kit.popup import Popup
 from kit.sites import SITE, Sites
@@ -27,7 +26,6 @@ SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 EVERYTHING = ("check", "correct", "open", "read")
 PERMISSION = "pages/permission.html"
-WAIT_MS = 8_000
 
 
 @dataclass
@@ -73,7 +71,6 @@ def here(browser, daemon, sites) -> Iterator[Here]:
     daemon.access._recent_requests.clear()  # five a minute are less than these tests ask for
     for pending in daemon.access.pending():
         daemon.access.reject(pending.id)
-    expect.set_options(timeout=within(WAIT_MS))
     sites.page("/", "<h1>A page</h1>")
     browser.clear()
     if browser.may_load_all():

@@ -128,7 +128,7 @@ def test_a_slow_check_survives_though_the_browser_ends_idle_workers(
             eventually(lambda: daemon.get("/state").json["mode"] == "working")
             assert browser.worker() is not None, "the click has not woken the worker"
             sees(lambda: browser.card(picture))
-            time.sleep(45)  # this long, and not until something happens: a slow model
+            time.sleep(35)  # this long, and not until something happens: a slow model
             assert browser.card(picture) is not None
             assert browser.verdict(picture) is None
             assert row_of(daemon, digest) is None

@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from kit.daemon import Asked
+from kit.pace import within
+from kit.page_desk import WAIT_MS
 from kit.pages import ARGUMENTS, CHROMIUM
 from kit.waiting import eventually
 from playwright.sync_api import (
@@ -26,6 +28,7 @@ from playwright.sync_api import (
     Frame,
     Locator,
     Page,
+    expect,
     sync_playwright,
 )
 
@@ -425,6 +428,7 @@ def chromium(
     **about: Any,
 ) -> Iterator[Chromium]:
     """Starts Chromium, without a `profile` with a new one. `also` are other extensions."""
+    expect.set_options(timeout=within(WAIT_MS))
     with ExitStack() as parts:
         playwright = parts.enter_context(sync_playwright())
         context = playwright.chromium.launch_persistent_context(
@@ -434,6 +438,7 @@ def chromium(
             **{"viewport": {"width": 1000, "height": 700}} | about,
         )
         parts.callback(context.close)
+        context.set_default_timeout(within(30_000))
         assert context.browser is not None
         browser = context.browser.new_browser_cdp_session()
         found = Chromium(context, browser, context.pages[0], folder)

@@ -22,7 +22,8 @@ from .pages import ARGUMENTS, CHROMIUM, World
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-WAIT_MS = 5_000
+WAIT_MS = 20_000
+"""Only a bound for what never comes."""
 
 
 def later(page: Page) -> None:

@@ -27,6 +27,16 @@ def kill_children(pid: int) -> int:
     return len(victims)
 
 
+def trainers(pid: int) -> list[psutil.Process]:
+    """Returns the processes in which a daemon, or the process of a test, trains."""
+    found = []
+    for one in children(pid):
+        with suppress(psutil.Error):  # it ended by itself
+            if "antifake.trainer.personal" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
 def of_extensions(pid: int) -> Iterator[psutil.Process]:
     """Yields the processes in which a Chromium runs extensions: their workers and open pages."""
     for one in psutil.Process(pid).children(recursive=True):

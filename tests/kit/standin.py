@@ -9,8 +9,8 @@ import hmac
 import json
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,6 +109,12 @@ class StandIn:
         with self._changed:
             self._events.append({"number": self.last + 1, "kind": kind, "data": data})
             self._changed.notify_all()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is told in the block comes with one answer."""
+        with self._changed:
+            yield
 
     def set_state(self, **changes: object) -> None:
         self.state = {**self.state, **changes}

@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from kit.command_line import antifake, process
+from kit.pace import within
 from kit.toy import toy_pictures
 
 from antifake.core.prompt import load_prompt
@@ -50,7 +50,7 @@ def run(*command):
         [str(word) for word in command],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=within(240),
         check=False,
         env=one_thread,
     )
@@ -62,24 +62,22 @@ def log_lines(path):
     return path.read_text().splitlines() if path.is_file() else []
 
 
-def killed_in_the_middle(command, partial, step):
-    """Start it, kill it once the checkpoint is of some epoch and the log has reached `step`."""
-    child = subprocess.Popen(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until and child.poll() is None:
-            if (partial / "checkpoint.pt").is_file() and len(log_lines(partial / "log.csv")) > step:
-                break
-            time.sleep(0.002)
-        assert child.poll() is None, "it was over before it could be killed"
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait(10)
+KILLED = """
+import os, signal, sys
+from antifake.daemon.cli import main
+from antifake.trainer.checkpoint import CheckpointFolder
+
+log = CheckpointFolder.log
+
+def log_and_die(self, record):
+    log(self, record)
+    if record.step > 7 and (self.folder / "checkpoint.pt").is_file():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+CheckpointFolder.log = log_and_die
+main()
+"""
+"""Is killed after an epoch's end, in the middle of the next."""
 
 
 def test_killed_and_given_again_it_ends_as_if_nothing_had_been(toys, tmp_path):
@@ -87,7 +85,14 @@ def test_killed_and_given_again_it_ends_as_if_nothing_had_been(toys, tmp_path):
     antifake(*command(toys, tmp_path / "whole.safetensors", *more))
     out = tmp_path / "killed.safetensors"
     partial = tmp_path / "killed.safetensors.partial"
-    killed_in_the_middle(process(*command(toys, out, *more)), partial, 7)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, command(toys, out, *more))],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+        timeout=within(120),
+    )
+    assert killed.returncode == -signal.SIGKILL
     assert not out.exists()
     assert partial.is_dir()
     run(*process(*command(toys, out, *more)))
