@@ -144,8 +144,13 @@ def test_sigterm_under_load_ends_in_time_and_the_queue_continues_at_the_next_sta
             (folder / f"{number}.png").write_bytes(png(100 + number))
         eventually(lambda: history(asked), 30)
         with ThreadPoolExecutor(12) as pool:
+            held = children(daemon.process.pid)
+            for child in held:
+                child.suspend()
             answers = [pool.submit(lenient, asked, png(200 + n)) for n in range(12)]
             eventually(lambda: asked.get("/state")["waiting"]["person"])
+            for child in held:
+                child.resume()
             assert daemon.stop(within_s=12) == 0
             assert all(one.result() is not None for one in answers)
     assert not (home / "run" / "running.json").exists()

@@ -17,7 +17,7 @@ from kit.command_line import process
 from kit.daemon import running_daemon, tiny_home_in
 from kit.pace import within
 from kit.pictures import picture, png, saved
-from kit.processes import children, has_ended
+from kit.processes import has_ended, trainers
 from kit.running import post, running
 from kit.waiting import eventually
 from PIL import Image
@@ -33,7 +33,6 @@ from antifake.trainer.personal.stages import STAGES
 
 pytestmark = pytest.mark.timeout(within(600))
 EACH = 11
-TRAINER = "antifake.trainer.personal"
 
 
 def tinted(seed: int, *, is_warm: bool) -> bytes:
@@ -63,15 +62,6 @@ def root(corrected, tmp_path):
     return shutil.copytree(corrected, tmp_path / "home")
 
 
-def trainers(pid: int) -> list[psutil.Process]:
-    found = []
-    for one in children(pid):
-        with suppress(psutil.Error):
-            if TRAINER in " ".join(one.cmdline()):
-                found.append(one)
-    return found
-
-
 def started(asked) -> tuple[LearningClient, dict]:
     learning = LearningClient(asked)
     return learning, learning.start("cli")
@@ -93,9 +83,11 @@ def test_a_training_is_followed_to_its_version_used_and_taken_back(root):
         learning, training = started(asked)
         (trainer,) = eventually(lambda: trainers(daemon.process.pid))
         eventually(lambda: trainer.nice() == NICE)
+        trainer.suspend()
         with pytest.raises(DaemonError) as again:
             learning.start("cli")
         assert again.value.code == "training_already"
+        trainer.resume()
         stages = []
         found = learning.wait(training["id"], lambda stage, *_: stages.append(stage))
         assert found["state"] == "done", found
@@ -134,7 +126,8 @@ def test_a_cancelled_training_changes_nothing(root):
         asked = daemon.ready()
         prompts = sorted(daemon.places.home.prompts.iterdir())
         learning, training = started(asked)
-        eventually(lambda: trainers(daemon.process.pid))
+        (trainer,) = eventually(lambda: trainers(daemon.process.pid))
+        trainer.suspend()
         found = learning.cancel(training["id"])
         assert (found["state"], found["candidate"]) == ("cancelled", None)
         assert not trainers(daemon.process.pid)

@@ -1,6 +1,7 @@
 """The Learning page and the review in a real browser: every state, by axe's rules, in light and
 dark, and on a narrow screen. Screenshots are kept in build/screens."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from kit.learned import (
 from kit.pace import within
 from kit.page_desk import AXE, FOCUSED, axe, desk_at, shoot
 from kit.pages import World, scene, serving, world
+from kit.processes import trainers
+from kit.waiting import eventually
 from playwright.sync_api import Page, expect
 
 from antifake.core.catalog import Home
@@ -306,6 +309,8 @@ def test_learning_is_cancelled_then_done_used_against_advice_and_taken_back(here
         page = desk.open("/learning")
         press(page, "Learn now")
         expect(page.locator("#now-title")).to_have_text("A training is running")
+        (trainer,) = eventually(lambda: trainers(os.getpid()))
+        trainer.suspend()  # it is not over before it is cancelled
         press(page, "Cancel")
         expect(page.locator("#last-title")).to_have_text("The last training was cancelled")
         press(page, "Learn now")

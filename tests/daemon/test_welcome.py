@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from kit.daemon import Asked, mini_daemon
+from kit.pace import within
 from kit.page_desk import AXE, SMALL_TARGETS, axe, later, look, shoot
 from kit.pages import serving, world
+from kit.waiting import eventually
 from playwright.sync_api import Page, expect
 
 from antifake.core.samples import photographs
@@ -219,15 +221,11 @@ def test_from_an_empty_home_to_the_first_watched_picture(daemon, person_home, ch
         ):
             film.press(f"Check {name}.jpg")
             answer = page.locator("li", has_text=f"{name}.jpg").locator("[data-answer]")
-            expect(answer).to_contain_text(word, timeout=30_000, ignore_case=True)
+            expect(answer).to_contain_text(word, timeout=within(30_000), ignore_case=True)
         film.press("Done", leads_to="^History")
         (person_home / "Downloads" / "holiday.jpg").write_bytes(changed(photographs()[1]))
         row = page.locator(".row", has_text="holiday.jpg")
-        for _ in range(30):
-            if row.count():
-                break
-            page.wait_for_timeout(500)
-            page.reload()
+        eventually(lambda: page.reload() and row.count(), every_s=0.5)
         expect(row).to_contain_text("Likely real", ignore_case=True)
         film.steps += 1
         film.shoot()
