@@ -68,6 +68,8 @@ class Manifest:
     """For each table that was cut: the token ids of its rows. Other tables are complete."""
     pre_layernorm: bool = False
     """Whether the vision encoder normalizes its embeddings, as CLIP's does."""
+    class_token: bool = True
+    """Whether a class token stands before the patches; SigLIP's encoder has none."""
     source: str = ""
     """Where the weights come from, for people."""
 

@@ -1,5 +1,6 @@
 """Fetches a published model from the Hugging Face hub, when the user asks for one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .catalog import Home
@@ -10,8 +11,10 @@ from .i18n import _
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
-def snapshot(hub_id: str, home: Home) -> Path:
+def snapshot(hub_id: str, home: Home, also: Sequence[str] = ()) -> Path:
     """Returns the local folder of a hub model, after fetching what is missing. Raises ModelError.
+
+    `also` names files beside weights and descriptions.
 
     A fetch that was interrupted is resumed.
     """
@@ -19,7 +22,7 @@ def snapshot(hub_id: str, home: Home) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=FILES))
+        folder = Path(snapshot_download(hub_id, allow_patterns=[*FILES, *also]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ModelError(
             _(

@@ -90,6 +90,22 @@ class NormedEmbeddings(nn.Module):
         return normed
 
 
+class PatchesAlone(nn.Module):
+    """Patch embeddings without the class token that InstructBLIP puts in front of them.
+
+    An encoder that was trained without one would give other tokens if it could attend to it.
+    """
+
+    def __init__(self, stock: nn.Module) -> None:
+        super().__init__()
+        self.stock = stock
+
+    def forward(self, pixel_values: Tensor, **kwargs: Any) -> Tensor:
+        """pixels [B, 3, S, S] -> [B, N, Hv]."""
+        tokens: Tensor = self.stock(pixel_values, **kwargs)
+        return tokens[:, 1:]
+
+
 class _Columns(nn.Module):
     """Picks a layer's output out of those that were computed before."""
 
@@ -180,6 +196,8 @@ class InstructBlip(nn.Module):
             )
             heads = len(manifest.rows.get("lm_head", [])) or text.vocab_size
             self.lm_head = nn.Linear(text.hidden_size, heads, bias=False)
+            if not manifest.class_token:
+                self.vision_model.embeddings = PatchesAlone(self.vision_model.embeddings)
             if manifest.pre_layernorm:
                 self.vision_model.embeddings = NormedEmbeddings(
                     self.vision_model.embeddings, vision.hidden_size, vision.layer_norm_eps

@@ -8,7 +8,8 @@ from .strict_json import is_printable, is_whole
 
 DTYPES = ("fp32", "fp16", "bf16", "int8")
 _KEYS = {"config", "dtype", "files", "fingerprint", "format", "name", "rows", "tokens"}
-_MORE_KEYS = {"pre_layernorm", "source"}
+_FLAGS = {"pre_layernorm": False, "class_token": True}
+_MORE_KEYS = {"source", *_FLAGS}
 _TOKENS = {"leading", "yes", "no", "cls", "sep"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_FILES = 1000
@@ -33,7 +34,8 @@ def check_manifest(raw: Any) -> None:
     _require(is_printable(raw.get("source", ""), 1000), "source")
     _require(raw["dtype"] in DTYPES, "dtype")
     _require(_is_sha256(raw["fingerprint"]), "fingerprint")
-    _require(isinstance(raw.get("pre_layernorm", False), bool), "pre_layernorm")
+    for flag, default in _FLAGS.items():
+        _require(isinstance(raw.get(flag, default), bool), flag)
     tokens = raw["tokens"]
     _require(isinstance(tokens, dict) and tokens.keys() == _TOKENS, "tokens")
     _require(all(is_whole(one, _MAX_ID) for one in tokens.values()), "tokens")

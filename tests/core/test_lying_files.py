@@ -67,6 +67,7 @@ LIES = {
     "no hash": ("files", {"model-1": {"bytes": 1, "sha256": None}}),
     "rows of text": ("rows", {"llm": "abc"}),
     "a flag that is none": ("pre_layernorm", "no"),
+    "a number for a flag": ("class_token", 0),
     "a part that is none": ("config.vision_config", None),
     "a key of its own": ("auto_map", {}),
     "no fingerprint": ("fingerprint", ""),

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from kit import towers
 from kit.pretrained import pretrained_parts
 from kit.threads import one_thread
 from kit.toy import cool_checkers, noisy, warm_gradient
@@ -32,6 +33,8 @@ from antifake.trainer.mini.folds import read_index
 from antifake.trainer.mini.recipe import Recipe
 from antifake.trainer.mini.teacher import fit_teacher
 from antifake.trainer.mini.token_cache import TokenCache, pooled, tower_tokens
+from antifake.trainer.mini.towers.layouts import CLIP_PIXELS
+from antifake.trainer.mini.towers.tower import TowerFolder
 
 SIZES = Sizes(vision_layers=1, qformer_layers=1, llm_layers=1, queries=4, positions=32)
 SCHEDULE = Schedule(steps=14, batch=8, lr=3e-3, prompt_steps=2)
@@ -165,6 +168,78 @@ def test_a_second_run_finds_the_tokens_and_gives_the_same_bytes(built, parts, tm
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     for path in recipe.out.iterdir():
         assert (again.out / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+# --- Another tower --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[towers.dinov2, towers.siglip], ids=["DINOv2", "SigLIP"])
+def on_other(request, parts, data, tmp_path_factory):
+    """The recipe, done on a tower with a class token and on one without: recipe and its words."""
+    folder, said = tmp_path_factory.mktemp("other"), []
+    request.param(folder / "tower", image_size=64)
+    (folder / "tower" / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    recipe = Recipe(
+        data,
+        folder / "work",
+        None,
+        sizes=replace(SIZES, vision_layers=2),
+        schedule=SCHEDULE,
+        n_folds=2,
+        fold_steps=2,
+        tower=TowerFolder(folder / "tower", "someone/tower"),
+        dtype=torch.float32,
+    )
+    recipe.build({name: parts[name] for name in parts.keys() - {"tower"}}, said.append)
+    return recipe, said
+
+
+def test_a_model_on_another_tower_judges_pictures_by_what_they_show(on_other, data):
+    recipe, said = on_other
+    bundle = Bundle.open(recipe.work / "final")
+    assert bundle.manifest.name == "mini-someone-tower"
+    assert bundle.manifest.image_size == 64
+    assert f"{bundle.folder} is ready" in said[-1]
+    detector, warning = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
+    assert warning is None
+    examples = read_index(data, "train")
+    crops = [plain_view(one.path.read_bytes(), 64) for one in examples]
+    margins = detector.margins(crops).numpy()
+    is_fake = np.array([one.is_fake for one in examples])
+    assert (margins[is_fake][:, None] > margins[~is_fake]).mean() > 0.9
+
+
+def test_pixels_reach_another_tower_as_it_wants_them(on_other, data):
+    recipe, _ = on_other
+    bundle = Bundle.open(recipe.work / "final")
+    pixels = recipe.tower.read(2).pixels
+    about = load_prompt(bundle.folder / "prompt.safetensors").about
+    assert (
+        (about.mean, about.std) == (pixels.mean, pixels.std) != (CLIP_PIXELS.mean, CLIP_PIXELS.std)
+    )
+    crop = plain_view(read_index(data, "train")[0].path.read_bytes(), 64)
+    detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
+    direct = detector.model.vision_features(detector.pixels([crop]))
+    view = np.load(recipe.work / "features" / "train" / "plain.npy", mmap_mode="r")
+    assert view.shape[1:] == (16 + bundle.manifest.class_token, towers.WIDTH)
+    kept = torch.from_numpy(np.array(view[:1])).float()
+    assert torch.allclose(detector.model.vision_model.post_layernorm(kept), direct, atol=0.02)
+
+
+def test_the_card_says_what_was_built_and_measured_and_nothing_else(on_other):
+    recipe, said = on_other
+    card = (recipe.work / "MODEL_CARD.md").read_text()
+    assert "# mini-someone-tower, a model for antifake: draft of its card" in card
+    assert "| vision tower | someone/tower, first 2 layers, 48 wide" in card
+    assert "| licence of the tower | apache-2.0 |" in card
+    assert "| real | 16 | 4 | photo 16 |" in card
+    assert "| AI-made | 16 | 4 | photo 16 |" in card
+    assert "family0 8, family1 8" in card
+    bundle = Bundle.open(recipe.work / "final")
+    made = load_prompt(bundle.folder / "prompt.safetensors").about.made
+    assert f"| {made['leave_out_auc']} |" in card
+    assert any(words in card for words in said if words.startswith("threshold"))
+    assert bundle.manifest.files[TOWER_SHARD].sha256 in card
 
 
 # --- Tokens -------------------------------------------------------------------------------

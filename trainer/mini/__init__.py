@@ -1,7 +1,8 @@
 """The recipe that builds the embedded model from pretrained parts. Not needed to judge pictures.
 
 pretrained     MiniLM and SmolLM2 from their wheels, their vocabularies cut to a few words
-bridge         an InstructBLIP assembled from them and CLIP's vision tower, before training
+towers         the vision tower: CLIP's, or another in its place
+bridge         an InstructBLIP assembled from all of them, before training
 folds          sampling weights, and cross-validation that leaves out whole sources
 augmentation   views of a picture, drawn without looking at its label
 token_cache    the outputs of the frozen tower, computed once and kept on disk

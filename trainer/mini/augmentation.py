@@ -1,6 +1,6 @@
 """Views of a picture: as the detector sees it, and as it might look after a trip through the web.
 
-Every view ends as the same 224 pixels. What happens on the way is drawn without looking at
+Every view ends as a square of the same size. What happens on the way is drawn without looking at
 the label, so neither label, format nor size of a file reaches the model.
 """
 
@@ -16,13 +16,13 @@ from antifake.core.images import decode, whole
 from antifake.core.pixels import Pixels
 
 
-def plain_view(data: bytes) -> Pixels:
-    """Returns the crop that the detector judges, uint8 [224, 224, 3]."""
-    return decode(data).crop
+def plain_view(data: bytes, size: int = 224) -> Pixels:
+    """Returns the crop that the detector judges, uint8 [size, size, 3]."""
+    return decode(data, size).crop
 
 
-def augmented_view(data: bytes, seed: str) -> Pixels:
-    """Returns a randomly changed view, uint8 [224, 224, 3]. The same seed gives the same view."""
+def augmented_view(data: bytes, seed: str, size: int = 224) -> Pixels:
+    """Returns a randomly changed view, uint8 [size, size, 3]. The same seed gives the same view."""
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     image = whole(data)
     if draw.random() < 0.5:
@@ -42,10 +42,10 @@ def augmented_view(data: bytes, seed: str) -> Pixels:
     buffer = io.BytesIO()
     image.save(buffer, kind if quality < 100 else "PNG", quality=quality)
     try:
-        return decode(buffer.getvalue()).crop
+        return decode(buffer.getvalue(), size).crop
     except UnreadableImageError:
         # The random crop may show a single colour, which is refused as blank.
-        return plain_view(data)
+        return plain_view(data, size)
 
 
 def _cropped(image: Image.Image, draw: random.Random) -> Image.Image:

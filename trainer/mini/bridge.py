@@ -1,20 +1,19 @@
 """An InstructBLIP assembled from the parts, before training, as a bundle.
 
-Frozen: CLIP's tower and both word tables. Trained: the layer norm after the tower's cut, the
+Frozen: the vision tower and both word tables. Trained: the layer norm after the tower's cut, the
 Q-Former with its queries, the projection, the language model's layers, and the soft prompt.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor
 
-from antifake.core import clip_weights
 from antifake.core.bundle import (
     QFORMER_TOKENIZER,
     TOKENIZER,
@@ -29,6 +28,7 @@ from antifake.core.lazy_imports import transformers_classes
 from antifake.core.prepare import fingerprint
 
 from .pretrained import SmolLM, bert_tokenizer, minilm_state, row_of
+from .towers.tower import Tower, shipped_shape, shipped_tower
 
 BRIDGE_SHARD = "model-00002.safetensors"
 TOWER_WEIGHTS = ("vision_model.embeddings.", "vision_model.encoder.")
@@ -56,12 +56,20 @@ def is_trained(name: str) -> bool:
     )
 
 
-def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -> Bundle:
+def assemble(
+    parts: Mapping[str, Path],
+    folder: Path,
+    sizes: Sizes,
+    seed: int,
+    tower: Tower | None = None,
+) -> Bundle:
     """Writes the untrained bundle into `folder`.
 
-    `parts` are the files minilm, vocabulary, smollm and tower. Replaces what an earlier run
-    left in `folder`.
+    `parts` are the files minilm, vocabulary, smollm and tower; the last is the shipped one and not
+    needed if another `tower` is given. Replaces what an earlier run left in `folder`.
     """
+    tower = tower or shipped_tower(parts["tower"], sizes.vision_layers)
+    width = tower.shape.hidden_size
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     smollm = SmolLM(parts["smollm"])
@@ -69,10 +77,10 @@ def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -
     reader, qformer_rows = bert_tokenizer(parts["vocabulary"])
     language.save(str(folder / TOKENIZER))
     reader.save(str(folder / QFORMER_TOKENIZER))
-    save_arrays(clip_weights.from_onnx(parts["tower"], sizes.vision_layers), folder / TOWER_SHARD)
+    save_file(dict(tower.rounded().tensors), folder / TOWER_SHARD)
 
     minilm = minilm_state(parts["minilm"], sizes.qformer_layers, sizes.positions, qformer_rows)
-    state = _qformer(minilm, sizes)
+    state = _qformer(minilm, sizes, width)
     words = smollm.state(sizes.llm_layers, llm_rows)
     # Its final norm gives logits of +-15, next to which those of the pictures would be lost.
     words["norm.weight"] *= 0.1
@@ -81,16 +89,16 @@ def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -
     table = words["embed_tokens.weight"]
     state["lm_head.weight"] = table[[yes, no]].clone()
     state |= _projection(float(table.std()))
-    state["vision_model.post_layernorm.weight"] = torch.ones(768)
-    state["vision_model.post_layernorm.bias"] = torch.zeros(768)
+    state["vision_model.post_layernorm.weight"] = torch.ones(width)
+    state["vision_model.post_layernorm.bias"] = torch.zeros(width)
     save_file({name: value.contiguous() for name, value in state.items()}, folder / BRIDGE_SHARD)
 
     names = (TOWER_SHARD, BRIDGE_SHARD, TOKENIZER, QFORMER_TOKENIZER)
     manifest = Manifest(
-        name="mini",
+        name=tower.model,
         dtype="int8",
         fingerprint=fingerprint({}),  # of no tensors: the export, which knows them, replaces it
-        config=configuration(sizes, len(qformer_rows), len(llm_rows)),
+        config=configuration(sizes, len(qformer_rows), len(llm_rows), tower.shape.vision_config()),
         tokens=Tokens(
             leading=row_of(language, "<|im_start|>"),
             yes=yes,
@@ -100,19 +108,23 @@ def assemble(parts: Mapping[str, Path], folder: Path, sizes: Sizes, seed: int) -
         ),
         files={name: file_entry(folder / name) for name in names},
         rows={"lm_head": [yes, no]},
-        pre_layernorm=True,
-        source="CLIP ViT-B/16, all-MiniLM-L6-v2, SmolLM2-135M-Instruct; trained by this project",
+        pre_layernorm=tower.pre_layernorm,
+        class_token=tower.class_token,
+        source=f"{tower.name}, all-MiniLM-L6-v2, SmolLM2-135M-Instruct; trained by this project",
     )
     return seal(folder, manifest)
 
 
-def _qformer(minilm: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
-    """Returns MiniLM's layers with random cross-attention, and query tokens as large as words."""
+def _qformer(minilm: dict[str, Tensor], sizes: Sizes, width: int) -> dict[str, Tensor]:
+    """Returns MiniLM's layers with random cross-attention, and query tokens as large as words.
+
+    `width` is that of the tower's tokens.
+    """
     state = {f"qformer.{name}": value for name, value in minilm.items()}
     for layer in range(sizes.qformer_layers):
         cross = f"qformer.encoder.layer.{layer}.crossattention.attention."
         for side in ("key", "value"):
-            state[f"{cross}{side}.weight"] = torch.randn(384, 768) / 768**0.5
+            state[f"{cross}{side}.weight"] = torch.randn(384, width) / width**0.5
             state[f"{cross}{side}.bias"] = torch.zeros(384)
     spread = minilm["embeddings.word_embeddings.weight"].std()
     state["query_tokens"] = torch.randn(1, sizes.queries, 384) * spread
@@ -127,20 +139,16 @@ def _projection(word_spread: float) -> dict[str, Tensor]:
     }
 
 
-def configuration(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str, object]:
-    """Returns an InstructBlipConfig as a dict, for word tables of so many rows."""
+def configuration(
+    sizes: Sizes, qformer_words: int, llm_words: int, vision_config: Mapping[str, Any] | None = None
+) -> dict[str, object]:
+    """Returns an InstructBlipConfig as a dict, for word tables of so many rows.
+
+    `vision_config` is that of the tower; None: the shipped one's.
+    """
     classes = transformers_classes()
     vision = classes.InstructBlipVisionConfig(
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=sizes.vision_layers,
-        num_attention_heads=12,
-        image_size=224,
-        patch_size=16,
-        hidden_act="quick_gelu",
-        layer_norm_eps=1e-5,
-        qkv_bias=True,
-        attention_dropout=0.0,
+        **(vision_config or shipped_shape(sizes.vision_layers).vision_config())
     )
     qformer = classes.InstructBlipQFormerConfig(
         vocab_size=qformer_words,
@@ -152,7 +160,7 @@ def configuration(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str,
         hidden_dropout_prob=0.1,
         attention_probs_dropout_prob=0.0,
         cross_attention_frequency=1,
-        encoder_hidden_size=768,
+        encoder_hidden_size=vision.hidden_size,
         max_position_embeddings=sizes.positions,
         pad_token_id=0,
     )
@@ -181,6 +189,18 @@ def configuration(sizes: Sizes, qformer_words: int, llm_words: int) -> dict[str,
     return full
 
 
+def whiten_patches(state: dict[str, Tensor], patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Makes the layer norm after the cut whiten the channels of patches [n, N, Hv].
+
+    Changes `state` in place. Returns the mean and the spread that the patches had, [Hv] each.
+    """
+    flat = patches.flatten(0, 1)
+    mean, spread = flat.mean(0), flat.std(0)
+    state["vision_model.post_layernorm.weight"].copy_(1 / spread)
+    state["vision_model.post_layernorm.bias"].copy_(-mean / spread)
+    return mean, spread
+
+
 def attend_to_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) -> None:
     """Makes most cross-attention heads start at the [CLS] token, the others at the patches.
 
@@ -188,15 +208,13 @@ def attend_to_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) ->
     carries half of what a linear probe uses. Without this start the AUC on left-out sources
     stayed 0.06 to 0.07 lower.
 
-    `seen` [n, N, Hv] are normalised tokens of the tower. Changes `state` in place. The layer
-    norm after the cut whitens the channels of the patches. The keys of the first `heads` heads
-    lie along the direction from the patches to [CLS], those of the others against it.
+    `seen` [n, N, Hv] are normalised tokens of the tower. Changes `state` in place. The keys of
+    the first `heads` heads lie along the direction from the patches to [CLS], those of the others
+    against it.
     """
     tokens = torch.from_numpy(seen).float()
-    cls, patches = tokens[:, 0], tokens[:, 1:].flatten(0, 1)
-    mean, spread = patches.mean(0), patches.std(0)
-    state["vision_model.post_layernorm.weight"].copy_(1 / spread)
-    state["vision_model.post_layernorm.bias"].copy_(-mean / spread)
+    cls = tokens[:, 0]
+    mean, spread = whiten_patches(state, tokens[:, 1:])
     gap = (cls.mean(0) - mean) / spread
     cls_spread = cls.std(0) / spread
     size = 32

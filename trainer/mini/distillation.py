@@ -23,9 +23,10 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import QUESTION, PromptMetadata
 from antifake.trainer.examples import Example
 
-from .bridge import attend_to_cls, is_trained
+from .bridge import attend_to_cls, is_trained, whiten_patches
 from .teacher import Ensemble, Teacher
-from .token_cache import CLIP_MEAN, CLIP_STD, Tokens
+from .token_cache import Tokens
+from .towers.layouts import CLIP_PIXELS, PixelScale
 
 Report = Callable[[int, float], None]
 
@@ -143,13 +144,24 @@ def _per_row(numbers: Tensor, value: Tensor) -> Tensor:
 class Bridge:
     """A loaded model, its trainable weights, and the soft prompt's two tables."""
 
-    def __init__(self, model: InstructBlip, seen: np.ndarray, seed: int) -> None:
+    def __init__(
+        self,
+        model: InstructBlip,
+        seen: np.ndarray,
+        seed: int,
+        pixels: PixelScale = CLIP_PIXELS,
+    ) -> None:
         """`seen` [n, N, Hv] are tokens that the start of the attention is fitted to."""
         torch.manual_seed(seed)
         self.model = model
+        self.pixels = pixels
         weights = dict(model.named_parameters())
         with torch.no_grad():
-            attend_to_cls({name: value.data for name, value in weights.items()}, seen)
+            state = {name: value.data for name, value in weights.items()}
+            if model.manifest.class_token:
+                attend_to_cls(state, seen)
+            else:
+                whiten_patches(state, torch.from_numpy(seen).float())
         self.weights = {name: value for name, value in weights.items() if is_trained(name)}
         self.spread = (
             float(model.qformer.get_input_embeddings().words.weight.std()),
@@ -195,7 +207,7 @@ class Bridge:
     def prompt(self) -> SoftPrompt:
         """Returns the soft prompt as it is stored."""
         qformer, llm = (table.detach().cpu().clone() for table in self.soft_prompt)
-        return SoftPrompt(qformer, llm, PromptMetadata(mean=CLIP_MEAN, std=CLIP_STD))
+        return SoftPrompt(qformer, llm, PromptMetadata(mean=self.pixels.mean, std=self.pixels.std))
 
 
 def train(

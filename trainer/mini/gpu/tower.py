@@ -14,7 +14,7 @@ from antifake.core.bundle import Manifest, Tokens
 from antifake.core.instructblip import InstructBlip
 from antifake.core.quantization import dequantize
 from antifake.trainer.mini.bridge import Sizes, configuration
-from antifake.trainer.mini.token_cache import CLIP_MEAN, CLIP_STD
+from antifake.trainer.mini.towers.layouts import CLIP_PIXELS
 
 Way = Literal["frozen", "lora", "last", "whole"]
 MATRICES = ("self_attn.qkv", "self_attn.projection", "mlp.fc1", "mlp.fc2")
@@ -98,8 +98,8 @@ class Tower(nn.Module):
         }
         self.vision.load_state_dict(state)
         self.vision.requires_grad_(False).eval()
-        self.register_buffer("mean", torch.tensor(CLIP_MEAN).view(1, 3, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(CLIP_STD).view(1, 3, 1, 1) * 255)
+        self.register_buffer("mean", torch.tensor(CLIP_PIXELS.mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(CLIP_PIXELS.std).view(1, 3, 1, 1) * 255)
         self.mean: Tensor
         self.std: Tensor
 
