@@ -66,8 +66,9 @@ licences: .venv/test ## write the table of licences in NOTICE again, after a cha
 	PYTHONPATH=tests $(BIN)/python -m kit.licences
 
 # Build the embedded model again: make mini DATA=folder with train/, test/ and index.csv
+# TOWER=NAME|DIR builds one like it on another vision tower, beside it.
 mini: .venv/test ## build the embedded model again: make mini DATA=folder
-	$(BIN)/antifake mini $(DATA)
+	$(BIN)/antifake mini $(DATA) $(if $(TOWER),--tower $(TOWER))
 
 # Tune its tower on a GPU elsewhere: packs what that machine needs, and says what to do there.
 mini-gpu: .venv/test ## pack what a machine with a GPU needs to tune mini's tower: make mini-gpu DATA=folder

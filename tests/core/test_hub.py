@@ -15,6 +15,7 @@ FILES = {
     "config.json": b'{"model_type": "instructblip"}',
     "model.safetensors": b"weights",
     "tokenizer.model": b"pieces",
+    "README.md": b"words",
     "pytorch_model.bin": b"a pickle",
     "modeling_evil.py": b"raise SystemExit",
 }
@@ -78,7 +79,7 @@ def hub(sent):
         server.server_close()
 
 
-def snapshot(endpoint, home, cache):
+def snapshot(endpoint, home, cache, also=()):
     """Returns what `snapshot` of someone/model prints in a process that knows this hub only."""
     code = (
         "import sys\n"
@@ -87,7 +88,7 @@ def snapshot(endpoint, home, cache):
         "from antifake.core.errors import ModelError\n"
         "from antifake.core.hub import snapshot\n"
         "try:\n"
-        "    print(snapshot('someone/model', Home(Path(sys.argv[1]))))\n"
+        f"    print(snapshot('someone/model', Home(Path(sys.argv[1])), {list(also)}))\n"
         "except ModelError as error:\n"
         "    sys.exit(str(error))\n"
     )
@@ -120,6 +121,15 @@ def test_weights_and_descriptions_are_fetched_no_pickles_and_no_code(home, tmp_p
     (request,) = home.requests()
     n_bytes = sum(len(FILES[name]) for name in fetched)
     assert f"{n_bytes} bytes  someone/model from the Hugging Face hub" in request
+
+
+def test_what_is_asked_for_by_name_is_fetched_too(home, tmp_path):
+    sent = []
+    with hub(sent) as endpoint:
+        done = snapshot(endpoint, home, tmp_path / "cache", also=["README.md"])
+    assert done.returncode == 0, done.stderr
+    expected = {"config.json", "model.safetensors", "tokenizer.model", "README.md"}
+    assert FILES.keys() & set(sent) == expected
 
 
 def test_a_hub_that_is_not_there_is_told_in_a_sentence(home, tmp_path):

@@ -1,9 +1,11 @@
 """A tower of any kind computes in our encoder what it computes in its own, layer for layer."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from kit import towers
 from kit.threads import one_thread
 from safetensors.torch import load_file, save_file
@@ -13,7 +15,9 @@ from antifake.core.catalog import Home
 from antifake.core.errors import ModelError
 from antifake.core.instructblip import InstructBlip
 from antifake.core.quantization import dequantize
+from antifake.trainer.commands.mini import mini
 from antifake.trainer.mini.bridge import Sizes, configuration
+from antifake.trainer.mini.recipe import Recipe
 from antifake.trainer.mini.towers.layouts import CLIP_PIXELS, HALF_PIXELS, IMAGENET_PIXELS
 from antifake.trainer.mini.towers.tower import TowerFolder
 from antifake.trainer.mini.towers.weights import LAYERS, OURS
@@ -210,6 +214,51 @@ def test_a_name_is_a_folder_or_one_of_the_hub(tmp_path, monkeypatch):
     assert found.slug == "openai-clip-vit-large-patch14"
 
 
+# --- The command --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """The recipes that the command would run."""
+    found = []
+    monkeypatch.setattr(Recipe, "run", lambda recipe, _say: found.append(recipe))
+    return found
+
+
+def command(*arguments):
+    return CliRunner().invoke(mini, [str(one) for one in arguments])
+
+
+def test_the_command_builds_on_a_folder_what_is_no_package_data(tmp_path, recipes):
+    towers.dinov2(tmp_path / "dino")
+    done = command(tmp_path, "--tower", tmp_path / "dino", "--image-size", 84, "--seed", 3)
+    assert done.exit_code == 0, done.output
+    assert "dino has 3 layers; 2 of them are kept." in done.output
+    (recipe,) = recipes
+    assert recipe.tower.folder == tmp_path / "dino"
+    assert (recipe.work, recipe.out) == (Path("build/mini-dino"), None)
+    assert (recipe.sizes.vision_layers, recipe.image_size, recipe.seed) == (2, 84, 3)
+    assert command(tmp_path, "--tower", tmp_path / "dino", "--layers", 3).exit_code == 0
+    assert recipes[1].sizes.vision_layers == 3
+
+
+def test_the_shipped_tower_is_what_it_was(tmp_path, recipes):
+    assert command(tmp_path).exit_code == 0
+    assert recipes == [Recipe(tmp_path, Path("build/mini"), Path("core/mini"))]
+
+
+def test_options_of_the_other_kind_of_tower_are_refused(tmp_path, recipes):
+    towers.dinov2(tmp_path / "dino")
+    for arguments, why in (
+        (["--image-size", 84], "--image-size needs --tower"),
+        (["--tower", tmp_path / "dino", "--out", tmp_path / "out"], "--out is for"),
+        (["--tower", "nonsense"], "no folder, and no name"),
+    ):
+        done = command(tmp_path, *arguments)
+        assert why in str(done.exception)
+    assert recipes == []
+
+
 # --- What is refused ----------------------------------------------------------------------
 
 
@@ -302,9 +351,9 @@ def test_layers_and_sizes_that_a_tower_has_not_are_refused(tmp_path):
         read(tmp_path, layers=4)
     with pytest.raises(ModelError, match="less than one patch"):
         read(tmp_path, image_size=12)
-    change(tmp_path, model_args={})
+    (tmp_path / "config.json").unlink()
     with pytest.raises(ModelError, match="how many heads"):
         read(tmp_path)
-    change(tmp_path, model_args={"num_heads": 4, "qk_norm": True})
+    (tmp_path / "config.json").write_text('{"model_args": {"num_heads": 4, "qk_norm": true}}')
     with pytest.raises(ModelError, match="arguments"):
         read(tmp_path)

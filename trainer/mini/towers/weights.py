@@ -92,7 +92,9 @@ class Weights:
 
 
 def described(folder: Path, stack: ExitStack) -> tuple[Layout, Shape, Weights, Mapping[str, Any]]:
-    config = read_json(folder / "config.json")
+    path = folder / "config.json"
+    # Folders of timm's weights may have none.
+    config = read_json(path) if path.is_file() else {}
     layout = layout_of(folder, config)
     weights = Weights(folder, stack)
     weights.look_under(layout)
