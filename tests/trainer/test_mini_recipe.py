@@ -336,6 +336,15 @@ def test_most_heads_start_at_cls_and_the_others_at_the_patches(untrained, data):
         assert is_cls == (head < 9), head
 
 
+def test_a_channel_that_never_changes_does_not_spoil_the_start(untrained):
+    model = load(untrained, FLOAT32)
+    tokens = np.random.default_rng(0).normal(size=(8, 197, 768)).astype(np.float16)
+    tokens[..., 5] = 0.25
+    weights = {name: value.data for name, value in model.named_parameters()}
+    attend_to_cls(weights, tokens)
+    assert all(value.isfinite().all() for value in weights.values())
+
+
 def test_tuning_the_soft_prompt_moves_nothing_else(untrained, data):
     examples = read_index(data, "train")[::4]
     model = load(untrained, FLOAT32)

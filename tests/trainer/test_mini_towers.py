@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from kit import towers
 from kit.threads import one_thread
 from safetensors.torch import load_file, save_file
+from transformers import CLIPVisionConfig, Dinov2Config, SiglipVisionConfig
 
 from antifake.core.bundle import Manifest, Tokens
 from antifake.core.catalog import Home
@@ -18,7 +19,15 @@ from antifake.core.quantization import dequantize
 from antifake.trainer.commands.mini import mini
 from antifake.trainer.mini.bridge import Sizes, configuration
 from antifake.trainer.mini.recipe import Recipe
-from antifake.trainer.mini.towers.layouts import CLIP_PIXELS, HALF_PIXELS, IMAGENET_PIXELS
+from antifake.trainer.mini.towers.config import stated_shape
+from antifake.trainer.mini.towers.layouts import (
+    CLIP,
+    CLIP_PIXELS,
+    DINOV2,
+    HALF_PIXELS,
+    IMAGENET_PIXELS,
+    SIGLIP,
+)
 from antifake.trainer.mini.towers.tower import TowerFolder
 from antifake.trainer.mini.towers.weights import LAYERS, OURS
 
@@ -157,6 +166,21 @@ def test_rounding_of_the_layers_matrices_is_all_that_is_lost(tmp_path):
 
 
 # --- What the folder says -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layout", "config"),
+    [(CLIP, CLIPVisionConfig), (SIGLIP, SiglipVisionConfig), (DINOV2, Dinov2Config)],
+    ids=["CLIP", "SigLIP", "DINOv2"],
+)
+def test_what_a_description_leaves_out_is_what_transformers_takes(tmp_path, layout, config):
+    theirs = config()
+    known = {key: getattr(theirs, key, 4 * 768) for key in layout.defaults}
+    assert known == layout.defaults
+    about = {"model_type": theirs.model_type, "num_hidden_layers": 2}
+    shape = stated_shape(tmp_path, layout, about)
+    assert (shape.num_hidden_layers, shape.hidden_size, shape.intermediate_size) == (2, 768, 3072)
+    assert (shape.hidden_act, shape.layer_norm_eps) == (theirs.hidden_act, theirs.layer_norm_eps)
 
 
 def test_pixels_are_scaled_as_the_kind_or_its_folder_says(tmp_path):

@@ -32,6 +32,8 @@ from .towers.tower import Tower, shipped_shape, shipped_tower
 
 BRIDGE_SHARD = "model-00002.safetensors"
 TOWER_WEIGHTS = ("vision_model.embeddings.", "vision_model.encoder.")
+LEAST_SPREAD = 1e-4
+"""Of a channel of normalised tokens. One that hardly changes is mostly rounding in float16."""
 WORD_TABLES = ("embed_tokens", "word_embeddings")
 
 
@@ -195,7 +197,7 @@ def whiten_patches(state: dict[str, Tensor], patches: Tensor) -> tuple[Tensor, T
     Changes `state` in place. Returns the mean and the spread that the patches had, [Hv] each.
     """
     flat = patches.flatten(0, 1)
-    mean, spread = flat.mean(0), flat.std(0)
+    mean, spread = flat.mean(0), flat.std(0).clamp(min=LEAST_SPREAD)
     state["vision_model.post_layernorm.weight"].copy_(1 / spread)
     state["vision_model.post_layernorm.bias"].copy_(-mean / spread)
     return mean, spread
@@ -216,7 +218,7 @@ def attend_to_cls(state: dict[str, Tensor], seen: np.ndarray, heads: int = 9) ->
     cls = tokens[:, 0]
     mean, spread = whiten_patches(state, tokens[:, 1:])
     gap = (cls.mean(0) - mean) / spread
-    cls_spread = cls.std(0) / spread
+    cls_spread = (cls.std(0) / spread).clamp(min=LEAST_SPREAD)
     size = 32
     for name in [name for name in state if name.endswith("crossattention.attention.key.weight")]:
         cross = name.removesuffix("key.weight")
