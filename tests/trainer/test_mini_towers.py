@@ -369,6 +369,14 @@ def test_pickles_and_damaged_files_are_refused(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.attack
+def test_more_weights_than_a_tower_can_have_are_refused(tmp_path, monkeypatch):
+    towers.clip(tmp_path)
+    monkeypatch.setattr("antifake.trainer.mini.towers.weights.MOST_TENSORS", 10)
+    with pytest.raises(ModelError, match="more tensors than any tower"):
+        read(tmp_path)
+
+
 def test_layers_and_sizes_that_a_tower_has_not_are_refused(tmp_path):
     towers.timm(tmp_path)
     with pytest.raises(ModelError, match="it has 3 layers, not 4"):

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from antifake.core.errors import ModelError
-from antifake.core.prepare import weight_files
+from antifake.core.prepare import MOST_TENSORS, weight_files
 
 from .config import Shape, layout_of, printable, read_json, shape_of_timm, stated_shape
 from .layouts import TIMM, Layout
@@ -34,6 +34,8 @@ class Weights:
             except (SafetensorError, OSError) as error:
                 raise ModelError(f"{path} is damaged: {str(error)[:160]}") from None
             self._files |= dict.fromkeys(file.keys(), file)
+            if len(self._files) > MOST_TENSORS:
+                raise ModelError(f"{folder} has more tensors than any tower.")
 
     def look_under(self, layout: Layout) -> None:
         """Finds what stands before all names. Raises ModelError."""
