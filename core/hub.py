@@ -1,20 +1,18 @@
 """Fetches a published model from the Hugging Face hub, when the user asks for one."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from .catalog import Home
 from .errors import ModelError
 from .i18n import _
 
-# Weights and descriptions only: no pickles and no code of the repository.
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+# Weights and descriptions only: no pickles and no code of the repository. The README states the
+# licence.
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 
 
-def snapshot(hub_id: str, home: Home, also: Sequence[str] = ()) -> Path:
+def snapshot(hub_id: str, home: Home) -> Path:
     """Returns the local folder of a hub model, after fetching what is missing. Raises ModelError.
-
-    `also` names files beside weights and descriptions.
 
     A fetch that was interrupted is resumed.
     """
@@ -22,7 +20,7 @@ def snapshot(hub_id: str, home: Home, also: Sequence[str] = ()) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=[*FILES, *also]))
+        folder = Path(snapshot_download(hub_id, allow_patterns=FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ModelError(
             _(

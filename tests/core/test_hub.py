@@ -79,7 +79,7 @@ def hub(sent):
         server.server_close()
 
 
-def snapshot(endpoint, home, cache, also=()):
+def snapshot(endpoint, home, cache):
     """Returns what `snapshot` of someone/model prints in a process that knows this hub only."""
     code = (
         "import sys\n"
@@ -88,7 +88,7 @@ def snapshot(endpoint, home, cache, also=()):
         "from antifake.core.errors import ModelError\n"
         "from antifake.core.hub import snapshot\n"
         "try:\n"
-        f"    print(snapshot('someone/model', Home(Path(sys.argv[1])), {list(also)}))\n"
+        "    print(snapshot('someone/model', Home(Path(sys.argv[1]))))\n"
         "except ModelError as error:\n"
         "    sys.exit(str(error))\n"
     )
@@ -117,19 +117,10 @@ def test_weights_and_descriptions_are_fetched_no_pickles_and_no_code(home, tmp_p
         done = snapshot(endpoint, home, tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     fetched = FILES.keys() & set(sent)
-    assert fetched == {"config.json", "model.safetensors", "tokenizer.model"}
+    assert fetched == {"config.json", "model.safetensors", "tokenizer.model", "README.md"}
     (request,) = home.requests()
     n_bytes = sum(len(FILES[name]) for name in fetched)
     assert f"{n_bytes} bytes  someone/model from the Hugging Face hub" in request
-
-
-def test_what_is_asked_for_by_name_is_fetched_too(home, tmp_path):
-    sent = []
-    with hub(sent) as endpoint:
-        done = snapshot(endpoint, home, tmp_path / "cache", also=["README.md"])
-    assert done.returncode == 0, done.stderr
-    expected = {"config.json", "model.safetensors", "tokenizer.model", "README.md"}
-    assert FILES.keys() & set(sent) == expected
 
 
 def test_a_hub_that_is_not_there_is_told_in_a_sentence(home, tmp_path):

@@ -37,9 +37,15 @@ def drawn(model: Model, seed: int = 0) -> Model:
     return model
 
 
-def clip(folder: Path, *, image_size: int = 32, hidden_act: str = "quick_gelu") -> nn.Module:
+def clip(
+    folder: Path, *, image_size: int = 32, patch_size: int = 8, hidden_act: str = "quick_gelu"
+) -> nn.Module:
     config = CLIPVisionConfig(
-        **SIZES, intermediate_size=80, image_size=image_size, patch_size=8, hidden_act=hidden_act
+        **SIZES,
+        intermediate_size=80,
+        image_size=image_size,
+        patch_size=patch_size,
+        hidden_act=hidden_act,
     )
     return _saved(CLIPVisionModel(config), folder)
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from antifake.core.bundle import Bundle
 from antifake.core.detector import detector_of
 from antifake.core.embedded import TOWER_SHARD
+from antifake.core.errors import ModelError
 from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.prompt import load_prompt
@@ -285,6 +286,17 @@ def test_tokens_of_another_precision_are_computed_anew(untrained, data, tmp_path
         cache = TokenCache(tmp_path, data, tower)
         cache.tokens(examples, "plain", lambda _now, _total, dtype=dtype: computed.append(dtype))
     assert computed == [torch.float32, torch.bfloat16]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_a_tower_whose_numbers_overflow_is_refused(value):
+    tower = SimpleNamespace(
+        device=torch.device("cpu"),
+        vision_features=lambda pixels: torch.full((len(pixels), 5, 3), value),
+    )
+    with pytest.raises(ModelError, match="weights are unusable"):
+        tower_tokens(tower, np.zeros((2, 8, 8, 3), np.uint8))
 
 
 def test_tokens_are_computed_where_the_tower_is(monkeypatch):

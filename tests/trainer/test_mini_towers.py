@@ -97,6 +97,7 @@ def farthest(ours, theirs):
 
 KINDS = {
     "CLIP": (towers.clip, {}, 32),
+    "CLIP in patches of 14": (towers.clip, {"image_size": 56, "patch_size": 14}, 56),
     "CLIP with gelu": (towers.clip, {"hidden_act": "gelu"}, 32),
     "CLIP with its text side": (towers.whole_clip, {}, 32),
     "SigLIP": (towers.siglip, {}, 48),
@@ -224,17 +225,17 @@ def test_a_name_is_a_folder_or_one_of_the_hub(tmp_path, monkeypatch):
     towers.clip(tmp_path / "clip of mine")
     found = TowerFolder.find(str(tmp_path / "clip of mine"), Home(tmp_path / "home"))
     assert (found.name, found.slug, found.layers()) == ("clip of mine", "clip-of-mine", 3)
-    with pytest.raises(ModelError, match="no folder, and no name of the Hugging Face hub"):
+    with pytest.raises(ModelError, match="neither a folder nor a name on the Hugging Face hub"):
         TowerFolder.find("nonsense", Home(tmp_path / "home"))
     asked = []
 
-    def snapshot(name, _home, also):
-        asked.append((name, also))
+    def snapshot(name, _home):
+        asked.append(name)
         return tmp_path / "clip of mine"
 
     monkeypatch.setattr("antifake.trainer.mini.towers.tower.snapshot", snapshot)
     found = TowerFolder.find("openai/clip-vit-large-patch14", Home(tmp_path / "home"))
-    assert asked == [("openai/clip-vit-large-patch14", ["README.md"])]
+    assert asked == ["openai/clip-vit-large-patch14"]
     assert found.slug == "openai-clip-vit-large-patch14"
 
 
@@ -274,9 +275,10 @@ def test_the_shipped_tower_is_what_it_was(tmp_path, recipes):
 def test_options_of_the_other_kind_of_tower_are_refused(tmp_path, recipes):
     towers.dinov2(tmp_path / "dino")
     for arguments, why in (
-        (["--image-size", 84], "--image-size needs --tower"),
+        (["--image-size", 84], "need --tower"),
+        (["--layers", 8], "need --tower"),
         (["--tower", tmp_path / "dino", "--out", tmp_path / "out"], "--out is for"),
-        (["--tower", "nonsense"], "no folder, and no name"),
+        (["--tower", "nonsense"], "neither a folder nor a name"),
     ):
         done = command(tmp_path, *arguments)
         assert why in str(done.exception)
@@ -296,12 +298,19 @@ CONFIGS = {
     "gated layers": ({"use_swiglu_ffn": True}, "gated layers"),
     "another activation": ({"hidden_act": "relu"}, "another activation"),
     "a width of text": ({"hidden_size": "48"}, "hidden_size"),
-    "a width of another model": ({"hidden_size": 64}, "is expected"),
+    "a negative width": ({"hidden_size": -48}, "hidden_size"),
+    "a width of another model": ({"hidden_size": 64}, "not \\(1, 17, 64\\)"),
     "more heads than fit": ({"num_attention_heads": 5}, "num_attention_heads"),
     "no eps": ({"layer_norm_eps": 0}, "layer_norm_eps"),
     "an endless tower": ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
     "more layers than there are": ({"num_hidden_layers": 4}, "is missing"),
-    "patches of another size": ({"patch_size": 7}, "is expected"),
+    "patches of another size": ({"patch_size": 7}, "not \\(1, 65, 48\\)"),
+    "patches larger than the picture": ({"patch_size": 57}, "image_size"),
+    "more patches than fit into memory": ({"image_size": 2048}, "image_size"),
+    "a picture of no pixels": ({"image_size": 0}, "image_size"),
+    "a picture that is not square": ({"image_size": [56, 56]}, "image_size"),
+    "a number that is true": ({"num_attention_heads": True}, "num_attention_heads"),
+    "wide inner layers": ({"mlp_ratio": 1e9}, "mlp_ratio"),
     "grey pictures": ({"num_channels": 1}, "three colours"),
 }
 
@@ -324,14 +333,22 @@ def rewritten(folder, **tensors):
 
 WEIGHTS = {
     "one that is missing": ({"blocks.1.norm2.bias": None}, "blocks.1.norm2.bias is missing"),
-    "one of another size": ({"blocks.0.norm1.bias": torch.ones(47)}, "is expected"),
+    "one of another size": ({"blocks.0.norm1.bias": torch.ones(47)}, "is \\(47,\\), not"),
     "numbers that are none": (
         {"cls_token": torch.full((1, 1, towers.WIDTH), torch.nan)},
-        "numbers that cannot be",
+        "infinite numbers",
+    ),
+    "numbers too large for single precision": (
+        {"cls_token": torch.full((1, 1, towers.WIDTH), 1e300, dtype=torch.float64)},
+        "infinite numbers",
     ),
     "whole numbers": (
         {"cls_token": torch.ones(1, 1, towers.WIDTH, dtype=torch.int64)},
-        "cannot be",
+        "not stored as plain floating point",
+    ),
+    "numbers of eight bits": (
+        {"cls_token": torch.ones(1, 1, towers.WIDTH).to(torch.float8_e4m3fn)},
+        "not stored as plain floating point",
     ),
     "register tokens": ({"reg_token": torch.ones(1, 4, towers.WIDTH)}, "reg_token, which"),
     "a norm of queries": ({"blocks.0.attn.q_norm.weight": torch.ones(12)}, "q_norm.weight, which"),
@@ -369,6 +386,34 @@ def test_pickles_and_damaged_files_are_refused(tmp_path):
         read(tmp_path)
 
 
+BESIDE = {
+    "huge crops": ("preprocessor_config.json", {"crop_size": 2048}, "146 patches"),
+    "pixels that are text": ("preprocessor_config.json", {"image_mean": "0.5"}, "mean or standard"),
+    "pixels of no spread": (
+        "preprocessor_config.json",
+        {"image_mean": [0, 0, 0], "image_std": [0, 0, 0]},
+        "mean or standard",
+    ),
+    "a list": ("preprocessor_config.json", [1], "not a description"),
+}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("name", "lie", "why"), BESIDE.values(), ids=BESIDE)
+def test_lies_beside_the_weights_are_refused_in_a_sentence(tmp_path, name, lie, why):
+    towers.dinov2(tmp_path)
+    (tmp_path / name).write_text(json.dumps(lie))
+    with pytest.raises(ModelError, match=why):
+        read(tmp_path)
+
+
+@pytest.mark.attack
+def test_a_readme_of_empty_lines_takes_no_time_to_read(tmp_path):
+    towers.dinov2(tmp_path)
+    (tmp_path / "README.md").write_text("---" + "\n" * 1_000_000)
+    assert read(tmp_path).licence == ""
+
+
 @pytest.mark.attack
 def test_more_weights_than_a_tower_can_have_are_refused(tmp_path, monkeypatch):
     towers.clip(tmp_path)
@@ -381,11 +426,12 @@ def test_layers_and_sizes_that_a_tower_has_not_are_refused(tmp_path):
     towers.timm(tmp_path)
     with pytest.raises(ModelError, match="it has 3 layers, not 4"):
         read(tmp_path, layers=4)
-    with pytest.raises(ModelError, match="less than one patch"):
-        read(tmp_path, image_size=12)
+    for side, grid in ((12, 0), (2048, 128)):
+        with pytest.raises(ModelError, match=f"{side} pixels have {grid} patches"):
+            read(tmp_path, image_size=side)
     (tmp_path / "config.json").unlink()
     with pytest.raises(ModelError, match="how many heads"):
         read(tmp_path)
     (tmp_path / "config.json").write_text('{"model_args": {"num_heads": 4, "qk_norm": true}}')
-    with pytest.raises(ModelError, match="arguments"):
+    with pytest.raises(ModelError, match="model_args"):
         read(tmp_path)

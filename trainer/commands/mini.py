@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 @click.option(
     "--tower",
     metavar="NAME|DIR",
-    help="Vision tower: a folder with config.json and safetensors, or a name of the Hugging Face "
-    "hub (CLIP, SigLIP, DINOv2, ViTs of timm). [default: CLIP ViT-B/16, as shipped]",
+    help="Vision tower: a folder with config.json and safetensors, or a name on the Hugging Face "
+    "hub (CLIP, SigLIP, DINOv2, timm's ViTs). [default: CLIP ViT-B/16, as shipped]",
 )
 @click.option(
     "--layers",
     type=click.IntRange(1, 512),
-    help="How many of its layers to keep. [default: five sixths of them]",
+    help="With --tower: how many of its layers to keep. [default: five sixths of them]",
 )
 @click.option(
     "--image-size",
     type=click.IntRange(32, 1024),
-    help="Side of the squares that are judged, in pixels. [default: the tower's own]",
+    help="With --tower: side of the squares that are judged, in pixels. [default: its own]",
 )
 @click.option(
     "--work",
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Where the package data goes; only with the shipped tower. [default: core/mini]",
+    help="Without --tower: where the package data goes. [default: core/mini]",
 )
 @click.option("--seed", default=0, show_default=True)
 def mini(
@@ -53,25 +53,19 @@ def mini(
 ) -> None:
     """Build the embedded model again, out of pretrained parts and the pictures in DATA.
 
-    On another tower it becomes a model of its own, for `antifake check --model FOLDER`.
+    With --tower it becomes a model of its own, for `antifake check --model FOLDER`.
     """
+    from antifake.trainer.mini.recipe import Recipe
+
     if tower is None:
-        if image_size:
-            raise UsageError("--image-size needs --tower: the shipped one reads 224 pixels.")
-        recipe = _on_shipped(data, work, out, layers)
+        if layers or image_size:
+            raise UsageError("--layers and --image-size need --tower.")
+        recipe = Recipe(data, work or Path("build/mini"), out or Path("core/mini"))
     elif out:
         raise UsageError("--out is for the package's own model, which has the shipped tower.")
     else:
-        recipe = _on_other(data, work, tower, layers)
-    replace(recipe, seed=seed, image_size=image_size).run(say)
-
-
-def _on_shipped(data: Path, work: Path | None, out: Path | None, layers: int | None) -> "Recipe":
-    from antifake.trainer.mini.bridge import Sizes
-    from antifake.trainer.mini.recipe import Recipe
-
-    sizes = Sizes(vision_layers=layers) if layers else Sizes()
-    return Recipe(data, work or Path("build/mini"), out or Path("core/mini"), sizes=sizes)
+        recipe = replace(_on_other(data, work, tower, layers), image_size=image_size)
+    replace(recipe, seed=seed).run(say)
 
 
 def _on_other(data: Path, work: Path | None, name: str, layers: int | None) -> "Recipe":
@@ -82,6 +76,7 @@ def _on_other(data: Path, work: Path | None, name: str, layers: int | None) -> "
 
     tower = TowerFolder.find(name, user_home())
     has = tower.layers()
+    # As of the shipped one: the last layers know what a picture shows, less how it was made.
     sizes = Sizes(vision_layers=layers or max(1, round(5 / 6 * has)))
     say(f"{tower.name} has {has} layers; {sizes.vision_layers} of them are kept.")
     work = work or Path("build") / f"mini-{tower.slug}"

@@ -21,8 +21,6 @@ NAME = "MODEL_CARD.md"
 _MADE = {
     "leave_out_auc": "AUC on what was left out of training, mean",
     "leave_out_auc_95": "its 95 % interval",
-    "leave_out_auc_folds": "AUC of each fold",
-    "leave_out_auc_splits": "AUC of each split",
 }
 
 

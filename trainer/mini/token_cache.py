@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from antifake.core.embedded import TOWER_SHARD
+from antifake.core.errors import ModelError
 from antifake.core.instructblip import InstructBlip
 from antifake.trainer.examples import Example
 
@@ -128,12 +129,18 @@ def _count_done(mark: Path, key: Mapping[str, object]) -> int:
 def tower_tokens(
     tower: InstructBlip, crops: np.ndarray, pixels: PixelScale = CLIP_PIXELS
 ) -> np.ndarray:
-    """Returns normalised tokens at the cut, float16 [B, N, Hv], of uint8 crops [B, S, S, 3]."""
+    """Returns normalised tokens at the cut, float16 [B, N, Hv], of uint8 crops [B, S, S, 3].
+
+    Raises ModelError if the tower's numbers overflow.
+    """
     mean = torch.tensor(pixels.mean).view(1, 3, 1, 1)
     std = torch.tensor(pixels.std).view(1, 3, 1, 1)
     scaled = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255 - mean) / std
     # In the untrained bridge the layer norm after the cut has no weights yet.
-    return tower.vision_features(scaled.to(tower.device)).half().cpu().numpy()
+    tokens = tower.vision_features(scaled.to(tower.device)).half().cpu()
+    if not tokens.isfinite().all():
+        raise ModelError("The vision tower computes infinite numbers: its weights are unusable.")
+    return tokens.numpy()
 
 
 def pooled(tokens: np.ndarray, *, has_cls: bool = True) -> np.ndarray:

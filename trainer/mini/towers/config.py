@@ -35,7 +35,7 @@ _NOT_YET = {
     ),
 }
 _TIMM_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16}
-"""Of timm's tiny, small, base and large; weights do not show it."""
+"""By width, in timm's tiny, small, base and large ViT; the weights do not show it."""
 _TIMM_ARGUMENTS = {"img_size", "dynamic_img_size", "num_heads"}
 
 
@@ -96,7 +96,7 @@ def stated_shape(folder: Path, layout: Layout, config: Mapping[str, Any]) -> Sha
             raise _cannot_be(folder, "qkv_bias")
     if values.pop("num_channels") != 3:
         raise ModelError(f"{folder} does not read pictures of three colours.")
-    return checked(folder, {key: values[key] for key in values if key in _SHAPE_KEYS})
+    return _checked(folder, {key: values[key] for key in values if key in _SHAPE_KEYS})
 
 
 def shape_of_timm(
@@ -113,9 +113,7 @@ def shape_of_timm(
         raise ModelError(f"{folder} holds no vision transformer of timm.") from None
     arguments = config.get("model_args", {})
     if not isinstance(arguments, dict) or arguments.keys() - _TIMM_ARGUMENTS:
-        raise ModelError(
-            f"{folder} was built with arguments (model_args) that its weights do not show."
-        )
+        raise ModelError(f"{folder} was built with model_args that its weights do not show.")
     heads = arguments.get("num_heads", _TIMM_HEADS.get(width))
     if heads is None:
         raise ModelError(f"{folder} does not say how many heads it has (model_args.num_heads).")
@@ -130,7 +128,7 @@ def shape_of_timm(
         "layer_norm_eps": 1e-6,
         "qkv_bias": f"{names['layer']}0.{names['qkv']}.bias" in sizes,
     }
-    return checked(folder, values)
+    return _checked(folder, values)
 
 
 _SHAPE_KEYS = set(Shape.__dataclass_fields__)
@@ -142,9 +140,11 @@ _MOST = {
     "image_size": 2048,
     "patch_size": 256,
 }
+MOST_GRID = 80
+"""Patches along a side: attention to more would not fit into memory. 1024 pixels in 14 are 73."""
 
 
-def checked(folder: Path, values: dict[str, Any]) -> Shape:
+def _checked(folder: Path, values: dict[str, Any]) -> Shape:
     """Returns the shape if everything in it can be. Raises ModelError."""
     for key, most in _MOST.items():
         if not is_whole(values[key], most, 4 if key == "patch_size" else 1):
@@ -156,13 +156,14 @@ def checked(folder: Path, values: dict[str, Any]) -> Shape:
         raise ModelError(f"{folder} uses another activation than {', '.join(ACTIVATIONS)}.")
     if values["hidden_size"] % values["num_attention_heads"]:
         raise _cannot_be(folder, "num_attention_heads")
-    if values["image_size"] < values["patch_size"]:
+    shape = Shape(**values)
+    if not 1 <= shape.grid <= MOST_GRID:
         raise _cannot_be(folder, "image_size")
-    return Shape(**values)
+    return shape
 
 
 def _cannot_be(folder: Path, what: str) -> ModelError:
-    return ModelError(f"The {what} in {folder / 'config.json'} cannot be that.")
+    return ModelError(f"{folder} states an impossible {what}.")
 
 
 # --- What stands beside the weights ---------------------------------------------------------
@@ -187,7 +188,7 @@ def stated_pixels(folder: Path, layout: Layout, config: Mapping[str, Any]) -> Pi
         return layout.pixels
     mean, std = (about.get(key) for key in keys)
     if not (_is_rgb(mean, -10) and _is_rgb(std, 1e-3)):
-        raise ModelError(f"{folder} states a mean and a spread of pixels that cannot be.")
+        raise _cannot_be(folder, "mean or standard deviation of pixels")
     return PixelScale(tuple(map(float, mean)), tuple(map(float, std)))  # type: ignore[arg-type]
 
 
@@ -220,9 +221,9 @@ def stated_licence(folder: Path) -> str:
     if not path.is_file():
         return ""
     text = read_capped(path, _MOST_BYTES, "README").decode(errors="replace")
-    head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    lines = re.findall(r"^(license(?:_name|_link)?):[ \t]*(\S.*)$", head[1] if head else "", re.M)
-    stated = ", ".join(value.strip().strip("\"'") for _key, value in lines)
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    values = re.findall(r"^license(?:_name|_link)?:[ \t]*(\S.*)$", head, re.MULTILINE)
+    stated = ", ".join(value.strip().strip("\"'") for value in values)
     return stated if is_printable(stated, 300) else ""
 
 

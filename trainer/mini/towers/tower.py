@@ -16,9 +16,9 @@ from antifake.core.errors import ModelError
 from antifake.core.hub import snapshot
 from antifake.core.quantization import quantize
 
-from .config import Shape, printable, stated_image_size, stated_licence, stated_pixels
+from .config import MOST_GRID, Shape, printable, stated_image_size, stated_licence, stated_pixels
 from .layouts import CLIP_PIXELS, PixelScale
-from .weights import LAYERS, OURS, described, mapped
+from .weights import LAYERS, described, mapped, stock_embeddings
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -48,15 +48,16 @@ class Tower:
         Positions are interpolated (bicubic), if the number of patches becomes another one.
         """
         shape = replace(self.shape, image_size=image_size)
-        if not shape.grid:
+        if not 1 <= shape.grid <= MOST_GRID:
             raise ModelError(
-                f"{image_size} pixels are less than one patch of {self.name}: "
-                f"it has {shape.patch_size}."
+                f"Squares of {image_size} pixels have {shape.grid} patches of {self.name} along a "
+                f"side; 1 to {MOST_GRID} are possible."
             )
         old, new = self.shape.grid, shape.grid
         if old == new:
             return replace(self, shape=shape)
-        key = f"{OURS}embeddings.{'stock.' * self._wrappers}position_embedding"
+        stock = stock_embeddings(pre_layernorm=self.pre_layernorm, class_token=self.class_token)
+        key = f"{stock}position_embedding"
         table = self.tensors[key]  # [1, 1 + old * old, H]
         patches = table[:, 1:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
         found = functional.interpolate(
@@ -66,11 +67,6 @@ class Tower:
         tensors = {**self.tensors, key: torch.cat([table[:, :1], flat], 1)}
         note = f"Positions were interpolated from {old} x {old} to {new} x {new} patches (bicubic)."
         return replace(self, shape=shape, tensors=tensors, notes=(*self.notes, note))
-
-    @property
-    def _wrappers(self) -> int:
-        """How many modules of core.instructblip are around the stock embeddings."""
-        return int(self.pre_layernorm) + int(not self.class_token)
 
     def rounded(self) -> "Tower":
         """Returns the tower with the matrices of its layers in int8, as a bundle stores them."""
@@ -119,10 +115,10 @@ class TowerFolder:
             return cls(folder, printable(folder.resolve().name))
         if not _HUB_NAME.fullmatch(name):
             raise ModelError(
-                f"{printable(name)} is no folder, and no name of the Hugging Face hub such as "
-                "openai/clip-vit-large-patch14."
+                f"{printable(name)} is neither a folder nor a name on the Hugging Face hub, such "
+                "as openai/clip-vit-large-patch14."
             )
-        return cls(snapshot(name, home, also=["README.md"]), name)
+        return cls(snapshot(name, home), name)
 
     @property
     def slug(self) -> str:

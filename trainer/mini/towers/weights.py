@@ -18,6 +18,7 @@ from .layouts import TIMM, Layout
 
 OURS = "vision_model."
 LAYERS = f"{OURS}encoder.layers."
+_DTYPES = ("F64", "F32", "F16", "BF16")
 
 
 class Weights:
@@ -66,17 +67,16 @@ class Weights:
         self._taken.add(full)
         if full not in self._files:
             raise ModelError(f"{self.folder} is incomplete: {full} is missing.")
-        try:
-            tensor: Tensor = self._files[full].get_tensor(full)
-        except SafetensorError as error:
-            raise ModelError(f"{self.folder} is damaged: {str(error)[:160]}") from None
-        if [one for one in tensor.shape if one != 1] != [one for one in size if one != 1]:
-            raise ModelError(
-                f"{full} in {self.folder} is {tuple(tensor.shape)}, where {size} is expected."
-            )
-        if not tensor.is_floating_point() or not tensor.isfinite().all():
-            raise ModelError(f"{full} in {self.folder} holds numbers that cannot be.")
-        return tensor.float().reshape(size)
+        stored = self._files[full].get_slice(full)
+        has = stored.get_shape()
+        if [one for one in has if one != 1] != [one for one in size if one != 1]:
+            raise ModelError(f"{full} in {self.folder} is {tuple(has)}, not {size}.")
+        if stored.get_dtype() not in _DTYPES:
+            raise ModelError(f"{full} in {self.folder} is not stored as plain floating point.")
+        tensor: Tensor = self._files[full].get_tensor(full).float().reshape(size)
+        if not tensor.isfinite().all():
+            raise ModelError(f"{full} in {self.folder} holds infinite numbers, or none at all.")
+        return tensor
 
     def check_all_known(self, layout: Layout) -> None:
         """Raises ModelError for a weight that would change the tower and was not read."""
@@ -88,12 +88,18 @@ class Weights:
             later = last.match(name) and last.sub("", name) in known
             if name.startswith(self.prefix) and not (name.startswith(aside) or later):
                 raise ModelError(
-                    f"{self.folder} has {printable(name)}, which {layout.kind} has not as it is "
-                    "known here: it computes something else."
+                    f"{self.folder} has {printable(name)}, which no {layout.kind} known here has: "
+                    "it computes something else."
                 )
 
 
+def stock_embeddings(*, pre_layernorm: bool, class_token: bool) -> str:
+    """Returns the name of InstructBLIP's own embeddings inside of those that wrap them."""
+    return f"{OURS}embeddings." + "stock." * (int(pre_layernorm) + int(not class_token))
+
+
 def described(folder: Path, stack: ExitStack) -> tuple[Layout, Shape, Weights, Mapping[str, Any]]:
+    """Returns what a folder holds, its weights open until the stack closes. Raises ModelError."""
     path = folder / "config.json"
     # Folders of timm's weights may have none.
     config = read_json(path) if path.is_file() else {}
@@ -123,9 +129,8 @@ def mapped(
 
 def _embeddings(layout: Layout, shape: Shape, weights: Weights) -> dict[str, Tensor]:
     names, width, side = layout.names, shape.hidden_size, shape.patch_size
-    outer = f"{OURS}embeddings."
     has_class, has_norm = "class" in names, "pre_layernorm" in names
-    stock = outer + "stock." * (int(not has_class) + int(has_norm))
+    stock = stock_embeddings(pre_layernorm=has_norm, class_token=has_class)
     bias = f"{names['patches']}.bias"
     n = shape.grid**2
     positions = weights.take(names["positions"], 1, n + int(has_class), width)
@@ -146,7 +151,7 @@ def _embeddings(layout: Layout, shape: Shape, weights: Weights) -> dict[str, Ten
     if has_norm:
         for kind in ("weight", "bias"):
             key = f"{names['pre_layernorm']}.{kind}"
-            tensors[f"{outer}pre_layernorm.{kind}"] = weights.take(key, width)
+            tensors[f"{OURS}embeddings.pre_layernorm.{kind}"] = weights.take(key, width)
     return tensors
 
 
