@@ -57,6 +57,8 @@ Image.register_decoder(_DECODER, _Decoder)
 def _checked(feed: "_Feed", data: bytes) -> int:
     """Gives a file up to its end marker. Returns how far. Raises OSError."""
     scans = scans_of(data)
+    if scans is not None and scans.lacks_end(data):
+        raise OSError("the file ends before its picture")
     if scans is None or not scans.has_end:
         return 0
     if not scans.are_all:

@@ -54,6 +54,10 @@ class Scans:
         """Whether a decoder can be given the file piece by piece."""
         return self.frame in _HUFFMAN
 
+    def lacks_end(self, data: bytes) -> bool:
+        """Whether a decoder waits for an end marker that is nowhere before it shows anything."""
+        return self.frame in _PROGRESSIVE and END not in data[self.end :]
+
     @property
     def are_all(self) -> bool:
         """Whether they hold every coefficient in full precision, if the last one is whole."""

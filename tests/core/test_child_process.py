@@ -127,7 +127,7 @@ def test_a_preview_that_takes_too_much_computing_is_given_up(
     before = psutil.Process().children()
     assert preview.preview(data) is not None
     monkeypatch.setattr(preview, "TIME_LIMIT", TimeLimit(clock_s=within(60), cpu_s=0.3))
-    assert preview.preview(scan_bomb(100)) is None
+    assert preview.preview(scan_bomb()) is None
     assert psutil.Process().children() == before
 
 

@@ -5,11 +5,14 @@ import time
 
 import pytest
 from kit.pace import within
-from kit.pictures import picture, saved, scan_bomb
+from kit.pictures import MOST_SCANS, picture, saved, scan_bomb
+from PIL import Image
 
+from antifake.core import jpeg_reader
 from antifake.core.errors import UnreadableImageError
 from antifake.core.images import decode_whole
 from antifake.core.jpeg_scans import passes_of
+from antifake.core.upright import ALWAYS_PASSES, _check_passes
 
 pytestmark = pytest.mark.attack
 END = b"\xff\xd9"
@@ -92,5 +95,35 @@ def test_counting_takes_no_longer_the_more_there_is_to_count() -> None:
 
 
 def test_the_most_work_that_a_jpeg_may_be_is_still_decoded() -> None:
-    code, _took = refused(scan_bomb(100))
+    code, _took = refused(scan_bomb())
     assert code == "blank"
+    code, _took = refused(scan_bomb(MOST_SCANS + 1))
+    assert code == "too_much_work"
+
+
+@pytest.mark.parametrize("cut", [2, 3, 1000])
+def test_a_jpeg_that_ends_too_early_is_decoded_no_oftener_than_twice(
+    cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[jpeg_reader._Feed] = []
+    give = jpeg_reader._Feed.give
+
+    def counted(feed: jpeg_reader._Feed, piece: bytes) -> None:
+        given.append(feed)
+        give(feed, piece)
+
+    monkeypatch.setattr(jpeg_reader._Feed, "give", counted)
+    whole = saved(picture(1, 300), "JPEG", progressive=True)
+    assert decode_whole(whole[:-cut]).note
+    assert len(given) == len({id(feed) for feed in given}) == 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_large_jpeg_of_a_usual_encoder_is_no_more_work_than_it_may_be(mode: str) -> None:
+    """Its size is put into its header afterwards; its scans count nevertheless."""
+    data = saved(picture(1).convert(mode), "JPEG", progressive=True)
+    large = Image.new("1", (16_000, 16_000))
+    _check_passes(large, data, ALWAYS_PASSES)
+    _check_passes(Image.new("1", (8000, 8000)), data, 0)
+    with pytest.raises(UnreadableImageError, match="more than 4 passes"):
+        _check_passes(large, data, 0)

@@ -31,13 +31,17 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def scan_bomb(scans: int = 150) -> bytes:
-    """Returns a JPEG of 100 KB that repeats its last refinement. It has 10 passes besides."""
+MOST_SCANS = 58
+"""With as many more scans than usual, a scan bomb is the most work that a whole file may be."""
+
+
+def scan_bomb(scans: int = MOST_SCANS) -> bytes:
+    """Returns a JPEG of 16 megapixels that repeats its last refinement. It has 6 passes besides."""
     data = saved(Image.new("L", (4000, 4000), 77), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + data[-2:]
 
 
 def slow_jpeg() -> bytes:
-    """Returns a JPEG that is as much work as may be: it is cut, so it is decoded three times."""
-    return scan_bomb(140)[:-3]
+    """Returns one that is still more work: it is cut, so it is decoded twice."""
+    return scan_bomb()[:-3]
