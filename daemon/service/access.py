@@ -24,6 +24,7 @@ from antifake.daemon.elapsed import elapsed_s
 from antifake.daemon.store import ANSWER_S, NotThereError, Store, tokens
 from antifake.daemon.store.tokens import PAGES, Grant, Token
 
+from .confirmations import Confirmations
 from .events import Events
 from .names import is_reserved, program_name
 from .remembered import RememberedBrowsers
@@ -127,6 +128,7 @@ class Access:
         self._logins: OrderedDict[str, float] = OrderedDict()
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self.browsers = RememberedBrowsers(store, clock, elapsed)
+        self.confirmations = Confirmations(elapsed)
         self._revoked: set[int] = set()
         self._token_cache: dict[str, Token] = {}
         self._origins: frozenset[str] | None = None
@@ -354,6 +356,11 @@ class Access:
         with self._lock:
             self._expire(self._elapsed())
             return [one.pairing for one in self._pairings.values() if one.decision == "waiting"]
+
+    def waiting(self, name: str) -> Pairing:
+        """Returns a pairing by its id. Raises NotThereError if it is no longer waiting."""
+        with self._lock:
+            return self._waiting_pairing(name).pairing
 
     def accept(self, name: str) -> None:
         """Lets a program in. Raises NotThereError if it is no longer waiting."""

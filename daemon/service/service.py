@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from antifake.core import AntifakeError, Label
 from antifake.core.i18n import _
 from antifake.daemon.config import Config, Folder
+from antifake.daemon.config.settings import History
 from antifake.daemon.learning import Learning
 from antifake.daemon.store import (
     Store,
@@ -49,6 +50,7 @@ from .progress import Progress
 from .renditions import Renditions
 from .settings import Settings
 from .status import State, Status
+from .upkeep import CleanUp, to_clean_up
 
 NOTHING_TO_CONFIRM = _("There is no verdict to confirm. Say what it is: real, or AI-made.")
 
@@ -260,6 +262,11 @@ class Service:
         finally:
             self.events.tell("state")
 
+    def to_forget(self, names: Collection[str]) -> list[str]:
+        """Returns the ids of all checks that `forget` would delete."""
+        outbox.deliver(self.store)
+        return forgetting.to_forget(self.store, names)
+
     def forget(self, names: Collection[str]) -> int:
         """Deletes every trace of these pictures. Returns the number of deleted checks."""
         outbox.deliver(self.store)
@@ -267,6 +274,10 @@ class Service:
         self.renditions.forget()
         self.events.tell("forgotten", ids=sorted(names))
         return gone
+
+    def to_clean_up(self, kept: History) -> CleanUp:
+        """Returns what the daily upkeep would delete under these settings."""
+        return to_clean_up(self.store, kept, self.clock())
 
     # --- Corrections ------------------------------------------------------------------------
 

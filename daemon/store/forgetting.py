@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import groups, jobs, occurrences, trainings
@@ -50,6 +50,13 @@ def forget(
         crop_files.remove(pictures)
     store.machine.scrub(now)
     return gone
+
+
+def to_forget(store: Store, names: Collection[str]) -> list[str]:
+    """Returns the ids of all checks that `forget` would delete."""
+    with store.reading() as session:
+        found = [_found(session, some).numbers for some in in_parts(map(to_number, names))]
+    return [to_text(number) for number in sorted({n for some in found for n in some})]
 
 
 @dataclass(frozen=True)
@@ -110,11 +117,8 @@ def retire(store: Store, before: datetime) -> int:
     picture. Corrected pictures stay, because correcting was work. The ledger stays, too: without it
     every old file would be judged again.
     """
-    old = CheckRow.id < first_number(before)
-    kept = CheckRow.sha256.in_(corrected())
     with store.reading() as session:
-        wanted = select(CheckRow.id).where(old, or_(CheckRow.sha256.is_(None), ~kept))
-        numbers = list(session.scalars(wanted))
+        numbers = list(session.scalars(_old(before)))
     # In batches, so that other writers need not wait for all of it.
     for some in in_parts(numbers):
         with store.writing_both() as (session, work):
@@ -130,6 +134,17 @@ def retire(store: Store, before: datetime) -> int:
         groups.drop_empty(session)
         occurrences.drop_of_unchecked(session)
     return len(numbers)
+
+
+def count_old(session: Session, before: datetime) -> int:
+    """Returns how many checks `retire` would delete."""
+    return session.scalar(select(func.count()).select_from(_old(before).subquery())) or 0
+
+
+def _old(before: datetime) -> Select[int]:
+    kept = CheckRow.sha256.in_(corrected())
+    is_old = CheckRow.id < first_number(before)
+    return select(CheckRow.id).where(is_old, or_(CheckRow.sha256.is_(None), ~kept))
 
 
 def older_than_newest(session: Session, keep: int) -> datetime | None:

@@ -28,6 +28,8 @@ SCRIPT_HEADER = "X-Requested-By"
 """A header that the scripts of our page send and that no form can send."""
 PAGE_KEY_HEADER = "X-Page-Key"
 """The header with the key of the session: see Access.page_key()."""
+CONFIRMATION_HEADER = "X-Confirmation"
+"""The header by which the page says that a person was asked: see pages/confirming."""
 
 _OF_HTTP = {
     400: ("bad_request", _("This request cannot be understood.")),

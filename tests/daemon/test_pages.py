@@ -31,6 +31,10 @@ def change(me, where, headers=SENDER, **body):
     return me.post(f"/changes/{where}", json=body, headers=headers)
 
 
+def say_yes(me, where, **body):
+    return me.say_yes(f"/changes/{where}", json=body)
+
+
 # --- Access -------------------------------------------------------------------------------
 
 
@@ -421,14 +425,14 @@ def test_a_browser_is_accepted_or_rejected_and_later_revoked(here, me):
     assert asked.code in shown
     assert "chrome-extension://abc" in shown
     assert asked.secret not in shown
-    assert change(me, "pairing", id=asked.id, accept=True).status_code == 200
+    assert say_yes(me, "pairing", id=asked.id, accept=True).status_code == 200
     assert here.access.poll(asked.id, asked.secret).state == "accepted"
     (token,) = here.access.tokens()
     let_in = me.get("/browsers").text
     assert opens in let_in
     assert "<dt>Last used</dt><dd>never</dd>" in let_in
     assert "chrome-extension://abc" in let_in
-    assert change(me, "revoke", id=token.id).status_code == 200
+    assert say_yes(me, "revoke", id=token.id).status_code == 200
     assert here.access.tokens()[0].revoked is not None
     late = change(me, "pairing", id=asked.id, accept=True)
     assert late.status_code == 404
@@ -476,7 +480,7 @@ def test_notices_are_shown_until_they_are_dismissed(here, me):
 
 def test_a_forgotten_picture_is_gone(here, me):
     one, other = here.add("a.jpg", thumb=scene(1)), here.add("b.jpg")
-    assert change(me, "forget", ids=[one.id]).status_code == 200
+    assert say_yes(me, "forget", ids=[one.id]).status_code == 200
     assert me.get(f"/picture/{one.id}").status_code == 404
     assert me.get(f"/thumb/{one.id}").status_code == 404
     assert me.get(f"/verdicts?ids={one.id},{other.id}").json.keys() == {other.id}

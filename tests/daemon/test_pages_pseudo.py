@@ -304,7 +304,7 @@ def test_what_scripts_say_is_no_english(accents, chromium):
         page.keyboard.press("x")
         said(page.locator("#picked"))
         page.locator("#forget-picked").click()
-        said(page.locator("#forget"))
+        said(page.locator("#confirm"))
         page.keyboard.press("Escape")
         page.keyboard.press("r")
         said(toast)

@@ -38,6 +38,7 @@ def root(tiny_home: Home) -> Path:
 
 def remember(page: Page) -> None:
     page.get_by_role("contentinfo").get_by_role("button", name="Remember this browser").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remember it").click()
     expect(page.locator("#toast")).to_contain_text("You can bookmark this page now.")
     expect(page.locator("footer [data-remember]")).to_be_hidden()
 
@@ -82,6 +83,7 @@ def test_it_is_listed_and_once_it_is_revoked_its_open_page_and_its_bookmark_are_
     with tab(chromium) as page, running(root) as daemon:
         enter(page, daemon, "/browsers")
         page.locator("#clients").get_by_role("button", name="Remember this browser").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remember it").click()
         mine = page.locator("#clients li", has_text="a browser that is remembered: this one")
         expect(mine).to_contain_text("Chrome on Linux")
         expect(mine).to_contain_text("Open these pages, where everything can be changed")
@@ -109,7 +111,7 @@ def test_logging_out_forgets_and_shutting_all_out_closes_every_page(root, chromi
             enter(one, daemon, "/browsers")
             remember(one)
         page.get_by_role("button", name="Shut all out").click()
-        page.locator("#revoke").get_by_role("button", name="Shut out").click()
+        page.get_by_role("dialog").get_by_role("button", name="Shut out").click()
         expect(page.locator("h1").locator("visible=true")).to_have_text(ONLY_FOR_YOU)
         expect(other.locator("#away")).to_contain_text(
             "Please open this page again.", timeout=within(NOTICED_MS)
@@ -199,6 +201,8 @@ def test_firefox_is_remembered_too(root):
             eventually(lambda: browser.get_url() == address(first, "/review"))
             eventually(lambda: text_of(browser, "html.js #state"))
             browser.execute_script("document.querySelector('footer [data-remember]').click()")
+            eventually(lambda: "Remember this browser?" in text_of(browser, "#confirm[open]"))
+            browser.execute_script("document.querySelector('#confirm [value=yes]').click()")
             eventually(lambda: "bookmark" in text_of(browser, "#toast"))
             (one,) = browsers_of(first)
             assert one["name"] == "Firefox on Linux"

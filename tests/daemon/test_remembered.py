@@ -215,13 +215,19 @@ class Visitor:
             self.cookies[name] = value
         return reply
 
+    def say_yes(self, path: str, body=None):
+        """Posts a change before which antifake asks again, and says yes."""
+        asked = self.post(path, body)
+        assert (asked.status, asked.json["code"]) == (409, "confirm"), asked.body
+        return self.post(path, body, X_Confirmation=asked.json["confirmation"])
+
     def enter(self) -> None:
         access = self.daemon.access
         self.cookies[COOKIE] = access.login(access.mint_login())
 
     def remembered(self) -> "Visitor":
         self.enter()
-        self.key = self.post("/changes/remember").json["key"]
+        self.key = self.say_yes("/changes/remember").json["key"]
         return self
 
     def come_back(self, **more: str):
@@ -238,7 +244,7 @@ class Visitor:
 def test_a_browser_is_remembered_listed_and_let_in_again(daemon):
     visitor = Visitor(daemon, EDGE)
     visitor.enter()
-    reply = visitor.post("/changes/remember")
+    reply = visitor.say_yes("/changes/remember")
     about = set(reply.headers["Set-Cookie"].split("; ")[1:])
     assert {"HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={90 * 86400}"} <= about
     assert not any(one.startswith("Domain") for one in about)
@@ -324,7 +330,7 @@ def test_remembering_again_replaces_the_former(daemon):
     visitor = Visitor(daemon).remembered()
     former = visitor.cookies[BROWSER_COOKIE]
     key = visitor.key
-    visitor.key = visitor.post("/changes/remember").json["key"]
+    visitor.key = visitor.say_yes("/changes/remember").json["key"]
     assert visitor.get("/").status == 200
     assert visitor.come_back().status == 200
     visitor.cookies[BROWSER_COOKIE], visitor.key = former, key
@@ -340,7 +346,7 @@ def test_a_revoked_browser_is_out_at_once_with_its_open_stream(daemon, way):
     with visitor_stream(visitor) as stream:
         assert b"antifake" in stream.readline()
         if way == "page":
-            assert other.post("/changes/revoke", {"id": mine}).status == 200
+            assert other.say_yes("/changes/revoke", {"id": mine}).status == 200
         elif way == "api":
             assert daemon.ask("DELETE", f"/tokens/{mine}").status == 204
         elif way == "all":

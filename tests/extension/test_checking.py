@@ -41,6 +41,7 @@ def test_from_pairing_to_a_corrected_picture_in_the_history(desk: Desk, with_min
     clients = history_page(desk.browser.context.new_page(), with_mini, "/browsers")
     expect(clients.locator(".code")).to_have_text(shown)
     clients.get_by_role("button", name="Accept").click()
+    clients.get_by_role("button", name="Let it in").click()
     expect(options.locator("#connection .state").first).to_contain_text("Connected")
     (token,) = [one for one in with_mini.get("/tokens").json["tokens"] if one["origin"]]
     assert token["origin"] == ORIGIN

@@ -84,6 +84,7 @@ def paired(here: Here) -> Here:
     assert browser.until(lambda: code_in(browser)) == shown
     assert len(shown) == 6
     browser.click("button", "Accept")
+    browser.click("#confirm[open] button", "Let it in")
     eventually(lambda: not here.daemon.get("/pairings").json["pairings"])
     browser.close(back_to=options)
     browser.says("#connection .state", "Connected")

@@ -10,7 +10,7 @@ from kit.messages import PACKAGES, ROOT
 
 TEMPLATES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.html"))
 SCRIPTS = sorted((ROOT / "daemon" / "web" / "pages" / "static").glob("*.js"))
-SHOWN_ATTRIBUTES = {"title", "aria-label", "placeholder", "alt", "data-what", "data-asks"}
+SHOWN_ATTRIBUTES = {"title", "aria-label", "placeholder", "alt"}
 CALLS = {"_", "ngettext"}
 NAMES = {"antifake", "ms", "px"}
 """Words that are the same in every language."""

@@ -172,6 +172,14 @@ class _Browser(FlaskClient):
             self.page_key = given[1]
         return answer
 
+    def say_yes(self, where: str, **about: Any) -> Any:
+        """Sends a change before which antifake asks again, and says yes."""
+        sent = {"X-Requested-By": "antifake"} | about.pop("headers", {})
+        asked: Any = self.post(where, headers=sent, **about)
+        assert (asked.status_code, asked.json["code"]) == (409, "confirm"), asked.text
+        sent["X-Confirmation"] = asked.json["confirmation"]
+        return self.post(where, headers=sent, **about)
+
 
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:

@@ -21,6 +21,7 @@ from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import MAX_FILE_BYTES
 
 from . import body, wording
+from .confirming import Question, require_yes
 from .filters import CORRECTED, SORTS, HistoryQuery, not_one_of
 from .render import piece, routes, show
 
@@ -35,6 +36,18 @@ VIEW = "antifake_view"
 YEAR_S = 31_536_000
 SOURCE: Source = "page"
 """The source of corrections and pictures from here."""
+
+
+_FORGOTTEN = (
+    _(
+        "A version that has learned from a forgotten picture keeps a hash of it and your answer, "
+        "but no picture. The next training learns without it."
+    ),
+    _(
+        "No file is deleted. A file that is still in a watched folder will be found and checked "
+        "again."
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -152,8 +165,27 @@ def undo() -> Response:
 
 @routes.post("/changes/forget")
 def forget() -> Response:
-    n = service().forget(body.texts("ids"))
+    names = sorted(set(body.texts("ids")))
+    gone = service().to_forget(names)
+    require_yes(_forgetting(names, len(gone)), *names, *gone)
+    n = service().forget(names)
     return jsonify(said=ngettext("Forgotten: {n:,} check.", "Forgotten: {n:,} checks.", n))
+
+
+def _forgetting(names: list[str], n_checks: int) -> Question:
+    if len(names) == 1:
+        name = wording.short(wording.name_of(service().get(names[0])))
+        title = _("Forget “{name}”?", name=name)
+    else:
+        title = ngettext("Forget this picture?", "Forget these {n} pictures?", len(names))
+    deletes = ngettext(
+        "From the history and from every backup, this deletes {n:,} check, with its small picture "
+        "and your answer. It cannot be undone.",
+        "From the history and from every backup, this deletes {n:,} checks, with their small "
+        "pictures and your answers. It cannot be undone.",
+        n_checks,
+    )
+    return Question(title, (deletes, *_FORGOTTEN), _("Forget"), _("Keep"))
 
 
 def _counts(by_label: Mapping[Label | None, int]) -> dict[str, int]:

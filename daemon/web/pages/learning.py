@@ -1,5 +1,7 @@
 """The pages of learning: how it stands, what a training changed, versions, and kept crops."""
 
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -8,6 +10,7 @@ from antifake.core import AntifakeError
 from antifake.core.i18n import _, ngettext
 from antifake.daemon.learning import Flip, Version
 from antifake.daemon.service import Answer
+from antifake.daemon.store.trainings import Training
 from antifake.daemon.web.context import service
 from antifake.daemon.web.guards import MAX_FILE_BYTES, requires_session
 from antifake.trainer.personal.needed import MINIMUM
@@ -15,6 +18,7 @@ from antifake.trainer.personal.needed import MINIMUM
 from . import body, wording
 from . import learning_wording as how
 from .checking import BYTES
+from .confirming import Question, require_yes
 from .render import piece, routes, show
 
 SHOWN = 8
@@ -95,13 +99,21 @@ def cancel_training() -> Response:
 
 @routes.post("/changes/learning/promote")
 def promote() -> Response:
-    found = service().learning.promote(body.value("id", int))
+    training = service().learning.training(body.value("id", int))
+    if training.outcome == "candidate":
+        require_yes(_against(training), str(training.id))
+    found = service().learning.promote(training.id)
     return jsonify(said=_("{version} is in use from now on.", version=found.candidate))
 
 
 @routes.post("/changes/learning/use")
 def use_version() -> Response:
-    found = service().learning.versions.use(body.value("name", str))
+    name = body.value("name", str)
+    made_by = next((one.training for one in _versions() if one.name == name), None)
+    training = None if made_by is None else service().learning.training(made_by)
+    if training is not None and training.outcome == "candidate":
+        require_yes(_against(training), name)
+    found = service().learning.versions.use(name)
     return jsonify(said=_("In use from now on: “{version}”.", version=how.version_title(found)))
 
 
@@ -127,29 +139,63 @@ def unpin() -> Response:
 @routes.post("/changes/learning/crops")
 def delete_crops() -> Response:
     """Deletes the copies of these pictures, or all if none is named."""
-    named = body.value("sha256s", list)
-    n = service().learning.crops.delete(body.texts("sha256s") if named else None)
+    named = body.texts("sha256s") if body.value("sha256s", list) else None
+    held, kept = service().learning.crops.stats()
+    n = held.n + kept.n if named is None else len(set(named))
+    require_yes(_deleting(n, is_all=named is None), *(named or ()))
+    n = service().learning.crops.delete(named)
     return jsonify(said=ngettext("Deleted: {n:,} copy.", "Deleted: {n:,} copies.", n))
-
-
-@routes.post("/changes/learning/preview")
-@requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
-def preview_pack() -> Response:
-    """Tells what a pack would change."""
-    found = service().learning.packs.preview(request.get_data(cache=False))
-    return jsonify(lines=[wording.inert(one) for one in found.sentences])
 
 
 @routes.post("/changes/learning/import")
 @requires_session(types=(BYTES,), max_bytes=MAX_FILE_BYTES)
 def import_pack() -> Response:
-    found = service().learning.packs.take_in(request.get_data(cache=False))
+    data = request.get_data(cache=False)
+    would = service().learning.packs.preview(data)
+    require_yes(_importing(would.sentences), sha256(data).hexdigest())
+    found = service().learning.packs.take_in(data)
     said = ngettext(
         "The pack is imported: {n:,} new answer.",
         "The pack is imported: {n:,} new answers.",
         found.words_new + found.words_changed,
     )
     return jsonify(said=said)
+
+
+def _against(training: Training) -> Question:
+    return Question(
+        _("Use this version against the advice?"),
+        (
+            wording.inert(how.advice(training)),
+            _("You can go back to the version before at any time."),
+        ),
+        _("Use it anyway"),
+        _("Leave it as it is"),
+    )
+
+
+def _deleting(n: int, *, is_all: bool) -> Question:
+    counted = ngettext("Delete this copy?", "Delete these {n:,} copies?", n)
+    sentence = _(
+        "Verdicts and your answers stay. Nothing more can be learned from these pictures, unless "
+        "their files are still where they were."
+    )
+    title = ngettext("Delete the only copy?", "Delete all {n:,} copies?", n) if is_all else counted
+    return Question(title, (sentence,), _("Delete all") if is_all else _("Delete"), _("Keep"))
+
+
+def _importing(sentences: Iterable[str]) -> Question:
+    sentence = _(
+        "What you have here stays; where answers differ, the later one counts. A pack decides what "
+        "your antifake calls AI-made: import only one that you trust."
+    )
+    return Question(
+        _("Import this pack?"),
+        (*(wording.inert(one) for one in sentences), sentence),
+        _("Import"),
+        _("Cancel"),
+        is_danger=False,
+    )
 
 
 # --- What is shown --------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from flask import Response, jsonify, request
 
-from antifake.core.i18n import _
+from antifake.core.i18n import _, ngettext
+from antifake.daemon.store.tokens import REMEMBERED_FOR
 from antifake.daemon.web.context import access, own_address
 from antifake.daemon.web.errors import Problem
 from antifake.daemon.web.guards import browser_secret, has_session, requires_browser, session_secret
 
 from . import body, this_browser
+from .confirming import Question, require_yes
 from .render import routes
 
 _BROWSERS = {
@@ -24,12 +26,28 @@ _NO_NAME = _(
     "be remembered safely."
 )
 
+_QUESTION = Question(
+    _("Remember this browser?"),
+    (
+        ngettext(
+            "It then opens these pages without a link, until it was not used for {n} day.",
+            "It then opens these pages without a link, until it was not used for {n} days.",
+            REMEMBERED_FOR.days,
+        ),
+        _("Do that only where nobody else uses your browser."),
+    ),
+    _("Remember it"),
+    _("Do not"),
+    is_danger=False,
+)
+
 
 @routes.post("/changes/remember")
 def remember() -> Response:
     """Remembers this browser. The answer has its key, which is told only once."""
     if not this_browser.can_be_remembered():
         raise Problem(409, "no_name", _NO_NAME)
+    require_yes(_QUESTION)
     former = this_browser.token()
     made = access().browsers.remember(_name(request.user_agent.string), own_address())
     access().tie(session_secret(), made.token.id)

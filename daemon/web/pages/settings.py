@@ -10,7 +10,8 @@ from antifake.daemon.config import AT_START, Config, ConfigError, from_text, nam
 from antifake.daemon.config.settings import unknown
 from antifake.daemon.web.context import service
 
-from . import body, wording
+from . import body, settings_losses, wording
+from .confirming import require_yes
 from .render import routes, show
 from .settings_words import (
     ADVANCED,
@@ -83,9 +84,11 @@ def values() -> Response:
 def change() -> Response:
     """Saves one setting. `before` brings the former value back when it is sent."""
     name, text = _known(body.value("name", str)), body.value("value", str)
-    before = setting(service().config, name)
+    before, new = setting(service().config, name), from_text(name, text)
+    if (question := settings_losses.question(name, new)) is not None:
+        require_yes(question, name, text)
     try:
-        service().settings.put(name, from_text(name, text))
+        service().settings.put(name, new)
     except ConfigError as error:
         raise _about_this_change(error, name) from error
     service().events.tell("settings")

@@ -9,15 +9,15 @@ const LONGEST_WAIT_S = 60;
 const HEADERS = { "X-Requested-By": "antifake" };
 
 /** Send a change. Returns the answer's JSON, or throws an Error with the sentence. */
-export async function change(address, body) {
-  const headers = { ...HEADERS, "X-Page-Key": pageKey(), "Content-Type": "application/json" };
+export async function change(address, body, confirmation = "") {
+  const headers = changing("application/json", confirmation);
   const answer = await ask(address, { method: "POST", headers, body: JSON.stringify(body) });
   return answer.status === 204 ? {} : answer.json();
 }
 
 /** Send the bytes of a picture. Returns and throws as `change` does. */
-export async function send(address, bytes) {
-  const headers = { ...HEADERS, "X-Page-Key": pageKey(), "Content-Type": "application/octet-stream" };
+export async function send(address, bytes, confirmation = "") {
+  const headers = changing("application/octet-stream", confirmation);
   return (await ask(address, { method: "POST", headers, body: bytes })).json();
 }
 
@@ -32,6 +32,13 @@ export const isFull = ({ about }) => about?.code === "queue_full";
 
 /** Returns whether a change was refused as the page has not got the key of its session (yet). */
 export const isKeyless = ({ about }) => about?.code === "no_page_key";
+
+const changing = (type, confirmation) => ({
+  ...HEADERS,
+  "X-Page-Key": pageKey(),
+  "Content-Type": type,
+  ...(confirmation && { "X-Confirmation": confirmation }),
+});
 
 async function ask(address, options) {
   let answer;

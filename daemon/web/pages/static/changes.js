@@ -1,7 +1,8 @@
 // Forms and buttons that change something. data-change is the address; data-body or the fields are
-// the body; data-then names the parts to render again; data-confirm is a dialog that asks first.
+// the body; data-then names the parts to render again.
 
 import { change } from "./asking.js";
+import { sure } from "./confirming.js";
 import { refreshAll, showing } from "./pieces.js";
 import { say } from "./toast.js";
 
@@ -12,37 +13,20 @@ export function start() {
     event.preventDefault();
     send(form, fields(form));
   });
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    if (button.dataset.change && (await isSure(button))) {
-      send(button, JSON.parse(button.dataset.body || "{}"));
-    }
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("button[data-change]");
+    if (button) send(button, JSON.parse(button.dataset.body || "{}"));
   });
 }
-
-/** Ask in a dialog. Returns whether the user said yes. */
-export function confirmed(id, words = {}) {
-  const dialog = document.getElementById(id);
-  for (const [name, text] of Object.entries(words)) {
-    for (const place of dialog.querySelectorAll(`[data-${name}]`)) place.textContent = text;
-  }
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((done) => {
-    dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true });
-  });
-}
-
-const isSure = ({ dataset }) =>
-  dataset.confirm ? confirmed(dataset.confirm, { what: dataset.what, asks: dataset.asks }) : true;
 
 async function send(source, body) {
   complain(source, "");
   const buttons = source.matches("form") ? [...source.querySelectorAll("button")] : [source];
   for (const one of buttons) one.setAttribute("aria-busy", "true");
   try {
-    const { said } = await change(source.dataset.change, body);
+    const done = await sure((confirmation) => change(source.dataset.change, body, confirmation));
+    if (!done) return;
+    const { said } = done;
     if (source.dataset.go) return location.assign(source.dataset.go);
     if (said) say(said);
     if ("clear" in source.dataset) source.reset();

@@ -2,7 +2,6 @@
 // pictures are only announced, but those that the user has checked here are shown.
 
 import { json, text } from "./asking.js";
-import { confirmed } from "./changes.js";
 import * as checking from "./checking.js";
 import { _, ngettext } from "./i18n.js";
 import { listen } from "./keys.js";
@@ -96,8 +95,7 @@ async function sayOf(label) {
 
 async function forgetPicked() {
   const ids = pickedRows().map((row) => row.dataset.id);
-  const asked = ngettext("Forget this picture?", "Forget these {n} pictures?", ids.length);
-  if ((await confirmed("forget", { asks: asked })) && (await forget(ids))) drop(ids);
+  if (await forget(ids)) drop(ids);
 }
 
 /** Remove these rows and all others with the same bytes, which were deleted too. */

@@ -1,7 +1,7 @@
 // The page of learning: the progress of a training, shown as it goes on, and packs.
 
 import { send } from "./asking.js";
-import { confirmed } from "./changes.js";
+import { sure } from "./confirming.js";
 import { _ } from "./i18n.js";
 import { on } from "./live.js";
 import { refresh } from "./pieces.js";
@@ -32,17 +32,15 @@ on("training", ({ id, state, stage, done, total, is_suspended: isSuspended }) =>
   }
 });
 
-/** Tell what a pack would change, and take it in if the user says so. */
+/** Take a pack in. antifake tells what it would change, and asks. */
 async function importPack(pack) {
   if (pack.size > Number(choose.dataset.max)) {
     return say(_("This file is too large for a pack."), { isError: true });
   }
   try {
-    const { lines } = await send("/changes/learning/preview", pack);
-    const items = lines.map((line) => Object.assign(document.createElement("li"), { textContent: line }));
-    document.getElementById("import-lines").replaceChildren(...items);
-    if (!(await confirmed("import"))) return;
-    say((await send("/changes/learning/import", pack)).said);
+    const done = await sure((confirmation) => send("/changes/learning/import", pack, confirmation));
+    if (!done) return;
+    say(done.said);
     await refresh("learning");
   } catch (error) {
     say(error.message, { isError: true });

@@ -2,6 +2,7 @@
 // This tab remembers across its pages what can be undone.
 
 import { change, json } from "./asking.js";
+import { sure } from "./confirming.js";
 import { _ } from "./i18n.js";
 import { say } from "./toast.js";
 
@@ -24,10 +25,15 @@ export async function undo() {
   return said ? { ids, said } : null;
 }
 
+/** Forget pictures. Returns whether that was done. */
 export async function forget(ids) {
   try {
-    say(_("Forgetting …"));
-    say((await change("/changes/forget", { ids })).said);
+    const done = await sure((confirmation) => {
+      if (confirmation) say(_("Forgetting …"));
+      return change("/changes/forget", { ids }, confirmation);
+    });
+    say(done ? done.said : _("Nothing is forgotten."));
+    if (!done) return false;
     remember(load().filter((some) => !some.some((id) => ids.includes(id))));
     return true;
   } catch (error) {

@@ -1,6 +1,5 @@
 // One picture: looking at it, its neighbours, the user's label and note, deleting and copying.
 
-import { confirmed } from "./changes.js";
 import { _ } from "./i18n.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
@@ -20,9 +19,7 @@ document.addEventListener("click", async ({ target }) => {
   if (parts !== undefined) showParts(button);
   if (label) await sayIt(label);
   if (copy) navigator.clipboard.writeText(copy).then(() => say(copied));
-  if (isForget !== undefined && (await confirmed("forget")) && (await forget([id]))) {
-    location.assign("/");
-  }
+  if (isForget !== undefined && (await forget([id]))) location.assign("/");
 });
 document.addEventListener("antifake:undo", undoIt);
 on("correction", () => refresh("said")); // what is said of a near-copy counts here, too

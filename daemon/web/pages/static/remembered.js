@@ -2,6 +2,7 @@
 // can use and not read. The key is kept for this host name and port, so no other page can use it.
 
 import { change } from "./asking.js";
+import { sure } from "./confirming.js";
 import { _ } from "./i18n.js";
 import { keepPageKey } from "./page_key.js";
 import { say } from "./toast.js";
@@ -42,7 +43,9 @@ async function remember() {
     return say(NOT_KEPT, { isError: true });
   }
   try {
-    const { key, said } = await change("/changes/remember", {});
+    const done = await sure((confirmation) => change("/changes/remember", {}, confirmation));
+    if (!done) return;
+    const { key, said } = done;
     await keep(await crypto.subtle.importKey("raw", bytes(key), HMAC, false, ["sign"]));
     shown();
     say(said);

@@ -2,6 +2,7 @@
 
 import { change, json } from "./asking.js";
 import { complain } from "./changes.js";
+import { sure } from "./confirming.js";
 import { _ } from "./i18n.js";
 import { listen } from "./keys.js";
 import { on } from "./live.js";
@@ -32,7 +33,9 @@ function put(form, value, isUndo = false) {
 async function send(form, value, isUndo) {
   const shown = typed(form);
   try {
-    const now = await change("/changes/setting", { name: form.dataset.setting, value });
+    const body = { name: form.dataset.setting, value };
+    const now = await sure((confirmation) => change("/changes/setting", body, confirmation));
+    if (!now) return show(form, (await json("/settings/values"))[body.name]);
     complain(form, "");
     if (typed(form) === shown) show(form, now); // else the user types on
     const canUndo = now.is_changed && !isUndo;
