@@ -178,7 +178,7 @@ def started(where: Places, stop: Callable[[], None]) -> Iterator[Daemon]:
             watcher.apply(existing.ready(settings.config.watch))
             watcher.rescan()
 
-        upkeep = Upkeep(store, settings, model, status, clock, on_mended)
+        upkeep = Upkeep(store, settings, model, status, queue, clock, on_mended)
         settings.listen(_follow(service, worker, watcher))
         settings.listen(_keep_autostart_in_step(service))
         parts.enter_context(scheduled(upkeep, watcher.rescan, learning))

@@ -374,6 +374,11 @@ class Service:
     def state(self) -> State:
         return self.status.state()
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """See Status.is_in_trouble."""
+        return self.status.is_in_trouble
+
     def model_state(self) -> ModelState:
         """See Status.model_state."""
         return self.status.model_state()

@@ -64,6 +64,11 @@ class Status:
         """Whether pictures are being judged."""
         return self._is_busy
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether pictures cannot be judged, or written down. Asks neither disk nor database."""
+        return self._trouble is not None
+
     def state(self) -> State:
         counted, trouble, unsent = dict.fromkeys(Priority, 0), None, None
         try:
@@ -103,7 +108,7 @@ class Status:
         return "paused" if until else "ready"
 
     def set_trouble(self, sentence: str | None) -> None:
-        """Why no pictures can be judged at the moment. None: they can be."""
+        """Why no pictures can be judged, or written down. None: they can be."""
         with self._lock:
             is_new, self._trouble = sentence != self._trouble, sentence
         if is_new:

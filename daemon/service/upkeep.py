@@ -10,6 +10,7 @@ from antifake.daemon.config.settings import History
 from antifake.daemon.store import Store, forgetting, jobs, mend
 from antifake.daemon.store.checks import count_thumbnails
 from antifake.daemon.worker.model_process import ModelProcess
+from antifake.daemon.worker.queue import JobQueue
 
 from .settings import Settings
 from .status import Status
@@ -49,14 +50,16 @@ class Upkeep:
     settings: Settings
     model: ModelProcess
     status: Status
+    queue: JobQueue
     clock: Callable[[], datetime]
     on_mended: Callable[[], object]
     """Called when another database file has taken the place of a damaged one."""
 
     def look_after(self) -> None:
-        """Every half minute: edited settings, a damaged database, a model that is not used."""
+        """Every half minute: edited settings, a database or a disk that fails, an unused model."""
         self._mend()
         self.settings.reload_if_changed()
+        self.queue.look_at_disk()
         if not self.status.is_busy:
             self.model.sleep_if_idle(60 * self.settings.config.worker.idle_minutes)
 

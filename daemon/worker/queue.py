@@ -5,9 +5,11 @@ It is in the database, and so outlives this process. Only private pictures, and 
 be written down because the disk is full or another program has locked the database, wait in memory.
 """
 
+import errno
 import logging
 import os
 import re
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -195,6 +197,19 @@ class JobQueue:
     def is_failing(self) -> bool:
         """Whether a picture could not be written down, and none has been since."""
         return self._failure is not None
+
+    def look_at_disk(self) -> None:
+        """Notice that the disk is full or read-only before a picture comes that must wait there."""
+        try:
+            has_room = shutil.disk_usage(self._spool).free >= _PROBE_BYTES
+            if has_room and os.access(self._spool, os.W_OK):
+                return
+            code = errno.EROFS if has_room else errno.ENOSPC
+            error = OSError(code, os.strerror(code))
+        except OSError as found:
+            error = found
+        self._fail(error)
+        self.notify(has_queued=False)
 
     def probe(self) -> None:
         """Try to write again, with what was put off. Raises StoreError if that still fails."""

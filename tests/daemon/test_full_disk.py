@@ -20,6 +20,7 @@ from kit.daemon import daemon_of, tiny_home_in
 from kit.full_disk import small_disk
 from kit.pictures import png
 from kit.running import place_of
+from kit.waiting import eventually
 
 from antifake.core.errors import AntifakeError
 from antifake.core.files import write_atomically
@@ -30,6 +31,7 @@ from antifake.daemon.store import StorageFullError, checks, exchange, history, o
 from antifake.daemon.store.checks import Finding
 from antifake.daemon.store.crops import CropFiles
 from antifake.daemon.store.files import Backups
+from antifake.daemon.worker import worker
 from antifake.trainer.features import FeatureCache
 
 pytestmark = pytest.mark.attack
@@ -233,6 +235,30 @@ def test_the_daemon_says_that_the_disk_is_full_and_goes_on(home, tmp_path):
         reply = daemon.ask("POST", "/history/import?form=jsonl", large, **about)
         assert reply.json["added"] + reply.json["known"] == 300
         assert daemon.send("PATCH", "/settings", {"history.keep_days": 3}).status == 200
+
+
+def test_a_monitor_learns_that_the_disk_is_full_before_a_picture_comes(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "HOLD_S", 0.2)
+
+    def is_ready():
+        reply = daemon.get("/health")
+        assert reply.status == 200
+        return reply.json["ready"]
+
+    with (
+        small_disk(tmp_path / "disk", 12) as disk,
+        daemon_of(home, disk.folder) as daemon,
+    ):
+        daemon.wait_for_model()
+        daemon.upkeep.look_after()
+        assert is_ready()
+        with disk.full():
+            daemon.upkeep.look_after()
+            eventually(lambda: not is_ready())
+            assert "No space left" in daemon.get("/state").json["notices"][0]
+            assert daemon.check(png(3)).json["label"]
+            assert not is_ready()
+        eventually(is_ready, 30)
 
 
 # --- Commands ---------------------------------------------------------------------------------

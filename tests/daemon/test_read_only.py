@@ -118,10 +118,12 @@ def test_a_history_that_becomes_read_only_costs_no_verdict(home, tmp_path):
             assert (reply.status, reply.code) == (503, "store")
             assert "cannot be used" in daemon.get("/state").json["notices"][0]
             assert daemon.get("/state").json["mode"] == "attention"
-            assert daemon.get("/health").json["ready"]
+            health = daemon.get("/health")
+            assert (health.status, health.json["ready"]) == (200, False)
             assert daemon.get("/checks").status == 200
         eventually(lambda: len(daemon.get("/checks").json["checks"]) == 3, 30)
         eventually(lambda: daemon.get("/state").json["mode"] != "attention", 30)
+        assert daemon.get("/health").json["ready"]
         assert not list(database.parent.glob("*.damaged-*"))
 
 

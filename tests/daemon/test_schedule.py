@@ -14,6 +14,7 @@ from antifake.daemon.schedule import rescanning_after_sleep, scheduled
 from antifake.daemon.service import Events, Settings, Status, Upkeep, learning_of
 from antifake.daemon.store import open_store
 from antifake.daemon.worker.model_process import ModelProcess
+from antifake.daemon.worker.queue import JobQueue
 
 MINUTE = timedelta(minutes=1)
 
@@ -86,7 +87,8 @@ def at_work(folder, rescan=lambda: None):
     with open_store(folder / "history.db", now) as store, ModelProcess(Home(folder)) as model:
         settings = Settings(folder / "config.toml", Config())
         status = Status(store, settings, model, Events(), lambda: now)
-        upkeep = Upkeep(store, settings, model, status, lambda: now, lambda: None)
+        queue = JobQueue(store.machine, folder, lambda: 9, lambda: now)
+        upkeep = Upkeep(store, settings, model, status, queue, lambda: now, lambda: None)
         where = places_in(folder, Home(folder))
         learning = learning_of(store, settings, where, status, Events(), clock=lambda: now)
         with scheduled(upkeep, rescan, learning) as scheduler:

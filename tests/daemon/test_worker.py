@@ -136,7 +136,7 @@ def at_work(home, heavy, folder: Path, config: Config | None = None, *, starts: 
             store, settings, events, now, checks_, status, folders, existing, learning, crop_files
         )
         intake = Intake(store, queue.put_file, now, lambda: settings.config.history.paths)
-        upkeep = Upkeep(store, settings, model, status, now, queue.open)
+        upkeep = Upkeep(store, settings, model, status, queue, now, queue.open)
         if starts:
             parts.enter_context(worker)
         yield AtWork(service, queue, worker, intake, upkeep)

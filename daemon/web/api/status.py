@@ -15,9 +15,15 @@ routes = APIBlueprint("status", __name__, url_prefix="/api/v1", tag="The daemon"
 @requires()
 @routes.output(schemas.Health)
 def health() -> Response:
-    """Tell whether this is antifake; contains no data of the user"""
+    """Tell whether this is antifake; contains no data of the user
+
+    The status is 200 as long as it answers. It is not `ready` while pictures cannot be judged, or
+    while the disk or the history takes nothing: `/state` says why. Pictures may be sent all the
+    same.
+    """
+    ready = not service().is_in_trouble
     version = context().about.version
-    return jsonify(service="antifake", api="v1", version=version, ready=True)
+    return jsonify(service="antifake", api="v1", version=version, ready=ready)
 
 
 @routes.get("/state")
