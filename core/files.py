@@ -2,10 +2,12 @@
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,23 @@ def read_capped(path: Path, cap: int, what: str) -> bytes:
         raise ModelError(
             _("{path} cannot be read: {why}.", path=path, why=error.strerror or error)
         ) from error
+
+
+def refuse_zip_bomb(data: bytes, cap: int, name: str) -> None:
+    """Raises ModelError if an archive says that it unpacks to more than `cap` bytes.
+
+    Raises BadZipFile if it is none.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > cap:
+        raise ModelError(
+            _(
+                "{name} would unpack to {unpacked:,} bytes, which is too much: it is not read.",
+                name=name,
+                unpacked=unpacked,
+            )
+        )
 
 
 def open_no_link(path: str, flags: int) -> int:

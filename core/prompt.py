@@ -19,7 +19,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from .errors import ModelError
-from .files import read_capped, write_atomically
+from .files import read_capped, refuse_zip_bomb, write_atomically
 from .i18n import _
 from .prompt_file import MAX_PROMPT_BYTES, RGB, PromptMetadata, read_header
 
@@ -138,13 +138,19 @@ def import_official(path: Path) -> ImportedPrompt:
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
     data = read_capped(path, MAX_PROMPT_BYTES, _("checkpoint"))
-    if data[:2] == b"PK":
-        _refuse_zip_bomb(data, path.name)
     try:
+        if data[:2] == b"PK":
+            refuse_zip_bomb(data, 4 * MAX_PROMPT_BYTES, path.name)
         # For a raw pickle torch warns before it refuses; the refusal is enough.
         with warnings.catch_warnings(action="ignore"):
             # Explicit, so that TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD has no effect.
             loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
+    except zipfile.BadZipFile:
+        raise ModelError(
+            _("{name} is a damaged checkpoint: download it again.", name=path.name)
+        ) from None
     except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
         raise ModelError(
             _(
@@ -156,24 +162,6 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ModelError(_("{name} is not an AntifakePrompt checkpoint.", name=path.name))
     return loaded
-
-
-def _refuse_zip_bomb(data: bytes, name: str) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile:
-        raise ModelError(
-            _("{name} is a damaged checkpoint: download it again.", name=name)
-        ) from None
-    if unpacked > 4 * MAX_PROMPT_BYTES:
-        raise ModelError(
-            _(
-                "{name} would unpack to {unpacked:,} bytes: not a prompt, not read.",
-                name=name,
-                unpacked=unpacked,
-            )
-        )
 
 
 def _side(tensors: dict[str, Any], key: str, name: str) -> Tensor:

@@ -18,12 +18,16 @@ from typing import Any
 
 import torch
 
-from antifake.core.errors import UsageError
-from antifake.core.files import write_atomically
+from antifake.core.errors import ModelError, UsageError
+from antifake.core.files import read_capped, refuse_zip_bomb, write_atomically
 from antifake.core.i18n import _
+from antifake.core.prompt_file import MAX_PROMPT_BYTES
 
 CHECKPOINT_S = 60.0
 """Between checkpoints within an epoch. The end of each epoch is always saved."""
+
+MOST_COPIES = 8
+"""Of the trained tensors in a checkpoint. There are four: now, at best, and two averages."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,22 @@ class CheckpointFolder:
     def _log_file(self) -> Path:
         return self.folder / "log.csv"
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self, tensors_bytes: int) -> dict[str, Any] | None:
         """Returns the state to resume from, or None if there is none or it is damaged.
 
-        Raises UsageError where it belongs to a run with other inputs.
+        `tensors_bytes`: of what is trained, which limits the file. Raises UsageError where it
+        belongs to a run with other inputs, and ModelError where it is too large.
         """
-        try:
-            state = torch.load(io.BytesIO(self._checkpoint.read_bytes()), weights_only=True)
-            inputs = state["inputs"]
-        except FileNotFoundError:
+        if not self._checkpoint.exists():
             return None
+        most = MOST_COPIES * tensors_bytes + 4 * MAX_PROMPT_BYTES
+        data = read_capped(self._checkpoint, most, _("checkpoint"))
+        try:
+            refuse_zip_bomb(data, most, self._checkpoint.name)
+            state = torch.load(io.BytesIO(data), weights_only=True)
+            inputs = state["inputs"]
+        except ModelError:
+            raise
         except Exception:  # noqa: BLE001 - a damaged file may raise anything
             self._say(
                 _("{file} is damaged, so the run starts from the beginning.", file=self._checkpoint)

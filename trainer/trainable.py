@@ -42,6 +42,10 @@ class Trainable:
     moved_at_once: tuple[str, ...]
     """Names of those that must have a gradient in the first step."""
 
+    @property
+    def n_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
     def copy(self) -> dict[str, Tensor]:
         """Returns copies of the tensors on the CPU."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}

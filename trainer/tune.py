@@ -91,10 +91,8 @@ def tune(
     """Trains, and returns the run with the best epoch's tensors. Raises AntifakeError."""
     frozen = tensor_versions(task.model, task.trainable)
     loop = TrainingLoop(task, process_group)
-    run = (
-        loop.resume(process_group.broadcast(checkpoints.load() if process_group.is_first else None))
-        or loop.start()
-    )
+    found = checkpoints.load(task.trainable.n_bytes) if process_group.is_first else None
+    run = loop.resume(process_group.broadcast(found)) or loop.start()
     checkpoints.start_log(run.step)
     while run.step < task.total_steps and not is_stale(run, task.settings):
         record, ends_epoch = loop.step(run)

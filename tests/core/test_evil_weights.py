@@ -3,14 +3,17 @@
 Each ends quickly in a sentence. Nothing is unpickled, and nothing is written outside.
 """
 
+import os
 import shutil
 import stat
+import sys
 import time
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from kit.command_line import antifake
 from kit.official import malformed_safetensors, with_header, write_evil_pth
 from kit.pace import within
@@ -26,6 +29,7 @@ from antifake.trainer.checkpoint import CheckpointFolder
 pytestmark = pytest.mark.attack
 
 AT_ONCE_S = 10
+TENSORS_BYTES = 20_000
 MEMBER = "parcel/weights.onnx"
 WEIGHTS = b"weights" * 1000
 
@@ -73,9 +77,54 @@ def test_a_checkpoint_of_a_training_is_not_unpickled(tmp_path, kind):
     folder = CheckpointFolder(tmp_path / "out", "inputs", said.append, writes=True)
     folder.folder.mkdir()
     write_evil_pth(folder.folder / "checkpoint.pt", canary, kind=kind)
-    assert folder.load() is None
+    assert folder.load(TENSORS_BYTES) is None
     assert "is damaged, so the run starts from the beginning" in said[0]
     assert not canary.exists()
+
+
+def too_large(file):
+    with file.open("wb") as sparse:
+        sparse.truncate(10**10)
+
+
+def bomb(file):
+    """A file of 30 KB that torch would inflate to 300 MB."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(3):
+            archive.writestr(f"archive/data/{n}", bytes(100_000_000))
+
+
+def device(file):
+    file.symlink_to("/dev/zero")
+
+
+def pipe(file):
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize("evil", [too_large, bomb, device, pipe])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+@pytest.mark.usefixtures("at_once")
+def test_a_checkpoint_that_cannot_be_one_is_refused_in_a_sentence_and_stays(tmp_path, evil):
+    folder = CheckpointFolder(tmp_path / "out", "inputs", print, writes=True)
+    folder.folder.mkdir()
+    file = folder.folder / "checkpoint.pt"
+    evil(file)
+    before = file.lstat()
+    tracemalloc.start()
+    with pytest.raises(ModelError, match=r"too large|too much|no checkpoint file"):
+        folder.load(TENSORS_BYTES)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert file.lstat() == before
+
+
+def test_the_checkpoint_of_any_training_is_far_below_the_limit(tmp_path):
+    folder = CheckpointFolder(tmp_path / "out", "inputs", print, writes=True)
+    folder.folder.mkdir()
+    tensor = torch.randn(256, 4096)
+    folder.save({"now": {"llm": tensor}, "optimizer": [tensor.clone() for _ in range(3)]})
+    assert folder.load(tensor.nbytes)["now"]["llm"].equal(tensor)
 
 
 # --- Safetensors --------------------------------------------------------------------------------
