@@ -4,7 +4,7 @@ Rows are only ever added: the last one counts, and undo adds a row that repeats 
 Write with `durable`, because corrections are the user's own work.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,27 +58,43 @@ def correct(
 
     Raises NotThereError if one of them was never checked.
     """
-    for sha256 in sha256s:
-        row = CorrectionRow(
+    correct_each(session, [(sha256, correction, now) for sha256 in sha256s])
+
+
+def correct_each(session: Session, said_: Collection[tuple[str, NewCorrection, datetime]]) -> None:
+    """Records what was said of pictures and when, in this order.
+
+    Raises NotThereError if one of them was never checked.
+    """
+    phashes = {sha256: _phash(session, sha256) for sha256 in {one[0] for one in said_}}
+    session.add_all(
+        CorrectionRow(
             sha256=sha256,
-            phash=_phash(session, sha256),
+            phash=phashes[sha256],
             label=correction.label,
             note=correction.note,
             source=correction.source,
-            at=to_ms(now),
-            said_at=to_ms(now),
+            at=to_ms(at),
+            said_at=to_ms(at),
         )
-        session.add(row)
-        _note_likeness(session, sha256, row.phash)
+        for sha256, correction, at in said_
+    )
     session.flush()
+    _note_likeness(session, phashes.items())
 
 
-def _note_likeness(session: Session, sha256: str, phash: int | None) -> None:
-    if phash is None or not similarity.is_telling(phash):
-        return
-    new = set(similarity.keys(phash)).difference(session.scalars(_KEYS, {"picture": sha256}))
-    if new:
-        session.execute(_INSERT_KEYS, [{"key": key, "sha256": sha256} for key in sorted(new)])
+def _note_likeness(session: Session, phashes: Iterable[tuple[str, int | None]]) -> None:
+    wanted = {
+        (sha256, key)
+        for sha256, phash in phashes
+        if phash is not None and similarity.is_telling(phash)
+        for key in similarity.keys(phash)
+    }
+    for some in in_parts(sorted({sha256 for sha256, _key in wanted})):
+        wanted.difference_update(map(tuple, session.execute(_KEYS, {"some": some})))
+    if wanted:
+        new = [{"key": key, "sha256": sha256} for sha256, key in sorted(wanted)]
+        session.execute(_INSERT_KEYS, new)
 
 
 def _phash(session: Session, sha256: str) -> int | None:
@@ -118,8 +134,8 @@ def put(session: Session, words_: Collection[NewWord], now: datetime) -> None:
             said_at=to_ms(word.said_at),
         )
         session.add(row)
-        _note_likeness(session, word.sha256, word.phash)
     session.flush()
+    _note_likeness(session, [(word.sha256, word.phash) for word in words_])
 
 
 def last_changes(session: Session, sha256s: Collection[str]) -> dict[str, datetime]:
@@ -256,7 +272,9 @@ _FIRST_PHASH = (
     .order_by(CheckRow.id)
     .limit(1)
 )
-_KEYS = select(LikenessRow.key).where(LikenessRow.sha256 == bindparam("picture"))
+_KEYS = select(LikenessRow.sha256, LikenessRow.key).where(
+    LikenessRow.sha256.in_(bindparam("some", expanding=True))
+)
 _INSERT_KEYS = table_of(LikenessRow).insert()
 _LATEST = _current(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
 # Columns, not rows: pictures that are all alike may have thousands.

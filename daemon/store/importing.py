@@ -203,10 +203,12 @@ def _correct(session: Session, rows: list[Row]) -> None:
         for row in rows
         if row.finding.sha256 is not None and row.correction is not None and row.said_at is not None
     ]
-    last: dict[str, datetime | None] = {}
+    new, last = [], dict[str, datetime | None]()
     for sha256, correction, said_at in said:
         if sha256 not in last:
             last[sha256] = corrections.last_change(session, sha256)
         if (ours := last[sha256]) is None or ours < said_at:
-            corrections.correct(session, [sha256], correction, said_at)
+            new.append((sha256, correction, said_at))
             last[sha256] = said_at
+    if new:
+        corrections.correct_each(session, new)

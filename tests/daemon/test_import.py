@@ -104,6 +104,26 @@ def test_a_row_of_a_picture_with_many_rows_is_no_more_work(store, kind):
         assert steps() - before < 2 * first
 
 
+def test_what_was_said_of_many_pictures_is_written_together(store):
+    """A statement takes longer to prepare than to run."""
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    pictures = [f"{n:064x}" for n in range(200)]
+    rows = [said(n) | {"sha256": sha256} for n, sha256 in enumerate(pictures)]
+    assert import_(store, rows).added == 200
+    with store.reading() as session:
+        found = corrections.latest(session, pictures)
+        alike = corrections.of_near_copies(session, [0x0123456789ABCDEF])
+    assert [found[one].label for one in pictures] == ["real", "fake"] * 100
+    assert alike
+    assert sum("likeness" in one or "INTO corrections" in one for one in statements) < 20
+    assert len(statements) < 3 * len(rows)
+
+
 def test_one_more_sight_or_word_is_no_more_work(store):
     """Of a picture with 3,000 checks, as a broken one has that is met again and again."""
 
