@@ -26,7 +26,7 @@ MINUTES = float(os.environ.get("ANTIFAKE_LOAD_MINUTES", "30"))
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("seconds", "pauses_s"),
-    [(60, (0.5, 3.0)), pytest.param(60 * MINUTES, (1.0, 12.0), marks=pytest.mark.soak)],
+    [(120, (0.5, 3.0)), pytest.param(60 * MINUTES, (1.0, 12.0), marks=pytest.mark.soak)],
     ids=["short", "long"],
 )
 def test_nothing_acknowledged_is_lost_while_all_that_runs_is_killed(
