@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from kit.page_desk import AXE, axe, desk_at, look, shoot
 from kit.pages import NOW, ago, scene
+from kit.waiting import eventually
 from playwright.sync_api import expect
 
 from antifake.daemon.service.confirmations import (
@@ -184,16 +185,31 @@ def test_a_browser_is_let_in_by_keyboard_after_a_second_look(here, desk):
     expect(dialog).to_be_hidden()
     expect(accept).to_be_focused()
     page.keyboard.press("Enter")
-    page.keyboard.press("Enter")  # "Do not" has the focus
+    expect(dialog.get_by_role("button", name="Do not")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(accept).to_be_focused()
     assert [one.id for one in here.access.pending()] == [pairing.id]
     page.keyboard.press("Enter")
-    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Do not")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#pairings")).to_be_empty()
     desk.toast("It may connect now.")
+    assert here.access.poll(pairing.id, pairing.secret).state == "accepted"
+
+
+def test_a_double_click_asks_one_question(here, desk):
+    page = desk.open("/browsers")
+    pairing = let_in(here, "Firefox on this laptop")
+    answers: list[int] = []
+    page.on("response", lambda one: "/changes/" in one.url and answers.append(one.status))
+    page.get_by_role("button", name="Accept").evaluate("one => { one.click(); one.click(); }")
+    page.wait_for_function("() => document.querySelector('#confirm').open")
+    eventually(lambda: page.wait_for_timeout(20) or answers == [409, 409])
+    page.get_by_role("dialog").get_by_role("button", name="Let it in").click()
+    desk.toast("It may connect now.")
+    assert answers == [409, 409, 200]
     assert here.access.poll(pairing.id, pairing.secret).state == "accepted"
 
 

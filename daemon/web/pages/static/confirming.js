@@ -17,6 +17,7 @@ export async function sure(attempt) {
 
 async function isYes({ title, words, yes, no, again, is_danger: isDanger }) {
   const dialog = document.getElementById("confirm");
+  if (dialog.open) return false; // a double click asks twice
   const before = document.activeElement;
   const [keep, go] = dialog.querySelectorAll("button");
   dialog.querySelector("h2").textContent = title;
