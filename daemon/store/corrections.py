@@ -67,19 +67,20 @@ def correct_each(session: Session, said_: Collection[tuple[str, NewCorrection, d
     Raises NotThereError if one of them was never checked.
     """
     phashes = {sha256: _phash(session, sha256) for sha256 in {one[0] for one in said_}}
-    session.add_all(
-        CorrectionRow(
-            sha256=sha256,
-            phash=phashes[sha256],
-            label=correction.label,
-            note=correction.note,
-            source=correction.source,
-            at=to_ms(at),
-            said_at=to_ms(at),
-        )
+    new = [
+        {
+            "sha256": sha256,
+            "phash": phashes[sha256],
+            "label": correction.label,
+            "note": correction.note,
+            "source": correction.source,
+            "at": to_ms(at),
+            "said_at": to_ms(at),
+        }
         for sha256, correction, at in said_
-    )
-    session.flush()
+    ]
+    if new:
+        session.execute(_INSERT, new)
     _note_likeness(session, phashes.items())
 
 
@@ -275,6 +276,7 @@ _FIRST_PHASH = (
 _KEYS = select(LikenessRow.sha256, LikenessRow.key).where(
     LikenessRow.sha256.in_(bindparam("some", expanding=True))
 )
+_INSERT = table_of(CorrectionRow).insert()
 _INSERT_KEYS = table_of(LikenessRow).insert()
 _LATEST = _current(CorrectionRow.sha256.in_(bindparam("some", expanding=True)))
 # Columns, not rows: pictures that are all alike may have thousands.
