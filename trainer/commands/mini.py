@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from antifake.core.errors import UsageError
+from antifake.core.i18n import _
 from antifake.core.terminal import say
 
 if TYPE_CHECKING:
@@ -18,28 +19,30 @@ if TYPE_CHECKING:
 @click.option(
     "--tower",
     metavar="NAME|DIR",
-    help="Vision tower: a folder with config.json and safetensors, or a name on the Hugging Face "
-    "hub (CLIP, SigLIP, DINOv2, timm's ViTs). [default: CLIP ViT-B/16, as shipped]",
+    help=_(
+        "Vision tower: a folder with config.json and safetensors, or a name on the Hugging Face "
+        "hub (CLIP, SigLIP, DINOv2, timm's ViTs). [default: CLIP ViT-B/16, as shipped]"
+    ),
 )
 @click.option(
     "--layers",
     type=click.IntRange(1, 512),
-    help="With --tower: how many of its layers to keep. [default: five sixths of them]",
+    help=_("With --tower: how many of its layers to keep. [default: five sixths of them]"),
 )
 @click.option(
     "--image-size",
     type=click.IntRange(32, 1024),
-    help="With --tower: side of the squares that are judged, in pixels. [default: its own]",
+    help=_("With --tower: side of the squares that are judged, in pixels. [default: its own]"),
 )
 @click.option(
     "--work",
     type=click.Path(path_type=Path),
-    help="Where everything is kept. [default: build/mini, or build/mini-TOWER]",
+    help=_("Where everything is kept. [default: build/mini, or build/mini-TOWER]"),
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Without --tower: where the package data goes. [default: core/mini]",
+    help=_("Without --tower: where the package data goes. [default: core/mini]"),
 )
 @click.option("--seed", default=0, show_default=True)
 def mini(
@@ -59,10 +62,10 @@ def mini(
 
     if tower is None:
         if layers or image_size:
-            raise UsageError("--layers and --image-size need --tower.")
+            raise UsageError(_("--layers and --image-size need --tower."))
         recipe = Recipe(data, work or Path("build/mini"), out or Path("core/mini"))
     elif out:
-        raise UsageError("--out is for the package's own model, which has the shipped tower.")
+        raise UsageError(_("--out is for the package's own model, which has the shipped tower."))
     else:
         recipe = replace(_on_other(data, work, tower, layers), image_size=image_size)
     replace(recipe, seed=seed).run(say)
