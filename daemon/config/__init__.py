@@ -8,6 +8,7 @@ put(config_path(), "server.port", 8080)
 from .editing import (
     add_folder,
     change_folder,
+    changed,
     from_text,
     put,
     put_all,
@@ -27,6 +28,7 @@ __all__ = [
     "PathError",
     "add_folder",
     "change_folder",
+    "changed",
     "config_path",
     "from_text",
     "load",

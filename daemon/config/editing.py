@@ -5,7 +5,7 @@ The new text is parsed before it atomically replaces the file, so a valid file s
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,7 +17,7 @@ from antifake.core.files import write_atomically
 from antifake.core.i18n import _
 
 from .paths import PathError, require_folder, whole_path
-from .reading import parse, read_text
+from .reading import build, parse, read_text
 from .settings import Config, ConfigError, Folder, names, unknown
 
 
@@ -43,6 +43,14 @@ def put_all(path: Path, values: Mapping[str, Any]) -> Config:
                 _part(document, part)[key] = _plain(value)
 
     return _rewrite(path, change)
+
+
+def changed(config: Config, name: str, value: Any) -> Config:
+    """Returns the config as `put` would leave it. Raises ConfigError."""
+    part, _, key = name.partition(".")
+    group = getattr(config, part)
+    built = build(type(group), {} if value is None else {key: value}, part)
+    return replace(config, **{part: replace(group, **{key: getattr(built, key)})})
 
 
 def from_text(name: str, text: str) -> Any:

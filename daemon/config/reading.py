@@ -57,12 +57,13 @@ def parse(text: str, path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_("{path} is not TOML: {error}.", path=path, error=error)) from error
     try:
-        return _build(Config, table, "")
+        return build(Config, table, "")
     except ConfigError as error:
         raise ConfigError(error.reason, path) from None
 
 
-def _build(kind: type[T], table: Any, where: str) -> T:
+def build(kind: type[T], table: Any, where: str) -> T:
+    """Returns a group of settings out of a table of TOML, named `where`. Raises ConfigError."""
     if not isinstance(table, dict):
         raise ConfigError(_("{where} must be a table of settings.", where=where))
     hints = get_type_hints(kind, include_extras=True)
@@ -79,7 +80,7 @@ def _build(kind: type[T], table: Any, where: str) -> T:
 
 def _setting(hint: Any, raw: Any, name: str) -> Any:
     if get_origin(hint) is not Annotated:
-        return _build(hint, raw, name)
+        return build(hint, raw, name)
     of, allowed = get_args(hint)
     value = _value(of, raw, name)
     if value is _WRONG_TYPE or not allowed.test(value):
@@ -97,7 +98,7 @@ def _setting(hint: Any, raw: Any, name: str) -> Any:
 def _value(of: Any, raw: Any, name: str) -> Any:
     """Converts a TOML value to type `of`. Returns _WRONG_TYPE if that is impossible."""
     if is_dataclass(of):
-        return _build(of, raw, name)  # type: ignore[arg-type]
+        return build(of, raw, name)  # type: ignore[arg-type]
     if get_origin(of) is tuple and isinstance(raw, list):
         inner = get_args(of)[0]
         values = tuple(_value(inner, one, f"{name}[{i}]") for i, one in enumerate(raw))

@@ -67,21 +67,27 @@ def correct_each(session: Session, said_: Collection[tuple[str, NewCorrection, d
     Raises NotThereError if one of them was never checked.
     """
     phashes = {sha256: _phash(session, sha256) for sha256 in {one[0] for one in said_}}
-    new = [
-        {
-            "sha256": sha256,
-            "phash": phashes[sha256],
-            "label": correction.label,
-            "note": correction.note,
-            "source": correction.source,
-            "at": to_ms(at),
-            "said_at": to_ms(at),
-        }
-        for sha256, correction, at in said_
-    ]
-    if new:
-        session.execute(_INSERT, new)
-    _note_likeness(session, phashes.items())
+    _add(
+        session,
+        [
+            {
+                "sha256": sha256,
+                "phash": phashes[sha256],
+                "label": correction.label,
+                "note": correction.note,
+                "source": correction.source,
+                "at": to_ms(at),
+                "said_at": to_ms(at),
+            }
+            for sha256, correction, at in said_
+        ],
+    )
+
+
+def _add(session: Session, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(_INSERT, rows)
+        _note_likeness(session, [(row["sha256"], row["phash"]) for row in rows])
 
 
 def _note_likeness(session: Session, phashes: Iterable[tuple[str, int | None]]) -> None:
@@ -124,19 +130,21 @@ def said(session: Session) -> list[NewWord]:
 
 def put(session: Session, words_: Collection[NewWord], now: datetime) -> None:
     """Records words that were said elsewhere, also of pictures that were never checked here."""
-    for word in words_:
-        row = CorrectionRow(
-            sha256=word.sha256,
-            phash=word.phash,
-            label=word.label,
-            note="",
-            source="import",
-            at=to_ms(now),
-            said_at=to_ms(word.said_at),
-        )
-        session.add(row)
-    session.flush()
-    _note_likeness(session, [(word.sha256, word.phash) for word in words_])
+    _add(
+        session,
+        [
+            {
+                "sha256": word.sha256,
+                "phash": word.phash,
+                "label": word.label,
+                "note": "",
+                "source": "import",
+                "at": to_ms(now),
+                "said_at": to_ms(word.said_at),
+            }
+            for word in words_
+        ],
+    )
 
 
 def last_changes(session: Session, sha256s: Collection[str]) -> dict[str, datetime]:

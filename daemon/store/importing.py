@@ -210,5 +210,4 @@ def _correct(session: Session, rows: list[Row]) -> None:
         if (ours := last[sha256]) is None or ours < said_at:
             new.append((sha256, correction, said_at))
             last[sha256] = said_at
-    if new:
-        corrections.correct_each(session, new)
+    corrections.correct_each(session, new)

@@ -14,6 +14,7 @@ from antifake.daemon.config import (
     Folder,
     add_folder,
     change_folder,
+    changed,
     config_path,
     from_text,
     load,
@@ -266,3 +267,15 @@ def test_settings_and_the_store_import_nothing_heavy():
     code = "import antifake.daemon.config, antifake.daemon.store, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"torch", "numpy", "PIL", "alembic", "transformers"}
+
+
+def test_what_a_setting_would_be_is_what_putting_it_makes_of_the_file(file):
+    now = put(file, "history.thumbnails", 100_000)
+    for name, value in (("history.keep_days", 7), ("history.thumbnails", None)):
+        would_be = changed(now, name, value)
+        now = put(file, name, value)
+        assert would_be == now
+    assert now.history.thumbnails == Config().history.thumbnails
+    for value in (-1, "x", True):
+        with pytest.raises(ConfigError, match=r"history\.keep_days cannot be"):
+            changed(now, "history.keep_days", value)

@@ -22,7 +22,7 @@ from antifake.core.selfcheck import scores
 
 from .bridge import BRIDGE_SHARD, TOWER_WEIGHTS
 from .distillation import Bridge
-from .held_out import HeldOut, calibrate
+from .held_out import Calibration, HeldOut
 
 
 def round_to_int8(bridge: Bridge) -> None:
@@ -37,10 +37,10 @@ def export(
     bridge: Bridge,
     untrained: Bundle,
     held: HeldOut,
+    calibration: Calibration,
     final: Path,
 ) -> Bundle:
     """Writes the finished bundle to `final`."""
-    calibration = calibrate(held)
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir(parents=True)
     for name in (TOWER_SHARD, TOKENIZER, QFORMER_TOKENIZER):

@@ -81,7 +81,8 @@ class Recipe:
         examples = read_index(self.data, "train")
         views = self._tokens(untrained, tower.pixels, examples, say)
         held = self._cross_validate(untrained, examples, views, say)
-        say(str(calibrate(held)))
+        calibration = calibrate(held)
+        say(str(calibration))
         with stage("training on everything", say):
             data = self._training_data(examples, views, np.arange(len(examples)))
             bridge = self._trained(untrained, data, self.schedule.steps)
@@ -92,7 +93,7 @@ class Recipe:
                     bridge, data, self.schedule, self.seed, lambda step, _loss: show(step, steps)
                 )
         with stage("writing", say):
-            bundle = export(bridge, untrained, held, self.work / "final")
+            bundle = export(bridge, untrained, held, calibration, self.work / "final")
             if self.out:
                 write_package_data(bundle, self.out)
             minutes = (time.perf_counter() - start) / 60
@@ -100,7 +101,7 @@ class Recipe:
                 f"Seed {self.seed}, {self.schedule.steps} steps of {self.schedule.batch} pictures; "
                 f"{minutes:.0f} minutes from the parts to the bundle."
             )
-            card = Card(tower, bundle, examples, run, str(calibrate(held))).save(self.work)
+            card = Card(tower, bundle, examples, run, str(calibration)).save(self.work)
         say(
             f"{self.out or bundle.folder} is ready after {minutes:.1f} minutes; "
             f"{card} describes it."

@@ -66,12 +66,12 @@ def _let_in(asked: Pairing) -> Question:
             _("It is {what}.", what=wording.inert(asked.origin) or _("a program on this computer")),
             *may,
             _(
-                "The code in it is {code}. If it shows another code, do not let it in.",
+                "Its code is {code}. If it shows a different one, do not let it in.",
                 code=asked.code,
             ),
         ),
         _("Let it in"),
-        _("Do not"),
+        _("Cancel"),
         is_danger=False,
     )
 

@@ -30,14 +30,14 @@ _QUESTION = Question(
     _("Remember this browser?"),
     (
         ngettext(
-            "It then opens these pages without a link, until it was not used for {n} day.",
-            "It then opens these pages without a link, until it was not used for {n} days.",
+            "It then opens these pages without a link, until it has not been used for {n} day.",
+            "It then opens these pages without a link, until it has not been used for {n} days.",
             REMEMBERED_FOR.days,
         ),
-        _("Do that only where nobody else uses your browser."),
+        _("Do this only where nobody else uses your browser."),
     ),
     _("Remember it"),
-    _("Do not"),
+    _("Cancel"),
     is_danger=False,
 )
 

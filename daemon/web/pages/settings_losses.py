@@ -1,9 +1,9 @@
 """What a setting would delete, or give to others, as the question before it is saved."""
 
-from dataclasses import replace
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any
 
 from antifake.core.i18n import _, ngettext
+from antifake.daemon.config import ConfigError, changed
 from antifake.daemon.config.settings import History
 from antifake.daemon.redaction import without_password
 from antifake.daemon.web.context import service
@@ -14,12 +14,14 @@ from .confirming import Question
 
 def question(name: str, value: Any) -> Question | None:
     """Returns what to ask before a value is saved; None if nothing is lost by it."""
-    part, _dot, key = name.partition(".")
-    if part != "history" or value == service().config.get(name):
-        return None
-    if key == "database":
-        return _elsewhere(str(value)) if value else None
-    sentences = _losses(key, value)
+    now = service().config
+    try:
+        new = changed(now, name, value)
+    except ConfigError:
+        return None  # saving it will say what is wrong
+    if new.history.database != now.history.database:
+        return _elsewhere(new.history.database) if new.history.database else None
+    sentences = _losses(now.history, new.history)
     if not sentences:
         return None
     return Question(
@@ -30,13 +32,11 @@ def question(name: str, value: Any) -> Question | None:
     )
 
 
-def _losses(key: str, value: Any) -> list[str]:
+def _losses(now: History, new: History) -> list[str]:
     """Returns what the next daily clean-up would delete that it would not delete now."""
-    _type, allowed = get_args(get_type_hints(History, include_extras=True)[key])
-    if type(value) is not int or not allowed.test(value):
+    if new == now:
         return []
-    now, changed = service().config.history, cast(dict[str, Any], {key: value})
-    before, after = service().to_clean_up(now), service().to_clean_up(replace(now, **changed))
+    before, after = service().to_clean_up(now), service().to_clean_up(new)
     told = []
     if (n := after.checks - before.checks) > 0:
         told.append(

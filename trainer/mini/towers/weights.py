@@ -75,7 +75,7 @@ class Weights:
             raise ModelError(f"{full} in {self.folder} is not stored as plain floating point.")
         tensor: Tensor = self._files[full].get_tensor(full).float().reshape(size)
         if not tensor.isfinite().all():
-            raise ModelError(f"{full} in {self.folder} holds infinite numbers, or none at all.")
+            raise ModelError(f"{full} in {self.folder} holds infinite numbers or NaN.")
         return tensor
 
     def check_all_known(self, layout: Layout) -> None:
