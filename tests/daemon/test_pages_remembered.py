@@ -160,7 +160,8 @@ def test_a_program_that_takes_the_same_name_at_another_port_gets_no_key(
             page.goto(f"http://{host}:{other.port}/")
         assert not any(BROWSER_COOKIE in one for one in other.cookies)
         page.goto(f"http://antifake.localhost:{other.port}/")
-        assert BROWSER_COOKIE in other.cookies[-1]  # browsers do not tell ports apart
+        # Browsers do not tell ports apart. A late request for an icon of the pages before has none.
+        assert any(BROWSER_COOKIE in one for one in other.cookies)
         assert page.evaluate(KEPT) == []
         is_in(page, daemon)
         assert page.evaluate(KEPT) == ["antifake", 1]
