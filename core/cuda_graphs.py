@@ -6,9 +6,10 @@ pass can be captured once for each small batch size and replayed by a single lau
 
 A capture can fail (if a library waits for the GPU), or its replay can compute something else.
 So each new graph first judges a batch that was already judged without it. If it fails or differs,
-that is logged once and nothing is captured again. Before torch 2.12 a failed capture can leave
-torch's CUDA allocator unusable (pytorch pull request 180395). Then only another process can go on,
-with the environment variable ANTIFAKE_CUDA_GRAPHS set to "off".
+that is logged once and nothing is captured again; after a failure, by no detector of the process.
+Before torch 2.12 a failed capture can leave torch's CUDA allocator unusable (pytorch pull request
+180395). Then only another process can go on, with the environment variable ANTIFAKE_CUDA_GRAPHS set
+to "off".
 
 Nothing in the forward pass waits for the GPU or copies from the host: PromptedEmbedding looks up
 ids without asking which are learned, attention makes no masks (see UNMASKED in instructblip), and
@@ -42,6 +43,13 @@ Forward = Callable[[Tensor], Tensor]
 
 Result = TypeVar("Result")
 
+_has_failed = False
+"""Whether a capture has failed in this process.
+
+On torch 2.11 a second failure raised an error (seen on an H100; docs/speed.md), so no other
+detector of the process tries.
+"""
+
 Capture = Callable[[Forward, Tensor], Forward]
 """(forward, example pixels) -> the same forward pass, for pixels of that shape only."""
 
@@ -68,18 +76,20 @@ class CudaGraphRunner:
             return graph(pixels)
         margins = self._forward(pixels)
         # A capture takes as long as several passes, so the first batch of a size does not pay it.
-        if size in self._seen_sizes and not self._is_off:
+        if size in self._seen_sizes and not (self._is_off or _has_failed):
             self._try_to_capture(pixels, margins)
         elif size <= MAX_BATCH:
             self._seen_sizes.add(size)
         return margins
 
     def _try_to_capture(self, pixels: Tensor, margins: Tensor) -> None:
+        global _has_failed  # noqa: PLW0603 - what it broke belongs to the process, too
         try:
             # Captured with an empty picture: a graph that ignores its input would differ below.
             graph = self._capture(self._forward, torch.zeros_like(pixels))
             found = graph(pixels)
         except RuntimeError as error:  # CUDA's errors, out of memory among them
+            _has_failed = True
             self._give_up(f"it failed ({_first_cause(error)})")
             self._check_cuda()
             return

@@ -17,6 +17,11 @@ from antifake.core.detector import load_detector
 from antifake.core.errors import CudaBrokenError
 
 
+@pytest.fixture(autouse=True)
+def _nothing_has_failed_yet(monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "_has_failed", False)
+
+
 def runner_of(forward, capture, probe=lambda: None):
     return cuda_graphs.CudaGraphRunner(forward, capture, probe)
 
@@ -103,6 +108,21 @@ def test_a_recording_that_fails_is_said_once_and_all_goes_on_without(caplog, err
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "stream is capturing" in caplog.text
     assert "more" not in caplog.text
+
+
+def test_after_a_recording_that_failed_no_other_detector_of_the_process_tries():
+    """A second failure was not survivable on torch 2.11."""
+
+    def failing(_what, _example):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    first, recorder = runner_of(work, failing), Recorder()
+    second = runner_of(work, recorder)
+    for _ in range(2):
+        first(batch(1))
+    for _ in range(3):
+        assert torch.equal(second(batch(1)), work(batch(1)))
+    assert recorder.recorded == []
 
 
 def test_the_log_names_what_went_wrong_first(caplog):
