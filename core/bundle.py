@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,6 +70,8 @@ class Manifest:
     """Whether the vision encoder normalizes its embeddings, as CLIP's does."""
     class_token: bool = True
     """Whether a class token stands before the patches; SigLIP's encoder has none."""
+    fused_layers: list[int] = field(default_factory=list)
+    """Layers of the vision encoder that the Q-Former reads the mean of; none: the last alone."""
     source: str = ""
     """Where the weights come from, for people."""
 

@@ -33,6 +33,7 @@ from .precision import Precision, choose
 from .prompt import SoftPrompt
 from .prompt_file import check_fits
 from .quantization import BYTES, Weights, dequantize, is_quantizable, linear
+from .vision_encoder import vision_encoder
 
 UNMASKED = "sdpa_unmasked"
 """transformers' "sdpa" attention under a name for which it makes no masks, as we never pad.
@@ -70,40 +71,6 @@ class PromptedEmbedding(nn.Module):
         learned = functional.embedding((ids - first_learned).clamp(min=0), rows)  # [B, T, H]
         is_learned = (ids >= first_learned).unsqueeze(-1)  # [B, T, 1]
         return torch.where(is_learned, learned.to(embeds.dtype), embeds)
-
-
-class NormedEmbeddings(nn.Module):
-    """Patch embeddings with CLIP's LayerNorm before the first layer.
-
-    InstructBLIP's vision encoder has no such LayerNorm. Wrapping the stock module lets CLIP's
-    encoder run in InstructBlipVisionModel unchanged.
-    """
-
-    def __init__(self, stock: nn.Module, width: int, eps: float) -> None:
-        super().__init__()
-        self.stock = stock
-        self.pre_layernorm = nn.LayerNorm(width, eps=eps)
-
-    def forward(self, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """pixels [B, 3, S, S] -> [B, N, Hv]."""
-        normed: Tensor = self.pre_layernorm(self.stock(pixel_values, **kwargs))
-        return normed
-
-
-class PatchesAlone(nn.Module):
-    """Patch embeddings without the class token that InstructBLIP puts in front of them.
-
-    An encoder that was trained without one would give other tokens if it could attend to it.
-    """
-
-    def __init__(self, stock: nn.Module) -> None:
-        super().__init__()
-        self.stock = stock
-
-    def forward(self, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """pixels [B, 3, S, S] -> [B, N, Hv]."""
-        tokens: Tensor = self.stock(pixel_values, **kwargs)
-        return tokens[:, 1:]
 
 
 class _Columns(nn.Module):
@@ -187,7 +154,7 @@ class InstructBlip(nn.Module):
         for part in (vision, qformer, text):
             part._attn_implementation = UNMASKED  # noqa: SLF001 - the documented from_config sets it
         with torch.device(device), classes.no_init_weights():
-            self.vision_model = classes.InstructBlipVisionModel(vision)
+            self.vision_model = vision_encoder(classes, vision, manifest)
             self.qformer = classes.InstructBlipQFormerModel(qformer)
             self.language_model = classes.LlamaModel(text)
             self.language_projection = nn.Linear(qformer.hidden_size, text.hidden_size)
@@ -196,12 +163,6 @@ class InstructBlip(nn.Module):
             )
             heads = len(manifest.rows.get("lm_head", [])) or text.vocab_size
             self.lm_head = nn.Linear(text.hidden_size, heads, bias=False)
-            if not manifest.class_token:
-                self.vision_model.embeddings = PatchesAlone(self.vision_model.embeddings)
-            if manifest.pre_layernorm:
-                self.vision_model.embeddings = NormedEmbeddings(
-                    self.vision_model.embeddings, vision.hidden_size, vision.layer_norm_eps
-                )
         # The official ln_vision has torch's default eps; transformers sets 1e-6, as in the blocks.
         self.vision_model.post_layernorm.eps = 1e-5
         # Buffers that no file holds: computed here, as on meta they would have no values.

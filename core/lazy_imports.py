@@ -367,6 +367,7 @@ def _import_classes() -> SimpleNamespace:
         modeling: ("ALL_ATTENTION_FUNCTIONS",),
         filling: ("no_init_weights",),
         instructblip: (
+            "BaseModelOutput",
             "InstructBlipConfig",
             "InstructBlipQFormerConfig",
             "InstructBlipQFormerModel",

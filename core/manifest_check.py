@@ -9,7 +9,7 @@ from .strict_json import is_printable, is_whole
 DTYPES = ("fp32", "fp16", "bf16", "int8")
 _KEYS = {"config", "dtype", "files", "fingerprint", "format", "name", "rows", "tokens"}
 _FLAGS = {"pre_layernorm": False, "class_token": True}
-_MORE_KEYS = {"source", *_FLAGS}
+_MORE_KEYS = {"source", "fused_layers", *_FLAGS}
 _TOKENS = {"leading", "yes", "no", "cls", "sep"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_FILES = 1000
@@ -42,6 +42,8 @@ def check_manifest(raw: Any) -> None:
     _check_files(raw["files"])
     _check_rows(raw["rows"])
     _check_config(raw["config"], sum(entry["bytes"] for entry in raw["files"].values()))
+    layers = raw["config"]["vision_config"]["num_hidden_layers"]
+    _check_fused_layers(raw.get("fused_layers", []), layers)
 
 
 def _check_files(files: Any) -> None:
@@ -78,6 +80,12 @@ def _check_config(config: Any, n_bytes: int) -> None:
     _require(is_whole(vision.get("image_size"), 2048, 8), "image_size")
     _require(is_whole(vision.get("patch_size"), vision["image_size"], 4), "patch_size")
     _require(is_whole(config.get("num_query_tokens"), 1024, 1), "num_query_tokens")
+
+
+def _check_fused_layers(fused: Any, count: int) -> None:
+    _require(isinstance(fused, list), "fused_layers")
+    _require(all(is_whole(one, count, 1) for one in fused), "fused_layers")
+    _require(len(fused) == len(set(fused)), "fused_layers")
 
 
 def _is_sha256(value: object) -> bool:
