@@ -37,7 +37,7 @@ from antifake.trainer.mini.gpu.tuning import (
 from antifake.trainer.mini.gpu.views import Arrays, Drawing, plain
 from antifake.trainer.mini.teacher import Ensemble, fit_teacher
 
-SIZES = Sizes(vision_layers=1, qformer_layers=1, llm_layers=1, queries=4, positions=32)
+SIZES = Sizes(1, (), qformer_layers=1, llm_layers=1, queries=4, positions=32)
 CHANGED = 1
 
 

@@ -16,6 +16,7 @@ from kit import towers
 from kit.pretrained import pretrained_parts
 from kit.threads import one_thread
 from kit.toy import cool_checkers, noisy, warm_gradient
+from PIL import Image
 from safetensors.torch import load_file
 
 from antifake.core.bundle import Bundle
@@ -30,16 +31,22 @@ from antifake.core.selfcheck import scores
 from antifake.trainer.mini.augmentation import plain_view
 from antifake.trainer.mini.bridge import BRIDGE_SHARD, Sizes, assemble, attend_to_cls, is_trained
 from antifake.trainer.mini.distillation import Bridge, Schedule, TrainingData, tune_soft_prompt
-from antifake.trainer.mini.folds import read_index
 from antifake.trainer.mini.recipe import Recipe
+from antifake.trainer.mini.sampling import read_index
 from antifake.trainer.mini.teacher import fit_teacher
 from antifake.trainer.mini.token_cache import TokenCache, pooled, tower_tokens
 from antifake.trainer.mini.towers.layouts import CLIP_PIXELS
 from antifake.trainer.mini.towers.tower import TowerFolder
 
-SIZES = Sizes(vision_layers=1, qformer_layers=1, llm_layers=1, queries=4, positions=32)
+SIZES = Sizes(2, (1, 2), qformer_layers=1, llm_layers=1, queries=4, positions=32)
 SCHEDULE = Schedule(steps=14, batch=8, lr=3e-3, prompt_steps=2)
 FLOAT32 = Precision(torch.device("cpu"), torch.float32)
+BLANK = "train/real/blank.png"
+
+
+def usable(data):
+    """The pictures that the recipe learns from."""
+    return [one for one in read_index(data, "train*") if one.path != data / BLANK]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,26 +57,29 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Four sources of each class, the fakes of two families; four pictures a source."""
+    """Four sources of each class, each with a family of its own; four pictures a source."""
     folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     lines = ["file,label,generator,family,kind,source,licence"]
     for source in range(8):
         label = ("real", "fake")[source % 2]
-        family = f"family{source // 4}" if label == "fake" else ""
-        (folder / "train" / label).mkdir(parents=True, exist_ok=True)
+        family = f"family{source}" if label == "fake" else ""
+        part = "train" if source < 6 else "train2"
+        (folder / part / label).mkdir(parents=True, exist_ok=True)
         for number in range(4):
-            name = f"train/{label}/{source}-{number}.png"
+            name = f"{part}/{label}/{source}-{number}.png"
             pixels = (warm_gradient if label == "real" else cool_checkers)(random)
             noisy(pixels, random).save(folder / name)
             lines.append(f"{name},{label},,{family},photo,source{source},CC0")
+    Image.new("RGB", (80, 80), "navy").save(folder / BLANK)
+    lines.append(f"{BLANK},real,,,photo,source0,CC0")
     (folder / "index.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
-    return pretrained_parts(tmp_path_factory.mktemp("parts"))
+    return pretrained_parts(tmp_path_factory.mktemp("parts"), tower_layers=2)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +98,8 @@ def built(parts, data, tmp_path_factory):
         folder / "out",
         sizes=SIZES,
         schedule=SCHEDULE,
-        n_folds=2,
-        fold_steps=2,
+        n_splits=2,
+        split_steps=2,
         dtype=torch.float32,
     )
     recipe.build(parts, said.append)
@@ -101,7 +111,7 @@ def test_the_built_model_judges_pictures_by_what_they_show(built, data):
     bundle = Bundle.open(recipe.work / "final")
     detector, warning = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
     assert warning is None
-    examples = read_index(data, "train")
+    examples = usable(data)
     crops = [plain_view(one.path.read_bytes()) for one in examples]
     margins = detector.margins(crops).numpy()
     is_fake = np.array([one.is_fake for one in examples])
@@ -130,20 +140,33 @@ def test_the_prompt_says_how_the_model_was_calibrated(built):
     recipe, said = built
     about = load_prompt(recipe.out / "prompt.safetensors").about
     made = about.made
-    assert len(made["leave_out_auc_folds"]) == 2
-    assert made["leave_out_auc"] == pytest.approx(np.mean(made["leave_out_auc_folds"]), abs=1e-3)
+    assert len(made["leave_out_auc_splits"]) == 2
+    assert made["leave_out_auc"] == pytest.approx(np.mean(made["leave_out_auc_splits"]), abs=1e-3)
     assert f"threshold {about.threshold:.3f}, temperature {about.temperature:.3f}" in "\n".join(
         said
     )
-    folds = [np.load(recipe.work / f"fold {number}.npz") for number in (1, 2)]
+    splits = [np.load(recipe.work / f"split {number}.npz") for number in (1, 2)]
     real = [
         margin
-        for fold in folds
-        for index, margin in zip(fold["held"], fold["margins"], strict=True)
-        if not read_index(recipe.data, "train")[index].is_fake
+        for split in splits
+        for index, margin in zip(split["held"], split["margins"], strict=True)
+        if not usable(recipe.data)[index].is_fake
     ]
     assert len(real) == 16
     assert np.mean(np.array(real) > about.threshold) <= 0.10
+
+
+def test_a_picture_that_cannot_be_judged_is_left_out_and_named(built, data):
+    _, said = built
+    (line,) = [one for one in said if "blank.png" in one]
+    assert "left out. This picture shows nothing but one colour" in line
+    assert usable(data) != read_index(data, "train*")
+
+
+def test_the_built_model_reads_several_layers(built):
+    recipe, _ = built
+    bundle = Bundle.open(recipe.work / "final")
+    assert bundle.manifest.fused_layers == [1, 2]
 
 
 def test_what_is_frozen_is_stored_as_it_was(built):
@@ -184,10 +207,10 @@ def on_other(request, parts, data, tmp_path_factory):
         data,
         folder / "work",
         None,
-        sizes=replace(SIZES, vision_layers=2),
+        sizes=SIZES,
         schedule=SCHEDULE,
-        n_folds=2,
-        fold_steps=2,
+        n_splits=2,
+        split_steps=2,
         tower=TowerFolder(folder / "tower", "someone/tower"),
         dtype=torch.float32,
     )
@@ -203,7 +226,7 @@ def test_a_model_on_another_tower_judges_pictures_by_what_they_show(on_other, da
     assert f"{bundle.folder} is ready" in said[-1]
     detector, warning = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
     assert warning is None
-    examples = read_index(data, "train")
+    examples = usable(data)
     crops = [plain_view(one.path.read_bytes(), 64) for one in examples]
     margins = detector.margins(crops).numpy()
     is_fake = np.array([one.is_fake for one in examples])
@@ -218,7 +241,7 @@ def test_pixels_reach_another_tower_as_it_wants_them(on_other, data):
     assert (
         (about.mean, about.std) == (pixels.mean, pixels.std) != (CLIP_PIXELS.mean, CLIP_PIXELS.std)
     )
-    crop = plain_view(read_index(data, "train")[0].path.read_bytes(), 64)
+    crop = plain_view(usable(data)[0].path.read_bytes(), 64)
     detector, _ = detector_of(bundle, Promptbook(bundle.folder), precision=FLOAT32)
     direct = detector.model.vision_features(detector.pixels([crop]))
     view = np.load(recipe.work / "features" / "train" / "plain.npy", mmap_mode="r")
@@ -235,7 +258,7 @@ def test_the_card_says_what_was_built_and_measured_and_nothing_else(on_other):
     assert "| licence of the tower | apache-2.0 |" in card
     assert "| real | 16 | 4 | photo 16 |" in card
     assert "| AI-made | 16 | 4 | photo 16 |" in card
-    assert "family0 8, family1 8" in card
+    assert "family1 4, family3 4, family5 4, family7 4" in card
     bundle = Bundle.open(recipe.work / "final")
     made = load_prompt(bundle.folder / "prompt.safetensors").about.made
     assert f"| {made['leave_out_auc']} |" in card
@@ -247,7 +270,7 @@ def test_the_card_says_what_was_built_and_measured_and_nothing_else(on_other):
 
 
 def test_tokens_are_computed_once_and_an_interrupted_run_goes_on(untrained, data, tmp_path):
-    examples = read_index(data, "train")[:7]
+    examples = usable(data)[:7]
     cache = TokenCache(tmp_path, data, load(untrained, FLOAT32), batch=5)
     whole = cache.tokens(examples, "plain", lambda _done, _total: None)
     expected = np.array(whole.tokens)
@@ -269,7 +292,7 @@ def test_tokens_are_computed_once_and_an_interrupted_run_goes_on(untrained, data
 
 
 def test_tokens_of_other_pictures_are_computed_anew(untrained, data, tmp_path):
-    examples = read_index(data, "train")[:3]
+    examples = usable(data)[:3]
     cache = TokenCache(tmp_path, data, load(untrained, FLOAT32))
     first = np.array(cache.tokens(examples, "plain", lambda *_: None).tokens)
     turned = np.array(cache.tokens(examples[::-1], "plain", lambda *_: None).tokens)
@@ -279,7 +302,7 @@ def test_tokens_of_other_pictures_are_computed_anew(untrained, data, tmp_path):
 
 
 def test_tokens_of_another_precision_are_computed_anew(untrained, data, tmp_path):
-    examples = read_index(data, "train")[:2]
+    examples = usable(data)[:2]
     computed = []
     for dtype in (torch.float32, torch.bfloat16, torch.bfloat16):
         tower = load(untrained, Precision(torch.device("cpu"), dtype))
@@ -319,7 +342,7 @@ def test_cached_tokens_are_what_the_finished_detector_sees(built, data):
     recipe, _ = built
     final = load(Bundle.open(recipe.work / "final"), FLOAT32)
     tower = load(Bundle.open(recipe.work / "untrained"), FLOAT32)
-    crop = plain_view(read_index(data, "train")[0].path.read_bytes())
+    crop = plain_view(usable(data)[0].path.read_bytes())
     detector, _ = detector_of(
         Bundle.open(recipe.work / "final"), Promptbook(recipe.work / "final"), precision=FLOAT32
     )
@@ -333,7 +356,7 @@ def test_cached_tokens_are_what_the_finished_detector_sees(built, data):
 
 def test_most_heads_start_at_cls_and_the_others_at_the_patches(untrained, data):
     model = load(untrained, FLOAT32)
-    crops = np.stack([plain_view(one.path.read_bytes()) for one in read_index(data, "train")[::8]])
+    crops = np.stack([plain_view(one.path.read_bytes()) for one in usable(data)[::8]])
     tokens = tower_tokens(model, crops)
     weights = {name: value.data for name, value in model.named_parameters()}
     attend_to_cls(weights, tokens)
@@ -358,7 +381,7 @@ def test_a_channel_that_never_changes_does_not_spoil_the_start(untrained):
 
 
 def test_tuning_the_soft_prompt_moves_nothing_else(untrained, data):
-    examples = read_index(data, "train")[::4]
+    examples = usable(data)[::4]
     model = load(untrained, FLOAT32)
     crops = np.stack([plain_view(one.path.read_bytes()) for one in examples])
     tokens = tower_tokens(model, crops)

@@ -258,7 +258,7 @@ def test_the_command_builds_on_a_folder_what_is_no_package_data(tmp_path, recipe
     towers.dinov2(tmp_path / "dino")
     done = command(tmp_path, "--tower", tmp_path / "dino", "--image-size", 84, "--seed", 3)
     assert done.exit_code == 0, done.output
-    assert "dino has 3 layers; 2 of them are kept." in done.output
+    assert "dino has 3 layers; 2 of them are kept, and the mean of 1, 2 is read." in done.output
     (recipe,) = recipes
     assert recipe.tower.folder == tmp_path / "dino"
     assert (recipe.work, recipe.out) == (Path("build/mini-dino"), None)

@@ -13,6 +13,9 @@ from antifake.core.terminal import say
 if TYPE_CHECKING:
     from antifake.trainer.mini.recipe import Recipe
 
+FUSED = (0.6, 0.8, 1.0)
+"""Which of the layers that are kept are read: as of the shipped tower, layers 6, 8 and 10 of 10."""
+
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -80,7 +83,12 @@ def _on_other(data: Path, work: Path | None, name: str, layers: int | None) -> "
     tower = TowerFolder.find(name, user_home())
     has = tower.layers()
     # As of the shipped one: the last layers know what a picture shows, less how it was made.
-    sizes = Sizes(vision_layers=layers or max(1, round(5 / 6 * has)))
-    say(f"{tower.name} has {has} layers; {sizes.vision_layers} of them are kept.")
+    kept = layers or max(1, round(5 / 6 * has))
+    fused = sorted({max(1, round(share * kept)) for share in FUSED})
+    sizes = Sizes(kept, tuple(fused))
+    say(
+        f"{tower.name} has {has} layers; {kept} of them are kept, and the mean of "
+        f"{', '.join(map(str, fused))} is read."
+    )
     work = work or Path("build") / f"mini-{tower.slug}"
     return Recipe(data, work, None, sizes=sizes, tower=tower)

@@ -45,6 +45,8 @@ class Sizes:
     """
 
     vision_layers: int = 10
+    fused_layers: tuple[int, ...] = (6, 8, 10)
+    """Those that the Q-Former reads the mean of."""
     qformer_layers: int = 2
     llm_layers: int = 2
     queries: int = 8
@@ -112,6 +114,7 @@ def assemble(
         rows={"lm_head": [yes, no]},
         pre_layernorm=tower.pre_layernorm,
         class_token=tower.class_token,
+        fused_layers=[*sizes.fused_layers],
         source=f"{tower.name}, all-MiniLM-L6-v2, SmolLM2-135M-Instruct; trained by this project",
     )
     return seal(folder, manifest)

@@ -12,30 +12,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 
 from antifake.core.bundle import Bundle
 from antifake.core.embedded import TOWER
+from antifake.core.errors import UnreadableImageError
 from antifake.core.fetch import fetch_member
 from antifake.core.instructblip import load
 from antifake.core.precision import Precision, choose
 from antifake.core.terminal import progress_bar
 from antifake.trainer.examples import Example
 
+from .augmentation import plain_view
 from .bridge import Sizes, assemble
 from .card import Card
 from .distillation import Bridge, Schedule, TrainingData, margins, train, tune_soft_prompt
 from .export import export, round_to_int8, write_package_data
-from .folds import Fold, folds, read_index, sampling_weights
 from .held_out import HeldOut, calibrate
 from .pretrained import fetch_text_parts
+from .sampling import read_index, sampling_weights
 from .teacher import fit_teacher
 from .token_cache import PLAIN, TokenCache, Tokens
 from .towers.layouts import PixelScale
 from .towers.tower import Tower, TowerFolder, shipped_tower
+from .unseen import Judged, estimate, splits
 
 Say = Callable[[str], None]
 
+PARTS = "train*"
+"""Folders of the data that are learned from."""
 VIEWS = (PLAIN, "changed1")
 STARTING_PICTURES = 400
 """Pictures whose tokens the bridge's start is fitted to."""
@@ -46,15 +50,15 @@ class Recipe:
     """Where things are, and how long to train."""
 
     data: Path
-    """A folder with train/ and index.csv."""
+    """A folder with index.csv and the folders of pictures that it names, train and others."""
     work: Path
     out: Path | None
     """Where the package data is written; None on another tower, as no package brings that along."""
     seed: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     schedule: Schedule = field(default_factory=Schedule)
-    n_folds: int = 5
-    fold_steps: int = 300
+    n_splits: int = 4
+    split_steps: int = 300
     tower: TowerFolder | None = None
     """None: the shipped one."""
     image_size: int | None = None
@@ -78,7 +82,7 @@ class Recipe:
             untrained = assemble(parts, self.work / "untrained", self.sizes, self.seed, tower)
         for note in tower.notes:
             say(f"  {note}")
-        examples = read_index(self.data, "train")
+        examples = self._examples(say)
         views = self._tokens(untrained, tower.pixels, examples, say)
         held = self._cross_validate(untrained, examples, views, say)
         calibration = calibrate(held)
@@ -112,6 +116,20 @@ class Recipe:
         if self.tower:
             return self.tower.read(layers, self.image_size)
         return shipped_tower(parts["tower"], layers)
+
+    def _examples(self, say: Say) -> list[Example]:
+        """Returns the pictures to learn from: all that the detector would judge."""
+        found = []
+        every = read_index(self.data, PARTS)
+        with stage("reading the pictures", say), progress_bar("pictures") as show:
+            for number, example in enumerate(every, 1):
+                try:
+                    plain_view(example.path.read_bytes())
+                    found.append(example)
+                except UnreadableImageError as error:
+                    say(f"  {example.path.name} is left out. {error}")
+                show(number, len(every))
+        return found
 
     def _tokens(
         self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say
@@ -151,24 +169,30 @@ class Recipe:
     def _cross_validate(
         self, untrained: Bundle, examples: list[Example], views: list[Tokens], say: Say
     ) -> HeldOut:
-        """Trains without whole sources and families, and judges those; once for every fold."""
-        parts: list[tuple[Fold, np.ndarray, np.ndarray]] = []
-        for fold in folds(examples, self.n_folds, self.seed):
-            with stage(f"leave-out {fold.name}", say):
-                chosen, held = fold.split(examples)
-                data = self._training_data(examples, views, chosen)
-                bridge = self._trained(untrained, data, self.fold_steps)
-                found = margins(bridge, views[0], held)
-                truth = np.array([examples[i].is_fake for i in held])
-                parts.append((fold, truth, found))
-                np.savez(self.work / f"{fold.name}.npz", held=held, margins=found)
-                pooled = torch.from_numpy(views[0].pooled[held])
-                opinion = data.teacher.logits(pooled).numpy()
-                say(
-                    f"  {fold.name}: AUC {roc_auc_score(truth, found):.3f}, "
-                    f"of its teacher {roc_auc_score(truth, opinion):.3f}"
+        """Trains without some of the owners and judges their pictures; once for every split."""
+        parts: list[Judged] = []
+        for split in splits(examples, views[0].pooled, self.n_splits):
+            with stage(f"leave-out {split.name}", say):
+                data = self._training_data(examples, views, split.train)
+                bridge = self._trained(untrained, data, self.split_steps)
+                held = [examples[i] for i in split.held]
+                judged = Judged(
+                    truth=np.array([one.is_fake for one in held]),
+                    margins=margins(bridge, views[0], split.held),
+                    sources=split.sources,
+                    kinds=tuple(one.kind for one in held),
                 )
-        return HeldOut(parts)
+                parts.append(judged)
+                np.savez(self.work / f"{split.name}.npz", held=split.held, margins=judged.margins)
+                pooled = torch.from_numpy(views[0].pooled[split.held])
+                opinion = replace(judged, margins=data.teacher.logits(pooled).numpy())
+                say(
+                    f"  {split.name}: AUC {estimate([judged]).auc:.3f}, "
+                    f"of its teacher {estimate([opinion]).auc:.3f}"
+                )
+        held_out = HeldOut(parts)
+        say(f"left-out owners: AUC {held_out.estimate}")
+        return held_out
 
 
 @contextmanager

@@ -61,6 +61,7 @@ class TokenCache:
         key = {
             "files": [self._name(e) for e in examples],
             "tower": shard,
+            "layers": self.tower.manifest.fused_layers,
             "precision": str(self.tower.precision),
             "pixels": [[*self.pixels.mean], [*self.pixels.std]],
         }

@@ -14,7 +14,7 @@ import numpy as np
 from antifake.trainer.calibration import Numbers, Truth
 from antifake.trainer.examples import Example
 
-from .folds import at_most
+from .sampling import at_most
 
 ALIKE = (0.80, 0.85, 0.90, 0.95, 0.98, 1.1)
 """Cosines from which the mean pictures of two owners make them relatives: the first of these
@@ -172,6 +172,8 @@ class Judged:
     margins: Numbers
     """[m], above 0 for AI-made"""
     sources: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    """What each picture is, as the index has it: photo, art, ...; () if that is not needed"""
 
     def by_source(self, is_fake: bool) -> dict[str, Numbers]:
         """Returns the margins of each source."""

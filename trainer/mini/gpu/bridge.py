@@ -20,7 +20,7 @@ from antifake.trainer.mini import distillation
 from antifake.trainer.mini.bridge import BRIDGE_SHARD, is_trained
 from antifake.trainer.mini.distillation import KINDS, Batch, Bridge, Schedule, TrainingData
 from antifake.trainer.mini.export import round_to_int8, stored
-from antifake.trainer.mini.folds import sampling_weights
+from antifake.trainer.mini.sampling import sampling_weights
 from antifake.trainer.mini.teacher import Ensemble, Teacher, fit_teacher
 from antifake.trainer.mini.unseen import Judged, Split
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from antifake.trainer.mini.folds import sampling_weights
+from antifake.trainer.mini.sampling import sampling_weights
 from antifake.trainer.mini.teacher import Teacher, fit_teacher
 from antifake.trainer.mini.unseen import Estimate, Judged, Split, estimate, splits
 

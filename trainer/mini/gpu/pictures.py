@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.folds import sampling_weights
+from antifake.trainer.mini.sampling import sampling_weights
 
 from .views import ALIGNED, SIDE, Arrays, index
 

@@ -36,7 +36,7 @@ class Piece:
     files: Mapping[str, bytes]
 
 
-SIZES = Sizes(vision_layers=1)
+SIZES = Sizes(vision_layers=1, fused_layers=())
 """Of the untrained bridge; the tower comes by itself."""
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from antifake.trainer.mini.folds import sampling_weights
+from antifake.trainer.mini.sampling import sampling_weights
 
 from .pictures import Draws, Pictures
 from .probe import Probe, pooled

@@ -1,4 +1,4 @@
-"""Nothing leaks from the sources that are left out, and both classes are drawn alike."""
+"""What the recipe learns from, and how often it is drawn."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.folds import folds, group, read_index, sampling_weights
+from antifake.trainer.mini.sampling import read_index, sampling_weights
 
 
 @pytest.fixture(scope="module")
@@ -33,34 +33,17 @@ def examples():
     return made
 
 
-def test_no_source_and_no_family_is_on_both_sides_of_a_fold(examples):
-    every = folds(examples, 5, seed=3)
-    for fold in every:
-        train, held = fold.split(examples)
-        trained, judged = ([examples[i] for i in part] for part in (train, held))
-        assert not {e.source for e in trained} & {e.source for e in judged if not e.is_fake}
-        assert not {e.family for e in trained if e.is_fake} & {
-            e.family for e in judged if e.is_fake
-        }
-        assert not {e.source for e in trained} & fold.fake_sources
-        assert {examples[i].is_fake for i in held} == {True, False}
-    reals = [source for fold in every for source in fold.real_sources]
-    assert len(reals) == len(set(reals)) == 12
-
-
-def test_classes_are_drawn_alike_and_small_groups_more_often(examples):
-    chosen = np.arange(len(examples))
+def test_classes_and_owners_are_drawn_alike(examples):
+    chosen = np.arange(len(examples))[::2]
     weights = sampling_weights(examples, chosen)
-    fake = np.array([example.is_fake for example in examples])
+    fake = np.array([examples[i].is_fake for i in chosen])
     assert weights[fake].sum() == pytest.approx(0.5)
     assert weights.sum() == pytest.approx(1)
-    sizes = {}
-    for example in examples:
-        sizes[group(example)] = sizes.get(group(example), 0) + 1
-    by_size = sorted(
-        (sizes[group(e)], w) for e, w in zip(examples, weights, strict=True) if not e.is_fake
-    )
-    assert by_size[0][1] > by_size[-1][1]
+    owners = [examples[i].owner for i in chosen]
+    for owner in set(owners):
+        mine = weights[[one == owner for one in owners]]
+        assert mine.sum() == pytest.approx(1 / 24), owner
+        assert mine.min() == mine.max()
 
 
 def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
@@ -72,3 +55,11 @@ def test_the_index_of_a_data_folder_is_read_by_part(tmp_path):
         Example(tmp_path / "train/fake/a.jpg", True, "one", "sd1", "art")
     ]
     assert [example.is_fake for example in read_index(tmp_path, "test")] == [False]
+
+
+def test_parts_whose_names_match_are_read_together(tmp_path):
+    names = ["train/real/a.jpg", "train2/real/b.jpg", "test/real/c.jpg"]
+    lines = [f"{name},real,photo,one" for name in names]
+    (tmp_path / "index.csv").write_text("\n".join(["file,label,kind,source", *lines]))
+    found = read_index(tmp_path, "train*")
+    assert [one.path.name for one in found] == ["a.jpg", "b.jpg"]

@@ -1,0 +1,39 @@
+"""Which pictures the recipe learns from, and how often each of them is drawn."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from antifake.trainer.examples import Example, from_manifest
+
+
+def read_index(data: Path, part: str) -> list[Example]:
+    """Returns the rows of the parts of a data folder that match, such as "test" or "train*"."""
+    return from_manifest(data / "index.csv", f"{part}/*")
+
+
+def sampling_weights(examples: Sequence[Example], chosen: np.ndarray) -> np.ndarray:
+    """Returns how often to draw each of the indices `chosen` [n], as weights [n] that sum to 1.
+
+    Both classes are drawn equally often, and in each class all owners: with sources by their
+    size the largest few would be most of what is learned.
+    """
+    owners = [(examples[i].is_fake, examples[i].owner) for i in chosen]
+    sizes = Counter(owners)
+    per_class = Counter(is_fake for is_fake, _ in sizes)
+    weights = np.array([1 / (sizes[one] * per_class[one[0]]) for one in owners])
+    normed: np.ndarray = weights / weights.sum()
+    return normed
+
+
+def at_most(most: int, indices: Sequence[int], groups: Sequence[Hashable]) -> np.ndarray:
+    """Returns the first `most` of the indices [n] of each group [n], in their order, int [m]."""
+    seen = Counter[Hashable]()
+    kept = []
+    for i, one in zip(indices, groups, strict=True):
+        seen[one] += 1
+        if seen[one] <= most:
+            kept.append(i)
+    return np.array(kept, int)
