@@ -47,6 +47,7 @@ SECTIONS = {
         "prompt",
         "train",
         "evaluate",
+        "benchmark",
         "calibrate",
         "mini",
         "mini-gpu",

@@ -6,6 +6,7 @@ before.
 
 import hashlib
 import warnings
+from pathlib import Path
 
 from PIL import Image
 
@@ -19,11 +20,16 @@ MAX_PIXELS = 16_000_000
 
 def unpacked(one: Judged) -> Image.Image | None:
     """Returns the whole picture, upright, in RGB. None: it has changed, or is not supported."""
+    return unpacked_of(one.example.path, one.row.sha256)
+
+
+def unpacked_of(source: Path | bytes, sha256: str | None) -> Image.Image | None:
+    """Returns the same of a file, or of its bytes, whose hash was `sha256` when it was judged."""
     try:
-        data = read_file(one.example.path)
+        data = read_file(source) if isinstance(source, Path) else source
     except UnreadableImageError:
         return None
-    if hashlib.sha256(data).hexdigest() != one.row.sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         return None
     # As in core.images: Pillow's plugins may raise anything, and one picture must not end a run
     # of minutes.

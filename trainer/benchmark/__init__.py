@@ -1,0 +1,13 @@
+"""Benchmarks of the literature: `antifake benchmark`. Nothing is downloaded.
+
+suites    which suites there are, and how their pictures lie on disk (suites.toml)
+sets      labelled pictures
+layouts   the pictures of a suite's folder, set by set
+parquet   the same for pictures that are inside Parquet files
+results   one file a set: a judged picture a line
+run       judges what the results lack
+figures   accuracies of sets and means over them, with intervals
+published figures of other detectors, with their sources (published.csv)
+table     ours and theirs beside each other
+writing   tables as Markdown, CSV, TeX and HTML
+"""
