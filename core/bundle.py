@@ -37,12 +37,21 @@ ALWAYS_VERIFIED_BYTES = 256 * 2**20
 class Tokens:
     """Token ids around the question and of the two answers, in the tokenizers' numbering."""
 
-    leading: int
-    """The first id of the language model's text: 2, "</s>", as in the official code, not 1."""
+    leading: int | None
+    """The first id of LLaMA's text: 2, "</s>", as in the official code, not 1. T5 has none."""
     yes: int
     no: int
     cls: int
     sep: int
+    closing: int | None = None
+    """The last id of T5's text and of its answers: 1, "</s>". LLaMA's text has none."""
+    start: int | None = None
+    """The first id of T5's decoder: 0, "<pad>"."""
+
+    @property
+    def after_answer(self) -> int | None:
+        """The id that follows an answer in the official training, "</s>"."""
+        return self.leading if self.closing is None else self.closing
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,8 @@ class Manifest:
     """Whether a class token stands before the patches; SigLIP's encoder has none."""
     fused_layers: list[int] = field(default_factory=list)
     """Layers of the vision encoder that the Q-Former reads the mean of; none: the last alone."""
+    scale_decoder_outputs: bool = False
+    """Whether T5's states are multiplied by Hl^-0.5 before the head. FLAN-T5's are not."""
     source: str = ""
     """Where the weights come from, for people."""
 
@@ -92,6 +103,17 @@ class Manifest:
     def image_size(self) -> int:
         """The side of the square picture that the model gets, in pixels."""
         return int(self.config["vision_config"]["image_size"])
+
+    @property
+    def llm_kind(self) -> str:
+        """The kind of the language model: llama or t5."""
+        return str(self.config["text_config"]["model_type"])
+
+    @property
+    def llm_width(self) -> int:
+        """The width of the language model's hidden states, Hl."""
+        key = "d_model" if self.llm_kind == "t5" else "hidden_size"
+        return int(self.config["text_config"][key])
 
     @property
     def version(self) -> str:

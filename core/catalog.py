@@ -38,6 +38,12 @@ CATALOG = {
             "Salesforce/instructblip-vicuna-7b",
             31_700_000_000,
         ),
+        CatalogEntry(
+            "instructblip-flan-t5-xl",
+            _("InstructBLIP with FLAN-T5; no prompt for it is published: it needs one of your own"),
+            "Salesforce/instructblip-flan-t5-xl",
+            16_100_000_000,
+        ),
     )
 }
 

@@ -8,7 +8,7 @@ and of the official candidate ranking (tests/core).
 Shapes: see antifake.core.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from .bundle import (
 from .dtype_benchmark import DtypeBenchmark
 from .errors import ModelError
 from .i18n import _
+from .language_models import Change, Layer, reader_of
 from .lazy_imports import transformers_classes
 from .precision import Precision, choose
 from .prompt import SoftPrompt
@@ -85,10 +86,6 @@ class _Columns(nn.Module):
         return computed[..., self._columns]
 
 
-Layer = Callable[[Tensor], Tensor]
-"""[B, T, H] -> [B, T, H'], each position apart from all others"""
-
-
 def _for_one_row(layer: Layer) -> Layer:
     """[B, T, H], where all rows are equal -> [1, T, H']"""
     return lambda hidden: layer(hidden[:1])
@@ -97,16 +94,6 @@ def _for_one_row(layer: Layer) -> Layer:
 def _for_one_row_repeated(layer: Layer) -> Layer:
     """[B, T, H], where all rows are equal -> [B, T, H']"""
     return lambda hidden: layer(hidden[:1]).expand(len(hidden), -1, -1)
-
-
-def _for_last_position(layer: Layer) -> Layer:
-    """[B, T, H] -> [B, 1, H']"""
-    return lambda hidden: layer(hidden[:, -1:])
-
-
-def _for_last_position_repeated(layer: Layer) -> Layer:
-    """[B, T, H] -> [B, T, H'], where all positions are equal"""
-    return lambda hidden: layer(hidden[:, -1:]).expand(-1, hidden.shape[1], -1)
 
 
 def _left_out(_: Layer) -> Layer:
@@ -122,11 +109,11 @@ class Question:
     qformer_rows: Tensor
     """float32 [P, Hq], the soft prompt; it may require a gradient."""
     before: Tensor
-    """float32 [1, T1, Hl]: the leading token and the text up to [*]."""
+    """float32 [1, T1, Hl]: the leading token, if there is one, and the text up to [*]."""
     llm_rows: Tensor
     """float32 [P, Hl], the soft prompt; it may require a gradient."""
     after: Tensor
-    """float32 [1, T2, Hl]: the text after [*]."""
+    """float32 [1, T2, Hl]: the text after [*], and the closing token, if there is one."""
 
 
 class InstructBlip(nn.Module):
@@ -134,6 +121,9 @@ class InstructBlip(nn.Module):
 
     answer_rows: Tensor
     """The head's rows of "yes" and "no", float32 [2, Hl], once the weights are loaded."""
+    start: Tensor
+    """The embedding that a decoder's own text begins with, float32 [1, 1, Hl]; without such a text
+    [1, 0, Hl]."""
 
     def __init__(self, manifest: Manifest, device: str = "meta") -> None:
         """Builds the modules without weights: on "meta" without memory, on "cpu" uninitialized.
@@ -142,12 +132,14 @@ class InstructBlip(nn.Module):
         That pays off only if the weights are gigabytes.
         """
         super().__init__()
-        classes = transformers_classes()
+        classes = transformers_classes(manifest.llm_kind)
         config = classes.InstructBlipConfig.from_dict(manifest.config)
         vision, qformer, text = config.vision_config, config.qformer_config, config.text_config
         self.manifest = manifest
         self.precision = Precision(torch.device("cpu"), torch.float32)
         self.register_buffer("answer_rows", torch.empty(0), persistent=False)
+        self.register_buffer("start", torch.empty(1, 0, text.hidden_size), persistent=False)
+        self.reader = reader_of(text, scales_decoder_outputs=manifest.scale_decoder_outputs)
         self.tokenizer: Tokenizer | None = None
         self.qformer_tokenizer: Tokenizer | None = None
         classes.ALL_ATTENTION_FUNCTIONS.register(UNMASKED, classes.ALL_ATTENTION_FUNCTIONS["sdpa"])
@@ -156,7 +148,7 @@ class InstructBlip(nn.Module):
         with torch.device(device), classes.no_init_weights():
             self.vision_model = vision_encoder(classes, vision, manifest)
             self.qformer = classes.InstructBlipQFormerModel(qformer)
-            self.language_model = classes.LlamaModel(text)
+            self.language_model = self.reader.build(classes, text)
             self.language_projection = nn.Linear(qformer.hidden_size, text.hidden_size)
             self.query_tokens = nn.Parameter(
                 torch.empty(1, config.num_query_tokens, qformer.hidden_size)
@@ -168,7 +160,8 @@ class InstructBlip(nn.Module):
         # Buffers that no file holds: computed here, as on meta they would have no values.
         positions = torch.arange(qformer.max_position_embeddings)[None]
         self.qformer.embeddings.position_ids = positions
-        self.language_model.rotary_emb = type(self.language_model.rotary_emb)(text)
+        if rotary := getattr(self.language_model, "rotary_emb", None):
+            self.language_model.rotary_emb = type(rotary)(text)
 
     def attach_prompted_embedding(self) -> None:
         """Prepares the loaded model for questions: learned rows and the rows of the answers."""
@@ -177,6 +170,8 @@ class InstructBlip(nn.Module):
         tokens = self.manifest.tokens
         rows = self._rows("lm_head", [tokens.yes, tokens.no])
         self.answer_rows = self.lm_head.weight.detach()[rows].float()
+        start = [] if tokens.start is None else [tokens.start]
+        self.start = self._embed(self._rows("llm", start)).detach()
         self.requires_grad_(False).eval()
 
     def bytes_as(self, dtype: torch.dtype, weights: Weights) -> float:
@@ -220,8 +215,10 @@ class InstructBlip(nn.Module):
         ]
         # The two parts are tokenized separately: only this gives the ids of the official
         # checkpoints in every version of the tokenizer.
-        llm_before = self._rows("llm", [tokens.leading, *self._encode("llm", before)])
-        llm_after = self._rows("llm", self._encode("llm", after))
+        leading = [] if tokens.leading is None else [tokens.leading]
+        closing = [] if tokens.closing is None else [tokens.closing]
+        llm_before = self._rows("llm", [*leading, *self._encode("llm", before)])
+        llm_after = self._rows("llm", [*self._encode("llm", after), *closing])
         return Question(
             torch.tensor([qformer_ids], device=self.device),
             qformer_rows.to(self.device),
@@ -256,6 +253,17 @@ class InstructBlip(nn.Module):
                     name=self.manifest.name,
                 )
             ) from None
+
+    def require_full_tables(self) -> None:
+        """Raises ModelError where rows of the language model's vocabulary were left out."""
+        if {"lm_head", "llm"} & self.manifest.rows.keys():
+            raise ModelError(
+                _(
+                    "{name} keeps only a few rows of its vocabulary, and this needs all: prepare "
+                    "it again with --full-tables.",
+                    name=self.manifest.name,
+                )
+            )
 
     def _embed(self, rows: list[int]) -> Tensor:
         """Rows of the language model's table -> float32 embeddings [1, T, Hl]."""
@@ -298,23 +306,20 @@ class InstructBlip(nn.Module):
         """Has `margin` compute what is the same for all pictures once, and skip what is not read.
 
         Up to its first cross-attention the Q-Former has seen no picture, nor has its text in the
-        whole first layer. Of its last layer only the queries are read, and of the language model's
-        only the last position. For `mini` that saves almost half of the work.
+        whole first layer. Of its last layer only the queries are read, and of LLaMA's only the last
+        position. For `mini` that saves almost half of the work.
         """
         first, last = self.qformer.encoder.layer[0], self.qformer.encoder.layer[-1]
-        attention, decoder = first.attention.attention, self.language_model.layers[-1]
-        changes = [
+        attention = first.attention.attention
+        changes: list[Change] = [
             (attention.query, "forward", _for_one_row_repeated),
             (attention.key, "forward", _for_one_row_repeated),
             (attention.value, "forward", _for_one_row_repeated),
-            # An output [1, T, Hq] or [B, 1, Hl] is broadcast where the residual is added. Of the
-            # latter sum only the last position is read.
+            # An output [1, T, Hq] is broadcast where the residual is added.
             (first.attention.output.dense, "forward", _for_one_row),
             (first.intermediate, "forward", _for_one_row),
             (last, "feed_forward_chunk", _left_out),
-            (decoder.self_attn.q_proj, "forward", _for_last_position_repeated),
-            (decoder.self_attn.o_proj, "forward", _for_last_position),
-            (decoder.mlp, "forward", _for_last_position),
+            *self.reader.redundant(self.language_model),
         ]
         for part, name, change in changes:
             setattr(part, name, change(getattr(part, name)))
@@ -322,7 +327,7 @@ class InstructBlip(nn.Module):
             yield
         finally:
             for part, name, _ in changes:
-                vars(part).pop(name, None)  # the method of the class is seen again
+                part.__dict__.pop(name, None)  # the method of the class is seen again
 
     def _readers(self) -> list[Any]:
         """Returns the linear layers that features go into."""
@@ -336,18 +341,30 @@ class InstructBlip(nn.Module):
             )
         ]
 
-    def hidden(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
-        """features [B, N, Hv] -> the language model's last hidden state [B, Hl]."""
+    def read(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
+        """features [B, N, Hv] -> what the language model has read, [B, T, Hl], for `states`."""
         batch = len(features)
         with self.precision.autocast():
             words = self.language_projection(self.queries(features, question, counts))  # [B, Q, Hl]
             text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
             embeds = torch.cat([words.float(), text.expand(batch, -1, -1)], dim=1)
-            output = self.language_model(inputs_embeds=embeds, use_cache=False)
-            last: Tensor = output.last_hidden_state[:, -1]
+            return self.reader.read(self.language_model, embeds)
+
+    def states(self, context: Tensor, said: Tensor | None = None) -> Tensor:
+        """What was read [B, T, Hl] -> hidden states [B, n, Hl]; the last predicts what follows.
+
+        `said` [B, A, Hl] are embeddings of the answer's first tokens; None: nothing is said yet.
+        """
+        begun = self.start.expand(len(context), -1, -1)
+        said = begun if said is None else torch.cat([begun, said], dim=1)
+        with self.precision.autocast():
+            return self.reader.states(self.language_model, context, said)
+
+    def hidden(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
+        """features [B, N, Hv] -> the hidden state that predicts the answer, [B, Hl]."""
         # [B, Hl]. In three dimensions, Linear would use a batched product, which on a bf16 CPU
         # copies the head once for each image (measured: 200 times slower).
-        return last
+        return self.states(self.read(features, question, counts))[:, -1]
 
     def queries(self, features: Tensor, question: Question, counts: Tensor | None = None) -> Tensor:
         """features [B, N, Hv] -> the Q-Former's output at its query tokens, [B, Q, Hq].
@@ -375,12 +392,46 @@ class InstructBlip(nn.Module):
 
         `counts` [B, N] tells how often each of the features stands there; None: once.
         This takes one forward pass and two rows of the head. The official test ranks the losses of
-        the two candidate answers, which gives the same decision.
+        the two candidate answers, which gives the same decision with LLaMA; see `official_margin`.
         """
         logits = functional.linear(
             self.hidden(features, question, counts).float(), self.answer_rows
         )
         return logits[:, 1] - logits[:, 0]
+
+    def answer_logits(self, context: Tensor, answers: Tensor) -> Tensor:
+        """What was read, and answers int64 [B] -> logits [B, 2, V] of the answer and after it.
+
+        `answers` are rows of complete tables: see `require_full_tables`.
+        """
+        said = self.language_model.get_input_embeddings()(answers).float()[:, None]  # [B, 1, Hl]
+        last_two = self.states(context, said)[:, -2:]
+        with self.precision.autocast():
+            # In two dimensions: see `hidden`.
+            logits: Tensor = self.lm_head(last_two.flatten(0, 1))  # [2 B, V]
+        return logits.float().view(len(answers), 2, -1)
+
+    def official_margin(
+        self, features: Tensor, question: Question, counts: Tensor | None = None
+    ) -> Tensor:
+        """features [B, N, Hv] -> loss of "yes" less that of "no", [B]; above 0 it is "fake".
+
+        LLaMA's candidates are one token each, so this is `margin`. T5's are followed by "</s>",
+        whose loss the official ranking adds: two decoder passes on what was read once. Raises
+        ModelError where the vocabulary is not whole.
+        """
+        tokens = self.manifest.tokens
+        if tokens.closing is None:
+            return self.margin(features, question, counts)
+        self.require_full_tables()
+        context = self.read(features, question, counts)
+        losses = []
+        for answer in (tokens.yes, tokens.no):
+            ids = torch.tensor([answer, tokens.closing], device=self.device)
+            ids = ids.expand(len(features), -1)  # [B, 2]
+            logits = self.answer_logits(context, ids[:, 0]).transpose(1, 2)  # [B, V, 2]
+            losses.append(functional.cross_entropy(logits, ids, reduction="none").sum(dim=1))
+        return losses[0] - losses[1]
 
 
 def load(
@@ -397,7 +448,9 @@ def load(
     bundle.verify_if_small()
     try:
         model = InstructBlip(bundle.manifest, "cpu" if bundle.manifest.is_small else "meta")
-        model.precision = precision or choose(model.bytes_as, device, benchmark=benchmark)
+        model.precision = precision or choose(
+            model.bytes_as, device, half=model.reader.half, benchmark=benchmark
+        )
         fill(model, stored_tensors(bundle))
         model.tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))
         model.qformer_tokenizer = Tokenizer.from_file(str(bundle.folder / QFORMER_TOKENIZER))
@@ -480,11 +533,11 @@ def stored_tensors(bundle: Bundle) -> Iterator[tuple[str, Tensor, Tensor | None]
 def run_dtype(name: str, half: torch.dtype) -> torch.dtype:
     """Returns the dtype in which a tensor is kept and used.
 
-    Norms, embeddings and queries, and so the residual stream, are float32, as in the official
-    code; that costs next to nothing. With fp16 the Q-Former is float32, too, as in the official
-    test.
+    Norms, embeddings (T5 calls its table `shared`), its biases of positions, and queries, and so
+    the residual stream, are float32, as in the official code; that costs next to nothing. With
+    fp16 the Q-Former is float32, too, as in the official test.
     """
-    exact = ("norm", "embed", "query_tokens")
+    exact = ("norm", "embed", "query_tokens", "language_model.shared.", "relative_attention_bias")
     if any(word in name.lower() for word in exact):
         return torch.float32
     if half == torch.float16 and name.startswith("qformer."):

@@ -318,8 +318,10 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def transformers_classes() -> SimpleNamespace:
+def transformers_classes(language_model: str = "llama") -> SimpleNamespace:
     """Returns the transformers classes that a detector needs, by their own names.
+
+    `language_model` is the kind of the language model: llama or t5.
 
     They are the same objects that an ordinary import gives. `no_init_weights` is among them: in
     it modules are built without random initialization.
@@ -332,13 +334,13 @@ def transformers_classes() -> SimpleNamespace:
             deferred(*DEFERRED, by="transformers"),
             allow_in_graph_deferred(),
         ):
-            return _import_classes()
+            return _import_classes(language_model)
     except Exception as error:  # noqa: BLE001 - an unknown version: slow is better than not at all
         _fall_back(error)
         for name in set(sys.modules) - before:
             if _is_in(name, "transformers"):
                 del sys.modules[name]
-        return _import_classes()
+        return _import_classes(language_model)
 
 
 def fallback_reason() -> str | None:
@@ -358,9 +360,15 @@ def _fall_back(error: Exception) -> None:
         )
 
 
-def _import_classes() -> SimpleNamespace:
+_LANGUAGE_MODELS = {
+    "llama": ("transformers.models.llama.modeling_llama", ("LlamaConfig", "LlamaModel")),
+    "t5": ("transformers.models.t5.modeling_t5", ("T5Config", "T5Model")),
+}
+
+
+def _import_classes(language_model: str) -> SimpleNamespace:
     instructblip = importlib.import_module("transformers.models.instructblip.modeling_instructblip")
-    llama = importlib.import_module("transformers.models.llama.modeling_llama")
+    home, own = _LANGUAGE_MODELS.get(language_model, _LANGUAGE_MODELS["llama"])
     filling = importlib.import_module("transformers.initialization")
     modeling = importlib.import_module("transformers.modeling_utils")
     names = {
@@ -374,6 +382,6 @@ def _import_classes() -> SimpleNamespace:
             "InstructBlipVisionConfig",
             "InstructBlipVisionModel",
         ),
-        llama: ("LlamaConfig", "LlamaModel"),
+        importlib.import_module(home): own,
     }
     return SimpleNamespace(**{n: getattr(m, n) for m, ns in names.items() for n in ns})

@@ -8,9 +8,11 @@ from .strict_json import is_printable, is_whole
 
 DTYPES = ("fp32", "fp16", "bf16", "int8")
 _KEYS = {"config", "dtype", "files", "fingerprint", "format", "name", "rows", "tokens"}
-_FLAGS = {"pre_layernorm": False, "class_token": True}
+_FLAGS = {"pre_layernorm": False, "class_token": True, "scale_decoder_outputs": False}
 _MORE_KEYS = {"source", "fused_layers", *_FLAGS}
 _TOKENS = {"leading", "yes", "no", "cls", "sep"}
+_OF_KIND = {"llama": {"leading"}, "t5": {"closing", "start"}}
+"""The tokens that only one kind of language model has; those of others are null or left out."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_FILES = 1000
 _MAX_BYTES = 2**50
@@ -22,6 +24,8 @@ _MOST = {
     "hidden_size": 2**16,
     "intermediate_size": 2**18,
 }
+_T5_NAMES = dict(zip(_MOST, ("num_layers", "num_heads", "d_model", "d_ff"), strict=True))
+"""T5's names of the same sizes."""
 
 
 def check_manifest(raw: Any) -> None:
@@ -36,14 +40,21 @@ def check_manifest(raw: Any) -> None:
     _require(_is_sha256(raw["fingerprint"]), "fingerprint")
     for flag, default in _FLAGS.items():
         _require(isinstance(raw.get(flag, default), bool), flag)
-    tokens = raw["tokens"]
-    _require(isinstance(tokens, dict) and tokens.keys() == _TOKENS, "tokens")
-    _require(all(is_whole(one, _MAX_ID) for one in tokens.values()), "tokens")
     _check_files(raw["files"])
     _check_rows(raw["rows"])
     _check_config(raw["config"], sum(entry["bytes"] for entry in raw["files"].values()))
     layers = raw["config"]["vision_config"]["num_hidden_layers"]
     _check_fused_layers(raw.get("fused_layers", []), layers)
+    _check_tokens(raw["tokens"], raw["config"]["text_config"]["model_type"])
+
+
+def _check_tokens(tokens: Any, kind: str) -> None:
+    everyone = _TOKENS - _OF_KIND["llama"]
+    optional = set().union(*_OF_KIND.values())
+    _require(isinstance(tokens, dict) and _TOKENS <= tokens.keys() <= _TOKENS | optional, "tokens")
+    for name in everyone | _OF_KIND[kind]:
+        _require(is_whole(tokens.get(name), _MAX_ID), "tokens")
+    _require(all(tokens.get(name) is None for name in optional - _OF_KIND[kind]), "tokens")
 
 
 def _check_files(files: Any) -> None:
@@ -69,13 +80,16 @@ def _check_config(config: Any, n_bytes: int) -> None:
     for part in _PARTS:
         about = config.get(part)
         _require(isinstance(about, dict), part)
+        sizes = _t5_sizes(about) if _is_t5(part, about) else {key: about.get(key) for key in _MOST}
         for key, most in _MOST.items():
-            _require(is_whole(about.get(key), most, 1), f"{part}.{key}")
-        layers, wide, inner = (about[key] for key in list(_MOST)[:1] + list(_MOST)[2:])
+            _require(is_whole(sizes[key], most, 1), f"{part}.{key}")
+        layers, wide, inner = (sizes[key] for key in list(_MOST)[:1] + list(_MOST)[2:])
         if 2 * layers * wide * inner > n_bytes:
             raise ValueError(_("its {part} is larger than its files", part=part))
         for key in ("vocab_size", "max_position_embeddings"):
             _require(is_whole(about.get(key, 1), 2**24, 1), f"{part}.{key}")
+    kind = config["text_config"].get("model_type")
+    _require(isinstance(kind, str) and kind in _OF_KIND, "text_config.model_type")
     vision = config["vision_config"]
     _require(is_whole(vision.get("image_size"), 2048, 8), "image_size")
     _require(is_whole(vision.get("patch_size"), vision["image_size"], 4), "patch_size")
@@ -86,6 +100,30 @@ def _check_fused_layers(fused: Any, count: int) -> None:
     _require(isinstance(fused, list), "fused_layers")
     _require(all(is_whole(one, count, 1) for one in fused), "fused_layers")
     _require(len(fused) == len(set(fused)), "fused_layers")
+
+
+def _is_t5(part: str, about: dict[str, Any]) -> bool:
+    return part == "text_config" and about.get("model_type") == "t5"
+
+
+def _t5_sizes(about: Any) -> dict[str, Any]:
+    """Returns T5's sizes by the usual names. Both stacks count as layers."""
+    layers = about.get("num_layers"), about.get("num_decoder_layers")
+    _require(all(is_whole(n, _MOST["num_hidden_layers"], 1) for n in layers), "text_config.layers")
+    heads, width = about.get("num_heads"), about.get("d_kv")
+    _require(is_whole(heads, _MOST["num_attention_heads"], 1), "text_config.num_heads")
+    _require(is_whole(width, _MOST["hidden_size"], 1), "text_config.d_kv")
+    buckets = about.get("relative_attention_num_buckets")
+    distance = about.get("relative_attention_max_distance")
+    _require(is_whole(buckets, 2**12, 4), "text_config.relative_attention_num_buckets")
+    _require(is_whole(distance, 2**16, buckets), "text_config.relative_attention_max_distance")
+    sizes = {key: about.get(name) for key, name in _T5_NAMES.items()}
+    _require(
+        is_whole(sizes["intermediate_size"], _MOST["intermediate_size"], 1), "text_config.d_ff"
+    )
+    # Its heads together may be wider than the model.
+    inner = max(sizes["intermediate_size"], heads * width)
+    return sizes | {"num_hidden_layers": sum(layers), "intermediate_size": inner}
 
 
 def _is_sha256(value: object) -> bool:

@@ -3,6 +3,7 @@
     CUDA GPU     fp16, as the weights were released; if they do not fit, the language model in
                  int8, then in nf4, with a note to the user; else the CPU
     Apple's GPU  fp16, else the language model in int8; else the CPU
+                 (T5: bf16 instead of fp16 on both)
     CPU          bf16 if it is measured to be faster than fp32 (dtype_benchmark), else fp32; the
                  language model in int8 if it would otherwise take too much memory
 
@@ -91,18 +92,20 @@ def choose(
     needs: Needs = lambda _dtype, _weights: 0,
     device: str | None = None,
     *,
+    half: torch.dtype = torch.float16,
     benchmark: DtypeBenchmark | None = None,
     machine: Machine | None = None,
 ) -> Precision:
     """Returns the best precision for a model with these needs.
 
-    A named device is used whatever fits there. `benchmark` tells which dtype is faster on this CPU.
+    A named device is used whatever fits there. `half` is the dtype on a GPU. `benchmark` tells
+    which dtype is faster on this CPU.
     """
     machine = machine or Machine.here()
     place = torch.device(device or machine.gpu or "cpu")
     if place.type == "cpu":
         return _on_cpu(needs, benchmark or DtypeBenchmark(), machine)
-    tried = list(_on_gpu(place, machine))
+    tried = list(_on_gpu(place, half, machine))
     for found in tried:
         if needs(found.dtype, found.weights) <= machine.room(place):
             return found
@@ -113,16 +116,16 @@ def choose(
     )
 
 
-def _on_gpu(place: torch.device, machine: Machine) -> Iterator[Precision]:
+def _on_gpu(place: torch.device, half: torch.dtype, machine: Machine) -> Iterator[Precision]:
     """Yields precisions from the best to the smallest."""
-    yield Precision(place, torch.float16)
-    yield Precision(place, torch.float16, "int8")
+    yield Precision(place, half)
+    yield Precision(place, half, "int8")
     if place.type == "cuda" and machine.has_nf4:
         note = _(
             "This model fits this graphics card only at reduced precision (nf4): scores may "
             "differ from those elsewhere."
         )
-        yield Precision(place, torch.float16, "nf4", note)
+        yield Precision(place, half, "nf4", note)
 
 
 def _on_cpu(needs: Needs, benchmark: DtypeBenchmark, machine: Machine) -> Precision:

@@ -37,13 +37,27 @@ from .lazy_imports import transformers_classes
 from .prompt_file import QUESTION
 from .quantization import is_quantizable, quantize
 
+FLAN_T5_XL = {
+    "vocab_size": 32128,
+    "d_model": 2048,
+    "d_kv": 64,
+    "d_ff": 5120,
+    "num_layers": 24,
+    "num_heads": 32,
+    "feed_forward_proj": "gated-gelu",
+    "tie_word_embeddings": False,
+}
+"""The published sizes of google/flan-t5-xl."""
 SHARD_BYTES = 10**9
 MOST_TENSORS = 50_000
 """In a file. InstructBLIP has about 1,100 in all; each takes a tenth of a millisecond."""
+T5_TABLE = "language_model.shared.weight"
+HEAD = "lm_head.weight"
 TABLES = {
     "language_model.embed_tokens.weight": "llm",
+    T5_TABLE: "llm",
     "qformer.embeddings.word_embeddings.weight": "qformer",
-    "lm_head.weight": "lm_head",
+    HEAD: "lm_head",
 }
 PARTS = ("vision_model.", "qformer.", "query_tokens", "language_projection.", "language_model.")
 
@@ -58,7 +72,20 @@ class Source:
     llm: Path | None = None
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Yields every tensor with its name in the bundle, one at a time."""
+        """Yields every tensor with its name in the bundle, one at a time.
+
+        A T5 without a head of its own has its table as the head.
+        """
+        table: Tensor | None = None
+        has_head = False
+        for name, tensor in self._stored():
+            yield name, tensor
+            table = tensor if name == T5_TABLE else table
+            has_head = has_head or name == HEAD
+        if table is not None and not has_head:
+            yield HEAD, table.clone()  # a file holds no memory twice
+
+    def _stored(self) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in _tensors(self.folder):
             key = bundle_key(name)
             if key and not (self.llm and key.startswith(("language_model.", "lm_head."))):
@@ -74,11 +101,17 @@ class Source:
         return sum(path.stat().st_size for folder in folders for path in weight_files(folder))
 
 
+_UNREAD_OF_T5 = (
+    "coder.embed_tokens.weight",  # of encoder and decoder: both are the table `shared`
+    "EncDecAttention.relative_attention_bias.weight",  # in old files; no class has it
+)
+
+
 def bundle_key(name: str, *, language_model: bool = False) -> str | None:
     """Returns the name of a published tensor in a bundle; None if it need not be stored.
 
-    Knows the layouts of transformers 4 and 5, and of a LlamaForCausalLM alone
-    (`language_model`).
+    Knows the layouts of transformers 4 and 5, and of a LlamaForCausalLM or a
+    T5ForConditionalGeneration alone (`language_model`).
 
     >>> bundle_key("model.language_model.model.norm.weight")
     'language_model.norm.weight'
@@ -91,7 +124,7 @@ def bundle_key(name: str, *, language_model: bool = False) -> str | None:
         name = f"language_model.{name}"
     elif name.removeprefix("model.").startswith(PARTS):
         name = name.removeprefix("model.")
-    if name.endswith(("rotary_emb.inv_freq", "embeddings.position_ids")):
+    if name.endswith(("rotary_emb.inv_freq", "embeddings.position_ids", *_UNREAD_OF_T5)):
         return None
     name = name.replace("language_model.lm_head.", "lm_head.")
     return name.replace("language_model.model.", "language_model.")
@@ -156,11 +189,27 @@ def read_config(source: Source) -> dict[str, Any]:
         raise ModelError(_("{folder} is not an InstructBLIP model.", folder=source.folder))
     if source.llm:
         config["text_config"] = _json(source.llm / "config.json")
-    if config["text_config"].get("model_type") != "llama":
-        raise ModelError(_("The language model of {folder} is not a LLaMA.", folder=source.folder))
-    classes = transformers_classes()
+    kind = config["text_config"].get("model_type")
+    if kind not in ("llama", "t5"):
+        raise ModelError(
+            _("The language model of {folder} is neither a LLaMA nor a T5.", folder=source.folder)
+        )
+    classes = transformers_classes(kind)
     full: dict[str, Any] = classes.InstructBlipConfig.from_dict(config).to_dict()
     return full
+
+
+def scales_decoder_outputs(source: Source) -> bool:
+    """Returns whether the language model is a T5 that scales its states before the head.
+
+    FLAN-T5 does not. Until transformers 5 `tie_word_embeddings` said so, now a flag of its own.
+    """
+    text = _json(source.llm / "config.json" if source.llm else source.folder / "config.json")
+    text = text if source.llm else text["text_config"]
+    if text.get("model_type") != "t5":
+        return False
+    tied = text.get("tie_word_embeddings", True) is not False
+    return bool(text.get("scale_decoder_outputs", tied))
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -200,7 +249,7 @@ def prepare(
     shutil.rmtree(part, ignore_errors=True)
     need_space(dest.parent, source.bytes if dtype == "fp32" else source.bytes // 2)
     try:
-        tokens, rows = _save_tokenizers(source, part)
+        tokens, rows = _save_tokenizers(source, part, config["text_config"]["model_type"])
         rows = {} if full_tables else rows
         writer = ShardWriter(part, dtype, rows)
         done, total = 0, source.bytes
@@ -219,6 +268,7 @@ def prepare(
             tokens=tokens,
             files=writer.files | _tokenizer_entries(part),
             rows=rows,
+            scale_decoder_outputs=scales_decoder_outputs(source),
             source=str(source.folder.name) + (f" + {source.llm.name}" if source.llm else ""),
         )
         _check_complete(manifest, writer.digests)
@@ -251,7 +301,7 @@ def cut_vocabularies(config: dict[str, Any], rows: dict[str, list[int]]) -> None
             config[part]["pad_token_id"] = None if table == "llm" else 0
 
 
-def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list[int]]]:
+def _save_tokenizers(source: Source, part: Path, kind: str) -> tuple[Tokens, dict[str, list[int]]]:
     """Saves both tokenizers. Returns the ids around the question and the rows it needs."""
     language = _tokenizer(source.llm or source.folder)
     qformer = _tokenizer(source.folder / "qformer_tokenizer")
@@ -275,17 +325,21 @@ def _save_tokenizers(source: Source, part: Path) -> tuple[Tokens, dict[str, list
         raise ModelError(
             _('"yes" and "no" are not one token each in {folder}.', folder=source.folder)
         )
+    end = only(language, "</s>")
     tokens = Tokens(
-        leading=only(language, "</s>"),
+        leading=None if kind == "t5" else end,
         yes=answers[0][0],
         no=answers[1][0],
         cls=only(qformer, "[CLS]"),
         sep=only(qformer, "[SEP]"),
+        closing=end if kind == "t5" else None,
+        start=only(language, "<pad>") if kind == "t5" else None,
     )
+    around = {end} if tokens.start is None else {end, tokens.start}
     llm_ids = [i for text in QUESTION for i in ids(language, text)]
     qformer_ids = [i for text in QUESTION for i in ids(qformer, text)]
     rows = {
-        "llm": sorted({tokens.leading, *llm_ids}),
+        "llm": sorted({*around, *llm_ids}),
         "qformer": sorted({tokens.cls, tokens.sep, *qformer_ids}),
         "lm_head": [tokens.yes, tokens.no],
     }
@@ -402,13 +456,18 @@ def plan(config: dict[str, Any], dtype: str, *, full_tables: bool = False) -> li
     return [PlanRow(part, n, kind, size) for (part, kind), (n, size) in sums.items()]
 
 
-def true_size_config() -> dict[str, Any]:
-    """Returns the configuration of instructblip-vicuna-7b: the defaults of transformers."""
-    classes = transformers_classes()
+def true_size_config(name: str = "instructblip-vicuna-7b") -> dict[str, Any]:
+    """Returns the configuration of a published model.
+
+    That of instructblip-vicuna-7b is made of the defaults of transformers.
+    """
+    is_t5 = name == "instructblip-flan-t5-xl"
+    classes = transformers_classes("t5" if is_t5 else "llama")
+    text = classes.T5Config(**FLAN_T5_XL) if is_t5 else classes.LlamaConfig(vocab_size=32001)
     config = classes.InstructBlipConfig(
         vision_config=classes.InstructBlipVisionConfig().to_dict(),
         qformer_config=classes.InstructBlipQFormerConfig(vocab_size=30523).to_dict(),
-        text_config=classes.LlamaConfig(vocab_size=32001).to_dict(),
+        text_config=text.to_dict(),
     )
     full: dict[str, Any] = config.to_dict()
     return full

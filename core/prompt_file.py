@@ -151,10 +151,12 @@ def check_fits(about: PromptMetadata, shapes: dict[str, list[int]], manifest: Ma
                 model=manifest.version,
             )
         )
-    sides = (("qformer", "Q-Former", "qformer_config"), ("llm", _("language model"), "text_config"))
-    for side, title, part in sides:
+    sides = (
+        ("qformer", "Q-Former", manifest.config["qformer_config"]["hidden_size"]),
+        ("llm", _("language model"), manifest.llm_width),
+    )
+    for side, title, wanted in sides:
         rows, width = shapes[side]
-        wanted = manifest.config[part]["hidden_size"]
         if rows and width != wanted:
             raise ModelError(
                 _(

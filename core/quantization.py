@@ -33,10 +33,13 @@ Weights = Literal["plain", "int8", "nf4"]
 BYTES: dict[Weights, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64}
 """Bytes a weight, with its share of the scale: one a row (int8), one for 64 weights (nf4)."""
 
+_LAYERS = ("language_model.layers.", "language_model.encoder.", "language_model.decoder.")
+"""Where LLaMA's and T5's large matrices are."""
+
 
 def is_quantizable(name: str, shape: torch.Size) -> bool:
     """Returns whether a tensor is one of the language model's large matrices [out, in]."""
-    return name.startswith("language_model.layers.") and len(shape) == 2
+    return name.startswith(_LAYERS) and len(shape) == 2 and "relative_attention_bias" not in name
 
 
 def has_nf4() -> bool:
@@ -96,6 +99,8 @@ class Int8Linear(nn.Module):
     """int8 [out, in]"""
     scale: Tensor
     """float32 [out]"""
+    weight = None
+    """T5 asks for the dtype of this, if it is a tensor, and casts its input to that."""
 
     def __init__(self, codes: Tensor, scale: Tensor, dtype: torch.dtype) -> None:
         super().__init__()
@@ -117,6 +122,8 @@ class Nf4Linear(nn.Module):
     """
 
     codes: Tensor
+    weight = None
+    """As in Int8Linear."""
 
     def __init__(self, matrix: Tensor, dtype: torch.dtype) -> None:
         """matrix [out, in]. Raises ModelError without bitsandbytes."""

@@ -20,6 +20,7 @@ from .trainable import Trainable
 LORA_TARGETS = (
     r"qformer\..*attention\.attention\.(query|value)"
     r"|language_model\..*\.self_attn\.(q_proj|v_proj)"
+    r"|language_model\..*Attention\.(q|v)"
 )
 """The projections to queries and values, as in the paper's comparison."""
 

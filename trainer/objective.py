@@ -61,32 +61,16 @@ class OfficialLoss:
         self._model = model
         tokens = manifest.tokens
         self._answers = torch.tensor([tokens.yes, tokens.no], device=model.device)
-        self._end = torch.tensor([tokens.leading], device=model.device)  # the official </s>
-        words = model.language_model.get_input_embeddings()
-        self._embeds = words(self._answers).float()  # [2, Hl]
+        self._end = torch.tensor([tokens.after_answer], device=model.device)  # the official </s>
 
     def __call__(
         self, features: Tensor, question: Question, is_fake: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns losses [B] and margins [B] of features [B, N, Hv] and is_fake bool [B]."""
-        model, said = self._model, is_fake.long()  # 0 "yes", 1 "no"
-        batch = len(features)
-        with model.precision.autocast():
-            # The same queries as in PairLoss, so that both losses see the same.
-            queries = model.queries(features, question)  # [B, Q, Hq]
-            text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
-            embeds = torch.cat(
-                [
-                    model.language_projection(queries).float(),
-                    text.expand(batch, -1, -1),
-                    self._embeds[said][:, None],
-                ],
-                dim=1,
-            )  # [B, Q + T + 1, Hl]
-            output = model.language_model(inputs_embeds=embeds, use_cache=False)
-            last_two = output.last_hidden_state[:, -2:].reshape(2 * batch, -1)
-            logits = model.lm_head(last_two).float()  # [2 B, V]
-        targets = torch.stack([self._answers[said], self._end.expand(batch)], dim=1)  # [B, 2]
-        losses = functional.cross_entropy(logits, targets.flatten(), reduction="none")
-        yes, no = logits[::2, self._answers].unbind(dim=1)
-        return losses.view(batch, 2).mean(dim=1), no - yes
+        model, said = self._model, self._answers[is_fake.long()]  # 0 "yes", 1 "no"
+        # The same queries as in PairLoss, so that both losses see the same.
+        logits = model.answer_logits(model.read(features, question), said)  # [B, 2, V]
+        targets = torch.stack([said, self._end.expand(len(said))], dim=1)  # [B, 2]
+        losses = functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+        yes, no = logits[:, 0, self._answers].unbind(dim=1)
+        return losses.mean(dim=1), no - yes

@@ -64,7 +64,7 @@ def model_list(as_json: bool) -> None:
 )
 @click.option("--dtype", default="fp16", show_default=True, help=_("For models from the hub."))
 def pull(name: str, source: str | None, by_pip: bool, if_missing: bool, dtype: str) -> None:
-    """Fetch a model by name: mini, or instructblip-vicuna-7b."""
+    """Fetch a model by name: mini, instructblip-vicuna-7b or instructblip-flan-t5-xl."""
     if if_missing and _is_whole(user_home(), name):
         return
     if name == MINI:
@@ -152,7 +152,7 @@ def plan(name: str, dtype: str, full_tables: bool, as_json: bool) -> None:
 
     from antifake.core.prepare import Source, plan, read_config, true_size_config
 
-    config = true_size_config() if name in CATALOG and name != MINI else None
+    config = true_size_config(name) if name in CATALOG and name != MINI else None
     if config is None:
         bundle = user_home().installed().get(name)
         config = bundle.manifest.config if bundle else read_config(Source(Path(name)))

@@ -77,6 +77,22 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
     assert said == ""
 
 
+def test_t5_is_imported_lazily_too_and_brings_no_llama() -> None:
+    found, said = run("""
+import json, sys, torch
+from antifake.core import lazy_imports
+c = lazy_imports.transformers_classes("t5")
+t5 = c.T5Model(c.T5Config(vocab_size=50, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4))
+with torch.inference_mode():
+    read = t5.eval().encoder(inputs_embeds=torch.randn(2, 3, 32)).last_hidden_state
+heavy = {"torch._dynamo", "torch.distributed.tensor", "torch.distributed.fsdp", "scipy", "sklearn",
+         "sympy", "jinja2", "transformers.models.llama.modeling_llama"}
+print(json.dumps([list(read.shape), sorted(heavy & set(sys.modules))]))
+""")
+    assert found == [[2, 3, 32], []]
+    assert said == ""
+
+
 def test_a_lazily_imported_model_computes_what_an_ordinary_one_does() -> None:
     show = "\nimport json; print(json.dumps(outputs(c)))"
     assert run(LAZY + show)[0] == run(ORDINARY + show)[0]

@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit.command_line import antifake
 from kit.pace import within
+from kit.tiny_t5 import build_tiny_t5
 
 from antifake.core.bundle import MANIFEST, Bundle, Manifest
 from antifake.core.errors import AntifakeError, ModelError
+from antifake.core.prepare import Source, prepare
 from antifake.core.prompt_file import check_fits, open_prompt, read_header
 from antifake.core.promptbook import Promptbook
 from antifake.core.strict_json import strict_json
@@ -30,6 +32,13 @@ ESCAPE = "\x1b]0;evil\x07\x1b[2J"
 @pytest.fixture
 def folder(tiny_bundle, tmp_path):
     return shutil.copytree(tiny_bundle.folder, tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def t5_bundle(tmp_path_factory):
+    """The tiny model whose language model is T5."""
+    folder = tmp_path_factory.mktemp("t5")
+    return prepare(Source(build_tiny_t5(folder / "source")), folder / "t5", dtype="fp32")
 
 
 def refused(folder):
@@ -80,8 +89,32 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize(("where", "lie"), LIES.values(), ids=LIES)
-def test_a_description_that_lies_is_refused_in_a_sentence(folder, where, lie):
+LIES_OF_T5 = {
+    "a billion layers": ("config.text_config.num_decoder_layers", 10**9),
+    "no layers of one stack": ("config.text_config.num_layers", 0),
+    "a width that no file has": ("config.text_config.d_model", 60_000),
+    "a text for a width": ("config.text_config.d_ff", "96"),
+    "heads wider than a file": ("config.text_config.d_kv", 60_000),
+    "heads of no width": ("config.text_config.d_kv", None),
+    "a million heads": ("config.text_config.num_heads", 10**6),
+    "a billion buckets": ("config.text_config.relative_attention_num_buckets", 10**9),
+    "one bucket": ("config.text_config.relative_attention_num_buckets", 1),
+    "no distance": ("config.text_config.relative_attention_max_distance", 1),
+    "another kind": ("config.text_config.model_type", "opt"),
+    "a list for the kind": ("config.text_config.model_type", []),
+    "no kind": ("config.text_config.model_type", None),
+    "LLaMA's kind": ("config.text_config.model_type", "llama"),
+    "a number for a flag": ("scale_decoder_outputs", 1),
+    "nothing to start with": ("tokens.start", None),
+    "a negative end": ("tokens.closing", -1),
+    "a leading token": ("tokens.leading", 2),
+    "a token of its own": ("tokens.more", 2),
+    "no answer": ("tokens.yes", None),
+}
+
+
+def lying(folder, where, lie):
+    """Puts a lie into the description."""
     manifest = json.loads((folder / MANIFEST).read_bytes())
     *path, key = where.split(".")
     inner = manifest
@@ -89,7 +122,18 @@ def test_a_description_that_lies_is_refused_in_a_sentence(folder, where, lie):
         inner = inner[step]
     inner[key] = lie
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    assert "is not a description of a model" in refused(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("where", "lie"), LIES.values(), ids=LIES)
+def test_a_description_that_lies_is_refused_in_a_sentence(folder, where, lie):
+    assert "is not a description of a model" in refused(lying(folder, where, lie))
+
+
+@pytest.mark.parametrize(("where", "lie"), LIES_OF_T5.values(), ids=LIES_OF_T5)
+def test_a_description_of_a_t5_that_lies_is_refused_in_a_sentence(t5_bundle, tmp_path, where, lie):
+    folder = shutil.copytree(t5_bundle.folder, tmp_path / "t5")
+    assert "is not a description of a model" in refused(lying(folder, where, lie))
 
 
 TEXTS = {
@@ -279,8 +323,9 @@ def read_or_reason(read, *arguments):
     max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), value=VALUES)
-def test_any_change_of_a_description_is_refused_or_harmless(tiny_bundle, data, value):
-    raw = json.loads(tiny_bundle.manifest.to_json())
+def test_any_change_of_a_description_is_refused_or_harmless(tiny_bundle, t5_bundle, data, value):
+    bundle = data.draw(st.sampled_from([tiny_bundle, t5_bundle]))
+    raw = json.loads(bundle.manifest.to_json())
     path = data.draw(st.sampled_from(list(places_in(raw))))
     changed = copy.deepcopy(raw)
     inner = changed
@@ -295,6 +340,7 @@ def test_any_change_of_a_description_is_refused_or_harmless(tiny_bundle, data, v
         return
     assert 8 <= manifest.image_size <= 2048
     assert all(name.isprintable() for name in (manifest.version, manifest.source, *manifest.files))
+    assert 1 <= manifest.llm_width <= 2**16
     check_fits(tiny_prompt(1).about, {"qformer": [0, 0], "llm": [0, 0]}, manifest)
 
 

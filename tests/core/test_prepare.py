@@ -72,7 +72,7 @@ DAMAGE = {
         lambda folder: rewrite_json(folder / "config.json", model_type="blip"),
         "is not an InstructBLIP model",
     ),
-    "another language model": (another_language_model, "is not a LLaMA"),
+    "another language model": (another_language_model, "is neither a LLaMA nor a T5"),
     "its configuration is no JSON": (
         lambda folder: (folder / "config.json").write_text("{"),
         "is not readable: copy the model again",

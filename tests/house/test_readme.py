@@ -19,6 +19,7 @@ from kit.official import write_official_pth
 from kit.pictures import png
 from kit.threads import one_thread
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, llama_tokenizer
+from kit.tiny_t5 import build_tiny_t5
 from kit.toy import toy_pictures
 from kit.training import tiny_trainer, toy_examples
 from kit.wheels import ROOT
@@ -40,6 +41,7 @@ NOT_RUN = {
     "antifake tray": "needs a screen: test_tray_daemon.py runs it on one",
     "accelerate launch -m antifake.daemon train ...": "test_train_command.py has two processes",
     "antifake model pull instructblip-vicuna-7b": "fetches 32 GB",
+    "antifake model pull instructblip-flan-t5-xl": "fetches 16 GB; test_t5.py pulls a folder",
 }
 
 
@@ -71,6 +73,7 @@ class Person:
             "NAME": "own",
             "FULL": "full",
             "instructblip-vicuna-7b": "tiny",
+            "instructblip-flan-t5-xl": "flan",
         }
         if "ID" in command.split():
             CliRunner().invoke(main, ["check", stand_ins["PICTURE"]])
@@ -84,6 +87,7 @@ def person(tiny_source, tmp_path_factory) -> Iterator[Person]:
     home = tmp_path_factory.mktemp("person")
     tiny = tiny_home_in(home / "antifake", tiny_source)
     prepare(Source(tiny_source), tiny.models / "full", dtype="fp32", full_tables=True)
+    prepare(Source(build_tiny_t5(home / "t5")), tiny.models / "flan", dtype="fp32")
     for name in ("Downloads", "Pictures"):
         (home / name).mkdir()
     (home / "Pictures" / "cat.png").write_bytes(png(1))

@@ -20,6 +20,8 @@ from transformers import (
     InstructBlipVisionConfig,
     LlamaConfig,
     LlamaTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
@@ -47,7 +49,12 @@ def build_tiny(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def tiny_config(tokenizer: LlamaTokenizer, qformer_tokenizer: BertTokenizer) -> InstructBlipConfig:
+def tiny_config(
+    tokenizer: PreTrainedTokenizerBase,
+    qformer_tokenizer: BertTokenizer,
+    text: PreTrainedConfig | None = None,
+) -> InstructBlipConfig:
+    """Returns the configuration with a language model: None, a small LLaMA."""
     vision = InstructBlipVisionConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -64,7 +71,7 @@ def tiny_config(tokenizer: LlamaTokenizer, qformer_tokenizer: BertTokenizer) -> 
         num_attention_heads=4,
         max_position_embeddings=64,
     )
-    text = LlamaConfig(
+    text = text or LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=LLM_WIDTH,
         intermediate_size=128,
@@ -94,12 +101,13 @@ def draw_weights(model: nn.Module, generator: Generator) -> None:
 
 
 def spread(name: str, weight: Tensor) -> float:
-    if name.endswith(("word_embeddings.weight", "embed_tokens.weight", "class_embedding")):
-        return 1.0
-    if name == "query_tokens":
+    tables = ("word_embeddings.weight", "embed_tokens.weight", "shared.weight", "class_embedding")
+    if name.endswith(tables) or name == "query_tokens":
         return 1.0
     if "position_embedding" in name:
         return 0.5
+    if name.endswith("Attention.q.weight"):  # T5 does not divide scores by the root of the width
+        return float(0.25 * weight.shape[1] ** -0.5)
     if "lm_head" in name:
         return float(weight.shape[1] ** -0.5)
     if weight.ndim == 1:
