@@ -1,6 +1,7 @@
 """The base set: what is kept of a picture, whose pictures guard what, and how it is built."""
 
 import csv
+import gzip
 
 import numpy as np
 import pytest
@@ -115,8 +116,17 @@ def test_a_set_is_built_out_of_a_folder_and_read_back(tiny_home, data, tmp_path,
     assert features.shape[:2] == counts.shape == (2, 5)
 
 
-def test_a_damaged_set_is_told(tiny_home, tmp_path):
-    (tmp_path / "tiny.safetensors").write_bytes(b"not one")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not one",
+        gzip.compress(b"not one"),
+        gzip.compress(bytes(64))[:-9],
+    ],
+    ids=["no gzip", "no safetensors", "cut short"],
+)
+def test_a_damaged_set_is_told(tiny_home, tmp_path, content):
+    (tmp_path / "tiny.safetensors.gz").write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
         base_set_for(tiny_home.bundle(), tmp_path)
 
