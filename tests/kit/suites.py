@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def bfree(root: Path) -> Path:
     return root
 
 
-def write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def write_csv(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     out = io.StringIO()
     csv.writer(out).writerows([header, *rows])
     path.write_text(out.getvalue(), "utf-8")
@@ -120,7 +120,7 @@ def communityforensics(root: Path, n: int = 2) -> Path:
     return root
 
 
-def write_parquet(path: Path, rows: list[Mapping[str, object]]) -> None:
+def write_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     from pyarrow import Table
     from pyarrow.parquet import write_table
 
