@@ -126,4 +126,4 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     # Groups of two rows: reading must find its way over their borders.
-    write_table(Table.from_pylist(rows), path, row_group_size=2)
+    write_table(Table.from_pylist(list(rows)), path, row_group_size=2)
