@@ -6,6 +6,7 @@ layouts   the pictures of a suite's folder, set by set
 parquet   the same for pictures that are inside Parquet files
 results   one file a set: a judged picture a line
 run       judges what the results lack
+official  the ranking of two losses by which the official code judges
 figures   accuracies of sets and means over them, with intervals
 published figures of other detectors, with their sources (published.csv)
 table     ours and theirs beside each other

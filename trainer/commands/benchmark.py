@@ -76,6 +76,13 @@ def list_suites() -> None:
     help=_("At most so many pictures of each class and generator of a set, drawn with the seed."),
 )
 @click.option("--seed", default=0, show_default=True, help=_("Seed of the draw."))
+@click.option(
+    "--protocol",
+    type=click.Choice(["ours", "official"]),
+    default="ours",
+    show_default=True,
+    help=_("official: judge twice, also by ranking the losses of two answers as its test does."),
+)
 @model_option
 @prompt_option
 def run(
@@ -85,6 +92,7 @@ def run(
     aligned: str | None,
     limit: int | None,
     seed: int,
+    protocol: str,
     model: str | None,
     prompt: str | None,
 ) -> None:
@@ -100,10 +108,15 @@ def run(
     quality = _quality(aligned)
     sets = [those for each, folder in places for those in find_sets(each, folder)]
     with loaded(model, prompt, jobs=None) as (detector, decoder), stoppable() as stopper:
+        from antifake.trainer.benchmark.official import OfficialDetector
+        from antifake.trainer.benchmark.results import OFFICIAL
         from antifake.trainer.benchmark.run import Judge, Request, Run
 
         request = Request(out, quality, limit, seed)
-        running = Run(request, [Judge(detector)], decoder, stopper)
+        judges = [Judge(detector)]
+        if protocol == OFFICIAL:
+            judges.append(Judge(OfficialDetector(detector), OFFICIAL))
+        running = Run(request, judges, decoder, stopper)
         with _told(running), progress_bar(_("Judging")) as show:
             running.judge(sets, say, show)
     _end(running, sets)
