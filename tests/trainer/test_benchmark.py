@@ -3,10 +3,12 @@
 import csv
 import json
 import shutil
+import signal
 
 import pytest
 from kit import suites as trees
-from kit.command_line import antifake
+from kit.command_line import antifake, ended, start
+from kit.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,24 @@ class TestRun:
         balanced = {row["set"]: row["n"] for row in rows if row["measure"] == "balanced"}
         # Two pictures of each generator, beside the same two real ones.
         assert balanced == {"flux.1-dev": "4", "imagen-4.0": "4", "": "2"}
+
+    def test_a_run_that_is_stopped_keeps_what_is_judged_and_goes_on(self, tmp_path):
+        trees.both(tmp_path / "data" / "gen", "0_real", "1_fake", 150)
+        command = ("benchmark", "run", "folders", tmp_path / "data", "-o", tmp_path / "out")
+        running = start(*command)
+        eventually(
+            lambda: any(path.read_bytes().count(b"\n") > 1 for path in tmp_path.rglob("*.jsonl")),
+            120,
+        )
+        _, said = ended(running, signal.SIGTERM)
+        assert "the same command goes on from there" in said
+        (path,) = (tmp_path / "out").rglob("*.jsonl")
+        before = lines_of(path)
+        assert 1 < len(before) < 301
+        antifake(*command)
+        after = lines_of(path)
+        assert after[: len(before)] == before
+        assert len({row["name"] for row in after[1:]}) == len(after) - 1 == 300
 
     def test_nonsense_is_refused_before_a_model_is_loaded(self, data, tmp_path):
         for extra, sentence in (

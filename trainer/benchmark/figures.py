@@ -68,7 +68,14 @@ class SetFigures:
     @cached_property
     def _measured(self) -> Mapping[str, Estimate]:
         groups = groups_of(self.scores.truth, [row.source for row in self.rows])
-        return measured(self.scores, groups, MEASURES)
+        if groups.are_sources or (self.n_real and self.n_fake):
+            return measured(self.scores, groups, MEASURES)
+        return {
+            "real_accuracy": wilson(self.hits(is_fake=False), self.n_real),
+            "fake_accuracy": wilson(self.hits(is_fake=True), self.n_fake),
+            "balanced_accuracy": NONE,
+            "auc": NONE,
+        }
 
     @property
     def real(self) -> Estimate:

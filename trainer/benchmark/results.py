@@ -152,7 +152,7 @@ def open_results(folder: Path, head: Head) -> Iterator[Output]:
     path = folder / head.file_name
     path.parent.mkdir(parents=True, exist_ok=True)
     done: list[Row] = []
-    if path.exists() and b"\n" in path.read_bytes()[:65536]:
+    if _has_head(path):
         before, kept = read_results(path)
         if before.head != head:
             raise UsageError(
@@ -175,6 +175,14 @@ def open_results(folder: Path, head: Head) -> Iterator[Output]:
             out.flush()
 
         yield Output(done, write)
+
+
+def _has_head(path: Path) -> bool:
+    """Returns whether a file holds a whole head; one that was killed before that starts anew."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
 
 
 def all_results(folders: Sequence[Path]) -> list[Judged]:

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antifake.core.decoder import Decoder
@@ -120,7 +120,10 @@ class Run:
         results = judge_all(judge.detector, self.decoder, sources)
         for picture, result in zip(left, self.stopper.until_asked(results), strict=True):
             with self.stopper.held():
-                row = Row.of(picture, result, headers.popleft())
+                header = headers.popleft()
+                row = Row.of(picture, result, header)
+                if delivered is not None and not header.format:
+                    row = replace(row, error=delivered[len(output.done)].error or _unaligned())
                 output.write(row)
                 output.done.append(row)
             count()
@@ -150,6 +153,10 @@ class Run:
             seed=request.seed,
             n_missing=those.n_missing,
         )
+
+
+def _unaligned() -> str:
+    return _("This picture is too large, or of a format that is not saved again, or has changed.")
 
 
 def _sources(left: Sequence[Picture], headers: deque[Header]) -> Iterator[Path | bytes]:
