@@ -9,8 +9,10 @@ from conftest import tiny_prompt
 from kit import suites as trees
 from kit.command_line import antifake
 from kit.reference import official_ranking
+from kit.tiny_t5 import build_tiny_t5
 
 from antifake.core.detector import Detector
+from antifake.core.errors import ModelError
 from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
@@ -77,6 +79,20 @@ def test_losses_are_those_of_the_whole_vocabulary(whole):
         log_shares = torch.log_softmax(whole.lm_head(hidden), dim=-1)
     assert log_shares.shape[1] > 100
     assert (losses + log_shares[:, [tokens.yes, tokens.no]]).abs().max() < 1e-5
+
+
+def test_a_t5_counts_the_end_of_its_answers_as_the_model_itself_does(tmp_path):
+    source = Source(build_tiny_t5(tmp_path / "source"))
+    crops = np.random.default_rng(3).integers(0, 256, (4, 28, 28, 3), np.uint8)
+    t5 = loaded(prepare(source, tmp_path / "whole", dtype="fp32", full_tables=True))
+    detector = OfficialDetector(Detector(t5, tiny_prompt(1), "p@1"))
+    with torch.no_grad():
+        features = t5.vision_features(detector.pixels(crops))
+        margins = t5.official_margin(features, t5.question(tiny_prompt(1)))
+    assert (detector.margins(crops) - margins).abs().max() < 1e-5
+    cut = loaded(prepare(source, tmp_path / "cut", dtype="fp32"))
+    with pytest.raises(ModelError, match="--full-tables"):
+        OfficialDetector(Detector(cut, tiny_prompt(1), "p@1")).judge(crops)
 
 
 def test_both_ways_judge_the_same_pictures_and_the_table_tells_how_often_they_agree(

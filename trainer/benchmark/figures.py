@@ -284,8 +284,14 @@ def figures_of(results: Sequence[Judged]) -> list[SuiteFigures]:
             suite(name).n_expected() or len(n_found[name]),
             {one.head.set: one for one in parted[name, detector] if not one.is_finished},
         )
-        for name, detector in sorted(parted)
+        for name, detector in sorted(parted, key=_order)
     ]
+
+
+def _order(part: tuple[str, Detector]) -> tuple[object, ...]:
+    """Sorts ours before the official way, and files as delivered before aligned ones."""
+    name, who = part
+    return name, who.model, who.prompt, who.protocol != OURS, who.alignment != DELIVERED, part
 
 
 def _sets(of: Suite, finished: Sequence[Judged]) -> dict[str, SetFigures]:

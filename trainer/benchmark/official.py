@@ -33,12 +33,15 @@ class OfficialDetector(Detector):
     def _margins_of(self, pixels: Tensor) -> Tensor:
         """pixels [B, 3, S, S] -> margins [B]"""
         features = self.model.vision_features(pixels)
+        if self.model.manifest.tokens.closing is not None:
+            # T5's answers are two tokens, and its model ranks them itself.
+            return self.model.official_margin(features, self._question)
         losses = candidate_losses(self.model, features, self._question)
         return losses[:, 0] - losses[:, 1]
 
 
 def candidate_losses(model: InstructBlip, features: Tensor, question: Question) -> Tensor:
-    """features [B, N, Hv] -> losses of "yes" and of "no", float32 [B, 2].
+    """features [B, N, Hv] -> LLaMA's losses of "yes" and of "no", float32 [B, 2].
 
     They are summed over the text, of which only the answer counts. Where a bundle keeps only some
     rows of its tables, the loss is over these, and the answers' own embeddings may be zeros.
