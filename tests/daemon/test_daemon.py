@@ -68,7 +68,7 @@ def rows(root: Path):
 def test_a_file_saved_into_a_watched_folder_has_its_verdict_within_five_seconds(home, folder):
     with running(home) as daemon:
         asked = daemon.ready()
-        eventually(lambda: asked.get("/state")["model"]["phase"] == "ready", 30)
+        eventually(lambda: asked.get("/state")["model"]["phase"] == "ready", 60)
         data = photographs()[0].read_bytes()
         (folder / "part.crdownload").write_bytes(data[: len(data) // 2])
         (folder / "part.crdownload").write_bytes(data)
@@ -88,7 +88,7 @@ def test_no_byte_leaves_the_computer(home, folder, tmp_path):
     with running(home, PYTHONPATH=str(tmp_path / "site")) as daemon:
         asked = daemon.ready()
         (folder / "a.png").write_bytes(png(1))
-        eventually(lambda: history(asked), 20)
+        eventually(lambda: history(asked), 60)
         post(asked, png(2), page="https://example.org/x")
         asked.get("/stats")
         assert asked.get("/checks")["checks"]
@@ -142,7 +142,7 @@ def test_sigterm_under_load_ends_in_time_and_the_queue_continues_at_the_next_sta
         asked = daemon.ready()
         for number in range(40):
             (folder / f"{number}.png").write_bytes(png(100 + number))
-        eventually(lambda: history(asked), 30)
+        eventually(lambda: history(asked), 60)
         with ThreadPoolExecutor(12) as pool:
             held = children(daemon.process.pid)
             for child in held:
@@ -280,7 +280,7 @@ def test_the_log_files_name_no_file_of_the_user(home, folder):
         asked = daemon.ready()
         (folder / "a-very-private-name.png").write_bytes(png(8))
         (folder / "another-private-name.png").write_bytes(b"broken")
-        eventually(lambda: len(history(asked)) == 2, 20)
+        eventually(lambda: len(history(asked)) == 2, 60)
         daemon.stop()
     text = (home / "logs" / "antifake.log").read_text() + daemon.said
     assert "private-name" not in text

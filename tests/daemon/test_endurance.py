@@ -60,7 +60,7 @@ def test_kills_while_the_model_loads_are_not_blamed_on_a_picture(tiny_home, fold
             daemon.stop(signal.SIGKILL)
     with running(tiny_home.root) as daemon:
         daemon.ready()
-        eventually(lambda: all_judged(tiny_home.root, 6), 30)
+        eventually(lambda: all_judged(tiny_home.root, 6), 60)
 
 
 def jobs_of(root: Path) -> int:
@@ -81,7 +81,7 @@ def test_repeated_kills_of_the_model_cost_time_but_no_picture(tiny_home, folder,
             (folder / f"{number}.png").write_bytes(png(number))
         for _ in range(kills):
             eventually(lambda: kill_children(daemon.process.pid))
-        eventually(lambda: all_judged(tiny_home.root, 6), 40)
+        eventually(lambda: all_judged(tiny_home.root, 6), 90)
 
 
 @pytest.mark.attack
@@ -143,7 +143,7 @@ def test_on_a_disk_that_refuses_writes_a_verdict_is_given_and_the_user_is_told(t
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(within(20))
+            thread.join(within(60))
         assert answers == [True] * 4, "only the bytes could not be kept: the history can be written"
         [notice] = asked.get("/state")["notices"]
         assert os.strerror(errno.ENOENT) in notice

@@ -508,7 +508,7 @@ def test_kills_of_daemons_and_server_lose_nothing_and_judge_nothing_twice(
                 computer.ready()
             # A picture whose answer was lost is sent again. What is known of it only on the server
             # cannot be known while that is away.
-            eventually(lambda: all(one.is_certain for one in both))
+            eventually(lambda: all(one.is_certain for one in both), 60)
             for number in (signal.SIGINT, signal.SIGQUIT):
                 server.stop(number)
                 time.sleep(dice.uniform(0.1, 0.6))

@@ -161,7 +161,7 @@ def person(**more) -> CheckRequest:
 
 
 def judged(service, data: bytes, **more):
-    return service.wait(service.check(data, person(**more)).id, 20).answer
+    return service.wait(service.check(data, person(**more)).id, within(60)).answer
 
 
 def everything(service) -> list:
@@ -171,7 +171,7 @@ def everything(service) -> list:
 def test_a_picture_is_judged_and_the_same_bytes_are_answered_from_the_history(service):
     first = service.check(png(1), person())
     assert first.state == "queued"
-    answer = service.wait(first.id, 20).answer
+    answer = service.wait(first.id, within(60)).answer
     check = answer.entry.check
     assert (answer.id, check.source, check.width, check.format) == (first.id, "api", 96, "PNG")
     assert check.label in ("real", "fake", "unsure")
@@ -433,7 +433,7 @@ def test_a_private_picture_beside_one_that_kills_the_model_is_judged_too(home, h
             for data in (png(64), saved(picture(666), "PNG"), png(65))
         ]
         with idle.worker:
-            first, poison, last = (idle.wait(ticket.id, 60).answer for ticket in sent)
+            first, poison, last = (idle.wait(ticket.id, within(60)).answer for ticket in sent)
         assert all(one.label for one in (first, last))
         assert poison.entry.check.code == "crashed"
         assert everything(idle) == []
@@ -456,7 +456,7 @@ def test_jobs_that_were_running_when_the_daemon_died_are_run_again(home, heavy, 
         (tmp_path / "spool" / ("0" * 32)).write_bytes(b"nobody waits for this")
         (tmp_path / "spool" / "not ours").write_bytes(b"x")
     with at_work(home, heavy, tmp_path) as risen:
-        assert risen.wait(sent.id, 20).answer.label is not None
+        assert risen.wait(sent.id, within(60)).answer.label is not None
         eventually(lambda: len(everything(risen)) == 2)
         assert [one.name for one in (tmp_path / "spool").iterdir()] == ["not ours"]
 

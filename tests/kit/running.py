@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,6 +100,13 @@ def multipart(data: bytes, **fields: str) -> tuple[bytes, str]:
 
 
 def post(asked: Client, data: bytes, wait_s: int = 20, **fields: str) -> Any:
-    """Sends a picture. Returns the answer of the API."""
+    """Sends a picture. Returns the answer of the API, or with `wait_s` the one when it is done.
+
+    The daemon waits for 20 s at most, which a slow machine may exceed.
+    """
     body, kind = multipart(data, **fields)
-    return asked.ask("POST", "/checks", body, kind, {"Prefer": f"wait={wait_s}"})
+    found = asked.ask("POST", "/checks", body, kind, {"Prefer": f"wait={wait_s}"})
+    end = time.monotonic() + within(30)
+    while wait_s and found["state"] != "done" and time.monotonic() < end:
+        found = asked.get(f"/checks/{found['id']}", wait="5")
+    return found
