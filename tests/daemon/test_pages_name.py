@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 from kit.daemon import Asked, free_port, running_daemon
-from kit.firefox import firefox, text_of
+from kit.firefox import firefox, text_of, until
 from kit.pace import within
+from kit.page_desk import WAIT_MS
 from kit.pages import ARGUMENTS, CHROMIUM
 from kit.stranger import Stranger
-from kit.waiting import eventually
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from antifake.daemon.web.guards import COOKIE
@@ -202,12 +202,13 @@ def other() -> Iterator[Stranger]:
 
 @contextmanager
 def chromium(*arguments: str, **about: bool) -> Iterator[BrowserContext]:
+    expect.set_options(timeout=within(WAIT_MS))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments]
         )
         with browser.new_context(**about) as context:
-            context.set_default_timeout(within(10_000))
+            context.set_default_timeout(within(WAIT_MS))
             yield context
         browser.close()
 
@@ -333,14 +334,14 @@ def test_firefox_opens_the_history_under_its_own_name_too(daemon, link, other):
     with firefox() as browser:
         browser.navigate(link)
         own = f"http://{NAME}:{daemon.port}"
-        eventually(lambda: browser.get_url() == f"{own}/review")
-        assert text_of(browser, "h1") == "Review"
+        until(lambda: browser.get_url() == f"{own}/review")
+        until(lambda: text_of(browser, "h1") == "Review")
         browser.navigate(f"{own}/")
         assert browser.title == "History · antifake"
         browser.navigate(f"http://127.0.0.1:{other.port}/")
         assert browser.title == "other"
         browser.navigate(link)
-        eventually(lambda: text_of(browser, "h1") == LINK_USED)
+        until(lambda: text_of(browser, "h1") == LINK_USED)
     assert other.cookies
     assert set(other.cookies) == {""}
 
@@ -350,8 +351,8 @@ def test_where_firefox_does_not_find_the_name_the_page_opens_under_127_0_0_1(dae
     with firefox(NOWHERE) as browser:
         browser.navigate(link)
         here = f"http://127.0.0.1:{daemon.port}"
-        eventually(lambda: browser.get_url() == f"{here}/review")
-        assert text_of(browser, "h1") == "Review"
+        until(lambda: browser.get_url() == f"{here}/review")
+        until(lambda: text_of(browser, "h1") == "Review")
 
 
 def test_a_page_of_the_web_gets_nobody_in_and_uses_no_code(daemon, link, context, other):

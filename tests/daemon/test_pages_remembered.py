@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kit.bookmark import address, enter, fix_port, tab
 from kit.command_line import antifake
-from kit.firefox import firefox, text_of
+from kit.firefox import firefox, text_of, until
 from kit.pace import within
 from kit.page_desk import AXE, axe, shoot
 from kit.running import Running, running
@@ -199,15 +199,15 @@ def test_firefox_is_remembered_too(root):
     with firefox() as browser:
         with running(root) as first:
             browser.navigate(first.ready().login("/review"))
-            eventually(lambda: browser.get_url() == address(first, "/review"))
-            eventually(lambda: text_of(browser, "html.js #state"))
+            until(lambda: browser.get_url() == address(first, "/review"))
+            until(lambda: text_of(browser, "html.js #state"))
             browser.execute_script("document.querySelector('footer [data-remember]').click()")
-            eventually(lambda: "Remember this browser?" in text_of(browser, "#confirm[open]"))
+            until(lambda: "Remember this browser?" in text_of(browser, "#confirm[open]"))
             browser.execute_script("document.querySelector('#confirm [value=yes]').click()")
-            eventually(lambda: "bookmark" in text_of(browser, "#toast"))
+            until(lambda: "bookmark" in text_of(browser, "#toast"))
             (one,) = browsers_of(first)
             assert one["name"] == "Firefox on Linux"
         with running(root) as second:
             second.ready()
             browser.navigate(address(second, "/privacy"))
-            eventually(lambda: text_of(browser, "h1") == "Privacy")
+            until(lambda: text_of(browser, "h1") == "Privacy")

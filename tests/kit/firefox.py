@@ -2,14 +2,18 @@
 
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from kit.daemon import free_port
 from kit.pace import within
+from kit.waiting import eventually
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -39,6 +43,22 @@ def firefox(preferences: Mapping[str, Any] | None = None) -> Iterator[Any]:
         if driver.instance is not None and driver.instance.profile is not None:
             driver.instance.profile.cleanup()
         logs.cleanup()
+
+
+def until(look: Callable[[], T | None], within_s: float = 20) -> T:
+    """Returns what `look` gives as soon as that is truthy. It only reads.
+
+    A page that is just being replaced, which cannot be read, counts as not yet.
+    """
+    trouble = import_module("marionette_driver.errors").MarionetteException
+
+    def once() -> T | None:
+        try:
+            return look()
+        except trouble as error:
+            raise AssertionError(str(error)) from error
+
+    return eventually(once, within_s)
 
 
 def text_of(driver: Any, selector: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from kit.content import AXE
 from kit.extension import MENU_ITEM
 from kit.extension_zips import manifest, unpack, write_zip
-from kit.firefox import firefox, text_of
+from kit.firefox import firefox, text_of, until
 from kit.waiting import eventually
 
 T = TypeVar("T")
@@ -45,15 +45,7 @@ class Firefox:
 
         A page that is just being replaced, which cannot be read, counts as not yet.
         """
-        trouble = import_module("marionette_driver.errors").MarionetteException
-
-        def once() -> T | None:
-            try:
-                return look()
-            except trouble as error:
-                raise AssertionError(str(error)) from error
-
-        return eventually(once, within_s)
+        return until(look, within_s)
 
     # --- Tabs -------------------------------------------------------------------------------
 
