@@ -16,12 +16,12 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
-from kit.daemon import read_all, running_daemon
+from kit.daemon import contents, read_all, running_daemon
 from kit.pace import within
 from kit.pages import ARGUMENTS, CHROMIUM
 from kit.pictures import png
 from kit.waiting import eventually
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from antifake.daemon.web import About, create_app
 from antifake.daemon.web.guards import requirement_of
@@ -81,7 +81,7 @@ def chromium():
 def browser(daemon, chromium):
     """A browser in which the user has just opened the history."""
     with chromium.new_context() as context:
-        context.set_default_timeout(within(5_000))
+        context.set_default_timeout(within(20_000))
         page = context.new_page()
         code = daemon.access.mint_login()
         shown = page.goto(f"http://127.0.0.1:{daemon.port}/enter?code={code}")
@@ -201,8 +201,8 @@ def test_a_window_that_a_foreign_page_opens_shows_nothing_and_uses_no_link(
     url = f"http://127.0.0.1:{daemon.port}{path.replace('CODE', code)}"
     with page.expect_popup() as opened:
         page.evaluate("url => { window.open(url); }", url)
-    opened.value.wait_for_load_state()
-    assert "wrong_origin" in opened.value.content()
+    refused = opened.value.locator("body")
+    expect(refused).to_contain_text("wrong_origin", timeout=within(20_000))
     assert daemon.access.login(code) is not None
 
 
@@ -388,7 +388,7 @@ def test_every_page_requires_a_session_and_every_change_our_header(daemon, app):
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
 def test_a_stream_ends_once_its_token_is_revoked(daemon, accept):
     token, secret = daemon.access.issue("for a while", ["read"])
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=within(5)) as connection:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=within(20)) as connection:
         after = daemon.service.events.last
         lines = [
             f"GET /api/v1/events?wait=20&after={after} HTTP/1.1",
@@ -437,8 +437,7 @@ def test_a_private_picture_leaves_no_trace(daemon):
     told = events.body + daemon.get("/checks").body + daemon.get("/stats").body
     for trace in (digest, "secret.example", "s3cret"):
         assert trace.encode() not in told
-        for path in filter(Path.is_file, root.rglob("*")):
-            found = path.read_bytes()
+        for path, found in contents(root):
             assert trace.encode() not in found, path
             assert bytes.fromhex(digest) not in found, path
             assert picture not in found, path
@@ -541,14 +540,18 @@ def test_our_folders_are_private_whatever_the_umask_is(tmp_path):
         try:
             eventually((home / "run" / "running.json").exists, 30)
             made = [tmp_path / "above", *(tmp_path / "above").rglob("*")]
-            assert [path for path in made if path.stat().st_mode & 0o077] == []
+            open_to_others = []
+            for path in made:
+                with suppress(FileNotFoundError):  # it is still starting, and replaces files
+                    open_to_others += [path] if path.stat().st_mode & 0o077 else []
+            assert open_to_others == []
         finally:
             process.terminate()
 
 
 def test_parsing_the_name_of_a_page_takes_no_time(daemon):
-    start = time.monotonic()
+    start = time.process_time()  # the daemon is in this process
     assert daemon.post("/logins", {"next": "/" + "a" * 100_000 + "!"}).status == 422
-    assert time.monotonic() - start < within(2)
+    assert time.process_time() - start < within(2)
     assert daemon.post("/logins", {"next": "/picture/0123456789abc"}).status == 200
     assert daemon.post("/logins", {"next": "/"}).status == 200

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from kit.daemon import running_daemon
+from kit.daemon import contents, running_daemon
 from kit.evidence import AUTHORITY
 from kit.evidence import fixtures as fixtures  # noqa: PLC0414 - a fixture of pytest
 from kit.pictures import picture, saved
@@ -266,9 +266,8 @@ def test_of_a_private_picture_the_answer_says_it_and_nothing_is_stored(daemon):
 
 def test_no_word_of_a_prompt_is_on_the_disk(daemon):
     answered(daemon, with_recipe(53))
-    for path in daemon.places.data.parent.rglob("*"):
-        if path.is_file():
-            assert PROMPT.encode() not in path.read_bytes(), path
+    for path, found in contents(daemon.places.data.parent):
+        assert PROMPT.encode() not in found, path
 
 
 # --- API, command line, export ----------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.daemon import contents
 from kit.desk import Desk
 from kit.extension import ID, Chromium, chromium
 from kit.overlays import card
@@ -108,9 +109,7 @@ def test_a_private_window_leaves_nothing_here_or_there(connected: Desk) -> None:
     assert all(one.headers["Cookie"] is None for one in asked)
     assert len(connected.history()) == rows
     assert mine.sha256 not in connected.judged()
-    database = b"".join(
-        path.read_bytes() for path in connected.daemon.places.data.rglob("*") if path.is_file()
-    )
+    database = b"".join(found for _, found in contents(connected.daemon.places.data))
     assert mine.sha256.encode() not in database
     assert mine.path.strip("/").encode() not in database
     assert browser.stored() == local

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,14 @@ def form(fields: dict[str, bytes | str]) -> tuple[bytes, str]:
         for name, value in fields.items()
     ]
     return b"".join(parts) + f"--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
+
+
+def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Returns every file below a folder, and its bytes. A daemon may remove some meanwhile."""
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.read_bytes()
 
 
 def tiny_home_in(root: Path, source: Path) -> Home:
