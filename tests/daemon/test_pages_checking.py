@@ -50,6 +50,15 @@ class Person:
         sent = self.daemon.page(self.session, Content_Type=kind) | headers
         return self.daemon.ask("POST", f"//changes/check?{urlencode({'name': name})}", data, **sent)
 
+    def judged(self, data: bytes, name: str = "") -> dict:
+        """Gives a picture. Returns the answer once it is done: a slow machine first says queued."""
+        answer = self.give(data, name=name)
+        assert answer.status == 200
+        said = answer.json
+        while said["state"] != "done":
+            said = self.get(f"/given/{said['id']}").json
+        return said
+
     def get(self, path: str):
         return self.daemon.ask("GET", f"/{path}", token=None, Cookie=self.cookie)
 
@@ -63,9 +72,7 @@ def me(daemon) -> Person:
 
 
 def test_the_bytes_of_a_picture_get_a_verdict(daemon, me):
-    answer = me.give(png(1))
-    assert answer.status == 200
-    said = answer.json
+    said = me.judged(png(1))
     assert (said["state"], said["is_kept"]) == ("done", True)
     check = daemon.service.get(said["id"])
     assert (check.word, check.label) == (said["word"], said["label"])
@@ -76,18 +83,18 @@ def test_the_bytes_of_a_picture_get_a_verdict(daemon, me):
 
 
 def test_a_picture_is_found_in_the_history_by_the_name_of_its_file(daemon, me):
-    said = me.give(png(90), name="C:\\fakepath\\\u202eHerbst & <b>.JPG").json
+    said = me.judged(png(90), name="C:\\fakepath\\\u202eHerbst & <b>.JPG")
     assert daemon.service.get(said["id"]).entry.check.name == "\ufffdHerbst & <b>.JPG"
     shown = me.get("/?q=herbst").body.decode()
     assert "\ufffdHerbst &amp; &lt;b&gt;.JPG" in shown
     assert said["id"] in shown
     assert "\ufffdHerbst" in me.get(f"/picture/{said['id']}").body.decode()
-    long = me.give(png(91), name="n" * 300).json
+    long = me.judged(png(91), name="n" * 300)
     assert daemon.service.get(long["id"]).entry.check.name == "n" * 255
 
 
 def test_the_same_picture_again_is_answered_from_the_history(me):
-    first, again = me.give(png(2)).json, me.give(png(2), name="again.png").json
+    first, again = me.judged(png(2)), me.judged(png(2), name="again.png")
     assert again == first | {"seen": 2}
     shown = me.get(f"/picture/{first['id']}").body.decode()
     assert "Seen 2 times" in shown
@@ -102,9 +109,7 @@ def test_many_at_once_are_all_answered_in_the_end(me):
 
     def give(seed: int) -> None:
         start.wait(within(20))
-        told[seed] = me.give(png(seed)).json
-        while told[seed]["state"] != "done":
-            told[seed] = me.get(f"/given/{told[seed]['id']}").json
+        told[seed] = me.judged(png(seed))
 
     threads = [Thread(target=give, args=(seed,)) for seed in range(100, 106)]
     for one in threads:
@@ -326,7 +331,7 @@ def test_several_files_are_chosen_by_keyboard_and_checked_one_after_the_other(pa
 def test_a_picture_is_pasted_and_text_is_left_alone(daemon, page):
     carried = transfer(page, {"image.png": png(40)})
     page.evaluate(PASTE, carried)
-    expect(given(page, "image.png").locator(".word")).to_be_visible(timeout=WAIT_MS)
+    expect(given(page, "image.png").locator(".word")).to_be_visible()
     # That name says nothing: browsers call every copied picture so.
     assert daemon.service.page(Filter(source="page"), None, 1)[0][0].entry.check.name is None
     words = page.evaluate_handle(
@@ -358,7 +363,7 @@ def allow_less(route, n: int) -> None:
 
 
 def test_the_page_asks_again_for_a_picture_that_takes_long(page, me):
-    known = me.give(png(45)).json
+    known = me.judged(png(45))
     later = {"id": known["id"], "state": "queued", "word": None, "label": None}
     page.route("**/changes/check?*", lambda route: route.fulfill(json=later))
     drop(page, {"slow.png": png(46)})
@@ -485,7 +490,7 @@ def test_a_hostile_name_does_nothing(page):
 
 
 def test_a_selection_is_kept_when_a_picture_is_checked(page, me):
-    ids = [me.give(png(seed)).json["id"] for seed in (50, 51)]
+    ids = [me.judged(png(seed))["id"] for seed in (50, 51)]
     page.reload()
     page.locator(f'.row[data-id="{ids[0]}"] .pick input').check()
     drop(page, {"third.png": png(52)})

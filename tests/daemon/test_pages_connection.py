@@ -18,6 +18,8 @@ from playwright.sync_api import Page, expect
 from antifake.core.catalog import Home
 
 NOTICED_MS = 10_000
+HANGS_MS = 20_000
+"""A daemon that hangs is noticed only once an answer is overdue."""
 LOADED_MS = 60_000
 AWAY = "#away section"
 GONE = re.compile(r"Not connected\. antifake has stopped")
@@ -44,8 +46,10 @@ def die(daemon: Running) -> None:
     daemon.stop(signal.SIGKILL)
 
 
-def says_not_connected(page: Page, words: re.Pattern[str] = GONE) -> None:
-    expect(page.locator(AWAY)).to_have_text(words, timeout=within(NOTICED_MS))
+def says_not_connected(
+    page: Page, words: re.Pattern[str] = GONE, noticed_ms: int = NOTICED_MS
+) -> None:
+    expect(page.locator(AWAY)).to_have_text(words, timeout=within(noticed_ms))
     expect(page.locator("#connection")).to_be_visible()
     expect(page.locator("#state")).to_be_hidden()
     expect(page).to_have_title(re.compile("^Not connected · "))
@@ -91,7 +95,7 @@ def test_a_daemon_that_hangs_is_noticed_as_well(root, chromium):
         says_ready(page)
         os.kill(daemon.process.pid, signal.SIGSTOP)
         try:
-            says_not_connected(page)
+            says_not_connected(page, noticed_ms=HANGS_MS)
         finally:
             os.kill(daemon.process.pid, signal.SIGCONT)
         says_ready(page)

@@ -32,6 +32,9 @@ def ratios(page):
     )
 
 
+LOADED = "() => [...document.querySelectorAll('.row img.thumb')].every((one) => one.naturalWidth)"
+
+
 def test_grid_or_list_is_remembered_also_without_javascript(here, me):
     here.add("cat.jpg", thumb=scene(1))
     assert 'class="grid"' in me.get("/").text
@@ -52,6 +55,7 @@ def test_room_is_kept_for_each_picture_in_its_own_shape(here, me, desk):
     assert 'width="213" height="320"' in me.get("/").text
     page = desk.open()
     expect(page.locator(".row img.thumb").last).to_be_visible()
+    page.wait_for_function(LOADED)
     for shown, own in ratios(page)[:3]:
         assert shown == pytest.approx(own, rel=0.03)
     # On a screen with twice as many dots the thumbnail still has one for each.

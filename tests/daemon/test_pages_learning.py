@@ -376,6 +376,7 @@ def test_a_pack_is_saved_and_imported_elsewhere_after_a_preview(
 
 def press(page: Page, name: str) -> None:
     """Goes to a control with the Tab key alone, sees that it shows its focus, and presses it."""
+    page.wait_for_load_state()  # the scripts of a new page may not have run yet
     place = page.get_by_text(name, exact=True).first
     expect(place).to_be_visible()
     for _ in range(80):

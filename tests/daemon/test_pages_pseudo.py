@@ -314,7 +314,7 @@ def test_what_scripts_say_is_no_english(accents, chromium):
         page.locator("form[data-setting] input[type=checkbox]").first.click()
         said(toast)
         page.context.set_offline(True)
-        expect(page.locator("#connection")).to_be_visible(timeout=within(12_000))
+        expect(page.locator("#connection")).to_be_visible(timeout=within(30_000))
         said(page.locator("#away"))
         assert english(page.title()) == []
 
