@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kit.content import DONE, Content, axe_faults, content_browser, open_shadows
 from kit.desk import IT_IS_MADE, IT_IS_REAL, THAT_IS_RIGHT
-from kit.overlays import attributes, card, cards, name_of, no_card, overlays
+from kit.overlays import attributes, card, cards, drawn, name_of, no_card, overlays
 from kit.pictures import png
 from kit.waiting import eventually
 from playwright.sync_api import Page
@@ -532,11 +532,11 @@ def test_a_press_on_a_covered_card_does_not_count(content: Content) -> None:
       document.body.append(over);
       over.showPopover();
     }""")
-    page.wait_for_timeout(600)
+    drawn(page)
     found.press(IT_IS_REAL)
     card(page, "Something was in front")
     assert content.asked("picture.correct") == []
-    page.wait_for_timeout(600)
+    drawn(page)
     card(page).press(IT_IS_REAL)
     card(page, "You said: real")
 

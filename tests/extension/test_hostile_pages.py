@@ -6,7 +6,7 @@ import pytest
 from kit.desk import IT_IS_MADE, IT_IS_REAL, Desk, Picture, correction, image
 from kit.extension import ID
 from kit.gallery import FILE
-from kit.overlays import cards, overlays, picker
+from kit.overlays import cards, drawn, overlays, picker
 
 pytestmark = pytest.mark.attack
 
@@ -113,7 +113,7 @@ def test_a_page_that_covers_the_card_gets_no_correction_from_the_person(connecte
           cover.showPopover();
         }"""
     )
-    connected.page.wait_for_timeout(400)  # the browser tells of covers only every 100 ms
+    drawn(connected.page)
     connected.page.mouse.click(x, y)
     connected.card("Something was in front of this card")
     assert connected.row(picture)["said"] is None

@@ -124,9 +124,9 @@ class Content:
         return [one for one in asked if one["type"].startswith(kind)]
 
     def reset(self) -> None:
-        self.worker.evaluate("self.asked = []; self.answers = {}; self.delay = 0; self.shot = null")
         for page in self.context.pages[1:]:
-            page.close()
+            page.close()  # first: what they still ask belongs to the test that is over
+        self.worker.evaluate("self.asked = []; self.answers = {}; self.delay = 0; self.shot = null")
 
     def right_click(self, page: Page, x: float, y: float, src_url: str | None = None) -> None:
         """A real right click at a place, and what the menu would then send."""

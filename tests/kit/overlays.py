@@ -120,6 +120,15 @@ def no_card(page: Page) -> None:
     eventually(look)
 
 
+def drawn(page: Page) -> None:
+    """Waits until the browser has told the card what covers it, every 100 ms with a frame."""
+    page.wait_for_timeout(400)
+    page.evaluate(
+        "async () => { for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame); }"
+    )
+    page.wait_for_timeout(200)
+
+
 def attributes(node: Node) -> dict[str, str]:
     flat = node.get("attributes", [])
     return dict(zip(flat[::2], flat[1::2], strict=True))
