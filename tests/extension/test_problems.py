@@ -133,10 +133,10 @@ def test_there_is_no_model(desk: Desk, tiny_source: Path, tmp_path: Path) -> Non
 def test_the_model_is_loading(desk: Desk, tiny_source: Path, tmp_path: Path) -> None:
     with running_daemon(tmp_path, tiny_source) as asked:
         desk.daemon = asked
-        desk.browser.connect(asked)
-        desk.show_picture()
         eventually(lambda: asked.service.status._model._child)
-        with asked.model_paused():
+        with asked.model_paused():  # before all else, which may take as long as the loading
+            desk.browser.connect(asked)
+            desk.show_picture()
             desk.ask()
             desk.card("Loading the model")
         desk.verdict(60)
@@ -164,7 +164,7 @@ def test_too_many_pictures_are_waiting(desk: Desk, tiny_source: Path, tmp_path: 
         popup.click("#page .note button")
         desk.verdict()
         desk.browser.until(lambda: not popup.is_open())
-        assert desk.browser.badge(desk.page) != "!"
+        desk.browser.until(lambda: desk.browser.badge(desk.page) != "!")
 
 
 def test_the_browser_does_not_let_the_extension_reach_this_computer(desk: Desk) -> None:
