@@ -17,6 +17,7 @@ COMMAND = Path(sys.executable).with_name("schemathesis")
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        daemon.wait_for_model()
         assert daemon.check(png(0)).status == 201
         yield daemon
 
@@ -45,6 +46,8 @@ def test_no_request_causes_an_internal_error(daemon, tmp_path, examples):
             "examples,coverage,fuzzing",
             "--mode",
             "all",
+            "--request-timeout",
+            str(within(60)),
             "--no-color",
         ],
         cwd=tmp_path,

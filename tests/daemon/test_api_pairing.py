@@ -91,6 +91,7 @@ def test_a_program_sees_its_own_token_and_gives_it_back(daemon):
 
 
 def test_a_program_that_may_check_sees_the_state_without_the_notices(daemon):
+    daemon.wait_for_model()  # its phase must not change between the two requests
     daemon.service.notice("The disk was full on Monday.")
     told = {
         scope: daemon.get("/state", token=daemon.token(scope)).json for scope in ("check", "read")

@@ -124,6 +124,7 @@ def home(tiny_source, tmp_path_factory) -> Home:
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as daemon:
+        daemon.wait_for_model()
         yield daemon
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from antifake.daemon.store.opening import OURS, Migrations
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND_NS = 10**9
+SEEDS = count(6_000_000)
 
 
 def add_pictures(folder: Path, *names: str) -> None:
@@ -297,6 +299,7 @@ def test_folders_from_before_this_version_lose_nothing_that_came_meanwhile(tmp_p
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory) -> Iterator[Asked]:
     with running_daemon(tmp_path_factory.mktemp("daemon"), tiny_source) as made:
+        made.wait_for_model()
         yield made
 
 
@@ -306,7 +309,7 @@ def full(daemon, tmp_path) -> Iterator[Path]:
     folder = tmp_path / "Downloads"
     folder.mkdir()
     for n in range(3):
-        (folder / f"old{n}.png").write_bytes(png(hash(str(tmp_path)) % 10**6 + n))
+        (folder / f"old{n}.png").write_bytes(png(next(SEEDS)))
     (folder / "notes.txt").write_text("no picture")
     yield folder
     if any(one.path == folder for one in daemon.service.config.watch.folders):

@@ -22,6 +22,7 @@ SEEDS = count(7000)
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("settings"), tiny_source) as daemon:
+        daemon.wait_for_model()
         yield daemon
 
 

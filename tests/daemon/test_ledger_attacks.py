@@ -31,6 +31,7 @@ SEEDS = count(500)
 @pytest.fixture(scope="module")
 def daemon(tiny_source, tmp_path_factory):
     with running_daemon(tmp_path_factory.mktemp("posing"), tiny_source) as daemon:
+        daemon.wait_for_model()
         yield daemon
 
 
