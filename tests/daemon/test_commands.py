@@ -202,9 +202,9 @@ def test_status_shows_the_state(where, tmp_path):
     assert found["folders"][0]["path"] == str(tmp_path / "gone")
     assert found["uptime_s"] >= 0
     assert found["model"]["why"]
-    shown = run("daemon", "status").stdout
-    assert "gone is not there" in shown
-    assert found["model"]["why"] in shown
+    # The thread that watches looks at its folders a little later.
+    eventually(lambda: "gone is not there" in run("daemon", "status").stdout)
+    assert found["model"]["why"] in run("daemon", "status").stdout
 
 
 @pytest.mark.usefixtures("asked")
@@ -221,7 +221,7 @@ def test_the_daemon_is_started_found_and_stopped(where):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=within(60),
     )
     try:
         assert started.returncode == 0, started.stderr
@@ -229,7 +229,7 @@ def test_the_daemon_is_started_found_and_stopped(where):
         assert found["port"] == instance.find(where).port
         assert found["pid"] == instance.find(where).pid
         assert Path(f"/proc/{found['pid']}/cwd").resolve() == where.state.resolve()
-        assert "ready" in launcher.said_at_start(where).read_text()
+        eventually(lambda: "ready" in launcher.said_at_start(where).read_text())
         assert launcher.said_at_start(where).stat().st_mode & 0o777 == 0o600
     finally:
         with suppress(launcher.NotRunningError):

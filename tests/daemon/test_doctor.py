@@ -18,6 +18,7 @@ from kit.dbus_desktop import NotificationServer, Panel
 from kit.display import OF_A_SESSION, private_bus
 from kit.imports import python_path, unfitting_transformers
 from kit.plain_user import plain_user
+from kit.waiting import eventually
 from sqlalchemy import text
 
 from antifake.core.promptbook import Promptbook
@@ -380,7 +381,7 @@ def test_a_watched_folder_that_is_not_there(system, tmp_path):
     add_folder(system.where.config, Folder(tmp_path / "gone"))
     (tmp_path / "gone").rmdir()
     with healthy(system):
-        first = trouble(system)
+        first = eventually(lambda: trouble(system))  # the thread that watches finds it
     assert first.name == "watched folders"
     assert str(tmp_path / "gone") in first.sentence
     assert "antifake watch remove" in first.fix

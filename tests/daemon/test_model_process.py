@@ -361,14 +361,15 @@ def test_an_idle_process_is_ended_and_started_for_the_next_picture(home: Home) -
 
 @linux
 def test_no_process_or_open_file_is_left_over(home: Home) -> None:
-    before = sorted(Path("/proc/self/fd").iterdir())
+    before = set(Path("/proc/self/fd").iterdir())
     seen = []
     for _ in range(3):
         with ModelProcess(home) as model:
             model.wake()
             seen.append(pid(model))
     assert all(map(is_gone, seen))
-    assert sorted(Path("/proc/self/fd").iterdir()) == before
+    # What threads of earlier tests still have open may be closed meanwhile.
+    eventually(lambda: set(Path("/proc/self/fd").iterdir()) <= before)
 
 
 @linux
@@ -602,8 +603,11 @@ def test_output_of_the_child_is_logged_without_paths(
     caplog.set_level(logging.INFO, "antifake.daemon.worker")
     with ModelProcess(tiny_home) as model, pytest.raises(ModelDiedError):
         model.judge(pictures(1))
-    lines = [record.getMessage() for record in caplog.records]
-    assert lines.count("model: cannot find ...") == 20_000
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records]
+
+    eventually(lambda: lines().count("model: cannot find ...") == 20_000)
     assert "secret" not in caplog.text
 
 

@@ -222,7 +222,7 @@ def test_the_menu_pauses_for_an_hour_and_resumes(display, where, daemon):
 
 def test_a_picture_and_the_folders_are_opened_from_the_menu(display, where, daemon):
     with gtk_tray(display, where) as tray:
-        first = icon(display)
+        first = looks(display, None)
         daemon.set_state(mode="working")
         looks(display, first)
         open_menu(display)
@@ -254,7 +254,7 @@ def test_the_picture_on_the_clipboard_is_checked_and_the_answer_notified(
         copied(display, picture, "image/png"),
     ):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
-        first = icon(display)
+        first = looks(display, None)
         daemon.set_state(mode="attention", notices=["Something."])
         looks(display, first)
         choose(display, CHECK)
@@ -280,7 +280,7 @@ def test_fifty_pictures_make_one_notification_at_once(display, where, daemon):
 def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon):
     with gtk_tray(display, where) as tray:
         eventually(lambda: daemon.asked_for("GET", "/checks"))
-        first = icon(display)
+        first = looks(display, None)
         daemon.set_state(mode="paused")
         looks(display, first)
         choose(display, QUIT)
@@ -291,7 +291,7 @@ def test_quitting_from_the_menu_leaves_the_daemon_alone(display, where, daemon):
 def test_stopping_from_the_menu_stops_the_daemon(display, where, daemon):
     with gtk_tray(display, where):
         eventually(lambda: daemon.asked_for("GET", "/checks"))
-        first = icon(display)
+        first = looks(display, None)
         daemon.set_state(mode="paused")
         looks(display, first)
         choose(display, STOP)
