@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from kit.pace import within
 from kit.tiny import LLM_WIDTH, QFORMER_WIDTH, build_tiny
 
@@ -16,6 +17,11 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import PromptMetadata
 
 torch.set_num_threads(2)
+# How long an example takes says more of the machine than of what is tested.
+settings.register_profile(
+    "any pace", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any pace")
 if os.name == "posix":
     os.umask(0o022)  # settings that a test writes must count, whoever runs it
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kit.display import need
+from kit.pace import within
 from kit.waiting import eventually
 
 from antifake.daemon import autostart
@@ -257,7 +258,7 @@ def test_a_desktop_entry_is_read_by_glib_as_it_was_meant(home):
         [need("/usr/bin/gio"), "launch", entry.path],
         env={**os.environ, "PATH": "/usr/bin:/bin", "HOME": str(home)},
         check=True,
-        timeout=20,
+        timeout=within(20),
         capture_output=True,
     )
     text = eventually(lambda: told.exists() and told.read_text())
@@ -278,7 +279,7 @@ def test_systemd_itself_finds_nothing_wrong_with_the_unit(home, tmp_path, chosen
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=within(30),
     )
     mine = [line for line in done.stderr.splitlines() if "antifake" in line]
     assert (done.returncode, mine) == (0, []), done.stderr

@@ -270,7 +270,7 @@ WAYS = {
     "a body that drips": drip(HEAD + b"Content-Length: 100000\r\n\r\n{"),
     "a body without length that drips": drip(HEAD + b"\r\n{"),
     "chunks that drip": drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;"),
-    "nothing": lambda _send: time.sleep(4 * PATIENCE_S),
+    "nothing": lambda _send: time.sleep(within(20 * PATIENCE_S)),
     "continue, for ever": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "headers without end": endless(HEAD, b"X: y\r\n" * 1000),
     "a line without end": endless(HEAD, b"x" * 10_000),
@@ -296,7 +296,7 @@ def test_an_answer_ends_in_time_and_does_not_fill_the_memory(way):
         began = time.monotonic()
         with pytest.raises(DaemonError):
             Client(Socket(daemon.port, TOKEN), PATIENCE_S).state()
-        assert time.monotonic() - began < within(4 * PATIENCE_S)
+        assert time.monotonic() - began < within(10 * PATIENCE_S)
         assert daemon.sent < 64 * 2**20
 
 
@@ -321,7 +321,7 @@ def test_a_proof_that_drips_is_given_up():
         began = time.monotonic()
         with pytest.raises(DaemonError):
             Client(Socket(daemon.port, TOKEN), PATIENCE_S).state()
-        assert time.monotonic() - began < within(4 * PATIENCE_S)
+        assert time.monotonic() - began < within(10 * PATIENCE_S)
         assert all("Authorization" not in head for head in daemon.heads)
 
 

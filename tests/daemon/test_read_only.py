@@ -11,6 +11,7 @@ import pytest
 from kit.command_line import antifake, process
 from kit.daemon import daemon_of, tiny_home_in
 from kit.full_disk import small_disk
+from kit.pace import within
 from kit.pictures import png
 from kit.running import place_of
 from kit.waiting import eventually
@@ -92,7 +93,11 @@ def test_with_a_read_only_home_pictures_are_judged_and_the_rest_is_a_sentence(
             for words in (("doctor",), ("config", "set", "history.keep_days", "9")):
                 assert "Read-only file system" in antifake(*words, code=1).output
             done = subprocess.run(
-                process("daemon", "run"), capture_output=True, text=True, check=False, timeout=60
+                process("daemon", "run"),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=within(60),
             )
             assert done.returncode != 0
             assert "Traceback" not in done.stderr

@@ -91,20 +91,20 @@ def test_a_running_request_is_answered_while_it_stops_and_new_ones_are_not():
 
     def slow() -> str:
         inside.set()
-        go_on.wait(within(10))
+        go_on.wait(within(20))
         return "done" * 100_000
 
     with ThreadPoolExecutor(2) as others:
         with Server(small_app(slow), free_port()) as server:
             answer = others.submit(get, server.port)
-            assert inside.wait(within(5))
+            assert inside.wait(within(20))
 
             def let_go_on() -> None:
                 eventually(lambda: is_closed(server.port))
                 go_on.set()
 
             others.submit(let_go_on)
-        assert answer.result(within(5)) == b"done" * 100_000
+        assert answer.result(within(20)) == b"done" * 100_000
 
 
 def is_closed(port: int) -> bool:
@@ -127,11 +127,11 @@ def test_a_request_that_never_ends_does_not_delay_the_stop(monkeypatch):
     with ThreadPoolExecutor(1) as others:
         with Server(small_app(stuck), free_port()) as server:
             answer = others.submit(get, server.port)
-            assert inside.wait(within(5))
+            assert inside.wait(within(20))
             began = time.monotonic()
-        assert time.monotonic() - began < within(4)
+        assert time.monotonic() - began < within(10)
         never.set()
-        assert answer.exception(within(5)) is not None
+        assert answer.exception(within(20)) is not None
 
 
 def test_idle_connections_do_not_delay_the_stop():
@@ -139,12 +139,12 @@ def test_idle_connections_do_not_delay_the_stop():
         with Server(small_app(lambda: "here"), free_port()) as server:
             for _ in range(20):
                 idle.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=within(5))
+            kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=within(20))
             idle.callback(kept.close)
             kept.request("GET", "/")
             assert kept.getresponse().read() == b"here"
             began = time.monotonic()
-        assert time.monotonic() - began < within(3)
+        assert time.monotonic() - began < within(6)
 
 
 def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, tmp_path):
@@ -154,7 +154,7 @@ def test_a_picture_that_is_being_judged_when_it_stops_is_answered(tiny_source, t
             body, kind = form({"file": png(1)})
             answer = others.submit(daemon.ask, "POST", "/checks", body, Content_Type=kind)
             eventually(lambda: any(daemon.places.spool.iterdir()))
-        assert answer.result(within(10)).status in (201, 202)
+        assert answer.result(within(30)).status in (201, 202)
 
 
 # --- Slow and many clients ------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_half_open_connections_block_no_other_client(daemon):
             one.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: 127")
         began = time.monotonic()
         assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < within(2)
+        assert time.monotonic() - began < within(10)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -187,7 +187,7 @@ def test_slow_bodies_block_no_other_client(daemon):
             one.sendall(head.encode())
         began = time.monotonic()
         assert daemon.get("/health").status == 200
-        assert time.monotonic() - began < within(2)
+        assert time.monotonic() - began < within(10)
 
 
 def test_clients_that_wait_for_a_verdict_block_no_other_client(tiny_source, tmp_path):

@@ -35,7 +35,7 @@ def test_a_click_on_the_icon_opens_the_history_of_the_daemon(tiny_home, tmp_path
                 display.click_icon(1)
                 address = eventually(lambda: opened.exists() and opened.read_text().strip(), 20)
                 tray.terminate()
-                assert b"Traceback" not in tray.communicate(timeout=within(10))[0]
+                assert b"Traceback" not in tray.communicate(timeout=within(30))[0]
             page = through_the_link(address)
             assert check["id"] in page
             assert "History" in page

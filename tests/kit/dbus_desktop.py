@@ -61,7 +61,7 @@ class Peer:
         await self.bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within(10))
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within(20))
 
     def soon(self, do: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(do)

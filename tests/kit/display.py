@@ -61,7 +61,7 @@ def process(
     finally:
         started.terminate()
         try:
-            started.wait(within(5))
+            started.wait(within(20))
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
@@ -97,7 +97,7 @@ def private_bus(folder: Path) -> Iterator[str]:
             yield output_of(started).readline().decode().strip()
         finally:
             started.terminate()
-            started.wait(within(5))
+            started.wait(within(20))
             output_of(started).close()
 
 

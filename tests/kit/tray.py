@@ -63,7 +63,7 @@ class Tray:
                 yield self
             finally:
                 self.process.terminate()
-                self.said = self.process.communicate(timeout=within(10))[0].decode()
+                self.said = self.process.communicate(timeout=within(30))[0].decode()
                 print(self.said)
 
     def ended(self) -> tuple[int, str]:
