@@ -100,14 +100,15 @@ def test_the_official_ranking_counts_the_end_of_the_answer(either, pixels):
     for seed in range(6):
         prompt = tiny_prompt(seed)
         hf = theirs(source, prompt)
-        yes, no = (hf.loss(answer, pixels) for answer in hf.answer_ids)
         with torch.no_grad():
+            yes, no = (hf.loss(answer, pixels) for answer in hf.answer_ids)
             features, question = model.vision_features(pixels), model.question(prompt)
             found = model.official_margin(features, question)
             differ += int(((found > 0) != (model.margin(features, question) > 0)).sum())
         assert (found - (yes - no)).abs().max() < 2e-5
-        assert ["no" if one > 0 else "yes" for one in found] == hf.official_ranking(pixels)
-        answers |= set(hf.official_ranking(pixels))
+        ranked = hf.official_ranking(pixels)
+        assert ["no" if one > 0 else "yes" for one in found] == ranked
+        answers |= set(ranked)
     assert answers == {"yes", "no"}
     assert differ, "the end counted nowhere, so this test shows nothing"
 

@@ -4,6 +4,7 @@ Nothing here is shared with the project; see kit.reference, whose letters these 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -12,6 +13,13 @@ from transformers import InstructBlipForConditionalGeneration, InstructBlipProce
 
 from .reference import ANSWERS, QUESTION, plain_ids, rows_in, single_id
 from .tiny_t5 import PLACEHOLDER
+
+
+@cache
+def published(folder: Path) -> tuple[InstructBlipProcessor, InstructBlipForConditionalGeneration]:
+    """Returns what a folder holds, frozen."""
+    model = InstructBlipForConditionalGeneration.from_pretrained(folder)
+    return InstructBlipProcessor.from_pretrained(folder), model.requires_grad_(False).eval()
 
 
 class HfT5:
@@ -25,9 +33,8 @@ class HfT5:
         soft_qformer: Tensor,
         soft_llm: Tensor,
     ) -> None:
-        processor = InstructBlipProcessor.from_pretrained(folder)
-        model = InstructBlipForConditionalGeneration.from_pretrained(folder)
-        self.model = model.requires_grad_(False).eval()
+        processor, model = published(folder)
+        self.model = model
         words, qformer_words = processor.tokenizer, processor.qformer_tokenizer
 
         before, after = (plain_ids(words, piece) for piece in pieces)
