@@ -85,6 +85,13 @@ def test_a_limit_draws_the_same_pictures_each_time_and_of_every_generator(tmp_pa
     assert [name.split("/")[1] for name in first] == ["real"] * 2 + ["gen_0"] * 2 + ["gen_1"] * 2
 
 
+def test_a_set_may_be_a_link_to_where_its_pictures_are(tmp_path):
+    trees.both(tmp_path / "elsewhere", "0_real", "1_fake", 1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine").symlink_to(tmp_path / "elsewhere")
+    assert counts("folders", tmp_path / "data") == {"mine": (1, 1)}
+
+
 def test_pictures_of_a_list_keep_their_source_and_missing_ones_are_counted(tmp_path):
     (viral,) = find_sets(suite("bfree"), trees.bfree(tmp_path))
     assert [one.example.source for one in viral.pictures] == ["r1"] * 3 + ["f1"] * 3

@@ -7,8 +7,9 @@ parquet   the same for pictures that are inside Parquet files
 results   one file a set: a judged picture a line
 run       judges what the results lack
 official  the ranking of two losses by which the official code judges
-figures   accuracies of sets and means over them, with intervals
+figures   accuracies of sets and suites, with intervals
+means     means over sets
 published figures of other detectors, with their sources (published.csv)
-table     ours and theirs beside each other
+table     ours and theirs beside each other; with cells and notes
 writing   tables as Markdown, CSV, TeX and HTML
 """

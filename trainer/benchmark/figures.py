@@ -1,9 +1,6 @@
 """Accuracies of the sets of a suite, and means over them, with intervals.
 
-A mean over sets gives each set the same weight, as the papers do. Its interval is that of sets
-drawn anew; where a class has fewer than five, the sets stay and their pictures vary.
-
-Shapes: n pictures, k sets, R resamples.
+Shapes: n pictures, k sets.
 """
 
 from collections import defaultdict
@@ -16,19 +13,16 @@ import numpy as np
 from antifake.core.verdict import Bands
 from antifake.trainer.report.blind import blind_p_fake
 from antifake.trainer.report.estimates import (
-    MIN_SOURCES,
-    TIMES,
     Estimate,
-    Numbers,
     groups_of,
     wilson,
 )
 from antifake.trainer.report.measures import Scores, measured
 
+from .means import Means, best_threshold, means
 from .results import DELIVERED, OURS, Head, Judged, Row
 from .suites import Suite, suite
 
-MIN_SETS = MIN_SOURCES
 MEASURES = ("real_accuracy", "fake_accuracy", "balanced_accuracy", "auc")
 NONE = Estimate(np.nan, np.nan, np.nan)
 
@@ -140,31 +134,38 @@ class SuiteFigures:
     unfinished: Mapping[str, Judged]
 
     @cached_property
-    def _means(self) -> tuple[Estimate, Estimate, Estimate, Estimate]:
-        return _means(list(self.sets.values()))
+    def _means(self) -> Means:
+        sets = self.sets.values()
+        hits = [[one.hits(is_fake=kind) for kind in (False, True)] for one in sets]
+        counts = [[one.n_real, one.n_fake] for one in sets]
+        return means(np.array(hits).reshape(-1, 2), np.array(counts).reshape(-1, 2))
 
     @property
     def real(self) -> Mean:
-        return self._mean(0, [one for one in self.sets.values() if one.n_real], is_fake=False)
+        return self._mean(
+            self._means.real, [one for one in self.sets.values() if one.n_real], is_fake=False
+        )
 
     @property
     def fake(self) -> Mean:
-        return self._mean(1, [one for one in self.sets.values() if one.n_fake], is_fake=True)
+        return self._mean(
+            self._means.fake, [one for one in self.sets.values() if one.n_fake], is_fake=True
+        )
 
     @property
     def balanced(self) -> Estimate:
         """The mean of `real` and `fake`."""
-        return self._means[2]
+        return self._means.balanced
 
     @property
     def average(self) -> Mean:
         """What the papers print: the mean of the accuracies of sets, of one class or two."""
         there = [one for one in self.sets.values() if one.accuracy.is_known]
-        return Mean(self._means[3], len(there), max(self.n_expected, len(there)))
+        return Mean(self._means.average, len(there), max(self.n_expected, len(there)))
 
-    def _mean(self, which: int, there: Sequence[SetFigures], *, is_fake: bool) -> Mean:
+    def _mean(self, estimate: Estimate, there: Sequence[SetFigures], *, is_fake: bool) -> Mean:
         expected = self.suite.n_expected(is_fake=is_fake) or self.n_expected
-        return Mean(self._means[which], len(there), max(expected, len(there)))
+        return Mean(estimate, len(there), max(expected, len(there)))
 
     @property
     def always_fake(self) -> float:
@@ -187,82 +188,11 @@ class SuiteFigures:
     @cached_property
     def oracle(self) -> tuple[float, float]:
         """The best balanced accuracy that one threshold for all sets gives, and the threshold."""
-        return best_threshold(self._there)
-
-
-def _means(sets: Sequence[SetFigures]) -> tuple[Estimate, Estimate, Estimate, Estimate]:
-    """Returns the means over sets: real, fake, the mean of these two, and of each set's own."""
-    random = np.random.default_rng(0)
-    counts = np.array([[one.n_real, one.n_fake] for one in sets], float).reshape(-1, 2)
-    hits = np.array([[one.hits(is_fake=kind) for kind in (False, True)] for one in sets], float)
-    hits = hits.reshape(-1, 2)
-    has = counts > 0  # [k, 2]
-    with np.errstate(invalid="ignore"):
-        value = _of_shares(hits[None] / counts[None], has, np.ones((1, len(sets))))
-    # Which classes a set has decides what it is drawn among.
-    kinds = has @ [1, 2]
-    weights, shares = np.ones((TIMES, len(sets))), np.zeros((TIMES, len(sets), 2))
-    for kind in set(kinds.tolist()):
-        places = np.flatnonzero(kinds == kind)
-        if len(places) >= MIN_SETS:
-            drawn = random.multinomial(len(places), [1 / len(places)] * len(places), TIMES)
-            weights[:, places] = drawn
-            with np.errstate(invalid="ignore"):
-                shares[:, places] = hits[places] / counts[places]
-        else:
-            # Jeffreys' interval: unlike pictures drawn anew it is not empty at a share of 0 or 1.
-            misses = counts[places] - hits[places]
-            shares[:, places] = random.beta(
-                hits[places] + 0.5, misses + 0.5, (TIMES, len(places), 2)
-            )
-    draws = _of_shares(shares, has, weights)
-    real, fake, balanced, average = (
-        _estimate(float(found[0]), those) for found, those in zip(value, draws, strict=True)
-    )
-    return real, fake, balanced, average
-
-
-def _of_shares(
-    shares: Numbers, has: np.ndarray, weights: Numbers
-) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """Returns the four means [R] of shares [R, k, 2] where a set `has` [k, 2] the class."""
-    filled = np.where(has, shares, 0.0)
-    weighed = weights[:, :, None] * has  # [R, k, 2]
-    with np.errstate(invalid="ignore"):
-        means = (weighed * filled).sum(axis=1) / weighed.sum(axis=1)  # [R, 2]
-        own = filled.sum(axis=2) / has.sum(axis=1)  # [R, k]
-        kept = has.any(axis=1)
-        average = (weights * np.where(kept, own, 0.0)).sum(axis=1) / (weights * kept).sum(axis=1)
-    return means[:, 0], means[:, 1], means.mean(axis=1), average
-
-
-def _estimate(value: float, draws: Numbers) -> Estimate:
-    known = draws[~np.isnan(draws)]
-    if np.isnan(value) or not len(known):
-        return NONE
-    low, high = np.quantile(known, (0.025, 0.975)).tolist()
-    return Estimate(value, min(low, value), max(high, value))
-
-
-def best_threshold(sets: Sequence[SetFigures]) -> tuple[float, float]:
-    """Returns the best mean of the two classes' accuracies, and the threshold that gives it.
-
-    It is chosen on the pictures that it is measured on, so it is an upper bound, no result.
-    """
-    scores = [
-        np.sort(one.scores.p_fake[one.scores.truth == kind]) for kind in (0, 1) for one in sets
-    ]
-    every = np.unique(np.concatenate([*scores, [0.5]]))
-    reals, fakes = scores[: len(sets)], scores[len(sets) :]
-    below = [
-        np.array([np.searchsorted(one, every, "right") / len(one) for one in those if len(one)])
-        for those in (reals, fakes)
-    ]  # [k, thresholds]: the share that is called real
-    if not all(map(len, below)):
-        return np.nan, np.nan
-    balanced = (below[0].mean(axis=0) + 1 - below[1].mean(axis=0)) / 2
-    at = int(balanced.argmax())
-    return float(balanced[at]), float(every[at])
+        reals, fakes = (
+            [one.scores.p_fake[one.scores.truth == kind] for one in self._there]
+            for kind in (False, True)
+        )
+        return best_threshold(reals, fakes)
 
 
 def figures_of(results: Sequence[Judged]) -> list[SuiteFigures]:

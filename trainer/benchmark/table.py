@@ -5,14 +5,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from antifake.core.i18n import _, ngettext
-from antifake.trainer.report.estimates import Estimate
+from antifake.core.i18n import _
 
-from .figures import Detector, Mean, SetFigures, SuiteFigures, agreement, figures_of
+from .cells import (
+    NOTHING,
+    alignment_name,
+    detector_name,
+    interval,
+    mean_of,
+    over,
+    percent,
+    run_name,
+)
+from .figures import SetFigures, SuiteFigures, figures_of
+from .notes import notes, references
 from .published import Peer, peers
-from .results import DELIVERED, OFFICIAL, OURS, Judged
-
-NOTHING = "-"
+from .results import Judged
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,8 @@ def _means(
     rows = [_mean_row(one, oracle=oracle) for one in those]
     rows += [_peer_row(peer, those[0], sources, oracle=oracle) for peer in others]
     title = _("{suite}: means over sets", suite=those[0].suite.title)
-    notes = [*_notes(those, results), *_references(others, sources)]
-    return Table(title, header, rows, notes)
+    below = [*notes(those, results), *references(others, sources)]
+    return Table(title, header, rows, below)
 
 
 def _mean_row(one: SuiteFigures, *, oracle: bool) -> list[str]:
@@ -89,12 +97,12 @@ def _mean_row(one: SuiteFigures, *, oracle: bool) -> list[str]:
     return [
         detector_name(one.detector),
         "",
-        _mean(one.real),
-        _mean(one.fake),
+        mean_of(one.real),
+        mean_of(one.fake),
         interval(one.balanced),
         percent(one.blind),
         *([f"{percent(best)} ({threshold:.3f})"] if oracle else []),
-        _mean(one.average),
+        mean_of(one.average),
     ]
 
 
@@ -106,7 +114,7 @@ def _peer_row(peer: Peer, of: SuiteFigures, sources: Sequence[str], *, oracle: b
     for at, mean in enumerate(means):
         if mean:
             whole = of.suite.n_expected(is_fake=bool(at))
-            shown[at] = f"{mean[0]:.1f} {_over(mean[1], max(whole, mean[1]))}"
+            shown[at] = f"{mean[0]:.1f} {over(mean[1], max(whole, mean[1]))}"
     if means[0] and means[1]:
         balanced = f"{(means[0][0] + means[1][0]) / 2:.1f}"
     elif real and fake:
@@ -127,90 +135,6 @@ def _peer_name(peer: Peer, sources: Sequence[str]) -> str:
     if peer.is_second_hand:
         return _("{name} [{number}, second-hand]", name=peer.method, number=number)
     return f"{peer.method} [{number}]"
-
-
-def _references(others: Sequence[Peer], sources: Sequence[str]) -> list[str]:
-    if not others:
-        return []
-    return [
-        _(
-            "Published rows are as printed, without intervals, and were not measured again; their "
-            "means over real and AI-made sets are of the cells that were printed."
-        ),
-        *(f"[{number}] {source}" for number, source in enumerate(sources, 1)),
-    ]
-
-
-def _notes(those: Sequence[SuiteFigures], results: Sequence[Judged]) -> Iterator[str]:
-    yield _(
-        "In brackets: 95 % intervals. Ours are at the threshold of the prompt. Without pixels: "
-        "a classifier that sees the files' headers only; where it does well, the way that files "
-        "were stored gives the answer away."
-    )
-    if (share := max(one.always_fake for one in those)) > 0.5:
-        yield _(
-            "The paper's average is over sets of one class, most of them AI-made: whoever calls "
-            "every picture AI-made gets {share} %. Compare real and balanced accuracy.",
-            share=percent(share),
-        )
-    for one in those:
-        name = detector_name(one.detector)
-        for left in one.unfinished.values():
-            yield _(
-                "{detector}: {set} is left out, as {done:,} of {n:,} pictures are judged.",
-                detector=name,
-                set=left.head.set,
-                done=len(left.rows),
-                n=left.head.n,
-            )
-        if failed := sum(each.n_failed for each in one.sets.values()):
-            yield ngettext(
-                "{detector}: {n:,} picture could not be judged and counts nowhere.",
-                "{detector}: {n:,} pictures could not be judged and count nowhere.",
-                failed,
-                detector=name,
-            )
-    yield from _missing(those, results)
-    yield from _agreements(those, results)
-
-
-def _missing(those: Sequence[SuiteFigures], results: Sequence[Judged]) -> Iterator[str]:
-    """Yields how many pictures of a list were not there, once for each set."""
-    name = those[0].suite.name
-    heads = {one.head.set: one.head for one in results if one.head.suite == name}
-    for head in heads.values():
-        if head.n_missing:
-            yield ngettext(
-                "{set}: {n:,} picture of the list was not there.",
-                "{set}: {n:,} pictures of the list were not there.",
-                head.n_missing,
-                set=head.set,
-            )
-
-
-def _agreements(those: Sequence[SuiteFigures], results: Sequence[Judged]) -> Iterator[str]:
-    """Yields on how many pictures the official ranking and ours agree."""
-    for one in those:
-        theirs = one.detector
-        if theirs.protocol != OFFICIAL:
-            continue
-        ours = Detector(theirs.model, theirs.prompt, theirs.alignment, OURS)
-        share = agreement(
-            *(
-                [
-                    judged
-                    for judged in results
-                    if judged.head.suite == one.suite.name and Detector.of(judged.head) == which
-                ]
-                for which in (ours, theirs)
-            )
-        )
-        yield _(
-            "{detector} gives the same answer as ours to {share} % of the pictures that both have "
-            "judged.",
-            detector=detector_name(theirs),
-            share=interval(share),
-        )
 
 
 def _set_by_set(beside: Sequence[SuiteFigures]) -> Table:
@@ -262,45 +186,4 @@ def _accuracies(those: Sequence[SuiteFigures], others: Sequence[Peer]) -> Table:
         if any(one.set for one in peer.figures)
     ]
     title = _("{suite}: accuracy, beside published ones", suite=suite.title)
-    return Table(title, [_("Detector"), *names], rows, _references(others, sources))
-
-
-def run_name(detector: Detector) -> str:
-    """Returns model, prompt and protocol, in words."""
-    parts = [detector.model, detector.prompt]
-    parts += [_("official ranking")] if detector.protocol == OFFICIAL else []
-    return ", ".join(filter(None, parts))
-
-
-def detector_name(detector: Detector) -> str:
-    return f"{run_name(detector)}, {alignment_name(detector.alignment)}"
-
-
-def alignment_name(alignment: str) -> str:
-    return _("as delivered") if alignment == DELIVERED else alignment
-
-
-def percent(share: float) -> str:
-    """Returns a share in percent; "-" for NaN.
-
-    >>> percent(0.915), percent(float("nan"))
-    ('91.5', '-')
-    """
-    return NOTHING if np.isnan(share) else f"{100 * share:.1f}"
-
-
-def interval(found: Estimate) -> str:
-    """Returns an estimate in percent, with its interval."""
-    if not found.is_known:
-        return NOTHING
-    return f"{percent(found.value)} [{percent(found.low)}, {percent(found.high)}]"
-
-
-def _mean(found: Mean) -> str:
-    if not found.estimate.is_known:
-        return NOTHING
-    return f"{interval(found.estimate)} {_over(found.n, found.of)}"
-
-
-def _over(n: int, of: int) -> str:
-    return _("({n} of {of} sets)", n=n, of=of)
+    return Table(title, [_("Detector"), *names], rows, references(others, sources))
