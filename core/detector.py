@@ -116,13 +116,8 @@ def detector_of(
     benchmark: DtypeBenchmark | None = None,
 ) -> tuple[Detector, str | None]:
     """Loads one bundle with the named prompt, or with the active one. Raises ModelError."""
-    if prompt:
-        file, warning = book.open(prompt, bundle), None
-        version = f"{Path(prompt).name.removesuffix('.safetensors')}@{file.id}"
-    else:
-        chosen = book.active(bundle)
-        file, warning, version = chosen.file, chosen.warning, chosen.version
-    soft = load_prompt(file.path)
+    chosen = book.chosen(prompt, bundle)
+    soft = load_prompt(chosen.file.path)
     loaded = load(bundle, precision, benchmark=benchmark)
-    told = " ".join(filter(None, (warning, loaded.precision.note))) or None
-    return Detector(loaded, soft, version), told
+    told = " ".join(filter(None, (chosen.warning, loaded.precision.note))) or None
+    return Detector(loaded, soft, chosen.version), told

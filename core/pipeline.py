@@ -4,13 +4,14 @@ What the files say of themselves is read beside that, or alone. Imports no torch
 """
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .batching import judge_pictures
 from .decoder import Decoded, Decoder
+from .errors import UnreadableImageError
 from .evidence.card import Card, ModelTrack
 from .evidence.file_evidence import FileEvidence
 from .evidence.reading import EvidenceReader
@@ -49,7 +50,7 @@ def read_evidence(decoder: Decoder, sources: Iterable[Source]) -> Iterator[Resul
     started = time.perf_counter()
     with EvidenceReader() as reader:
         for source, decoded in decoder.decode_many(sources):
-            file = _file_evidence(reader, source, decoded)
+            file = file_evidence(reader, source, decoded)
             path, ms = _path(source), 1000 * (time.perf_counter() - started)
             if decoded.error:
                 yield Result.failed(path, decoded.sha256, decoded.error, ms)
@@ -64,25 +65,53 @@ def _results(
     items: list[tuple[Source, Decoded]],
     started: float,
 ) -> Iterator[Result]:
-    pictures = [decoded.picture.crops for _, decoded in items if decoded.picture]
-    verdicts = iter(judge_pictures(detector.judge, detector.bands, pictures))
-    evidence = [_file_evidence(reader, source, decoded) for source, decoded in items]
+    found = verdicts_of(detector, [decoded for _, decoded in items])
+    looked = [
+        LookedAt(_path(source), decoded, file_evidence(reader, source, decoded))
+        for source, decoded in items
+    ]
     ms = 1000 * (time.perf_counter() - started) / len(items)
+    for item, one in zip(looked, found, strict=True):
+        yield result_of(detector, item, one, ms)
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A picture before it is judged."""
+
+    path: str
+    decoded: Decoded
+    file: FileEvidence | None
+    """What the file says; None if it could not even be looked at."""
+
+
+def verdicts_of(
+    detector: "Detector", items: Sequence[Decoded]
+) -> list[Verdict | UnreadableImageError]:
+    """Judges one batch. Returns a verdict for each item, or why there is none."""
+    pictures = [decoded.picture.crops for decoded in items if decoded.picture]
+    verdicts = iter(judge_pictures(detector.judge, detector.bands, pictures))
+    return [decoded.error or next(verdicts) for decoded in items]
+
+
+def result_of(
+    detector: "Detector", item: LookedAt, found: Verdict | UnreadableImageError, ms: float
+) -> Result:
+    """Returns the result for a picture of which `found` is the verdict."""
+    decoded = item.decoded
+    if isinstance(found, Verdict):
+        picture = decoded.picture
+        parts, note = (picture.parts, picture.note) if picture else ((), None)
+        judged = Result.judged(item.path, decoded.sha256, found, ms, parts)
+        track = ModelTrack(found.label, round(found.p_fake, 6), found.model, found.prompt)
+        return replace(judged, note=note).with_evidence(Card(item.file, track))
+    failed = Result.failed(item.path, decoded.sha256, found, ms)
     model, prompt = detector.model.manifest.version, detector.prompt_version
-    for (source, decoded), file in zip(items, evidence, strict=True):
-        picture, found = decoded.picture, decoded.error or next(verdicts)
-        if isinstance(found, Verdict):
-            parts, note = (picture.parts, picture.note) if picture else ((), None)
-            judged = Result.judged(_path(source), decoded.sha256, found, ms, parts)
-            track = ModelTrack(found.label, round(found.p_fake, 6), found.model, found.prompt)
-            yield replace(judged, note=note).with_evidence(Card(file, track))
-        else:
-            failed = Result.failed(_path(source), decoded.sha256, found, ms)
-            failed = replace(failed, model=model, prompt=prompt)
-            yield failed.with_evidence(Card(file)) if file else failed
+    failed = replace(failed, model=model, prompt=prompt)
+    return failed.with_evidence(Card(item.file)) if item.file else failed
 
 
-def _file_evidence(reader: EvidenceReader, source: Source, decoded: Decoded) -> FileEvidence | None:
+def file_evidence(reader: EvidenceReader, source: Source, decoded: Decoded) -> FileEvidence | None:
     """Returns what a file says; None if it could not even be looked at."""
     if decoded.marks is None:
         return None

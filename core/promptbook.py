@@ -78,6 +78,12 @@ class Promptbook:
         require_private(path, ModelError)
         return open_prompt(path)
 
+    def chosen(self, name: str | None, bundle: Bundle) -> ActivePrompt:
+        """Returns the prompt of a name or file; None is the active one. Raises ModelError."""
+        if not name:
+            return self.active(bundle)
+        return ActivePrompt(Path(name).name.removesuffix(SUFFIX), self.open(name, bundle))
+
     def use(self, name: str, bundle: Bundle) -> None:
         """Makes a prompt active for a model. Raises ModelError if it does not fit."""
         file = self.open(name, bundle)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import UsageError
+from .evidence.file_evidence import SAYS_AI
 from .i18n import _, ngettext
 from .pipeline import judge_all, read_evidence
 from .results import CSV_FIELDS, TEXT_HEADER, Result, csv_line, csv_name
@@ -35,9 +36,13 @@ class Tally:
     """Among all of these: pictures whose file says that AI made them."""
 
     def add(self, result: Result) -> None:
-        kind = result.label or ("failed" if result.error else "unjudged")
+        self.count(result.label, result.error, result.basis)
+
+    def count(self, label: str | None, error: str | None, basis: str | None) -> None:
+        """Counts a result of which these fields are known."""
+        kind = label or ("failed" if error else "unjudged")
         setattr(self, kind, getattr(self, kind) + 1)
-        self.declared_or_marked += result.is_declared_or_marked
+        self.declared_or_marked += basis in SAYS_AI
 
     @property
     def total(self) -> int:
@@ -153,6 +158,20 @@ class Scan:
     def evidence(self, decoder: "Decoder", done: DoneBefore) -> Iterator[Result]:
         """Yields in order what the files say, without a model."""
         return read_evidence(decoder, self.paths(done))
+
+
+def left_out(others: int, *, leaves_folders_out: bool) -> Iterator[str]:
+    """Yields in sentences what a scan did not look at."""
+    if others:
+        yield ngettext(
+            "{n:,} other file was passed over: no picture by name. --include takes files by "
+            "other names.",
+            "{n:,} other files were passed over: no pictures by name. --include takes files "
+            "by other names.",
+            others,
+        )
+    if leaves_folders_out:
+        yield _("Folders below were left out; -r goes into them.")
 
 
 @dataclass(frozen=True)

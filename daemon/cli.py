@@ -22,6 +22,7 @@ SECTIONS = {
     _("Every day"): (
         "check",
         "scan",
+        "rows",
         "evidence",
         "watch",
         "open",

@@ -1,4 +1,4 @@
-"""The commands of core: check, scan, evidence, demo, model, prompt, completion.
+"""The commands of core: check, scan, rows, evidence, demo, model, prompt, completion.
 
 Heavy imports (torch, transformers, rich, numpy) stay inside the commands, so that `--help`
 answers at once.
@@ -10,6 +10,7 @@ from .demo import demo
 from .evidence import evidence
 from .model import model
 from .prompt import prompt
+from .rows import rows
 from .scan import scan
 
-COMMANDS = (check, scan, evidence, demo, model, prompt, completion)
+COMMANDS = (check, scan, rows, evidence, demo, model, prompt, completion)

@@ -14,6 +14,7 @@ from kit.wheels import ROOT, installed_for, requirements_of
 SPDX = {
     "Apache Software License": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
     "Apache": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "BSD": "BSD-3-Clause",
@@ -21,6 +22,7 @@ SPDX = {
         "BSD-3-Clause"
     ),
     "3-Clause BSD License": "BSD-3-Clause",
+    "BSD License AND Apache Software License": "Apache-2.0 OR BSD-3-Clause",  # python-dateutil's
     "MIT License": "MIT",
     "ISC License (ISCL)": "ISC",
     "ISC License": "ISC",
