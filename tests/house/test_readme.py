@@ -37,6 +37,7 @@ MENTIONED = re.compile(r"`((?:antifake|make) [a-z][^`]*)`")
 NOT_RUN = {
     "make run": "installs into the checkout; this environment began with it",
     "make test": "runs this test",
+    "antifake scan --engine ray SRC... -o OUT": "takes minutes: test_bulk_scan.py runs it",
     "antifake retrain --wait": "needs many corrections: test_learning_training.py has them",
     "antifake tray": "needs a screen: test_tray_daemon.py runs it on one",
     "accelerate launch -m antifake.daemon train ...": "test_train_command.py has two processes",
