@@ -22,7 +22,6 @@ SECTIONS = {
     _("Every day"): (
         "check",
         "scan",
-        "rows",
         "evidence",
         "watch",
         "open",
@@ -49,6 +48,7 @@ SECTIONS = {
         "train",
         "evaluate",
         "benchmark",
+        "rows",
         "calibrate",
         "mini",
         "mini-gpu",
