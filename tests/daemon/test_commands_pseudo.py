@@ -43,7 +43,8 @@ CODE = re.compile(
 )
 """What no translation changes: commands in quotes, options, paths, versions, sizes."""
 NAMES = (
-    "antifake-tray", "cli", "first", "instructblip-vicuna-7b", "mini", "none-such", "sha256",
+    "antifake-tray", "cli", "first", "instructblip-flan-t5-xl", "instructblip-vicuna-7b", "mini",
+    "none-such", "sha256", "FLAN",
     "shipped", "source", "tiny", "CLIP", "DIR", "ID", "JSON", "PICTURE...", "SHA256", "TRAINING",
     "XDG autostart", "warning",
 )  # fmt: skip
