@@ -105,6 +105,11 @@ class Manifest:
         return int(self.config["vision_config"]["image_size"])
 
     @property
+    def has_whole_vocabulary(self) -> bool:
+        """Whether no row of the language model's tables was left out."""
+        return not {"lm_head", "llm"} & self.rows.keys()
+
+    @property
     def llm_kind(self) -> str:
         """The kind of the language model: llama or t5."""
         return str(self.config["text_config"]["model_type"])

@@ -256,7 +256,7 @@ class InstructBlip(nn.Module):
 
     def require_full_tables(self) -> None:
         """Raises ModelError where rows of the language model's vocabulary were left out."""
-        if {"lm_head", "llm"} & self.manifest.rows.keys():
+        if not self.manifest.has_whole_vocabulary:
             raise ModelError(
                 _(
                     "{name} keeps only a few rows of its vocabulary, and this needs all: prepare "

@@ -50,7 +50,7 @@ class OfficialLoss:
 
     def __init__(self, model: InstructBlip) -> None:
         manifest = model.manifest
-        if {"lm_head", "llm"} & manifest.rows.keys():
+        if not manifest.has_whole_vocabulary:
             raise UsageError(
                 _(
                     "{model} keeps only a few rows of its vocabulary, and the official loss needs "

@@ -8,6 +8,7 @@ import pytest
 from conftest import tiny_prompt
 from kit.bulk import finished, ids_in, ray_scan, rows_in
 from kit.command_line import antifake as run
+from kit.daemon import tiny_home_in
 from kit.pace import within
 from kit.ray_nodes import RayCluster
 from kit.toy import toy_pictures
@@ -33,13 +34,7 @@ GOOD = 400
 @pytest.fixture(scope="module")
 def home(tiny_source, tmp_path_factory):
     """What every machine has at hand: the tiny model, with a prompt on the first machine only."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    bundle = prepare(Source(tiny_source), home.models / "tiny", dtype="fp32")
-    home.use("tiny")
-    book = Promptbook(home.prompts)
-    book.add("first", tiny_prompt(1).to_bytes())
-    book.use("first", bundle)
-    return home
+    return tiny_home_in(tmp_path_factory.mktemp("home"), tiny_source)
 
 
 @pytest.fixture(scope="module")

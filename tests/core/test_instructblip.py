@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_prompt
+from kit.elsewhere import Elsewhere
 from kit.reference import hf_margin, official_ranking
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from antifake.core.errors import ModelError
@@ -162,21 +161,6 @@ def test_the_answers_rows_are_those_of_the_head(model):
     assert torch.equal(model.answer_rows, model.lm_head.weight[rows].float())
     assert not model.answer_rows.requires_grad
     assert "answer_rows" not in model.state_dict()
-
-
-class Elsewhere(TorchDispatchMode):
-    """Sees every operation, and that none of them takes or makes a tensor on the processor."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, _types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        tensors = [t for t in tree_leaves((args, kwargs, made)) if isinstance(t, torch.Tensor)]
-        assert {tensor.device.type for tensor in tensors} <= {"meta"}, func
-        self.count += 1
-        return made
 
 
 @pytest.mark.parametrize("weights", ["plain", "int8"])

@@ -8,13 +8,12 @@ import pytest
 import torch
 from conftest import tiny_prompt
 from kit.command_line import antifake
+from kit.elsewhere import Elsewhere
 from kit.reference_t5 import HfT5
 from kit.tiny_t5 import build_tiny_t5, t5_tokenizer
 from kit.toy import toy_pictures
 from kit.training import QUICK, tiny_trainer, toy_examples
 from safetensors.torch import load_file, save_file
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from transformers import InstructBlipForConditionalGeneration
 
 from antifake.core.bundle import MANIFEST, Bundle
@@ -237,21 +236,6 @@ def test_a_graphics_card_computes_t5_in_bfloat16(model, tiny_bundle):
     card = Machine("cuda", lambda _: 10**12, True)
     assert choose(half=model.reader.half, machine=card).dtype == torch.bfloat16
     assert choose(half=load(tiny_bundle, FLOAT32).reader.half, machine=card).dtype == torch.float16
-
-
-class Elsewhere(TorchDispatchMode):
-    """Sees that no operation takes or makes a tensor on the processor."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, _types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        tensors = [t for t in tree_leaves((args, kwargs, made)) if isinstance(t, torch.Tensor)]
-        assert {tensor.device.type for tensor in tensors} <= {"meta"}, func
-        self.count += 1
-        return made
 
 
 @pytest.mark.parametrize("weights", ["plain", "int8"])

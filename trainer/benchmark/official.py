@@ -49,13 +49,10 @@ def candidate_losses(model: InstructBlip, features: Tensor, question: Question) 
     """
     tokens = model.manifest.tokens
     batch, answers = len(features), (tokens.yes, tokens.no)
+    asked = model.read(features, question).repeat_interleave(2, dim=0)  # [2 B, T, Hl]
+    said = _embeddings(model, answers)[:, None].repeat(batch, 1, 1)  # [2 B, 1, Hl]
+    states = model.states(asked, said)
     with model.precision.autocast():
-        words = model.language_projection(model.queries(features, question))  # [B, Q, Hl]
-        text = torch.cat([question.before[0], question.llm_rows, question.after[0]])  # [T, Hl]
-        asked = torch.cat([words.float(), text.expand(batch, -1, -1)], dim=1)
-        said = _embeddings(model, answers)[:, None].repeat(batch, 1, 1)  # [2 B, 1, Hl]
-        embeds = torch.cat([asked.repeat_interleave(2, dim=0), said], dim=1)
-        states = model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
         # In two dimensions: on a bf16 CPU Linear would copy the head for each picture.
         logits = model.lm_head(states.flatten(0, 1)).view(*states.shape[:2], -1)  # [2 B, T, V]
     targets = torch.full(logits.shape[:2], IGNORED, device=logits.device)
