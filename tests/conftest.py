@@ -1,9 +1,11 @@
 """Pieces that many tests share: one tiny real-class model, one home for it, one `mini`."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,9 @@ from antifake.core.prompt import SoftPrompt
 from antifake.core.prompt_file import PromptMetadata
 
 torch.set_num_threads(2)
+# Tests reach nothing but 127.0.0.1, so nobody waits for a hub that does not answer.
+huggingface_hub.constants.HF_HUB_OFFLINE = True
+os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that they start
 # How long an example takes says more of the machine than of what is tested.
 settings.register_profile(
     "any pace", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -30,9 +35,22 @@ TIMEOUT_S = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs_longer = {item.path for item in items if item.get_closest_marker("timeout")}
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(within(TIMEOUT_S)))
+    # Several processes take a file at a time: the longest first, so that all end together.
+    items.sort(key=lambda item: item.path not in needs_longer)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test wrote goes to another process, which takes no half of a surrogate pair."""
+    report = yield
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(scope="session")

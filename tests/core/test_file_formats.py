@@ -7,6 +7,7 @@ import gzip
 import io
 import struct
 from contextlib import suppress
+from functools import cache
 
 import numpy as np
 import pytest
@@ -197,6 +198,7 @@ def with_alpha():
     return saved("AVIF", picture, quality=95)
 
 
+@cache
 def two_ipma(n=2):
     """An AVIF with alpha whose item properties are one `ipma` box for each item, as cavif wrote."""
     data = with_alpha()

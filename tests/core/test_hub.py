@@ -93,7 +93,12 @@ def snapshot(endpoint, home, cache):
         "    sys.exit(str(error))\n"
     )
     environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-    environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    environment |= {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(cache),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",
+    }
     return subprocess.run(
         [sys.executable, "-c", code, str(home.root)],
         env=environment,

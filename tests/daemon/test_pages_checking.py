@@ -550,7 +550,10 @@ def shoot(page: Page, name: str) -> None:
 
 
 def axe(page: Page, where: str = "html") -> list[str]:
-    found = page.evaluate("([where, rules]) => axe.run(where, {runOnly: rules})", [where, RULES])
+    found = page.evaluate(
+        "([where, rules]) => axe.run(where, {resultTypes: ['violations'], runOnly: rules})",
+        [where, RULES],
+    )
     return [
         f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]
     ]

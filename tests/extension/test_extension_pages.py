@@ -493,14 +493,28 @@ def test_axe_finds_nothing_in_the_popup(here, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     keep(popup, f"extension-popup-{scheme}")
-    assert violations(popup.channel.run(f"async () => {{ {AXE}; return axe.run(); }}")) == []
+    assert (
+        violations(
+            popup.channel.run(
+                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
+            )
+        )
+        == []
+    )
     here.browser.store({"settings": {"port": free_port()}})
     popup.close()
     popup = here.popup(page)
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     assert popup.shown("#problem button") == ["Try again"]
     keep(popup, f"extension-popup-problem-{scheme}")
-    assert violations(popup.channel.run(f"async () => {{ {AXE}; return axe.run(); }}")) == []
+    assert (
+        violations(
+            popup.channel.run(
+                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
+            )
+        )
+        == []
+    )
 
 
 def keep(popup: Popup, name: str) -> None:
@@ -530,7 +544,14 @@ def test_axe_finds_nothing_in_the_options(here, scheme, width):
         SCREENS.mkdir(parents=True, exist_ok=True)
         name = f"extension-options-{'pairing-' if part else ''}{scheme}-{width}.png"
         page.screenshot(path=SCREENS / name, full_page=True)
-        assert violations(page.evaluate(f"async () => {{ {AXE}; return axe.run(); }}")) == []
+        assert (
+            violations(
+                page.evaluate(
+                    f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
+                )
+            )
+            == []
+        )
         wide = page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= width, "it scrolls to the side"
 
@@ -540,7 +561,14 @@ def test_axe_finds_nothing_in_the_permission_page(here, scheme):
     page = here.browser.open(f"{PERMISSION}?origin=https%3A%2F%2Fcdn.example.org%2F*")
     page.emulate_media(color_scheme=scheme)
     page.screenshot(path=SCREENS / f"extension-permission-{scheme}.png")
-    assert violations(page.evaluate(f"async () => {{ {AXE}; return axe.run(); }}")) == []
+    assert (
+        violations(
+            page.evaluate(
+                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
+            )
+        )
+        == []
+    )
 
 
 def test_the_popup_fits_at_200_percent(here):

@@ -267,8 +267,9 @@ const kept = extensionStorageSession.get(extension, null);
 return JSON.stringify(Object.entries(kept).map(
   ([name, one]) => [name, one?.deserialize?.(globalThis, true) ?? one]));
 """
-_FAULTS = """return axe.run().then(({violations}) => violations.flatMap(
-  ({id, nodes}) => nodes.map((one) => `${id}: ${one.html.slice(0, 120)}`)))"""
+_FAULTS = """return axe.run({resultTypes: ["violations"]}).then(
+  ({violations}) => violations.flatMap(
+    ({id, nodes}) => nodes.map((one) => `${id}: ${one.html.slice(0, 120)}`)))"""
 _PRINTED = 'Cc["@mozilla.org/consoleAPI-storage;1"].getService(Ci.nsIConsoleAPIStorage)'
 _AS_ERRORS = """
   .filter((one) => ["error", "assert"].includes(one.level))
