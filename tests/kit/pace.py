@@ -4,6 +4,7 @@ It is measured once per test run: some arithmetic and process starts, compared w
 they take on two quiet cores of 2025.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -14,11 +15,15 @@ REFERENCE_S = 0.25
 ROUNDS = 3
 SLOWEST = 20.0
 """Above this factor the machine is not slow but stuck."""
+TEST_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def within(seconds: float) -> float:
-    """Returns a bound for this machine, from one that suits the reference machine."""
-    return seconds * slowness()
+    """Returns a bound for this machine, from one that suits the reference machine.
+
+    Where several processes run tests, each test may have as little as its share of the machine.
+    """
+    return seconds * slowness() * TEST_PROCESSES
 
 
 @cache
