@@ -244,7 +244,7 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM]
 
 @posix
 @both_signals
-@pytest.mark.parametrize("style", ["jsonl", pytest.param("csv", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("style", ["jsonl", "csv"])
 def test_a_scan_that_is_stopped_keeps_what_is_done(pictures, tmp_path, number, style):
     many(pictures, tmp_path / "in")
     out = tmp_path / "out"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import axe_playwright_python
-import pytest
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -23,8 +22,6 @@ from .pages import ARGUMENTS, CHROMIUM, World
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.soak)]
-"""Of colours. They are the same everywhere, and `test_pages_browser` shows all pages in both."""
 WAIT_MS = 20_000
 """Only a bound for what never comes."""
 
