@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kit.pace import within
 from kit.package_index import Index
 from kit.shared import shared_data
 
@@ -70,6 +71,7 @@ def check_in(home, index_url):
         "PIP_FIND_LINKS": "",
         "PIP_CONFIG_FILE": os.devnull,
         "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "0",
         "HF_HOME": str(home.root / "hub"),
     }
     return subprocess.run(
@@ -77,7 +79,7 @@ def check_in(home, index_url):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=within(120),
         check=False,
     )
 

@@ -4,14 +4,13 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Barrier, Thread
 from urllib.parse import urlencode
 
-import axe_playwright_python
 import pytest
 from kit.daemon import Asked, running_daemon
 from kit.pace import within
+from kit.page_desk import AXE, SCREENS, axe
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
 from kit.waiting import eventually
@@ -21,9 +20,6 @@ from antifake.daemon.store.history import Filter
 from antifake.daemon.web import pages
 from antifake.daemon.web.guards import COOKIE, MAX_FILE_BYTES
 
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 BYTES = "application/octet-stream"
 WAIT_MS = 20_000
 
@@ -547,16 +543,6 @@ def test_axe_finds_nothing_while_dragging_and_after(daemon, chromium, scheme):
 def shoot(page: Page, name: str) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}.png", animations="disabled")
-
-
-def axe(page: Page, where: str = "html") -> list[str]:
-    found = page.evaluate(
-        "([where, rules]) => axe.run(where, {resultTypes: ['violations'], runOnly: rules})",
-        [where, RULES],
-    )
-    return [
-        f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]
-    ]
 
 
 TRANSFER = """([files, type]) => {

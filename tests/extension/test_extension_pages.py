@@ -24,6 +24,7 @@ from antifake.daemon.service import access
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+RUN_AXE = f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
 EVERYTHING = ("check", "correct", "open", "read")
 PERMISSION = "pages/permission.html"
 
@@ -493,28 +494,14 @@ def test_axe_finds_nothing_in_the_popup(here, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     keep(popup, f"extension-popup-{scheme}")
-    assert (
-        violations(
-            popup.channel.run(
-                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
-            )
-        )
-        == []
-    )
+    assert violations(popup.channel.run(RUN_AXE)) == []
     here.browser.store({"settings": {"port": free_port()}})
     popup.close()
     popup = here.popup(page)
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     assert popup.shown("#problem button") == ["Try again"]
     keep(popup, f"extension-popup-problem-{scheme}")
-    assert (
-        violations(
-            popup.channel.run(
-                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
-            )
-        )
-        == []
-    )
+    assert violations(popup.channel.run(RUN_AXE)) == []
 
 
 def keep(popup: Popup, name: str) -> None:
@@ -544,14 +531,7 @@ def test_axe_finds_nothing_in_the_options(here, scheme, width):
         SCREENS.mkdir(parents=True, exist_ok=True)
         name = f"extension-options-{'pairing-' if part else ''}{scheme}-{width}.png"
         page.screenshot(path=SCREENS / name, full_page=True)
-        assert (
-            violations(
-                page.evaluate(
-                    f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
-                )
-            )
-            == []
-        )
+        assert violations(page.evaluate(RUN_AXE)) == []
         wide = page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= width, "it scrolls to the side"
 
@@ -561,14 +541,7 @@ def test_axe_finds_nothing_in_the_permission_page(here, scheme):
     page = here.browser.open(f"{PERMISSION}?origin=https%3A%2F%2Fcdn.example.org%2F*")
     page.emulate_media(color_scheme=scheme)
     page.screenshot(path=SCREENS / f"extension-permission-{scheme}.png")
-    assert (
-        violations(
-            page.evaluate(
-                f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
-            )
-        )
-        == []
-    )
+    assert violations(page.evaluate(RUN_AXE)) == []
 
 
 def test_the_popup_fits_at_200_percent(here):

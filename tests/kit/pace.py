@@ -1,7 +1,7 @@
 """Measures how slow this machine is, so that no time limit fails only because the machine is slow.
 
-It is measured once per test run: some arithmetic and process starts, compared with the time that
-they take on two quiet cores of 2025.
+It is measured once in each test process: some arithmetic and process starts, compared with the time
+that they take on two quiet cores of 2025.
 """
 
 import os
