@@ -397,7 +397,9 @@ def test_the_page_asks_and_shows_how_far_it_is(daemon, full, chromium):
         expect(page.get_by_role("alert")).to_contain_text("There is no folder")
         page.get_by_label("Its whole path").fill(str(full))
         page.get_by_role("button", name="Watch it").click()
-        card = page.locator("#folders li", has_text=full.parent.name)
+        # The paths that are shown lose their middle where they are long.
+        remove = page.locator(f"[data-body*='{full.parent.name}']")
+        card = page.locator("#folders li", has=remove)
         expect(card).to_contain_text("3 pictures were there already. Check them, too?")
         expect(card).to_contain_text("1 other file was passed over")
         page.evaluate(AXE)

@@ -125,7 +125,7 @@ DATA = (
 )  # fmt: skip
 """What people, programs and older versions have written into this history, and names."""
 CODE = re.compile(
-    r"^/.*….*|\S*[0-9@_/\\.*][\w@./\\*:-]*|--?[a-z-]+|\b[A-Z]{2,}s?\b|[a-z]+-extension\S*"
+    r"/\S*….*|\S*[0-9@_/\\.*][\w@./\\*:-]*|--?[a-z-]+|\b[A-Z]{2,}s?\b|[a-z]+-extension\S*"
 )
 """Names of files, models and settings, paths, times, abbreviations."""
 ENGLISH = re.compile(r"[A-Za-z]{2,}")
