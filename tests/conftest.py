@@ -31,26 +31,33 @@ if os.name == "posix":
     os.umask(0o022)  # settings that a test writes must count, whoever runs it
 
 TIMEOUT_S = 300
-"""For a test with its fixtures; those that need more say so by a marker of their own."""
+"""For a test with its fixtures, on the reference machine; a marker may say another time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needs_longer = {item.path for item in items if item.get_closest_marker("timeout")}
     for item in items:
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(within(TIMEOUT_S)))
+        marker = item.get_closest_marker("timeout")
+        timeout_s = marker.args[0] if marker else TIMEOUT_S
+        item.add_marker(pytest.mark.timeout(within(timeout_s)), append=False)
     # Several processes take a file at a time: the longest first, so that all end together.
     items.sort(key=lambda item: item.path not in needs_longer)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a test wrote goes to another process, which takes no half of a surrogate pair."""
-    report = yield
-    report.sections = [
-        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
-    ]
-    return report
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """A report goes to another process, which takes no half of a surrogate pair."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_encodable(item) for item in value)
+    return value
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from conftest import tiny_prompt
 from kit.bulk import finished, ids_in, ray_scan, rows_in
 from kit.command_line import antifake as run
 from kit.daemon import tiny_home_in
-from kit.pace import within
 from kit.ray_nodes import RayCluster
 from kit.toy import toy_pictures
 from kit.waiting import eventually
@@ -21,7 +20,7 @@ from antifake.core.prepare import Source, prepare
 from antifake.core.promptbook import Promptbook
 
 pytestmark = [
-    pytest.mark.timeout(within(900)),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         sys.platform != "linux",
         reason="Ray has no clusters elsewhere, nor are there more loopbacks",

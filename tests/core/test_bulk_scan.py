@@ -4,12 +4,11 @@ import psutil
 import pytest
 from kit.bulk import finished, ids_in, ray_scan, rows_in
 from kit.command_line import antifake as run
-from kit.pace import within
 from kit.toy import toy_pictures
 from kit.waiting import eventually
 from PIL import Image
 
-pytestmark = [pytest.mark.usefixtures("tiny_home"), pytest.mark.timeout(within(600))]
+pytestmark = [pytest.mark.usefixtures("tiny_home"), pytest.mark.timeout(600)]
 
 GOOD = 400
 LOOPBACK = {"127.0.0.1", "::ffff:127.0.0.1", "::1"}

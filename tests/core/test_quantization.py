@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import tiny_prompt
 from kit.imports import python_path
+from kit.pace import within
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cosine_similarity
@@ -265,7 +266,7 @@ def loading(bundle, path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=within(120),
     )
 
 

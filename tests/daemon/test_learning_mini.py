@@ -6,7 +6,6 @@ from io import BytesIO
 
 import pytest
 from kit.daemon import mini_daemon
-from kit.pace import within
 from kit.pictures import saved
 from kit.shared import shared_data
 from kit.waiting import eventually
@@ -55,7 +54,7 @@ def a_broad_frame() -> Taught:
     return Taught(real, fake, one_in=0)
 
 
-@pytest.mark.timeout(within(1800))
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "case", [own_renderings, pytest.param(a_broad_frame, marks=pytest.mark.soak)]
 )

@@ -31,7 +31,7 @@ from antifake.daemon.store import checks, corrections, trainings
 from antifake.daemon.store.checks import Finding
 from antifake.trainer.personal.stages import STAGES
 
-pytestmark = pytest.mark.timeout(within(600))
+pytestmark = pytest.mark.timeout(600)
 EACH = 11
 
 

@@ -11,7 +11,6 @@ import pytest
 from kit.daemon import mini_home_in
 from kit.dbus_desktop import NotificationServer, Panel
 from kit.display import Display, process
-from kit.pace import within
 from kit.running import running
 from kit.waiting import eventually
 
@@ -31,7 +30,7 @@ def home(mini_home, tmp_path):
     return root
 
 
-@pytest.mark.timeout(within(600))
+@pytest.mark.timeout(600)
 def test_a_picture_that_arrives_is_shown_and_corrected_on_the_desktop(home, tmp_path):
     assert importlib.util.find_spec("gi") is None, "this must be an ordinary virtual environment"
     opened, browser = tmp_path / "opened", tmp_path / "browser"

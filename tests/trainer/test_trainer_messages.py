@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from kit.command_line import process
 from kit.messages import pseudo
+from kit.pace import within
 from kit.toy import plain_pictures, toy_pictures
 
 DATA = re.compile(
@@ -48,7 +49,7 @@ def said(tiny_home, catalogues):
             env=os.environ | language | {"PYTHONUTF8": "1", "ANTIFAKE_HOME": str(tiny_home.root)},
             capture_output=True,
             encoding="utf-8",
-            timeout=240,
+            timeout=within(240),
             check=False,
         )
         assert done.returncode == code, done.stderr

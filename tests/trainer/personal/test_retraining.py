@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.pace import within
 from kit.person import Person
 
 from antifake.core.promptbook import Promptbook
@@ -23,7 +24,7 @@ def retrained(request: Path, code: int = 0):
         check=False,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=within(240),
     )
     assert done.returncode == code, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
