@@ -67,8 +67,8 @@ class Sources:
 
     def _stored(self, folder: Place) -> Iterator[bytes]:
         chosen = self.file_filter
-        enters = lambda names: chosen.recursive and not chosen.leaves_out(names)  # noqa: E731
-        for names in files_below(folder, enters):
+        enters = lambda names: not chosen.leaves_out(names)  # noqa: E731
+        for names in files_below(folder, enters if chosen.recursive else None):
             # A look at the first bytes would be a request for each object: the decoder will tell.
             if chosen.takes(names) is not False:
                 yield folder.below("/".join(names)).name.encode("utf-8", "surrogateescape")

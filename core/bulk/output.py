@@ -94,8 +94,11 @@ class Output:
             _write_json(self._about, {"format": _FORMAT, **asdict(about)})
 
     def _require_empty(self) -> None:
-        here = fs.FileSelector(self.place.path, allow_not_found=True)
-        if self.place.filesystem.get_file_info(here):
+        store, here = self.place.filesystem, fs.FileSelector(self.place.path, allow_not_found=True)
+        # Google Cloud does not name folders that are only parts of objects' names.
+        own = [folder.path for folder in (self.listing, self.checkpoint, self.rows)]
+        is_there = [one.type != fs.FileType.NotFound for one in store.get_file_info(own)]
+        if store.get_file_info(here) or any(is_there):
             raise UsageError(
                 _(
                     "{path} holds other files, and no scan that could be resumed.",

@@ -97,7 +97,7 @@ def _set_up(checkpoint: Place) -> None:
         _keep_off_terminal(logging.getLogger("ray.data"))
     config = CheckpointConfig(
         "id",
-        checkpoint.name,
+        checkpoint.path,
         override_filesystem=checkpoint.filesystem,
         delete_checkpoint_on_success=False,
     )

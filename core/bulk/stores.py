@@ -78,13 +78,17 @@ def _root(address: str) -> tuple[fs.FileSystem, str]:
 
 
 def files_below(
-    place: Place, enters: Callable[[tuple[str, ...]], bool]
+    place: Place, enters: Callable[[tuple[str, ...]], bool] | None = None
 ) -> Iterator[tuple[str, ...]]:
     """Yields the names on the way to each file of a store's folder, folder by folder.
 
-    `enters` says whether a folder below is entered. One folder's names are in memory at a time.
-    Raises UsageError if there is no such folder.
+    `enters` says whether a folder below is entered; without it none is. One folder's names are in
+    memory at a time; in Google Cloud those of all folders below. Raises UsageError if there is no
+    such folder.
     """
+    if enters and place.filesystem.type_name == "gcs":
+        yield from _files_of_objects(place, enters)
+        return
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
         below = waiting.pop()
@@ -92,14 +96,30 @@ def files_below(
         for entry in _entries(here):
             names = (*below, entry.base_name)
             if entry.type == fs.FileType.Directory:
-                waiting += [names] if enters(names) else []
+                waiting += [names] if enters and enters(names) else []
             elif entry.type == fs.FileType.File:
                 yield names
 
 
-def _entries(place: Place) -> list[fs.FileInfo]:
+def _files_of_objects(
+    place: Place, enters: Callable[[tuple[str, ...]], bool]
+) -> Iterator[tuple[str, ...]]:
+    """Yields the same, of a store that does not name its folders.
+
+    Those of Google Cloud are only parts of objects' names, unless some program has made objects
+    for them; asked for one folder, pyarrow names no others than these.
+    """
+    for entry in _entries(place, recursive=True):
+        names = tuple(entry.path.removeprefix(f"{place.path}/").split("/"))
+        folders = (names[:depth] for depth in range(1, len(names)))
+        if entry.type == fs.FileType.File and all(map(enters, folders)):
+            yield names
+
+
+def _entries(place: Place, *, recursive: bool = False) -> list[fs.FileInfo]:
     try:
-        entries: list[fs.FileInfo] = place.filesystem.get_file_info(fs.FileSelector(place.path))
+        selector = fs.FileSelector(place.path, recursive=recursive)
+        entries: list[fs.FileInfo] = place.filesystem.get_file_info(selector)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(
             _("{address} cannot be listed: {why}", address=place.name, why=error)

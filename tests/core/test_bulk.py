@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 from conftest import tiny_prompt
 from kit.command_line import antifake as run
+from kit.google_cloud import google_bucket, upload
 from kit.toy import toy_pictures
 from pyarrow import parquet
 
 from antifake.core.bulk.listing import ListingWriter, Sources, path_id
-from antifake.core.bulk.output import Output
+from antifake.core.bulk.output import About, Output
 from antifake.core.bulk.pools import Node, Pools, most_cpus
 from antifake.core.bulk.stores import Place, place_of
 from antifake.core.errors import UsageError
@@ -54,6 +55,35 @@ def test_a_listing_has_every_picture_once_even_if_folders_overlap(pictures, tmp_
     }
     assert all(number == path_id(path) for number, path in rows)
     assert sources.others == 1
+
+
+def test_folders_of_google_cloud_are_entered_though_no_object_stands_for_them(tmp_path):
+    toy_pictures(tmp_path / "there", n=4)
+    (tmp_path / "there" / "left out" / "below").mkdir(parents=True)
+    (tmp_path / "there" / "left out" / "below" / "a.png").touch()
+    (tmp_path / "there" / "b.png").touch()
+    with google_bucket() as bucket:
+        upload(tmp_path / "there", "all of it")
+        folder = place_of(f"{bucket}/all of it")
+
+        def listed(number, **chosen):
+            rows, _n = listing_of(Sources([folder], [], FileFilter(**chosen)), tmp_path / number)
+            return {path.decode().removeprefix(f"{folder.name}/") for _id, path in rows}
+
+        assert listed("1", recursive=False) == {"b.png"}
+        assert listed("2", recursive=True, exclude=("left out",)) == {
+            *("b.png", "fake/000.jpg", "fake/001.png", "real/000.jpg", "real/001.png")
+        }
+        assert "left out/below/a.png" in listed("3", recursive=True)
+
+
+def test_a_folder_of_google_cloud_that_is_taken_is_not_written_to(tmp_path):
+    toy_pictures(tmp_path / "there", n=2)
+    about = About("tiny", "0", "fp32", "first", [], {})
+    with google_bucket() as bucket:
+        upload(tmp_path / "there", "taken/rows")
+        with pytest.raises(UsageError, match="holds other files"):
+            Output(place_of(f"{bucket}/taken")).begin(about, resume=False)
 
 
 def test_an_id_belongs_to_the_path_and_fits_eight_bytes():

@@ -1,9 +1,12 @@
 """Scans by Ray on one computer: the same results as a plain scan, whatever kills them."""
 
+import json
+
 import psutil
 import pytest
 from kit.bulk import finished, ids_in, ray_scan, rows_in
 from kit.command_line import antifake as run
+from kit.google_cloud import google_bucket, upload
 from kit.toy import toy_pictures
 from kit.waiting import eventually
 from PIL import Image
@@ -56,3 +59,20 @@ def test_a_scan_that_was_killed_goes_on_and_ends_with_the_rows_of_a_plain_scan(p
     plain = rows_in(run("scan", "-r", "--jsonl", pictures, code=1).stdout)
     assert len(plain) == GOOD + 6
     assert rows_in(run("rows", out).stdout) == plain
+
+
+def test_a_scan_reads_from_google_cloud_and_writes_there(tmp_path):
+    here = tmp_path / "here"
+    toy_pictures(here, n=12)
+    with google_bucket() as bucket:
+        there, out = f"{bucket}/all of it", f"{bucket}/out"
+        upload(here, "all of it")
+        with ray_scan("-r", there, "-o", out) as scan:
+            assert "12 pictures" in scan.ended()
+        with ray_scan("-r", there, "-o", out, "--resume") as scan:
+            assert "12 pictures" in scan.ended()
+        rows = [json.loads(line) for line in run("rows", out).stdout.splitlines()]
+    assert len(rows) == 12
+    stored = {row["path"].replace(there, str(here)): row for row in rows}
+    for path, row in rows_in(run("scan", "-r", "--jsonl", here).stdout).items():
+        assert {**stored[path], "path": path, "ms": None} == {**row, "ms": None}
