@@ -4,7 +4,7 @@ Shapes: n pictures, k sets.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -216,6 +216,15 @@ def figures_of(results: Sequence[Judged]) -> list[SuiteFigures]:
         )
         for name, detector in sorted(parted, key=_order)
     ]
+
+
+def compute(of_suites: Sequence[SuiteFigures], progress: Callable[[int, int], None]) -> None:
+    """Computes what takes long and is kept: intervals by resampling, classifiers of headers."""
+    sets = [each for one in of_suites for each in one.sets.values()]
+    every: list[SetFigures | SuiteFigures] = [*sets, *of_suites]
+    for done, one in enumerate(every):
+        progress(done, len(every))
+        _kept = one.real, one.blind
 
 
 def _order(part: tuple[str, Detector]) -> tuple[object, ...]:

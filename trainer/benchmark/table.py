@@ -17,7 +17,7 @@ from .cells import (
     percent,
     run_name,
 )
-from .figures import SetFigures, SuiteFigures, figures_of
+from .figures import SetFigures, SuiteFigures
 from .notes import notes, references
 from .published import Peer, peers
 from .results import Judged
@@ -43,11 +43,12 @@ class Wanted:
     """The best threshold, too, chosen on the pictures that it is measured on."""
 
 
-def tables(results: Sequence[Judged], wanted: Wanted) -> list[Table]:
-    """Returns the tables of every suite that there are results of."""
-    found = figures_of(results)
+def tables(
+    of_suites: Sequence[SuiteFigures], results: Sequence[Judged], wanted: Wanted
+) -> list[Table]:
+    """Returns the tables of every suite, whose figures are of these results."""
     by_suite: dict[str, list[SuiteFigures]] = {}
-    for one in found:
+    for one in of_suites:
         by_suite.setdefault(one.suite.name, []).append(one)
     return [table for those in by_suite.values() for table in _of_suite(those, results, wanted)]
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from antifake.core import i18n_html
 from antifake.core.results import escape_formula
 from antifake.trainer.report.estimates import Estimate
 
-from .figures import Mean, SuiteFigures, figures_of
+from .figures import Mean, SuiteFigures, compute, figures_of
 from .published import peers
 from .results import Judged
 from .table import Table, Wanted, tables
@@ -98,12 +98,11 @@ def html(found: Sequence[Table]) -> str:
     return environment.get_template("tables.html").render(tables=found)
 
 
-def as_csv(results: Sequence[Judged], wanted: Wanted) -> str:
+def as_csv(of_suites: Sequence[SuiteFigures], wanted: Wanted) -> str:
     """Returns every figure on a line of its own."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADER)
-    of_suites = figures_of(results)
     for one in of_suites:
         writer.writerows(map(_safe, _csv_rows(one, oracle=wanted.oracle)))
     if wanted.peers:
@@ -157,8 +156,13 @@ def _published_rows(name: str, of_suites: Sequence[SuiteFigures]) -> Iterator[li
             yield [*head, one.value, "", "", "", "", f"{one.source}; {one.dataset}", one.read]
 
 
-def written(results: Sequence[Judged], wanted: Wanted, form: str) -> str:
+def written(
+    results: Sequence[Judged], wanted: Wanted, form: str, progress: Callable[[int, int], None]
+) -> str:
     """Returns the tables in a form: md, csv, tex or html."""
+    of_suites = figures_of(results)
+    compute(of_suites, progress)
     if form == "csv":
-        return as_csv(results, wanted)
-    return {"md": markdown, "tex": tex, "html": html}[form](tables(results, wanted))
+        return as_csv(of_suites, wanted)
+    found = tables(of_suites, results, wanted)
+    return {"md": markdown, "tex": tex, "html": html}[form](found)

@@ -198,7 +198,8 @@ def table(
     found = all_results(results)
     if not found:
         raise UsageError(_("There are no results of `antifake benchmark run` in these folders."))
-    text = written(found, Wanted(beside == "peers", oracle), form)
+    with progress_bar(_("Computing")) as show:
+        text = written(found, Wanted(beside == "peers", oracle), form, show)
     if target:
         write_atomically(target, text.encode())
     else:
