@@ -192,11 +192,18 @@ class Display:
                 heard.append(output.read() or b"")
                 return b"".join(heard).decode(errors="replace")
 
-            eventually(lambda: "NameAcquired" in listen())
+            eventually(lambda: "NameAcquired" in listen())  # the monitor's own
+            eventually(self._has_notifications)
             try:
                 yield listen
             finally:
                 output.close()
+
+    def _has_notifications(self) -> bool:
+        """Returns whether somebody on the bus shows notifications: a service starts slowly."""
+        bus, name = "org.freedesktop.DBus", "org.freedesktop.Notifications"
+        request = ["--print-reply", f"--dest={bus}", "/", f"{bus}.NameHasOwner", f"string:{name}"]
+        return "boolean true" in self.do("dbus-send", *request)
 
     def screenshot(self, path: Path | None = None) -> Image.Image:
         shot = subprocess.run(

@@ -20,6 +20,7 @@ PROGRAMS = {
     "xwininfo": "x11-utils",
     "dbus-daemon": "dbus-daemon",
     "dbus-monitor": "dbus-bin",
+    "dbus-send": "dbus-bin",
     "xclip": "xclip",
     "gio": "libglib2.0-bin",
     "systemd-analyze": "systemd",
