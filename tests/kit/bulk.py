@@ -39,6 +39,16 @@ class RayScan:
         assert code is None or self._command.returncode == code, said
         return said
 
+    @property
+    def is_running(self) -> bool:
+        return self._command.poll() is None
+
+    def memory(self) -> int:
+        """Returns the resident bytes of the command's own process; 0 once it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            return int(psutil.Process(self._command.pid).memory_info().rss)
+        return 0
+
     def started(self) -> list[psutil.Process]:
         """Returns all processes below it."""
         with suppress(psutil.NoSuchProcess):
@@ -64,7 +74,7 @@ def ray_scan(*arguments: object, **env: str) -> Iterator[RayScan]:
     try:
         yield scan
     finally:
-        if scan._command.poll() is None:
+        if scan.is_running:
             scan.close()
 
 
