@@ -24,17 +24,25 @@ test-needs: .venv/test build/wheels
 	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/antifake model pull mini --from build/wheels --if-missing
 
 check: .venv/test .venv/npm types ## format, lint, types, layers and imports: the quick part of `make test`
+	$(MAKE) --jobs=$(JOBS) check-style check-types check-types-win32 check-types-darwin check-house
+
+check-style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy build/types/antifake tests/kit
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 build/types/antifake
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin build/types/antifake
 	$(BIN)/lint-imports
 	$(NPM)/prettier --config tests/extension/prettier.config.mjs --check --log-level warn \
 	    extension 'tests/extension/**/*.{mjs,json}'
 	$(NPM)/eslint --config tests/extension/eslint.config.mjs extension tests/extension
 	$(NPM)/tsc --project tests/extension/tsconfig.json
 	$(NPM)/tsc --project tests/extension/tsconfig.content.json
+
+check-types:
+	$(BIN)/mypy build/types/antifake tests/kit
+
+check-types-%:
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$* build/types/antifake
+
+check-house:
 	$(BIN)/pytest -q tests/house/test_house.py tests/house/test_dependencies.py tests/house/test_security.py
 	PYTHONPATH=tests $(BIN)/python -m kit.audit
 
@@ -110,4 +118,4 @@ types:
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: run test soak test-needs check wheel extension matrix bench pictures licences mini mini-gpu base-set format types messages help
+.PHONY: run test soak test-needs check check-style check-types check-house wheel extension matrix bench pictures licences mini mini-gpu base-set format types messages help
