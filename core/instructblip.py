@@ -133,7 +133,8 @@ class InstructBlip(nn.Module):
         """
         super().__init__()
         classes = transformers_classes(manifest.llm_kind)
-        config = classes.InstructBlipConfig.from_dict(manifest.config)
+        # Not from_dict: to log what it read, it has transformers read all its 2,000 files.
+        config = classes.InstructBlipConfig(**manifest.config)
         vision, qformer, text = config.vision_config, config.qformer_config, config.text_config
         self.manifest = manifest
         self.precision = Precision(torch.device("cpu"), torch.float32)

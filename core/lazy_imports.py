@@ -18,6 +18,7 @@ import logging
 import operator
 import re
 import sys
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -28,6 +29,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 DEFERRED = (
+    "accelerate",
     "jinja2",
     "scipy",
     "sklearn",
@@ -47,6 +49,10 @@ DEFERRED = (
     "transformers.integrations.eager_paged",
     "transformers.integrations.flex_attention",
     "transformers.integrations.sonicmoe",
+    # The last runs the __init__ of transformers, see without_init; the others import it.
+    "transformers.image_processing_utils",
+    "transformers.video_processing_utils",
+    "transformers.processing_utils",
 )
 """Modules to defer. A name that a version of transformers lacks does no harm."""
 
@@ -170,7 +176,11 @@ class _Import:
             self._is_heavy(module, importer) or self._is_heavy(f"{module}.{name}", importer)
         )
 
-    def _lazy_name(self, module: str, name: str, scope: dict[str, Any]) -> LazyObject:
+    def _lazy_name(self, module: str, name: str, scope: dict[str, Any]) -> Any:
+        if name in typing.__all__:
+            # Some modules pass on what annotations need, which Python evaluates at once.
+            return getattr(typing, name)
+
         def get() -> Any:
             return getattr(self._import(module, fromlist=(name,)), name)
 

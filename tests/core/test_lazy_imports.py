@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from kit.imports import python_path, unfitting_transformers
 
+from antifake.core.bundle import Bundle
+
 TINY = """
 import torch
 def outputs(c):
@@ -77,6 +79,19 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
     assert said == ""
 
 
+def test_loading_a_model_does_not_read_all_files_of_transformers(tiny_bundle: Bundle) -> None:
+    found, _said = run(f"""
+import json, sys
+from pathlib import Path
+from antifake.core.bundle import Bundle
+from antifake.core.instructblip import load
+load(Bundle.open(Path({str(tiny_bundle.folder)!r})))
+whole = {{"transformers", "transformers.models", "transformers.processing_utils", "accelerate"}}
+print(json.dumps(sorted(whole & set(sys.modules))))
+""")
+    assert found == []
+
+
 def test_t5_is_imported_lazily_too_and_brings_no_llama() -> None:
     found, said = run("""
 import json, sys, torch
@@ -123,10 +138,21 @@ assert loss.linear_sum_assignment([[1, 0], [0, 1]])[1].tolist() == [1, 0]
 assert loss.linear_sum_assignment is scipy.optimize.linear_sum_assignment
 """,
     "dynamo_hears_of_the_marks": """
-marked = sys.modules["transformers"].PreTrainedModel.can_record_outputs.fget
+import transformers
+marked = transformers.PreTrainedModel.can_record_outputs.fget
 import torch._dynamo
 assert id(marked) in torch._dynamo.trace_rules._allowed_callable_ids
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1)).item() == 1
+""",
+    "processors_are_real": """
+from transformers import BlipImageProcessor, InstructBlipProcessor, ProcessorMixin
+assert issubclass(InstructBlipProcessor, ProcessorMixin)
+assert BlipImageProcessor()(torch.zeros(3, 30, 30))["pixel_values"][0].shape == (3, 384, 384)
+import accelerate, typing
+from transformers import modeling_layers
+assert modeling_layers.Unpack is typing.Unpack
+from transformers.integrations import accelerate as those
+assert those.dispatch_model == accelerate.dispatch_model
 """,
     "dtensor_is_told_from_tensor": """
 from transformers.distributed import utils
