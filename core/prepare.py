@@ -195,7 +195,7 @@ def read_config(source: Source) -> dict[str, Any]:
             _("The language model of {folder} is neither a LLaMA nor a T5.", folder=source.folder)
         )
     classes = transformers_classes(kind)
-    full: dict[str, Any] = classes.InstructBlipConfig.from_dict(config).to_dict()
+    full: dict[str, Any] = classes.InstructBlipConfig(**config).to_dict()
     return full
 
 

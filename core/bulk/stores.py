@@ -106,8 +106,8 @@ def _files_of_objects(
 ) -> Iterator[tuple[str, ...]]:
     """Yields the same, of a store that does not name its folders.
 
-    Those of Google Cloud are only parts of objects' names, unless some program has made objects
-    for them; asked for one folder, pyarrow names no others than these.
+    In Google Cloud a folder is only a part of the names of objects. pyarrow lists it only where
+    some program has made an object for the folder itself.
     """
     for entry in _entries(place, recursive=True):
         names = tuple(entry.path.removeprefix(f"{place.path}/").split("/"))

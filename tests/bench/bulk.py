@@ -19,25 +19,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for kit, as pytest does
 from kit.bulk import finished, ray_scan
 from kit.command_line import process
 from kit.daemon import tiny_home_in
-from kit.pictures import picture, saved
 from kit.tiny import build_tiny
 from kit.toy import toy_pictures
 
+from .daemon import fresh
 from .measure import row, seconds
 
 PICTURES = 5_000
 A_FEW = 16
-SIDE = 640
 SMALL_PICTURES = 20_000
 
 
 def squares(folder: Path, pictures: int) -> Path:
-    """Writes square photographs, each of one part, and no two of them the same."""
+    """Writes square pictures, each of one part, and no two of them the same."""
     folder.mkdir()
-    image = picture(1, SIDE).resize((SIDE, SIDE))
-    for number in range(pictures):
-        image.putpixel((number % SIDE, number // SIDE), (number % 256, 7, 9))
-        (folder / f"{number:06}.jpg").write_bytes(saved(image, "JPEG", quality=90))
+    for number, data in zip(range(pictures), fresh(1), strict=False):
+        (folder / f"{number:06}.jpg").write_bytes(data)
     return folder
 
 

@@ -61,7 +61,7 @@ def measure(home: Home, data: bytes) -> None:
 
 
 def fresh(seed: int) -> Iterator[bytes]:
-    """Returns new photographs, so that the history does not have the answer."""
+    """Yields new pictures, so that the history does not have the answer."""
     image = picture(seed, 640)
     for number in range(10**6):
         image.putpixel((number % 640, number // 640), (number % 256, 7, 9))

@@ -8,13 +8,12 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from kit.daemon import Asked, free_port
 from kit.extension import OPTIONS, ORIGIN, Chromium
+from kit.page_desk import AXE, SCREENS
 from kit.pictures import png
 from kit.popup import Popup
 from kit.sites import SITE, Sites
@@ -22,8 +21,6 @@ from playwright.sync_api import Page, expect
 
 from antifake.daemon.service import access
 
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 RUN_AXE = f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
 EVERYTHING = ("check", "correct", "open", "read")
 PERMISSION = "pages/permission.html"
