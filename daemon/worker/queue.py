@@ -106,6 +106,8 @@ class JobQueue:
         """Those of them that are only in memory."""
         self._turns = Turns()
         self._paths: set[str] = set()
+        self._begun_paths: set[str] = set()
+        """Of the batch that was taken last: its files have been read, or are about to be."""
         self._changes = 0
         self._may_have_queued = True
         self._is_worker_idle = False
@@ -235,10 +237,14 @@ class JobQueue:
                 self._failure = None
 
     def put_file(self, stamp: Stamp, priority: Priority = Priority.FOLDER) -> bool:
-        """Queue a file of a watched folder. Returns False if it cannot be queued now."""
+        """Queue a file of a watched folder. Returns False if it must be offered again later.
+
+        That is so if the queue is full, and while the file is judged: it may have changed since
+        it was read.
+        """
         with self._changed:
             if stamp.path in self._paths:
-                return True
+                return stamp.path not in self._begun_paths
             self._paths.add(stamp.path)
         try:
             with self._adding:
@@ -383,6 +389,12 @@ class JobQueue:
 
         A job that was begun before, and crashed the model or was beside one that did, comes alone.
         """
+        batch = self._take(lowest)
+        with self._changed:
+            self._begun_paths = {job.watched for job in batch if job.watched}
+        return batch
+
+    def _take(self, lowest: Priority) -> list[QueuedJob]:
         batch: list[QueuedJob] = []
         while self._begun and self._begun[0].job.priority <= _lowest(batch, lowest):
             if batch and (self._is_full(batch) or self._comes_alone(self._begun[0])):

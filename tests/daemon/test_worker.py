@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -271,7 +272,7 @@ def test_a_copy_in_a_watched_folder_is_seen_at_once_without_being_judged(
     service.found(copy)
     assert eventually(lambda: names(service, "second")) == [["Second.png", "first.png"]]
     os.utime(copy, (1, 1))  # touched: seen already
-    service.found(copy)
+    eventually(lambda: service.found(copy))  # the worker may not be done with it yet
     eventually(lambda: service.unknown(copy) == [])
     assert names(service) == [["Second.png", "first.png"]]
     assert batches == []
@@ -286,6 +287,33 @@ def test_a_copy_in_a_watched_folder_is_seen_at_once_without_being_judged(
     service.found(hard_link)
     assert names(service, "fourth") == [["fourth.png", "third.png", "first.png"]]
     assert batches == []
+
+
+@pytest.mark.parametrize("raw", [png(73), png(72)], ids=["changed", "touched"])
+def test_a_file_that_changes_while_it_is_judged_is_offered_again(
+    tmp_path, home, heavy, monkeypatch, raw
+):
+    path, model, answers = tmp_path / "a.png", heavy[1], []
+    path.write_bytes(png(72))
+    with at_work(home, heavy, tmp_path / "b", starts=False) as idle:
+
+        def change_and_judge(crops, judge=model.judge):
+            path.write_bytes(raw)
+            os.utime(path, (1, 1))
+            answers.append(idle.found(path))
+            return judge(crops)
+
+        assert idle.found(path)
+        assert idle.found(path)  # it waits, and will be read as it is then
+        monkeypatch.setattr(model, "judge", change_and_judge)
+        idle.step()
+        monkeypatch.undo()
+        assert answers == [False]
+        assert idle.unknown(path)
+        assert idle.found(path)
+        idle.step()
+        assert not idle.unknown(path)
+        assert [one.entry.check.sha256 for one in everything(idle)] == [sha256(raw).hexdigest()]
 
 
 def test_copies_that_are_found_together_are_one_row_with_both_names(tmp_path, home, heavy):
