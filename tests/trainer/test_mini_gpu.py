@@ -35,7 +35,7 @@ from antifake.trainer.mini.gpu.tuning import (
     warmed_probe,
 )
 from antifake.trainer.mini.gpu.views import Arrays, Drawing, plain
-from antifake.trainer.mini.teacher import Ensemble, fit_teacher
+from antifake.trainer.mini.teacher import Ensemble, fit_machine
 
 SIZES = Sizes(1, (), qformer_layers=1, llm_layers=1, queries=4, positions=32)
 CHANGED = 1
@@ -217,8 +217,8 @@ def test_tokens_of_a_layer_are_those_of_a_tower_cut_there(root):
 def test_an_ensemble_averages_its_members():
     random = np.random.default_rng(0)
     pooled, truth = random.normal(size=(30, 4)).astype(np.float32), np.arange(30) % 2 == 0
-    members = [fit_teacher(pooled[:, :3], truth, np.ones(30))]
-    members.append(fit_teacher(pooled[:, 3:], ~truth, np.ones(30)))
+    members = [fit_machine(pooled[:, :3], truth, np.ones(30))]
+    members.append(fit_machine(pooled[:, 3:], ~truth, np.ones(30)))
     x = torch.from_numpy(pooled)
     wanted = (members[0].logits(x[:, :3]) + members[1].logits(x[:, 3:])) / 2
     assert torch.allclose(Ensemble(members).logits(x), wanted)

@@ -44,8 +44,8 @@ class Sizes:
     The defaults train 16 MB of int8; with ten layers of the tower the model has 91 MB.
     """
 
-    vision_layers: int = 10
-    fused_layers: tuple[int, ...] = (6, 8, 10)
+    vision_layers: int = 8
+    fused_layers: tuple[int, ...] = (6, 8)
     """Those that the Q-Former reads the mean of."""
     qformer_layers: int = 2
     llm_layers: int = 2

@@ -24,7 +24,7 @@ from antifake.core.prompt_file import QUESTION, PromptMetadata
 from antifake.trainer.examples import Example
 
 from .bridge import attend_to_cls, is_trained, whiten_patches
-from .teacher import Ensemble, Teacher
+from .teacher import Teacher
 from .token_cache import Tokens
 from .towers.layouts import CLIP_PIXELS, PixelScale
 
@@ -73,7 +73,7 @@ class TrainingData:
     weights: np.ndarray
     """How often each of them is drawn, [n]; sums to 1"""
     views: Sequence[Tokens]
-    teacher: Teacher | Ensemble
+    teacher: Teacher
 
     def draw(self, random: np.random.Generator, batch: int) -> "Batch":
         """Draws pictures, a view of each, and how to mix them.

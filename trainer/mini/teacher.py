@@ -1,27 +1,41 @@
-"""The teacher of the distillation: a support vector machine on pooled tower tokens.
+"""The teacher of the distillation: a support vector machine and a regression on pooled tokens.
 
-Fifteen million weights learn seven thousand pictures by heart in a few passes: AUC 0.996 on
-them, and 0.03 less than a plain probe on left-out sources. So the bridge learns the machine's
+Fifteen million weights learn six thousand pictures by heart in a few passes: AUC 0.996 on
+them, and 0.03 less than a plain probe on left-out sources. So the bridge learns the teacher's
 graded opinion of every view and mixture of pictures, and not the labels alone. Both see
 training pictures only.
+
+Hinton, Vinyals and Dean, arXiv 1503.02531 (distillation).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
 SHARPNESS = 2.0
 """Logits per margin of the machine: at its margin of 1 it counts as 88 % sure."""
+REGULARISATION = 0.003
+"""C of the regression, for sample weights with a mean of 1."""
+
+
+class Teacher(Protocol):
+    """What has an opinion of pooled tokens."""
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Returns opinions [B], above 0 for AI-made, of pooled tokens [B, D]."""
+        ...
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """A fitted machine as tensors, so that it can judge mixtures during training.
+class Machine:
+    """A fitted support vector machine as tensors, so that it can judge mixtures during training.
 
     V is the number of support vectors.
     """
@@ -45,10 +59,34 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """Teachers on different layers, whose opinions are averaged."""
+class Regression:
+    """A fitted logistic regression as tensors."""
+
+    slope: Tensor
+    """[2 Hv]"""
+    intercept: float
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Returns opinions [B], above 0 for AI-made, of pooled tokens [B, 2 Hv]."""
+        return pooled @ self.slope + self.intercept
+
+
+@dataclass(frozen=True)
+class Average:
+    """Teachers on the same tokens, whose opinions are averaged."""
 
     members: Sequence[Teacher]
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Returns opinions [B] of pooled tokens [B, D]."""
+        return torch.stack([one.logits(pooled) for one in self.members]).mean(0)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Machines on different layers, whose opinions are averaged."""
+
+    members: Sequence[Machine]
 
     def logits(self, pooled: Tensor) -> Tensor:
         """Returns opinions [B] of pooled tokens of each member's layer, side by side [B, D]."""
@@ -57,12 +95,36 @@ class Ensemble:
         return torch.stack([one.logits(part) for one, part in parts]).mean(0)
 
 
-def fit_teacher(
+def fit_teacher(pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray) -> Average:
+    """Fits machine and regression to pooled tokens [n, 2 Hv], truth bool [n] and weights [n].
+
+    Together they found 59 % of the AI-made pictures of left-out owners at a tenth of false
+    alarms, the machine alone 57 %, the regression alone 58 %.
+    """
+    return Average(
+        [fit_machine(pooled, is_fake, weights), fit_regression(pooled, is_fake, weights)]
+    )
+
+
+def fit_regression(pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray) -> Regression:
+    """Fits it to pooled tokens [n, 2 Hv], truth bool [n] and sample weights [n]."""
+    scaler = StandardScaler().fit(pooled)
+    fitted = LogisticRegression(C=REGULARISATION, max_iter=300).fit(
+        scaler.transform(pooled), is_fake, sample_weight=weights / weights.mean()
+    )
+    slope = fitted.coef_[0] / scaler.scale_
+    return Regression(
+        slope=torch.from_numpy(np.asarray(slope, np.float32)),
+        intercept=float(fitted.intercept_[0] - slope @ scaler.mean_),
+    )
+
+
+def fit_machine(
     pooled: np.ndarray, is_fake: np.ndarray, weights: np.ndarray, device: str = "cpu"
-) -> Teacher:
+) -> Machine:
     """Fits it to pooled tokens [n, 2 Hv], truth bool [n] and sample weights [n].
 
-    The tensors of the teacher are on `device`.
+    The tensors of the machine are on `device`.
     """
     scaler = StandardScaler().fit(pooled)
     x = torch.from_numpy(np.asarray(scaler.transform(pooled), np.float32)).to(device)
@@ -76,7 +138,7 @@ def fit_teacher(
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(device)
 
-    return Teacher(
+    return Machine(
         mean=tensor(scaler.mean_),
         spread=tensor(scaler.scale_),
         vectors=x[torch.from_numpy(machine.support_).long().to(device)],

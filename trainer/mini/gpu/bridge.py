@@ -21,7 +21,7 @@ from antifake.trainer.mini.bridge import BRIDGE_SHARD, is_trained
 from antifake.trainer.mini.distillation import KINDS, Batch, Bridge, Schedule, TrainingData
 from antifake.trainer.mini.export import round_to_int8, stored
 from antifake.trainer.mini.sampling import sampling_weights
-from antifake.trainer.mini.teacher import Ensemble, Teacher, fit_teacher
+from antifake.trainer.mini.teacher import Machine, Teacher, fit_machine
 from antifake.trainer.mini.unseen import Judged, Split
 
 from .compare import Bench
@@ -130,9 +130,7 @@ class Bridges:
             return Bundle.open(into)
         return untrained_bundle(self.folder, self.bench.weights, layers, into)
 
-    def data(
-        self, seen: Seen, chosen: np.ndarray, teacher: Teacher | Ensemble | None = None
-    ) -> DeviceData:
+    def data(self, seen: Seen, chosen: np.ndarray, teacher: Teacher | None = None) -> DeviceData:
         """Returns what a bridge learns from `chosen` [n] and from what was made of them.
 
         Without a teacher, one is fitted.
@@ -151,7 +149,7 @@ class Bridges:
 
     def _teacher(
         self, seen: Seen, examples: Sequence[Example], chosen: np.ndarray, weights: np.ndarray
-    ) -> Teacher:
+    ) -> Machine:
         """Fits a machine to plain views, and to a part of the aligned ones: they take long."""
         n = len(self.bench.pictures.examples)
         random = np.random.default_rng(self.bench.seed)
@@ -163,7 +161,7 @@ class Bridges:
         rows = torch.from_numpy(chosen[kept]).to(seen.pooled.device)
         fakes = np.array([examples[i].is_fake for i in chosen[kept]])
         plain = seen.pooled[0, rows].cpu().numpy()
-        return fit_teacher(plain, fakes, weights[kept], self.bench.device)
+        return fit_machine(plain, fakes, weights[kept], self.bench.device)
 
     def start(self, seen: Seen, chosen: np.ndarray) -> Bridge:
         """Returns an untrained bridge whose attention starts at [CLS], of every layer it reads."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from antifake.trainer.mini.sampling import sampling_weights
-from antifake.trainer.mini.teacher import Teacher, fit_teacher
+from antifake.trainer.mini.teacher import Machine, fit_machine
 from antifake.trainer.mini.unseen import Estimate, Judged, Split, estimate, splits
 
 from .pictures import Pictures, centre
@@ -156,12 +156,12 @@ class Bench:
         held = self.frozen[layers][self._rows(split.held), 0]
         return self.judge(split, teacher.logits(held).cpu().numpy())
 
-    def machine(self, layer: int, chosen: np.ndarray) -> Teacher:
+    def machine(self, layer: int, chosen: np.ndarray) -> Machine:
         """Fits a machine to the plain views of the pictures `chosen` [n] at one layer."""
         plain = self.frozen[layer][self._rows(chosen), 0].cpu().numpy()
         fakes = np.array([self.pictures.examples[i].is_fake for i in chosen])
         weights = sampling_weights(self.pictures.examples, chosen)
-        return fit_teacher(plain, fakes, weights, self.device)
+        return fit_machine(plain, fakes, weights, self.device)
 
     def _rows(self, indices: np.ndarray) -> Tensor:
         return torch.from_numpy(indices).to(self.device)

@@ -16,7 +16,7 @@ from torch import Tensor
 from antifake.trainer.mini import distillation
 from antifake.trainer.mini.distillation import Bridge, Schedule
 from antifake.trainer.mini.export import round_to_int8
-from antifake.trainer.mini.teacher import Ensemble, Teacher
+from antifake.trainer.mini.teacher import Ensemble, Machine
 from antifake.trainer.mini.unseen import Judged
 
 from .bridge import VIEWS, Bridges, DeviceData, Seen, margins
@@ -76,7 +76,7 @@ class Fusing:
     root: Path
     plan: FusedPlan
     deadline: float
-    machines: dict[tuple[str, int], "Future[Teacher]"] = field(default_factory=dict)
+    machines: dict[tuple[str, int], "Future[Machine]"] = field(default_factory=dict)
     tokens: dict[int, Tensor] = field(default_factory=dict)
     """Of each layer, float16 [V, n, N, Hv]"""
     seconds_per_step: float = 0.0
