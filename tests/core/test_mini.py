@@ -249,6 +249,39 @@ def test_a_model_that_scores_otherwise_does_not_replace_the_old_one(
     home.bundle("mini").verify()
 
 
+@pytest.mark.parametrize("extra", ["layers", "layers, one of them changed"])
+def test_the_tower_of_an_older_mini_is_used_again(mini_home, tmp_path, extra):
+    """The one before had ten layers, and needs no network to be renewed."""
+    from safetensors.numpy import save_file
+
+    home = Home(tmp_path / "home")
+    folder = Path(shutil.copytree(mini_home.models / "mini", home.models / "mini"))
+    tower = first_shard(home)
+    last = f"layers.{embedded_model().layers - 1}."
+    more = {
+        name.replace(last, f"layers.{embedded_model().layers + n}."): one + 1
+        for name, one in tower.items()
+        for n in range(2)
+        if last in name
+    }
+    if "changed" in extra:
+        name = next(name for name in tower if last in name)
+        tower[name] = tower[name] + 1
+    save_file(tower | more, folder / "model-00001.safetensors")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["fingerprint"] = "0" * 64
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    done = offline(home, "model", "pull", "mini")
+    if "changed" in extra:
+        assert done.returncode != 0
+        assert "78 MB" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        home.bundle("mini").verify()
+        assert home.bundle("mini").manifest.files == embedded_model().manifest.files
+        assert home.requests() == []
+
+
 def first_shard(home):
     from safetensors.numpy import load_file
 
