@@ -34,7 +34,7 @@ from antifake.trainer.mini.distillation import Bridge, Schedule, TrainingData, t
 from antifake.trainer.mini.recipe import Recipe
 from antifake.trainer.mini.sampling import read_index
 from antifake.trainer.mini.teacher import fit_teacher
-from antifake.trainer.mini.token_cache import TokenCache, pooled, tower_tokens
+from antifake.trainer.mini.token_cache import TokenCache, Tokens, pooled, tower_tokens
 from antifake.trainer.mini.towers.layouts import CLIP_PIXELS
 from antifake.trainer.mini.towers.tower import TowerFolder
 
@@ -420,3 +420,24 @@ def test_tower_and_word_tables_are_not_trained(untrained):
     assert {"query_tokens", "vision_model.post_layernorm.weight"} <= trained
     assert any("crossattention" in name for name in trained)
     assert not any(name.startswith("vision_model.e") or "lm_head" in name for name in trained)
+
+
+@pytest.mark.parametrize("has_cls", [True, False])
+def test_coarse_tokens_are_the_means_of_squares_of_four_patches(has_cls):
+    random = np.random.default_rng(0)
+    exact = random.normal(size=(3, has_cls + 36, 5)).astype(np.float16)
+    found = Tokens(exact, pooled(exact, has_cls=has_cls)).coarse(has_cls=has_cls)
+    assert found.tokens.shape == (3, has_cls + 9, 5)
+    if has_cls:
+        assert (found.tokens[:, 0] == exact[:, 0]).all()
+    # The patches of the second row and the third column of squares.
+    numbers = [has_cls + 6 * row + column for row in (2, 3) for column in (4, 5)]
+    wanted = exact[:, numbers].astype(np.float32).mean(1)
+    assert np.allclose(found.tokens[:, has_cls + 3 + 2], wanted, atol=1e-3)
+    # What a teacher reads stays as it was.
+    assert np.allclose(pooled(found.tokens, has_cls=has_cls), found.pooled, atol=1e-3)
+
+
+def test_an_odd_grid_of_patches_is_left_as_it_is():
+    exact = Tokens(np.zeros((1, 26, 4), np.float16), np.zeros((1, 8), np.float32))
+    assert exact.coarse(has_cls=True) is exact

@@ -46,6 +46,15 @@ STARTING_PICTURES = 400
 
 
 @dataclass(frozen=True)
+class Views:
+    """Tokens of all pictures, an item for each of VIEWS."""
+
+    exact: list[Tokens]
+    coarse: list[Tokens]
+    """The same with fewer patches, for most of the training."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Where things are, and how long to train."""
 
@@ -58,7 +67,7 @@ class Recipe:
     sizes: Sizes = field(default_factory=Sizes)
     schedule: Schedule = field(default_factory=Schedule)
     n_splits: int = 4
-    split_steps: int = 300
+    split_steps: int = 400
     tower: TowerFolder | None = None
     """None: the shipped one."""
     image_size: int | None = None
@@ -89,8 +98,9 @@ class Recipe:
         say(str(calibration))
         with stage("training on everything", say):
             data = self._training_data(examples, views, np.arange(len(examples)))
-            bridge = self._trained(untrained, data, self.schedule.steps)
+            bridge = self._trained(untrained, views, data, self.schedule.steps)
             round_to_int8(bridge)
+            data = replace(data, views=views.exact)
             with progress_bar("soft prompt") as show:
                 steps = self.schedule.prompt_steps
                 tune_soft_prompt(
@@ -133,7 +143,7 @@ class Recipe:
 
     def _tokens(
         self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say
-    ) -> list[Tokens]:
+    ) -> Views:
         precision = Precision(torch.device("cpu"), self.dtype) if self.dtype else None
         tower = load(untrained, precision)
         cache = TokenCache(self.work / "features" / "train", self.data, tower, pixels)
@@ -141,17 +151,19 @@ class Recipe:
         for view in VIEWS:
             with stage(f"features of the {view} view", say), progress_bar(view) as show:
                 found.append(cache.tokens(examples, view, show))
-        return found
+        has_cls = untrained.manifest.class_token
+        with stage("coarser tokens", say):
+            return Views(found, [view.coarse(has_cls=has_cls) for view in found])
 
     def _training_data(
-        self, examples: list[Example], views: list[Tokens], chosen: np.ndarray
+        self, examples: list[Example], views: Views, chosen: np.ndarray
     ) -> TrainingData:
         is_fake = np.array([examples[i].is_fake for i in chosen])
         weights = sampling_weights(examples, chosen)
-        teacher = fit_teacher(views[0].pooled[chosen], is_fake, weights)
-        return TrainingData(examples, chosen, weights, views, teacher)
+        teacher = fit_teacher(views.exact[0].pooled[chosen], is_fake, weights)
+        return TrainingData(examples, chosen, weights, views.coarse, teacher)
 
-    def _trained(self, untrained: Bundle, data: TrainingData, steps: int) -> Bridge:
+    def _trained(self, untrained: Bundle, views: Views, data: TrainingData, steps: int) -> Bridge:
         model = load(untrained, Precision(torch.device("cpu"), torch.float32))
         # The weights stay in float32.
         dtype = self.dtype or choose(device="cpu").dtype
@@ -159,32 +171,32 @@ class Recipe:
         random = np.random.default_rng(self.seed)
         n = min(STARTING_PICTURES, len(data.chosen))
         some = np.sort(random.choice(data.chosen, n, replace=False))
-        view = data.views[0]
+        view = views.exact[0]
         bridge = Bridge(model, np.asarray(view.tokens[some]), self.seed, view.pixels)
         schedule = replace(self.schedule, steps=steps)
-        with progress_bar("training") as show:
+        with model.skipping_redundant_work(), progress_bar("training") as show:
             train(bridge, data, schedule, self.seed, lambda step, _loss: show(step, steps))
         return bridge
 
     def _cross_validate(
-        self, untrained: Bundle, examples: list[Example], views: list[Tokens], say: Say
+        self, untrained: Bundle, examples: list[Example], views: Views, say: Say
     ) -> HeldOut:
         """Trains without some of the owners and judges their pictures; once for every split."""
         parts: list[Judged] = []
-        for split in splits(examples, views[0].pooled, self.n_splits):
+        for split in splits(examples, views.exact[0].pooled, self.n_splits):
             with stage(f"leave-out {split.name}", say):
                 data = self._training_data(examples, views, split.train)
-                bridge = self._trained(untrained, data, self.split_steps)
+                bridge = self._trained(untrained, views, data, self.split_steps)
                 held = [examples[i] for i in split.held]
                 judged = Judged(
                     truth=np.array([one.is_fake for one in held]),
-                    margins=margins(bridge, views[0], split.held),
+                    margins=margins(bridge, views.exact[0], split.held),
                     sources=split.sources,
                     kinds=tuple(one.kind for one in held),
                 )
                 parts.append(judged)
                 np.savez(self.work / f"{split.name}.npz", held=split.held, margins=judged.margins)
-                pooled = torch.from_numpy(views[0].pooled[split.held])
+                pooled = torch.from_numpy(views.exact[0].pooled[split.held])
                 opinion = replace(judged, margins=data.teacher.logits(pooled).numpy())
                 say(
                     f"  {split.name}: AUC {estimate([judged]).auc:.3f}, "

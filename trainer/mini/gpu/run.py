@@ -60,7 +60,7 @@ class Plan:
     n_splits: int = 4
     settings: tuple[Setting, ...] = SETTINGS
     layers: tuple[int, ...] = (8, 10, 12)
-    schedule: Schedule = field(default_factory=lambda: Schedule(batch=64))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=900, batch=64))
     warm_steps: int = 400
     fold_steps: int = 300
     chosen: str = ""
