@@ -6,6 +6,7 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" tests/extension/node_modules/.bin
 # Tests fetch the embedded model into the checkout and never touch the user's own folder.
 TEST_HOME = $(CURDIR)/build/home
 # One test process more than there are processors: much of what tests do is waiting.
+# Their threads sleep while they wait (OMP_WAIT_POLICY): spinning takes processors from the others.
 JOBS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
 run: .venv/run ## install into .venv, put the model together, judge three pictures
@@ -13,7 +14,8 @@ run: .venv/run ## install into .venv, put the model together, judge three pictur
 	$(BIN)/antifake demo
 
 test: check test-needs ## install what tests need, check the house, run all tests
-	ANTIFAKE_HOME=$(TEST_HOME) $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive ANTIFAKE_HOME=$(TEST_HOME) \
+	    $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # What takes long and adds little: all seeds, many pictures, busy machines.
 soak: test-needs ## run the tests that `make test` leaves out
