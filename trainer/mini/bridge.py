@@ -41,7 +41,7 @@ WORD_TABLES = ("embed_tokens", "word_embeddings")
 class Sizes:
     """Numbers of layers, queries and positions.
 
-    The defaults train 16 MB of int8; with ten layers of the tower the model has 91 MB.
+    The defaults train 16 MB of int8; with eight layers of the tower the model has 76 MB.
     """
 
     vision_layers: int = 8
