@@ -112,9 +112,10 @@ class Display:
         command = [need("Xvfb"), "-displayfd", str(writing), "-screen", "0", screen]
         with ExitStack() as failing:
             failing.push(self._parts)
-            server = process(
-                [*command, "-nolisten", "tcp"], pass_fds=[writing], stdout=quiet, stderr=quiet
-            )
+            # Otherwise the server starts over whenever nobody is connected, as between two looks
+            # below, and hangs up on a program that is just about to introduce itself.
+            command += ["-noreset", "-nolisten", "tcp"]
+            server = process(command, pass_fds=[writing], stdout=quiet, stderr=quiet)
             self._parts.enter_context(server)
             os.close(writing)
             with os.fdopen(reading) as told:
