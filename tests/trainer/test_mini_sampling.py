@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.sampling import read_index, sampling_weights
+from antifake.trainer.mini.sampling import learned_from, read_index, sampling_weights
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,19 @@ def test_parts_whose_names_match_are_read_together(tmp_path):
     (tmp_path / "index.csv").write_text("\n".join(["file,label,kind,source", *lines]))
     found = read_index(tmp_path, "train*")
     assert [one.path.name for one in found] == ["a.jpg", "b.jpg"]
+
+
+def test_one_owner_in_six_of_each_class_is_not_learned_from(tmp_path):
+    lines = [
+        f"{part}/{label}/{owner}-{number}.jpg,{label},photo,{owner}{label}/pictures"
+        for label in ("real", "fake")
+        for owner in range(11)
+        for number in range(20 - owner)
+        for part in ("train", "train2", "test")
+    ]
+    (tmp_path / "index.csv").write_text("\n".join(["file,label,kind,source", *lines[::-1]]))
+    learned = learned_from(tmp_path)
+    every = {f"{owner}{label}" for owner in range(11) for label in ("real", "fake")}
+    assert every - {one.owner for one in learned} == {"4real", "4fake", "10real", "10fake"}
+    assert len(learned) == 2 * 2 * (sum(range(10, 21)) - 16 - 10)
+    assert {one.path.parts[-3] for one in learned} == {"train", "train2"}

@@ -45,7 +45,7 @@ ASKED = ("photograph", "painting", "screenshot")
 class Schedule:
     """Steps, rates and shares. MODEL_CARD.md reports on the defaults."""
 
-    steps: int = 400
+    steps: int = 700
     batch: int = 96
     lr: float = 3e-4
     pretrained_lr: float = 0.3

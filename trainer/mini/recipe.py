@@ -29,7 +29,7 @@ from .distillation import Bridge, Schedule, TrainingData, margins, train, tune_s
 from .export import export, round_to_int8, write_package_data
 from .held_out import HeldOut, calibrate
 from .pretrained import fetch_text_parts
-from .sampling import read_index, sampling_weights
+from .sampling import PARTS, learned_from, read_index, sampling_weights
 from .teacher import fit_teacher
 from .token_cache import PLAIN, TokenCache, Tokens
 from .towers.layouts import PixelScale
@@ -38,8 +38,6 @@ from .unseen import Judged, estimate, splits
 
 Say = Callable[[str], None]
 
-PARTS = "train*"
-"""Folders of the data that are learned from."""
 VIEWS = (PLAIN, "changed1")
 STARTING_PICTURES = 400
 """Pictures whose tokens the bridge's start is fitted to."""
@@ -96,8 +94,8 @@ class Recipe:
         held = self._cross_validate(untrained, examples, views, say)
         calibration = calibrate(held)
         say(str(calibration))
-        with stage("training on everything", say):
-            data = self._training_data(examples, views, np.arange(len(examples)))
+        with stage("last training", say):
+            data = self._training_data(examples, views, np.flatnonzero(self._is_learned(examples)))
             bridge = self._trained(untrained, views, data, self.schedule.steps)
             round_to_int8(bridge)
             data = replace(data, views=views.exact)
@@ -115,7 +113,8 @@ class Recipe:
                 f"Seed {self.seed}, {self.schedule.steps} steps of {self.schedule.batch} pictures; "
                 f"{minutes:.0f} minutes from the parts to the bundle."
             )
-            card = Card(tower, bundle, examples, run, str(calibration)).save(self.work)
+            learned = [examples[i] for i in data.chosen]
+            card = Card(tower, bundle, learned, run, str(calibration)).save(self.work)
         say(
             f"{self.out or bundle.folder} is ready after {minutes:.1f} minutes; "
             f"{card} describes it."
@@ -140,6 +139,11 @@ class Recipe:
                     say(f"  {example.path.name} is left out. {error}")
                 show(number, len(every))
         return found
+
+    def _is_learned(self, examples: list[Example]) -> np.ndarray:
+        """bool [n]"""
+        learned = {one.path for one in learned_from(self.data)}
+        return np.array([one.path in learned for one in examples])
 
     def _tokens(
         self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say
@@ -183,9 +187,11 @@ class Recipe:
     ) -> HeldOut:
         """Trains without some of the owners and judges their pictures; once for every split."""
         parts: list[Judged] = []
+        is_learned = self._is_learned(examples)
         for split in splits(examples, views.exact[0].pooled, self.n_splits):
             with stage(f"leave-out {split.name}", say):
-                data = self._training_data(examples, views, split.train)
+                chosen = split.train[is_learned[split.train]]
+                data = self._training_data(examples, views, chosen)
                 bridge = self._trained(untrained, views, data, self.split_steps)
                 held = [examples[i] for i in split.held]
                 judged = Judged(
