@@ -4,7 +4,8 @@ Only names are read here. Neither label, format nor size of a file reaches the m
 """
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -42,6 +43,12 @@ def owner_of(source: str) -> str:
     'somebody'
     """
     return source.partition("/")[0]
+
+
+def owners_by_size(examples: Iterable[Example]) -> list[str]:
+    """Returns the owners, the one of most examples first; those of as many in order of name."""
+    sizes = Counter(one.owner for one in examples)
+    return sorted(sizes, key=lambda name: (-sizes[name], name))
 
 
 def from_folders(real: Path | None, fake: Path | None) -> list[Example]:

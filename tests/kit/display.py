@@ -110,11 +110,11 @@ class Display:
         quiet = subprocess.DEVNULL
         screen = f"{WIDTH}x{HEIGHT}x24"
         command = [need("Xvfb"), "-displayfd", str(writing), "-screen", "0", screen]
+        # Without -noreset the server starts over whenever nobody is connected, as between two
+        # looks below, and hangs up on a program that is just about to introduce itself.
+        command += ["-noreset", "-nolisten", "tcp"]
         with ExitStack() as failing:
             failing.push(self._parts)
-            # Otherwise the server starts over whenever nobody is connected, as between two looks
-            # below, and hangs up on a program that is just about to introduce itself.
-            command += ["-noreset", "-nolisten", "tcp"]
             server = process(command, pass_fds=[writing], stdout=quiet, stderr=quiet)
             self._parts.enter_context(server)
             os.close(writing)

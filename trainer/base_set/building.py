@@ -10,7 +10,7 @@ pictures and their names, before anything is measured.
 
 import hashlib
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from antifake.core.precision import Precision
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.core.terminal import progress_bar, say
 from antifake.trainer.calibration import Truth
-from antifake.trainer.examples import Example, from_manifest
+from antifake.trainer.examples import Example, from_manifest, owners_by_size
 from antifake.trainer.features import vision_fingerprint
 
 from .compact import Rows, clustered, compact
@@ -107,8 +107,7 @@ def _drawn(one: Example) -> str:
 def for_the_gate(pictures: Sequence[Example], trained: set[str]) -> Truth:
     """Returns which pictures the gate gets, bool [n]: those of every other owner that is not in
     `trained`, from the largest on."""
-    sizes = Counter(name for one in pictures if (name := one.owner) not in trained)
-    ordered = sorted(sizes, key=lambda name: (-sizes[name], name))
+    ordered = owners_by_size(one for one in pictures if one.owner not in trained)
     gate = {name for place, name in enumerate(ordered) if place % 4 in (0, 3)}
     return np.array([one.owner in gate for one in pictures], bool)
 

@@ -91,11 +91,12 @@ class Recipe:
             say(f"  {note}")
         examples = self._examples(say)
         views = self._tokens(untrained, tower.pixels, examples, say)
-        held = self._cross_validate(untrained, examples, views, say)
+        is_learned = self._is_learned(examples)
+        held = self._cross_validate(untrained, examples, is_learned, views, say)
         calibration = calibrate(held)
         say(str(calibration))
         with stage("last training", say):
-            data = self._training_data(examples, views, np.flatnonzero(self._is_learned(examples)))
+            data = self._training_data(examples, views, np.flatnonzero(is_learned))
             bridge = self._trained(untrained, views, data, self.schedule.steps)
             round_to_int8(bridge)
             data = replace(data, views=views.exact)
@@ -141,7 +142,7 @@ class Recipe:
         return found
 
     def _is_learned(self, examples: list[Example]) -> np.ndarray:
-        """bool [n]"""
+        """Returns which examples the last training, and each split, may learn from, bool [n]."""
         learned = {one.path for one in learned_from(self.data)}
         return np.array([one.path in learned for one in examples])
 
@@ -183,11 +184,15 @@ class Recipe:
         return bridge
 
     def _cross_validate(
-        self, untrained: Bundle, examples: list[Example], views: Views, say: Say
+        self,
+        untrained: Bundle,
+        examples: list[Example],
+        is_learned: np.ndarray,
+        views: Views,
+        say: Say,
     ) -> HeldOut:
         """Trains without some of the owners and judges their pictures; once for every split."""
         parts: list[Judged] = []
-        is_learned = self._is_learned(examples)
         for split in splits(examples, views.exact[0].pooled, self.n_splits):
             with stage(f"leave-out {split.name}", say):
                 chosen = split.train[is_learned[split.train]]

@@ -1,12 +1,12 @@
 """Which pictures the recipe learns from, and how often each of them is drawn."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from antifake.trainer.examples import Example, from_manifest
+from antifake.trainer.examples import Example, from_manifest, owners_by_size
 
 PARTS = "train*"
 """Folders of the data that the recipe reads."""
@@ -27,13 +27,13 @@ def learned_from(data: Path) -> list[Example]:
     that the model never saw. It judges its own too well for that.
     """
     every = read_index(data, PARTS)
-    sizes = defaultdict[str, Counter[bool]](Counter)
+    surplus = Counter[str]()  # of AI-made pictures
     for one in every:
-        sizes[one.owner][one.is_fake] += 1
-    left_out: set[str] = set()
-    for label in (False, True):
-        owners = [name for name, n in sizes.items() if (n[True] > n[False]) == label]
-        left_out.update(sorted(owners, key=lambda name: (-sizes[name].total(), name))[LEFT_OUT])
+        surplus[one.owner] += 1 if one.is_fake else -1
+    owners = owners_by_size(every)
+    real = [name for name in owners if surplus[name] <= 0]
+    fake = [name for name in owners if surplus[name] > 0]
+    left_out = {*real[LEFT_OUT], *fake[LEFT_OUT]}
     return [one for one in every if one.owner not in left_out]
 
 
