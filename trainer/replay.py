@@ -1,9 +1,8 @@
-"""Replay: pictures of the base set, which must not be judged worse while others are learned.
+"""Replay: pictures of the base set, whose verdicts must not change while others are learned.
 
-Each step draws some of both labels. A picture may come as near to the wrong answer as a reserve
-allows, or as near as it was if it was nearer at the start. What lies beyond costs its square, in
-units of the temperature. Within that bound the model is free: margins that must stay as they are,
-as in LwF (Li and Hoiem 2016), leave hardly anything to learn.
+Each step draws some of both labels. What their calibrated logits differ from those at the start
+costs its square: dark experience replay (Buzzega et al., NeurIPS 2020, arXiv 2004.07211), with
+logits of the model before instead of those along the way.
 """
 
 from collections.abc import Callable
@@ -33,12 +32,9 @@ class Replay:
     threshold: float
     temperature: float
     weight: float
-    reserve: float
-    """How far on the right side of the threshold the bound lies, in units of the temperature.
-    Pictures that are not replayed are then less likely to cross the threshold."""
     focus: float
     """How fast a picture's chance to be drawn falls with its distance from the threshold at the
-    start, in the same units: by e in each. Those far away hardly ever reach their bound."""
+    start, in units of the temperature: by e in each. Those far away hardly ever cross it."""
     batch: int
     seed: int
 
@@ -47,12 +43,9 @@ class Replay:
         chosen = torch.from_numpy(self._drawn(step))
         features, counts = self.features(chosen)
         margins = model.margin(features, question, counts)
-        is_fake = torch.from_numpy(self.is_fake)[chosen].to(margins.device)
         logits = (margins - self.threshold) / self.temperature
-        start = self.logits[chosen].to(margins.device)
-        bound = torch.where(is_fake, start.clamp(max=self.reserve), start.clamp(min=-self.reserve))
-        worse = torch.where(is_fake, bound - logits, logits - bound).clamp(min=0)
-        return self.weight * worse.square().mean()
+        moved = logits - self.logits[chosen].to(margins.device)
+        return self.weight * moved.square().mean()
 
     def _drawn(self, step: int) -> np.ndarray:
         """Returns the pictures of a step, int64 [batch]."""

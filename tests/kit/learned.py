@@ -24,8 +24,9 @@ from .pages import NOW, World, ago, scene
 
 BETTER = (
     "On your own pictures it is right more often: 88 % instead of 71 %. That is hardly chance: its "
-    "percentages are closer to your answers, too. On other pictures it is not worse: real 97 % "
-    "(before: 97 %), AI-made 95 % (96 %)."
+    "percentages are closer to your answers, too. On other pictures its verdicts are "
+    "not worse: right on 97 % of real ones (before: 97 %) and 95 % of AI-made ones (before: 96 %), "
+    "where “cannot tell” counts half."
 )
 TOO_FEW_TO_TELL = (
     "On your own pictures it would be right more often (78 % instead of 71 %), but that may be "

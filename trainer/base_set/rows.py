@@ -60,7 +60,6 @@ class ReplaySettings:
     """How much replay there is; see `trainer.replay.Replay`."""
 
     weight: float
-    reserve: float
     focus: float
     batch: int
     seed: int = 0
@@ -79,7 +78,6 @@ def replayed(rows: BaseRows, margins: Numbers, start: SoftPrompt, much: ReplaySe
         threshold=about.threshold,
         temperature=about.temperature,
         weight=much.weight,
-        reserve=much.reserve,
         focus=much.focus,
         batch=much.batch,
         seed=much.seed,

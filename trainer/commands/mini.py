@@ -13,8 +13,11 @@ from antifake.core.terminal import say
 if TYPE_CHECKING:
     from antifake.trainer.mini.recipe import Recipe
 
-FUSED = (0.6, 0.8, 1.0)
-"""Which of the layers that are kept are read: as of the shipped tower, layers 6, 8 and 10 of 10."""
+KEPT = 2 / 3
+"""Of a tower's layers, as of the shipped one: the last know what a picture shows, less how it was
+made."""
+FUSED = (0.75, 1.0)
+"""Which of the layers that are kept are read: of the shipped tower 6 and 8 of 8."""
 
 
 @click.command()
@@ -30,7 +33,7 @@ FUSED = (0.6, 0.8, 1.0)
 @click.option(
     "--layers",
     type=click.IntRange(1, 512),
-    help=_("With --tower: how many of its layers to keep. [default: five sixths of them]"),
+    help=_("With --tower: how many of its layers to keep. [default: two thirds of them]"),
 )
 @click.option(
     "--image-size",
@@ -82,9 +85,8 @@ def _on_other(data: Path, work: Path | None, name: str, layers: int | None) -> "
 
     tower = TowerFolder.find(name, user_home())
     has = tower.layers()
-    # As of the shipped one: the last layers know what a picture shows, less how it was made.
-    kept = layers or max(1, round(5 / 6 * has))
-    fused = sorted({max(1, round(share * kept)) for share in FUSED})
+    kept = layers or max(1, round(KEPT * has))
+    fused = sorted({max(1, int(share * kept)) for share in FUSED})
     sizes = Sizes(kept, tuple(fused))
     say(
         f"{tower.name} has {has} layers; {kept} of them are kept, and the mean of "

@@ -4,8 +4,10 @@ Two things are asked of it. On the person's own answers, each judged by a fit th
 balanced accuracy must rise, and it must not be chance: the lower end of a 90 % interval of the
 fall of the Brier score lies above 0. With a few dozen answers, the Brier score tells much sooner
 than the accuracy does, as it sees each p_fake move and not only those that cross 0.5. On the base
-set, pictures of other sources, the candidate must not be more than one point worse than the
-shipped prompt, on real pictures and on AI-made ones apart.
+set, pictures of other sources, the verdicts must not be more than one point worse than the
+shipped prompt's, on real pictures and on AI-made ones apart. A wrong verdict counts as nothing and
+"cannot tell" as half: what is told to people is what can do harm, and p_fake crosses 0.5 in the
+middle of "cannot tell".
 """
 
 from dataclasses import asdict, dataclass
@@ -60,7 +62,7 @@ class OwnAnswers:
 
 @dataclass(frozen=True)
 class BaseRates:
-    """Shares of the base set that are judged correctly."""
+    """Means over the base set, where a right verdict counts 1 and "cannot tell" a half."""
 
     n_real: int
     n_fake: int
@@ -123,8 +125,8 @@ def _by_group(values: np.ndarray, groups: np.ndarray, chosen: np.ndarray) -> np.
     return means
 
 
-def base_rates(before: Truth, after: Truth, is_fake: Truth) -> BaseRates:
-    """Returns the shares of correct judgements, bool [n], before and after."""
+def base_rates(before: Numbers, after: Numbers, is_fake: Truth) -> BaseRates:
+    """Returns the means of what the verdicts [n] count for, before and after."""
     return BaseRates(
         n_real=int((~is_fake).sum()),
         n_fake=int(is_fake.sum()),
@@ -207,8 +209,8 @@ def _worse_on_real(base: BaseRates) -> str | None:
     if base.real_after >= base.real_before - MAX_LOSS - _ROUNDING:
         return None
     return _(
-        "On other pictures it would be worse: of real ones it would recognise {after} % instead "
-        "of {before} %.",
+        "On other pictures it would be worse: its verdicts on real ones would be right {after} % "
+        "of the time instead of {before} % (“cannot tell” counts half).",
         after=_percent(base.real_after),
         before=_percent(base.real_before),
     )
@@ -218,8 +220,8 @@ def _worse_on_fake(base: BaseRates) -> str | None:
     if base.fake_after >= base.fake_before - MAX_LOSS - _ROUNDING:
         return None
     return _(
-        "On other pictures it would be worse: of AI-made ones it would recognise {after} % "
-        "instead of {before} %.",
+        "On other pictures it would be worse: its verdicts on AI-made ones would be right "
+        "{after} % of the time instead of {before} % (“cannot tell” counts half).",
         after=_percent(base.fake_after),
         before=_percent(base.fake_before),
     )
@@ -227,8 +229,9 @@ def _worse_on_fake(base: BaseRates) -> str | None:
 
 def _unharmed(base: BaseRates) -> str:
     return _(
-        "On other pictures it is not worse: real {real} % (before: {real_before} %), AI-made "
-        "{fake} % (before: {fake_before} %).",
+        "On other pictures its verdicts are not worse: right on {real} % of real ones (before: "
+        "{real_before} %) and {fake} % of AI-made ones (before: {fake_before} %), where “cannot "
+        "tell” counts half.",
         real=_percent(base.real_after),
         real_before=_percent(base.real_before),
         fake=_percent(base.fake_after),

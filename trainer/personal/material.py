@@ -115,3 +115,11 @@ def judgements_of(prompt: SoftPrompt, margins: Numbers, is_fake: Truth) -> HeldO
     """Returns how a prompt judges pictures [n] with these margins that it was not fitted to."""
     logits = logits_of(prompt, margins)
     return HeldOut(((logits > 0) == is_fake).astype(float), expit(logits))
+
+
+def verdicts_of(prompt: SoftPrompt, margins: Numbers, is_fake: Truth) -> Numbers:
+    """Returns what a prompt's verdicts on pictures [n] with these margins count for, [n]: a right
+    one 1, "cannot tell" a half, a wrong one nothing."""
+    p_fake, bands = expit(logits_of(prompt, margins)), prompt.about.bands
+    called = np.where(p_fake > bands.fake_above, 1.0, np.where(p_fake < bands.real_below, 0.0, 0.5))
+    return np.where(is_fake, called, 1 - called)

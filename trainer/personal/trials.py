@@ -15,7 +15,7 @@ from . import gate
 from .budget import Goal, Outcome, within
 from .candidates import KINDS, Candidate, fitted
 from .gate import HeldOut
-from .material import Material, judgements_of, logits_of, with_threshold
+from .material import Material, judgements_of, verdicts_of, with_threshold
 from .pictures import Progress
 from .report import Judged
 
@@ -123,7 +123,6 @@ def _base_rates(material: Material, prompt: SoftPrompt) -> gate.BaseRates | None
         return None
     is_fake = material.held.is_fake
     before, after = (
-        (logits_of(one, material.held_margins(one)) > 0) == is_fake
-        for one in (material.start, prompt)
+        verdicts_of(one, material.held_margins(one), is_fake) for one in (material.start, prompt)
     )
     return gate.base_rates(before, after, is_fake)

@@ -24,7 +24,7 @@ TOKENS = 8
 STEPS = 64
 """Of each fit, however few the answers: what differs between fits is then what they were shown."""
 LEAST_EPOCHS = 2
-REPLAY = ReplaySettings(weight=3.0, reserve=0.5, focus=1.0, batch=32)
+REPLAY = ReplaySettings(weight=3.0, focus=1.0, batch=48)
 
 Steps = Callable[[int, int], None]
 """(done, total) of one candidate"""

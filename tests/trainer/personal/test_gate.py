@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import tiny_prompt
 
+from antifake.core.verdict import Bands
 from antifake.trainer.personal.gate import HeldOut, base_rates, decide, own_answers
+from antifake.trainer.personal.material import verdicts_of
 
 N = 30
 IS_FAKE = np.arange(2 * N) < N
@@ -30,10 +33,10 @@ def own(n_mended, n_broken=0):
 
 def base(lost_real=0, lost_fake=0, n=200):
     is_fake = np.arange(2 * n) < n
-    before = np.ones(2 * n, bool)
+    before = np.ones(2 * n)
     after = before.copy()
-    after[:lost_fake] = False
-    after[n : n + lost_real] = False
+    after[:lost_fake] = 0
+    after[n : n + lost_real] = 0
     return base_rates(before, after, is_fake)
 
 
@@ -63,8 +66,19 @@ def test_more_than_one_point_of_the_base_set_is_too_much_for_either_class(real, 
     decision = decide(own(12), base(real, fake))
     assert decision.passes == passes
     if not passes:
-        assert ("of real ones" in decision.reason) == (real > 0)
-        assert ("of AI-made ones" in decision.reason) == (fake > 0)
+        assert ("on real ones" in decision.reason) == (real > 0)
+        assert ("on AI-made ones" in decision.reason) == (fake > 0)
+
+
+def test_of_other_pictures_counts_what_people_are_told():
+    """p_fake moves across 0.5 and across the edges of "cannot tell"."""
+    start = tiny_prompt(1, threshold=1.0, temperature=2.0)
+    start = replace(start, about=replace(start.about, bands=Bands(0.3, 0.8)))
+    p_fake = np.array([0.29, 0.31, 0.49, 0.51, 0.79, 0.81])
+    margins = 1.0 + 2.0 * np.log(p_fake / (1 - p_fake))
+    real, fake = np.zeros(6, bool), np.ones(6, bool)
+    assert verdicts_of(start, margins, real).tolist() == [1, 0.5, 0.5, 0.5, 0.5, 0]
+    assert verdicts_of(start, margins, fake).tolist() == [0, 0.5, 0.5, 0.5, 0.5, 1]
 
 
 def test_without_a_base_set_nothing_passes():
