@@ -45,10 +45,18 @@ def owner_of(source: str) -> str:
     return source.partition("/")[0]
 
 
-def owners_by_size(examples: Iterable[Example]) -> list[str]:
-    """Returns the owners, the one of most examples first; those of as many in order of name."""
-    sizes = Counter(one.owner for one in examples)
-    return sorted(sizes, key=lambda name: (-sizes[name], name))
+def owners_of_each_class(examples: Iterable[Example]) -> tuple[list[str], list[str]]:
+    """Returns the owners whose examples are mostly AI-made, and all others.
+
+    The one of most examples comes first; those of as many in order of name.
+    """
+    sizes, fakes = Counter[str](), Counter[str]()
+    for one in examples:
+        sizes[one.owner] += 1
+        fakes[one.owner] += one.is_fake
+    ordered = sorted(sizes, key=lambda name: (-sizes[name], name))
+    fake = [name for name in ordered if 2 * fakes[name] > sizes[name]]
+    return fake, [name for name in ordered if name not in fake]
 
 
 def from_folders(real: Path | None, fake: Path | None) -> list[Example]:

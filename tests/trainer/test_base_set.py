@@ -14,7 +14,7 @@ from antifake.core.errors import ModelError
 from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.promptbook import PROMPT, Promptbook
-from antifake.trainer.base_set.building import MOST, for_the_gate, main, thinned
+from antifake.trainer.base_set.building import MOST, MOST_KNOWN, for_the_gate, main, thinned
 from antifake.trainer.base_set.compact import clustered, compact
 from antifake.trainer.base_set.kept import base_set_for
 from antifake.trainer.base_set.rows import base_rows
@@ -52,15 +52,19 @@ def test_some_of_a_set_are_the_same_pictures_as_in_all():
 
 
 def test_owners_that_training_knew_are_never_for_the_gate_and_none_is_in_both(tmp_path):
+    sizes = (("a", 9), ("b", 7), ("c", 5), ("d", 4), ("known", 30))
     pictures = [
-        Example(tmp_path / f"{name}{number}.png", is_fake=False, source=f"{name}/{number % 2}")
-        for name, n in (("a", 9), ("b", 7), ("c", 5), ("d", 4), ("known", 30))
+        Example(tmp_path / f"{name}{number}.png", is_fake, source=f"{name}-{is_fake}/{number % 2}")
+        for is_fake in (False, True)
+        for name, n in sizes
         for number in range(n)
     ]
-    chosen = for_the_gate(pictures, {"known"})
+    chosen = for_the_gate(pictures, {"known-True", "known-False"})
     names = np.array([one.owner for one in pictures])
-    assert set(names[chosen]) == {"a", "d"}
-    assert set(names[~chosen]) == {"b", "c", "known"}
+    # Of each class, so that neither half is short of one.
+    assert set(names[chosen]) == {"a-False", "d-False", "a-True", "d-True"}
+    rest = {"b-False", "c-False", "known-False", "b-True", "c-True", "known-True"}
+    assert set(names[~chosen]) == rest
 
 
 def test_no_owner_outweighs_the_others(tmp_path):
@@ -68,10 +72,13 @@ def test_no_owner_outweighs_the_others(tmp_path):
         Example(tmp_path / f"{number}.png", is_fake=number % 3 == 0, source="gallery/one")
         for number in range(4 * MOST)
     ]
-    kept = thinned(pictures)
+    kept = thinned(pictures, set())
     assert sum(one.is_fake for one in kept) == MOST
     assert sum(not one.is_fake for one in kept) == MOST
-    assert thinned(pictures[::-1]) == kept
+    assert thinned(pictures[::-1], set()) == kept
+    fewer = thinned(pictures, {"gallery"})
+    assert sum(one.is_fake for one in fewer) == MOST_KNOWN
+    assert sum(not one.is_fake for one in fewer) == MOST_KNOWN
 
 
 @pytest.fixture
@@ -84,7 +91,7 @@ def data(tmp_path):
         looks_fake = bool(number % 2)
         shown = Image.fromarray(shapes(number, looks_fake=looks_fake)).resize((84, 84))
         shown.save(folder / name)
-        source = f"{'abcdef'[number % 6]}/pictures"
+        source = f"{'abcdef'[number % 6 if number < 18 else number % 3]}/pictures"
         rows.append([name, "fake" if looks_fake else "real", source])
     Image.new("RGB", (84, 84)).save(folder / "set/plain.png")
     rows.append(["set/plain.png", "real", "g/pictures"])
@@ -98,8 +105,9 @@ def test_a_set_is_built_out_of_a_folder_and_read_back(tiny_home, data, tmp_path,
     prompt = Promptbook(tiny_home.prompts).open("first", bundle).path.read_bytes()
     (bundle.folder / PROMPT).write_bytes(prompt)
     monkeypatch.setenv("ANTIFAKE_HOME", str(tiny_home.root))
-    asked = [str(data), "--only", "set/*", "--model", "tiny", "--without", "a/pictures"]
-    said = CliRunner().invoke(main, [*asked, "--out", str(tmp_path)], catch_exceptions=False)
+    asked = [str(data), "--model", "tiny", "--without", "a/pictures", "--out", str(tmp_path)]
+    parts = ["--only", "set/*", "--only", "train/*"]
+    said = CliRunner().invoke(main, [*asked, *parts], catch_exceptions=False)
     assert "plain.png is left out" in said.output
     print(said.output)
     found = base_set_for(bundle, tmp_path)
@@ -107,9 +115,11 @@ def test_a_set_is_built_out_of_a_folder_and_read_back(tiny_home, data, tmp_path,
     examples = {one.source for one in from_manifest(data / "index.csv", "set/*")}
     kept = {*found.replay.sources, *found.gate.sources}
     assert kept == examples - {"a/pictures", "g/pictures"}
-    # Training saw all owners, so the gate gets none.
-    assert (len(found.replay), len(found.gate)) == (15, 0)
-    assert found.replay.is_fake.sum() == 9
+    # Training saw pictures of a, b and c, so the gate gets others: of d and f, which are AI-made,
+    # and of e, which is real, the first.
+    assert {*found.gate.sources} == {"d/pictures", "e/pictures"}
+    assert (len(found.replay), len(found.gate)) == (13, 6)
+    assert (found.replay.is_fake.sum(), found.gate.is_fake.sum()) == (8, 3)
     model = load(bundle, Precision(torch.device("cpu"), torch.float32))
     rows = base_rows(found.replay, model)
     features, counts = rows.features(torch.tensor([3, 1]))

@@ -3,9 +3,10 @@
     .venv/bin/python -m antifake.trainer.base_set.building FOLDER [--only 'test/*'] [--model mini]
 
 FOLDER has an index.csv with the columns file, label and source. Pictures that match `--only` make
-the set, at most sixty of each owner, label and family. The gate gets half of the owners of whom
-training saw no picture, and all others are replayed. Which half follows from the number of their
-pictures and their names, before anything is measured.
+the set. The gate gets half of the owners of whom the recipe in trainer/mini saw no picture: what
+it was trained on, the model judges too well to tell whether a word does harm. All others are
+replayed. Which half follows from the number of their pictures and their names, before anything is
+measured.
 """
 
 import hashlib
@@ -28,39 +29,26 @@ from antifake.core.precision import Precision
 from antifake.core.promptbook import SHIPPED, Promptbook
 from antifake.core.terminal import progress_bar, say
 from antifake.trainer.calibration import Truth
-from antifake.trainer.examples import Example, from_manifest, owners_by_size
+from antifake.trainer.examples import Example, from_manifest, owners_of_each_class
 from antifake.trainer.features import vision_fingerprint
+from antifake.trainer.mini.sampling import learned_from
 
 from .compact import Rows, clustered, compact
 from .kept import FOLDER, MAX_BYTES, SUFFIX, Pictures, to_bytes
 
-PICTURES = ("test/*", "train2/*")
-HELD_OUT = (
-    "JimmyLv/awesome-nano-banana",
-    "biyanbo1694-design/gpt-image-2-prompt-gallery",
-    "cheekymohnkey/midjourney-profile-tester",
-    "clayyount/hugo-webcomic-template",
-    "clovaai/stargan-v2",
-    "easydiffusion/easydiffusion",
-    "jbhuang0604/SelfExSR",
-    "learning-zone/website-templates",
-    "msracver/Deep-Image-Analogy",
-    "sklinderton/vit-real-vs-fake-faces",
-    "udacity/CVND_Exercises",
-    "wanghao137/gpt-image",
-    "wowmarcomei/awesome-gpt-images",
-    "zsyOAOA/ResShift",
-)
-"""Sources that stand for the pictures of a person in the measurements of docs/learning.md."""
-MOST = 60
+PICTURES = ("test/*", "train*/*")
+MOST = 100
 """Pictures of one owner, label and family, so that no gallery outweighs the others."""
+MOST_KNOWN = 6
+"""The same of owners that training saw, of whom there are many: replay needs all kinds of pictures
+more than many of each."""
 
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--only", multiple=True, default=PICTURES, help="Pictures that make the set.")
 @click.option("--model", default=MINI, show_default=True, help="Whose tower sees them.")
-@click.option("--without", multiple=True, default=HELD_OUT, help="A source that is left out.")
+@click.option("--without", multiple=True, help="A source that is left out.")
 @click.option("--out", default=FOLDER, type=click.Path(path_type=Path), help="Where it is kept.")
 def main(
     data: Path, only: tuple[str, ...], model: str, without: tuple[str, ...], out: Path
@@ -71,10 +59,9 @@ def main(
     exact = Precision(torch.device("cpu"), torch.float32)
     detector, _ = detector_of(bundle, Promptbook(home.prompts), SHIPPED, exact)
     index = data / "index.csv"
+    trained = {one.owner for one in learned_from(data)}
     matching = [one for pattern in only for one in from_manifest(index, pattern)]
-    paths = {one.path for one in matching}
-    trained = {one.owner for one in from_manifest(index) if one.path not in paths}
-    chosen = thinned([one for one in matching if one.source not in without])
+    chosen = thinned([one for one in matching if one.source not in without], trained)
     with progress_bar("base set") as progress:
         seen = list(_seen(detector, chosen, progress))
     if not seen:
@@ -92,12 +79,17 @@ def main(
         say(f"{name}: {(~labels[part]).sum()} real, {labels[part].sum()} AI-made pictures")
 
 
-def thinned(pictures: Sequence[Example], most: int = MOST) -> list[Example]:
-    """Returns at most so many of each owner, label and family, drawn by their file names."""
+def thinned(pictures: Sequence[Example], trained: set[str]) -> list[Example]:
+    """Returns at most so many of each owner, label and family, drawn by their file names; fewer
+    of the owners in `trained`."""
     groups: defaultdict[tuple[str, bool, str], list[Example]] = defaultdict(list)
     for one in sorted(pictures, key=_drawn):
         groups[one.owner, one.is_fake, one.family].append(one)
-    return [one for group in groups.values() for one in group[:most]]
+    return [
+        one
+        for (owner, *_), group in groups.items()
+        for one in group[: MOST_KNOWN if owner in trained else MOST]
+    ]
 
 
 def _drawn(one: Example) -> str:
@@ -106,9 +98,14 @@ def _drawn(one: Example) -> str:
 
 def for_the_gate(pictures: Sequence[Example], trained: set[str]) -> Truth:
     """Returns which pictures the gate gets, bool [n]: those of every other owner that is not in
-    `trained`, from the largest on."""
-    ordered = owners_by_size(one for one in pictures if one.owner not in trained)
-    gate = {name for place, name in enumerate(ordered) if place % 4 in (0, 3)}
+    `trained`, those of each class from the largest on."""
+    others = [one for one in pictures if one.owner not in trained]
+    gate = {
+        name
+        for owners in owners_of_each_class(others)
+        for place, name in enumerate(owners)
+        if place % 4 in (0, 3)
+    }
     return np.array([one.owner in gate for one in pictures], bool)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antifake.trainer.examples import Example, from_manifest, owners_by_size
+from antifake.trainer.examples import Example, from_manifest, owners_of_each_class
 
 PARTS = "train*"
 """Folders of the data that the recipe reads."""
@@ -27,13 +27,7 @@ def learned_from(data: Path) -> list[Example]:
     that the model never saw. It judges its own too well for that.
     """
     every = read_index(data, PARTS)
-    surplus = Counter[str]()  # of AI-made pictures
-    for one in every:
-        surplus[one.owner] += 1 if one.is_fake else -1
-    owners = owners_by_size(every)
-    real = [name for name in owners if surplus[name] <= 0]
-    fake = [name for name in owners if surplus[name] > 0]
-    left_out = {*real[LEFT_OUT], *fake[LEFT_OUT]}
+    left_out = {name for owners in owners_of_each_class(every) for name in owners[LEFT_OUT]}
     return [one for one in every if one.owner not in left_out]
 
 
