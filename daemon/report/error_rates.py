@@ -11,8 +11,9 @@ from antifake.core.i18n import _
 from antifake.core.parts import WIDE, JudgedPart
 from antifake.daemon.store.checks import Check
 
-MODEL, PROMPT = "mini@", "shipped@"
-"""What the card measures. A prompt learned from a user's corrections is another one."""
+MODEL, PROMPT = "mini@8e01f710", "shipped@"
+"""What the card measures. An earlier `mini` erred at other rates, and so does a prompt learned from
+a user's corrections."""
 _WIDEST_IN_THREE, _WIDEST_IN_FIVE = 2.5, 4.0
 _ALL = 0.99
 
@@ -38,23 +39,23 @@ class SquareRates(Rates):
     missed: float
 
 
-SQUARE = SquareRates(269, 269, flagged=2, found=41, real_unsure=8, made_unsure=35, missed=24)
-WIDER = Rates(216, 119, flagged=0.9, found=34)
+SQUARE = SquareRates(269, 269, flagged=3, found=56, real_unsure=24, made_unsure=37, missed=7)
+WIDER = Rates(205, 61, flagged=0.5, found=39)
 """Wider than 5 : 4, in their own shapes."""
-STRIP = Rates(115, 118, flagged=0, found=11)
+STRIP = Rates(82, 96, flagged=2.4, found=26)
 """4 : 1."""
 PAGES = {
-    "screenshots": Rates(40, 40, flagged=0, found=23),
-    "scans": Rates(40, 40, flagged=0, found=33),
-    "collages": Rates(40, 40, flagged=0, found=8),
+    "screenshots": Rates(40, 40, flagged=0, found=42.5),
+    "scans": Rates(40, 40, flagged=0, found=42.5),
+    "collages": Rates(40, 40, flagged=0, found=40),
 }
 """Pages with photographs, where one is AI-made or none is."""
 
 
 def sentence(check: Check) -> str:
     """Returns what is known of how often a check like this one errs."""
-    if not (check.model.startswith(MODEL) and check.prompt.startswith(PROMPT)):
-        return _("For this model and prompt no error rates have been published.")
+    if check.model != MODEL or not check.prompt.startswith(PROMPT):
+        return _("For this model and prompt, this version of antifake knows no error rates.")
     told = _measured(check)
     if told is None:
         return _("How often it errs on pictures of this shape has not been measured.")

@@ -310,6 +310,6 @@ def test_on_the_test_pictures_it_ranks_as_well_as_its_card_says(mini_home):
     found = json.loads(done.stdout)
     assert (found["n_real"], found["n_fake"]) == (269, 269)
     # The figures of MODEL_CARD.md; another processor may round a few pictures otherwise.
-    assert found["auc"] >= 0.939 - 0.01
-    assert found["real_accuracy"] >= 0.952 - 0.02
-    assert found["fake_accuracy"] >= 0.587 - 0.03
+    assert found["auc"] >= 0.931 - 0.01
+    assert found["real_accuracy"] >= 0.885 - 0.02
+    assert found["fake_accuracy"] >= 0.822 - 0.03
