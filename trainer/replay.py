@@ -1,8 +1,8 @@
 """Replay: pictures of the base set, whose verdicts must not change while others are learned.
 
 Each step draws some of both labels. What their calibrated logits differ from those at the start
-costs its square: dark experience replay (Buzzega et al., NeurIPS 2020, arXiv 2004.07211), with
-logits of the model before instead of those along the way.
+costs its square: dark experience replay (Buzzega et al., NeurIPS 2020, arXiv 2004.07211), which
+keeps logits from along the way where these are all from the start.
 """
 
 from collections.abc import Callable

@@ -20,6 +20,8 @@ from .gate import HeldOut
 from .pictures import KeptFeatures
 
 BATCH = 16
+_CALLED = {"fake": 1.0, "unsure": 0.5, "real": 0.0}
+"""What a verdict counts for on an AI-made picture; on a real one, the rest of 1."""
 
 
 @dataclass(frozen=True)
@@ -121,5 +123,5 @@ def verdicts_of(prompt: SoftPrompt, margins: Numbers, is_fake: Truth) -> Numbers
     """Returns what a prompt's verdicts on pictures [n] with these margins count for, [n]: a right
     one 1, "cannot tell" a half, a wrong one nothing."""
     p_fake, bands = expit(logits_of(prompt, margins)), prompt.about.bands
-    called = np.where(p_fake > bands.fake_above, 1.0, np.where(p_fake < bands.real_below, 0.0, 0.5))
+    called = np.array([_CALLED[bands.label(p)] for p in p_fake])
     return np.where(is_fake, called, 1 - called)
