@@ -139,6 +139,28 @@
   }
 
   /**
+   * Makes a node like another one. What is the same stays: a press counts only if its button is
+   * the same one when it is let go, and the text of a waiting card changes meanwhile.
+   *
+   * @param {Node} old
+   * @param {Node} next
+   * @returns {void}
+   */
+  function renew(old, next) {
+    if (old.isEqualNode(next)) {
+      return;
+    }
+    if (!old.cloneNode().isEqualNode(next.cloneNode())) {
+      old.parentNode?.replaceChild(next, old);
+      return;
+    }
+    const before = [...old.childNodes];
+    const after = [...next.childNodes];
+    after.forEach((one, i) => (before[i] ? renew(before[i], one) : old.appendChild(one)));
+    before.slice(after.length).forEach((one) => old.removeChild(one));
+  }
+
+  /**
    * @param {HTMLElement} card
    * @param {View} view
    * @returns {void}
@@ -160,7 +182,9 @@
     foot.append(element("span", "brand", words.say("card_brand")));
     foot.append(...view.links.map((one) => button({ ...one, look: "link" }, false)));
     parts.push(foot);
-    card.replaceChildren(...parts);
+    const next = card.cloneNode();
+    parts.forEach((one) => next.appendChild(one));
+    renew(card, next);
   }
 
   antifake.cardView = Object.freeze({ draw, shape, element });

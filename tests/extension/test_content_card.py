@@ -168,6 +168,19 @@ def test_the_second_picture_waits_until_the_first_is_finished(content: Content) 
     assert len(content.asked("picture.check")) == 2
 
 
+def test_a_press_counts_although_the_text_changes_meanwhile(content: Content) -> None:
+    content.answer(check=WAITING, poll=WAITING | {"text": "Looking…"})
+    page = content.open(PICTURES)
+    content.worker.evaluate("self.delay = 2000")
+    found = open_card(content, page, says="Loading")
+    stop = next(node for name, node in found.buttons.items() if name.startswith("Stop"))
+    page.mouse.move(*found.middle(stop))
+    page.mouse.down()
+    card(page, "Looking")
+    page.mouse.up()
+    no_card(page)
+
+
 def test_consent_to_the_linked_picture_is_asked_once(content: Content) -> None:
     content.answer(check=[ASK, DONE])
     page = content.open(f'<a href="/full/lake.JPG?x=1">{PICTURES}</a>')
