@@ -22,6 +22,7 @@ from antifake.trainer.mini.bridge import Sizes
 from antifake.trainer.mini.gpu import autoencoder, pieces
 from antifake.trainer.mini.gpu.__main__ import main
 from antifake.trainer.mini.gpu.bridge import untrained_bundle
+from antifake.trainer.mini.gpu.compare import Bench
 from antifake.trainer.mini.gpu.layers import CLS_HEADS, HEADS, SIZE, read_layers
 from antifake.trainer.mini.gpu.pictures import drawn_pieces
 from antifake.trainer.mini.gpu.pictures import load as load_pictures
@@ -49,11 +50,14 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Four sources of each class, two pictures each, and some to test. AI-made ones are dark."""
+    """Five owners of each class, two pictures each, and some to test. AI-made ones are dark.
+
+    One owner of each class is not to be learned from.
+    """
     folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     lines = ["file,label,generator,family,kind,source,licence"]
-    for part, sources in (("train", 4), ("train2", 4), ("test", 2)):
+    for part, sources in (("train", 6), ("train2", 4), ("test", 2)):
         for source in range(sources):
             label = ("real", "fake")[source % 2]
             (folder / part / label).mkdir(parents=True, exist_ok=True)
@@ -204,6 +208,23 @@ def test_tuning_lowers_the_loss_on_what_it_learns_from(root):
     assert any(one.abs().max() > 0 for key, one in updates.items() if key.endswith(".up"))
 
 
+def test_no_split_learns_from_owners_that_are_left_to_the_base_set(root):
+    names = [name for name in drawn_pieces(root / "views") if "pictures" in name]
+    pictures = load_pictures(root / "views", root / "data", names, "cpu")
+    left = np.setdiff1d(np.arange(len(pictures.examples)), pictures.learned)
+    owners = {(pictures.examples[i].is_fake, pictures.examples[i].owner) for i in left}
+    assert len(left) == 4
+    assert len({is_fake for is_fake, _ in owners}) == len(owners) == 2
+    bench = Bench(
+        pictures, TowerWeights.read(root / "weights"), root / "bench", print, "cpu", (1,), 2
+    )
+    bench.out.mkdir()
+    bench.prepare()
+    assert all(len(one.train) for one in bench.splits)
+    assert not any(np.isin(left, one.train).any() for one in bench.splits)
+    assert any(np.isin(left, one.held).any() for one in bench.splits)
+
+
 def test_tokens_of_a_layer_are_those_of_a_tower_cut_there(root):
     weights = TowerWeights.read(root / "weights")
     pictures = torch.randint(0, 256, (3, 224, 224, 3), dtype=torch.uint8)
@@ -255,5 +276,6 @@ def test_bridges_are_judged_and_written(root):
     assert ways[:3] == ["machines on layer 1", "machines on layer 2", "machines on layers 1, 2"]
     assert ways[3:] == ["bridge that reads layers 1, 2"] * 2
     assert any("test-final-1-2" in fact for fact in facts)
+    assert "wrote final-1-2: 16 pictures" in said.output
     assert [path.name for path in (root / "out/large").iterdir()] == ["final-1-2.safetensors"]
     assert (root / "out" / "finished").is_file()

@@ -10,7 +10,7 @@ tower        the tower with low-rank updates or with layers that may be tuned, a
 probe        what reads the tokens while ways are compared
 tuning       the loop that tunes tower and probe
 compare      ways compared on left-out owners, each result written at once
-bridge       the InstructBLIP on a tuned tower, for left-out owners and on everything
+bridge       the InstructBLIP on a tuned tower, for left-out owners and what ships
 layers       a bridge that reads several layers of the tower
 fused        bridges that several layers of the frozen tower teach, and that read some
 """

@@ -231,29 +231,29 @@ class Bridges:
         return loop.restore(*kept).go(share).tower
 
     def finish(self, share: float, steps: int, deadline: float) -> tuple[Bridge, Tower]:
-        """Tunes tower and bridge on everything, and writes what ships. Returns both."""
+        """Tunes tower and bridge on all that may be learned from. Writes and returns both."""
         bench, setting, out = self.bench, self.setting, self.bench.out
-        everything = np.arange(len(bench.pictures.examples))
+        learned = bench.pictures.learned
         tower = bench.towers[setting.layers]
         differences: dict[str, Tensor] = {}
         if setting.way != "frozen":
             mean = np.mean([len(split.train) for split in bench.splits])
-            more = round(bench.steps[setting.name] * len(everything) / mean)
-            tuned = bench.loop(setting, everything).run(more)
+            more = round(bench.steps[setting.name] * len(learned) / mean)
+            tuned = bench.loop(setting, learned).run(more)
             tower = tuned.go(share).tower
             low = setting.way == "lora"
             differences = (
                 tower.updates() if low else tower.differences(bench.weights, setting.layers)
             )
-            bench.say(f"tuned on everything: {tuned.steps} steps, {tuned.seconds:.0f} s")
+            bench.say(f"tuned on all pictures: {tuned.steps} steps, {tuned.seconds:.0f} s")
         about = {"setting": setting.__dict__, "share": share, "layers": setting.layers}
         (out / "final.json").write_text(json.dumps(about, indent=1))
         if differences:
             write_pieces(differences, out / LARGE, "tower-delta")
         free(bench.device)
         seen = Seen.by(tower, bench.pictures, aligned=setting.aligned > 0)
-        data = self.data(seen, everything)
-        bridge = self.start(data.seen, everything)
+        data = self.data(seen, learned)
+        bridge = self.start(data.seen, learned)
         self.train(bridge, data, steps, 0.7 * max(10.0, deadline - time.monotonic()))
         self.write(bridge, data, "early")
         round_to_int8(bridge)

@@ -26,7 +26,7 @@ from .pieces import Arrived
 from .run import benching, until
 from .tuning import Setting, free, layer_tokens
 
-ALL = "everything"
+ALL = "all learned from"
 PROMPT_SHARE = 0.35
 """Of the time of a step: what a step of the soft prompt alone takes, at most."""
 
@@ -58,7 +58,7 @@ class FusedPlan:
 
 
 def run(root: Path, device: str, plan: FusedPlan) -> None:
-    """Trains and judges a bridge of each reading for each split, then bridges on everything.
+    """Trains and judges a bridge of each reading for each split, then the ones that ship.
 
     Whatever is found is in root/out at once.
     """
@@ -89,7 +89,7 @@ class Fusing:
         until(lambda: arrived.has(bridge))
         found: dict[tuple[int, ...], float] = {}
         for number, reading in enumerate(self.plan.readings):
-            # The third reading is tried only if the best can be trained on everything, too.
+            # The third reading is tried only if the best can be trained for long, too.
             steps = self.plan.schedule.steps if number > 1 else 0
             if self.left() < self.cost(self.plan.n_splits * self.plan.split_steps + steps):
                 self.bench.say(f"no time for {_name(reading)}")
@@ -109,8 +109,7 @@ class Fusing:
     def _fit(self) -> None:
         """Starts to fit the machines, computes tokens meanwhile, and judges the machines."""
         bench, layers = self.bench, self.plan.teachers
-        everything = np.arange(len(bench.pictures.examples))
-        parts = [*((one.name, one.train) for one in bench.splits), (ALL, everything)]
+        parts = [*((one.name, one.train) for one in bench.splits), (ALL, bench.pictures.learned)]
         threads = ThreadPoolExecutor(len(parts) * len(layers))
         for name, chosen in parts:
             for layer in layers:
@@ -200,15 +199,15 @@ class Fusing:
         return auc
 
     def _finish(self, reading: Sequence[int]) -> None:
-        """Trains on everything as long as the time reaches, writes what came out and judges it."""
+        """Trains on all that may be learned from, as long as the time reaches, and judges."""
         schedule = self.plan.schedule
         rest = self.left() - self.cost(1) * PROMPT_SHARE * schedule.prompt_steps
         steps = min(schedule.steps, int(rest / max(1e-6, self.cost(1))))
         if steps < schedule.steps / 3:
-            self.bench.say(f"no time for {_name(reading)} on everything")
+            self.bench.say(f"no time for {_name(reading)} on all pictures")
             return
-        everything = np.arange(len(self.bench.pictures.examples))
-        bridges, bridge, data = self._trained(reading, ALL, everything, steps)
+        learned = self.bench.pictures.learned
+        bridges, bridge, data = self._trained(reading, ALL, learned, steps)
         round_to_int8(bridge)
         distillation.tune_soft_prompt(
             bridge, data, schedule, self.bench.seed, lambda _step, _loss: None

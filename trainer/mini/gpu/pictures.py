@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.sampling import sampling_weights
+from antifake.trainer.mini.sampling import learned_from, sampling_weights
 
 from .views import ALIGNED, SIDE, Arrays, index
 
@@ -30,6 +30,8 @@ class Pictures:
     """uint8 [m, A, 240, 240, 3]"""
     origin: np.ndarray
     """The picture that each aligned one was made of, [m]"""
+    learned: np.ndarray
+    """Pictures that may be learned from, indices [k]: others are left to the base set."""
 
 
 def drawn_pieces(views: Path) -> dict[str, dict[str, list[str]]]:
@@ -44,6 +46,8 @@ def load(views: Path, data: Path, pieces: Sequence[str], device: str) -> Picture
     names = [name for piece in pieces for name in drawn[piece]["names"]]
     aligned = [name for piece in pieces for name in drawn[piece]["aligned"]]
     row = {name: i for i, name in enumerate(names)}
+    examples = [known[name] for name in names]
+    learned = {one.path for one in learned_from(data)}
 
     def every(kind: str) -> Tensor:
         arrays = [Arrays(views, piece).open(kind) for piece in pieces]
@@ -51,11 +55,12 @@ def load(views: Path, data: Path, pieces: Sequence[str], device: str) -> Picture
 
     return Pictures(
         names,
-        [known[name] for name in names],
+        examples,
         every("plain"),
         every("changed"),
         every("aligned"),
         np.array([row[name] for name in aligned], int),
+        np.flatnonzero([one.path in learned for one in examples]),
     )
 
 
