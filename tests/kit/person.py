@@ -15,7 +15,8 @@ from antifake.core.catalog import Home
 from antifake.core.detector import detector_of
 from antifake.core.precision import Precision
 from antifake.core.promptbook import Promptbook
-from antifake.trainer.base_set.compact import clustered, compact
+from antifake.trainer.base_set.clustering import clustered
+from antifake.trainer.base_set.compact import compact
 from antifake.trainer.base_set.kept import BaseSet, Pictures
 from antifake.trainer.personal.report import Report
 from antifake.trainer.personal.request import Request

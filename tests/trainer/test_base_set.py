@@ -15,7 +15,8 @@ from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.promptbook import PROMPT, Promptbook
 from antifake.trainer.base_set.building import MOST, MOST_KNOWN, for_the_gate, main, thinned
-from antifake.trainer.base_set.compact import clustered, compact
+from antifake.trainer.base_set.clustering import clustered
+from antifake.trainer.base_set.compact import compact
 from antifake.trainer.base_set.kept import base_set_for
 from antifake.trainer.base_set.rows import base_rows
 from antifake.trainer.examples import Example, from_manifest

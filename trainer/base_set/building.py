@@ -33,7 +33,8 @@ from antifake.trainer.examples import Example, from_manifest, owners_of_each_cla
 from antifake.trainer.features import vision_fingerprint
 from antifake.trainer.mini.sampling import learned_from
 
-from .compact import Rows, clustered, compact
+from .clustering import clustered
+from .compact import Rows, compact
 from .kept import FOLDER, MAX_BYTES, SUFFIX, Pictures, to_bytes
 
 PICTURES = ("test/*", "train*/*")

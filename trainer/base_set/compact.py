@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
-CLUSTERS = 5
 _LEVELS = 7
 """Codes are from -7 to 7."""
 _CLIP = 0.7
@@ -63,17 +61,6 @@ class CompactTokens:
         steps = (both.float() - _LEVELS - 1) * self.scales.float()[..., None]
         kind = _kinds(self.codes.shape[1])
         return steps * self.spread[kind] + self.centre[kind]
-
-
-def clustered(tokens: np.ndarray, clusters: int = CLUSTERS) -> Rows:
-    """Returns the rows that stand for the tokens [N, Hv] of a picture."""
-    patches = tokens[1:].astype(np.float64)
-    k = min(clusters, len(patches))
-    found = KMeans(k, n_init=1, random_state=0).fit(patches)
-    return Rows(
-        np.concatenate([tokens[:1], found.cluster_centers_]).astype(np.float32),
-        np.concatenate([[1], np.bincount(found.labels_, minlength=k)]),
-    )
 
 
 def compact(pictures: Sequence[Rows]) -> CompactTokens:
