@@ -193,6 +193,16 @@ class TrainingLoop:
         ends_epoch = is_last or within + 1 == settings.steps_per_epoch(n)
         return StepRecord(run.step, epoch, loss, accuracy, lr, norm), ends_epoch
 
+    def _seed_dropout(self, step: int) -> None:
+        """Seeds the generator for each step, so that a resumed run has the same dropout."""
+        random = np.random.default_rng([step, self.process_group.rank])
+        seed = int(random.integers(2**62))
+        if self._device.type == "cpu":
+            # For a device that is never used, torch.manual_seed keeps every call with its stack.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def _backward(self, batch: Sequence[tuple[int, View]], step: int) -> tuple[float, float]:
         """Computes the gradients of the whole batch, in every process.
 
@@ -200,8 +210,7 @@ class TrainingLoop:
         """
         task, process_group = self.task, self.process_group
         task.model.qformer.train(self._settings.dropout)
-        # Seeded for each step, so that a resumed run has the same dropout.
-        torch.manual_seed(int(np.random.default_rng([step, process_group.rank]).integers(2**62)))
+        self._seed_dropout(step)
         sums = torch.zeros(2, device=self._device)  # loss, accuracy
         mine = process_group.shard(batch)
         if mine:
