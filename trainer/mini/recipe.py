@@ -91,12 +91,11 @@ class Recipe:
             say(f"  {note}")
         examples = self._examples(say)
         views = self._tokens(untrained, tower.pixels, examples, say)
-        is_learned = self._is_learned(examples)
-        held = self._cross_validate(untrained, examples, is_learned, views, say)
+        held = self._cross_validate(untrained, examples, views, say)
         calibration = calibrate(held)
         say(str(calibration))
         with stage("last training", say):
-            data = self._training_data(examples, views, np.flatnonzero(is_learned))
+            data = self._training_data(examples, views, self._learned(examples))
             bridge = self._trained(untrained, views, data, self.schedule.steps)
             round_to_int8(bridge)
             data = replace(data, views=views.exact)
@@ -141,10 +140,10 @@ class Recipe:
                 show(number, len(every))
         return found
 
-    def _is_learned(self, examples: list[Example]) -> np.ndarray:
-        """Returns which examples the last training, and each split, may learn from, bool [n]."""
+    def _learned(self, examples: list[Example]) -> np.ndarray:
+        """Returns which examples the last training may learn from, indices [k]."""
         learned = {one.path for one in learned_from(self.data)}
-        return np.array([one.path in learned for one in examples])
+        return np.flatnonzero([one.path in learned for one in examples])
 
     def _tokens(
         self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say
@@ -187,16 +186,18 @@ class Recipe:
         self,
         untrained: Bundle,
         examples: list[Example],
-        is_learned: np.ndarray,
         views: Views,
         say: Say,
     ) -> HeldOut:
-        """Trains without some of the owners and judges their pictures; once for every split."""
+        """Trains without some of the owners and judges their pictures; once for every split.
+
+        A split learns from all owners but its own, also from those that the last training leaves
+        out: it judges none of them, and is more like that training with them.
+        """
         parts: list[Judged] = []
         for split in splits(examples, views.exact[0].pooled, self.n_splits):
             with stage(f"leave-out {split.name}", say):
-                chosen = split.train[is_learned[split.train]]
-                data = self._training_data(examples, views, chosen)
+                data = self._training_data(examples, views, split.train)
                 bridge = self._trained(untrained, views, data, self.split_steps)
                 held = [examples[i] for i in split.held]
                 judged = Judged(

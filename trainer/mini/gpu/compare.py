@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +76,7 @@ class Bench:
             each.append(frozen_features(tower, view, self.layers))
         self.frozen = {layer: torch.stack([one[layer] for one in each], 1) for layer in self.layers}
         looks = self.frozen[deepest][:, 0, : self.frozen[deepest].shape[2] // 2]
-        found = splits(pictures.examples, looks.cpu().numpy(), self.n_splits)
-        self.splits = [
-            replace(one, train=np.intersect1d(one.train, pictures.learned)) for one in found
-        ]
+        self.splits = splits(pictures.examples, looks.cpu().numpy(), self.n_splits)
         self.say(f"frozen features: {time.perf_counter() - began:.0f} s")
         for one in self.splits:
             fakes = sum(pictures.examples[i].is_fake for i in one.held)

@@ -31,7 +31,7 @@ class Pictures:
     origin: np.ndarray
     """The picture that each aligned one was made of, [m]"""
     learned: np.ndarray
-    """Pictures that may be learned from, indices [k]: others are left to the base set."""
+    """What ships may learn from, indices [k]: other owners are left to the base set."""
 
 
 def drawn_pieces(views: Path) -> dict[str, dict[str, list[str]]]:
