@@ -20,6 +20,8 @@ from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.prompt_file import PromptMetadata
 from antifake.core.promptbook import Promptbook
 
+from .base_set.kept import BaseSet, base_set_for
+from .base_set.rows import ReplaySettings, base_features, replayed
 from .calibration import ENOUGH, calibrated, enough, quality
 from .checkpoint import CheckpointFolder
 from .dataset import SampleReader, Say, counts, load_dataset
@@ -30,6 +32,7 @@ from .lora import save_lora, trainable_lora
 from .objective import objective
 from .presets import Settings
 from .progress import ShowProgress, progress_report, result_summary, start_summary
+from .replay import Replay
 from .sampler import truth
 from .trainable import Shape, Trainable, random_start, trainable_prompt, trained_prompt, warm_start
 from .tune import Run, Task, TrainingLoop, tune
@@ -60,6 +63,8 @@ class Workspace:
     cache: FeatureCache | None
     precision: Precision | None = None
     """None: the best for the device."""
+    base_sets: Callable[[Bundle], BaseSet | None] = base_set_for
+    """Finds the pictures that are replayed."""
 
 
 def train(
@@ -93,6 +98,7 @@ def train(
             validate=dataset.validate,
             settings=settings,
             threshold=start.about.threshold,
+            replay=_replay(request, workspace, model, start, say),
         )
         checkpoints = CheckpointFolder(
             request.out, inputs_digest(request, task, start), say, writes=process_group.is_first
@@ -165,6 +171,31 @@ def _trainable(request: TrainingRequest, model: InstructBlip, start: SoftPrompt)
     return trainable_prompt(model, start)
 
 
+def _replay(
+    request: TrainingRequest, workspace: Workspace, model: InstructBlip, start: SoftPrompt, say: Say
+) -> Replay | None:
+    """Returns pictures of the base set that are to keep the scores that they have at the start.
+
+    A random start has none that are worth keeping, and LoRA starts from one.
+    """
+    settings = request.settings
+    if not settings.replay or not settings.warm or request.lora:
+        return None
+    base = workspace.base_sets(workspace.bundle)
+    if base is None:
+        return None
+    say(
+        _(
+            "Its verdicts on {n:,} other pictures, which come with antifake, are to change as "
+            "little as possible.",
+            n=len(base.replay),
+        )
+    )
+    rows = base_features(base.replay, model)
+    much = ReplaySettings(batch=settings.replay, seed=settings.seed)
+    return replayed(rows, rows.margins(model, start), start, much)
+
+
 def _feature_extractor(
     workspace: Workspace, model: InstructBlip, start: SoftPrompt, decoder: Decoder
 ) -> FeatureExtractor:
@@ -190,6 +221,7 @@ def inputs_digest(request: TrainingRequest, task: Task, start: SoftPrompt) -> st
         "start": start.to_bytes().hex(),
         "model": task.model.manifest.fingerprint,
         "precision": str(task.model.precision.dtype),
+        "replayed": task.replayed,
         "pictures": [
             [(one.sha256, one.is_fake) for one in part] for part in (task.learn, task.validate)
         ],
@@ -216,6 +248,7 @@ def provenance(task: Task, run: Run, start_id: str) -> dict[str, Any]:
         "versions": {name: version(name) for name in ("antifake", "torch", "transformers")},
         "pictures": counts(task.learn),
         "validation": counts(task.validate),
+        "replayed": task.replayed,
     }
 
 

@@ -47,6 +47,11 @@ class Task:
     """What must stay as it is while the samples are learned."""
 
     @property
+    def replayed(self) -> int:
+        """Returns how many pictures there are to replay."""
+        return len(self.replay.is_fake) if self.replay else 0
+
+    @property
     def total_steps(self) -> int:
         return self.settings.total_steps(len(self.learn))
 

@@ -136,7 +136,7 @@ def ranking(detector: Detector, data: bytes) -> None:
 
 def correcting(home: Home, count: int = 32, epochs: int = 10) -> None:
     """Measures `train` with and without kept features. Each run starts without any."""
-    settings = replace(CORRECTIONS, epochs=epochs, patience=0)
+    settings = replace(CORRECTIONS, epochs=epochs, patience=0, replay=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = from_folders(*toy_pictures(folder, count))

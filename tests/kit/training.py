@@ -10,6 +10,7 @@ from antifake.core.precision import Precision
 from antifake.core.prompt import SoftPrompt, load_prompt
 from antifake.core.promptbook import Promptbook
 from antifake.trainer import training
+from antifake.trainer.base_set.kept import BaseSet
 from antifake.trainer.examples import Example, from_folders
 from antifake.trainer.features import FeatureCache
 from antifake.trainer.presets import CORRECTIONS, Settings
@@ -68,10 +69,12 @@ def tiny_trainer(
     *,
     cached: bool = True,
     precision: Precision | None = None,
+    base: BaseSet | None = None,
 ) -> TinyTrainer:
     bundle = bundle or home.bundle()
     cache = FeatureCache(home.root / "cache" / "features") if cached else None
-    return TinyTrainer(Workspace(bundle, Promptbook(home.prompts), cache, precision))
+    place = Workspace(bundle, Promptbook(home.prompts), cache, precision, lambda _: base)
+    return TinyTrainer(place)
 
 
 def toy_examples(folder: Path) -> list[Example]:

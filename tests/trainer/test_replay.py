@@ -14,7 +14,7 @@ from antifake.trainer.base_set.rows import ReplaySettings, base_rows, replayed
 from antifake.trainer.replay import Replay
 from antifake.trainer.trainable import trainable_prompt
 
-SETTINGS = ReplaySettings(weight=2.0, focus=1.0, batch=12)
+SETTINGS = ReplaySettings(batch=12, weight=2.0)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import tiny_prompt
+from kit.person import tiny_base_set
 from kit.reference import HfModel
 from kit.toy import toy_pictures
 from kit.training import QUICK, tiny_trainer, toy_examples
@@ -19,6 +21,7 @@ from antifake.core.instructblip import load
 from antifake.core.precision import Precision
 from antifake.core.prepare import Source, prepare
 from antifake.core.prompt import load_prompt
+from antifake.trainer.base_set.rows import base_features
 from antifake.trainer.distributed import ProcessGroup
 from antifake.trainer.examples import from_folders, from_manifest
 from antifake.trainer.objective import objective
@@ -313,6 +316,30 @@ def test_the_tether_keeps_a_word_near_its_start(tiny_home, toys, tmp_path):
         )
         moved.append(float((word.llm - start.llm).norm()))
     assert moved[1] < 0.5 * moved[0]
+
+
+def test_pictures_of_the_base_set_keep_their_scores(tiny_home, toys, tmp_path):
+    base = tiny_base_set(tiny_home, tiny_home.bundle())
+    start = load_prompt(tiny_home.prompts / "first.safetensors")
+    model = load(tiny_home.bundle(), FLOAT32)
+    rows = base_features(base.replay, model)
+    moved, said = [], []
+    for n, one in enumerate((None, base)):
+        trainer = tiny_trainer(tiny_home, base=one)
+        word = trainer.train(tmp_path / f"{n}.safetensors", toy_examples(toys))
+        moved.append(np.abs(rows.margins(model, word) - rows.margins(model, start)).mean())
+        said.append(trainer.all_said)
+        assert word.about.made["replayed"] == (len(base.replay) if one else 0)
+    assert moved[1] < 0.5 * moved[0]
+    assert f"on {len(base.replay)} other pictures" in said[1]
+    assert "other pictures" not in said[0]
+
+
+@pytest.mark.parametrize("changes", [{"settings": replace(QUICK, warm=False)}, {"lora": 2}])
+def test_what_starts_at_random_keeps_no_scores(tiny_home, toys, tmp_path, changes):
+    trainer = tiny_trainer(tiny_home, base=tiny_base_set(tiny_home, tiny_home.bundle()))
+    trainer.train(tmp_path / "w.safetensors", toy_examples(toys), **changes)
+    assert "other pictures" not in trainer.all_said
 
 
 def test_an_unfinished_run_of_something_else_is_left_alone(tiny_home, toys, tmp_path):

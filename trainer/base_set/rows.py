@@ -1,4 +1,4 @@
-"""What a model reads of base-set pictures: keys and values, computed once for each cluster."""
+"""What a model reads of base-set pictures, once for each cluster."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BaseRows:
-    """Keys and values of n pictures."""
+    """Features of n pictures, or their keys and values for inside reading_keys_and_values."""
 
     means: Tensor
     """float16 [n, K + 1, width], for each cluster"""
@@ -29,12 +29,12 @@ class BaseRows:
         return len(self.means)
 
     def features(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """indices int64 [b] -> keys and values float32 [b, K + 1, width], and their counts"""
+        """indices int64 [b] -> their means float32 [b, K + 1, width], and counts"""
         return self.means[chosen].float(), self.counts[chosen]
 
     @torch.inference_mode()
     def margins(self, model: InstructBlip, prompt: SoftPrompt) -> Numbers:
-        """Returns l_no - l_yes of each picture, float64 [n], inside reading_keys_and_values."""
+        """Returns l_no - l_yes of each picture, float64 [n]."""
         question = model.question(prompt)
         found = []
         for at in range(0, len(self), BATCH):
@@ -45,7 +45,7 @@ class BaseRows:
 
 @torch.inference_mode()
 def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
-    """Returns what the model reads of the pictures. Call it before reading_keys_and_values."""
+    """Returns keys and values of the pictures. Call it before reading_keys_and_values."""
     means = pictures.tokens.rows()  # [n, K + 1, Hv]
     found = [
         model.keys_and_values(means[at : at + BATCH].to(model.device)).half()
@@ -55,13 +55,20 @@ def base_rows(pictures: Pictures, model: InstructBlip) -> BaseRows:
     return BaseRows(torch.cat(found), counts, pictures.is_fake)
 
 
+def base_features(pictures: Pictures, model: InstructBlip) -> BaseRows:
+    """Returns features of the pictures, for training on features."""
+    means = pictures.tokens.rows().half().to(model.device)
+    counts = pictures.tokens.counts.float().to(model.device)
+    return BaseRows(means, counts, pictures.is_fake)
+
+
 @dataclass(frozen=True)
 class ReplaySettings:
     """How much replay there is; see `trainer.replay.Replay`."""
 
-    weight: float
-    focus: float
     batch: int
+    weight: float = 3.0
+    focus: float = 1.0
     seed: int = 0
 
 

@@ -24,7 +24,6 @@ TOKENS = 8
 STEPS = 64
 """Of each fit, however few the answers: what differs between fits is then what they were shown."""
 LEAST_EPOCHS = 2
-REPLAY = ReplaySettings(weight=3.0, focus=1.0, batch=48)
 
 Steps = Callable[[int, int], None]
 """(done, total) of one candidate"""
@@ -74,5 +73,5 @@ def tuned(material: Material, learn: Truth) -> SoftPrompt:
 def _replay(material: Material) -> Replay | None:
     if material.replay is None:
         return None
-    much = replace(REPLAY, seed=material.seed)
+    much = ReplaySettings(batch=PERSONAL.replay, seed=material.seed)
     return replayed(material.replay, material.replay_at_start, material.start, much)
