@@ -186,8 +186,8 @@ def _replay(
         return None
     say(
         _(
-            "Its verdicts on {n:,} other pictures, which come with antifake, are to change as "
-            "little as possible.",
+            "Verdicts on {n:,} other pictures, which come with antifake, are to change as little "
+            "as possible.",
             n=len(base.replay),
         )
     )
