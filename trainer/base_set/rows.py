@@ -17,7 +17,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BaseRows:
-    """Features of n pictures, or their keys and values for inside reading_keys_and_values."""
+    """Features of n pictures; inside reading_keys_and_values their keys and values."""
 
     means: Tensor
     """float16 [n, K + 1, width], for each cluster"""
