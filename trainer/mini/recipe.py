@@ -29,7 +29,7 @@ from .distillation import Bridge, Schedule, TrainingData, margins, train, tune_s
 from .export import export, round_to_int8, write_package_data
 from .held_out import HeldOut, calibrate
 from .pretrained import fetch_text_parts
-from .sampling import PARTS, learned_from, read_index, sampling_weights
+from .sampling import PARTS, read_index, sampling_weights, which_are_learned
 from .teacher import fit_teacher
 from .token_cache import PLAIN, TokenCache, Tokens
 from .towers.layouts import PixelScale
@@ -95,7 +95,8 @@ class Recipe:
         calibration = calibrate(held)
         say(str(calibration))
         with stage("last training", say):
-            data = self._training_data(examples, views, self._learned(examples))
+            chosen = which_are_learned(examples, self.data)
+            data = self._training_data(examples, views, chosen)
             bridge = self._trained(untrained, views, data, self.schedule.steps)
             round_to_int8(bridge)
             data = replace(data, views=views.exact)
@@ -139,11 +140,6 @@ class Recipe:
                     say(f"  {example.path.name} is left out. {error}")
                 show(number, len(every))
         return found
-
-    def _learned(self, examples: list[Example]) -> np.ndarray:
-        """Returns which examples the last training may learn from, indices [k]."""
-        learned = {one.path for one in learned_from(self.data)}
-        return np.flatnonzero([one.path in learned for one in examples])
 
     def _tokens(
         self, untrained: Bundle, pixels: PixelScale, examples: list[Example], say: Say

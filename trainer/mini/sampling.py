@@ -31,6 +31,12 @@ def learned_from(data: Path) -> list[Example]:
     return [one for one in every if one.owner not in left_out]
 
 
+def which_are_learned(examples: Sequence[Example], data: Path) -> np.ndarray:
+    """Returns which of the examples [n] are among those of `learned_from`, indices [k]."""
+    learned = {one.path for one in learned_from(data)}
+    return np.flatnonzero([one.path in learned for one in examples])
+
+
 def sampling_weights(examples: Sequence[Example], chosen: np.ndarray) -> np.ndarray:
     """Returns how often to draw each of the indices `chosen` [n], as weights [n] that sum to 1.
 

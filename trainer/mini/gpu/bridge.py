@@ -245,7 +245,9 @@ class Bridges:
             differences = (
                 tower.updates() if low else tower.differences(bench.weights, setting.layers)
             )
-            bench.say(f"tuned on all pictures: {tuned.steps} steps, {tuned.seconds:.0f} s")
+            bench.say(
+                f"tuned on what ships learns from: {tuned.steps} steps, {tuned.seconds:.0f} s"
+            )
         about = {"setting": setting.__dict__, "share": share, "layers": setting.layers}
         (out / "final.json").write_text(json.dumps(about, indent=1))
         if differences:

@@ -204,7 +204,7 @@ class Fusing:
         rest = self.left() - self.cost(1) * PROMPT_SHARE * schedule.prompt_steps
         steps = min(schedule.steps, int(rest / max(1e-6, self.cost(1))))
         if steps < schedule.steps / 3:
-            self.bench.say(f"no time for {_name(reading)} on all pictures")
+            self.bench.say(f"no time for {_name(reading)} on what ships learns from")
             return
         learned = self.bench.pictures.learned
         bridges, bridge, data = self._trained(reading, ALL, learned, steps)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from antifake.trainer.examples import Example
-from antifake.trainer.mini.sampling import learned_from, sampling_weights
+from antifake.trainer.mini.sampling import sampling_weights, which_are_learned
 
 from .views import ALIGNED, SIDE, Arrays, index
 
@@ -47,7 +47,6 @@ def load(views: Path, data: Path, pieces: Sequence[str], device: str) -> Picture
     aligned = [name for piece in pieces for name in drawn[piece]["aligned"]]
     row = {name: i for i, name in enumerate(names)}
     examples = [known[name] for name in names]
-    learned = {one.path for one in learned_from(data)}
 
     def every(kind: str) -> Tensor:
         arrays = [Arrays(views, piece).open(kind) for piece in pieces]
@@ -60,7 +59,7 @@ def load(views: Path, data: Path, pieces: Sequence[str], device: str) -> Picture
         every("changed"),
         every("aligned"),
         np.array([row[name] for name in aligned], int),
-        np.flatnonzero([one.path in learned for one in examples]),
+        which_are_learned(examples, data),
     )
 
 
