@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from kit.licences import EXCEPTIONS, complaints, licences, with_table
+from kit.licences import EXCEPTIONS, complaints, cuda_libraries, licences, with_table
 from kit.wheels import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -57,6 +57,25 @@ def test_notice_names_every_package_that_an_installation_brings_along():
     copyleft = {name for name, licence in needed.items() if "GPL" in licence}
     assert copyleft <= set(EXCEPTIONS)
     assert all(f"{name}" in notice.partition("    accelerate")[0] for name in copyleft)
+
+
+def test_what_torch_brings_for_cards_is_told_apart_from_packages_of_like_names(
+    tmp_path, monkeypatch
+):
+    def install(name: str, *needs: str) -> None:
+        folder = tmp_path / f"{name.replace('-', '_')}-9.9.dist-info"
+        folder.mkdir()
+        lines = [f"Name: {name}", "Version: 9.9", *(f"Requires-Dist: {need}" for need in needs)]
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
+
+    install("torch", "cuda-toolkit[cublas]", "triton==9.9", "networkx", 'optree; extra == "optree"')
+    install("cuda-toolkit", 'nvidia-cublas; extra == "cublas"', 'nvidia-all; extra == "all"')
+    install("nvidia-cublas", "plain-helper")
+    install("triton")
+    install("plain-helper")
+    install("nvidia-ml-py")  # of no use to torch
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cuda_libraries() == {"cuda-toolkit", "nvidia-cublas", "triton"}
 
 
 @pytest.mark.parametrize(

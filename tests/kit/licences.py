@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from importlib.metadata import Distribution, PackageNotFoundError
 
 from kit.wheels import ROOT, installed_for, requirements_of
+from packaging.utils import canonicalize_name
 
 SPDX = {
     "Apache Software License": "Apache-2.0",
@@ -54,6 +55,11 @@ EXCEPTIONS = {
 """Packages under another licence, and why they are used all the same."""
 
 
+OF_CUDA = re.compile(r"(cuda|nvidia)-|triton$")
+"""Names of what torch brings along in its build for NVIDIA's cards, which on Linux is the one that
+pip gets. NOTICE has a sentence about them: which they are changes with every version of torch."""
+
+
 def stated_licence(package: Distribution) -> str:
     """Returns the SPDX expression, else the classifier, else the first line of the licence."""
     about = package.metadata
@@ -79,9 +85,23 @@ def brought_along() -> dict[str, Distribution]:
     return dict(sorted(found.items()))
 
 
+def cuda_libraries() -> set[str]:
+    """Returns which installed packages are there for torch's build for NVIDIA's cards."""
+    asked = [one for one in requirements_of("torch") if OF_CUDA.match(canonicalize_name(one.name))]
+    return {name for name in installed_for(asked) if OF_CUDA.match(name)}
+
+
 def licences() -> dict[str, str]:
-    """Returns the licence of each package that antifake or an extra needs, directly or not."""
-    return {name: stated_licence(package) for name, package in brought_along().items()}
+    """Returns the licence of each package that antifake or an extra needs, directly or not.
+
+    Not of those of `cuda_libraries`: antifake imports none of them, and runs without.
+    """
+    left_out = cuda_libraries()
+    return {
+        name: stated_licence(package)
+        for name, package in brought_along().items()
+        if name not in left_out
+    }
 
 
 def complaints(stated: dict[str, str], notice: str) -> Iterator[str]:
