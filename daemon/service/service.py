@@ -391,9 +391,9 @@ class Service:
         """See Status.notice."""
         self.status.notice(sentence)
 
-    def dismiss_notices(self) -> None:
-        """The user has read the notices."""
-        self.status.dismiss_notices()
+    def dismiss_notices(self, read: Collection[str] | None = None) -> None:
+        """See Status.dismiss_notices."""
+        self.status.dismiss_notices(read)
 
 
 def _watched(folder: Folder, state: FolderState | None, existing: Progress | None) -> WatchedFolder:

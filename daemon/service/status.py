@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -133,8 +133,8 @@ class Status:
                 self._notices.append(sentence)
         self._events.tell("state")
 
-    def dismiss_notices(self) -> None:
-        """The user has read the notices."""
+    def dismiss_notices(self, read: Collection[str] | None = None) -> None:
+        """The user has read these notices; None: all of them."""
         with self._lock:
-            self._notices.clear()
+            self._notices = [] if read is None else [n for n in self._notices if n not in read]
         self._events.tell("state")

@@ -474,8 +474,12 @@ def test_the_privacy_page_says_what_a_team_can_see(here, me, monkeypatch):
 def test_notices_are_shown_until_they_are_dismissed(here, me):
     here.service.notice("The log was <damaged>.")
     assert "The log was &lt;damaged&gt;." in me.get("/").text
-    change(me, "notices")
+    here.service.notice("The disk was full.")  # on no page that was shown
+    assert change(me, "notices", read=["The log was <damaged>."]).status_code == 200
     assert "damaged" not in me.get("/").text
+    assert "The disk was full." in me.get("/").text
+    assert change(me, "notices").status_code == 400
+    assert "The disk was full." in me.get("/").text
 
 
 def test_a_forgotten_picture_is_gone(here, me):

@@ -492,6 +492,21 @@ def test_a_pairing_request_appears_and_is_accepted(here, desk):
     assert here.access.poll(second.id, second.secret).state == "rejected"
 
 
+def test_a_press_counts_also_if_that_part_of_the_page_changes_meanwhile(here, desk):
+    here.service.notice("The disk was full for a while.")
+    page = desk.open()
+    page.get_by_role("button", name="I have read it").hover()
+    page.mouse.down()
+    with page.expect_response("**/pieces/notices*"):
+        here.service.notice("A folder cannot be read.")
+    page.wait_for_timeout(300)  # until a replacement would have been made
+    expect(page.locator("#notices p")).to_have_text(
+        ["The disk was full for a while.", "I have read it"]
+    )
+    page.mouse.up()
+    expect(page.locator("#notices p")).to_have_text(["A folder cannot be read.", "I have read it"])
+
+
 # --- Accessibility -------------------------------------------------------------------------
 
 

@@ -153,7 +153,8 @@ def test_a_change_under_the_pages_name_comes_from_there(daemon, link):
         ("http://evil.example", 403),
         (f"http://{NAME}:1", 403),
     ):
-        sent = daemon.post("//changes/notices", {}, **here | {"Origin": origin})
+        read = {"read": ["The disk was full."]}
+        sent = daemon.post("//changes/notices", read, **here | {"Origin": origin})
         assert sent.status == status, origin
 
 

@@ -6,6 +6,7 @@ from antifake.core.i18n import _
 from antifake.daemon.web import events
 from antifake.daemon.web.context import access, service
 
+from . import body
 from .render import piece, routes, state
 
 
@@ -39,7 +40,7 @@ def fetch_model() -> Response:
 
 @routes.post("/changes/notices")
 def dismiss() -> Response:
-    service().dismiss_notices()
+    service().dismiss_notices(body.texts("read"))
     return jsonify(said=_("Marked as read."))
 
 

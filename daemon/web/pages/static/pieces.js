@@ -2,12 +2,23 @@
 
 import { text } from "./asking.js";
 
-/** Fetch a part and replace it if it differs. Text that the user is typing there is kept. */
+const putOff = new Set();
+// Put into the queue, as the click comes after these.
+for (const end of ["pointerup", "pointercancel", "keyup"]) addEventListener(end, () => setTimeout(catchUp), true);
+
+/**
+ * Fetch a part and replace it if it differs. Text that the user is typing there is kept. A part with
+ * a button that is being pressed waits: replaced in between, the button would never be clicked.
+ */
 export async function refresh(id) {
   const place = document.getElementById(id);
   if (!place?.dataset.piece || isTypedIn(place)) return;
   const html = await text(place.dataset.piece);
   if (place.dataset.is === html || isTypedIn(place)) return;
+  if (place.querySelector(":active")) {
+    putOff.add(id);
+    return;
+  }
   const isFirst = place.dataset.is === undefined;
   place.dataset.is = html;
   const parsed = new DOMParser().parseFromString(html, "text/html");
@@ -20,6 +31,12 @@ export async function refresh(id) {
 }
 
 export const refreshAll = (ids) => Promise.all(ids.map((id) => refresh(id).catch(() => {})));
+
+function catchUp() {
+  const ids = [...putOff];
+  putOff.clear();
+  refreshAll(ids);
+}
 
 /** Returns the parts that show this kind of event. */
 export function showing(kind) {
