@@ -178,6 +178,7 @@ def process(language: str, home: Path, folder: Path, catalogues: Path) -> Iterat
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     own = {name: value for name, value in os.environ.items() if name not in names}
     told = {"LANGUAGE": language, "ANTIFAKE_LOCALE": str(catalogues)}
+    told["HOME"] = "/home/" + "long-" * 9 + "name"  # the pages suggest a folder below it
     # The folder of all tests is first, as for pytest: both have a conftest.
     code = f"import sys; sys.path[:0] = {[str(HERE.parent), str(HERE)]}"
     code += f"; from {Path(__file__).stem} import main; main()"

@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from kit.messages import PACKAGES, PLACEHOLDER, ROOT, TEMPLATE, extracted, template
+from kit.messages import PACKAGES, PLACEHOLDER, ROOT, TEMPLATE, extracted, template, uses
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MESSAGE_CALLS = {"_", "ngettext"}
@@ -242,6 +242,14 @@ def test_every_message_is_found_for_the_catalogue():
         if (text := text_of(call.args[0])) and text not in known
     ]
     assert not lost, "\n".join(lost)
+
+
+def test_no_message_is_used_both_with_a_number_and_without():
+    """gettext() of Python 3.11.2, for one, does not find those that have a plural."""
+    messages = [message for _place, message, _comments, _context in uses()]
+    with_number = {one[0] for one in messages if isinstance(one, tuple)}
+    assert len(with_number) > 50
+    assert not with_number & {one for one in messages if isinstance(one, str)}
 
 
 def test_the_template_of_catalogues_has_every_message():

@@ -66,17 +66,25 @@ def is_command(node: ast.FunctionDef) -> bool:
     return any(isinstance(one, ast.Attribute) and one.attr in ("command", "group") for one in calls)
 
 
-@cache
-def extracted() -> Catalog:
-    """Returns the catalogue of all messages, in the order of files and lines. Leave it as it is."""
-    catalog = Catalog(project="antifake", charset="utf-8", fuzzy=False)
+def uses() -> Iterator[tuple[tuple[str, int], Any, list[str], str | None]]:
+    """Yields place, message, comments and context of each use, in the order of files and lines.
+
+    A message that depends on a number is a tuple.
+    """
     for package in PACKAGES:
         found = extract_from_dir(
             ROOT / package, METHODS, keywords=KEYWORDS, comment_tags=["Translators:"]
         )
         for name, line, message, comments, context in sorted(found, key=lambda one: one[:2]):
-            place = [(f"{package}/{name}", line)]
-            catalog.add(message, None, place, auto_comments=comments, context=context)
+            yield (f"{package}/{name}", line), message, comments, context
+
+
+@cache
+def extracted() -> Catalog:
+    """Returns the catalogue of all messages, in the order of files and lines. Leave it as it is."""
+    catalog = Catalog(project="antifake", charset="utf-8", fuzzy=False)
+    for place, message, comments, context in uses():
+        catalog.add(message, None, [place], auto_comments=comments, context=context)
     return catalog
 
 
