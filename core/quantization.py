@@ -23,6 +23,7 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .errors import ModelError
 from .i18n import _
@@ -115,6 +116,11 @@ class Int8Linear(nn.Module):
         return product.reshape(*x.shape[:-1], -1)
 
 
+NF4_BLOCK = 64
+"""Numbers that share a scale. On CPUs with AVX-512, bitsandbytes 0.50 takes wrong scales for rows
+that are no multiple of it, so rows are padded to one. The published models need no padding."""
+
+
 class Nf4Linear(nn.Module):
     """A frozen Linear without bias in nf4, whose scales are quantized, too.
 
@@ -129,8 +135,12 @@ class Nf4Linear(nn.Module):
         """matrix [out, in]. Raises ModelError without bitsandbytes."""
         super().__init__()
         library = _bitsandbytes()
+        self._padding = 0, -matrix.shape[1] % NF4_BLOCK
         codes, self._scales = library.functional.quantize_4bit(
-            matrix.to(dtype).contiguous(), quant_type="nf4", compress_statistics=True
+            functional.pad(matrix.to(dtype), self._padding).contiguous(),
+            blocksize=NF4_BLOCK,
+            quant_type="nf4",
+            compress_statistics=True,
         )
         self.register_buffer("codes", codes)
         self.dtype = dtype
@@ -139,6 +149,8 @@ class Nf4Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] -> [..., out]."""
         flat = x.reshape(-1, x.shape[-1]).to(self.dtype)
+        if self._padding[1]:
+            flat = functional.pad(flat, self._padding)
         product: Tensor = self._product(flat, self.codes, quant_state=self._scales)
         return product.reshape(*x.shape[:-1], -1)
 
