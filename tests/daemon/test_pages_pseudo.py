@@ -178,7 +178,10 @@ def process(language: str, home: Path, folder: Path, catalogues: Path) -> Iterat
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     own = {name: value for name, value in os.environ.items() if name not in names}
     told = {"LANGUAGE": language, "ANTIFAKE_LOCALE": str(catalogues)}
-    told["HOME"] = "/home/" + "long-" * 9 + "name"  # the pages suggest a folder below it
+    # The pages suggest the Downloads of a person, in a path without a place for the line to break.
+    own_home = folder / "_".join(["name"] * 8)
+    (own_home / "Downloads").mkdir(parents=True)
+    told["HOME"] = str(own_home)
     # The folder of all tests is first, as for pytest: both have a conftest.
     code = f"import sys; sys.path[:0] = {[str(HERE.parent), str(HERE)]}"
     code += f"; from {Path(__file__).stem} import main; main()"
