@@ -135,9 +135,9 @@ class Nf4Linear(nn.Module):
         """matrix [out, in]. Raises ModelError without bitsandbytes."""
         super().__init__()
         library = _bitsandbytes()
-        self._padding = 0, -matrix.shape[1] % NF4_BLOCK
+        self._padding = -matrix.shape[1] % NF4_BLOCK
         codes, self._scales = library.functional.quantize_4bit(
-            functional.pad(matrix.to(dtype), self._padding).contiguous(),
+            self._padded(matrix.to(dtype)).contiguous(),
             blocksize=NF4_BLOCK,
             quant_type="nf4",
             compress_statistics=True,
@@ -148,11 +148,13 @@ class Nf4Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] -> [..., out]."""
-        flat = x.reshape(-1, x.shape[-1]).to(self.dtype)
-        if self._padding[1]:
-            flat = functional.pad(flat, self._padding)
+        flat = self._padded(x.reshape(-1, x.shape[-1]).to(self.dtype))
         product: Tensor = self._product(flat, self.codes, quant_state=self._scales)
         return product.reshape(*x.shape[:-1], -1)
+
+    def _padded(self, rows: Tensor) -> Tensor:
+        """rows [n, in] -> [n, in + padding]."""
+        return functional.pad(rows, (0, self._padding)) if self._padding else rows
 
 
 def _bitsandbytes() -> Any:

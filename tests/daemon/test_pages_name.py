@@ -147,13 +147,13 @@ def test_a_change_under_the_pages_name_comes_from_there(daemon, link):
     session = entered.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
     here = daemon.page(session, Host=f"{NAME}:{daemon.port}")
     own = f"http://{NAME}:{daemon.port}"
+    read = {"read": ["The disk was full."]}
     for origin, status in (
         (own, 200),
         (f"http://127.0.0.1:{daemon.port}", 403),
         ("http://evil.example", 403),
         (f"http://{NAME}:1", 403),
     ):
-        read = {"read": ["The disk was full."]}
         sent = daemon.post("//changes/notices", read, **here | {"Origin": origin})
         assert sent.status == status, origin
 

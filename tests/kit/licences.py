@@ -94,7 +94,7 @@ def cuda_libraries() -> set[str]:
 def licences() -> dict[str, str]:
     """Returns the licence of each package that antifake or an extra needs, directly or not.
 
-    Not of those of `cuda_libraries`: antifake imports none of them, and runs without.
+    Leaves out the `cuda_libraries`, which antifake neither imports nor needs.
     """
     left_out = cuda_libraries()
     return {

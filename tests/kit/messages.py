@@ -66,17 +66,20 @@ def is_command(node: ast.FunctionDef) -> bool:
     return any(isinstance(one, ast.Attribute) and one.attr in ("command", "group") for one in calls)
 
 
-def uses() -> Iterator[tuple[tuple[str, int], Any, list[str], str | None]]:
-    """Yields place, message, comments and context of each use, in the order of files and lines.
+@cache
+def uses() -> list[tuple[tuple[str, int], Any, list[str], str | None]]:
+    """Returns place, message, comments and context of each use, in the order of files and lines.
 
     A message that depends on a number is a tuple.
     """
+    every = []
     for package in PACKAGES:
         found = extract_from_dir(
             ROOT / package, METHODS, keywords=KEYWORDS, comment_tags=["Translators:"]
         )
         for name, line, message, comments, context in sorted(found, key=lambda one: one[:2]):
-            yield (f"{package}/{name}", line), message, comments, context
+            every.append(((f"{package}/{name}", line), message, comments, context))
+    return every
 
 
 @cache

@@ -3,7 +3,7 @@
 import { text } from "./asking.js";
 
 const putOff = new Set();
-// Put into the queue, as the click comes after these.
+// The click comes after these events, and is to find its button.
 for (const end of ["pointerup", "pointercancel", "keyup"]) addEventListener(end, () => setTimeout(catchUp), true);
 
 /**
