@@ -160,9 +160,7 @@ def test_a_client_whose_picture_took_long_comes_last_though_it_came_first(
         monkeypatch.setattr(worker, "SLOW_S", slow_s)
         many, few, other = (daemon.token("check") for _ in range(3))
         assert daemon.check(png(1), token=many).status == 201
-        with daemon.model_paused():
-            judged = daemon.check(png(2), token=other, prefer="wait=0").json["id"]
-            eventually(lambda: daemon.get(f"/checks/{judged}?wait=0").json["state"] == "running")
+        with daemon.model_busy(png(2), token=other):
 
             def sent(token: str, *seeds: int) -> list[str]:
                 replies = [daemon.check(png(n), token=token, prefer="wait=0") for n in seeds]

@@ -1,11 +1,16 @@
 """Marks on their own: only on chosen sites, only what is looked at, below what people ask for."""
 
+import logging
 import re
 
 import pytest
 from kit.desk import Desk, Picture, image
 from kit.overlays import Overlay, attributes, name_of, overlays
+from kit.pictures import png
 from kit.sites import SITE
+
+AT_ONCE = 4
+"""Pictures of a page that are checked at the same time."""
 
 
 @pytest.fixture
@@ -69,18 +74,27 @@ def test_at_most_thirty_pictures_of_a_page(marked: Desk) -> None:
     assert len(asked(marked, [*many, last])) == 30
 
 
-def test_what_people_ask_for_goes_first(marked: Desk) -> None:
+def test_what_people_ask_for_goes_first(marked: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "antifake.daemon.service.checks")
     others = [marked.picture() for _ in range(8)]
     mine = marked.picture()
-    marked.show("".join(image(one, "") for one in others) + image(mine))
-    with marked.daemon.model_paused():
-        waiting = "batch"
-        marked.browser.until(lambda: marked.daemon.get("/state").json["waiting"][waiting])
+
+    def waiting() -> dict[str, int]:
+        found: dict[str, int] = marked.daemon.get("/state").json["waiting"]
+        return found
+
+    # Before the page opens: a fast machine judges all of its pictures in that time.
+    with marked.daemon.model_busy(png(1)) as earlier:
+        marked.show("".join(image(one, "") for one in others) + image(mine))
+        marked.browser.until(lambda: waiting()["batch"] == AT_ONCE)
         marked.ask()
         marked.card("Stop waiting")
-        marked.browser.until(lambda: marked.daemon.get("/state").json["waiting"]["person"])
-        assert sum(marked.daemon.get("/state").json["waiting"].values()) <= 5
+        marked.browser.until(lambda: waiting()["person"])
+        assert waiting() == {"person": 1, "folder": 0, "batch": AT_ONCE}
     marked.verdict(40)
+    marked.browser.until(lambda: len(asked(marked, others)) == len(others), 40)
+    order = [line.split()[0] for line in caplog.messages if line.endswith(" ms")]
+    assert order[:2] == [earlier, marked.row(mine)["id"]]
 
 
 def test_equal_bytes_are_sent_once(marked: Desk) -> None:

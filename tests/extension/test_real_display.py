@@ -188,7 +188,7 @@ def test_marks_on_their_own_stop_while_the_tab_is_hidden(
         return bool(judged()) and state["mode"] != "working" and not any(state["waiting"].values())
 
     with ExitStack() as parts:
-        with daemon.model_paused():
+        with daemon.model_busy(png(89_999, SIDE)):
             parts.enter_context(browser.tab(address))
             eventually(lambda: daemon.get("/state").json["waiting"]["batch"])
             eventually(lambda: told("visible"))

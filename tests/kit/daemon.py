@@ -118,6 +118,18 @@ class Asked:
         finally:
             os.kill(child.pid, signal.SIGCONT)
 
+    @contextmanager
+    def model_busy(self, data: bytes, **about: Any) -> Iterator[str]:
+        """As `model_paused`, and the model has this picture. Gives the id of its check.
+
+        Whatever comes then waits. Without a picture of its own the model would take what comes
+        first, which is one picture or several: as many as have come when it looks.
+        """
+        with self.model_paused():
+            name: str = self.check(data, prefer="wait=0", **about).json["id"]
+            eventually(lambda: self.get(f"/checks/{name}?wait=0").json["state"] == "running")
+            yield name
+
     def get(self, path: str, **about: Any) -> Reply:
         return self.ask("GET", path, **about)
 
