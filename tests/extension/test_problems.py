@@ -133,7 +133,6 @@ def test_there_is_no_model(desk: Desk, tiny_source: Path, tmp_path: Path) -> Non
 def test_the_model_is_loading(desk: Desk, tiny_source: Path, tmp_path: Path) -> None:
     with running_daemon(tmp_path, tiny_source) as asked:
         desk.daemon = asked
-        eventually(lambda: asked.service.status._model._child)
         with asked.model_paused():  # before all else, which may take as long as the loading
             desk.browser.connect(asked)
             desk.show_picture()

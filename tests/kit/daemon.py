@@ -110,8 +110,7 @@ class Asked:
     @contextmanager
     def model_paused(self) -> Iterator[None]:
         """Stops the model's process for a while: every picture waits, as behind a slow model."""
-        child = self.service.status._model._child
-        assert child is not None, "the model is not loaded"
+        child = eventually(lambda: self.service.status._model._child)
         os.kill(child.pid, signal.SIGSTOP)
         try:
             yield
