@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from kit.page_desk import AXE, axe, desk_at, look, shoot
+from kit.axe import AXE
+from kit.page_desk import axe, desk_at, look, shoot
 from kit.pages import NOW, ago, scene
 from kit.waiting import eventually
 from playwright.sync_api import expect

@@ -11,9 +11,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from kit.axe import AXE
 from kit.daemon import Asked, daemon_of, running_daemon, tiny_home_in
 from kit.pace import within
-from kit.page_desk import AXE, axe, desk_at, shoot
+from kit.page_desk import axe, desk_at, shoot
 from kit.pages import World
 from kit.pictures import png
 from kit.running import place_of

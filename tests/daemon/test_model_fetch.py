@@ -53,7 +53,7 @@ def test_the_model_is_fetched_on_the_page_and_judges(daemon, page):
     shoot(page, "model-fetched")
     expect(page.get_by_label("The model")).to_have_count(0, timeout=within(120_000))
     page.goto(f"http://127.0.0.1:{daemon.port}/welcome/samples")
-    page.get_by_role("button", name="Check dream.jpg").click()
+    page.get_by_role("button", name="Check this one: dream.jpg").click()
     answer = page.locator("li", has_text="dream.jpg").locator("[data-answer]")
     expect(answer).to_contain_text("Likely AI-made", timeout=within(60_000), ignore_case=True)
     assert [line.split("  ")[-1] for line in daemon.places.home.requests()] == [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kit.axe import AXE
 from kit.page_desk import (
-    AXE,
     FOCUSED,
     SMALL_TARGETS,
     Desk,
@@ -378,7 +378,7 @@ def test_a_folder_is_added_paused_and_removed(here, desk, tmp_path):
         expect(page.locator("#folders")).to_contain_text("Paused until")
         page.get_by_role("button", name="Go on").click()
         page.get_by_role("button", name="Pause for an hour").wait_for()
-        page.get_by_role("button", name="Stop watching").click()
+        page.get_by_role("button", name="Remove").click()
         expect(page.locator("#folders")).to_contain_text("No folder is watched.")
     assert here.service.config.watch.folders == ()
 
@@ -447,10 +447,10 @@ def test_the_error_of_a_setting_is_shown_beside_it(here, desk):
     desk.toast("Saved. Port: 8800, from the next start on.")
     expect(error).to_be_empty()
     assert here.service.config.server.port == 8800
-    page.get_by_role("button", name="Back to the default: Port").click()
+    page.get_by_role("button", name="Reset: Port").click()
     expect(port).to_have_value("8765")
     expect(port).to_be_focused()
-    expect(page.get_by_role("button", name="Back to the default: Port")).not_to_be_visible()
+    expect(page.get_by_role("button", name="Reset: Port")).not_to_be_visible()
     assert here.service.config.server.port == 8765
 
 
@@ -483,7 +483,7 @@ def test_a_pairing_request_appears_and_is_accepted(here, desk):
     may = page.locator("#clients .may li")
     expect(may).to_have_text(["Have pictures checked", "Say what a picture is"])
     assert here.access.poll(asked.id, asked.secret).state == "accepted"
-    page.get_by_role("button", name="Shut Firefox").click()
+    page.get_by_role("button", name="Shut out: Firefox").click()
     page.get_by_role("dialog").get_by_role("button", name="Shut out").click()
     expect(page.locator("#clients")).to_contain_text("Nothing is connected.")
     second = here.access.ask("Somebody", None, ["check"])

@@ -4,8 +4,9 @@ import re
 from html import unescape
 
 import pytest
+from kit.axe import AXE
 from kit.evidenced import CAMERA, RECIPE, STATES, marked
-from kit.page_desk import AXE, axe, look, shoot
+from kit.page_desk import axe, look, shoot
 from kit.pages import scene
 
 from antifake.core.evidence.marks import Mark

@@ -8,9 +8,10 @@ from threading import Barrier, Thread
 from urllib.parse import urlencode
 
 import pytest
+from kit.axe import AXE
 from kit.daemon import Asked, running_daemon
 from kit.pace import within
-from kit.page_desk import AXE, SCREENS, axe
+from kit.page_desk import SCREENS, axe
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
 from kit.waiting import eventually

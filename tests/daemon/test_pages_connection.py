@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from kit.axe import AXE
 from kit.bookmark import address, enter, fix_port, tab
 from kit.pace import within
-from kit.page_desk import AXE, axe, shoot
+from kit.page_desk import axe, shoot
 from kit.pictures import png
 from kit.running import Running, post, running
 from playwright.sync_api import Page, expect

@@ -1,7 +1,8 @@
 """The history as a grid of pictures in their own shapes, or as a list, and what is remembered."""
 
 import pytest
-from kit.page_desk import AXE, SMALL_TARGETS, axe, desk_at, look, shoot
+from kit.axe import AXE
+from kit.page_desk import SMALL_TARGETS, axe, desk_at, look, shoot
 from kit.pages import ago, scene
 from playwright.sync_api import expect
 

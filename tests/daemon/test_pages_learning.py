@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from kit.axe import AXE
 from kit.learned import (
     BETTER,
     TOO_FEW_TO_TELL,
@@ -19,7 +20,7 @@ from kit.learned import (
     trained,
 )
 from kit.pace import within
-from kit.page_desk import AXE, FOCUSED, axe, desk_at, shoot
+from kit.page_desk import FOCUSED, axe, desk_at, shoot
 from kit.pages import World, scene, serving, world
 from kit.processes import trainers
 from kit.waiting import eventually

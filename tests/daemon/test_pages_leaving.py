@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from kit.page_desk import AXE, Desk, axe, desk_at, shoot
+from kit.axe import AXE
+from kit.page_desk import Desk, axe, desk_at, shoot
 from playwright.sync_api import expect
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from kit.page_desk import AXE, Desk, axe, desk_at, page_browser, shoot
+from kit.axe import AXE
+from kit.page_desk import Desk, axe, desk_at, page_browser, shoot
 from kit.pages import NOW, scene, serving, world
 from playwright.sync_api import expect
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.axe import AXE
 from kit.bookmark import address, enter, fix_port, tab
 from kit.command_line import antifake
 from kit.firefox import firefox, text_of, until
 from kit.pace import within
-from kit.page_desk import AXE, axe, shoot
+from kit.page_desk import axe, shoot
 from kit.running import Running, running
 from kit.stranger import Stranger
 from kit.waiting import eventually

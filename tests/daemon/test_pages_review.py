@@ -3,7 +3,8 @@
 import hashlib
 
 import pytest
-from kit.page_desk import AXE, axe, desk_at, shoot
+from kit.axe import AXE
+from kit.page_desk import axe, desk_at, shoot
 from kit.pages import ago, scene
 from kit.pictures import saved
 from playwright.sync_api import expect

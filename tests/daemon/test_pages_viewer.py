@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pillow_heif
 import pytest
-from kit.page_desk import AXE, axe, desk_at, shoot
+from kit.axe import AXE
+from kit.page_desk import axe, desk_at, shoot
 from kit.pages import ago, scene, webp
 from kit.pictures import saved
 from kit.waiting import eventually

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kit.axe import AXE
 from kit.daemon import Asked, mini_daemon
 from kit.pace import within
-from kit.page_desk import AXE, SMALL_TARGETS, axe, later, look, shoot
+from kit.page_desk import SMALL_TARGETS, axe, later, look, shoot
 from kit.pages import serving, world
 from kit.waiting import eventually
 from playwright.sync_api import Page, expect
@@ -219,7 +220,7 @@ def test_from_an_empty_home_to_the_first_watched_picture(daemon, person_home, ch
             ("flower", "Likely real"),
             ("dream", "AI-made"),
         ):
-            film.press(f"Check {name}.jpg")
+            film.press(f"Check this one: {name}.jpg")
             answer = page.locator("li", has_text=f"{name}.jpg").locator("[data-answer]")
             expect(answer).to_contain_text(word, timeout=within(30_000), ignore_case=True)
         film.press("Done", leads_to="^History")

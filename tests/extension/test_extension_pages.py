@@ -4,6 +4,7 @@ Screenshots of them are kept in build/screens.
 """
 
 import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from kit import axe
 from kit.daemon import Asked, free_port
 from kit.extension import OPTIONS, ORIGIN, Chromium
-from kit.page_desk import AXE, SCREENS
+from kit.page_desk import SCREENS
 from kit.pictures import png
 from kit.popup import Popup
 from kit.sites import SITE, Sites
@@ -21,7 +23,7 @@ from playwright.sync_api import Page, expect
 
 from antifake.daemon.service import access
 
-RUN_AXE = f"async () => {{ {AXE}; return axe.run({{resultTypes: ['violations']}}); }}"
+RUN_AXE = f"async () => {{ {axe.AXE}; return axe.run({json.dumps(axe.OPTIONS)}); }}"
 EVERYTHING = ("check", "correct", "open", "read")
 PERMISSION = "pages/permission.html"
 

@@ -14,13 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import axe_playwright_python
+from kit.axe import AXE, OPTIONS
 from kit.extension import FOLDER, flags
 from kit.pages import CHROMIUM
 from kit.sites import Sites
 from playwright.sync_api import BrowserContext, Page, Worker, sync_playwright
-
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 _WORKER = """
 self.asked = [];
@@ -171,11 +169,11 @@ def open_shadows(content: Content) -> None:
 def axe_faults(page: Page) -> list[str]:
     """What axe finds wrong in all that the extension has drawn."""
     page.evaluate(AXE)
-    found = page.evaluate("""async () => {
+    look = """async (options) => {
       const hosts = [...document.documentElement.children].filter((one) => one.shadowRoot);
       if (!hosts.length) return ["nothing is drawn"];
-      const results = await axe.run({include: hosts}, {resultTypes: ["violations"]});
+      const results = await axe.run({include: hosts}, options);
       return results.violations.flatMap((one) => one.nodes.map(
         (node) => `${one.id}: ${node.target.flat()} ${node.failureSummary}`));
-    }""")
-    return list(found)
+    }"""
+    return list(page.evaluate(look, OPTIONS))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -17,11 +16,11 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from .axe import OPTIONS
 from .pace import within
 from .pages import ARGUMENTS, CHROMIUM, World
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 WAIT_MS = 20_000
 """Only a bound for what never comes."""
 
@@ -110,11 +109,8 @@ def shoot(page: Page, name: str) -> None:
 
 def axe(page: Page, where: str = "html") -> list[str]:
     """Returns what axe finds wrong in `where`, a CSS selector: rule, element and reason."""
-    # Describing all that is right, too, would take as long again.
     found: dict[str, Any] = page.evaluate(
-        "(where) => axe.run(where, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa',"
-        " 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})",
-        where,
+        "([where, options]) => axe.run(where, options)", [where, OPTIONS]
     )
     return [
         f"{rule['id']}: {node['html']} {node['failureSummary']}"
