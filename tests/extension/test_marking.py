@@ -6,7 +6,6 @@ import re
 import pytest
 from kit.desk import Desk, Picture, image
 from kit.overlays import Overlay, attributes, name_of, overlays
-from kit.pictures import png
 from kit.sites import SITE
 
 AT_ONCE = 4
@@ -84,7 +83,7 @@ def test_what_people_ask_for_goes_first(marked: Desk, caplog: pytest.LogCaptureF
         return found
 
     # Before the page opens: a fast machine judges all of its pictures in that time.
-    with marked.daemon.model_busy(png(1)) as earlier:
+    with marked.daemon.model_busy(marked.picture().data) as earlier:
         marked.show("".join(image(one, "") for one in others) + image(mine))
         marked.browser.until(lambda: waiting()["batch"] == AT_ONCE)
         marked.ask()
