@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from kit.axe import AXE
-from kit.page_desk import axe, desk_at, look, shoot
+from kit.axe import axe
+from kit.page_desk import desk_at, look, shoot
 from kit.pages import NOW, ago, scene
 from kit.waiting import eventually
 from playwright.sync_api import expect
@@ -253,7 +253,6 @@ def test_the_dialog_is_whole_and_clean_in_any_size(here, served, chromium, schem
     here.access.ask(name, "moz-extension://5f0c4d3e-8f00-4f00-9f00-0123456789ab", ["check", "open"])
     with chromium.new_context(bypass_csp=True, color_scheme=scheme) as context:
         page = context.new_page()
-        context.add_init_script(AXE)
         page.goto(f"{served}/enter?code={here.access.mint_login()}")
         for width in (1180, 390):
             page.set_viewport_size({"width": width, "height": 844})

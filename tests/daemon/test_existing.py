@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.daemon import Asked, daemon_of, running_daemon, tiny_home_in
 from kit.pace import within
-from kit.page_desk import axe, desk_at, shoot
+from kit.page_desk import desk_at, shoot
 from kit.pages import World
 from kit.pictures import png
 from kit.running import place_of
@@ -403,7 +403,6 @@ def test_the_page_asks_and_shows_how_far_it_is(daemon, full, chromium):
         card = page.locator("#folders li", has=remove)
         expect(card).to_contain_text("3 pictures were there already. Check them, too?")
         expect(card).to_contain_text("1 other file was passed over")
-        page.evaluate(AXE)
         assert axe(page) == []
         shoot(page, "folders-existing")
         daemon.wait_for_model()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.page_desk import (
     FOCUSED,
     SMALL_TARGETS,
     Desk,
-    axe,
     desk_at,
     later,
     look,
@@ -536,7 +535,6 @@ def shown(request, chromium, home, tmp_path_factory) -> Iterator[Shown]:
     ):
         paths = prepared(made, folder)
         with made.watching():
-            context.add_init_script(AXE)
             page = context.new_page()
             page.goto(f"{url}/enter?code={made.access.mint_login()}")
             yield Shown(page, url, paths, request.param)
@@ -559,7 +557,6 @@ def test_axe_finds_nothing_in_dialogs_and_menus(here, served, chromium):
     fill(here)
     with chromium.new_context(bypass_csp=True) as context:
         page = context.new_page()
-        context.add_init_script(AXE)
         page.goto(f"{served}/enter?code={here.access.mint_login()}")
         page.get_by_label("Select all on this page").check()
         page.get_by_text("More filters").click()

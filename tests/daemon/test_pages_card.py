@@ -4,9 +4,9 @@ import re
 from html import unescape
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.evidenced import CAMERA, RECIPE, STATES, marked
-from kit.page_desk import axe, look, shoot
+from kit.page_desk import look, shoot
 from kit.pages import scene
 
 from antifake.core.evidence.marks import Mark
@@ -236,7 +236,6 @@ def test_axe_finds_nothing_on_a_card(here, served, chromium, scheme):
     paths = ["/", "/?corrected=no", *(f"/picture/{check.id}" for check in checks)]
     with chromium.new_context(bypass_csp=True, color_scheme=scheme) as context:
         page = context.new_page()
-        context.add_init_script(AXE)
         page.goto(f"{served}/enter?code={here.access.mint_login()}")
         for path, name in zip(paths, ["history", "filters", *states], strict=True):
             look(page, served + path)

@@ -8,10 +8,10 @@ from threading import Barrier, Thread
 from urllib.parse import urlencode
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.daemon import Asked, running_daemon
 from kit.pace import within
-from kit.page_desk import SCREENS, axe
+from kit.page_desk import SCREENS
 from kit.pages import ARGUMENTS, CHROMIUM, world
 from kit.pictures import picture, png, saved
 from kit.waiting import eventually
@@ -521,7 +521,6 @@ def test_the_first_picture_fills_the_empty_list(tiny_source, tmp_path, chromium)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_while_dragging_and_after(daemon, chromium, scheme):
     with chromium.new_context(bypass_csp=True, color_scheme=scheme) as context:
-        context.add_init_script(AXE)
         page = opened(daemon, context)
         files = {"sunset-over-the-harbour.png": png(70), "b" * 90 + ".png": png(71)}
         drop(page, files | {"half.png": png(72)[:700]})

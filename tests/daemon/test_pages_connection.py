@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.bookmark import address, enter, fix_port, tab
 from kit.pace import within
-from kit.page_desk import axe, shoot
+from kit.page_desk import shoot
 from kit.pictures import png
 from kit.running import Running, post, running
 from playwright.sync_api import Page, expect
@@ -127,7 +127,6 @@ def test_it_can_be_read_by_everybody(root, chromium, scheme):
         tab(chromium, bypass_csp=True, color_scheme=scheme) as page,
         running(root) as daemon,
     ):
-        page.context.add_init_script(AXE)
         post(daemon.ready(), png(1), name="holiday.png")
         enter(page, daemon, "/")
         die(daemon)

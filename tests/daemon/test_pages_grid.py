@@ -1,8 +1,8 @@
 """The history as a grid of pictures in their own shapes, or as a list, and what is remembered."""
 
 import pytest
-from kit.axe import AXE
-from kit.page_desk import SMALL_TARGETS, axe, desk_at, look, shoot
+from kit.axe import axe
+from kit.page_desk import SMALL_TARGETS, desk_at, look, shoot
 from kit.pages import ago, scene
 from playwright.sync_api import expect
 
@@ -102,7 +102,6 @@ def test_the_history_keeps_to_the_rules_and_fits(here, desk, view, scheme):
     page.get_by_label("Select picture-number-02").check()
     for wide, high in ((1180, 860), (590, 430), (390, 844)):
         page.set_viewport_size({"width": wide, "height": high})
-        page.evaluate(AXE)
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= wide
         shoot(page, f"history-{view}-{scheme}-{wide}")

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.learned import (
     BETTER,
     TOO_FEW_TO_TELL,
@@ -20,7 +20,7 @@ from kit.learned import (
     trained,
 )
 from kit.pace import within
-from kit.page_desk import FOCUSED, axe, desk_at, shoot
+from kit.page_desk import FOCUSED, desk_at, shoot
 from kit.pages import World, scene, serving, world
 from kit.processes import trainers
 from kit.waiting import eventually
@@ -147,7 +147,6 @@ STATES: list[Callable[[World], str]] = [
 def examined(chromium) -> Iterator[Page]:
     """A page with axe, which bypasses the CSP, because that rightly forbids it."""
     with chromium.new_context(bypass_csp=True) as context:
-        context.add_init_script(AXE)
         yield context.new_page()
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from kit.axe import AXE
-from kit.page_desk import Desk, axe, desk_at, shoot
+from kit.axe import axe
+from kit.page_desk import Desk, desk_at, shoot
 from playwright.sync_api import expect
 
 
@@ -53,7 +53,6 @@ def test_an_address_where_nothing_is_has_ways_back(desk):
     page.goto(f"{desk.url}/no/such/page")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
-    page.evaluate(AXE)
     assert axe(page) == []
     shoot(page, "not-there")
     page.get_by_role("button", name="Back").click()
@@ -70,7 +69,6 @@ def test_an_empty_page_shows_how_it_will_look(desk, address):
     expect(page.locator(".sample").first).to_contain_text("It will look like this")
     if address == "/review":  # "cannot tell" never has a percentage
         expect(page.locator(".sample .percent")).to_have_count(0)
-    page.evaluate(AXE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert axe(page) == []

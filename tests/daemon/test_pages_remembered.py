@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.bookmark import address, enter, fix_port, tab
 from kit.command_line import antifake
 from kit.firefox import firefox, text_of, until
 from kit.pace import within
-from kit.page_desk import axe, shoot
+from kit.page_desk import shoot
 from kit.running import Running, running
 from kit.stranger import Stranger
 from kit.waiting import eventually
@@ -182,7 +182,6 @@ def test_the_page_of_browsers_can_be_read_by_everybody(root, chromium: Browser, 
         tab(chromium, bypass_csp=True, color_scheme=scheme) as page,
         running(root) as daemon,
     ):
-        page.context.add_init_script(AXE)
         enter(page, daemon, "/browsers")
         for name in ("not-remembered", "remembered"):
             assert axe(page) == []

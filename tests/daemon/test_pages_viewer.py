@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pillow_heif
 import pytest
-from kit.axe import AXE
-from kit.page_desk import axe, desk_at, shoot
+from kit.axe import axe
+from kit.page_desk import desk_at, shoot
 from kit.pages import ago, scene, webp
 from kit.pictures import saved
 from kit.waiting import eventually
@@ -418,7 +418,6 @@ def test_the_viewer_keeps_to_the_rules_and_fits(album, desk, scheme):
         page = desk.open(f"/picture/{one.id}")
         for wide, high in ((1180, 860), (590, 430), (390, 844)):
             page.set_viewport_size({"width": wide, "height": high})
-            page.evaluate(AXE)
             assert axe(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= wide
             shoot(page, f"{name}-{scheme}-{wide}")
@@ -454,7 +453,6 @@ def test_the_part_that_decided_is_marked_and_all_on_request(album, desk):
     page.get_by_role("button", name="Judged parts").click()
     expect(marks).to_have_count(3)
     expect(page.get_by_text("on the left 20 %; in the middle 10 %")).to_be_visible()
-    page.evaluate(AXE)
     assert axe(page) == []
     shoot(page, "parts")
 

@@ -1,12 +1,11 @@
 """One client starves no other: turns, limits, and pictures that were too much once."""
 
-import logging
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from kit.daemon import form, running_daemon
+from kit.daemon import CHECKS_LOG, form, judged_in_order, running_daemon
 from kit.pictures import png, scan_bomb
 from kit.waiting import eventually
 
@@ -176,7 +175,7 @@ def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(
     tiny_source, tmp_path, caplog, monkeypatch
 ):
     """Whether it comes from another program, from the page or from a browser."""
-    caplog.set_level(logging.INFO, "antifake.daemon.service.checks")
+    caplog.set_level("INFO", CHECKS_LOG)
     monkeypatch.setattr(pages.checking, "WAIT_S", 0.0)
     monkeypatch.setattr(worker, "SLOW_S", 0.0)  # every picture counts as slow
     origin = f"chrome-extension://{'a' * 32}"
@@ -197,7 +196,7 @@ def test_a_picture_is_answered_before_twelve_slow_ones_that_came_first(
             assert eventually(
                 lambda name=reply.json["id"]: daemon.get(f"/checks/{name}?wait=5").status == 200, 60
             )
-    order = [line.split()[0] for line in caplog.messages if line.endswith(" ms")]
+    order = judged_in_order(caplog.messages)
     last = order.index(slow[-1].json["id"])
     assert all(order.index(reply.json["id"]) < last for reply in quick)
 

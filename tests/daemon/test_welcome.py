@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kit.axe import AXE
+from kit.axe import axe
 from kit.daemon import Asked, mini_daemon
 from kit.pace import within
-from kit.page_desk import SMALL_TARGETS, axe, later, look, shoot
+from kit.page_desk import SMALL_TARGETS, later, look, shoot
 from kit.pages import serving, world
 from kit.waiting import eventually
 from playwright.sync_api import Page, expect
@@ -145,7 +145,6 @@ def shown(request, chromium, home, tmp_path_factory) -> Iterator[Shown]:
         serving(made.app()) as url,
         chromium.new_context(**options) as context,
     ):
-        context.add_init_script(AXE)
         page = context.new_page()
         page.goto(f"{url}/enter?code={made.access.mint_login()}")
         yield Shown(page, url, request.param)

@@ -4,7 +4,6 @@ Screenshots of them are kept in build/screens.
 """
 
 import base64
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kit import axe
+from kit.axe import FAULTS, axe
 from kit.daemon import Asked, free_port
 from kit.extension import OPTIONS, ORIGIN, Chromium
 from kit.page_desk import SCREENS
@@ -23,7 +22,6 @@ from playwright.sync_api import Page, expect
 
 from antifake.daemon.service import access
 
-RUN_AXE = f"async () => {{ {axe.AXE}; return axe.run({json.dumps(axe.OPTIONS)}); }}"
 EVERYTHING = ("check", "correct", "open", "read")
 PERMISSION = "pages/permission.html"
 
@@ -493,26 +491,20 @@ def test_axe_finds_nothing_in_the_popup(here, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     keep(popup, f"extension-popup-{scheme}")
-    assert violations(popup.channel.run(RUN_AXE)) == []
+    assert popup.channel.run(FAULTS) == []
     here.browser.store({"settings": {"port": free_port()}})
     popup.close()
     popup = here.popup(page)
     popup.channel.send("Emulation.setEmulatedMedia", features=features)
     assert popup.shown("#problem button") == ["Try again"]
     keep(popup, f"extension-popup-problem-{scheme}")
-    assert violations(popup.channel.run(RUN_AXE)) == []
+    assert popup.channel.run(FAULTS) == []
 
 
 def keep(popup: Popup, name: str) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
     taken = popup.channel.send("Page.captureScreenshot", format="png")["data"]
     (SCREENS / f"{name}.png").write_bytes(base64.b64decode(taken))
-
-
-def violations(found: dict[str, Any]) -> list[str]:
-    return [
-        f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -530,7 +522,7 @@ def test_axe_finds_nothing_in_the_options(here, scheme, width):
         SCREENS.mkdir(parents=True, exist_ok=True)
         name = f"extension-options-{'pairing-' if part else ''}{scheme}-{width}.png"
         page.screenshot(path=SCREENS / name, full_page=True)
-        assert violations(page.evaluate(RUN_AXE)) == []
+        assert axe(page) == []
         wide = page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= width, "it scrolls to the side"
 
@@ -540,7 +532,7 @@ def test_axe_finds_nothing_in_the_permission_page(here, scheme):
     page = here.browser.open(f"{PERMISSION}?origin=https%3A%2F%2Fcdn.example.org%2F*")
     page.emulate_media(color_scheme=scheme)
     page.screenshot(path=SCREENS / f"extension-permission-{scheme}.png")
-    assert violations(page.evaluate(RUN_AXE)) == []
+    assert axe(page) == []
 
 
 def test_the_popup_fits_at_200_percent(here):

@@ -1,15 +1,13 @@
 """Marks on their own: only on chosen sites, only what is looked at, below what people ask for."""
 
-import logging
 import re
 
 import pytest
+from kit.daemon import CHECKS_LOG, judged_in_order
 from kit.desk import Desk, Picture, image
+from kit.extension import AT_ONCE
 from kit.overlays import Overlay, attributes, name_of, overlays
 from kit.sites import SITE
-
-AT_ONCE = 4
-"""Pictures of a page that are checked at the same time."""
 
 
 @pytest.fixture
@@ -74,7 +72,7 @@ def test_at_most_thirty_pictures_of_a_page(marked: Desk) -> None:
 
 
 def test_what_people_ask_for_goes_first(marked: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "antifake.daemon.service.checks")
+    caplog.set_level("INFO", CHECKS_LOG)
     others = [marked.picture() for _ in range(8)]
     mine = marked.picture()
 
@@ -92,8 +90,7 @@ def test_what_people_ask_for_goes_first(marked: Desk, caplog: pytest.LogCaptureF
         assert waiting() == {"person": 1, "folder": 0, "batch": AT_ONCE}
     marked.verdict(40)
     marked.browser.until(lambda: len(asked(marked, others)) == len(others), 40)
-    order = [line.split()[0] for line in caplog.messages if line.endswith(" ms")]
-    assert order[:2] == [earlier, marked.row(mine)["id"]]
+    assert judged_in_order(caplog.messages)[:2] == [earlier, marked.row(mine)["id"]]
 
 
 def test_equal_bytes_are_sent_once(marked: Desk) -> None:

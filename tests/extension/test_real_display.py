@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kit.daemon import Asked
 from kit.display import Display
-from kit.extension import OPTIONS, chromium
+from kit.extension import AT_ONCE, OPTIONS, chromium
 from kit.pictures import png
 from kit.plain_chromium import (
     BLANK,
@@ -36,8 +36,6 @@ from antifake.core.samples import photographs
 STYLE = f"margin: 20px; background: rgb{GROUND}"
 SIDE, STEP = 140, 160
 """Of the small pictures of a page, in pixels."""
-AT_ONCE = 4
-"""So many pictures of a page are under way at most."""
 INSET = 6
 """From the corner of a picture to its mark, in pixels."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kit.axe import AXE, OPTIONS
+from kit.axe import FAULTS
 from kit.extension import FOLDER, flags
 from kit.pages import CHROMIUM
 from kit.sites import Sites
@@ -168,12 +168,8 @@ def open_shadows(content: Content) -> None:
 
 def axe_faults(page: Page) -> list[str]:
     """What axe finds wrong in all that the extension has drawn."""
-    page.evaluate(AXE)
-    look = """async (options) => {
+    look = f"""() => {{
       const hosts = [...document.documentElement.children].filter((one) => one.shadowRoot);
-      if (!hosts.length) return ["nothing is drawn"];
-      const results = await axe.run({include: hosts}, options);
-      return results.violations.flatMap((one) => one.nodes.map(
-        (node) => `${one.id}: ${node.target.flat()} ${node.failureSummary}`));
-    }"""
-    return list(page.evaluate(look, OPTIONS))
+      return hosts.length ? ({FAULTS})({{include: hosts}}) : ["nothing is drawn"];
+    }}"""
+    return list(page.evaluate(look))

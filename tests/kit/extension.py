@@ -39,6 +39,8 @@ POPUP = "pages/popup.html"
 OPTIONS = "pages/options.html"
 MENU_ITEM = "check-picture"
 SCOPES = ("check", "correct")
+AT_ONCE = 4
+"""So many pictures of a page are under way at most where marks are on."""
 ALL_SITES = ("http://*/*", "https://*/*")
 MAPPING = "--host-resolver-rules=MAP *.test 127.0.0.1"
 

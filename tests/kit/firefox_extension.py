@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kit.axe import AXE, OPTIONS
+from kit.axe import FAULTS
 from kit.extension import MENU_ITEM
 from kit.extension_zips import manifest, unpack, write_zip
 from kit.firefox import firefox, text_of, until
@@ -195,7 +195,7 @@ class Firefox:
 
     def axe_faults(self) -> list[str]:
         """Returns what axe finds wrong in the page that is shown, which is one of the extension."""
-        return list(self.driver.execute_script(f"{AXE}; {_FAULTS}", [OPTIONS]))
+        return list(self.driver.execute_script(f"return ({FAULTS})()"))
 
     def forget_errors(self) -> None:
         """Call this from a page of the extension: its process keeps what the pages print."""
@@ -267,9 +267,6 @@ const kept = extensionStorageSession.get(extension, null);
 return JSON.stringify(Object.entries(kept).map(
   ([name, one]) => [name, one?.deserialize?.(globalThis, true) ?? one]));
 """
-_FAULTS = """return axe.run(arguments[0]).then(
-  ({violations}) => violations.flatMap(
-    ({id, nodes}) => nodes.map((one) => `${id}: ${one.html.slice(0, 120)}`)))"""
 _PRINTED = 'Cc["@mozilla.org/consoleAPI-storage;1"].getService(Ci.nsIConsoleAPIStorage)'
 _AS_ERRORS = """
   .filter((one) => ["error", "assert"].includes(one.level))

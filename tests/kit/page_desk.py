@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import (
     Browser,
@@ -16,7 +15,6 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from .axe import OPTIONS
 from .pace import within
 from .pages import ARGUMENTS, CHROMIUM, World
 
@@ -105,18 +103,6 @@ def look(page: Page, url: str) -> None:
 def shoot(page: Page, name: str) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
-
-
-def axe(page: Page, where: str = "html") -> list[str]:
-    """Returns what axe finds wrong in `where`, a CSS selector: rule, element and reason."""
-    found: dict[str, Any] = page.evaluate(
-        "([where, options]) => axe.run(where, options)", [where, OPTIONS]
-    )
-    return [
-        f"{rule['id']}: {node['html']} {node['failureSummary']}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 FOCUSED = """() => {
